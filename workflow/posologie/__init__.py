@@ -1,0 +1,3 @@
+"""Posologie: how much of which data provenance should an adapted language model be given?"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,134 @@
+"""One hash over the code behind a command: what Snakemake's `code` trigger compares (DESIGN, section 4).
+
+The hash covers the syntax trees of a module and of every module of this package that it imports, directly or not, at the
+top or inside a function. Comments, docstrings and layout do not count; neither do positions, and neither does the
+version of Python: the walk names the node types and non-empty fields itself instead of trusting `ast.dump`, whose text
+changes between versions.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "posologie"
+_ROOT = Path(__file__).parent
+_LENGTH = 16
+
+
+def digest(module: str) -> str:
+    """Return 16 hexadecimal digits over the code that `python -m module` runs out of this package.
+
+    Args:
+        module: dotted name; for a package, what counts is its `__main__` if it has one.
+    """
+    total = hashlib.sha256()
+    for name in sorted(modules_behind(module)):
+        total.update(f"{name}:{_module_digest(name)}\n".encode())
+    return total.hexdigest()[:_LENGTH]
+
+
+def modules_behind(module: str) -> frozenset[str]:
+    """Return the dotted names of all package modules that running `module` can import, itself included.
+
+    Raises:
+        ModuleNotFoundError: if there is no such module in the package.
+    """
+    start = f"{module}.__main__" if _file_of(f"{module}.__main__") else module
+    if _file_of(start) is None:
+        raise ModuleNotFoundError(f"no module named {module!r} below {PACKAGE}")
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(_imports(name))
+    return frozenset(seen)
+
+
+@cache
+def _file_of(module: str) -> Path | None:
+    if module != PACKAGE and not module.startswith(f"{PACKAGE}."):
+        return None
+    path = _ROOT.joinpath(*module.split(".")[1:])
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = _file_of(module)
+    assert path is not None  # noqa: S101 - callers only pass modules that were found
+    return ast.parse(path.read_bytes())
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """Return the package modules that a module imports, with the parent packages that Python runs on the way."""
+    path = _file_of(module)
+    package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1])
+                base = f"{parent}.{base}" if base else parent
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    parts = module.split(".")
+    found.update(".".join(parts[:length]) for length in range(1, len(parts)))
+    return tuple(sorted(name for name in found if name != module and _file_of(name) is not None))
+
+
+@cache
+def _module_digest(module: str) -> str:
+    text = hashlib.sha256()
+    for piece in _pieces(_tree(module)):
+        text.update(piece.encode("utf-8", "surrogatepass"))
+        text.update(b"\x00")
+    return text.hexdigest()
+
+
+def _pieces(node: ast.AST) -> Iterator[str]:
+    """Yield the tree as text: the node's type, then each field that is not empty."""
+    yield type(node).__name__
+    for field in sorted(node._fields):
+        if field in ("type_comment", "kind", "type_ignores"):
+            continue
+        value = getattr(node, field, None)
+        if isinstance(node, ast.Constant):
+            yield f"{type(value).__name__}={value!r}"
+            continue
+        if field == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            value = _without_docstring(value)
+        if value is None or value == []:
+            continue
+        yield f".{field}"
+        if isinstance(value, list):
+            for element in value:
+                yield from _pieces(element) if isinstance(element, ast.AST) else [repr(element)]
+            yield "]"
+        elif isinstance(value, ast.AST):
+            yield from _pieces(value)
+        else:
+            yield repr(value)
+    yield ")"
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    if body and isinstance(body[0], ast.Expr):
+        value = body[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return body[1:]
+    return body

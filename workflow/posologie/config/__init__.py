@@ -1,0 +1,1 @@
+"""The study's configuration, composed from the specs of the stages. No stage imports it."""

@@ -1,0 +1,93 @@
+"""Files that are whole or absent, with the same bytes for the same content."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posologie.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and move it into place when the block ends without an exception.
+
+    A reader sees the old file, the new one or none, never a part; a failure leaves no temporary file behind.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text with the line ends as given."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write JSON with sorted keys and a final newline, so that equal values have equal bytes."""
+    write_text(path, json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: naming the file and line where it stops being JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
+
+
+def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:
+    """Write a table as Parquet: zstd, no pandas metadata, row groups of 65,536 rows; equal tables have equal bytes."""
+    import pyarrow.parquet
+
+    with whole_file(path) as partial:
+        pyarrow.parquet.write_table(
+            table.replace_schema_metadata(None), partial, compression="zstd", row_group_size=1 << 16
+        )
+
+
+def read_parquet(path: str | os.PathLike[str], columns: list[str] | None = None) -> "pyarrow.Table":
+    """Read a Parquet file.
+
+    Raises:
+        InputError: if the file is truncated or is not Parquet.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.read_table(path, columns=columns, partitioning=None)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{path}: no such file") from error
+        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,152 @@
+"""The item, the one record that flows from shards to scores, and its table schema (DESIGN, section 3)."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from posologie.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Provenance = Literal["native", "translated", "synthetic"]
+Split = Literal["train", "validation", "test"]
+Task = Literal["mcqu", "mcq", "oeq"]
+"""mcqu: one right answer; mcq: several right answers; oeq: an open-ended question."""
+
+PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+SPLITS: tuple[Split, ...] = get_args(Split)
+TASKS: tuple[Task, ...] = get_args(Task)
+
+LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""The label of an option is the letter at its position; an item has 2 to 26 options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question with its options and its gold answer.
+
+    Attributes:
+        id: stable hash of source and native key, or of source and content (`stable_id`).
+        options: texts of the options, 2 to 26 of them for mcqu and mcq, none for oeq.
+        gold: indices into `options`, ascending: one for mcqu, one or more for mcq, none for oeq.
+        answer: the reference text, for oeq; empty otherwise.
+        group: what items that share a clinical case have in common; the item's own id when it shares none.
+        meta: everything else (origin, subject, the original text where cleaning changed it), kept as JSON.
+    """
+
+    id: str
+    source: str
+    provenance: Provenance
+    split: Split
+    task: Task
+    question: str
+    context: str
+    options: tuple[str, ...]
+    gold: tuple[int, ...]
+    answer: str
+    group: str
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def problem(self) -> str | None:
+        """Return why this is not a valid item, or None if it is one."""
+        if not self.question.strip():
+            return "empty question"
+        if self.task == "oeq":
+            if self.options or self.gold:
+                return "options on an open question"
+            return None if self.answer.strip() else "empty answer"
+        if not 2 <= len(self.options) <= len(LABELS):
+            return "fewer than two options" if len(self.options) < 2 else "more than 26 options"
+        if not self.gold:
+            return "no gold label"
+        if any(not 0 <= index < len(self.options) for index in self.gold):
+            return "gold outside the options"
+        if list(self.gold) != sorted(set(self.gold)):
+            return "gold labels repeated or out of order"
+        if self.task == "mcqu" and len(self.gold) != 1:
+            return "several gold labels on a single-answer question"
+        return None
+
+
+def stable_id(*parts: str) -> str:
+    """Return 20 hexadecimal digits that depend on the parts alone (80 bits of BLAKE2b over length-prefixed UTF-8)."""
+    digest = hashlib.blake2b(digest_size=10)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+def item_schema() -> "pyarrow.Schema":
+    """Return the schema of every table of items: shards, screened shards, mixes."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("provenance", pa.string(), nullable=False),
+            pa.field("split", pa.string(), nullable=False),
+            pa.field("task", pa.string(), nullable=False),
+            pa.field("question", pa.string(), nullable=False),
+            pa.field("context", pa.string(), nullable=False),
+            pa.field("options", pa.list_(pa.string()), nullable=False),
+            pa.field("gold", pa.list_(pa.int32()), nullable=False),
+            pa.field("answer", pa.string(), nullable=False),
+            pa.field("group", pa.string(), nullable=False),
+            pa.field("meta", pa.string(), nullable=False),
+        ]
+    )
+
+
+def meta_json(meta: dict[str, Any]) -> str:
+    """Return an item's meta as JSON with sorted keys."""
+    return json.dumps(meta, sort_keys=True, ensure_ascii=False)
+
+
+def items_to_table(items: Iterable[Item]) -> "pyarrow.Table":
+    """Return the items as a table with `item_schema`, in the order given."""
+    import pyarrow as pa
+
+    schema = item_schema()
+    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+    for item in items:
+        for name in schema.names:
+            columns[name].append(meta_json(item.meta) if name == "meta" else getattr(item, name))
+    return pa.table(columns, schema=schema)
+
+
+def table_to_items(table: "pyarrow.Table") -> Iterator[Item]:
+    """Yield the items of a table with `item_schema`."""
+    for row in table.to_pylist():
+        row["options"], row["gold"] = tuple(row["options"]), tuple(row["gold"])
+        row["meta"] = json.loads(row["meta"])
+        yield Item(**row)
+
+
+def read_item_table(path: str | os.PathLike[str]) -> "pyarrow.Table":
+    """Read a table of items.
+
+    Raises:
+        InputError: naming the file and the first column that is missing or of another type.
+    """
+    from posologie.files import read_parquet
+
+    table = read_parquet(path)
+    for expected in item_schema():
+        if expected.name not in table.column_names:
+            raise InputError(f"{path}: column '{expected.name}' is missing; expected a table of items")
+        found = table.schema.field(expected.name).type
+        if found != expected.type:
+            raise InputError(f"{path}: column '{expected.name}' is {found}; expected {expected.type}")
+    return table.select(item_schema().names).cast(item_schema())
+
+
+def read_items(path: str | os.PathLike[str]) -> list[Item]:
+    """Read the items of a file written by `items_to_table`, in file order."""
+    return list(table_to_items(read_item_table(path)))

@@ -1,0 +1,51 @@
+"""Where each artifact of a study lies below `results/{study}/` (specified in results/README.md).
+
+Rules that gather hundreds of files hand over the root and the names instead of every path.
+"""
+
+from pathlib import PurePosixPath
+
+
+def shard(source: str, split: str) -> str:
+    """Return the path of a shard."""
+    return f"shards/{source}/{split}.parquet"
+
+
+def screened(source: str, split: str) -> str:
+    """Return the path of a screened shard."""
+    return f"screened/{source}/{split}.parquet"
+
+
+def mix(name: str, seed: int, part: str) -> str:
+    """Return the path of a part of a mix: train, validation (Parquet) or composition (JSON)."""
+    return f"mixes/{name}/seed-{seed}/{part}.{'json' if part == 'composition' else 'parquet'}"
+
+
+def adapter(model: str, file: str) -> str:
+    """Return the path of a file of an adapter; the model is `{backbone}/{mix}/seed-{seed}`."""
+    return f"adapters/{model}/{file}"
+
+
+def predictions(model: str, suite: str) -> str:
+    """Return the path of a model's predictions on a suite."""
+    return f"predictions/{model}/{suite}.parquet"
+
+
+def predictions_run(model: str, suite: str) -> str:
+    """Return the path of the run record beside a predictions file."""
+    return f"predictions/{model}/{suite}.run.json"
+
+
+def scores(model: str, suite: str) -> str:
+    """Return the path of a model's scores on a suite."""
+    return f"scores/{model}/{suite}.parquet"
+
+
+def table(name: str) -> str:
+    """Return the path of a table as CSV."""
+    return f"tables/{name}.csv"
+
+
+def beside(path: str, suffix: str) -> str:
+    """Return the path with its suffix replaced."""
+    return str(PurePosixPath(path).with_suffix("")) + suffix

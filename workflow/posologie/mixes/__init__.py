@@ -1,0 +1,1 @@
+"""Controlled mixes: quotas, nested sampling and composition."""

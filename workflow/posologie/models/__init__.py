@@ -1,0 +1,1 @@
+"""Backbones in one form on disk: safetensors, tokenizer and a manifest with checksums."""

@@ -1,0 +1,59 @@
+"""The manifest of a model or data set: which files belong to it, and their checksums.
+
+`models/{name}@{revision}/manifest.json` is the declared artifact; the files beside it are checked against it before use.
+"""
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from posologie.errors import InputError
+from posologie.files import read_json, sha256_of_file, write_json
+
+log = logging.getLogger(__name__)
+
+
+def write_manifest(folder: Path, facts: dict[str, Any], files: Iterable[Path]) -> Path:
+    """Write `manifest.json` over files below `folder`.
+
+    Args:
+        facts: name, kind, requested and resolved revision, and what else is worth keeping.
+    """
+    files = sorted(files)
+    for path in files:
+        path.chmod(0o644)  # some libraries write for the owner alone; a models folder is shared between users
+    manifest = folder / "manifest.json"
+    entries = {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
+    write_json(manifest, {**facts, "files": entries})
+    return manifest
+
+
+def checked_folder(manifest: str | os.PathLike[str]) -> Path:
+    """Return the folder of a manifest once every file in it has the checksum that the manifest states.
+
+    Raises:
+        InputError: naming the first file that is missing or altered, and how to fetch it again.
+    """
+    path = Path(manifest)
+    facts = read_json(path)
+    if not isinstance(facts, dict) or not isinstance(facts.get("files"), dict) or not facts["files"]:
+        raise InputError(f"{path}: expected a manifest with 'files'")
+    for name, expected in facts["files"].items():
+        file = path.parent / name
+        if not file.is_file():
+            raise InputError(f"{file}: missing, although {path} lists it; delete the manifest to fetch it again")
+        found = sha256_of_file(file)
+        if found != expected:
+            raise InputError(
+                f"{file}: sha256 is {found[:12]}…, expected {expected[:12]}… ({path}); delete the manifest to fetch it again"
+            )
+    log.info("%s: %d files checked", path.parent, len(facts["files"]))
+    return path.parent
+
+
+def read_manifest(manifest: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the facts of a manifest."""
+    facts: dict[str, Any] = read_json(manifest)
+    return facts

@@ -1,0 +1,1 @@
+"""What a model answers: option orders, label automaton, parsing, batching and the engine."""

@@ -1,0 +1,42 @@
+"""What a predictions file depends on."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from posologie.items import Task
+from posologie.prompting import Prompting
+from posologie.specs import Name, Spec
+
+
+class Benchmark(Spec):
+    """A part of a source's split that is reported by itself."""
+
+    source: Name
+    split: Literal["test", "validation"] = "test"
+    tasks: tuple[Task, ...] = ("mcqu", "mcq")
+    origins: tuple[str, ...] | None = Field(
+        default=None, description="keep only items whose meta.origin is one of these"
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="keep the items with the smallest seeded hash of their id"
+    )
+
+
+class Suite(Spec):
+    """A named group of benchmarks, with all variants of their items."""
+
+    benchmarks: dict[Name, Benchmark]
+    permutations: int = Field(default=0, ge=0, le=100)
+    max_new_tokens: int = Field(default=512, ge=1, description="for open questions; choices end by themselves")
+
+
+class PredictionSpec(Spec):
+    """Exactly what the predictions of one model on one bundle of suites depend on, beside its input files."""
+
+    model: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}`, or a published model")
+    suites: dict[Name, Suite] = Field(description="the suites that one job answers, so that it loads the model once")
+    prompting: Prompting
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    seed: int = Field(description="seed of the option orders")
+    threads: int = Field(description="torch's thread count: it changes the order of float sums")

@@ -1,0 +1,77 @@
+"""An item and an option order become a chat: the user's turn and the assistant's (PAPER, section 3)."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+from posologie.items import LABELS, Item
+from posologie.specs import Spec
+
+
+class Prompting(Spec):
+    """How an item is put to a model. The defaults are the published prompt."""
+
+    choices_line: str = "Choix de réponses :"
+    option_line: str = "({label}) {option}"
+    context_line: str = "\n\nContexte : {context}"
+    context_position: Literal["after_question", "after_options"] = "after_question"
+    label_separator: str = ","
+    system: str | None = None
+
+
+def user_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
+    """Return the user's turn.
+
+    Args:
+        order: for each displayed position, the index into `item.options`; empty for an open question.
+    """
+    context = prompting.context_line.replace("{context}", item.context) if item.context else ""
+    lines = [
+        prompting.option_line.replace("{label}", LABELS[position]).replace("{option}", item.options[index])
+        for position, index in enumerate(order)
+    ]
+    options = "\n" + "\n".join([prompting.choices_line, *lines]) if lines else ""
+    if prompting.context_position == "after_question":
+        return f"{item.question}{context}{options}"
+    return f"{item.question}{options}{context}"
+
+
+def assistant_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
+    """Return the right answer as the assistant would give it: the displayed labels, or the reference text."""
+    if item.task == "oeq":
+        return item.answer
+    return prompting.label_separator.join(LABELS[position] for position in displayed_gold(item.gold, order))
+
+
+def displayed_gold(gold: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    """Return the displayed positions of the gold options, ascending: the gold follows the options."""
+    right = set(gold)
+    return tuple(position for position, index in enumerate(order) if index in right)
+
+
+def chat(item: Item, order: Sequence[int], prompting: Prompting) -> list[dict[str, str]]:
+    """Return the turns up to the assistant's, in the form that chat templates take."""
+    turns = [{"role": "user", "content": user_turn(item, order, prompting)}]
+    if prompting.system is not None:
+        turns.insert(0, {"role": "system", "content": prompting.system})
+    return turns
+
+
+def option_order(item_id: str, count: int, variant: str, seed: int) -> tuple[int, ...]:
+    """Return the order in which a variant displays `count` options.
+
+    `original` keeps the order of the item. Any other variant ranks the options by a hash of seed, variant and item, so
+    that an order depends on nothing else: not on the other items, not on the machine.
+    """
+    if variant == "original":
+        return tuple(range(count))
+
+    def rank(index: int) -> bytes:
+        return hashlib.blake2b(f"{seed}\x1f{variant}\x1f{item_id}\x1f{index}".encode(), digest_size=16).digest()
+
+    return tuple(sorted(range(count), key=rank))
+
+
+def variants(permutations: int) -> tuple[str, ...]:
+    """Return the names of a suite's variants: `original`, `permuted-1`, …"""
+    return ("original", *(f"permuted-{number}" for number in range(1, permutations + 1)))

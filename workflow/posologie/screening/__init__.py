@@ -1,0 +1,1 @@
+"""Duplicates, and overlap between what is trained on and what is tested on."""

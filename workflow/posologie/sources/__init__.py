@@ -1,0 +1,1 @@
+"""From published files to shards: one module per published form, and the cleaning that they share."""

@@ -1,0 +1,48 @@
+"""What a shard depends on, and how a source is described."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from posologie.items import Provenance, Split
+from posologie.specs import Name, Spec
+
+
+class Source(Spec):
+    """Where items of one provenance come from, and in which published form."""
+
+    provenance: Provenance
+    reader: Name = Field(default="hub_records", description="the published form: a module of posologie.sources")
+    hub: str | None = Field(default=None, description="data set on the hub, `owner/name`")
+    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    path: str | None = Field(default=None, description="local folder that holds the published files")
+    made: str | None = Field(
+        default=None,
+        alias="from",
+        description="`generated/{generator}/{collection}` or `translated/{translator}/{source}`",
+    )
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    files: dict[Split, tuple[str, ...]] | None = Field(
+        default=None,
+        description="patterns of the files of each split below the folder; the form's own names if left out",
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [
+            key for key, value in (("hub", self.hub), ("path", self.path), ("from", self.made)) if value is not None
+        ]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of hub, path, from, not {given or 'none'}")
+        return self
+
+
+class ShardSpec(Spec):
+    """Exactly what one shard depends on, beside its input files and its reader's code."""
+
+    source: Name
+    provenance: Provenance
+    split: Split
+    patterns: tuple[str, ...] = Field(description="which files of a fetched data set belong to the split")
+    options: dict[str, Any] = Field(default_factory=dict)

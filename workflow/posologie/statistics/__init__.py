@@ -1,0 +1,1 @@
+"""From item scores to tables: intervals, paired tests, attribution."""

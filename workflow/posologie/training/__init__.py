@@ -1,0 +1,1 @@
+"""Adapters: collation, DoRA and the training loop."""
