@@ -1,0 +1,40 @@
+"""What the report, its figures and its item browser depend on."""
+
+from pydantic import Field
+
+from posologie.specs import Name, Spec
+
+
+class Report(Spec):
+    """How the report is laid out (the section `report` of a study's configuration)."""
+
+    language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$", description="language of the item texts (ISO 639)")
+    item_browser: bool = Field(default=True, description="write the browser of single items beside the page")
+    items_per_file: int = Field(
+        default=200, ge=10, le=5000, description="items in one data file of the browser, which a page loads by need"
+    )
+
+
+class ReportSpec(Spec):
+    """Exactly what the page and the figures depend on, beside the tables and run records below the study's folder."""
+
+    study: Name
+    title: str = Field(default="", description="heading of the page; made from the study's name if left out")
+    demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    mixes: tuple[Name, ...] = Field(description="mixes in the order in which tables and figures show them")
+    seeds: tuple[int, ...] = (42,)
+    models: tuple[str, ...] = Field(
+        description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}` or `published/{name}`"
+    )
+    suites: tuple[Name, ...]
+    tables: tuple[Name, ...] = Field(description="tables to show; one that is named here must exist")
+    report: Report = Report()
+
+
+class BrowserSpec(Spec):
+    """Exactly what the item browser depends on, beside shards, predictions and scores."""
+
+    models: tuple[str, ...]
+    mixes: tuple[Name, ...] = ()
+    suites: tuple[Name, ...]
+    items_per_file: int = Field(default=200, ge=10, le=5000)
