@@ -1,7 +1,7 @@
 """One hash over the code behind a command: what Snakemake's `code` trigger compares (DESIGN, section 4).
 
-The hash covers the syntax trees of a module and of every module of this package that it imports, directly or not, at the
-top or inside a function. Comments, docstrings and layout do not count; neither do positions, and neither does the
+The hash covers the syntax trees of a module and of every module of this package that it imports, directly or not, at
+the top or inside a function. Comments, docstrings and layout do not count; neither do positions, and neither does the
 version of Python: the walk names the node types and non-empty fields itself instead of trusting `ast.dump`, whose text
 changes between versions.
 """

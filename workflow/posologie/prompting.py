@@ -73,5 +73,5 @@ def option_order(item_id: str, count: int, variant: str, seed: int) -> tuple[int
 
 
 def variants(permutations: int) -> tuple[str, ...]:
-    """Return the names of a suite's variants: `original`, `permuted-1`, …"""
+    """Return the names of a suite's variants: `original`, `permuted-1` and so on."""
     return ("original", *(f"permuted-{number}" for number in range(1, permutations + 1)))

@@ -1,4 +1,4 @@
-"""The run record beside each adapter, predictions and judgements file: what made it, from what, on what, for how long."""
+"""The run record beside each adapter, predictions and judgements file: what made it, from what, in how long."""
 
 import importlib.metadata
 import os

@@ -58,7 +58,7 @@ def chat_template_hash(tokenizer: Any) -> str:
 
 
 def end_token_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Return every token that ends the assistant's turn, ascending: the generation configuration's and the tokenizer's."""
+    """Return every token that ends the assistant's turn, ascending: the model's own and the tokenizer's."""
     configured = getattr(model.generation_config, "eos_token_id", None)
     ends = set(configured if isinstance(configured, list | tuple) else [configured])
     ends.add(tokenizer.eos_token_id)

@@ -1,5 +1,7 @@
 """Where a backbone comes from."""
 
+import hashlib
+from pathlib import PurePath
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,7 +10,7 @@ from posologie.specs import Spec
 
 
 class Untrained(Spec):
-    """A small model with random weights, made from its configuration; it shows that the machinery works, nothing else."""
+    """A small model with random weights, made from its configuration: it shows that the machinery works, no more."""
 
     architecture: Literal["qwen3"] = "qwen3"
     layers: int = Field(default=2, ge=1, le=8)
@@ -19,7 +21,7 @@ class Untrained(Spec):
 
 
 class Backbone(Spec):
-    """The model that adapters are trained on. Exactly one of `hub`, `folder`, `gguf_package` and `untrained` is given."""
+    """The model that adapters are trained on: exactly one of `hub`, `folder`, `gguf_package` and `untrained`."""
 
     hub: str | None = Field(default=None, description="repository of the model on the hub, `owner/name`")
     revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
@@ -39,6 +41,23 @@ class Backbone(Spec):
         if (self.gguf_package is None) != (self.gguf_file is None):
             raise ValueError("gguf_package and gguf_file together")
         return self
+
+    def kind(self) -> str:
+        """Return the module of `posologie.models` that brings the model."""
+        if self.hub is not None:
+            return "hub"
+        if self.folder is not None:
+            return "folder"
+        return "untrained" if self.untrained is not None else "gguf"
+
+    def folder_name(self) -> str:
+        """Return `{name}@{revision}`: the same for the same model in every study, and never for two models."""
+        if self.hub is not None:
+            return f"{self.hub.replace('/', '--')}@{self.revision.replace('/', '--')}"
+        if self.gguf_package is not None:
+            return f"{self.gguf_package}--{PurePath(str(self.gguf_file)).stem}@installed"
+        name = "untrained" if self.folder is None else PurePath(self.folder).name
+        return f"{name}@{hashlib.sha256(self.canonical_json().encode()).hexdigest()[:10]}"
 
 
 class ModelSpec(Spec):

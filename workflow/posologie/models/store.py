@@ -1,6 +1,7 @@
 """The manifest of a model or data set: which files belong to it, and their checksums.
 
-`models/{name}@{revision}/manifest.json` is the declared artifact; the files beside it are checked against it before use.
+`models/{name}@{revision}/manifest.json` is the declared artifact; the files beside it are checked against it before
+use.
 """
 
 import logging
@@ -46,9 +47,8 @@ def checked_folder(manifest: str | os.PathLike[str]) -> Path:
             raise InputError(f"{file}: missing, although {path} lists it; delete the manifest to fetch it again")
         found = sha256_of_file(file)
         if found != expected:
-            raise InputError(
-                f"{file}: sha256 is {found[:12]}…, expected {expected[:12]}… ({path}); delete the manifest to fetch it again"
-            )
+            expectation = f"expected {expected[:12]}… ({path}); delete the manifest to fetch it again"
+            raise InputError(f"{file}: sha256 is {found[:12]}…, {expectation}")
     log.info("%s: %d files checked", path.parent, len(facts["files"]))
     return path.parent
 

@@ -2,19 +2,34 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from posologie.commands import run
 from posologie.errors import InputError
-from posologie.models.spec import Untrained
+from posologie.models.install import install
+from posologie.models.spec import Backbone, Untrained
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 PADDING, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+
+
+def main(argv: list[str]) -> None:
+    """Make an untrained model."""
+    install("posologie.models.untrained", __doc__ or "", _make, argv)
+
+
+def _make(backbone: Backbone, target: Path) -> dict[str, Any]:
+    if backbone.untrained is None:
+        raise InputError("untrained: missing, and required")
+    make_untrained(backbone.untrained, target)
+    return {"kind": "untrained"}
 
 
 def make_untrained(spec: Untrained, target: Path) -> None:
@@ -67,3 +82,7 @@ def _trained_tokenizer(spec: Untrained) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+if __name__ == "__main__":
+    run(main)

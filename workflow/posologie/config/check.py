@@ -1,0 +1,78 @@
+"""What one section of a study says of another: names that must exist, checked before any job."""
+
+from collections.abc import Iterable
+
+from posologie.config.study import Study
+from posologie.errors import InputError
+from posologie.items import PROVENANCES
+from posologie.sources.layouts import LAYOUTS
+
+
+def check_references(study: Study) -> None:
+    """Check that every name that one section uses is defined by another.
+
+    Raises:
+        InputError: naming the key, its value and what was expected.
+    """
+    _check_sources(study)
+    _check_suites(study)
+    _check_mixes(study)
+    _check_models(study)
+
+
+def _check_sources(study: Study) -> None:
+    for name, source in study.sources.items():
+        if source.reader not in LAYOUTS:
+            raise _unknown(f"sources.{name}.reader", source.reader, LAYOUTS)
+        for split in source.files or {}:
+            if split not in source.splits:
+                raise _unknown(f"sources.{name}.files", split, source.splits)
+
+
+def _check_suites(study: Study) -> None:
+    for name, suite in study.suites.items():
+        for label, benchmark in suite.benchmarks.items():
+            key = f"suites.{name}.benchmarks.{label}"
+            if benchmark.source not in study.sources:
+                raise _unknown(f"{key}.source", benchmark.source, study.sources)
+            if benchmark.split not in study.sources[benchmark.source].splits:
+                raise _unknown(f"{key}.split", benchmark.split, study.sources[benchmark.source].splits)
+    for name in study.screening.against:
+        if name not in study.suites:
+            raise _unknown("screening.against", name, study.suites)
+    seen: set[str] = set()
+    for bundle, suites in study.prediction.bundles.items():
+        for name in suites:
+            if name not in study.suites:
+                raise _unknown(f"prediction.bundles.{bundle}", name, study.suites)
+            if name in seen:
+                raise InputError(f"prediction.bundles.{bundle} = '{name}': expected a suite that is in no other bundle")
+            seen.add(name)
+
+
+def _check_mixes(study: Study) -> None:
+    trainable = {name for name, source in study.sources.items() if "train" in source.splits}
+    provenances = {study.sources[name].provenance for name in trainable}
+    for name, mix in study.mixes.items():
+        for part in (mix.shares or {}).keys() | (mix.counts or {}).keys():
+            key = f"mixes.{name}.{'shares' if mix.shares else 'counts'}"
+            if part in PROVENANCES and part not in provenances and part not in study.sources:
+                raise InputError(f"{key} = '{part}': no source of this provenance has a train split")
+            if part not in provenances and part not in trainable:
+                raise _unknown(key, part, [*sorted(provenances), *sorted(trainable)])
+        if name == "base":
+            raise InputError("mixes.base: 'base' names the model without adapter; expected another name")
+
+
+def _check_models(study: Study) -> None:
+    for name, published in study.published_models.items():
+        if published.adapter_on is not None and published.adapter_on not in study.backbones:
+            raise _unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
+    if "published" in study.backbones:
+        raise InputError("backbones.published: the name is taken by the published models; expected another name")
+    if len(set(study.training.seeds)) != len(study.training.seeds):
+        raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+
+
+def _unknown(key: str, value: str, expected: Iterable[str]) -> InputError:
+    return InputError(f"{key} = '{value}': expected one of {', '.join(expected)}")

@@ -1,0 +1,140 @@
+"""Reading a study file: whole by itself, inheriting only through `extends:`, refused with one line if it does not fit."""
+
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from posologie.config.check import check_references
+from posologie.config.study import Study
+from posologie.errors import InputError
+from posologie.specs import Spec, first_problem
+
+REPLACED = ("sources", "mixes", "suites", "judges")
+"""Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
+
+
+def load_study(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Study:
+    """Read a study file, then apply overrides (`--config key=value`) on top.
+
+    Raises:
+        InputError: naming the file, the key, its value and what was expected.
+    """
+    document = _document(Path(path), ())
+    return study_from(_merged(document, overrides or {}), str(path))
+
+
+def study_from(document: Mapping[str, Any], origin: str) -> Study:
+    """Return the study that a configuration describes; `origin` is what its errors call it.
+
+    Raises:
+        InputError: naming the key, its value and what was expected.
+    """
+    try:
+        study = Study.model_validate(dict(document))
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_problem(error)}") from error
+    try:
+        check_references(study)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from error
+    return study
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error: one of the two values would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                line = node.value[position][0].start_mark.line + 1
+                raise InputError(f"line {line}: key '{key}' is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in above:
+        raise InputError(f"{path}: extends itself")
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such study file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    except InputError as error:
+        raise InputError(f"{path}, {error}") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: expected a map of sections, found {type(document).__name__}")
+    parent = document.pop("extends", None)
+    if parent is None:
+        return document
+    return _merged(_document(path.parent / str(parent), (*above, path.resolve())), document)
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any], top: bool = True) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        known = merged.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping) and not (top and key in REPLACED):
+            merged[key] = _merged(known, value, top=False)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _problem(error: ValidationError) -> str:
+    """Say the first problem in one line; for an unknown key, also which keys were expected."""
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    if problems[0]["type"] != "extra_forbidden":
+        return first_problem(error)
+    return _unknown_key(problems[0])
+
+
+def _unknown_key(problem: ErrorDetails) -> str:
+    *parents, key = problem["loc"]
+    value = repr(problem["input"])
+    value = value if len(value) <= 60 else value[:57] + "…"
+    known = sorted(_keys_at(parents))
+    close = difflib.get_close_matches(str(key), known, n=1)
+    expected = f"'{close[0]}'" if close else "one of " + ", ".join(known)
+    return f"{'.'.join(str(part) for part in problem['loc'])} = {value}: unknown key; expected {expected}"
+
+
+def _keys_at(location: list[int | str]) -> set[str]:
+    """Return the keys that the configuration knows at a place."""
+    kinds: list[Any] = [Study]
+    for part in location:
+        below: list[Any] = []
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, Spec):
+                fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+                below += _models(fields[str(part)]) if str(part) in fields else []
+            else:
+                below += _models(typing.get_args(kind)[-1])
+        kinds = below or kinds
+    return {
+        field.alias or name
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, Spec)
+        for name, field in kind.model_fields.items()
+    }
+
+
+def _models(annotation: Any) -> list[Any]:
+    """Return the spec classes and maps that an annotation may be."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [found for choice in typing.get_args(annotation) for found in _models(choice)]
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _models(typing.get_args(annotation)[0])
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        return [annotation]
+    return [annotation] if typing.get_origin(annotation) in (dict, tuple, list) else []

@@ -1,0 +1,90 @@
+"""The study: every section of a configuration, composed from the specs of the stages."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from posologie.mixes.spec import Mix, Validation
+from posologie.models.spec import Backbone
+from posologie.prediction.spec import Suite
+from posologie.prompting import Prompting
+from posologie.report.spec import Report
+from posologie.screening.spec import Screening
+from posologie.sources.spec import Source
+from posologie.specs import Name, Spec
+from posologie.statistics.spec import Statistics
+from posologie.training.spec import Recipe
+
+
+class Roots(Spec):
+    """Folders outside `results/`; the first two are shared by all studies and may lie on another file system."""
+
+    models: str = Field(default="models", description="backbones, each in `{name}@{revision}/` with its manifest")
+    datasets: str = Field(default="datasets", description="downloaded data sets, each in `{name}@{revision}/`")
+    work: str = Field(default="work", description="checkpoints, caches and progress; never declared, safe to delete")
+
+
+class Training(Spec):
+    """How and how often each mix is trained on."""
+
+    recipe: Recipe = Recipe()
+    seeds: tuple[int, ...] = Field(default=(42,), min_length=1, description="one adapter per mix and seed")
+    sampling_seed: int | None = Field(
+        default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
+    )
+    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+
+
+class Prediction(Spec):
+    """How models are asked."""
+
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    seed: int = Field(default=42, description="seed of the option orders")
+    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+    bundles: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict,
+        description="suites that one job answers together; a suite in no bundle has a job of its own",
+    )
+
+
+class Devices(Spec):
+    """What a device can hold at once. It changes no result, so changing it re-runs nothing."""
+
+    training_micro_batch: int = Field(default=12, ge=1, description="examples in one forward and backward pass")
+    prediction_chunk_tokens: int = Field(
+        default=16384, ge=64, description="tokens, padding included, in one forward pass"
+    )
+    gpus_per_training_job: int = Field(default=1, ge=0, description="0 trains on the CPU")
+    gpus_per_prediction_job: int = Field(default=1, ge=0, description="0 predicts on the CPU")
+
+
+class PublishedModel(Spec):
+    """A trained model that takes the place of training: an adapter on one of the backbones, or a merged model."""
+
+    model: Backbone = Field(description="where it comes from: hub or folder")
+    adapter_on: Name | None = Field(
+        default=None, description="the backbone under the adapter; a merged model if left out"
+    )
+    mix: Name | None = Field(default=None, description="the mix that it was trained on, for the tables")
+
+
+class Study(Spec):
+    """One study: its data, mixes, models, suites and statistics. The study's name is its folder under `results/`."""
+
+    study: Name
+    title: str = ""
+    demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    roots: Roots = Roots()
+    sources: dict[Name, Source] = Field(min_length=1)
+    suites: dict[Name, Suite] = Field(min_length=1)
+    screening: Screening = Screening()
+    mixes: dict[Name, Mix] = Field(default_factory=dict)
+    validation: Validation = Validation()
+    backbones: dict[Name, Backbone] = Field(min_length=1)
+    published_models: dict[Name, PublishedModel] = Field(default_factory=dict)
+    prompting: Prompting = Prompting()
+    training: Training = Training()
+    prediction: Prediction = Prediction()
+    devices: Devices = Devices()
+    statistics: Statistics = Statistics()
+    report: Report = Report()
