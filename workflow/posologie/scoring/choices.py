@@ -1,0 +1,122 @@
+"""Metrics of choice questions, computed on sets of labels held as bits: bit p is the label displayed at position p."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from posologie.errors import InputError
+
+SIGNATURE = "sets of labels|no readable answer counts as wrong|v1"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One metric over all rows of a table: `values[row]`, NaN where the metric is undefined."""
+
+    metric: str
+    decoding: str
+    signature: str
+    values: NDArray[np.float64]
+
+
+def label_sets(column: pa.ChunkedArray | pa.Array) -> NDArray[np.uint32]:
+    """Return each row's labels as bits; null and empty lists are 0."""
+    rows, labels = _flat(column)
+    sets = np.zeros(len(column), dtype=np.uint32)
+    np.bitwise_or.at(sets, rows, np.uint32(1) << labels.astype(np.uint32))
+    return sets
+
+
+def original_sets(displayed: pa.ChunkedArray | pa.Array, order: pa.ChunkedArray | pa.Array) -> NDArray[np.uint32]:
+    """Return the options at displayed positions as bits over the item's own order: bit i is the item's option i."""
+    starts = _starts(order)
+    _, options = _flat(order)
+    rows, positions = _flat(displayed)
+    sets = np.zeros(len(displayed), dtype=np.uint32)
+    np.bitwise_or.at(sets, rows, np.uint32(1) << options[starts[rows] + positions].astype(np.uint32))
+    return sets
+
+
+def choice_scores(table: pa.Table) -> Iterator[Scores]:
+    """Yield every metric of a table of predictions on choice questions.
+
+    For each decoding: `em` (the predicted set equals the gold set), `hamming` (|gold ∩ predicted| / |gold ∪
+    predicted|, the study's "Hamming score"; Godbole and Sarawagi 2004), `hamming_options` (share of options that are
+    rightly chosen or rightly left), and `em_unmapped`, `hamming_unmapped`, which compare the displayed labels with the
+    letters that the gold options had *before* the options were permuted: the fault described in PAPER, section 5. An
+    answer in which no labels were read scores 0 on all of them. Greedy decoding has the rates `invalid` and
+    `ambiguous` too.
+
+    The probabilities of the labels give, for single-answer questions, `brier` (sum over the labels, 0 to 2; Brier
+    1950), `confidence` (probability of the most probable label), `right_at_first_step` (1 if that label is the gold).
+
+    Raises:
+        InputError: for an item without gold labels.
+    """
+    gold = label_sets(table["gold"])
+    if not gold.all():
+        row = int(np.flatnonzero(gold == 0)[0])
+        raise InputError(f"item {table['item'][row]}: no gold label; expected at least one")
+    letters = original_sets(table["gold"], table["option_order"])
+    options = pc.list_value_length(table["option_order"]).to_numpy()
+    outcome = table["greedy_outcome"]
+    for decoding in ("greedy", "constrained"):
+        predicted = label_sets(table[f"{decoding}_labels"])
+        yield Scores("em", decoding, SIGNATURE, (predicted == gold).astype(float))
+        yield Scores("hamming", decoding, SIGNATURE, _overlap(gold, predicted))
+        right = (options - np.bitwise_count(gold ^ predicted)) / options
+        yield Scores("hamming_options", decoding, SIGNATURE, np.where(predicted == 0, 0.0, right))
+        yield Scores("em_unmapped", decoding, SIGNATURE, (predicted == letters).astype(float))
+        yield Scores("hamming_unmapped", decoding, SIGNATURE, _overlap(letters, predicted))
+    for rate, found in (("invalid", "none"), ("ambiguous", "ambiguous")):
+        yield Scores(rate, "greedy", SIGNATURE, pc.equal(outcome, found).to_numpy().astype(float))
+    yield from _probability_scores(table, gold)
+
+
+def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[Scores]:
+    """Yield calibration scores; NaN for questions with several answers and where there are no probabilities."""
+    single = pc.equal(table["task"], "mcqu").to_numpy()
+    given = single & pc.greater(pc.fill_null(pc.list_value_length(table["label_probabilities"]), 0), 0).to_numpy()
+    confidence, right, brier = (np.full(len(table), np.nan) for _ in range(3))
+    if given.any():
+        rows, probabilities = _flat(table["label_probabilities"].filter(pa.array(given)))
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        position = np.arange(len(rows)) - starts[rows]
+        top = np.maximum.reduceat(probabilities, starts)
+        first = np.full(len(starts), np.iinfo(np.int64).max)
+        at_top = probabilities == top[rows]
+        np.minimum.at(first, rows[at_top], position[at_top])
+        gold_given = gold[given]
+        at_gold = (gold_given[rows] >> position.astype(np.uint32)) & 1
+        confidence[given] = top
+        right[given] = (gold_given >> first.astype(np.uint32)) & 1
+        brier[given] = np.add.reduceat((probabilities - at_gold) ** 2, starts)
+    signature = "first step|labels only|v1"
+    yield Scores("brier", "probabilities", signature, brier)
+    yield Scores("confidence", "probabilities", signature, confidence)
+    yield Scores("right_at_first_step", "probabilities", signature, right)
+
+
+def _overlap(gold: NDArray[np.uint32], predicted: NDArray[np.uint32]) -> NDArray[np.float64]:
+    overlap: NDArray[np.float64] = np.bitwise_count(gold & predicted) / np.bitwise_count(gold | predicted)
+    return overlap
+
+
+def _lengths(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+    lengths: NDArray[np.int64] = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
+    return lengths
+
+
+def _starts(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+    lengths = _lengths(column)
+    return np.cumsum(lengths) - lengths
+
+
+def _flat(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the row of every list element, and the elements."""
+    return np.repeat(np.arange(len(column)), _lengths(column)), pc.list_flatten(column).to_numpy()

@@ -1,0 +1,124 @@
+"""Metrics of open answers against their reference text, one answer at a time."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from nltk.corpus.reader.wordnet import WordNetCorpusReader
+from nltk.stem.snowball import SnowballStemmer
+from nltk.translate.meteor_score import single_meteor_score
+from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import Tokenizer
+from sacrebleu.metrics import BLEU, CHRF
+
+from posologie.errors import InputError
+from posologie.scoring.spec import TextMetrics
+
+_WORD = re.compile(r"[^\W_]+")
+ORDERS_OF_BLEU, ORDERS_OF_CHRF = 4, 6
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, accents kept: runs of Unicode letters and digits, after NFC.
+
+    An elided article is a word of its own: `l'œdème` → `l`, `œdème`. (rouge-score's own tokenizer drops every accented
+    letter, which cuts French words in pieces; PAPER, section 5.)
+    """
+    return _WORD.findall(unicodedata.normalize("NFC", text).lower())
+
+
+class _Words(Tokenizer):  # type: ignore[misc]  # rouge-score has no types
+    def tokenize(self, text: str) -> list[str]:
+        return words(text)
+
+
+class _Stemmer:
+    """A stemmer that remembers the stems of the words it has seen."""
+
+    def __init__(self, language: str) -> None:
+        self.stem = lru_cache(maxsize=1 << 18)(SnowballStemmer(language).stem)
+
+
+class _NoSynonyms:
+    """Stands where nltk expects a WordNet reader, and knows no synonym."""
+
+    def synsets(self, word: str) -> tuple[()]:
+        return ()
+
+
+def _wordnet(folder: str | None) -> Any:
+    if folder is None:
+        return _NoSynonyms()
+    try:
+        return WordNetCorpusReader(folder, None)
+    except (OSError, LookupError) as error:
+        raise InputError(f"text.wordnet = '{folder}': expected a folder with the files of English WordNet 3") from error
+
+
+@cache
+def text_scorer(settings: TextMetrics) -> Callable[[str, str], dict[str, float]]:
+    """Return the function that scores one answer: (answer, reference) → metric → value.
+
+    Metrics: `bleu` (sentence BLEU with effective order and exponential smoothing; Papineni et al. 2002, Chen and
+    Cherry 2014), `chrf` (Popović 2015), `rouge1`, `rouge2`, `rougeL` (F1; Lin 2004), `meteor` (Banerjee and Lavie 2005:
+    exact and stem matches), each between 0 and 1; `words` of the answer and `reference_words`, counts; and the sums
+    behind corpus BLEU (`bleu:…`) and corpus chrF (`chrf:…`).
+    """
+    bleu, chrf, rouge = _scorers(settings)
+    stemmer, wordnet = _Stemmer(settings.stemmer), _wordnet(settings.wordnet)
+
+    def score(answer: str, reference: str) -> dict[str, float]:
+        values: dict[str, float] = {}
+        sentence = bleu.sentence_score(answer, [reference])
+        values["bleu"] = sentence.score / 100
+        values["bleu:answer"], values["bleu:reference"] = sentence.sys_len, sentence.ref_len
+        for order in range(ORDERS_OF_BLEU):
+            values[f"bleu:match_{order + 1}"] = sentence.counts[order]
+            values[f"bleu:total_{order + 1}"] = sentence.totals[order]
+        # The counts that chrF's own sentence and corpus scores are made of; sacreBLEU has no public name for them.
+        counts = chrf._extract_corpus_statistics([answer], [[reference]])[0]
+        values["chrf"] = chrf._compute_score_from_stats(counts).score / 100
+        for order in range(ORDERS_OF_CHRF):
+            for place, part in enumerate(("answer", "reference", "match")):
+                values[f"chrf:{part}_{order + 1}"] = counts[3 * order + place]
+        for name, parts in rouge.score(reference, answer).items():
+            values[name] = parts.fmeasure
+        answer_words, reference_words = words(answer), words(reference)
+        values["meteor"] = single_meteor_score(
+            reference_words, answer_words, preprocess=str, stemmer=stemmer, wordnet=wordnet
+        )
+        values["words"], values["reference_words"] = len(answer_words), len(reference_words)
+        return values
+
+    return score
+
+
+def text_signatures(settings: TextMetrics, metrics: Iterable[str]) -> dict[str, str]:
+    """Return how each metric was computed: settings, tokenizer, library and version."""
+    bleu, chrf, rouge = _scorers(settings)
+    bleu.sentence_score("a", ["a"])  # sacreBLEU knows the number of references only once it has scored
+    chrf.sentence_score("a", ["a"])
+    synonyms = "english" if settings.wordnet else "none"
+    of_family = {
+        "bleu": f"sentence|{bleu.get_signature()}",
+        "chrf": f"sentence|{chrf.get_signature()}",
+        "meteor": f"words:unicode|stem:{settings.stemmer}|synonyms:{synonyms}|nltk:{version('nltk')}",
+        "words": "words:unicode",
+        "reference_words": "words:unicode",
+    } | {name: f"f1|words:unicode|rouge-score:{version('rouge-score')}" for name in rouge.rouge_types}
+    signatures = {}
+    for metric in metrics:
+        family, colon, _ = metric.partition(":")
+        signatures[metric] = of_family[family].replace("sentence|", "sums|") if colon else of_family[family]
+    return signatures
+
+
+def _scorers(settings: TextMetrics) -> tuple[BLEU, CHRF, RougeScorer]:
+    return (
+        BLEU(effective_order=True, tokenize=settings.bleu_tokenizer),
+        CHRF(char_order=ORDERS_OF_CHRF),
+        RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Words()),
+    )

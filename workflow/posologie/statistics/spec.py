@@ -1,0 +1,88 @@
+"""What the tables depend on."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from posologie.prediction.spec import Suite
+from posologie.specs import Name, Spec
+
+Aggregate = Literal["item_weighted", "mean_of_benchmarks", "mean_of_tasks"]
+Variants = Literal["original", "permuted", "all"]
+
+
+class Measured(Spec):
+    """One number per model: a metric, how the answer was decoded, over which option orders, and how items are weighted."""
+
+    metric: str
+    decoding: Literal["greedy", "constrained", "probabilities", "judged"] = "greedy"
+    variants: Variants = "original"
+    aggregate: Aggregate = "item_weighted"
+
+
+class Family(Spec):
+    """Tests that are corrected together (Holm)."""
+
+    suites: tuple[Name, ...] = Field(min_length=1)
+    measured: Measured
+    scopes: tuple[str, ...] = Field(default=("all",), description="`all`, a provenance or a benchmark")
+    contrasts: tuple[tuple[Name, Name], ...] = Field(
+        default=(), description="pairs of mixes, or of a mix and `base`; each mix against base if left out"
+    )
+
+
+class Statistics(Spec):
+    """How intervals and tests are made (the section `statistics` of a study's configuration)."""
+
+    replicates: int = Field(default=10_000, ge=100, description="cluster draws, and sign flips of the paired tests")
+    seed: int = Field(default=42, description="seed of the draws")
+    level: float = Field(default=0.95, gt=0.5, lt=1, description="level of the intervals; 1 − level is that of the tests")
+    interval: Literal["percentile", "bca"] = "percentile"
+    minimum_clusters: int = Field(
+        default=30, ge=2, description="below so many clusters a share gets Wilson's interval, and anything else none"
+    )
+    power: float = Field(default=0.8, gt=0.5, lt=1, description="power of the minimum detectable difference")
+    calibration_bins: int = Field(default=15, ge=2, le=100, description="bins of the expected calibration error")
+    primary_choice: Measured = Field(
+        default=Measured(metric="em", decoding="constrained"), description="what is tested on choice questions"
+    )
+    primary_text: Measured = Field(default=Measured(metric="rouge2"), description="what is tested on open questions")
+    contrasts: tuple[tuple[Name, Name], ...] = Field(
+        default=(), description="further pairs of mixes to test, beside each mix against base"
+    )
+    families: dict[Name, Family] = Field(
+        default_factory=dict,
+        description="tests that are corrected together; per suite and primary metric if left out",
+    )
+    sweeps: dict[Name, dict[Name, float]] = Field(
+        default_factory=dict, description="dose–response curves: mix → dose; the mix may be `base`"
+    )
+
+
+class EvaluatedModel(Spec):
+    """A model that has answered the suites."""
+
+    name: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}` or `published/{name}`")
+    kind: Literal["base", "mix", "published"]
+    backbone: Name | None = None
+    mix: Name | None = None
+    seed: int | None = None
+
+    @model_validator(mode="after")
+    def _parts_of_its_kind(self) -> Self:
+        if self.kind == "mix" and (self.backbone is None or self.mix is None or self.seed is None):
+            raise ValueError("backbone, mix and seed of a trained model")
+        if self.kind == "base" and (self.backbone is None or self.mix is not None or self.seed is not None):
+            raise ValueError("a backbone, and neither mix nor seed, of a base model")
+        return self
+
+
+class TableSpec(Spec):
+    """Exactly what one table depends on, beside the scores of the models on the suites."""
+
+    models: tuple[EvaluatedModel, ...] = Field(min_length=1)
+    suites: dict[Name, Suite] = Field(min_length=1)
+    statistics: Statistics = Statistics()
+    demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    neural: bool = Field(default=False, description="read scores_neural/ too")
+    judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
