@@ -1,0 +1,115 @@
+"""Text as it should be: Unicode NFC, ordinary spaces, no markup, nothing invisible. Every repair is named."""
+
+import html
+import re
+import unicodedata
+from typing import Any
+
+from posologie.sources.rejection import Rejected
+
+# What needs no second look: printable Latin, Greek, general punctuation, arrows and mathematical operators, all of them
+# unchanged by NFC, without '&' and '<'. One pass with this pattern spares ordinary text all the others.
+_UNUSUAL = re.compile(
+    "[^\n\x20-\x25\x27-\x3b\x3d-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03c9\u2010-\u2027\u2030-\u205e\u20ac\u2190-\u22ff]"
+)
+_BREAKS = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
+_SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_INVISIBLE = re.compile("[\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_DAMAGE = re.compile("[\ufffd\ud800-\udfff]")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_BLOCK_TAG = re.compile(r"<(?:br\s*/?|/(?:p|div|li|tr|h[1-6]|ul|ol|table))\s*>", re.IGNORECASE)
+_SUPERSCRIPT = re.compile(r"<sup>([0-9+\-−n]+)</sup>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:a|abbr|b|big|blockquote|body|center|code|div|em|font|h[1-6]|head|hr|html|i|img|li|ol|p|pre|q|s|small|span|"
+    r"strike|strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul)(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+_BLANKS = re.compile(r"[ \t]{2,}|\t")
+_LINE_BLANKS = re.compile(r" *\n *")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+_SUPERSCRIPTS = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
+
+
+def clean_text(text: str, repairs: set[str]) -> str:
+    """Return the text in its clean form.
+
+    Args:
+        text: as published.
+        repairs: receives the name of each repair that changed something; blanks around the text do not count.
+
+    Raises:
+        Rejected: if the text holds replacement characters or bytes that were not UTF-8: what stood there is lost.
+    """
+    if _UNUSUAL.search(text):
+        text = _repaired(text, repairs)
+    text = text.strip()
+    if "  " in text or " \n" in text or "\n " in text or "\n\n\n" in text or "\t" in text:
+        repairs.add("blanks")
+        text = _EMPTY_LINES.sub("\n\n", _LINE_BLANKS.sub("\n", _BLANKS.sub(" ", text)))
+    return text
+
+
+def as_text(value: Any, field: str, repairs: set[str]) -> str:
+    """Return a published value as clean text; None is empty text, a number is its digits.
+
+    Raises:
+        Rejected: if the value is none of these, or its text is damaged.
+    """
+    if type(value) is str:
+        return clean_text(value, repairs)
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        repairs.add("number for text")
+        try:
+            return str(value)
+        except ValueError as error:  # an integer beyond Python's limit of digits
+            raise Rejected("field is not text", f"{field}: a number of too many digits") from error
+    raise Rejected("field is not text", f"{field}: {type(value).__name__}; expected text")
+
+
+def _repaired(text: str, repairs: set[str]) -> str:
+    if damage := _DAMAGE.search(text):
+        around = text[max(damage.start() - 20, 0) : damage.end() + 20]
+        raise Rejected("damaged characters", f"near {around!a}")
+    text = _unescaped(text, repairs)
+    for name, pattern, replacement in (
+        ("line breaks", _BREAKS, "\n"),
+        ("no-break and typographic spaces", _SPACES, " "),
+        ("invisible characters", _INVISIBLE, ""),
+        ("control characters", _CONTROL, ""),
+    ):
+        text, count = pattern.subn(replacement, text)
+        if count:
+            repairs.add(name)
+    if "<" in text:
+        text = _without_markup(text, repairs)
+    if not unicodedata.is_normalized("NFC", text):
+        repairs.add("not NFC")
+        text = unicodedata.normalize("NFC", text)
+    return text
+
+
+def _unescaped(text: str, repairs: set[str]) -> str:
+    # Twice, because `&amp;lt;` is what exports of exports hold.
+    for _ in range(2):
+        if "&" not in text:
+            break
+        plain = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+        if plain == text:
+            break
+        repairs.add("HTML entities")
+        text = plain
+    if _DAMAGE.search(text):
+        raise Rejected("damaged characters", "an HTML entity of no character")
+    return text
+
+
+def _without_markup(text: str, repairs: set[str]) -> str:
+    """Remove the tags of HTML, and nothing else between angle brackets: `<5 mg/L` and `p<0,05` are text."""
+    plain = _SUPERSCRIPT.sub(lambda found: found.group(1).translate(_SUPERSCRIPTS), text)
+    plain = _TAG.sub("", _BLOCK_TAG.sub("\n", plain))
+    if plain != text:
+        repairs.add("HTML markup")
+    return plain

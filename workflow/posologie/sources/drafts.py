@@ -1,0 +1,145 @@
+"""A published record on its way to an item: what its form says (a draft), and the cleaning that all forms share."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from posologie.items import LABELS, Item, Task, stable_id
+from posologie.sources.answers import AnswerForm, gold_indices
+from posologie.sources.cleaning import as_text
+from posologie.sources.options import distinct_options, options_in_text, without_prefixes
+from posologie.sources.rejection import Rejected
+from posologie.sources.spec import ShardSpec
+
+
+@dataclass(slots=True)
+class Draft:
+    """A record as its form gives it: values unchecked, text uncleaned.
+
+    Attributes:
+        task: None if it follows from the number of right options (one: mcqu, several: mcq) or, without options, is oeq.
+        options: published texts; None if they stand inside the question's text.
+        answer: labels, indices or texts, as `answer_form` says; for oeq the reference text.
+        native_key: the record's own identifier, None if it has none.
+        group: the form's own key of what belongs to one case; the context stands for it if left out.
+    """
+
+    question: Any
+    answer: Any
+    task: Task | None = None
+    options: Sequence[Any] | None = ()
+    answer_form: AnswerForm = "labels"
+    context: Any = None
+    native_key: str | None = None
+    group: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    choices_line: re.Pattern[str] | None = None
+
+
+def finished(draft: Draft, spec: ShardSpec, repairs: set[str]) -> Item:
+    """Clean a draft and make it an item.
+
+    Ids depend on the source and the native key, or else on the source and the content. Items with the same context have
+    the same group, whatever their source and split, so that a clinical case is found again anywhere.
+
+    Args:
+        draft: what the reader made of one record.
+        spec: the shard's.
+        repairs: receives the name of each repair that was needed.
+
+    Raises:
+        Rejected: if the record does not fit.
+    """
+    published_text = question = as_text(draft.question, "question", repairs)
+    context = as_text(draft.context, "context", repairs)
+    if not question:
+        raise Rejected("empty question")
+    task = draft.task
+    options: tuple[str, ...] = ()
+    gold: tuple[int, ...] = ()
+    answer = ""
+    if task == "oeq" or (task is None and draft.options is not None and not draft.options):
+        task = "oeq"
+        answer = as_text(draft.answer, "answer", repairs)
+        if draft.options:
+            raise Rejected("options on an open question")
+    else:
+        question, options, gold = _choices(draft, question, repairs)
+        if task is None:
+            task = "mcqu" if len(gold) == 1 else "mcq"
+    key = draft.native_key
+    item_id = (
+        stable_id(spec.source, "key", key)
+        if key is not None
+        else stable_id(spec.source, "content", task, question, context, *options, str(gold), answer)
+    )
+    if draft.group is not None:
+        group = stable_id("group", spec.source, draft.group)
+    else:
+        group = stable_id("context", context.casefold()) if context else item_id
+    meta = {name: storable(value) for name, value in draft.meta.items() if value is not None and value != ""}
+    if key is not None:
+        meta["native_id"] = storable(key)
+    if repairs and (original := _original(draft, published_text, context, options, answer)):
+        meta["original"] = original
+    item = Item(
+        item_id, spec.source, spec.provenance, spec.split, task, question, context, options, gold, answer, group, meta
+    )
+    if problem := item.problem():
+        raise Rejected(problem)
+    return item
+
+
+def _choices(draft: Draft, question: str, repairs: set[str]) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    labels: Sequence[str] | None = None
+    if draft.options is None:
+        question, labels, options = options_in_text(question, repairs, draft.choices_line)
+    else:
+        options = [as_text(option, "option", repairs) for option in draft.options]
+    options = without_prefixes(options, repairs)
+    if len(options) > len(LABELS):
+        raise Rejected("more than 26 options", f"{len(options)}")
+    gold = gold_indices(draft.answer, options, draft.answer_form, repairs, labels)
+    return question, *distinct_options(options, gold, repairs)
+
+
+def native_key(value: Any) -> str | None:
+    """Return a record's own identifier as text, or None where it has none that can serve."""
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 64 else None
+
+
+def storable(value: Any) -> Any:
+    """Return a published value in a form that JSON and UTF-8 can hold; ordinary text and numbers are unchanged."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list | tuple):
+        return [storable(one) for one in value]
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 1 << 64):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else storable(f"{value!r:.200}")
+
+
+def _original(draft: Draft, question: str, context: str, options: tuple[str, ...], answer: str) -> dict[str, Any]:
+    """Return the published text of each field that cleaning changed by more than blanks around it."""
+    original: dict[str, Any] = {}
+    if _differs(draft.question, question):
+        original["question"] = storable(draft.question)
+    if _differs(draft.context, context):
+        original["context"] = storable(draft.context)
+    if draft.options and tuple(_stripped(option) for option in draft.options) != options:
+        original["options"] = storable(list(draft.options))
+    if answer and _differs(draft.answer, answer):
+        original["answer"] = storable(draft.answer)
+    return original
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _differs(published: Any, clean: str) -> bool:
+    return _stripped(published) != clean and not (published is None and not clean)

@@ -1,0 +1,70 @@
+"""Reader of the records that MedInjection-FR is published in: instruction, context, answer, type, origin (PAPER, 1).
+
+The options stand in the instruction, after the line `Choix de réponses :`, as lines `(A) …`. Files are JSON lists, JSON
+lines or Parquet, on the hub or in a local folder `Train|Validation|Test/{mcq,mcqu,oeq}/`.
+"""
+
+import re
+from typing import Any
+
+from posologie.commands import run
+from posologie.items import Task
+from posologie.sources import shards
+from posologie.sources.drafts import Draft
+from posologie.sources.rejection import Rejected
+from posologie.sources.shards import Drafting, Place
+from posologie.sources.spec import ShardSpec
+
+_TASKS: dict[str, Task] = {
+    "mcqu": "mcqu", "qcu": "mcqu", "mcqsingle": "mcqu", "singleanswer": "mcqu", "single": "mcqu", "simple": "mcqu",
+    "mcq": "mcq", "mcqm": "mcq", "qcm": "mcq", "mcqmulti": "mcq", "mcqmultiple": "mcq", "multianswer": "mcq",
+    "multipleanswer": "mcq", "multiple": "mcq",
+    "oeq": "oeq", "oe": "oeq", "open": "oeq", "openended": "oeq", "openendedquestion": "oeq",
+    "qroc": "oeq", "qa": "oeq",
+}  # fmt: skip
+_NOT_LETTERS = re.compile(r"[^a-z]+")
+
+
+def task_of(published: Any, file: str) -> Task:
+    """Return the task of a record: from its type in any case and spelling, or else from the folder of its file.
+
+    Raises:
+        Rejected: if the type is none of the known ones.
+    """
+    if isinstance(published, str) and published in ("mcqu", "mcq", "oeq"):
+        return published  # type: ignore[return-value]  # mypy does not narrow a str to literals by `in`
+    if published is None or (isinstance(published, str) and not published.strip()):
+        for part in reversed(file.lower().split("/")[:-1]):
+            if part in _TASKS:
+                return _TASKS[part]
+    if isinstance(published, str) and (task := _TASKS.get(_NOT_LETTERS.sub("", published.lower()))):
+        return task
+    raise Rejected("unknown type", f"{ascii(published)[:80]}; expected mcqu, mcq or oeq")
+
+
+def draft(record: Any, place: Place) -> Draft:
+    """Make a draft of one hub record."""
+    task = task_of(record.get("type"), place.file)
+    return Draft(
+        question=record["instruction"],
+        context=record.get("context"),
+        answer=record["answer"],
+        task=task,
+        options=() if task == "oeq" else None,
+        meta={"origin": record.get("origin")},
+    )
+
+
+def reader(spec: ShardSpec) -> Drafting:
+    """Return the reader; the form has no options."""
+    shards.no_options(spec)
+    return draft
+
+
+def main(argv: list[str]) -> None:
+    """Write a shard from hub records."""
+    shards.main(argv, "posologie.sources.hub_records", reader)
+
+
+if __name__ == "__main__":
+    run(main)

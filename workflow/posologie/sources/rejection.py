@@ -1,0 +1,15 @@
+"""Why a record cannot become an item."""
+
+
+class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error of the program
+    """Raised where a record is found not to fit.
+
+    Attributes:
+        reason: one of a small vocabulary, by which rejections are counted.
+        detail: what was found.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,296 @@
+"""Records become a shard: items, rejects and a report, with kept + rejected = read."""
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
+
+from posologie import commands
+from posologie.errors import InputError
+from posologie.files import read_json, sha256_of_file, whole_file, write_json, write_parquet
+from posologie.items import Item, item_schema, items_to_table
+from posologie.sources.drafts import Draft, finished, storable
+from posologie.sources.patterns import chosen
+from posologie.sources.records import Malformed, Rows, read_rows
+from posologie.sources.rejection import Rejected
+from posologie.sources.spec import ShardSpec
+
+_ROW_GROUP = 1 << 16
+_WORTH_PROCESSES = 1 << 24
+"""Bytes of input from which starting further processes pays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands: the file as shown in reports, and the row counted from 1."""
+
+    file: str
+    row: int
+
+
+Drafting = Callable[[Any, Place], Draft]
+"""What a reader is: one record and its place to a draft. It may raise `Rejected`, `KeyError`, `TypeError`,
+`AttributeError` or `IndexError` on a record that is not of its form."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What became of consecutive records of one file."""
+
+    file: str
+    read: int
+    table: pyarrow.Table
+    rejects: list[tuple[str, int, str, str, str]]
+    repaired: Counter[str] = field(default_factory=Counter)
+    tasks: Counter[str] = field(default_factory=Counter)
+    origins: Counter[str] = field(default_factory=Counter)
+    options: Counter[int] = field(default_factory=Counter)
+
+
+def main(
+    argv: Sequence[str],
+    module: str,
+    reader: Callable[[ShardSpec], Drafting],
+    rows: Callable[[Mapping[str, Path]], Iterator[Rows]] = read_rows,
+) -> None:
+    """Run a reader as a command: `--spec --inputs --items --rejects --report`."""
+    parser = commands.parser(module, "Read published files of one form and write a shard.")
+    parser.add_argument("--inputs", nargs="+", required=True, type=Path, help="published files, or a manifest.json")
+    parser.add_argument("--items", required=True, type=Path, help="the shard to write (Parquet)")
+    parser.add_argument("--rejects", required=True, type=Path, help="the rejected records to write (Parquet)")
+    parser.add_argument("--report", required=True, type=Path, help="the counts to write (JSON)")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="changes no result")
+    arguments = parser.parse_args(argv)
+    spec = ShardSpec.from_json(arguments.spec)
+    files = input_files(arguments.inputs, spec.patterns)
+    write_shard(spec, rows(files), reader(spec), files, arguments)
+
+
+def input_files(inputs: Sequence[Path], patterns: Sequence[str]) -> dict[str, Path]:
+    """Return name as shown → path of the files to read, in the order given; those of a manifest by pattern.
+
+    Raises:
+        InputError: if a manifest lists no file that fits, or a file is not the one whose checksum it recorded.
+    """
+    files: dict[str, Path] = {}
+    for given in inputs:
+        if given.name != "manifest.json":
+            files[given.as_posix()] = given
+            continue
+        manifest = read_json(given)
+        names = chosen(manifest["files"], patterns)
+        if not names:
+            listed = ", ".join(sorted(manifest["files"])[:8])
+            raise InputError(f"{given}: no file fits {' or '.join(patterns)}; it lists {listed}, …")
+        for name in names:
+            path = given.parent / name
+            if not path.is_file():
+                raise InputError(f"{path}: missing, though {given} lists it; delete the manifest to fetch it again")
+            if sha256_of_file(path) != manifest["files"][name]:
+                raise InputError(f"{path}: not the file whose checksum {given} records; delete both to fetch it again")
+            files[name] = path
+    return files
+
+
+def write_shard(
+    spec: ShardSpec, rows: Iterator[Rows], draft: Drafting, files: Mapping[str, Path], outputs: argparse.Namespace
+) -> None:
+    """Write the three files of a shard. The result does not depend on the number of processes.
+
+    Ids are made unique: the second item of an id gets `-2`, and so on, in the order of files and rows. The group keeps
+    the plain id, so that copies of one item are never told apart by screening or resampling.
+    """
+    count = Counts(files)
+    rejects: list[tuple[str, int, str, str, str]] = []
+    large = sum(path.stat().st_size for path in files.values() if path.is_file()) >= _WORTH_PROCESSES
+    parts = _parts(rows, partial(_part, draft=draft, spec=spec), outputs.processes if large else 1)
+    with whole_file(outputs.items) as partial_path, _Writer(partial_path) as writer:
+        for part in parts:
+            count.add(part)
+            rejects.extend(part.rejects)
+            writer.write(_with_unique_ids(part.table, count))
+    write_parquet(outputs.rejects, _rejects_table(rejects))
+    write_json(outputs.report, count.report(spec))
+
+
+def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
+    items: list[Item] = []
+    part = Part(rows.file, 0, item_schema().empty_table(), [])
+    for row, record in enumerate(rows.values(), rows.first):
+        part.read += 1
+        repairs: set[str] = set()
+        try:
+            if isinstance(record, Malformed):
+                raise Rejected("not a record", record.detail)
+            item = finished(_drafted(draft, record, Place(rows.file, row)), spec, repairs)
+        except Rejected as rejected:
+            part.rejects.append((rows.file, row, rejected.reason, rejected.detail, _shown(record)))
+            continue
+        items.append(item)
+        if repairs:
+            part.repaired.update(repairs)
+        part.tasks[item.task] += 1
+        part.origins[str(item.meta.get("origin", ""))] += 1
+        if item.options:
+            part.options[len(item.options)] += 1
+    part.table = items_to_table(items)
+    return part
+
+
+def _drafted(draft: Drafting, record: Any, place: Place) -> Draft:
+    try:
+        return draft(record, place)
+    except KeyError as error:
+        raise Rejected("missing field", str(error)) from error
+    except (TypeError, AttributeError, IndexError) as error:
+        raise Rejected("not a record of this form", f"{error}"[:200]) from error
+
+
+def _shown(record: Any) -> str:
+    """Return a rejected record as JSON."""
+    raw = record.raw if isinstance(record, Malformed) else record
+    try:
+        return str(storable(json.dumps(raw, ensure_ascii=False, default=str)))
+    except (ValueError, RecursionError):
+        return str(storable(f"{type(raw).__name__} that JSON cannot hold"))
+
+
+def _parts(rows: Iterator[Rows], work: Callable[[Rows], Part], processes: int) -> Iterator[Part]:
+    """Yield the parts in the order of the rows, with at most a few waiting in each process."""
+    if processes < 2:
+        yield from map(work, rows)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        waiting: deque[Future[Part]] = deque()
+        for batch in rows:
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) > 3 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class _Writer:
+    """Writes tables as Parquet in row groups of one size, whatever the sizes in which they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = pyarrow.parquet.ParquetWriter(path, item_schema(), compression="zstd")
+        self.waiting: list[pyarrow.Table] = []
+        self.rows = 0
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._flush(self.rows)
+        self.file.close()
+
+    def write(self, table: pyarrow.Table) -> None:
+        self.waiting.append(table)
+        self.rows += table.num_rows
+        if self.rows >= _ROW_GROUP:
+            self._flush(_ROW_GROUP * (self.rows // _ROW_GROUP))
+
+    def _flush(self, rows: int) -> None:
+        if self.waiting:
+            table = pyarrow.concat_tables(self.waiting)
+            self.file.write_table(table.slice(0, rows), row_group_size=_ROW_GROUP)
+            self.waiting = [table.slice(rows)]
+            self.rows -= rows
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a shard's report says, added up part by part."""
+
+    files: Mapping[str, Path]
+    read: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+    tasks: Counter[str] = field(default_factory=Counter)
+    origins: Counter[str] = field(default_factory=Counter)
+    options: Counter[int] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    repeated: Counter[str] = field(default_factory=Counter)
+    groups: list[pyarrow.ChunkedArray] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Add the counts of a part."""
+        self.read[part.file] += part.read
+        self.kept[part.file] += part.table.num_rows
+        self.rejected.update(reject[2] for reject in part.rejects)
+        self.repaired.update(part.repaired)
+        self.tasks.update(part.tasks)
+        self.origins.update(part.origins)
+        self.options.update(part.options)
+        self.groups.extend(part.table["group"].chunks)
+
+    def report(self, spec: ShardSpec) -> dict[str, Any]:
+        """Return the report: what was read, kept, rejected and repaired, and what the kept items are."""
+        groups = pyarrow.chunked_array(self.groups, pyarrow.string())
+        sizes = pyarrow.compute.value_counts(groups).field("counts").to_pylist()
+        read, kept, rejected = self.read.total(), self.kept.total(), self.rejected.total()
+        if read != kept + rejected:
+            raise AssertionError(f"{spec.source}: read {read}, kept {kept}, rejected {rejected}")
+        return {
+            "source": spec.source,
+            "provenance": spec.provenance,
+            "split": spec.split,
+            "read": read,
+            "kept": kept,
+            "rejected": {"total": rejected, "by_reason": dict(self.rejected)},
+            "repaired": dict(self.repaired),
+            "repeated_ids": dict(self.repeated),
+            "tasks": dict(self.tasks),
+            "origins": dict(self.origins),
+            "options": {str(count): items for count, items in self.options.items()},
+            "groups": {
+                "groups": len(sizes),
+                "items_in_shared_groups": sum(size for size in sizes if size > 1),
+                "largest": max(sizes, default=0),
+            },
+            "files": {name: {"read": self.read[name], "kept": self.kept[name]} for name in self.files},
+        }
+
+
+def _with_unique_ids(table: pyarrow.Table, count: Counts) -> pyarrow.Table:
+    ids = table["id"].to_pylist()
+    repeated = False
+    for index, item_id in enumerate(ids):
+        count.seen[item_id] += 1
+        if (times := count.seen[item_id]) > 1:
+            repeated = True
+            ids[index] = f"{item_id}-{times}"
+            native = "native_id" in json.loads(table["meta"][index].as_py())
+            count.repeated["same native id" if native else "same content"] += 1
+    return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)]) if repeated else table
+
+
+def _rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> pyarrow.Table:
+    """Return the rejected records: file, row (from 1), reason, detail, record (JSON)."""
+    names = ("file", "row", "reason", "detail", "record")
+    types = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.string())
+    arrays = [
+        pyarrow.array([storable(reject[column]) for reject in rejects], kind) for column, kind in enumerate(types)
+    ]
+    return pyarrow.table(arrays, names=names)
+
+
+def no_options(spec: ShardSpec) -> None:
+    """Raise `InputError` if options are given to a reader that takes none."""
+    if spec.options:
+        raise InputError(f"sources.{spec.source}.options.{min(spec.options)}: unknown key; this reader has no options")
