@@ -67,21 +67,40 @@ def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:
         )
 
 
+@contextmanager
+def _parquet_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{path}: no such file") from error
+        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
+
+
 def read_parquet(path: str | os.PathLike[str], columns: list[str] | None = None) -> "pyarrow.Table":
     """Read a Parquet file.
 
     Raises:
         InputError: if the file is truncated or is not Parquet.
     """
-    import pyarrow
     import pyarrow.parquet
 
-    try:
+    with _parquet_errors(path):
         return pyarrow.parquet.read_table(path, columns=columns, partitioning=None)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise InputError(f"{path}: no such file") from error
-        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
+
+
+def parquet_schema(path: str | os.PathLike[str]) -> "pyarrow.Schema":
+    """Read the schema of a Parquet file.
+
+    Raises:
+        InputError: if the file is truncated or is not Parquet.
+    """
+    import pyarrow.parquet
+
+    with _parquet_errors(path):
+        return pyarrow.parquet.read_schema(path)
 
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:

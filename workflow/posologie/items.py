@@ -129,22 +129,26 @@ def table_to_items(table: "pyarrow.Table") -> Iterator[Item]:
         yield Item(**row)
 
 
-def read_item_table(path: str | os.PathLike[str]) -> "pyarrow.Table":
-    """Read a table of items.
+def read_item_table(path: str | os.PathLike[str], columns: list[str] | None = None) -> "pyarrow.Table":
+    """Read a table of items, or some of its columns.
 
     Raises:
         InputError: naming the file and the first column that is missing or of another type.
     """
-    from posologie.files import read_parquet
+    import pyarrow
 
-    table = read_parquet(path)
-    for expected in item_schema():
-        if expected.name not in table.column_names:
+    from posologie.files import parquet_schema, read_parquet
+
+    found = parquet_schema(path)
+    schema = item_schema()
+    for expected in schema:
+        if expected.name not in found.names:
             raise InputError(f"{path}: column '{expected.name}' is missing; expected a table of items")
-        found = table.schema.field(expected.name).type
-        if found != expected.type:
-            raise InputError(f"{path}: column '{expected.name}' is {found}; expected {expected.type}")
-    return table.select(item_schema().names).cast(item_schema())
+        kind = found.field(expected.name).type
+        if kind != expected.type:
+            raise InputError(f"{path}: column '{expected.name}' is {kind}; expected {expected.type}")
+    wanted = schema if columns is None else pyarrow.schema([schema.field(name) for name in columns])
+    return read_parquet(path, wanted.names).cast(wanted)
 
 
 def read_items(path: str | os.PathLike[str]) -> list[Item]:

@@ -1,0 +1,151 @@
+"""Make one mix: its training set, the validation set that all mixes share, and what they hold."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from posologie.commands import named_path, parser, run
+from posologie.errors import InputError
+from posologie.files import write_json, write_parquet
+from posologie.items import PROVENANCES, Provenance, item_schema
+from posologie.mixes.contents import contents
+from posologie.mixes.quotas import sainte_lague
+from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
+from posologie.mixes.spec import Mix, MixSpec, Validation
+
+log = logging.getLogger("posologie.mixes")
+
+
+def sources_of(part: str, provenance_of: Mapping[str, Provenance]) -> list[str]:
+    """Return the sources that a key of `shares` or `counts` stands for."""
+    if part in PROVENANCES:
+        return sorted(source for source, provenance in provenance_of.items() if provenance == part)
+    return [part] if part in provenance_of else []
+
+
+def part_counts(mix: Mix, smallest: int) -> dict[str, int]:
+    """Return how many items each key of `shares` or `counts` gives."""
+    if mix.counts is not None:
+        return dict(sorted(mix.counts.items()))
+    if mix.shares is None or mix.size is None:
+        raise InputError("mix: neither counts nor shares with a size")
+    return sainte_lague(mix.shares, smallest if mix.size == "smallest" else mix.size)
+
+
+def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], dict[str, Any]]:
+    """Draw the training items, and say how each part was met.
+
+    Raises:
+        InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
+    """
+    of_provenance = {
+        provenance: sum(len(pools[source].ids) for source in pools if spec.provenance_of[source] == provenance)
+        for provenance in sorted({spec.provenance_of[source] for source in pools})
+    }
+    smallest = min(of_provenance, key=lambda provenance: of_provenance[provenance])
+    if spec.mix.size == "smallest" and not of_provenance[smallest]:
+        raise InputError(
+            f"mix {spec.name}: size smallest is 0: no training items of task {'+'.join(spec.mix.tasks)} are {smallest}"
+        )
+    wanted = part_counts(spec.mix, of_provenance[smallest])
+    draws: list[Draw] = []
+    parts: dict[str, Any] = {}
+    for part, count in wanted.items():
+        sources = [source for source in sources_of(part, spec.provenance_of) if source in pools]
+        if not sources:
+            raise InputError(f"mix {spec.name}: no training shard of '{part}'; given are {', '.join(sorted(pools))}")
+        if twice := {drawn.source for drawn in draws} & set(sources):
+            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a provenance")
+        held = {source: len(pools[source].ids) for source in sources}
+        if count > sum(held.values()):
+            raise InputError(
+                f"mix {spec.name}: {count} items of '{part}' asked for, {sum(held.values())} of tasks "
+                f"{'+'.join(spec.mix.tasks)} held by {', '.join(f'{name} ({held[name]})' for name in sources)}"
+            )
+        quotas = sainte_lague({name: number for name, number in held.items() if number}, count)
+        try:
+            drawn = [draw(pools[source], quota, spec.seed, spec.mix) for source, quota in quotas.items() if quota]
+        except InputError as error:
+            raise InputError(f"mix {spec.name}: {error}") from error
+        draws += drawn
+        parts[part] = {"asked": count, "held": held, "taken": {one.source: len(one.rows) for one in drawn}}
+    redistributed = [
+        {"source": one.source, "stratum": stratum, **facts}
+        for one in draws
+        for stratum, facts in one.strata.items()
+        if facts["asked"] != facts["taken"]
+    ]
+    if redistributed:
+        log.warning("mix %s: %d strata differ from what was asked; see composition.json", spec.name, len(redistributed))
+    strata = {one.source: one.strata for one in draws} if spec.mix.strata else {}
+    facts = {"parts": parts, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
+    return draws, facts
+
+
+def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw]:
+    """Draw the common validation set: sources in proportion to what they hold.
+
+    Raises:
+        InputError: if the sources together hold less than its size.
+    """
+    held = {pool.source: len(pool.ids) for pool in pools if pool.ids}
+    size = sum(held.values()) if validation.size is None else validation.size
+    if size > sum(held.values()):
+        raise InputError(
+            f"validation: {size} items asked for, {sum(held.values())} of tasks {'+'.join(validation.tasks)} held by "
+            f"{', '.join(f'{name} ({number})' for name, number in held.items()) or 'no source'}"
+        )
+    quotas = sainte_lague(held, size)
+    return [draw(pool, quotas[pool.source], validation.seed) for pool in pools if quotas.get(pool.source)]
+
+
+def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
+    """Return the drawn items in the order of a seeded hash of their ids, which is not the order of sampling."""
+    parts = [read_rows(one.path, one.rows) for one in sorted(draws, key=lambda one: one.source)]
+    table = pa.concat_tables([item_schema().empty_table(), *parts])
+    ids = table["id"].to_pylist()
+    if len(set(ids)) < len(ids):
+        raise InputError("two sources hold an item with the same id; expected ids that are hashes of source and key")
+    return table.take(pa.array(seeded_order(ids, seed, "order")))
+
+
+def main(argv: list[str]) -> None:
+    """Make one mix."""
+    arguments = parser("posologie.mixes", __doc__ or "")
+    arguments.add_argument("--train", nargs="+", type=named_path, required=True, metavar="SOURCE=FILE")
+    arguments.add_argument("--validation", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
+    for output in ("train", "validation"):
+        arguments.add_argument(f"--out-{output}", required=True)
+    arguments.add_argument("--composition", required=True)
+    given = arguments.parse_args(argv)
+    spec = MixSpec.from_json(given.spec)
+    for source, path in [*given.train, *given.validation]:
+        if source not in spec.provenance_of:
+            raise InputError(f"{path}: source {source} has no provenance in the spec")
+
+    pools = {source: read_pool(source, path, spec.mix.tasks, spec.mix) for source, path in given.train}
+    draws, facts = train_draws(spec, pools)
+    common = [
+        read_pool(source, path, spec.validation.tasks)
+        for source, path in sorted(given.validation)
+        if spec.provenance_of[source] in spec.validation.provenances
+    ]
+    train = assembled(draws, spec.seed)
+    validation = assembled(validation_draws(spec.validation, common), spec.validation.seed)
+    if not validation.num_rows:
+        log.warning("mix %s: the validation set is empty", spec.name)
+    if shared := set(train["id"].to_pylist()) & set(validation["id"].to_pylist()):
+        raise InputError(f"mix {spec.name}: item {min(shared)} is in both the training and the validation set")
+    write_parquet(given.out_train, train)
+    write_parquet(given.out_validation, validation)
+    write_json(
+        given.composition,
+        {"mix": spec.name, "seed": spec.seed, **facts, "train": contents(train), "validation": contents(validation)},
+    )
+    log.info("mix %s: %d training and %d validation items", spec.name, train.num_rows, validation.num_rows)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,174 @@
+"""Which items a source gives: the first of its strata in the order of a seeded hash of their ids.
+
+The order depends on seed and id alone: not on the other items, the order of rows, the mix or the machine. So the part
+taken from a source in a smaller dose is contained in the part taken in a larger one, also across mixes.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from posologie.errors import InputError
+from posologie.items import item_schema, read_item_table
+from posologie.mixes.quotas import sainte_lague
+from posologie.mixes.spec import Mix
+
+_TEXT = ("question", "context", "options")
+_COLUMNS_OF = {"task": (), "source": ("source", "meta"), "subject": ("meta",), "length": _TEXT}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a mix may draw from one source: its items of the mix's tasks, in the order of the file.
+
+    Attributes:
+        rows: row of each item in the file, int64.
+        ids: ids, as the file has them.
+        strata: name of each item's stratum; empty names without strata.
+    """
+
+    source: str
+    path: str
+    rows: np.ndarray
+    ids: list[str]
+    strata: list[str]
+
+    def held(self) -> dict[str, int]:
+        """Return the number of items in each stratum."""
+        names, counts = np.unique(np.array(self.strata, dtype=object), return_counts=True)
+        return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def read_pool(source: str, path: str | os.PathLike[str], tasks: Sequence[str], mix: Mix | None = None) -> Pool:
+    """Read what can be drawn from a screened shard, with the strata of the mix.
+
+    Raises:
+        InputError: if the file is no table of items, holds another source, or holds an id twice.
+    """
+    strata = mix.strata if mix is not None else ()
+    needed = {"id", "source", "task", *(column for stratum in strata for column in _COLUMNS_OF[stratum])}
+    table = read_item_table(path, columns=[name for name in item_schema().names if name in needed])
+    foreign = pc.unique(table["source"]).to_pylist()
+    if foreign not in ([], [source]):
+        raise InputError(f"{path}: items of source {', '.join(foreign)}; expected {source} alone")
+    rows = np.flatnonzero(pc.is_in(table["task"], value_set=pa.array(tasks, pa.string())).to_numpy())
+    table = table.take(pa.array(rows))
+    ids = table["id"].to_pylist()
+    if len(set(ids)) < len(ids):
+        twice = Counter(ids).most_common(1)[0][0]
+        raise InputError(f"{path}: two items with the id {twice}; expected different ids")
+    return Pool(source, os.fspath(path), rows, ids, _strata(table, mix) if mix is not None else [""] * len(ids))
+
+
+def _strata(table: pa.Table, mix: Mix) -> list[str]:
+    if not mix.strata:
+        return [""] * table.num_rows
+    meta = [json.loads(text) for text in table["meta"].to_pylist()] if "meta" in table.column_names else []
+    columns: list[list[str]] = []
+    for stratum in mix.strata:
+        if stratum == "task":
+            columns.append(table["task"].to_pylist())
+        elif stratum == "length":
+            columns.append(_length_bands(characters(table), mix.length_bands))
+        elif stratum == "source":
+            sources = table["source"].to_pylist()
+            columns.append([str(facts.get("origin") or name) for facts, name in zip(meta, sources, strict=True)])
+        else:
+            columns.append([str(facts.get("subject") or "unknown") for facts in meta])
+    return ["/".join(values) for values in zip(*columns, strict=True)]
+
+
+def characters(table: pa.Table) -> np.ndarray:
+    """Return the number of characters in question, context and options of each item."""
+    texts = pc.utf8_length(pc.list_flatten(table["options"])).to_numpy()
+    options = np.bincount(pc.list_parent_indices(table["options"]).to_numpy(), weights=texts, minlength=table.num_rows)
+    return sum((pc.utf8_length(table[name]).to_numpy() for name in ("question", "context")), options.astype(np.int64))
+
+
+def _length_bands(lengths: np.ndarray, bounds: Sequence[int]) -> list[str]:
+    names = [f"under-{bound}" for bound in bounds] + [f"from-{bounds[-1]}" if bounds else "any"]
+    return [names[band] for band in np.searchsorted(np.array(bounds), lengths, side="right")]
+
+
+def seeded_rank(ids: Iterable[str], seed: int, purpose: str) -> np.ndarray:
+    """Return a 64-bit number for each id that depends on seed, purpose and id alone (BLAKE2b)."""
+    key = f"{seed}\x1f{purpose}\x1f".encode()
+    digests = b"".join(hashlib.blake2b(key + name.encode(), digest_size=8).digest() for name in ids)
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
+def seeded_order(ids: Sequence[str], seed: int, purpose: str) -> np.ndarray:
+    """Return the positions of the ids in the order of their seeded rank; equal ranks in the order of the ids."""
+    return np.lexsort((np.array(ids, dtype=str), seeded_rank(ids, seed, purpose)))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn from one source.
+
+    Attributes:
+        rows: rows of the file, ascending.
+        strata: for each stratum what the source held, what the shares asked for, and what was taken.
+    """
+
+    source: str
+    path: str
+    rows: np.ndarray
+    strata: dict[str, dict[str, int]]
+
+
+def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
+    """Draw `count` items from a source, stratum by stratum where there is a mix that names strata.
+
+    Raises:
+        InputError: naming the stratum that holds too little (unless the mix redistributes), or the source.
+    """
+    held = pool.held()
+    weights: dict[str, int | float]
+    if mix is None or mix.stratum_shares == "as_held":
+        weights = dict(held)
+    elif mix.stratum_shares == "equal":
+        weights = dict.fromkeys(held, 1)
+    else:
+        weights = dict(mix.stratum_shares)
+    held = {name: held.get(name, 0) for name in weights}
+    asked = sainte_lague(weights, count)
+    taken = sainte_lague(weights, count, held)
+    if sum(taken.values()) < count:
+        stock = ", ".join(f"{name or 'all'} {number}" for name, number in sorted(held.items()))
+        raise InputError(f"source {pool.source}: {count} items asked for; held in {pool.path}: {stock}")
+    short = next((name for name in sorted(asked) if asked[name] > held[name]), None)
+    if short is not None and mix is not None and mix.shortfall == "fail":
+        raise InputError(
+            f"source {pool.source}, stratum {short}: {asked[short]} items asked for, {held[short]} held in "
+            f"{pool.path}; lower the size or the share, or set shortfall: redistribute"
+        )
+    order = seeded_order(pool.ids, seed, "sample")
+    strata = np.array(pool.strata, dtype=object)[order]
+    chosen = [pool.rows[order[strata == name][: taken[name]]] for name in sorted(taken)]
+    rows = np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
+    facts = {name: {"held": held[name], "asked": asked[name], "taken": taken[name]} for name in sorted(taken)}
+    return Draw(pool.source, pool.path, rows, facts)
+
+
+def read_rows(path: str | os.PathLike[str], rows: np.ndarray) -> pa.Table:
+    """Read the given rows (ascending) of a table of items, one row group at a time."""
+    parts = [item_schema().empty_table()]
+    with pq.ParquetFile(path) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            last = first + file.metadata.row_group(group).num_rows
+            inside = rows[(rows >= first) & (rows < last)] - first
+            if len(inside):
+                table = file.read_row_group(group, columns=item_schema().names)
+                parts.append(table.take(pa.array(inside)).cast(item_schema()))
+            first = last
+    return pa.concat_tables(parts)
