@@ -13,7 +13,7 @@ def _hub(split: Split) -> tuple[str, ...]:
     return tuple(f"{folder}/*/*_{suffix}.{kind}" for suffix in suffixes for kind in ("json", "jsonl", "parquet"))
 
 
-DEFAULT_FILES: dict[str, dict[Split, tuple[str, ...]]] = {
+LAYOUTS: dict[str, dict[Split, tuple[str, ...]]] = {
     "hub_records": {"train": _hub("train"), "validation": _hub("validation"), "test": _hub("test")},
     "frenchmedmcqa": {"train": ("train.json",), "validation": ("dev.json",), "test": ("test.json",)},
 }
@@ -30,7 +30,7 @@ def patterns(source: Source, split: Split) -> tuple[str, ...]:
         if split not in source.files:
             raise InputError(f"files: no patterns for the split '{split}', which is listed in splits")
         return source.files[split]
-    known = DEFAULT_FILES.get(source.reader)
+    known = LAYOUTS.get(source.reader)
     if known is None:
         raise InputError(f"reader = '{source.reader}': has no files by default; give `files` for each split")
     if split not in known:

@@ -46,3 +46,10 @@ class ShardSpec(Spec):
     split: Split
     patterns: tuple[str, ...] = Field(description="which files of a fetched data set belong to the split")
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+class FetchSpec(Spec):
+    """What `datasets/{name}@{revision}/` depends on."""
+
+    hub: str = Field(description="data set on the hub, `owner/name`")
+    revision: str = "main"
