@@ -5,7 +5,9 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
+import httpx2
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -40,8 +42,8 @@ def main(argv: list[str]) -> None:
 def fetch(spec: FetchSpec, manifest: Path) -> None:
     """Download the data files of one commit beside the manifest, then write the manifest.
 
-    The files are gathered in a folder of their own, which a failed download leaves behind: the next one goes on from
-    there. Each file is checked against the checksum that the hub states.
+    The files are gathered in a folder of their own, which a failed download leaves behind: the next one keeps the files
+    that are whole. Each file is checked against the checksum that the hub states.
 
     Raises:
         InputError: saying what failed, and what to do.
@@ -59,6 +61,7 @@ def fetch(spec: FetchSpec, manifest: Path) -> None:
             revision=info.sha,
             allow_patterns=[f"*.{suffix}" for suffix in SUFFIXES],
             local_dir=partial,
+            cache_dir=partial / ".cache" / "hub",
             token=api.token,
         )
     except GatedRepoError as error:
@@ -72,10 +75,11 @@ def fetch(spec: FetchSpec, manifest: Path) -> None:
     except EntryNotFoundError as error:
         if isinstance(error, LocalEntryNotFoundError):
             raise _unreachable(spec, folder) from error
-        raise InputError(f"hub = '{spec.hub}': a file that it lists is missing ({_first_line(error)})") from error
-    except OfflineModeIsEnabled as error:
+        where = unquote(str(error.response.url)) if error.response is not None else _first_line(error)
+        raise InputError(f"hub = '{spec.hub}': a file that it lists is missing there ({where})") from error
+    except (OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise _unreachable(spec, folder) from error
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise InputError(
             f"hub = '{spec.hub}': download failed ({_first_line(error)}); run again to go on, or put the files of the"
             " data set in a local folder and name it with `path` instead of `hub`"
