@@ -1,11 +1,12 @@
 """What one section of a study says of another: names that must exist, checked before any job."""
 
+import importlib.util
 from collections.abc import Iterable
 
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.items import PROVENANCES
-from posologie.sources.layouts import LAYOUTS
+from posologie.sources.layouts import local_files, patterns
 
 
 def check_references(study: Study) -> None:
@@ -22,11 +23,16 @@ def check_references(study: Study) -> None:
 
 def _check_sources(study: Study) -> None:
     for name, source in study.sources.items():
-        if source.reader not in LAYOUTS:
-            raise _unknown(f"sources.{name}.reader", source.reader, LAYOUTS)
+        if importlib.util.find_spec(f"posologie.sources.{source.reader}") is None:
+            raise InputError(f"sources.{name}.reader = '{source.reader}': expected a module of posologie.sources")
         for split in source.files or {}:
             if split not in source.splits:
                 raise _unknown(f"sources.{name}.files", split, source.splits)
+        for split in source.splits:
+            try:
+                patterns(source, split) if source.path is None else local_files(source, split)
+            except InputError as error:
+                raise InputError(f"sources.{name}.{error}") from error
 
 
 def _check_suites(study: Study) -> None:

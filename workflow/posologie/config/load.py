@@ -1,4 +1,4 @@
-"""Reading a study file: whole by itself, inheriting only through `extends:`, refused with one line if it does not fit."""
+"""Reading a study file: whole by itself, inheriting only through `extends:`, one line of error if it does not fit."""
 
 import difflib
 import os

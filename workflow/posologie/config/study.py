@@ -9,6 +9,7 @@ from posologie.models.spec import Backbone
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.report.spec import Report
+from posologie.scoring.spec import TextMetrics
 from posologie.screening.spec import Screening
 from posologie.sources.spec import Source
 from posologie.specs import Name, Spec
@@ -68,6 +69,12 @@ class PublishedModel(Spec):
     mix: Name | None = Field(default=None, description="the mix that it was trained on, for the tables")
 
 
+class Scoring(Spec):
+    """How answers are scored."""
+
+    text: TextMetrics = TextMetrics()
+
+
 class Study(Spec):
     """One study: its data, mixes, models, suites and statistics. The study's name is its folder under `results/`."""
 
@@ -86,5 +93,6 @@ class Study(Spec):
     training: Training = Training()
     prediction: Prediction = Prediction()
     devices: Devices = Devices()
+    scoring: Scoring = Scoring()
     statistics: Statistics = Statistics()
     report: Report = Report()

@@ -1,0 +1,49 @@
+# make demo: the whole study on the embedded default.   make test: all tests that need neither root nor a GPU.
+PYTHON ?= python3.11
+BIN := .venv/bin
+SHELL := /bin/bash
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test test-slurm test-browser lint format lock schema clean
+.DELETE_ON_ERROR:
+
+demo: .venv/complete
+	@start=$$SECONDS; snakemake --profile profiles/demo && \
+	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
+
+test: .venv/complete
+	pytest -n 2 --dist worksteal
+
+lint: .venv/complete
+	ruff check .
+	ruff format --check .
+	mypy
+	snakemake --lint --configfile config/test.yaml
+
+format: .venv/complete
+	ruff check --fix .
+	ruff format .
+
+# What is generated from the configuration's models.
+schema: .venv/complete
+	python -m posologie.config.schema
+
+# The environment is made anew when the lock file changes, so that nothing stays that is not in it. torch's own platform
+# packages (CUDA on Linux) are pinned by torch and come in the second step; the CPU build has none.
+.venv/complete: envs/requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/requirements.lock torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+lock:
+	rm -rf work/lock && $(PYTHON) -m venv work/lock
+	work/lock/bin/pip install --quiet -r envs/requirements.in
+	work/lock/bin/pip install --quiet --no-deps -r envs/models.in
+	work/lock/bin/pip freeze --all | grep -v -i -E '^(pip|wheel|nvidia-[a-z0-9-]*-cu[0-9]+|triton)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' \
+	  | sort -f > envs/requirements.lock
+	rm -rf work/lock
+
+clean:
+	rm -rf .venv .snakemake work models datasets results/*/

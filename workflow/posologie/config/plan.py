@@ -1,0 +1,221 @@
+"""From the study to the artifacts: which models, bundles and inputs there are, and the spec of each job."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from posologie.config.study import Study
+from posologie.items import SPLITS, Split
+from posologie.mixes.spec import MixSpec
+from posologie.models.spec import Backbone, ModelSpec
+from posologie.prediction.spec import PredictionSpec
+from posologie.report.spec import ReportSpec
+from posologie.scoring.spec import ScoringSpec
+from posologie.screening.spec import ScreeningSpec
+from posologie.sources.layouts import patterns
+from posologie.sources.spec import ShardSpec
+from posologie.statistics.spec import EvaluatedModel, TableSpec
+from posologie.training.spec import TrainingSpec
+
+SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of the study. Its id is its folder under `predictions/` and `scores/`."""
+
+    id: str
+    backbone: str | None = None
+    mix: str | None = None
+    seed: int | None = None
+    published: str | None = None
+
+    @property
+    def kind(self) -> Literal["base", "mix", "published"]:
+        """Say how the model came about."""
+        if self.published is not None:
+            return "published"
+        return "base" if self.mix is None else "mix"
+
+
+def models(study: Study) -> dict[str, Model]:
+    """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
+    found = []
+    for backbone in study.backbones:
+        found.append(Model(f"{backbone}/base", backbone))
+        for mix in study.mixes:
+            for seed in study.training.seeds:
+                found.append(Model(f"{backbone}/{mix}/seed-{seed}", backbone, mix, seed))
+    for name, published in study.published_models.items():
+        found.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
+    return {model.id: model for model in found}
+
+
+def bundles(study: Study) -> dict[str, tuple[str, ...]]:
+    """Return which suites each prediction job answers: the configured bundles, then one for each suite that is left."""
+    bundled = {suite for suites in study.prediction.bundles.values() for suite in suites}
+    alone = {suite: (suite,) for suite in study.suites if suite not in bundled}
+    return {**study.prediction.bundles, **alone}
+
+
+def sampling_seed(study: Study, training_seed: int) -> int:
+    """Return the seed of the draw of the mixes that a training seed uses."""
+    fixed = study.training.sampling_seed
+    return training_seed if fixed is None else fixed
+
+
+def sampling_seeds(study: Study) -> list[int]:
+    """Return the seeds with which mixes are drawn, ascending."""
+    return sorted({sampling_seed(study, seed) for seed in study.training.seeds})
+
+
+def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]:
+    """Return the source and split of every shard that the suites take items from."""
+    benchmarks = [benchmark for suite in suites for benchmark in study.suites[suite].benchmarks.values()]
+    wanted = {(benchmark.source, benchmark.split) for benchmark in benchmarks}
+    return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
+
+
+def trained_sources(study: Study) -> list[str]:
+    """Return the sources that have a train split, in the order of the configuration."""
+    return [name for name, source in study.sources.items() if "train" in source.splits]
+
+
+def mix_sources(study: Study, mix: str) -> list[str]:
+    """Return the sources that a mix draws from, or whose sizes it needs to know (`size: smallest`)."""
+    wanted = study.mixes[mix]
+    if wanted.size == "smallest":
+        return trained_sources(study)
+    parts = (wanted.shares or {}).keys() | (wanted.counts or {}).keys()
+    return [name for name in trained_sources(study) if name in parts or study.sources[name].provenance in parts]
+
+
+def validation_sources(study: Study) -> list[str]:
+    """Return the sources of the validation set that all mixes share."""
+    provenances = study.validation.provenances
+    return [
+        name
+        for name, source in study.sources.items()
+        if "validation" in source.splits and source.provenance in provenances
+    ]
+
+
+def earlier_sources(study: Study, source: str) -> list[str]:
+    """Return the sources against which the training items of `source` are screened: those before it in the study."""
+    if study.screening.mode == "off":
+        return []
+    names = trained_sources(study)
+    return names[: names.index(source)] if source in names else []
+
+
+def backbone_of(study: Study, name: str) -> Backbone:
+    """Return where a backbone or published model comes from."""
+    return study.backbones[name] if name in study.backbones else study.published_models[name].model
+
+
+def model_specs(study: Study) -> dict[str, ModelSpec]:
+    """Return the spec of every folder below the models root, by the folder's name."""
+    origins = [*study.backbones.values(), *(published.model for published in study.published_models.values())]
+    return {origin.folder_name(): ModelSpec(name=origin.folder_name(), backbone=origin) for origin in origins}
+
+
+def shard_spec(study: Study, source: str, split: Split) -> ShardSpec:
+    """Return what a shard depends on."""
+    described = study.sources[source]
+    return ShardSpec(
+        source=source,
+        provenance=described.provenance,
+        split=split,
+        patterns=patterns(described, split) if described.hub is not None else (),
+        options=described.options,
+    )
+
+
+def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
+    """Return what a screened shard depends on."""
+    suites = {} if study.screening.mode == "off" else {name: study.suites[name] for name in study.screening.against}
+    return ScreeningSpec(source=source, split=split, screening=study.screening, suites=suites)
+
+
+def mix_spec(study: Study, mix: str, seed: int) -> MixSpec:
+    """Return what a mix depends on."""
+    names = [*mix_sources(study, mix), *validation_sources(study)]
+    return MixSpec(
+        name=mix,
+        mix=study.mixes[mix],
+        seed=seed,
+        provenance_of={name: study.sources[name].provenance for name in sorted(set(names))},
+        validation=study.validation,
+    )
+
+
+def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingSpec:
+    """Return what an adapter depends on."""
+    return TrainingSpec(
+        backbone=backbone,
+        mix=mix,
+        seed=seed,
+        recipe=study.training.recipe,
+        prompting=study.prompting,
+        threads=study.training.threads,
+    )
+
+
+def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
+    """Return what one model's answers to one bundle of suites depend on."""
+    return PredictionSpec(
+        model=model,
+        suites={name: study.suites[name] for name in bundles(study)[bundle]},
+        prompting=study.prompting,
+        precision=study.prediction.precision,
+        seed=study.prediction.seed,
+        threads=study.prediction.threads,
+    )
+
+
+def scoring_spec(study: Study, suite: str) -> ScoringSpec:
+    """Return what the scores of one suite depend on."""
+    return ScoringSpec(suite=study.suites[suite], text=study.scoring.text)
+
+
+def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
+    """Return the models of the tables, in the order of the configuration."""
+    return tuple(
+        EvaluatedModel(name=model.id, kind=model.kind, backbone=model.backbone, mix=model.mix, seed=model.seed)
+        for model in models(study).values()
+    )
+
+
+def table_spec(study: Study) -> TableSpec:
+    """Return what the tables over all scores depend on."""
+    return TableSpec(
+        models=evaluated_models(study),
+        suites=study.suites,
+        statistics=study.statistics,
+        demonstration=study.demonstration,
+    )
+
+
+def choice_suites(study: Study) -> list[str]:
+    """Return the suites that hold choice questions."""
+    return [name for name, suite in study.suites.items() if any(set(b.tasks) - {"oeq"} for b in suite.benchmarks.values())]
+
+
+def open_suites(study: Study) -> list[str]:
+    """Return the suites that hold open questions."""
+    return [name for name, suite in study.suites.items() if any("oeq" in b.tasks for b in suite.benchmarks.values())]
+
+
+def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
+    """Return what the page and the figures depend on."""
+    return ReportSpec(
+        study=study.study,
+        title=study.title,
+        demonstration=study.demonstration,
+        mixes=tuple(study.mixes),
+        seeds=study.training.seeds,
+        models=tuple(models(study)),
+        suites=tuple(study.suites),
+        tables=tuple(tables),
+        report=study.report,
+    )

@@ -1,0 +1,95 @@
+# The study's configuration, the shape of a command, and the names that paths may hold.
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from posologie.code_digest import digest
+from posologie.config import plan
+from posologie.config.load import load_study, study_from
+from posologie.errors import InputError
+from posologie.items import SPLITS
+from posologie.sources.layouts import local_files
+
+REPOSITORY = Path(workflow.basedir).parent if Path(workflow.basedir).name == "workflow" else Path(workflow.basedir)
+
+
+# The conda file with the pins of the lock file, for those who deploy with `--software-deployment-method conda`.
+ENVIRONMENT = str(REPOSITORY / "envs/posologie.yaml")
+
+
+def read_study():
+    """Return the study: the last --configfile read alone, else config/config.yaml; as a module, the module's config."""
+    if workflow.modifier.skip_configfile:
+        return study_from(config, "config of the module")
+    given = [str(path) for path in workflow.overwrite_configfiles]
+    own = "config/config.yaml" if Path("config/config.yaml").is_file() else REPOSITORY / "config/config.yaml"
+    path = given[-1] if given else own
+    return load_study(os.path.relpath(path), workflow.config_settings.config)
+
+
+def refuse(error):
+    """End with one line: a traceback through the workflow would hide it."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+try:
+    STUDY = read_study()
+except InputError as error:
+    refuse(error)
+
+# Jobs use the Python that runs Snakemake, also where the environment was not activated; no path enters a shell string.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+pathvars:
+    results=f"results/{STUDY.study}",
+    models=STUDY.roots.models,
+    datasets=STUDY.roots.datasets,
+    work=f"{STUDY.roots.work}/{STUDY.study}",
+
+
+MODELS = plan.models(STUDY)
+BUNDLES = plan.bundles(STUDY)
+
+
+def one_of(names):
+    """Return the pattern of a wildcard that takes one of these names, or nothing at all if there are none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+wildcard_constraints:
+    source=one_of(STUDY.sources),
+    split=one_of(SPLITS),
+    mix=one_of(STUDY.mixes),
+    seed=r"\d+",
+    backbone=one_of(STUDY.backbones),
+    model=one_of(MODELS),
+    suite=one_of(STUDY.suites),
+    folder=one_of(plan.model_specs(STUDY)),
+
+
+def command(module, arguments):
+    """Return the shell command of a stage, ended by a hash over the code behind it, which is what re-runs the stage."""
+    return f"python -m {module} {arguments} 2> {{log}} # code {digest(module)}"
+
+
+def growing(amount):
+    """Return a resource that grows with each attempt, so that a retry has more of it."""
+
+    def with_attempt(wildcards, attempt):
+        return amount * attempt
+
+    return with_attempt
+
+
+def gpus(count):
+    """Return the resources of a job on this many GPUs of one node; a job on the CPU asks for none."""
+    return {"gpu": count, "nodes": 1} if count else {"nodes": 1}
+
+
+def named(pairs):
+    """Return NAME=PATH words for a command line."""
+    return [f"{name}={path}" for name, path in pairs]
