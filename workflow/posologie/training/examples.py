@@ -1,0 +1,141 @@
+"""Items become training examples: chats in the backbone's own template, tokenised once.
+
+Truncation never cuts an answer. An example that is too long loses the end of its context; what still does not fit is
+rejected, and both are counted (PAPER, section 5: cutting the end of the text cuts the answer).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from posologie.errors import InputError
+from posologie.items import Item
+from posologie.prompting import Prompting, assistant_turn, chat, option_order
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    tokens: np.ndarray
+    answer: int
+    answer_end: int
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tokenised examples, one behind the other.
+
+    Attributes:
+        ids: item ids, ascending and distinct, so that nothing depends on the order of rows in a file.
+        tokens: token ids of all examples, shape (total tokens,), int32.
+        starts: example i is `tokens[starts[i]:starts[i + 1]]`, shape (examples + 1,), int64.
+        answers: where the answer of example i begins, counted from its own start, shape (examples,), int64.
+        answer_ends: behind its answer and the template's end of turn, white space excluded, shape (examples,), int64.
+        context_cut: ids of the items whose context was shortened.
+        rejected: ids of the items that do not fit without their context either.
+    """
+
+    ids: tuple[str, ...]
+    tokens: np.ndarray
+    starts: np.ndarray
+    answers: np.ndarray
+    answer_ends: np.ndarray
+    context_cut: tuple[str, ...]
+    rejected: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens per example, shape (examples,)."""
+        return np.diff(self.starts)
+
+
+def tokenise(items: Sequence[Item], tokenizer: Any, prompting: Prompting, max_length: int) -> Examples:
+    """Render and tokenise items.
+
+    Raises:
+        InputError: if two items share an id, or the chat template does not put the answer behind the prompt.
+    """
+    items = sorted(items, key=lambda item: item.id)
+    for before, item in pairwise(items):
+        if before.id == item.id:
+            raise InputError(f"item '{item.id}' occurs twice in the mix; expected distinct ids")
+    encoded: list[_Encoded] = []
+    for start in range(0, len(items), _AT_ONCE):
+        encoded.extend(_encode(items[start : start + _AT_ONCE], tokenizer, prompting))
+
+    kept: list[tuple[str, _Encoded]] = []
+    cut: list[str] = []
+    rejected: list[str] = []
+    for item, example in zip(items, encoded, strict=True):
+        fitting = example
+        if len(example.tokens) > max_length:
+            shortened = _shortened(item, tokenizer, prompting, max_length)
+            if shortened is None:
+                log.warning(
+                    "item %s: %d tokens, and too long without its context; left out", item.id, len(example.tokens)
+                )
+                rejected.append(item.id)
+                continue
+            log.info("item %s: %d tokens; context cut to fit %d", item.id, len(example.tokens), max_length)
+            cut.append(item.id)
+            fitting = shortened
+        kept.append((item.id, fitting))
+    lengths = [len(example.tokens) for _, example in kept]
+    return Examples(
+        ids=tuple(name for name, _ in kept),
+        tokens=np.concatenate([example.tokens for _, example in kept]) if kept else np.zeros(0, np.int32),
+        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        answers=np.array([example.answer for _, example in kept], np.int64),
+        answer_ends=np.array([example.answer_end for _, example in kept], np.int64),
+        context_cut=tuple(cut),
+        rejected=tuple(rejected),
+    )
+
+
+def _encode(items: Sequence[Item], tokenizer: Any, prompting: Prompting) -> list[_Encoded]:
+    prompts, texts = [], []
+    for item in items:
+        order = option_order(item.id, len(item.options), "original", 0)
+        turns = chat(item, order, prompting)
+        reply = {"role": "assistant", "content": assistant_turn(item, order, prompting)}
+        prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template([*turns, reply], tokenize=False)
+        if not text.startswith(prompt) or len(text) == len(prompt):
+            raise InputError(f"item '{item.id}': the chat template does not put the answer behind the prompt")
+        prompts.append(prompt)
+        texts.append(text)
+    batch = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = []
+    for prompt, text, tokens, offsets in zip(prompts, texts, batch["input_ids"], batch["offset_mapping"], strict=True):
+        begins, ends = np.array(offsets, np.int64).reshape(-1, 2).T
+        answer = int(np.searchsorted(ends, len(prompt), side="right"))  # the first token that reaches into the answer
+        answer_end = int(np.searchsorted(begins, len(text.rstrip()), side="left"))
+        encoded.append(_Encoded(np.array(tokens, np.int32), answer, answer_end))
+    return encoded
+
+
+def _shortened(item: Item, tokenizer: Any, prompting: Prompting, max_length: int) -> _Encoded | None:
+    """Return the example with as many words of its context as fit, or None if it does not fit with none."""
+    words = item.context.split(" ")
+    if not item.context:
+        return None
+    best = None
+    low, high = 0, len(words) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        [example] = _encode([replace(item, context=" ".join(words[:middle]))], tokenizer, prompting)
+        if len(example.tokens) <= max_length:
+            best, low = example, middle + 1
+        else:
+            high = middle - 1
+    return best

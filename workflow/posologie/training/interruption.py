@@ -1,0 +1,32 @@
+"""A request to stop: the batch system's signal before a time limit, or a person's."""
+
+import logging
+import signal
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+EXIT_STATUS = 75
+"""`EX_TEMPFAIL` of sysexits.h: the job failed, and a retry goes on where it stopped."""
+
+
+class InterruptionError(Exception):
+    """Training stopped on request, with a checkpoint."""
+
+
+class StopRequest:
+    """Becomes true at the first SIGTERM, SIGUSR1 or SIGINT; a second SIGINT acts as usual."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def listen(self) -> None:
+        """Install the signal handlers; only the main thread may."""
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        log.info("%s: stopping after a checkpoint", signal.Signals(number).name)
+        self.requested = True
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
