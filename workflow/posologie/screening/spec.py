@@ -1,20 +1,51 @@
 """What a screened shard depends on."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from posologie.items import Split
-from posologie.prediction.spec import Suite
+from posologie.items import Split, Task
 from posologie.specs import Name, Spec
+
+
+class Tested(Spec):
+    """Items of a source's split that a suite tests on."""
+
+    source: Name
+    split: Split = "test"
+    tasks: tuple[Task, ...]
+    origins: tuple[str, ...] | None = Field(default=None, description="only items whose meta.origin is one of these")
+
+
+def _tested(suite: Any) -> Any:
+    """Narrow a suite to the items that it may test on.
+
+    Its limit, its permutations and its decoding change no screened shard: all items of a benchmark are screened
+    against, also those beyond its limit.
+    """
+    benchmarks = getattr(suite, "benchmarks", None)
+    if benchmarks is None:
+        return suite
+    return tuple(
+        Tested(source=part.source, split=part.split, tasks=part.tasks, origins=part.origins)
+        for _, part in sorted(benchmarks.items())
+    )
+
+
+TestedSuite = Annotated[tuple[Tested, ...], BeforeValidator(_tested)]
 
 
 class Screening(Spec):
     """How training and validation items are screened."""
 
-    mode: Literal["off", "report", "remove"] = "report"
+    mode: Literal["off", "report", "remove"] = Field(
+        default="report", description="off: every item passes unseen; report: matches are listed; remove: and removed"
+    )
     against: tuple[Name, ...] = Field(default=(), description="suites whose items must not be trained on")
-    scope: tuple[Literal["within", "across"], ...] = ("within", "across")
+    scope: tuple[Literal["within", "across"], ...] = Field(
+        default=("within", "across"),
+        description="duplicates inside a source, and of sources listed before it (the earlier source wins)",
+    )
 
 
 class ScreeningSpec(Spec):
@@ -23,4 +54,4 @@ class ScreeningSpec(Spec):
     source: Name
     split: Split
     screening: Screening
-    suites: dict[Name, Suite]
+    suites: dict[Name, TestedSuite]

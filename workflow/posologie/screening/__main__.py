@@ -1,0 +1,59 @@
+"""Screen one shard: duplicates inside the source and of earlier sources, and overlap with what suites test on."""
+
+import logging
+
+import pyarrow as pa
+
+from posologie.commands import named_path, parser, run
+from posologie.errors import InputError
+from posologie.files import write_json, write_parquet
+from posologie.items import read_item_table
+from posologie.screening.matching import group_matches, kept, match_table, matches, unwanted
+from posologie.screening.population import classes, population
+from posologie.screening.report import report
+from posologie.screening.schema import match_schema
+from posologie.screening.spec import ScreeningSpec
+
+log = logging.getLogger("posologie.screening")
+
+
+def main(argv: list[str]) -> None:
+    """Screen one shard."""
+    arguments = parser("posologie.screening", __doc__ or "")
+    arguments.add_argument("--items", required=True)
+    arguments.add_argument("--earlier", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
+    arguments.add_argument("--tests", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
+    for output in ("screened", "report", "matches"):
+        arguments.add_argument(f"--{output}", required=True)
+    given = arguments.parse_args(argv)
+    spec = ScreeningSpec.from_json(given.spec)
+
+    items = read_item_table(given.items)
+    head = {"source": spec.source, "split": spec.split, "mode": spec.screening.mode}
+    for name in ("source", "split"):
+        if foreign := set(items[name].to_pylist()) - {head[name]}:
+            raise InputError(f"{given.items}: items of {name} {min(foreign)}; expected {head[name]} alone")
+    if spec.screening.mode == "off":
+        write_parquet(given.screened, items)
+        write_parquet(given.matches, match_schema().empty_table())
+        write_json(given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0})
+        return
+
+    whole = population(items, given.earlier, given.tests, spec.suites)
+    same = classes(whole)
+    found = matches(whole, same, scope=spec.screening.scope)
+    found += group_matches(whole, found)
+    flagged = unwanted(whole, found)
+    removed = flagged if spec.screening.mode == "remove" else set()
+    screened = items.filter(pa.array(kept(whole, removed)))
+    write_parquet(given.screened, screened)
+    write_parquet(given.matches, match_table(whole, same, found, removed))
+    counts = report(whole, same, found, flagged, spec.suites)
+    write_json(given.report, {**head, **counts, "kept": screened.num_rows, "removed": len(removed)})
+    log.info(
+        "%s %s: %d read, %d flagged, %d removed", spec.source, spec.split, items.num_rows, len(flagged), len(removed)
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+"""The table of matches: what a training item shares with another item, and why it may not be trained on."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def match_schema() -> "pyarrow.Schema":
+    """Return the schema of `screened/**/*.matches.parquet` and of `leakage/{mix}/{suite}.parquet`.
+
+    One row per item, matched item and suite; ordered by item, place, suite, kind and matched item. Columns:
+        item, source, split: the training or validation item.
+        place: `test` (a tested item), `across` (an item of an earlier source) or `within` (an item of the same source).
+        kind: `exact` (the same normalised question, context and options), `near` (their verified similarity reaches the
+            threshold), `case` (the same clinical case, another question), `group` (the item shares its group with an
+            item that leaks).
+        suite: the suite that tests on the matched item; null elsewhere.
+        matched, matched_source, matched_split: the other item. For `group`, the one that the leaking item matches.
+        similarity: Jaccard similarity of the shingles (of the contexts, for `case`); 1 for `exact`, null for `group`.
+        same_answer: whether the normalised right answers are equal; null for `case` and `group`.
+        removed: whether the item is missing from the screened shard.
+    """
+    import pyarrow as pa
+
+    text = [pa.field(name, pa.string(), nullable=False) for name in ("item", "source", "split", "place", "kind")]
+    return pa.schema(
+        [
+            *text,
+            pa.field("suite", pa.string()),
+            pa.field("matched", pa.string(), nullable=False),
+            pa.field("matched_source", pa.string(), nullable=False),
+            pa.field("matched_split", pa.string(), nullable=False),
+            pa.field("similarity", pa.float64()),
+            pa.field("same_answer", pa.bool_()),
+            pa.field("removed", pa.bool_(), nullable=False),
+        ]
+    )
