@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posologie.config.study import Study
-from posologie.items import SPLITS, Split
+from posologie.items import SPLITS, Split, Task
 from posologie.mixes.spec import MixSpec
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.prediction.spec import PredictionSpec
@@ -40,12 +40,11 @@ class Model:
 
 def models(study: Study) -> dict[str, Model]:
     """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
+    trained = [(mix, seed) for mix in study.mixes for seed in study.training.seeds]
     found = []
     for backbone in study.backbones:
         found.append(Model(f"{backbone}/base", backbone))
-        for mix in study.mixes:
-            for seed in study.training.seeds:
-                found.append(Model(f"{backbone}/{mix}/seed-{seed}", backbone, mix, seed))
+        found += [Model(f"{backbone}/{mix}/seed-{seed}", backbone, mix, seed) for mix, seed in trained]
     for name, published in study.published_models.items():
         found.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
     return {model.id: model for model in found}
@@ -196,14 +195,19 @@ def table_spec(study: Study) -> TableSpec:
     )
 
 
+def asked_tasks(study: Study, suite: str) -> set[Task]:
+    """Return the tasks of a suite's benchmarks."""
+    return {task for benchmark in study.suites[suite].benchmarks.values() for task in benchmark.tasks}
+
+
 def choice_suites(study: Study) -> list[str]:
     """Return the suites that hold choice questions."""
-    return [name for name, suite in study.suites.items() if any(set(b.tasks) - {"oeq"} for b in suite.benchmarks.values())]
+    return [name for name in study.suites if asked_tasks(study, name) - {"oeq"}]
 
 
 def open_suites(study: Study) -> list[str]:
     """Return the suites that hold open questions."""
-    return [name for name, suite in study.suites.items() if any("oeq" in b.tasks for b in suite.benchmarks.values())]
+    return [name for name in study.suites if "oeq" in asked_tasks(study, name)]
 
 
 def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
@@ -213,8 +217,7 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
         title=study.title,
         demonstration=study.demonstration,
         mixes=tuple(study.mixes),
-        seeds=study.training.seeds,
-        models=tuple(models(study)),
+        models=evaluated_models(study),
         suites=tuple(study.suites),
         tables=tuple(tables),
         report=study.report,

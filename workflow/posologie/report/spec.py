@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from posologie.specs import Name, Spec
+from posologie.statistics.spec import EvaluatedModel
 
 
 class Report(Spec):
@@ -22,19 +23,16 @@ class ReportSpec(Spec):
     title: str = Field(default="", description="heading of the page; made from the study's name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     mixes: tuple[Name, ...] = Field(description="mixes in the order in which tables and figures show them")
-    seeds: tuple[int, ...] = (42,)
-    models: tuple[str, ...] = Field(
-        description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}` or `published/{name}`"
-    )
-    suites: tuple[Name, ...]
+    models: tuple[EvaluatedModel, ...] = Field(min_length=1, description="base first, then the order of the mixes")
+    suites: tuple[Name, ...] = Field(min_length=1)
     tables: tuple[Name, ...] = Field(description="tables to show; one that is named here must exist")
     report: Report = Report()
 
 
 class BrowserSpec(Spec):
-    """Exactly what the item browser depends on, beside shards, predictions and scores."""
+    """Exactly what the item browser depends on, beside shards, predictions, scores and judgements."""
 
-    models: tuple[str, ...]
-    mixes: tuple[Name, ...] = ()
-    suites: tuple[Name, ...]
+    models: tuple[EvaluatedModel, ...] = Field(min_length=1)
+    suites: tuple[Name, ...] = Field(min_length=1)
+    judges: tuple[Name, ...] = ()
     items_per_file: int = Field(default=200, ge=10, le=5000)

@@ -1,0 +1,128 @@
+"""What a page is made of: sections of prose, tables, figures and facts, before any HTML."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table as the page shows it.
+
+    Attributes:
+        number: set to the right, sorted by value, and descending at the first click.
+        heading: its cells name their rows.
+    """
+
+    title: str
+    number: bool = False
+    heading: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        sort: what the column is sorted by, where that is not the text.
+        copy: what "copy as CSV" takes, where that is not the text.
+        interval: shown behind the text, in a quieter ink.
+        note: a warning that belongs to this very value.
+        shares: provenance and percentage, drawn as a small bar before the text.
+    """
+
+    text: str
+    sort: float | None = None
+    copy: str | None = None
+    interval: str = ""
+    note: str = ""
+    shares: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `file` is where the whole of it lies below the study's folder."""
+
+    id: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    file: str = ""
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure; `file` is its path below the study's folder, without suffix."""
+
+    id: str
+    title: str
+    caption: str
+    svg: Markup
+    file: str
+    kind: Literal["figure"] = "figure"
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Paragraphs, or the sentences of the answer with the warning that belongs to them."""
+
+    paragraphs: tuple[str, ...]
+    kind: Literal["prose", "answer"] = "prose"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section."""
+
+    title: str
+    kind: Literal["heading"] = "heading"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values."""
+
+    facts: tuple[tuple[str, str], ...]
+    kind: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A long text that opens on demand."""
+
+    title: str
+    text: str
+    kind: Literal["source"] = "source"
+
+
+@dataclass(frozen=True)
+class Browser:
+    """The place of the item browser; `index` is its data file, seen from the page."""
+
+    index: str
+    language: str
+    kind: Literal["browser"] = "browser"
+
+
+Block = Table | Figure | Prose | Heading | Facts | Source | Browser
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a place in its contents."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A warning at the top of the page."""
+
+    title: str
+    points: tuple[str, ...] = ()

@@ -1,0 +1,209 @@
+"""The item browser's data: one index and files of a few hundred items each, which the page loads by need.
+
+A page opened from a folder may not fetch files, but it may load scripts: every data file is a script that hands one JSON
+value to the page.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from posologie import layout
+from posologie.commands import named_path, parser, run
+from posologie.errors import InputError
+from posologie.files import read_parquet, write_text
+from posologie.items import read_item_table
+from posologie.report.names import label
+from posologie.report.spec import BrowserSpec
+from posologie.scoring.schema import read_scores
+
+DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
+"""Marks of an item: models give different answers; a model's answer moves with the option order; judge ≠ human."""
+
+_BEGINNING = 160
+_PREDICTED = ("item", "benchmark", "variant", "option_order", "gold", "greedy_text", "greedy_labels",
+              "constrained_labels", "label_probabilities")  # fmt: skip
+_TEXT_METRICS = ("rouge2", "rougeL", "meteor", "chrf", "bleu")
+
+
+@dataclass
+class _Index:
+    """What the page holds of all items at once: one list per column; `right` has one digit per model."""
+
+    ids: list[str] = field(default_factory=list)
+    beginnings: list[str] = field(default_factory=list)
+    benchmark: list[int] = field(default_factory=list)
+    task: list[int] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+    right: list[str] = field(default_factory=list)
+
+
+def main(argv: list[str]) -> None:
+    """Write the browser's index and data files."""
+    arguments = parser("posologie.report.browser", "Write the data of the report's item browser.")
+    arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
+    arguments.add_argument("--items", nargs="+", type=named_path, default=[], metavar="SOURCE=SHARD")
+    arguments.add_argument("--index", required=True, type=Path, help="index.js; the data files are written beside it")
+    given = arguments.parse_args(argv)
+    spec = BrowserSpec.from_json(given.spec)
+    write_browser(spec, given.results, [path for _, path in given.items], given.index)
+
+
+def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: Path) -> None:
+    """Write `index.js`, `0.js`, `1.js` … and delete data files of an earlier run that are no longer named.
+
+    Raises:
+        InputError: if models did not answer the same items in the same order, or an item is in no shard.
+    """
+    shelf = _Shelf(shards)
+    index = _Index()
+    benchmarks: list[str] = []
+    tasks: list[str] = []
+    number = 0
+    waiting: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        for entry in _entries(spec, root, suite, shelf):
+            name = f"{suite}: {entry['benchmark']}" if len(spec.suites) > 1 else entry["benchmark"]
+            _add(index, entry, _place(benchmarks, name), _place(tasks, entry["task"]))
+            waiting.append(entry)
+            if len(waiting) == spec.items_per_file:
+                _write(target.with_name(f"{number}.js"), "page", [number, waiting])
+                number, waiting = number + 1, []
+    if waiting:
+        _write(target.with_name(f"{number}.js"), "page", [number, waiting])
+        number += 1
+    names = [label(model, spec.models) for model in spec.models]
+    facts = {"models": names, "benchmarks": benchmarks, "tasks": tasks, "perFile": spec.items_per_file}
+    _write(target, "index", [{**facts, **vars(index)}])
+    for old in target.parent.glob("*.js"):
+        if re.fullmatch(r"\d+", old.stem) and int(old.stem) >= number:
+            old.unlink()
+
+
+class _Shelf:
+    """The items of all shards, found by id."""
+
+    def __init__(self, shards: Sequence[str]) -> None:
+        self.table = pa.concat_tables([read_item_table(path) for path in dict.fromkeys(shards)])
+        self.row = {item: row for row, item in enumerate(self.table["id"].to_pylist())}
+
+    def items(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the records of some items, in the order asked for."""
+        try:
+            rows = [self.row[item] for item in ids]
+        except KeyError as error:
+            raise InputError(f"item {error.args[0]} was predicted and is in none of the shards of --items") from None
+        records: list[dict[str, Any]] = self.table.take(rows).to_pylist()
+        return records
+
+
+def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf) -> Iterator[dict[str, Any]]:
+    """Yield one entry per item of a suite: the item, and what every model said under every variant."""
+    tables = []
+    for model in spec.models:
+        file = root / layout.predictions(model.name, suite)
+        table = read_parquet(file, columns=[*_PREDICTED, "task"])
+        if tables and not table.select(["item", "benchmark", "variant"]).equals(
+            tables[0].select(["item", "benchmark", "variant"])
+        ):
+            raise InputError(f"{file}: other items than those of {spec.models[0].name}; expected the same, in order")
+        tables.append(table)
+    scores = [_text_scores(root / layout.scores(model.name, suite)) for model in spec.models]
+    for start, end in _runs(tables[0], spec.items_per_file):
+        slices = [table.slice(start, end - start).to_pylist() for table in tables]
+        yield from _batch(slices, scores, shelf, suite)
+
+
+def _batch(
+    slices: list[list[dict[str, Any]]], scores: list[dict[tuple[str, str], dict[str, float]]], shelf: _Shelf, suite: str
+) -> Iterator[dict[str, Any]]:
+    rows_of: dict[tuple[str, str], list[int]] = {}
+    for number, row in enumerate(slices[0]):
+        rows_of.setdefault((row["benchmark"], row["item"]), []).append(number)
+    items = shelf.items([item for _, item in rows_of])
+    for (key, rows), item in zip(rows_of.items(), items, strict=True):
+        yield {
+            **{name: item[name] for name in ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")},
+            "suite": suite,
+            "benchmark": key[0],
+            "orders": [[slices[0][row]["variant"], slices[0][row]["option_order"]] for row in rows],
+            "said": [[_answer(rows_of_model[row]) for row in rows] for rows_of_model in slices],
+            "scores": [found.get(key) for found in scores] if item["task"] == "oeq" else None,
+        }  # fmt: skip
+
+
+def _answer(row: Mapping[str, Any]) -> list[Any]:
+    """Return what a model said: its text, and the displayed positions read from it and chosen under constraint."""
+    probabilities = row["label_probabilities"]
+    shares = [round(100 * value) for value in probabilities] if probabilities else None
+    return [row["greedy_text"], row["greedy_labels"], row["constrained_labels"], shares]
+
+
+def _runs(table: pa.Table, wanted: int) -> Iterator[tuple[int, int]]:
+    """Yield row ranges that hold about `wanted` items each and cut none of them in two."""
+    keys = list(zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True))
+    starts = [row for row in range(len(keys)) if row == 0 or keys[row] != keys[row - 1]]
+    if len(starts) != len(set(keys)):
+        raise InputError("predictions: the rows of an item are not together; expected order by benchmark and item")
+    cuts = [*starts[::wanted], len(keys)]
+    yield from zip(cuts, cuts[1:], strict=False)
+
+
+def _text_scores(file: Path) -> dict[tuple[str, str], dict[str, float]]:
+    """Return, for each open question of the original variant, its scores by metric."""
+    table = read_scores(file)
+    keep = pc.and_(
+        pc.and_(pc.equal(table["task"], "oeq"), pc.equal(table["variant"], "original")),
+        pc.is_in(table["metric"].cast(pa.string()), value_set=pa.array(_TEXT_METRICS)),
+    )
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in table.filter(keep).select(["benchmark", "item", "metric", "value"]).to_pylist():
+        if row["value"] is not None:
+            found.setdefault((row["benchmark"], row["item"]), {})[row["metric"]] = round(row["value"], 4)
+    return found
+
+
+def _add(index: _Index, entry: Mapping[str, Any], benchmark: int, task: int) -> None:
+    """Add an item's line to the index, with what it is filtered by."""
+    chosen = [
+        [_options(order, labels) for (_, order), (_, _, labels, _) in zip(entry["orders"], answers, strict=True)]
+        for answers in entry["said"]
+    ]
+    gold = set(entry["gold"])
+    marks = 0
+    if entry["task"] != "oeq":
+        marks |= DISAGREE if any(options[0] != chosen[0][0] for options in chosen) else 0
+        marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
+    index.ids.append(entry["id"])
+    beginning = " ".join(entry["question"].split())
+    index.beginnings.append(beginning if len(beginning) <= _BEGINNING else beginning[:_BEGINNING] + "…")
+    index.benchmark.append(benchmark)
+    index.task.append(task)
+    index.marks.append(marks)
+    index.right.append("".join("1" if gold and options[0] == gold else "0" for options in chosen))
+
+
+def _options(order: Sequence[int], labels: Sequence[int] | None) -> set[int]:
+    """Return the item's options that displayed labels stand for."""
+    return {order[position] for position in labels or ()}
+
+
+def _place(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
+
+
+def _write(path: Path, function: str, values: list[Any]) -> None:
+    arguments = ",".join(json.dumps(value, ensure_ascii=False, separators=(",", ":")) for value in values)
+    write_text(path, f"posologie.{function}({arguments});\n")
+
+
+if __name__ == "__main__":
+    run(main)

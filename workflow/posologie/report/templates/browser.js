@@ -1,0 +1,200 @@
+"use strict";
+// The item browser. Pages opened from a folder may not fetch files but may load scripts, so each data file is a script
+// that calls posologie.index(…) or posologie.page(…). Every text is set as text: what a model said is never markup.
+(function () {
+  const place = document.getElementById("browser");
+  if (!place) return;
+  const HITS = 50;
+  const LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const language = place.dataset.language;
+  const folder = place.dataset.index.replace(/[^/]*$/, "");
+  const state = place.querySelector(".state");
+  const form = place.querySelector("form");
+  const columns = place.querySelector(".columns");
+  const hits = place.querySelector(".hits");
+  const shown = place.querySelector(".item");
+  const open = place.querySelector(".open");
+  const pages = new Map(); // number of a data file → its items, or a promise of them; the oldest are let go
+  let index = null;
+  let lower = [];
+  let found = [];
+  let first = 0;
+  let wanted = null;
+
+  window.posologie = {
+    index(value) { index = value; },
+    page(number, items) { pages.set(number, items); },
+  };
+
+  function load(path) {
+    return new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = path;
+      script.onload = () => { script.remove(); resolve(); };
+      script.onerror = () => { script.remove(); reject(new Error(path)); };
+      document.head.append(script);
+    });
+  }
+
+  function element(name, text, attributes) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
+    return made;
+  }
+
+  async function start() {
+    open.disabled = true;
+    try {
+      await load(place.dataset.index);
+    } catch {
+      open.disabled = false;
+      state.firstChild.textContent = "The items are not here: keep the folder “items” beside this page. ";
+      return;
+    }
+    lower = index.beginnings.map((text) => text.toLocaleLowerCase());
+    index.benchmarks.forEach((name, number) => form.benchmark.append(new Option(name, number)));
+    index.models.forEach((name, number) => { form.right.append(new Option(name, number)); form.wrong.append(new Option(name, number)); });
+    form.querySelector("[value='4']").closest("label").hidden = !index.marks.some((mark) => mark & 4);
+    state.hidden = true;
+    form.hidden = columns.hidden = false;
+    search();
+    const asked = /^#item=(.+)$/.exec(location.hash);
+    if (asked) show(index.ids.indexOf(decodeURIComponent(asked[1])));
+  }
+
+  function search() {
+    const words = form.words.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    const [benchmark, right, wrong] = [form.benchmark.value, form.right.value, form.wrong.value];
+    const marks = [...form.querySelectorAll("[name=mark]:checked")].reduce((sum, box) => sum | Number(box.value), 0);
+    found = [];
+    for (let row = 0; row < index.ids.length; row += 1) {
+      if (benchmark !== "" && index.benchmark[row] !== Number(benchmark)) continue;
+      if ((index.marks[row] & marks) !== marks) continue;
+      if (right !== "" && index.right[row][right] !== "1") continue;
+      if (wrong !== "" && (index.right[row][wrong] !== "0" || index.tasks[index.task[row]] === "oeq")) continue;
+      if (!words.every((word) => lower[row].includes(word) || index.ids[row] === word)) continue;
+      found.push(row);
+    }
+    first = 0;
+    list();
+  }
+
+  function list() {
+    const rows = found.slice(first, first + HITS);
+    hits.replaceChildren(...rows.map((row) => {
+      const button = element("button", undefined, { type: "button" });
+      const open = index.tasks[index.task[row]] === "oeq";
+      const right = [...index.right[row]].filter((digit) => digit === "1").length;
+      button.append(element("span", index.beginnings[row], { lang: language }),
+        element("small", index.benchmarks[index.benchmark[row]] +
+          (open ? " · open question" : " · " + right + " of " + index.models.length + " right")));
+      button.addEventListener("click", () => show(row));
+      if (row === wanted) button.setAttribute("aria-current", "true");
+      button.dataset.row = row;
+      const entry = element("li");
+      entry.append(button);
+      return entry;
+    }));
+    hits.scrollTop = 0;
+    place.querySelector(".found").textContent = found.length.toLocaleString("en") + " of " +
+      index.ids.length.toLocaleString("en") + " items";
+    const last = Math.max(1, Math.ceil(found.length / HITS));
+    place.querySelector(".place").textContent = "page " + (first / HITS + 1) + " of " + last;
+    place.querySelector(".before").disabled = first === 0;
+    place.querySelector(".after").disabled = first + HITS >= found.length;
+  }
+
+  async function items(number) {
+    if (!pages.has(number)) {
+      await load(folder + number + ".js");
+      if (pages.size > 20) pages.delete(pages.keys().next().value);
+    }
+    return pages.get(number);
+  }
+
+  async function show(row) {
+    if (row < 0) { shown.replaceChildren(element("p", "No item has this id.")); return; }
+    wanted = row;
+    for (const button of hits.querySelectorAll("button")) {
+      if (Number(button.dataset.row) === row) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
+    let page;
+    try {
+      page = await items(Math.floor(row / index.perFile));
+    } catch (error) {
+      shown.replaceChildren(element("p", "Missing: " + error.message + ". Keep the folder “items” beside this page."));
+      return;
+    }
+    if (wanted !== row) return; // another item was chosen in the meantime
+    draw(page[row % index.perFile]);
+    history.replaceState(null, "", "#item=" + encodeURIComponent(index.ids[row]));
+  }
+
+  const letters = (labels) => (labels === null ? "–" : labels.length ? labels.map((label) => LABELS[label]).join(",") : "none");
+
+  function draw(item) {
+    const title = element("h3", item.question, { lang: language });
+    const facts = element("p", [item.suite + " / " + item.benchmark, item.provenance, item.task, "source " + item.source, "id " + item.id].join(" · "), { class: "small" });
+    const parts = [title, facts];
+    if (item.context) parts.push(element("p", item.context, { class: "context", lang: language }));
+    if (item.options.length) {
+      const options = element("ol", undefined, { class: "options", lang: language });
+      item.options.forEach((text, number) => options.append(
+        element("li", "(" + LABELS[number] + ") " + text, item.gold.includes(number) ? { class: "gold" } : {})));
+      parts.push(options, choices(item));
+    } else {
+      parts.push(element("p", "Reference: " + item.answer, { class: "said", lang: language }), texts(item));
+    }
+    shown.replaceChildren(...parts);
+  }
+
+  function table(headings, rows, caption) {
+    const made = element("table");
+    made.append(element("caption", caption));
+    const head = made.createTHead().insertRow();
+    headings.forEach((text) => head.append(element("th", text, { scope: "col" })));
+    const body = made.createTBody();
+    for (const cells of rows) {
+      const line = body.insertRow();
+      cells.forEach((cell, number) => line.append(cell instanceof Node ? cell : element(number ? "td" : "th", cell, number ? {} : { scope: "row" })));
+    }
+    const scroll = element("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": caption });
+    scroll.append(made);
+    return scroll;
+  }
+
+  // Answers are shown as letters of the item's own order, whatever the order in which the options were displayed.
+  function choices(item) {
+    const back = (labels, order) => (labels === null ? null : labels.map((label) => order[label]).sort((a, b) => a - b));
+    const gold = letters(item.gold);
+    const rows = item.said.map((answers, model) => [index.models[model], ...answers.map(([text, greedy, constrained, shares], number) => {
+      const order = item.orders[number][1];
+      const answer = letters(back(constrained, order));
+      const cell = element("td", undefined, { class: answer === gold ? "better" : "worse" });
+      const wrote = letters(back(greedy, order));
+      cell.append(answer + (answer === gold ? " ✓" : " ✗") + (wrote === answer ? "" : " (greedy: " + wrote + ")"));
+      cell.title = "wrote: " + text + (shares ? "\nfirst step: " + order.map((option, position) => LABELS[option] + " " + shares[position] + " %").join(", ") : "");
+      return cell;
+    })]);
+    const headings = ["model", ...item.orders.map(([variant, order]) => variant + (variant === "original" ? "" : " (" + order.map((option) => LABELS[option]).join("") + ")"))];
+    return table(headings, rows, "Answers under constraint, as letters of the order above; right: " + gold);
+  }
+
+  function texts(item) {
+    const metrics = [...new Set(item.scores.flatMap((scores) => Object.keys(scores || {})))].sort();
+    const rows = item.said.map((answers, model) => [index.models[model],
+      element("td", answers[0][0], { class: "said", lang: language }),
+      ...metrics.map((metric) => (item.scores[model]?.[metric] ?? "–").toString())]);
+    return table(["model", "answer", ...metrics], rows, "What each model answered");
+  }
+
+  open.hidden = false;
+  open.addEventListener("click", start);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", search);
+  place.querySelector(".before").addEventListener("click", () => { first = Math.max(0, first - HITS); list(); });
+  place.querySelector(".after").addEventListener("click", () => { first += HITS; list(); });
+  if (/^#item=/.test(location.hash)) start();
+})();

@@ -1,0 +1,122 @@
+"use strict";
+// The page is whole without this script: it adds the theme button, and sorting, filtering and copying to the tables.
+(function () {
+  const root = document.documentElement;
+  const themes = ["system", "light", "dark"];
+  const theme = document.querySelector(".theme");
+  function show(name) {
+    if (name === "system") delete root.dataset.theme; else root.dataset.theme = name;
+    theme.textContent = "Colours: " + name;
+  }
+  let chosen = "system";
+  try { chosen = localStorage.getItem("posologie-theme") || "system"; } catch { /* a file page may have no storage */ }
+  theme.hidden = false;
+  show(chosen);
+  theme.addEventListener("click", () => {
+    chosen = themes[(themes.indexOf(chosen) + 1) % themes.length];
+    show(chosen);
+    try { localStorage.setItem("posologie-theme", chosen); } catch { /* the choice lasts as long as the page */ }
+  });
+
+  const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+  function cellText(cell) { return cell.textContent.replace(/\s+/g, " ").trim(); }
+
+  // Rows without a value come last in both directions.
+  function compare(a, b, direction) {
+    const [x, y] = [a.dataset.sort, b.dataset.sort];
+    if (x !== undefined || y !== undefined) {
+      const [p, q] = [x === undefined || x === "" ? NaN : Number(x), y === undefined || y === "" ? NaN : Number(y)];
+      if (Number.isNaN(p) || Number.isNaN(q)) return Number.isNaN(p) - Number.isNaN(q);
+      return direction * (p - q);
+    }
+    return direction * collator.compare(cellText(a), cellText(b));
+  }
+
+  function sortable(table) {
+    const headings = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+    headings.forEach((heading, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...heading.childNodes);
+      heading.append(button);
+      button.addEventListener("click", () => {
+        const descending = heading.getAttribute("aria-sort") === "ascending" ||
+          (!heading.hasAttribute("aria-sort") && heading.classList.contains("number"));
+        headings.forEach((other) => other.removeAttribute("aria-sort"));
+        heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+        const body = table.tBodies[0];
+        const rows = [...body.rows];
+        rows.sort((a, b) => compare(a.cells[column], b.cells[column], descending ? -1 : 1));
+        body.append(...rows);
+      });
+    });
+  }
+
+  function filterable(table, input, count) {
+    const rows = [...table.tBodies[0].rows];
+    function apply() {
+      const words = input.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const text = cellText(row).toLocaleLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+        if (!row.hidden) shown += 1;
+      }
+      count.textContent = shown === rows.length ? rows.length + " rows" : shown + " of " + rows.length + " rows";
+    }
+    input.addEventListener("input", apply);
+    apply();
+  }
+
+  function visible(table) {
+    const rows = [...table.tHead.rows, ...table.tBodies[0].rows].filter((row) => !row.hidden);
+    return rows.map((row) => [...row.cells].map((cell) => cell.dataset.copy ?? cellText(cell)));
+  }
+
+  function asCsv(rows) {
+    const quoted = (text) => (/[",\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
+    return rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+  }
+
+  function asLatex(rows, columns) {
+    const special = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$" };
+    const escaped = (text) => text.replace(/[\\&%$#_{}~^−]/g, (sign) => special[sign] ?? "\\" + sign);
+    const lines = rows.map((row) => row.map(escaped).join(" & ") + " \\\\");
+    return ["\\begin{tabular}{" + columns + "}", "\\toprule", lines[0], "\\midrule", ...lines.slice(1), "\\bottomrule",
+      "\\end{tabular}", ""].join("\n");
+  }
+
+  // A file page may have no clipboard: then the text is shown, selected, to be copied by hand.
+  async function copy(text, button) {
+    const label = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      button.focus();
+      if (!done) { window.prompt("Copy the table:", text); return; }
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = label; }, 1500);
+  }
+
+  for (const table of document.querySelectorAll("table.data")) {
+    const tools = table.closest(".table").querySelector(".tools");
+    sortable(table);
+    tools.hidden = false;
+    const input = tools.querySelector("input");
+    if (input) filterable(table, input, tools.querySelector("output"));
+    const [csv, latex] = tools.querySelectorAll("button");
+    csv.addEventListener("click", () => copy(asCsv(visible(table)), csv));
+    latex.addEventListener("click", () => {
+      const columns = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+      copy(asLatex(visible(table), columns.map((cell) => (cell.classList.contains("number") ? "r" : "l")).join("")), latex);
+    });
+  }
+})();
