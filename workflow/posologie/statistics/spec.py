@@ -12,7 +12,7 @@ Variants = Literal["original", "permuted", "all"]
 
 
 class Measured(Spec):
-    """One number per model: a metric, how the answer was decoded, over which option orders, and how items are weighted."""
+    """One number per model: a metric, the decoding, the option orders, and how items are weighted."""
 
     metric: str
     decoding: Literal["greedy", "constrained", "probabilities", "judged"] = "greedy"
@@ -36,7 +36,7 @@ class Statistics(Spec):
 
     replicates: int = Field(default=10_000, ge=100, description="cluster draws, and sign flips of the paired tests")
     seed: int = Field(default=42, description="seed of the draws")
-    level: float = Field(default=0.95, gt=0.5, lt=1, description="level of the intervals; 1 − level is that of the tests")
+    level: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals; 1 − level is that of the tests")
     interval: Literal["percentile", "bca"] = "percentile"
     minimum_clusters: int = Field(
         default=30, ge=2, description="below so many clusters a share gets Wilson's interval, and anything else none"

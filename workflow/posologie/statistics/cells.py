@@ -1,0 +1,166 @@
+"""Which items a number is about, and how they are weighted.
+
+The published aggregate is not defined (PAPER, section 4), so all plausible ones are computed and named:
+`item_weighted` (every item counts the same), `mean_of_benchmarks` (every benchmark does) and `mean_of_tasks` (questions
+with one and with several answers do). Each is the mean, over groups of parts, of a ratio of sums.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.errors import InputError
+from posologie.statistics.draws import ClusterSums
+from posologie.statistics.scored import ScoredSuite
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a suite: each benchmark's items of each task."""
+
+    of_item: NDArray[np.int64]
+    benchmark: tuple[str, ...]
+    task: tuple[str, ...]
+    provenance: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.benchmark)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One scope, task and aggregate; `groups` holds the parts of each ratio whose mean the aggregate is."""
+
+    scope_kind: str
+    scope: str
+    task: str
+    aggregate: str
+    groups: tuple[tuple[int, ...], ...]
+
+
+def make_parts(scored: ScoredSuite) -> Parts:
+    """Return the parts of a suite.
+
+    Raises:
+        InputError: for a benchmark whose items are of several provenances.
+    """
+    keys = np.stack([scored.benchmark, scored.task])
+    names, of_item = np.unique(keys, axis=1, return_inverse=True)
+    of_item = of_item.reshape(-1)
+    provenances = []
+    for part in range(names.shape[1]):
+        found = np.unique(scored.provenance[of_item == part])
+        if len(found) > 1:
+            raise InputError(f"benchmark '{names[0, part]}': items of {' and '.join(found)}; expected one provenance")
+        provenances.append(str(found[0]))
+    benchmarks, tasks = (tuple(str(name) for name in row) for row in names)
+    return Parts(of_item.astype(np.int64), benchmarks, tasks, tuple(provenances))
+
+
+def make_cells(parts: Parts) -> Iterator[Cell]:
+    """Yield the cells of a suite: all items, then each provenance, then each benchmark."""
+    everything = range(len(parts))
+    yield from _scope("all", "all", tuple(everything), parts)
+    for provenance in sorted(set(parts.provenance)):
+        inside = tuple(part for part in everything if parts.provenance[part] == provenance)
+        yield from _scope("provenance", provenance, inside, parts)
+    for benchmark in sorted(set(parts.benchmark)):
+        inside = tuple(part for part in everything if parts.benchmark[part] == benchmark)
+        yield from _scope("benchmark", benchmark, inside, parts)
+
+
+def _scope(kind: str, scope: str, inside: tuple[int, ...], parts: Parts) -> Iterator[Cell]:
+    by_task = _grouped(inside, parts.task)
+    choices: list[tuple[str, tuple[int, ...]]] = [("all", inside)]
+    if len(by_task) > 1:
+        choices += sorted(by_task.items())
+    for task, chosen in choices:
+        yield Cell(kind, scope, task, "item_weighted", (chosen,))
+        if kind != "benchmark":
+            yield Cell(kind, scope, task, "mean_of_benchmarks", tuple(_grouped(chosen, parts.benchmark).values()))
+        if task == "all" and len(by_task) > 1:
+            yield Cell(kind, scope, task, "mean_of_tasks", tuple(by_task.values()))
+
+
+def _grouped(inside: tuple[int, ...], names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    groups: dict[str, list[int]] = {}
+    for part in inside:
+        groups.setdefault(names[part], []).append(part)
+    return {name: tuple(groups[name]) for name in sorted(groups)}
+
+
+def aggregate(cell: Cell, numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the cell's value from sums over parts.
+
+    Args:
+        numerators: [..., part, column], sums of the values.
+        denominators: [..., part, 1 or column], sums of the weights (numbers of items).
+
+    Returns:
+        [..., column]; NaN where a group holds no item.
+    """
+    ratios = []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for group in cell.groups:
+            parts = list(group)
+            ratios.append(numerators[..., parts, :].sum(axis=-2) / denominators[..., parts, :].sum(axis=-2))
+    mean: NDArray[np.float64] = np.mean(ratios, axis=0)
+    return mean
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a cell rests on.
+
+    Attributes:
+        items: number of items.
+        clusters: number of clusters that hold an item of the cell.
+        effective: number of equal clusters with the same concentration of weight, 1 / Σ weight² (Kish 1965).
+    """
+
+    items: int
+    clusters: int
+    effective: float
+
+
+def cluster_weights(cell: Cell, sizes: ClusterSums) -> NDArray[np.float64]:
+    """Return [cluster], each cluster's share of the cell's weight; they sum to 1.
+
+    Args:
+        sizes: one column, the number of items.
+    """
+    return np.concatenate([block[:, 0] for block in linear_parts(cell, sizes, sizes.total())])
+
+
+def linear_parts(cell: Cell, sums: ClusterSums, total_sizes: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return, by stratum, [cluster, column]: what each cluster adds to the cell's value at fixed denominators.
+
+    Args:
+        total_sizes: [part, 1 or column], the denominators.
+    """
+    weight_of: dict[int, NDArray[np.float64]] = {}
+    for group in cell.groups:
+        weight = 1 / total_sizes[list(group)].sum(axis=0) / len(cell.groups)
+        weight_of.update(dict.fromkeys(group, weight))
+    added = []
+    for parts, block in sums.blocks:
+        inside = [place for place, part in enumerate(parts) if int(part) in weight_of]
+        value = np.zeros((len(block), sums.columns))
+        for place in inside:
+            value += block[:, place, :] * weight_of[int(parts[place])]
+        added.append(value)
+    return added
+
+
+def extent(cell: Cell, sizes: ClusterSums) -> Extent:
+    """Say how much a cell rests on.
+
+    Args:
+        sizes: one column, the number of items.
+    """
+    weights = cluster_weights(cell, sizes)
+    chosen = [part for group in cell.groups for part in group]
+    items = int(sizes.total()[chosen, 0].sum())
+    return Extent(items, int((weights > 0).sum()), float(1 / (weights @ weights)))

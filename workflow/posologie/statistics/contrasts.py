@@ -1,0 +1,276 @@
+"""The table of contrasts: paired differences between models, with intervals, tests and the smallest difference seen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from posologie.commands import run
+from posologie.errors import InputError
+from posologie.statistics.cells import Cell, Extent
+from posologie.statistics.entries import FEWEST_SEEDS, Entry, arm_entries, over_members, seed_weights
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.intervals import TOO_SMALL, percentile
+from posologie.statistics.means import unit_of
+from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
+from posologie.statistics.published import Published, published_value
+from posologie.statistics.scored import Measure, read_suite
+from posologie.statistics.spec import Measured, Statistics
+from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants",
+    "backbone", "left", "right", "left_model", "right_model",
+    "n", "clusters", "unit", "left_value", "right_value", "value", "low", "high", "level", "interval",
+    "p_value", "test", "p_mcnemar", "family", "family_size", "p_holm", "detectable", "verdict", "note",
+    "published", "published_aggregate", "difference",
+)  # fmt: skip
+
+DEMONSTRATION = "demonstration: n too small"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two arms that are compared: left − right."""
+
+    left: Entry
+    right: Entry
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.contrasts", __doc__ or "", argv)
+    spec = command.spec
+    pairs = pairs_of(arm_entries(spec.models), spec.statistics.contrasts)
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        for tasks in (CHOICE_TASKS, OPEN_TASKS):
+            scored = read_suite(command.results, suite, spec.models, tasks, lambda measure: ":" not in measure.metric)
+            if scored is None:
+                continue
+            resampled = Resampled(scored, spec.statistics)
+            primary = spec.statistics.primary_choice if tasks == CHOICE_TASKS else spec.statistics.primary_text
+            for measured in _measured(primary, suite, spec.statistics, set(scored.values)):
+                rows.extend(_rows(resampled, measured, pairs, command.published))
+    _correct(rows, spec.statistics)
+    for row in rows:
+        _judge(row, spec.statistics, pairs, demonstration=spec.demonstration)
+    write_csv(command.table, COLUMNS, rows)
+
+
+def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[Pair]:
+    """Return, for each backbone, each mix against base and then the listed pairs.
+
+    Raises:
+        InputError: for a listed name that is no mix of any backbone.
+    """
+    known = {arm.label for arm in arms}
+    for name in (name for pair in listed for name in pair):
+        if name not in known:
+            raise InputError(f"statistics.contrasts: '{name}': expected one of {', '.join(sorted(known))}")
+    pairs: dict[tuple[str, str], Pair] = {}
+    for backbone in dict.fromkeys(arm.backbone for arm in arms):
+        here = {arm.label: arm for arm in arms if arm.backbone == backbone}
+        wanted = [(label, "base") for label in here if label != "base" and "base" in here]
+        for left, right in [*wanted, *listed]:
+            if left in here and right in here:
+                pairs[here[left].model, here[right].model] = Pair(here[left], here[right])
+    return list(pairs.values())
+
+
+def _measured(
+    primary: Measured, suite: str, settings: Statistics, there: set[Measure]
+) -> list[tuple[Measure, tuple[str, ...]]]:
+    """Return what is contrasted on a suite: measures, each with its sets of variants."""
+    wanted = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
+    found: dict[Measure, list[str]] = {}
+    for one in wanted:
+        measure = Measure(one.metric, one.decoding)
+        if measure in there and one.variants not in found.setdefault(measure, []):
+            found[measure].append(one.variants)
+    return [(measure, tuple(variants)) for measure, variants in found.items()]
+
+
+def _rows(
+    resampled: Resampled,
+    measured: tuple[Measure, tuple[str, ...]],
+    pairs: Sequence[Pair],
+    published: Published | None,
+) -> Iterator[dict[str, Any]]:
+    scored, settings = resampled.scored, resampled.settings
+    measure, sets = measured
+    arms = {entry.model: entry for pair in pairs for entry in (pair.left, pair.right)}
+    weights = {name: seed_weights(entry, settings.replicates, settings.seed) for name, entry in arms.items()}
+    for variants in sets:
+        if variants not in scored.variant_sets():
+            continue
+        values = scored.over_variants(measure, variants)  # [model, item]
+        of_arm = {name: values[list(entry.members)].mean(axis=0) for name, entry in arms.items()}
+        differences = np.stack([of_arm[pair.left.model] - of_arm[pair.right.model] for pair in pairs])
+        for estimate, (_, added, flipped) in zip(resampled.means(values), resampled.flips(differences), strict=True):
+            for column, pair in enumerate(pairs):
+                left, left_draws = over_members(
+                    pair.left, estimate.point, estimate.replicates, weights[pair.left.model]
+                )
+                right, right_draws = over_members(
+                    pair.right, estimate.point, estimate.replicates, weights[pair.right.model]
+                )
+                drawn = Drawn(left, right, left_draws - right_draws, added[:, column], flipped[:, column])
+                row = _row(scored.suite, measure, variants, estimate.cell, estimate.extent, pair, drawn, settings)
+                row["p_mcnemar"] = None
+                if resampled.single_items and estimate.cell.aggregate == "item_weighted":
+                    inside = np.isin(
+                        resampled.parts.of_item, [part for group in estimate.cell.groups for part in group]
+                    )
+                    both = (of_arm[pair.left.model][inside], of_arm[pair.right.model][inside])
+                    if all(np.isin(vector, (0.0, 1.0)).all() for vector in both):
+                        row["p_mcnemar"] = mcnemar_p(*both)
+                _set_published(row, pair, published)
+                yield row
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A contrast's values and draws.
+
+    Attributes:
+        differences: [replicate], left − right under the cluster draws.
+        added: [cluster], what each cluster adds to the difference.
+        flipped: [replicate], the difference under random signs of the clusters.
+    """
+
+    left: float
+    right: float
+    differences: NDArray[np.float64]
+    added: NDArray[np.float64]
+    flipped: NDArray[np.float64]
+
+
+def _row(
+    suite: str,
+    measure: Measure,
+    variants: str,
+    cell: Cell,
+    extent: Extent,
+    pair: Pair,
+    drawn: Drawn,
+    settings: Statistics,
+) -> dict[str, Any]:
+    scale = 100 if unit_of(measure.metric) == "%" else 1
+    few = extent.effective < settings.minimum_clusters
+    low, high = (None, None) if few else percentile(drawn.differences, settings.level)
+    spread = float(np.std(drawn.differences))
+    if pair.left.draws_seeds or pair.right.draws_seeds:
+        test = "seeds and clusters drawn"
+        p_value = bootstrap_p(drawn.differences)
+    else:
+        exact = exact_sign_flip_p(drawn.added)
+        test = "sign flips of clusters" if exact is None else "sign flips of clusters, exact"
+        p_value = sign_flip_p(float(drawn.added.sum()), drawn.flipped) if exact is None else exact
+    return {
+        "suite": suite,
+        "scope_kind": cell.scope_kind,
+        "scope": cell.scope,
+        "task": cell.task,
+        "aggregate": cell.aggregate,
+        "metric": measure.metric,
+        "decoding": measure.decoding,
+        "variants": variants,
+        "backbone": pair.left.backbone,
+        "left": pair.left.label,
+        "right": pair.right.label,
+        "left_model": pair.left.model,
+        "right_model": pair.right.model,
+        "n": extent.items,
+        "clusters": extent.clusters,
+        "unit": unit_of(measure.metric),
+        "left_value": drawn.left * scale,
+        "right_value": drawn.right * scale,
+        "value": (drawn.left - drawn.right) * scale,
+        "low": None if low is None else low * scale,
+        "high": None if high is None else high * scale,
+        "level": settings.level,
+        "interval": "none" if few else "percentile",
+        "p_value": p_value,
+        "test": test,
+        "detectable": None if few else detectable_difference(spread, settings) * scale,
+        "note": TOO_SMALL if few else "",
+    }
+
+
+def bootstrap_p(differences: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value at which the percentile interval of the draws just touches 0."""
+    count = len(differences)
+    tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+    return float(min(1.0, 2 * (1 + tail) / (1 + count)))
+
+
+def detectable_difference(standard_error: float, settings: Statistics) -> float:
+    """Return the smallest true difference that a two-sided test at the level finds with the configured power.
+
+    (z₁₋α⸝₂ + z_power) × standard error of the paired difference (Card et al. 2020).
+    """
+    z = norm.ppf((1 + settings.level) / 2) + norm.ppf(settings.power)
+    return float(z * standard_error)
+
+
+def _set_published(row: dict[str, Any], pair: Pair, published: Published | None) -> None:
+    where = (row["metric"], row["decoding"], row["variants"], row["scope_kind"], row["task"], row["aggregate"])
+    left, right = (published_value(published, entry.label, *where) for entry in (pair.left, pair.right))
+    known = left is not None and right is not None and left.aggregate == right.aggregate
+    row["published"] = left.value - right.value if known and left and right else None
+    row["published_aggregate"] = left.aggregate if known and left else None
+    row["difference"] = row["value"] - row["published"] if known else None
+
+
+def _correct(rows: Sequence[dict[str, Any]], settings: Statistics) -> None:
+    """Set family, family_size and p_holm of every row.
+
+    A family of the configuration holds the rows that it names. Any other row belongs to the family of its own suite,
+    measure, variants, scope, task and aggregate, over all pairs: one number, every comparison that is made of it. A row
+    belongs to one family, the first that names it.
+    """
+    families: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        families.setdefault(_family_of(row, settings), []).append(row)
+    for name, members in families.items():
+        adjusted = holm(np.array([row["p_value"] for row in members]))
+        for row, value in zip(members, adjusted, strict=True):
+            row.update(family=name, family_size=len(members), p_holm=float(value))
+
+
+def _family_of(row: Mapping[str, Any], settings: Statistics) -> str:
+    for name, family in settings.families.items():
+        measured = family.measured
+        same = (measured.metric, measured.decoding, measured.variants, measured.aggregate) == tuple(
+            row[key] for key in ("metric", "decoding", "variants", "aggregate")
+        )
+        listed = (not family.contrasts and row["right"] == "base") or (row["left"], row["right"]) in family.contrasts
+        if same and listed and row["suite"] in family.suites and row["scope"] in family.scopes and row["task"] == "all":
+            return name
+    keys = ("suite", "metric", "decoding", "variants", "scope", "task", "aggregate")
+    return "/".join(str(row[key]) for key in keys)
+
+
+def _judge(row: dict[str, Any], settings: Statistics, pairs: Sequence[Pair], *, demonstration: bool) -> None:
+    """Set the verdict and complete the note."""
+    pair = next(
+        pair for pair in pairs if (pair.left.model, pair.right.model) == (row["left_model"], row["right_model"])
+    )
+    settled = row["p_holm"] < 1 - settings.level
+    row["verdict"] = "not settled" if not settled else "higher" if row["value"] > 0 else "lower"
+    notes = [row["note"]] if row["note"] else []
+    if demonstration:
+        notes = [DEMONSTRATION]
+    trained = [entry for entry in (pair.left, pair.right) if entry.kind == "mix"]
+    if any(len(entry.members) < FEWEST_SEEDS for entry in trained):
+        notes.append("for these trained adapters")
+    row["note"] = "; ".join(notes)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,113 @@
+"""What a table has a row for: each model, and each mix over its training seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.statistics.draws import generator
+from posologie.statistics.spec import EvaluatedModel
+
+FEWEST_SEEDS = 3
+"""From so many training seeds on, seeds are drawn with the clusters."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model, or the adapters of one mix over their seeds.
+
+    Attributes:
+        model: the model's name; `{backbone}/{mix}` for several seeds together.
+        members: indices of the models whose mean this is.
+        draws_seeds: whether replicates draw seeds too.
+    """
+
+    model: str
+    kind: str
+    backbone: str
+    mix: str
+    seed: str
+    members: tuple[int, ...]
+
+    @property
+    def draws_seeds(self) -> bool:
+        """Whether replicates draw seeds together with clusters."""
+        return len(self.members) >= FEWEST_SEEDS
+
+    @property
+    def label(self) -> str:
+        """The mix's name, or `base`, or the published model's name: how contrasts name it."""
+        return self.mix or ("base" if self.kind == "base" else self.model.removeprefix("published/"))
+
+
+def single_entries(models: Sequence[EvaluatedModel]) -> list[Entry]:
+    """Return an entry for each model."""
+    return [
+        Entry(
+            model.name,
+            model.kind,
+            model.backbone or "",
+            model.mix or "",
+            "" if model.seed is None else str(model.seed),
+            (index,),
+        )
+        for index, model in enumerate(models)
+    ]
+
+
+def arm_entries(models: Sequence[EvaluatedModel]) -> list[Entry]:
+    """Return an entry for each base model, published model, and mix on a backbone, its seeds taken together."""
+    arms: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in single_entries(models):
+        key = (entry.kind, entry.backbone, entry.mix) if entry.kind == "mix" else (entry.kind, entry.model)
+        arms.setdefault(key, []).append(entry)
+    return [
+        found[0]
+        if len(found) == 1
+        else Entry(
+            f"{found[0].backbone}/{found[0].mix}",
+            "mix",
+            found[0].backbone,
+            found[0].mix,
+            "all",
+            tuple(member for entry in found for member in entry.members),
+        )
+        for found in arms.values()
+    ]
+
+
+def all_entries(models: Sequence[EvaluatedModel]) -> list[Entry]:
+    """Return every model's entry, then those that join several seeds."""
+    return single_entries(models) + [entry for entry in arm_entries(models) if len(entry.members) > 1]
+
+
+def seed_weights(entry: Entry, replicates: int, seed: int) -> NDArray[np.float64]:
+    """Return [replicate, member], the weight of each of the entry's models in each replicate.
+
+    With fewer than three seeds every weight is 1 / members: the adapters are taken as they are. With more, members − 1
+    of them are drawn with replacement, which makes the variance over seeds unbiased (Rao and Wu 1988, with m = n − 1);
+    the draws of two mixes are independent.
+    """
+    count = len(entry.members)
+    if not entry.draws_seeds:
+        return np.full((replicates, count), 1 / count)
+    numbers = generator(seed, "seeds", entry.model)
+    weights: NDArray[np.float64] = numbers.multinomial(count - 1, np.full(count, 1 / count), size=replicates) / (
+        count - 1
+    )
+    return weights
+
+
+def over_members(
+    entry: Entry, point: NDArray[np.float64], replicates: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the entry's value and its replicates from those of the models.
+
+    Args:
+        point: [model].
+        replicates: [replicate, model].
+        weights: [replicate, member], from `seed_weights`.
+    """
+    members = list(entry.members)
+    return float(point[members].mean()), (replicates[:, members] * weights).sum(axis=1)

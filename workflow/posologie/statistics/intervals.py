@@ -1,0 +1,97 @@
+"""Confidence intervals: percentile and BCa from bootstrap replicates, and Wilson's for few clusters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from posologie.statistics.spec import Statistics
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval with the name of its method; `low` and `high` are None where there is none."""
+
+    low: float | None
+    high: float | None
+    method: str
+    note: str = ""
+
+
+TOO_SMALL = "n too small"
+
+
+def percentile(replicates: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Return the percentile interval (Efron and Tibshirani 1993, section 13.3)."""
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bca(
+    point: float, replicates: NDArray[np.float64], influence: NDArray[np.float64], level: float
+) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated interval (Efron 1987; Efron and Tibshirani 1993, section 14.3).
+
+    Args:
+        influence: [cluster], how far the value falls when each cluster is left out, from its mean in the stratum, times
+            (n_h − 1) / n_h for a stratum of n_h clusters; the third moment gives the acceleration.
+
+    Returns:
+        The interval; the percentile interval where all replicates lie on one side of the point or none varies.
+    """
+    below = (np.sum(replicates < point) + np.sum(replicates <= point)) / (2 * len(replicates))
+    squares = float(np.sum(influence**2))
+    if not 0 < below < 1 or squares == 0:
+        return percentile(replicates, level)
+    acceleration = float(np.sum(influence**3)) / (6 * squares**1.5)
+    bias = norm.ppf(below)
+    tails = norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    adjusted = norm.cdf(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
+    low, high = np.quantile(replicates, adjusted)
+    return float(low), float(high)
+
+
+def wilson(share: float, effective: float, level: float) -> tuple[float, float]:
+    """Return Wilson's score interval (Wilson 1927).
+
+    For a mean of scores between 0 and 1 it is conservative, because their variance is at most p(1 − p), and with the
+    number of clusters in the place of n it is conservative for any correlation inside clusters.
+
+    Args:
+        effective: number of equal independent clusters.
+    """
+    z = float(norm.ppf((1 + level) / 2))
+    centre = (share + z * z / (2 * effective)) / (1 + z * z / effective)
+    half = z * np.sqrt(share * (1 - share) / effective + z * z / (4 * effective**2)) / (1 + z * z / effective)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def interval_of(
+    point: float,
+    replicates: NDArray[np.float64],
+    effective: float,
+    settings: Statistics,
+    *,
+    is_share: bool,
+    influence: NDArray[np.float64] | None = None,
+) -> Interval:
+    """Return the interval that the settings ask for, or the one that few clusters allow.
+
+    Args:
+        effective: number of equal clusters that the value rests on.
+        is_share: the value is a mean of scores between 0 and 1.
+        influence: [cluster], wanted for BCa.
+    """
+    few = effective < settings.minimum_clusters
+    at_border = is_share and (point <= 0 or point >= 1)
+    note = TOO_SMALL if few else ""
+    if is_share and (few or at_border):
+        return Interval(*wilson(point, effective, settings.level), "wilson", note)
+    if few:
+        return Interval(None, None, "none", note)
+    if np.isnan(replicates).any():
+        return Interval(None, None, "none", "undefined in some draws")
+    if settings.interval == "bca" and influence is not None:
+        return Interval(*bca(point, replicates, influence, settings.level), "bca")
+    return Interval(*percentile(replicates, settings.level), "percentile")

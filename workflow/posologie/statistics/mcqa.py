@@ -1,0 +1,77 @@
+"""The table of choice questions: every metric by benchmark, provenance, task and aggregate."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from posologie.commands import run
+from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.intervals import interval_of
+from posologie.statistics.means import COLUMNS, mean_rows, row_of
+from posologie.statistics.scored import Measure, read_suite
+from posologie.statistics.table_command import CHOICE_TASKS, table_command
+from posologie.statistics.table_files import write_csv
+
+CONFIDENCE, RIGHT = (Measure(name, "probabilities") for name in ("confidence", "right_at_first_step"))
+ERROR = Measure("calibration_error", "probabilities")
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.mcqa", __doc__ or "", argv)
+    spec = command.spec
+    entries = all_entries(spec.models)
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        scored = read_suite(command.results, suite, spec.models, CHOICE_TASKS)
+        if scored is None:
+            continue
+        resampled = Resampled(scored, spec.statistics)
+        rows.extend(mean_rows(resampled, sorted(scored.values), entries, command.published))
+        if not np.isnan(scored.values[CONFIDENCE]).all():
+            rows.extend(_calibration_rows(resampled, entries))
+    write_csv(command.table, COLUMNS, rows)
+
+
+def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+    """Yield the expected calibration error (Guo et al. 2017) of the label probabilities, in bins of equal width.
+
+    It is the sum over bins of |Σ right − Σ confidence|, over the number of items; only over items, because the bins of
+    a small benchmark are empty.
+    """
+    scored, settings = resampled.scored, resampled.settings
+    confidence, right = scored.values[CONFIDENCE], scored.values[RIGHT]
+    undefined = np.isnan(confidence)
+    bins = np.minimum(
+        (np.nan_to_num(confidence) * settings.calibration_bins).astype(int), settings.calibration_bins - 1
+    )
+    gap = right - confidence
+    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
+    for variants in scored.variant_sets():
+        chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
+        by_bin = np.stack(
+            [
+                np.where(undefined, np.nan, np.where(bins == place, gap, 0.0))[:, :, chosen].mean(axis=2)
+                for place in range(settings.calibration_bins)
+            ]
+        )  # [bin, model, item]
+        shape = by_bin.shape[:2]
+        for estimate in resampled.means(by_bin.reshape(-1, by_bin.shape[2])):
+            if estimate.cell.aggregate != "item_weighted":
+                continue
+            point = np.abs(estimate.point.reshape(shape)).sum(axis=0)
+            replicates = np.abs(estimate.replicates.reshape(-1, *shape)).sum(axis=1)
+            for entry, weight in zip(entries, weights, strict=True):
+                value, drawn = over_members(entry, point, replicates, weight)
+                interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False)
+                yield row_of(
+                    scored.suite, ERROR, signature, variants, estimate.cell, estimate.extent, entry, value, interval,
+                    settings, None,
+                )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

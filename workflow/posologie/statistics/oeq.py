@@ -1,0 +1,68 @@
+"""The table of open questions: text metrics per answer and per corpus, BERTScore and judges where they are wanted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.commands import run
+from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS, corpus_bleu, corpus_chrf
+from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.intervals import interval_of
+from posologie.statistics.means import COLUMNS, mean_rows, row_of
+from posologie.statistics.scored import Measure, read_suite
+from posologie.statistics.table_command import OPEN_TASKS, table_command
+from posologie.statistics.table_files import write_csv
+
+_CORPUS: tuple[tuple[str, str, tuple[str, ...], Callable[[NDArray[np.float64]], NDArray[np.float64]]], ...] = (
+    ("bleu_corpus", "bleu", BLEU_COUNTS, corpus_bleu),
+    ("chrf_corpus", "chrf", CHRF_COUNTS, corpus_chrf),
+)
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.oeq", __doc__ or "", argv)
+    spec = command.spec
+    entries = all_entries(spec.models)
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        scored = read_suite(command.results, suite, spec.models, OPEN_TASKS)
+        if scored is None:
+            continue
+        resampled = Resampled(scored, spec.statistics)
+        per_answer = sorted(measure for measure in scored.values if ":" not in measure.metric)
+        rows.extend(mean_rows(resampled, per_answer, entries, command.published))
+        rows.extend(_corpus_rows(resampled, entries))
+    write_csv(command.table, COLUMNS, rows)
+
+
+def _corpus_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+    """Yield corpus BLEU and chrF, which are functions of sums over all answers, not means over items."""
+    scored, settings = resampled.scored, resampled.settings
+    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    for name, family, counts, score in _CORPUS:
+        measures = [Measure(f"{family}:{count}", "greedy") for count in counts]
+        if measures[0] not in scored.values:
+            continue
+        values = np.stack([scored.over_variants(measure, "original") for measure in measures])  # [count, model, item]
+        shape = values.shape[:2]
+        for estimate in resampled.means(values.reshape(-1, values.shape[2])):
+            if estimate.cell.aggregate != "item_weighted":
+                continue
+            scale = estimate.extent.items  # the scores are ratios of counts: means become sums again for the smoothing
+            point = score(np.moveaxis(estimate.point.reshape(shape) * scale, 0, -1))
+            replicates = score(np.moveaxis(estimate.replicates.reshape(-1, *shape) * scale, 1, -1))
+            for entry, weight in zip(entries, weights, strict=True):
+                value, drawn = over_members(entry, point, replicates, weight)
+                interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False)
+                yield row_of(
+                    scored.suite, Measure(name, "greedy"), scored.signatures[measures[0]].replace("sums|", "corpus|"),
+                    "original", estimate.cell, estimate.extent, entry, value, interval, settings, None,
+                )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

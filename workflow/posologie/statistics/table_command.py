@@ -1,0 +1,30 @@
+"""What the commands behind the tables have in common: their arguments."""
+
+from dataclasses import dataclass
+
+from posologie.commands import parser
+from posologie.statistics.published import Published, read_published
+from posologie.statistics.spec import TableSpec
+
+CHOICE_TASKS = ("mcqu", "mcq")
+OPEN_TASKS = ("oeq",)
+
+
+@dataclass(frozen=True)
+class TableCommand:
+    """The arguments of a table's command."""
+
+    spec: TableSpec
+    results: str
+    table: str
+    published: Published | None
+
+
+def table_command(module: str, description: str, argv: list[str]) -> TableCommand:
+    """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
+    arguments = parser(module, description)
+    arguments.add_argument("--results", required=True, help="the study's folder, results/{study}")
+    arguments.add_argument("--table", required=True, help="the CSV to write; LaTeX is written beside it")
+    arguments.add_argument("--published", help="the published numbers, resources/published/results.yaml")
+    given = arguments.parse_args(argv)
+    return TableCommand(TableSpec.from_json(given.spec), given.results, given.table, read_published(given.published))
