@@ -2,20 +2,19 @@
 
 import difflib
 import os
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from posologie.config.check import check_references
 from posologie.config.study import Study
 from posologie.errors import InputError
-from posologie.specs import Spec, first_problem
+from posologie.specs import first_problem
 
 REPLACED = ("sources", "mixes", "suites", "judges")
 """Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
@@ -110,31 +109,23 @@ def _unknown_key(problem: ErrorDetails) -> str:
 
 
 def _keys_at(location: list[int | str]) -> set[str]:
-    """Return the keys that the configuration knows at a place."""
-    kinds: list[Any] = [Study]
+    """Return the keys that the configuration knows at a place; names of a map and positions in a list stand for any."""
+    models: list[type[BaseModel]] = [Study]
+    skip = False
     for part in location:
-        below: list[Any] = []
-        for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, Spec):
-                fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
-                below += _models(fields[str(part)]) if str(part) in fields else []
-            else:
-                below += _models(typing.get_args(kind)[-1])
-        kinds = below or kinds
-    return {
-        field.alias or name
-        for kind in kinds
-        if isinstance(kind, type) and issubclass(kind, Spec)
-        for name, field in kind.model_fields.items()
-    }
+        if skip:
+            skip = False
+            continue
+        fields = [item for model in models for item in model.model_fields.items()]
+        here = [field for name, field in fields if (field.alias or name) == part]
+        found = [below for field in here for below in models_in(field.annotation)]
+        models, skip = [model for model, _ in found], any(many for _, many in found)
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}
 
 
-def _models(annotation: Any) -> list[Any]:
-    """Return the spec classes and maps that an annotation may be."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return [found for choice in typing.get_args(annotation) for found in _models(choice)]
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _models(typing.get_args(annotation)[0])
-    if isinstance(annotation, type) and issubclass(annotation, Spec):
-        return [annotation]
-    return [annotation] if typing.get_origin(annotation) in (dict, tuple, list) else []
+def models_in(annotation: Any, many: bool = False) -> list[tuple[type[BaseModel], bool]]:
+    """Return the sections that an annotation may hold, each with whether it is one of many (a map or a list)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [(annotation, many)]
+    inside = many or typing.get_origin(annotation) in (dict, tuple, list)
+    return [found for argument in typing.get_args(annotation) for found in models_in(argument, inside)]

@@ -1,0 +1,133 @@
+import pytest
+import yaml
+
+from posologie.config.load import load_study
+from posologie.errors import InputError
+
+STUDY = {
+    "study": "mine",
+    "sources": {"native": {"provenance": "native", "hub": "owner/data"}},
+    "suites": {"mcqa": {"benchmarks": {"native": {"source": "native"}}}},
+    "mixes": {"NAT": {"shares": {"native": 1}, "size": 10}},
+    "backbones": {"b": {"hub": "owner/model"}},
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a study file, with some sections changed, and returns its path."""
+
+    def write(name="study.yaml", **sections):
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump({**STUDY, **sections}), encoding="utf-8")
+        return path
+
+    return write
+
+
+def refusal(path, overrides=None):
+    with pytest.raises(InputError) as caught:
+        load_study(path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_study_file_is_read(write):
+    study = load_study(write())
+    assert study.mixes["NAT"].size == 10
+    assert study.training.recipe.epochs == 10
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"mixs": {}}, "mixs = {}: unknown key; expected 'mixes'"),
+        ({"training": {"recipe": {"epoch": 3}}}, "training.recipe.epoch = 3: unknown key; expected 'epochs'"),
+        (
+            {"mixes": {"NAT": {"shares": {"native": 1}, "sise": 3}}},
+            "mixes.NAT.sise = 3: unknown key; expected 'size'",
+        ),
+        (
+            {"sources": {"native": {"provenance": "natif", "hub": "o/d"}}},
+            "sources.native.provenance = 'natif': expected input should be 'native', 'translated' or 'synthetic'",
+        ),
+        (
+            {"mixes": {"NAT": {"shares": {"nativ": 1}, "size": 3}}},
+            "mixes.NAT.shares = 'nativ': expected one of native",
+        ),
+        (
+            {"mixes": {"SYN": {"shares": {"synthetic": 1}, "size": 3}}},
+            "mixes.SYN.shares = 'synthetic': no source of this provenance has a train split",
+        ),
+        ({"mixes": {"a/b": {"shares": {"native": 1}, "size": 3}}}, "without '..'"),
+        ({"study": "../elsewhere"}, "study = '../elsewhere': expected a name of letters"),
+        (
+            {"suites": {"s": {"benchmarks": {"x": {"source": "nativ"}}}}},
+            "suites.s.benchmarks.x.source = 'nativ': expected one of native",
+        ),
+        ({"screening": {"against": ["mcq"]}}, "screening.against = 'mcq': expected one of mcqa"),
+        (
+            {"sources": {"native": {"provenance": "native", "hub": "o/d", "reader": "nothing"}}},
+            "sources.native.reader = 'nothing': expected",
+        ),
+        (
+            {"sources": {"native": {"provenance": "native", "path": "/nowhere"}}},
+            "sources.native.path = '/nowhere': no file",
+        ),
+        (
+            {"sources": {"native": {"provenance": "native"}}},
+            "sources.native = {'provenance': 'native'}: expected exactly one of hub, path, from",
+        ),
+        ({"training": {"seeds": [1, 1]}}, "training.seeds = [1, 1]: expected each seed once"),
+        (
+            {"prediction": {"bundles": {"b": ["mcqa"], "c": ["mcqa"]}}},
+            "prediction.bundles.c = 'mcqa': expected a suite that is in no other bundle",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(write, sections, expected):
+    assert expected in refusal(write(**sections))
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: a\ntitle: x\nstudy: b\n", encoding="utf-8")
+    assert "line 3: key 'study' is given twice" in refusal(path)
+
+
+def test_what_is_not_yaml_is_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: [", encoding="utf-8")
+    assert "not YAML" in refusal(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    assert "no such study file" in refusal(tmp_path / "nothing.yaml")
+
+
+def test_overrides_apply_last(write):
+    assert load_study(write(), {"training": {"recipe": {"epochs": "3"}}}).training.recipe.epochs == 3
+
+
+def test_a_study_inherits_only_what_it_extends(write, tmp_path):
+    write("parent.yaml", training={"seeds": [1, 2], "recipe": {"rank": 4}})
+    child = tmp_path / "child.yaml"
+    child.write_text(
+        yaml.safe_dump({
+            "extends": "parent.yaml",
+            "study": "child",
+            "mixes": {"HALF": {"counts": {"native": 5}}},
+            "training": {"recipe": {"rank": 8}},
+        })
+    )  # fmt: skip
+    study = load_study(child)
+    assert list(study.mixes) == ["HALF"], "maps of mixes replace each other"
+    assert study.training.seeds == (1, 2), "sections are inherited key by key"
+    assert study.training.recipe.rank == 8
+
+
+def test_a_circle_of_inheritance_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    assert "extends itself" in refusal(tmp_path / "a.yaml")
