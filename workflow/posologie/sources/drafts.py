@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,20 @@ def _choices(draft: Draft, question: str, repairs: set[str]) -> tuple[str, tuple
         raise Rejected("more than 26 options", f"{len(options)}")
     gold = gold_indices(draft.answer, options, draft.answer_form, repairs, labels)
     return question, *distinct_options(options, gold, repairs)
+
+
+def given(record: Mapping[str, Any], *names: str, required: bool = True) -> Any:
+    """Return the first of the named fields that the record has with a value, or None.
+
+    Raises:
+        KeyError: naming the first, if one is required and the record has none of these fields at all.
+    """
+    for name in names:
+        if record.get(name) is not None:
+            return record[name]
+    if required and not any(name in record for name in names):
+        raise KeyError(names[0])
+    return None
 
 
 def native_key(value: Any) -> str | None:

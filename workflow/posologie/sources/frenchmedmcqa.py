@@ -4,6 +4,8 @@
 `type` (simple, multiple). One right answer makes a question mcqu, several make it mcq.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from posologie.commands import run
@@ -12,6 +14,7 @@ from posologie.sources.drafts import Draft, native_key
 from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
 
 
 def draft(record: Any, place: Place) -> Draft:
@@ -36,9 +39,9 @@ def draft(record: Any, place: Place) -> Draft:
     )
 
 
-def reader(spec: ShardSpec) -> Drafting:
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
     """Return the reader; the form has no options."""
-    shards.no_options(spec)
+    shards.options_of(spec, Spec)
     return draft
 
 

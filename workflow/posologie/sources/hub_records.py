@@ -1,19 +1,26 @@
 """Reader of the records that MedInjection-FR is published in: instruction, context, answer, type, origin (PAPER, 1).
 
 The options stand in the instruction, after the line `Choix de réponses :`, as lines `(A) …`. Files are JSON lists, JSON
-lines or Parquet, on the hub or in a local folder `Train|Validation|Test/{mcq,mcqu,oeq}/`.
+lines or Parquet: `Train|Validation|Test/{mcq,mcqu,oeq}/{task}_{train|val|test|training}.json`, or
+`data/{train|validation|test}-*.parquet` for the data set of all parts.
 """
 
 import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from posologie.commands import run
 from posologie.items import Task
 from posologie.sources import shards
 from posologie.sources.drafts import Draft
-from posologie.sources.rejection import Rejected
+from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
 
 _TASKS: dict[str, Task] = {
     "mcqu": "mcqu", "qcu": "mcqu", "mcqsingle": "mcqu", "singleanswer": "mcqu", "single": "mcqu", "simple": "mcqu",
@@ -42,8 +49,18 @@ def task_of(published: Any, file: str) -> Task:
     raise Rejected("unknown type", f"{ascii(published)[:80]}; expected mcqu, mcq or oeq")
 
 
-def draft(record: Any, place: Place) -> Draft:
+class HubOptions(Spec):
+    """Options of the reader."""
+
+    origins: tuple[str, ...] | None = Field(
+        default=None, description="keep only records of these origins, such as those of one provenance out of `…/ALL`"
+    )
+
+
+def draft(record: Any, place: Place, options: HubOptions) -> Draft:
     """Make a draft of one hub record."""
+    if options.origins is not None and record.get("origin") not in options.origins:
+        raise Elsewhere
     task = task_of(record.get("type"), place.file)
     return Draft(
         question=record["instruction"],
@@ -55,10 +72,9 @@ def draft(record: Any, place: Place) -> Draft:
     )
 
 
-def reader(spec: ShardSpec) -> Drafting:
-    """Return the reader; the form has no options."""
-    shards.no_options(spec)
-    return draft
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
+    """Return the reader with its options."""
+    return partial(draft, options=shards.options_of(spec, HubOptions))
 
 
 def main(argv: list[str]) -> None:

@@ -5,19 +5,61 @@ from posologie.items import Split
 from posologie.sources.patterns import chosen, files_below
 from posologie.sources.spec import Source
 
-_HUB_FOLDERS = {"train": ("Train", ("train", "training")), "validation": ("Validation", ("val", "validation"))}
+Patterns = dict[Split, tuple[str, ...]]
+
+_HUB_NAMES: dict[Split, tuple[str, tuple[str, ...]]] = {
+    "train": ("Train", ("train", "training")),
+    "validation": ("Validation", ("val", "validation")),
+    "test": ("Test", ("test",)),
+}
+_MEDICAL_SUBJECTS = (
+    "anatomy",
+    "clinical_knowledge",
+    "college_biology",
+    "college_medicine",
+    "medical_genetics",
+    "professional_medicine",
+)
+"""The subjects of MMLU that its users call medical."""
 
 
 def _hub(split: Split) -> tuple[str, ...]:
-    folder, suffixes = _HUB_FOLDERS.get(split, ("Test", ("test",)))
-    return tuple(f"{folder}/*/*_{suffix}.{kind}" for suffix in suffixes for kind in ("json", "jsonl", "parquet"))
+    folder, suffixes = _HUB_NAMES[split]
+    files = [f"{folder}/*/*_{suffix}.{kind}" for suffix in suffixes for kind in ("json", "jsonl", "parquet")]
+    return (*files, f"data/{split}-*.parquet")
 
 
-LAYOUTS: dict[str, dict[Split, tuple[str, ...]]] = {
+def _mmlu(folder: str) -> tuple[str, ...]:
+    return tuple(f"**/{subject}_{folder}.csv" for subject in _MEDICAL_SUBJECTS)
+
+
+LAYOUTS: dict[str, Patterns] = {
     "hub_records": {"train": _hub("train"), "validation": _hub("validation"), "test": _hub("test")},
     "frenchmedmcqa": {"train": ("train.json",), "validation": ("dev.json",), "test": ("test.json",)},
+    "mediqal": {
+        "train": ("mcq?/train.json",),
+        "validation": ("mcq?/validation.json",),
+        "test": ("mcq?/test.json", "oeq/test.json"),
+    },
+    "frbmedqa": {},
+    "instruction_pairs": {"train": ("data/train-*.parquet",), "validation": ("data/eval-*.parquet",)},
+    "medqa": {"train": ("**/train.jsonl",), "validation": ("**/dev.jsonl",), "test": ("**/test.jsonl",)},
+    "medmcqa": {"train": ("train.json",), "validation": ("dev.json",), "test": ("test.json",)},
+    "pubmedqa": {
+        "train": ("ori_pqal.json", "test_ground_truth.json"),
+        "test": ("ori_pqal.json", "test_ground_truth.json"),
+    },
+    "mmlu": {"train": _mmlu("dev"), "validation": _mmlu("val"), "test": _mmlu("test")},
+    "medxpertqa": {"validation": ("Text/dev.jsonl",), "test": ("Text/test.jsonl",)},
+    "casimedicos": {
+        "train": ("data/fr/fr_train_casimedicos.jsonl",),
+        "validation": ("data/fr/fr_dev_casimedicos.jsonl",),
+        "test": ("data/fr/fr_test_casimedicos.jsonl",),
+    },
+    "columns": {},
 }
-"""Reader → split → patterns of the published files below the data set's folder."""
+"""Reader → split → patterns of the published files below the data set's folder; none where names differ from copy to
+copy, so that `files` has to say."""
 
 
 def patterns(source: Source, split: Split) -> tuple[str, ...]:
@@ -31,7 +73,7 @@ def patterns(source: Source, split: Split) -> tuple[str, ...]:
             raise InputError(f"files: no patterns for the split '{split}', which is listed in splits")
         return source.files[split]
     known = LAYOUTS.get(source.reader)
-    if known is None:
+    if not known:
         raise InputError(f"reader = '{source.reader}': has no files by default; give `files` for each split")
     if split not in known:
         raise InputError(f"splits: the form '{source.reader}' has no {split} files; expected {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Why a record cannot become an item."""
+"""Why a record cannot become an item of the split."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error of the program
@@ -13,3 +13,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error o
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+
+class Elsewhere(Exception):  # noqa: N818
+    """Raised where a record belongs to another split that the same file holds: neither kept nor rejected."""

@@ -10,11 +10,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
+from pydantic import ValidationError
 
 from posologie import commands
 from posologie.errors import InputError
@@ -23,8 +24,9 @@ from posologie.items import Item, item_schema, items_to_table
 from posologie.sources.drafts import Draft, finished, storable
 from posologie.sources.patterns import chosen
 from posologie.sources.records import Malformed, Rows, read_rows
-from posologie.sources.rejection import Rejected
+from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec, first_problem
 
 _ROW_GROUP = 1 << 16
 _WORTH_PROCESSES = 1 << 24
@@ -56,12 +58,13 @@ class Part:
     tasks: Counter[str] = field(default_factory=Counter)
     origins: Counter[str] = field(default_factory=Counter)
     options: Counter[int] = field(default_factory=Counter)
+    elsewhere: int = 0
 
 
 def main(
     argv: Sequence[str],
     module: str,
-    reader: Callable[[ShardSpec], Drafting],
+    reader: Callable[[ShardSpec, Mapping[str, Path]], Drafting],
     rows: Callable[[Mapping[str, Path]], Iterator[Rows]] = read_rows,
 ) -> None:
     """Run a reader as a command: `--spec --inputs --items --rejects --report`."""
@@ -74,7 +77,7 @@ def main(
     arguments = parser.parse_args(argv)
     spec = ShardSpec.from_json(arguments.spec)
     files = input_files(arguments.inputs, spec.patterns)
-    write_shard(spec, rows(files), reader(spec), files, arguments)
+    write_shard(spec, rows(files), reader(spec, files), files, arguments)
 
 
 def input_files(inputs: Sequence[Path], patterns: Sequence[str]) -> dict[str, Path]:
@@ -134,6 +137,10 @@ def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
             if isinstance(record, Malformed):
                 raise Rejected("not a record", record.detail)
             item = finished(_drafted(draft, record, Place(rows.file, row)), spec, repairs)
+        except Elsewhere:
+            part.read -= 1
+            part.elsewhere += 1
+            continue
         except Rejected as rejected:
             part.rejects.append((rows.file, row, rejected.reason, rejected.detail, _shown(record)))
             continue
@@ -227,6 +234,7 @@ class Counts:
     seen: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     groups: list[pyarrow.ChunkedArray] = field(default_factory=list)
+    elsewhere: int = 0
 
     def add(self, part: Part) -> None:
         """Add the counts of a part."""
@@ -237,6 +245,7 @@ class Counts:
         self.tasks.update(part.tasks)
         self.origins.update(part.origins)
         self.options.update(part.options)
+        self.elsewhere += part.elsewhere
         self.groups.extend(part.table["group"].chunks)
 
     def report(self, spec: ShardSpec) -> dict[str, Any]:
@@ -251,6 +260,7 @@ class Counts:
             "provenance": spec.provenance,
             "split": spec.split,
             "read": read,
+            "of_other_splits": self.elsewhere,
             "kept": kept,
             "rejected": {"total": rejected, "by_reason": dict(self.rejected)},
             "repaired": dict(self.repaired),
@@ -290,7 +300,16 @@ def _rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> pyarrow
     return pyarrow.table(arrays, names=names)
 
 
-def no_options(spec: ShardSpec) -> None:
-    """Raise `InputError` if options are given to a reader that takes none."""
-    if spec.options:
-        raise InputError(f"sources.{spec.source}.options.{min(spec.options)}: unknown key; this reader has no options")
+Options = TypeVar("Options", bound=Spec)
+
+
+def options_of(spec: ShardSpec, model: type[Options]) -> Options:
+    """Return the reader's options as its own model of them; `Spec` itself stands for a reader without options.
+
+    Raises:
+        InputError: naming the first option that does not fit.
+    """
+    try:
+        return model.model_validate(spec.options)
+    except ValidationError as error:
+        raise InputError(f"sources.{spec.source}.options.{first_problem(error)}") from error

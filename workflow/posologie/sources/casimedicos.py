@@ -1,0 +1,63 @@
+"""Reader of CasiMedicos: Spanish residency exams with explanations, also in English, French and Italian.
+
+Two forms: casimedicos-exp as published (`full_question`, `options` by number, `correct_option` from 1), and cases
+rebuilt from token files (`clinical_case`, `question`, `options` as a list, `correct` from 1, `split` in the record).
+Exams with four options have an empty fifth one, which some copies spell `nan`.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from posologie.commands import run
+from posologie.items import Split
+from posologie.sources import shards
+from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.rejection import Elsewhere, Rejected
+from posologie.sources.shards import Drafting, Place
+from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
+
+_SPLITS: dict[Any, Split] = {"train": "train", "dev": "validation", "validation": "validation", "test": "test"}
+
+
+def draft(record: Any, place: Place, split: Split) -> Draft:
+    """Make a draft of one CasiMedicos record."""
+    if "split" in record:
+        if record["split"] not in _SPLITS:
+            raise Rejected("unknown split", f"{record['split']!a:.60}; expected train, dev or test")
+        if _SPLITS[record["split"]] != split:
+            raise Elsewhere
+    options = record["options"]
+    if isinstance(options, dict):
+        options = [options[number] for number in sorted(options)]
+    return Draft(
+        question=given(record, "question", "full_question"),
+        context=record.get("clinical_case"),
+        answer=given(record, "correct", "correct_option"),
+        task="mcqu",
+        options=options,
+        answer_form="index1",
+        native_key=native_key(record.get("id")),
+        meta={
+            "origin": "CasiMedicos",
+            "subject": given(record, "subject", "type", required=False),
+            "explanation": given(record, "explanation", "full_answer", required=False),
+        },
+    )
+
+
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
+    """Return the reader of one split; the form has no options."""
+    shards.options_of(spec, Spec)
+    return partial(draft, split=spec.split)
+
+
+def main(argv: list[str]) -> None:
+    """Write a shard from CasiMedicos files."""
+    shards.main(argv, "posologie.sources.casimedicos", reader)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,146 @@
+"""Reader of anything in rows: the configuration says which column holds what, and no code has to be written.
+
+CSV, TSV, JSON, JSON lines or Parquet, in any language. Options may be a list in one column (or letter → text), one
+column each, or part of the question's text. A name with dots reaches into nested records: `data.question`.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from posologie.commands import run
+from posologie.items import Split, Task
+from posologie.sources import shards
+from posologie.sources.answers import AnswerForm
+from posologie.sources.drafts import Draft, native_key
+from posologie.sources.options import CHOICES_LINE
+from posologie.sources.rejection import Elsewhere, Rejected
+from posologie.sources.shards import Drafting, Place
+from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
+
+
+class ColumnOptions(Spec):
+    """Options of the reader: columns by name, and how their values are meant."""
+
+    question: str = Field(description="column of the question")
+    answer: str = Field(description="column of the right answer")
+    context: str | None = Field(default=None, description="column of the clinical case or other context")
+    options: str | tuple[str, ...] | None = Field(
+        default=None, description="column that holds the options as a list, or the columns that hold one each"
+    )
+    option_separator: str | None = Field(
+        default=None, min_length=1, description="what stands between the options, where they are one text"
+    )
+    options_in_question: bool = Field(default=False, description="whether the question's text holds the options")
+    choices_line: str = Field(default=CHOICES_LINE, description="pattern of the line before options in the question")
+    answer_form: AnswerForm = Field(
+        default="any",
+        description="how right answers are given: labels, index0, index1, text, or any of labels and text",
+    )
+    task: Task | None = Field(default=None, description="task of every record; follows from the options if left out")
+    task_column: str | None = Field(default=None, description="column of the task, with `tasks`")
+    tasks: dict[str, Task] = Field(default_factory=dict, description="value of the task column → task")
+    split_column: str | None = Field(default=None, description="column of the split, where one file holds several")
+    splits: dict[str, Split] = Field(default_factory=dict, description="value of the split column → split")
+    id: str | None = Field(default=None, description="column of the record's own identifier")
+    group: str | None = Field(default=None, description="column of what items of one case have in common")
+    subject: str | None = Field(default=None, description="column of the subject")
+    origin: str | None = Field(default=None, description="name of the origin; the name of the source if left out")
+    meta: tuple[str, ...] = Field(default=(), description="further columns to keep")
+
+    @field_validator("choices_line")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"a regular expression ({error})") from error
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.options is not None and self.options_in_question:
+            raise ValueError("either options or options_in_question")
+        if (self.task_column is None) != (not self.tasks) or (self.task_column and self.task):
+            raise ValueError("task_column together with tasks, and without task")
+        if (self.split_column is None) != (not self.splits):
+            raise ValueError("split_column together with splits")
+        return self
+
+
+def draft(record: Any, place: Place, columns: ColumnOptions, source: str, split: Split) -> Draft:
+    """Make a draft of one row."""
+    if columns.split_column is not None:
+        value = str(_value(record, columns.split_column))
+        if value not in columns.splits:
+            raise Rejected("unknown split", f"{value!a:.60}; expected {', '.join(columns.splits)}")
+        if columns.splits[value] != split:
+            raise Elsewhere
+    task = columns.task
+    if columns.task_column is not None:
+        value = str(_value(record, columns.task_column))
+        if value not in columns.tasks:
+            raise Rejected("unknown type", f"{value!a:.60}; expected {', '.join(columns.tasks)}")
+        task = columns.tasks[value]
+    group = None if columns.group is None else _value(record, columns.group)
+    return Draft(
+        question=_value(record, columns.question),
+        context=None if columns.context is None else _value(record, columns.context),
+        answer=_value(record, columns.answer),
+        task=task,
+        options=() if task == "oeq" else _options(record, columns),
+        answer_form=columns.answer_form,
+        native_key=None if columns.id is None else native_key(_value(record, columns.id)),
+        group=None if group is None or group == "" else str(group),
+        meta={name: _value(record, name) for name in columns.meta}
+        | {
+            "origin": columns.origin or source,
+            "subject": None if columns.subject is None else _value(record, columns.subject),
+        },
+        choices_line=re.compile(columns.choices_line, re.IGNORECASE | re.MULTILINE),
+    )
+
+
+def _options(record: Any, columns: ColumnOptions) -> list[Any] | None:
+    if columns.options_in_question:
+        return None
+    if columns.options is None:
+        return []
+    if not isinstance(columns.options, str):
+        return [_value(record, name) for name in columns.options]
+    value = _value(record, columns.options)
+    if isinstance(value, str) and columns.option_separator is not None:
+        return value.split(columns.option_separator)
+    if isinstance(value, dict):
+        return [value[label] for label in sorted(value) if value[label] is not None]
+    if isinstance(value, list):
+        return value
+    raise Rejected("unreadable options", f"{columns.options}: {type(value).__name__}; expected a list")
+
+
+def _value(record: Any, name: str) -> Any:
+    if name in record:
+        return record[name]
+    for part in name.split("."):
+        record = record[part]
+    return record
+
+
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
+    """Return the reader with its columns."""
+    columns = shards.options_of(spec, ColumnOptions)
+    return partial(draft, columns=columns, source=spec.source, split=spec.split)
+
+
+def main(argv: list[str]) -> None:
+    """Write a shard from rows with configured columns."""
+    shards.main(argv, "posologie.sources.columns", reader)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,86 @@
+"""Reader of instruction pairs: S-Editions, medical-cases-fr and medical-mcqa-fr (a question and its answer, as text).
+
+The names of the fields are options, with those that occur tried in turn. A question whose text ends with lettered
+options, and whose answer is letters, is a choice; every other pair is an open question.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from posologie.commands import run
+from posologie.sources import shards
+from posologie.sources.answers import labels_in
+from posologie.sources.cleaning import as_text
+from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.options import options_in_text
+from posologie.sources.rejection import Rejected
+from posologie.sources.shards import Drafting, Place
+from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
+
+
+class PairOptions(Spec):
+    """Options of the reader: the names of the fields, the first that a record has being taken."""
+
+    question: tuple[str, ...] = Field(
+        default=("instruction", "question", "Question", "prompt"), description="fields of the question"
+    )
+    context: tuple[str, ...] = Field(
+        default=("input", "context", "clinical_case", "Contexte"), description="fields of the context"
+    )
+    answer: tuple[str, ...] = Field(
+        default=("output", "answer", "response", "Réponse", "Reponse"), description="fields of the answer"
+    )
+    subject: tuple[str, ...] = Field(
+        default=("subject", "specialty", "Spécialité", "Specialite"), description="fields of the subject"
+    )
+    id: str | None = Field(default=None, description="field of the record's own identifier")
+    group: tuple[str, ...] = Field(default=(), description="fields that together name what belongs to one case")
+    origin: str | None = Field(default=None, description="name of the origin; the name of the source if left out")
+
+
+def draft(record: Any, place: Place, options: PairOptions, source: str) -> Draft:
+    """Make a draft of one instruction pair."""
+    question, answer = given(record, *options.question), given(record, *options.answer)
+    choice = isinstance(question, str) and isinstance(answer, str) and _is_choice(question, answer)
+    return Draft(
+        question=question,
+        context=given(record, *options.context, required=False),
+        answer=answer,
+        task=None if choice else "oeq",
+        options=None if choice else (),
+        native_key=native_key(record.get(options.id)) if options.id else None,
+        group="\x1f".join(str(record[name]) for name in options.group) if options.group else None,
+        meta={
+            "origin": options.origin or source,
+            "subject": given(record, *options.subject, required=False),
+        },
+    )
+
+
+def _is_choice(question: str, answer: str) -> bool:
+    try:
+        if labels_in(as_text(answer, "answer", set())) is None:
+            return False
+        options_in_text(as_text(question, "question", set()), set())
+    except Rejected:
+        return False
+    return True
+
+
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
+    """Return the reader with its options."""
+    return partial(draft, options=shards.options_of(spec, PairOptions), source=spec.source)
+
+
+def main(argv: list[str]) -> None:
+    """Write a shard from instruction pairs."""
+    shards.main(argv, "posologie.sources.instruction_pairs", reader)
+
+
+if __name__ == "__main__":
+    run(main)

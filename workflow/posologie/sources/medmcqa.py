@@ -1,0 +1,59 @@
+"""Reader of MedMCQA as published: JSON lines with `opa` … `opd` and `cop`, the number of the right option from 1.
+
+The test file has no `cop`: its questions are rejected as unlabelled. The copy on the hub counts `cop` from 0 and puts
+-1 where there is none; the option `cop_from` says so.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from posologie.commands import run
+from posologie.sources import shards
+from posologie.sources.drafts import Draft, native_key
+from posologie.sources.shards import Drafting, Place
+from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
+
+
+class MedMcqaOptions(Spec):
+    """Options of the reader."""
+
+    cop_from: Literal[0, 1] = Field(default=1, description="whether `cop` counts the options from 0 or from 1")
+
+
+def draft(record: Any, place: Place, options: MedMcqaOptions) -> Draft:
+    """Make a draft of one MedMCQA record."""
+    correct = record.get("cop")
+    return Draft(
+        question=record["question"],
+        answer=None if correct == -1 else correct,
+        task="mcqu",
+        options=[record[f"op{letter}"] for letter in "abcd"],
+        answer_form="index0" if options.cop_from == 0 else "index1",
+        native_key=native_key(record.get("id")),
+        meta={
+            "origin": "MedMCQA",
+            "subject": record.get("subject_name"),
+            "topic": record.get("topic_name"),
+            "choice_type": record.get("choice_type"),
+            "explanation": record.get("exp"),
+        },
+    )
+
+
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
+    """Return the reader with its options."""
+    return partial(draft, options=shards.options_of(spec, MedMcqaOptions))
+
+
+def main(argv: list[str]) -> None:
+    """Write a shard from MedMCQA files."""
+    shards.main(argv, "posologie.sources.medmcqa", reader)
+
+
+if __name__ == "__main__":
+    run(main)

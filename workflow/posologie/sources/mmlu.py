@@ -1,0 +1,44 @@
+"""Reader of MMLU as published: headerless CSV, one file per subject (question, options, letter of the right one)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from posologie.commands import run
+from posologie.sources import shards
+from posologie.sources.drafts import Draft
+from posologie.sources.records import read_unlabelled_cells
+from posologie.sources.rejection import Rejected
+from posologie.sources.shards import Drafting, Place
+from posologie.sources.spec import ShardSpec
+from posologie.specs import Spec
+
+
+def draft(record: Any, place: Place) -> Draft:
+    """Make a draft of one row of an MMLU file; the subject is the file's name."""
+    if len(record) < 4:
+        raise Rejected("not a record of this form", f"{len(record)} cells; expected question, options, letter")
+    question, *options, letter = record
+    subject = place.file.rsplit("/", 1)[-1].removesuffix(".csv").rpartition("_")[0]
+    return Draft(
+        question=question,
+        answer=letter,
+        task="mcqu",
+        options=options,
+        meta={"origin": "MMLU", "subject": subject.replace("_", " ")},
+    )
+
+
+def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
+    """Return the reader; the form has no options."""
+    shards.options_of(spec, Spec)
+    return draft
+
+
+def main(argv: list[str]) -> None:
+    """Write a shard from MMLU files."""
+    shards.main(argv, "posologie.sources.mmlu", reader, read_unlabelled_cells)
+
+
+if __name__ == "__main__":
+    run(main)
