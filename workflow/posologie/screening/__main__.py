@@ -8,9 +8,10 @@ from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
 from posologie.files import write_json, write_parquet
 from posologie.items import read_item_table
-from posologie.screening.matching import group_matches, kept, match_table, matches, unwanted
-from posologie.screening.population import classes, population
-from posologie.screening.report import report
+from posologie.screening.comparison import compare
+from posologie.screening.matching import kept, unwanted
+from posologie.screening.population import population
+from posologie.screening.report import match_table, report
 from posologie.screening.schema import match_schema
 from posologie.screening.spec import ScreeningSpec
 
@@ -40,15 +41,13 @@ def main(argv: list[str]) -> None:
         return
 
     whole = population(items, given.earlier, given.tests, spec.suites)
-    same = classes(whole)
-    found = matches(whole, same, scope=spec.screening.scope)
-    found += group_matches(whole, found)
-    flagged = unwanted(whole, found)
+    compared = compare(whole, spec.screening, spec.screening.scope)
+    flagged = unwanted(whole, compared.found)
     removed = flagged if spec.screening.mode == "remove" else set()
     screened = items.filter(pa.array(kept(whole, removed)))
     write_parquet(given.screened, screened)
-    write_parquet(given.matches, match_table(whole, same, found, removed))
-    counts = report(whole, same, found, flagged, spec.suites)
+    write_parquet(given.matches, match_table(whole, compared, removed))
+    counts = report(whole, compared, flagged, spec.suites)
     write_json(given.report, {**head, **counts, "kept": screened.num_rows, "removed": len(removed)})
     log.info(
         "%s %s: %d read, %d flagged, %d removed", spec.source, spec.split, items.num_rows, len(flagged), len(removed)

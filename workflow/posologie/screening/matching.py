@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
 from posologie.screening.population import Classes, Population
-from posologie.screening.schema import match_schema
 
 Place = Literal["test", "across", "within"]
 Kind = Literal["exact", "near", "case", "group"]
@@ -138,28 +136,6 @@ def unwanted(whole: Population, found: Sequence[Match]) -> set[int]:
         if item not in gone and any(other not in gone for other in earlier[item]):
             gone.add(item)
     return gone
-
-
-def match_table(whole: Population, same: Classes, found: Iterable[Match], removed: set[int]) -> pa.Table:
-    """Return the matches as a table with `match_schema`."""
-    ids, sources, splits = (whole.table[name].to_pylist() for name in ("id", "source", "split"))
-    rows = [
-        (
-            *(ids[match.item], sources[match.item], splits[match.item], match.place, match.kind, suite),
-            *(ids[match.other], sources[match.other], splits[match.other]),
-            match.similarity,
-            same.answers[match.item] == same.answers[match.other] if match.kind in ("exact", "near") else None,
-            match.item in removed,
-        )
-        for match in found
-        for suite in (whole.suites[match.other] if match.place == "test" else (None,))
-    ]
-    rows.sort(key=lambda row: (row[0], row[3], row[5] or "", row[4], row[6]))
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(match_schema())
-    return pa.table(
-        [pa.array(column, kind.type) for column, kind in zip(columns, match_schema(), strict=True)],
-        schema=match_schema(),
-    )
 
 
 def kept(whole: Population, removed: set[int]) -> np.ndarray:

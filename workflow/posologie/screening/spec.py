@@ -35,7 +35,19 @@ def _tested(suite: Any) -> Any:
 TestedSuite = Annotated[tuple[Tested, ...], BeforeValidator(_tested)]
 
 
-class Screening(Spec):
+class Comparing(Spec):
+    """What makes two items alike."""
+
+    similarity: float | None = Field(
+        default=0.7,
+        ge=0.3,
+        le=1,
+        description="Jaccard similarity from which items are near-duplicates; null: exact ones only",
+    )
+    shingle: int = Field(default=5, ge=2, le=20, description="characters of the shingles whose sets are compared")
+
+
+class Screening(Comparing):
     """How training and validation items are screened."""
 
     mode: Literal["off", "report", "remove"] = Field(

@@ -1,0 +1,106 @@
+"""Shingles of normalised texts, and MinHash signatures of sets of shingles.
+
+A shingle is a run of characters inside one field, whose ends are padded so that a short option counts too. The Jaccard
+similarity of two sets of shingles is their resemblance in the sense of Broder, "On the resemblance and containment of
+documents" (1997).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_PAD = "\x1f"
+EMPTY = np.uint32(0xFFFFFFFF)
+_KEYS = np.random.default_rng(20260306).integers(1, 1 << 63, size=32, dtype=np.uint64)
+"""Keys of the rounds of hashing, the same in every run."""
+
+
+def shingles(items: Sequence[Sequence[str]], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hash every shingle of every item.
+
+    Args:
+        items: the normalised fields of each item; empty fields have no shingles.
+        width: characters of a shingle.
+
+    Returns:
+        Hashes of all shingles in a row, uint64, repeats included; and the bounds of the items in it, int64 (items + 1).
+    """
+    pad = _PAD * (width - 1)
+    texts = ["".join(pad + field for field in fields if field) for fields in items]
+    bounds = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in texts], out=bounds[1:])
+    joined = "".join(texts) + pad
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    count = int(bounds[-1])
+    hashes = codes[:count].copy()
+    for offset in range(1, width):
+        hashes *= np.uint64(0x100000001B3)
+        hashes += codes[offset : offset + count]
+    return _mixed(hashes), bounds
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """Return the finaliser of SplitMix64 of each value (a bijection; in place)."""
+    values ^= values >> np.uint64(30)
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
+
+
+def signatures(hashes: np.ndarray, bounds: np.ndarray, rows: int, bands: int) -> np.ndarray:
+    """Return MinHash signatures by one-permutation hashing: `rows` rounds that each cut the shingles into `bands` bins.
+
+    Two items agree in an entry with a probability of their Jaccard similarity. An empty bin takes the value of the next
+    bin that is not (Shrivastava and Li, "Densifying one permutation hashing via rotation", 2014). A round gives an entry
+    to every band, so that the entries inside a band come from independent hashes.
+
+    Returns:
+        uint32 of shape (items, rows, bands); items without shingles have the largest value everywhere.
+    """
+    items = len(bounds) - 1
+    result = np.full((items, rows, bands), EMPTY, dtype=np.uint32)
+    first_bin = np.repeat(np.arange(items, dtype=np.int64) * bands, np.diff(bounds))
+    for row in range(rows):
+        mixed = _mixed(hashes ^ _KEYS[row])
+        bins = ((mixed & np.uint64(0xFFFFFFFF)) * np.uint64(bands)) >> np.uint64(32)
+        smallest = np.full(items * bands, EMPTY, dtype=np.uint32)
+        np.minimum.at(smallest, first_bin + bins.astype(np.int64), (mixed >> np.uint64(32)).astype(np.uint32))
+        result[:, row] = smallest.reshape(items, bands)
+    return _densified(result)
+
+
+def _densified(values: np.ndarray) -> np.ndarray:
+    sparse = np.flatnonzero((values == EMPTY).any(axis=(1, 2)))
+    original = values[sparse]
+    filled = original.copy()
+    for distance in range(1, values.shape[2]):
+        empty = filled == EMPTY
+        if not empty.any():
+            break
+        borrowed = np.roll(original, -distance, axis=2)
+        usable = empty & (borrowed != EMPTY)
+        filled[usable] = borrowed[usable] + np.uint32((distance * 0x9E3779B9) & 0xFFFFFFFF)
+    values[sparse] = filled
+    return values
+
+
+def banding(threshold: float, bands: int = 48, recall: float = 0.995) -> tuple[int, int]:
+    """Return how many rows a band has, and the number of bands.
+
+    A pair of similarity s is found with probability 1 − (1 − s^rows)^bands (Leskovec, Rajaraman and Ullman, *Mining of
+    Massive Datasets*, section 3.4). Rows are as many as leave it at least `recall` at the threshold.
+    """
+    rows = 1
+    while rows < len(_KEYS) and 1 - (1 - threshold ** (rows + 1)) ** bands >= recall:
+        rows += 1
+    return rows, bands
+
+
+def band_keys(values: np.ndarray, band: int) -> np.ndarray:
+    """Return one 64-bit number for each item that is equal where all rows of the band are."""
+    keys = np.full(len(values), band + 1, dtype=np.uint64)
+    for row in range(values.shape[1]):
+        keys = _mixed(keys ^ values[:, row, band])
+    return keys
