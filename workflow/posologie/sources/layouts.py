@@ -3,7 +3,7 @@
 from posologie.errors import InputError
 from posologie.items import Split
 from posologie.sources.patterns import chosen, files_below
-from posologie.sources.spec import Source
+from posologie.sources.spec import Collection, Source
 
 Patterns = dict[Split, tuple[str, ...]]
 
@@ -62,6 +62,15 @@ LAYOUTS: dict[str, Patterns] = {
 copy, so that `files` has to say."""
 
 
+COLLECTIONS: dict[str, tuple[str, ...]] = {
+    "deft2021": ("**/*.txt",),
+    "diamed": ("splits/*.json",),
+    "morfitt": ("*.tsv",),
+    "wmt_biomedical": ("*.en", "*.fr"),
+}
+"""Reader of documents or parallel text → patterns of its published files."""
+
+
 def patterns(source: Source, split: Split) -> tuple[str, ...]:
     """Return the patterns of a source's files of one split: as configured, or else as the form has them.
 
@@ -91,3 +100,16 @@ def local_files(source: Source, split: Split) -> list[str]:
     if not found:
         raise InputError(f"path = '{source.path}': no file fits {' or '.join(wanted)} (split {split})")
     return [f"{source.path}/{name}" for name in found]
+
+
+def collection_patterns(collection: Collection) -> tuple[str, ...]:
+    """Return the patterns of a collection's files: as configured, or else as the form has them.
+
+    Raises:
+        InputError: if neither says where they are.
+    """
+    if collection.files is not None:
+        return collection.files
+    if collection.reader not in COLLECTIONS:
+        raise InputError(f"reader = '{collection.reader}': unknown; expected {', '.join(COLLECTIONS)}")
+    return COLLECTIONS[collection.reader]

@@ -97,7 +97,7 @@ def parsed_json(name: str, path: Path) -> Any:
         InputError: naming the line where it stops being JSON.
     """
     try:
-        return json.loads(_text_of(name, path))
+        return json.loads(text_of(name, path))
     except json.JSONDecodeError as error:
         raise InputError(f"{name}, line {error.lineno}: not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:
@@ -129,8 +129,9 @@ def _opened(name: str, path: Path, newline: str | None = None) -> IO[str]:
         raise InputError(f"{name}: {error.strerror or error}") from error
 
 
-def _text_of(name: str, path: Path) -> str:
-    with _opened(name, path) as file:
+def text_of(name: str, path: Path) -> str:
+    """Return the text of a file with its line ends as they are; bytes that are not UTF-8 become lone surrogates."""
+    with _opened(name, path, newline="") as file:
         return file.read()
 
 

@@ -123,7 +123,7 @@ def write_shard(
             count.add(part)
             rejects.extend(part.rejects)
             writer.write(_with_unique_ids(part.table, count))
-    write_parquet(outputs.rejects, _rejects_table(rejects))
+    write_parquet(outputs.rejects, rejects_table(rejects))
     write_json(outputs.report, count.report(spec))
 
 
@@ -142,7 +142,7 @@ def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
             part.elsewhere += 1
             continue
         except Rejected as rejected:
-            part.rejects.append((rows.file, row, rejected.reason, rejected.detail, _shown(record)))
+            part.rejects.append((rows.file, row, rejected.reason, rejected.detail, shown(record)))
             continue
         items.append(item)
         if repairs:
@@ -164,7 +164,7 @@ def _drafted(draft: Drafting, record: Any, place: Place) -> Draft:
         raise Rejected("not a record of this form", f"{error}"[:200]) from error
 
 
-def _shown(record: Any) -> str:
+def shown(record: Any) -> str:
     """Return a rejected record as JSON."""
     raw = record.raw if isinstance(record, Malformed) else record
     try:
@@ -290,7 +290,7 @@ def _with_unique_ids(table: pyarrow.Table, count: Counts) -> pyarrow.Table:
     return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)]) if repeated else table
 
 
-def _rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> pyarrow.Table:
+def rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> pyarrow.Table:
     """Return the rejected records: file, row (from 1), reason, detail, record (JSON)."""
     names = ("file", "row", "reason", "detail", "record")
     types = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.string())

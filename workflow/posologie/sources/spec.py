@@ -53,3 +53,30 @@ class FetchSpec(Spec):
 
     hub: str = Field(description="data set on the hub, `owner/name`")
     revision: str = "main"
+
+
+class Collection(Spec):
+    """Where documents, or parallel text, come from, and in which published form."""
+
+    reader: Name = Field(description="the published form: a module of posologie.sources")
+    hub: str | None = Field(default=None, description="data set on the hub, `owner/name`")
+    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    path: str | None = Field(default=None, description="local folder that holds the published files")
+    files: tuple[str, ...] | None = Field(
+        default=None, description="patterns of the files below the folder; the form's own names if left out"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.hub is None) == (self.path is None):
+            raise ValueError("exactly one of hub and path")
+        return self
+
+
+class CollectionSpec(Spec):
+    """Exactly what one document collection depends on, beside its input files and its reader's code."""
+
+    collection: Name
+    patterns: tuple[str, ...] = Field(default=(), description="which files of a fetched data set are read")
+    options: dict[str, Any] = Field(default_factory=dict)

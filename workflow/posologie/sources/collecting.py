@@ -1,0 +1,119 @@
+"""Published files become a collection of documents or of parallel text, with rejects and a report."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow
+
+from posologie import commands
+from posologie.documents import document_schema, pair_schema
+from posologie.files import write_json, write_parquet
+from posologie.items import meta_json, stable_id
+from posologie.sources.cleaning import as_text
+from posologie.sources.drafts import storable
+from posologie.sources.records import Malformed, Rows
+from posologie.sources.rejection import Rejected
+from posologie.sources.shards import input_files, rejects_table, shown
+from posologie.sources.spec import CollectionSpec
+
+Row = dict[str, str]
+
+
+class Collecting(Protocol):
+    """Makes one row of the table out of a record.
+
+    It adds the names of the repairs that were needed, and may raise `Rejected`, or the errors of a record that is not
+    of its form.
+    """
+
+    def __call__(self, record: Any, spec: CollectionSpec, repairs: set[str]) -> Row:
+        """Return the row, with a cell for each column of the schema."""
+
+
+def main(
+    argv: Sequence[str],
+    module: str,
+    collect: Collecting,
+    rows: Callable[[Mapping[str, Path], CollectionSpec], Iterator[Rows]],
+    *,
+    pairs: bool = False,
+) -> None:
+    """Run a reader of documents as a command: `--spec --inputs --documents --rejects --report`."""
+    parser = commands.parser(module, "Read published files of one form and write a collection.")
+    parser.add_argument("--inputs", nargs="+", required=True, type=Path, help="published files, or a manifest.json")
+    parser.add_argument("--documents", required=True, type=Path, help="the collection to write (Parquet)")
+    parser.add_argument("--rejects", required=True, type=Path, help="the rejected records to write (Parquet)")
+    parser.add_argument("--report", required=True, type=Path, help="the counts to write (JSON)")
+    arguments = parser.parse_args(argv)
+    spec = CollectionSpec.from_json(arguments.spec)
+    files = input_files(arguments.inputs, spec.patterns)
+    kept: list[Row] = []
+    rejects: list[tuple[str, int, str, str, str]] = []
+    read, repaired, seen, repeated = 0, Counter[str](), Counter[str](), 0
+    for batch in rows(files, spec):
+        for place, record in enumerate(batch.values(), batch.first):
+            read += 1
+            repairs: set[str] = set()
+            try:
+                row = _collected(collect, record, spec, repairs)
+            except Rejected as rejected:
+                rejects.append((batch.file, place, rejected.reason, rejected.detail, shown(record)))
+                continue
+            repaired.update(repairs)
+            seen[row["id"]] += 1
+            if (times := seen[row["id"]]) > 1:
+                repeated += 1
+                row["id"] = f"{row['id']}-{times}"
+            kept.append(row)
+    schema = pair_schema() if pairs else document_schema()
+    write_parquet(arguments.documents, pyarrow.Table.from_pylist(kept, schema=schema))
+    write_parquet(arguments.rejects, rejects_table(rejects))
+    report = {
+        "collection": spec.collection,
+        "read": read,
+        "kept": len(kept),
+        "rejected": {"total": len(rejects), "by_reason": dict(Counter(reject[2] for reject in rejects))},
+        "repaired": dict(repaired),
+        "repeated_ids": repeated,
+        "groups": len({row["group"] for row in kept}),
+        "characters": sum(len(row["source_text" if pairs else "text"]) for row in kept),
+    }
+    write_json(arguments.report, report)
+
+
+def document(
+    spec: CollectionSpec, key: str | None, title: Any, text: Any, repairs: set[str], meta: Mapping[str, Any]
+) -> Row:
+    """Return the row of one document, whose id is a stable hash of collection and key, or else of its text.
+
+    Raises:
+        Rejected: if it has no text.
+    """
+    clean = as_text(text, "text", repairs)
+    if not clean:
+        raise Rejected("empty text")
+    row_id = stable_id(spec.collection, "content", clean) if key is None else stable_id(spec.collection, "key", key)
+    kept = {name: storable(value) for name, value in meta.items() if value not in (None, "", [])}
+    if key is not None:
+        kept["native_id"] = storable(key)
+    return {
+        "id": row_id,
+        "collection": spec.collection,
+        "title": as_text(title, "title", repairs),
+        "text": clean,
+        "group": row_id,
+        "meta": meta_json(kept),
+    }
+
+
+def _collected(collect: Collecting, record: Any, spec: CollectionSpec, repairs: set[str]) -> Row:
+    if isinstance(record, Malformed):
+        raise Rejected("not a record", record.detail)
+    try:
+        return collect(record, spec, repairs)
+    except KeyError as error:
+        raise Rejected("missing field", str(error)) from error
+    except (TypeError, AttributeError, IndexError) as error:
+        raise Rejected("not a record of this form", f"{error}"[:200]) from error
