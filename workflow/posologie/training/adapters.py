@@ -9,6 +9,7 @@ import torch
 
 from posologie.errors import InputError
 from posologie.files import whole_file, write_json
+from posologie.training.dora import make_fast, row_squares
 from posologie.training.dropout import ExampleDropout, MaskSource
 from posologie.training.spec import Recipe
 
@@ -39,11 +40,25 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int) -> tuple[Any
     model.name_or_path = backbone  # peft would otherwise record the folder that the backbone was read from
     torch.manual_seed(seed)
     adapted = peft.get_peft_model(model, config)
+    exact_magnitudes(adapted)
     source = MaskSource()
     for number, layer in enumerate(low_rank_layers(adapted)):
         if recipe.dropout:
             layer.lora_dropout["default"] = ExampleDropout(recipe.dropout, number, source)
+        make_fast(layer, recipe.dropout_on)
     return adapted, source
+
+
+def exact_magnitudes(adapted: Any) -> None:
+    """Set every DoRA magnitude to the norm of the backbone's rows in float32.
+
+    peft takes it in the backbone's precision; a fresh adapter of a bfloat16 backbone then scales rows by up to 0.4 %.
+    """
+    for layer in low_rank_layers(adapted):
+        for dora in layer.lora_magnitude_vector.values():
+            base = layer.get_base_layer()
+            if type(base) is torch.nn.Linear and not layer.fan_in_fan_out:
+                dora.weight.data = row_squares(base.weight).sqrt()
 
 
 def low_rank_layers(adapted: Any) -> list[Any]:

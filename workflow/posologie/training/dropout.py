@@ -48,6 +48,32 @@ class MaskSource:
         return kept.to(device, non_blocking=True)
 
 
+@dataclass(frozen=True)
+class Mask:
+    """Which entries of an activation stay, and what they are multiplied with.
+
+    Attributes:
+        kept: booleans of shape (rows, features).
+        scale: 1 / (1 - probability).
+    """
+
+    kept: torch.Tensor
+    scale: float
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """What a backward pass must keep."""
+        return (self.kept,)
+
+    def with_tensors(self, tensors: Sequence[torch.Tensor]) -> "Mask":
+        """Return the mask over `tensors` as kept for the backward pass."""
+        return Mask(tensors[0], self.scale)
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x with dropped entries at zero and the others scaled, in a new tensor."""
+        return (x * self.kept.view(x.shape)).mul_(self.scale)
+
+
 class ExampleDropout(nn.Module):  # type: ignore[misc]
     """Takes the place of `nn.Dropout` in front of a low-rank layer, for activations of shape (…, rows, features)."""
 
@@ -57,12 +83,14 @@ class ExampleDropout(nn.Module):  # type: ignore[misc]
         self.layer = layer
         self.source = source
 
+    def mask(self, x: torch.Tensor) -> Mask:
+        """Return the mask of this layer for activations of the current micro-batch."""
+        kept = self.source.kept(self.layer, x.shape[-1], self.probability, x.device)
+        return Mask(kept, 1 / (1 - self.probability))
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x with dropped entries at zero and the others divided by 1 - probability, in training."""
-        if not self.training:
-            return x
-        kept = self.source.kept(self.layer, x.shape[-1], self.probability, x.device)
-        return x * kept.view(x.shape) * (1 / (1 - self.probability))
+        return self.mask(x).apply(x) if self.training else x
 
     def extra_repr(self) -> str:
         """Return what `print(model)` shows."""

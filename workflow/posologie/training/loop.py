@@ -137,6 +137,7 @@ def train(
         if not (math.isfinite(mean) and math.isfinite(gradient_norm)):
             _not_a_number(step + 1, epoch, mean, gradient_norm, batches, summed, group)
         optimizer.step()
+        torch.autograd.graph.increment_version(parameters)  # a fused optimizer does not, and DoRA's norms rely on it
         optimizer.zero_grad()
 
         now = time.perf_counter()

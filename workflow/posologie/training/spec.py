@@ -15,6 +15,10 @@ class Recipe(Spec):
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=16, gt=0)
     dropout: float = Field(default=0.05, ge=0, lt=1)
+    dropout_on: Literal["input", "adapter"] = Field(
+        default="input",
+        description="what DoRA's dropout acts on: the whole input, as in peft, or the low-rank path alone, faster",
+    )
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     epochs: int = Field(default=10, ge=1)
     learning_rate: float = Field(default=1e-4, gt=0)
