@@ -28,7 +28,16 @@ class Suite(Spec):
 
     benchmarks: dict[Name, Benchmark]
     permutations: int = Field(default=0, ge=0, le=100)
-    max_new_tokens: int = Field(default=512, ge=1, description="for open questions; choices end by themselves")
+    max_new_tokens: int = Field(default=512, ge=1, description="tokens of an answer to an open question, at most")
+    mcqu_new_tokens: int = Field(
+        default=1,
+        ge=1,
+        description="tokens of a greedy answer to a single-answer question; an answer that is a bare label by then gets one more, which tells `D` from `D'après`",
+    )
+    protocol: Literal["automaton", "published"] = Field(
+        default="automaton",
+        description="how answers are constrained and read: by the label automaton and the parser, or by the published study's masks and rules, for comparison",
+    )
 
 
 class PredictionSpec(Spec):

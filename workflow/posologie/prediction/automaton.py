@@ -1,0 +1,210 @@
+"""The language of valid answers, compiled to token masks for any tokenizer.
+
+An answer is one label, or labels separated as in the training format, none twice, ended by any of the model's end
+tokens. A label may have one space before it, so that tokenizers that glue the space to the word can say it. The
+automaton reads bytes, so that it does not matter how a vocabulary cuts a text; its states are made as they are needed,
+because there are more sets of 26 labels than one would list.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from posologie.errors import InputError
+from posologie.items import LABELS
+
+END = -1
+"""The symbol of an end token."""
+GO_ON = -2
+"""The symbol of a token that names no label yet: a separator behind a label, a blank before one."""
+
+_SPACE = ord(" ")
+_FIRST = ord(LABELS[0])
+
+# Where a text stands in the grammar; a state beyond `_IN_SEPARATOR` has read so many bytes of the separator.
+_OPEN, _SPACED, _LABEL, _GAP, _IN_SEPARATOR = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Which labels are taken (bit mask), and where the text stands in the grammar."""
+
+    taken: int = 0
+    phase: int = _OPEN
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The labels taken, ascending."""
+        return tuple(label for label in range(len(LABELS)) if self.taken >> label & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One token that may follow, what it says, and where it leads.
+
+    Attributes:
+        slot: place of the token in the automaton's `tokens`.
+        symbol: the label that the token names, `END` or `GO_ON`. Tokens with one symbol say the same thing in this state.
+    """
+
+    slot: int
+    symbol: int
+    state: State
+
+
+class Automaton(Protocol):
+    """What decoding under constraint needs to know of the language of answers."""
+
+    tokens: tuple[int, ...]
+    start: State
+
+    def moves(self, state: State) -> tuple[Move, ...]:
+        """Return every token that may follow in a state."""
+        ...
+
+    def complete(self, state: State) -> bool:
+        """Whether the answer needs no further token: nothing but an end could follow."""
+        ...
+
+
+def best_move(moves: Sequence[Move], scores: np.ndarray) -> Move:
+    """Return the likeliest token of the likeliest symbol.
+
+    Spellings of one label (with and without a blank) count together, so that a label does not lose for having two.
+
+    Args:
+        scores: logits of the automaton's `tokens`, shape (tokens,).
+    """
+    totals: dict[int, float] = {}
+    for move in moves:
+        score = float(scores[move.slot])
+        totals[move.symbol] = float(np.logaddexp(totals[move.symbol], score)) if move.symbol in totals else score
+    symbol = max(totals, key=lambda one: (totals[one], -one))
+    return max((move for move in moves if move.symbol == symbol), key=lambda move: (scores[move.slot], -move.slot))
+
+
+class Vocabulary:
+    """The few tokens of a vocabulary that can occur in an answer; compiled once for a tokenizer and a separator."""
+
+    def __init__(
+        self, written: Sequence[bytes | None], separator: str, end_tokens: Sequence[int], blank_first: bool = False
+    ) -> None:
+        """Keep the tokens that are a part of some answer with 26 options.
+
+        Args:
+            written: what each token writes (`token_bytes`).
+            separator: between labels, as in the training format.
+            end_tokens: ids of the tokens that end an answer.
+            blank_first: whether the tokenizer spells a label behind the prompt as a blank and a letter.
+
+        Raises:
+            InputError: if labels could not be told from the separator, or there is no end token.
+        """
+        core = separator.strip(" ")
+        if not separator or any(character in LABELS for character in core):
+            raise InputError(
+                f"label_separator = {separator!r}: expected a text that separates and holds no capital letter"
+            )
+        if not end_tokens:
+            raise InputError("the tokenizer has no end token; expected one that ends the assistant's turn")
+        self.core = core.encode()
+        self.gap = separator.startswith(" ")
+        self.blank_first = blank_first
+        phases = [_OPEN, _SPACED, _LABEL, _GAP, *range(_IN_SEPARATOR + 1, _IN_SEPARATOR + len(self.core))]
+        starts = [State(0, phase) for phase in phases]
+        alphabet = {_SPACE, *LABELS.encode(), *self.core}
+        kept = {
+            token: text
+            for token, text in enumerate(written)
+            if text and alphabet.issuperset(text) and any(self.read(text, start, len(LABELS)) for start in starts)
+        }
+        self.tokens = (*sorted(end_tokens), *kept)
+        self.ends = len(end_tokens)
+        self.texts = (*[b""] * self.ends, *kept.values())
+
+    def read(self, text: bytes, state: State, options: int) -> State | None:
+        """Return the state behind `text`, or None if no answer continues so."""
+        taken, phase = state.taken, state.phase
+        for byte in text:
+            if phase in (_OPEN, _SPACED):
+                label = byte - _FIRST
+                if byte == _SPACE and phase == _OPEN:
+                    phase = _SPACED
+                elif 0 <= label < options and not taken >> label & 1:
+                    taken, phase = taken | 1 << label, _LABEL
+                else:
+                    return None
+            elif phase == _LABEL and byte == _SPACE and self.gap:
+                phase = _GAP if self.core else _SPACED
+            else:
+                read = phase - _IN_SEPARATOR if phase > _IN_SEPARATOR else 0
+                if read >= len(self.core) or self.core[read] != byte:
+                    return None
+                phase = _OPEN if read + 1 == len(self.core) else _IN_SEPARATOR + read + 1
+        return State(taken, phase)
+
+
+class LabelAutomaton:
+    """The answers to a question with so many options, as tokens."""
+
+    start = State()
+
+    def __init__(self, vocabulary: Vocabulary, options: int, several: bool) -> None:
+        """Prepare the automaton; what may follow in a state is worked out when first asked for, and kept.
+
+        Args:
+            options: number of options, 2 to 26.
+            several: whether an answer may name more than one label.
+
+        Raises:
+            InputError: if the tokenizer cannot spell one of the labels.
+        """
+        self.vocabulary = vocabulary
+        self.tokens = vocabulary.tokens
+        self.options = options
+        self.most = options if several else 1
+        self._moves: dict[State, tuple[Move, ...]] = {}
+        spelt = {move.symbol for move in self.moves(self.start)}
+        for label in range(options):
+            if label not in spelt:
+                raise InputError(f"label '{LABELS[label]}': the tokenizer has no token that spells it")
+
+    def complete(self, state: State) -> bool:
+        """Whether as many labels are named as may be."""
+        return state.phase == _LABEL and state.taken.bit_count() == self.most
+
+    def moves(self, state: State) -> tuple[Move, ...]:
+        """Return every token that may follow in a state.
+
+        A blank by itself is left out unless the tokenizer spells labels that way: a letter and a blank with a letter are
+        tokens of their own, and a model never saw the label in two pieces.
+        """
+        if state not in self._moves:
+            self._moves[state] = tuple(self._compiled(state))
+        return self._moves[state]
+
+    def _compiled(self, state: State) -> Iterator[Move]:
+        vocabulary = self.vocabulary
+        if state.phase == _LABEL:
+            yield from (Move(slot, END, state) for slot in range(vocabulary.ends))
+        if self.complete(state):
+            return
+        for slot in range(vocabulary.ends, len(vocabulary.tokens)):
+            text = vocabulary.texts[slot]
+            behind = vocabulary.read(text, state, self.options)
+            if behind is None or behind.taken.bit_count() > self.most:
+                continue
+            if behind.taken.bit_count() == self.most and behind.phase != _LABEL:
+                continue
+            if state.phase == _OPEN and behind.phase == _SPACED and not vocabulary.blank_first:
+                continue
+            yield Move(slot, GO_ON if state.phase == _LABEL else _first_label(text, state, behind), behind)
+
+
+def _first_label(text: bytes, before: State, behind: State) -> int:
+    new = behind.taken & ~before.taken
+    if not new:
+        return GO_ON
+    return next(byte - _FIRST for byte in text if 0 <= byte - _FIRST < len(LABELS))

@@ -1,0 +1,218 @@
+"""Forward passes over token forests, and over left-padded rows, with the key and value states kept between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import DynamicCache
+
+from posologie.prediction.forest import Row
+
+Logits = torch.Tensor
+"""Scores of the next token under the full vocabulary, float32, shape (texts, vocabulary)."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The beginning that all prompts share, computed once: its states, shape (1, heads, tokens, width) a layer."""
+
+    tokens: tuple[int, ...]
+    states: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+
+@torch.inference_mode()
+def prefix_of(model: Any, tokens: Sequence[int]) -> Prefix:
+    """Compute the states of a shared beginning; it may be empty."""
+    if not tokens:
+        return Prefix((), ())
+    cache = DynamicCache()
+    model(input_ids=_ids([tokens], model), past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return Prefix(tuple(tokens), tuple((layer.keys, layer.values) for layer in cache.layers))
+
+
+class Forest:
+    """Texts that grow from packed prompts: a text is a path of columns in one row, and texts may share columns."""
+
+    def __init__(self, model: Any, prefix: Prefix) -> None:
+        """Prepare; `plant` computes the prompts."""
+        self.model = model
+        self.prefix = prefix
+        self.device = model.device
+        self.columns = 0
+
+    @torch.inference_mode()
+    def plant(self, rows: Sequence[Row]) -> Logits:
+        """Compute all prompts of the rows, in one pass.
+
+        Returns:
+            The logits behind each prompt, in the order of rows and of prompts in a row. The texts of the forest are now
+            these prompts.
+        """
+        before = len(self.prefix.tokens)
+        width = max(len(row.tokens) for row in rows)
+        self.columns = before + width
+        tokens = np.zeros((len(rows), width), dtype=np.int64)
+        positions = np.zeros((len(rows), width), dtype=np.int64)
+        sees = np.zeros((len(rows), width, self.columns), dtype=bool)
+        keep = np.zeros((len(rows), width), dtype=bool)
+        self.row_of: list[int] = []
+        self.paths: list[np.ndarray] = []
+        ends: list[tuple[int, int]] = []
+        for number, row in enumerate(rows):
+            size = len(row.tokens)
+            tokens[number, :size] = row.tokens
+            positions[number, :size] = before + row.depths
+            sees[number, :size, before : before + size] = row.sees
+            # A column beyond the row's end sees itself, because a softmax over nothing is not a number.
+            sees[number, range(size, width), range(before + size, before + width)] = True
+            for path in row.paths:
+                keep[number, path[-1]] = True
+                ends.append((number, int(path[-1])))
+                self.row_of.append(number)
+                self.paths.append(np.concatenate([np.arange(before), before + path]))
+        sees[:, :, :before] = True
+        self.cache = DynamicCache()
+        for index, (keys, values) in enumerate(self.prefix.states):
+            count = (len(rows), -1, -1, -1)
+            self.cache.update(keys.expand(count), values.expand(count), index)
+        logits = self._forward(tokens, positions, sees, keep)
+        # The mask picks columns in their own order; two equal prompts end in one column.
+        place = {end: index for index, end in enumerate(zip(*np.nonzero(keep), strict=True))}
+        return logits[[place[end] for end in ends]]
+
+    @torch.inference_mode()
+    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> Logits:
+        """Grow new texts, each from an old text by one token; an old text may have several children or none.
+
+        Returns:
+            The logits behind each new text. The texts of the forest are now these.
+        """
+        rows = [self.row_of[parent] for parent in parents]
+        taken = [0] * (max(rows) + 1)
+        slots = []
+        for row in rows:
+            slots.append(taken[row])
+            taken[row] += 1
+        count, width = int(self.cache.layers[0].keys.shape[0]), max(taken)
+        ids = np.zeros((count, width), dtype=np.int64)
+        positions = np.zeros((count, width), dtype=np.int64)
+        sees = np.zeros((count, width, self.columns + width), dtype=bool)
+        sees[:, range(width), range(self.columns, self.columns + width)] = True
+        keep = np.zeros((count, width), dtype=bool)
+        paths = []
+        for parent, token, row, slot in zip(parents, tokens, rows, slots, strict=True):
+            path = self.paths[parent]
+            ids[row, slot], positions[row, slot], keep[row, slot] = token, len(path), True
+            sees[row, slot, path] = True
+            paths.append(np.append(path, self.columns + slot))
+        logits = self._forward(ids, positions, sees, keep)
+        place = {end: index for index, end in enumerate(zip(*np.nonzero(keep), strict=True))}
+        self.row_of, self.paths = rows, paths
+        self.columns += width
+        return logits[[place[end] for end in zip(rows, slots, strict=True)]]
+
+    def _forward(self, tokens: np.ndarray, positions: np.ndarray, sees: np.ndarray, keep: np.ndarray) -> Logits:
+        output = self.model(
+            input_ids=torch.from_numpy(tokens).to(self.device),
+            position_ids=torch.from_numpy(positions).to(self.device),
+            attention_mask=torch.from_numpy(sees)[:, None].to(self.device),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=torch.from_numpy(keep).to(self.device),
+        )
+        return output.logits.reshape(-1, output.logits.shape[-1]).float()
+
+    @torch.inference_mode()
+    def padded(self) -> "Padded":
+        """Return the texts as left-padded rows of their own, for long answers."""
+        lengths = [len(path) for path in self.paths]
+        width = max(lengths)
+        columns = np.zeros((len(self.paths), width), dtype=np.int64)
+        for index, path in enumerate(self.paths):
+            columns[index, width - len(path) :] = path
+        rows = torch.tensor(self.row_of, device=self.device)[:, None]
+        picked = torch.from_numpy(columns).to(self.device)
+        cache = DynamicCache()
+        for index, layer in enumerate(self.cache.layers):
+            # (texts, width, heads, channels) after picking; the pads hold some other token's states, which the mask hides.
+            states = [tensor.transpose(1, 2)[rows, picked].transpose(1, 2) for tensor in (layer.keys, layer.values)]
+            cache.update(states[0], states[1], index)
+        return Padded(self.model, cache, lengths)
+
+
+class Padded:
+    """Texts in rows of their own, padded on the left, so that they all end in the last column."""
+
+    def __init__(self, model: Any, cache: DynamicCache, lengths: Sequence[int]) -> None:
+        """Take over states of shape (texts, heads, columns, width), of which a text's last `lengths` columns are its own."""
+        self.model = model
+        self.cache = cache
+        self.lengths = list(lengths)
+
+    @classmethod
+    @torch.inference_mode()
+    def plant(cls, model: Any, prompts: Sequence[Sequence[int]]) -> "tuple[Padded, Logits]":
+        """Compute prompts in one left-padded pass, and return their rows and the logits behind them."""
+        texts = cls(model, DynamicCache(), [0] * len(prompts))
+        return texts, texts._append(prompts)
+
+    @torch.inference_mode()
+    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> Logits:
+        """Grow new texts, each from an old text by one token; an old text may have several children or none."""
+        if list(parents) != list(range(len(self.lengths))):
+            self.select(parents)
+        return self._append([[token] for token in tokens])
+
+    def select(self, kept: Sequence[int]) -> None:
+        """Keep only some texts, in the order given, and no more columns than the longest needs."""
+        self.lengths = [self.lengths[index] for index in kept]
+        indices = torch.tensor(list(kept), device=self.model.device)
+        width = max(self.lengths, default=0)
+        for layer in self.cache.layers:
+            layer.keys = layer.keys[indices][:, :, layer.keys.shape[2] - width :]
+            layer.values = layer.values[indices][:, :, layer.values.shape[2] - width :]
+
+    def join(self, other: "Padded") -> None:
+        """Take in the texts of other rows, behind one's own."""
+        width = max(*self.lengths, *other.lengths)
+        for mine, theirs in zip(self.cache.layers, other.cache.layers, strict=True):
+            mine.keys = torch.cat([_widened(mine.keys, width), _widened(theirs.keys, width)])
+            mine.values = torch.cat([_widened(mine.values, width), _widened(theirs.values, width)])
+        self.lengths += other.lengths
+
+    def _append(self, tokens: Sequence[Sequence[int]]) -> Logits:
+        """Compute further tokens of every text, padded on the left where it has no earlier ones."""
+        columns = self.cache.get_seq_length()
+        width = max(map(len, tokens))
+        ids = np.zeros((len(tokens), width), dtype=np.int64)
+        positions = np.zeros((len(tokens), width), dtype=np.int64)
+        mask = np.zeros((len(tokens), columns + width), dtype=np.int64)
+        for index, text in enumerate(tokens):
+            ids[index, width - len(text) :] = text
+            positions[index, width - len(text) :] = np.arange(self.lengths[index], self.lengths[index] + len(text))
+            mask[index, columns - self.lengths[index] : columns] = 1
+            mask[index, columns + width - len(text) :] = 1
+            self.lengths[index] += len(text)
+        device = self.model.device
+        output = self.model(
+            input_ids=torch.from_numpy(ids).to(device),
+            position_ids=torch.from_numpy(positions).to(device),
+            attention_mask=torch.from_numpy(mask).to(device),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits[:, -1].float()
+
+
+def _widened(states: torch.Tensor, width: int) -> torch.Tensor:
+    missing = width - states.shape[2]
+    if missing <= 0:
+        return states[:, :, -missing:] if missing else states
+    return torch.nn.functional.pad(states, (0, 0, missing, 0))
+
+
+def _ids(tokens: Sequence[Sequence[int]], model: Any) -> torch.Tensor:
+    return torch.tensor([list(text) for text in tokens], device=model.device)

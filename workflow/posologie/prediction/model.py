@@ -1,0 +1,95 @@
+"""The model that answers: a backbone, with an adapter merged into its weights where there is one."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
+
+from posologie.errors import InputError
+from posologie.files import read_json
+from posologie.models.load import Precision, chat_template_hash, end_token_ids, load_model, load_tokenizer
+from posologie.models.store import checked_folder, read_manifest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model, its tokenizer, and what the run record says about them."""
+
+    network: Any
+    tokenizer: Any
+    end_tokens: tuple[int, ...]
+    facts: dict[str, Any]
+
+
+def load(
+    manifest: Path, precision: Precision, adapter_weights: Path | None = None, adapter_config: Path | None = None
+) -> Model:
+    """Load a checked backbone once, merge the adapter, and let the vocabulary's scores be float32.
+
+    Raises:
+        InputError: if a file differs from the manifest, or the adapter does not fit the backbone.
+    """
+    folder = checked_folder(manifest)
+    tokenizer = load_tokenizer(folder)
+    network = load_model(folder, precision=precision)
+    if adapter_weights is not None and adapter_config is not None:
+        network = merged(network, adapter_weights, adapter_config)
+    if precision != "float32":
+        score_in_float32(network)
+    stated = read_manifest(manifest)
+    facts = {
+        "backbone": {key: stated.get(key) for key in ("name", "kind", "requested_revision", "revision")},
+        "chat_template_sha256": chat_template_hash(tokenizer),
+        "device": str(network.device),
+    }
+    return Model(network, tokenizer, end_token_ids(network, tokenizer), facts)
+
+
+def merged(network: Any, weights: Path, config: Path) -> Any:
+    """Return the backbone with an adapter merged into its weights; one layer at a time is merged in float32.
+
+    Merging in bfloat16 would round the adapter's small change before it is added.
+
+    Raises:
+        InputError: if the adapter has weights for modules that the backbone lacks, or lacks some.
+    """
+    facts = read_json(config)
+    settings = PeftConfig.from_peft_type(**{**facts, "inference_mode": True})
+    precision = next(network.parameters()).dtype
+    attached = get_peft_model(network, settings)
+    outcome = set_peft_model_state_dict(attached, load_file(weights, device=str(network.device)))
+    missing = [key for key in outcome.missing_keys if "lora_" in key]
+    if missing or outcome.unexpected_keys:
+        found = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
+        raise InputError(f"{weights}: {found}; expected an adapter of this backbone")
+    with torch.inference_mode(False), torch.no_grad():
+        for module in attached.modules():
+            if isinstance(module, LoraLayer):
+                module.to(torch.float32)
+                module.merge(safe_merge=True)
+                module.to(precision)
+    return attached.unload().eval()
+
+
+def score_in_float32(network: Any) -> None:
+    """Let the output layer work in float32.
+
+    In bfloat16 the scores of two labels around 20 are equal unless they differ by an eighth: ties, which the order of
+    the labels would decide. The layer is copied where it shares its weights with the embedding.
+    """
+    head = network.get_output_embeddings()
+    wide = torch.nn.Linear(head.in_features, head.out_features, bias=head.bias is not None, device=head.weight.device)
+    with torch.no_grad():
+        wide.weight.copy_(head.weight)
+        if head.bias is not None:
+            wide.bias.copy_(head.bias)
+    wide.requires_grad_(False)
+    wide.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(), *inputs[1:]))
+    network.set_output_embeddings(wide)

@@ -1,0 +1,121 @@
+"""Which items a benchmark holds: selected from shards in one streaming pass, kept on disk, read back by number."""
+
+import hashlib
+import heapq
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from posologie.errors import InputError
+from posologie.files import whole_file
+from posologie.items import Item, item_schema, table_to_items
+from posologie.prediction.spec import Benchmark
+
+_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The items of one benchmark, ordered by id; `table` is mapped from disk and costs no memory until read."""
+
+    table: pa.Table
+    order: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def prompts(self, permutations: int) -> int:
+        """Return how many prompts the items make: one for an open question, one for each variant of a choice."""
+        tasks = self.table["task"].take(pa.array(self.order))
+        open_questions = pc.sum(pc.equal(tasks, "oeq")).as_py() or 0
+        return int(open_questions + (len(self) - open_questions) * (1 + permutations))
+
+    def items(self, start: int, stop: int) -> list[Item]:
+        """Return the items with numbers `start` … `stop` - 1 in the order of ids."""
+        return list(table_to_items(self.table.take(pa.array(self.order[start:stop]))))
+
+
+def select(
+    name: str, benchmark: Benchmark, shards: Mapping[str, Sequence[Path]], seed: int, scratch: Path
+) -> Selection:
+    """Select a benchmark's items.
+
+    Args:
+        shards: source → its item files.
+        seed: of the hash that ranks items where the benchmark has a limit: a smaller limit keeps a part of a larger one.
+        scratch: file that the selected items are written to (Arrow IPC), so that memory does not grow with them.
+
+    Raises:
+        InputError: if the source was not handed over, nothing is selected, an id occurs twice, or an item is not valid.
+    """
+    if benchmark.source not in shards:
+        raise InputError(f"benchmark '{name}': no items of source '{benchmark.source}' given (--items)")
+    with (
+        whole_file(scratch) as partial,
+        pa.OSFile(str(partial), "wb") as sink,
+        pa.ipc.new_file(sink, item_schema()) as out,
+    ):
+        for path in shards[benchmark.source]:
+            for batch in _batches(path):
+                kept = _matching(batch, benchmark)
+                if len(kept):
+                    out.write_table(kept)
+    table = pa.ipc.open_file(pa.memory_map(str(scratch))).read_all()
+    if not table.num_rows:
+        origins = f", origins {', '.join(benchmark.origins)}" if benchmark.origins else ""
+        raise InputError(
+            f"benchmark '{name}': no item of source '{benchmark.source}' has split {benchmark.split},"
+            f" task {' or '.join(benchmark.tasks)}{origins}"
+        )
+    order = pc.sort_indices(table["id"]).to_numpy()
+    if benchmark.limit is not None and benchmark.limit < len(order):
+        ids = table["id"]
+        smallest = heapq.nsmallest(benchmark.limit, order.tolist(), key=lambda row: _rank(ids[row].as_py(), seed))
+        order = np.array(sorted(smallest, key=lambda row: ids[row].as_py()), dtype=np.int64)
+    _refuse_repeated_ids(name, table, order)
+    return Selection(table, order)
+
+
+def _rank(item_id: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}\x1flimit\x1f{item_id}".encode(), digest_size=16).digest()
+
+
+def _batches(path: Path) -> Iterator[pa.Table]:
+    """Yield a shard's rows, a few thousand at a time."""
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
+    missing = [column for column in item_schema().names if column not in file.schema_arrow.names]
+    if missing:
+        raise InputError(f"{path}: column '{missing[0]}' is missing; expected a table of items")
+    for batch in file.iter_batches(batch_size=_BATCH, columns=item_schema().names):
+        yield pa.Table.from_batches([batch]).select(item_schema().names).cast(item_schema())
+
+
+def _matching(batch: pa.Table, benchmark: Benchmark) -> pa.Table:
+    matches = pc.and_(pc.equal(batch["split"], benchmark.split), pc.is_in(batch["task"], pa.array(benchmark.tasks)))
+    kept = batch.filter(matches)
+    if benchmark.origins is not None:
+        wanted = set(benchmark.origins)
+        kept = kept.filter(
+            pa.array([json.loads(meta).get("origin") in wanted for meta in kept["meta"].to_pylist()], pa.bool_())
+        )
+    return kept
+
+
+def _refuse_repeated_ids(name: str, table: pa.Table, order: np.ndarray) -> None:
+    ids = table["id"].take(pa.array(order))
+    if len(ids) > 1:
+        repeated = pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1))
+        first = pc.index(repeated, True).as_py()
+        if first >= 0:
+            raise InputError(f"benchmark '{name}': item '{ids[first].as_py()}' occurs twice; expected every id once")

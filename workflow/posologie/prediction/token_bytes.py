@@ -1,0 +1,73 @@
+"""What each token of a vocabulary writes in the middle of a text, as bytes, for any tokenizer."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_REPLACEMENT = "\ufffd"
+
+
+def token_bytes(tokenizer: Any) -> list[bytes | None]:
+    """Return the bytes that each token adds to a text that is already under way, by token id.
+
+    What a token adds is what decoding it behind another token adds to decoding that one alone: this holds for
+    byte-level, SentencePiece and WordPiece vocabularies alike, and keeps the leading blank that decoders drop at the
+    start of a text. Pieces of a character have no text of their own; their bytes are read from the byte-level alphabet or
+    the `<0x…>` form.
+
+    Returns:
+        One entry for each id; None for special tokens and ids without a token.
+    """
+    size = len(tokenizer)
+    pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
+    special = set(tokenizer.all_special_ids) | {
+        index for index, added in tokenizer.added_tokens_decoder.items() if added.special
+    }
+    byte_level = _is_byte_level(tokenizer)
+    anchor = _anchor(tokenizer, special)
+    before = _decode(tokenizer, [[anchor]])[0]
+    ordinary = [index for index in range(size) if pieces[index] is not None and index not in special]
+    texts = _decode(tokenizer, [[anchor, index] for index in ordinary])
+    found: list[bytes | None] = [None] * size
+    for index, text in zip(ordinary, texts, strict=True):
+        piece = pieces[index]
+        if byte_level and all(character in _BYTE_OF for character in piece):
+            found[index] = bytes(_BYTE_OF[character] for character in piece)
+        elif match := _BYTE_PIECE.fullmatch(piece):
+            found[index] = bytes([int(match.group(1), 16)])
+        elif text.startswith(before) and _REPLACEMENT not in text:
+            found[index] = text[len(before) :].encode()
+    return found
+
+
+def _decode(tokenizer: Any, sequences: Sequence[list[int]]) -> list[str]:
+    options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+    return [tokenizer.decode(sequence, **options) for sequence in sequences]
+
+
+def _anchor(tokenizer: Any, special: set[int]) -> int:
+    """Return an ordinary token that a following token does not change."""
+    for text in ("x", "e", "0", "a"):
+        ids = [index for index in tokenizer.encode(text, add_special_tokens=False) if index not in special]
+        if ids and _REPLACEMENT not in tokenizer.decode(ids[-1:]):
+            return int(ids[-1])
+    return next(index for index in range(len(tokenizer)) if index not in special)
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and '"ByteLevel"' in json.dumps(json.loads(backend.to_str()).get("decoder"))
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Return the byte behind each character of the byte-level alphabet (GPT-2's printable stand-ins for bytes)."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    alphabet = {chr(byte): byte for byte in printable}
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    alphabet.update({chr(256 + number): byte for number, byte in enumerate(others)})
+    return alphabet
+
+
+_BYTE_OF = _byte_alphabet()
