@@ -9,7 +9,7 @@ from posologie.items import SPLITS, Split, Task
 from posologie.mixes.spec import MixSpec
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.prediction.spec import PredictionSpec
-from posologie.report.spec import ReportSpec
+from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import ScoringSpec
 from posologie.screening.spec import ScreeningSpec
 from posologie.sources.layouts import patterns
@@ -220,5 +220,14 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
         models=evaluated_models(study),
         suites=tuple(study.suites),
         tables=tuple(tables),
+        statistics=study.statistics,
+        sampling_seed=study.training.sampling_seed,
         report=study.report,
+    )
+
+
+def browser_spec(study: Study) -> BrowserSpec:
+    """Return what the item browser depends on."""
+    return BrowserSpec(
+        models=evaluated_models(study), suites=tuple(study.suites), items_per_file=study.report.items_per_file
     )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from posologie.commands import parser, run
 from posologie.files import write_text
+from posologie.report.inputs import Inputs
+from posologie.report.method import notices
 from posologie.report.page import render, sections
 from posologie.report.spec import ReportSpec
 
@@ -14,8 +16,8 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
     arguments.add_argument("--report", required=True, type=Path, help="the page to write")
     given = arguments.parse_args(argv)
-    spec = ReportSpec.from_json(given.spec)
-    write_text(given.report, render(spec, sections(spec, given.results), ()))
+    inputs = Inputs(ReportSpec.from_json(given.spec), given.results)
+    write_text(given.report, render(inputs, sections(inputs), notices(inputs)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from posologie.specs import Name, Spec
-from posologie.statistics.spec import EvaluatedModel
+from posologie.statistics.spec import EvaluatedModel, Statistics
 
 
 class Report(Spec):
@@ -26,7 +26,22 @@ class ReportSpec(Spec):
     models: tuple[EvaluatedModel, ...] = Field(min_length=1, description="base first, then the order of the mixes")
     suites: tuple[Name, ...] = Field(min_length=1)
     tables: tuple[Name, ...] = Field(description="tables to show; one that is named here must exist")
+    statistics: Statistics = Field(
+        default=Statistics(), description="which numbers are the primary ones, at which level"
+    )
+    sampling_seed: int | None = Field(default=None, description="seed of every mix; that of the training if left out")
     report: Report = Report()
+
+    def figures(self) -> tuple[str, ...]:
+        """Return the names of the figures: known before any table is made, so that a rule can declare the files."""
+        drawn = {
+            "contrasts": ("effects",),
+            "mcqa": ("mcqa", "permutation", "published"),
+            "oeq": ("oeq",),
+            "composition": ("composition",),
+        }
+        found = [name for table, names in drawn.items() if table in self.tables for name in names]
+        return (*found, *(("training",) if any(model.kind == "mix" for model in self.models) else ()))
 
 
 class BrowserSpec(Spec):

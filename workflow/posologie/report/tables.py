@@ -59,7 +59,8 @@ def read_rows(root: Path, name: str) -> list[Row]:
         if len(line) != len(columns):
             raise InputError(f"{path}, line {number}: {len(line)} cells; expected {len(columns)}")
     return [
-        Row(dict(zip(columns, line, strict=True)), f"{path}, line {number}") for number, line in enumerate(rest, start=2)
+        Row(dict(zip(columns, line, strict=True)), f"{path}, line {number}")
+        for number, line in enumerate(rest, start=2)
     ]
 
 
@@ -100,7 +101,9 @@ def as_it_is(name: str, title: str, caption: str, rows: Sequence[Row]) -> Table:
     """Return a table with the columns of its file: those whose cells are all numbers or empty are shown as numbers."""
     columns = list(rows[0].cells) if rows else []
     numeric = {column for column in columns if _all_numbers(row[column] for row in rows)}
-    shown = tuple(Column(column.replace("_", " "), number=column in numeric, heading=not at) for at, column in enumerate(columns))
+    shown = tuple(
+        Column(column.replace("_", " "), number=column in numeric, heading=not at) for at, column in enumerate(columns)
+    )
     lines = tuple(
         tuple(
             Cell(row[column].replace("-", MINUS) or "–", sort=row.number(column), copy=row[column])

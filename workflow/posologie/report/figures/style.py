@@ -67,3 +67,10 @@ def write(figure: Figure, target: Path) -> None:
     ):
         with whole_file(target.with_name(f"{target.name}.{suffix}")) as partial, mpl.rc_context(SETTINGS):
             figure.savefig(partial, format=suffix, metadata=nothing)
+
+
+def empty_figure(name: str) -> Figure:
+    """Return what stands for a figure that a study has no numbers for: the file is declared before that is known."""
+    figure = new_figure(0.6)
+    figure.text(0.5, 0.5, f"{name}: this study has no numbers to show here", ha="center", va="center", color=MUTED)
+    return figure
