@@ -1,1 +1,1 @@
-"""Items that are made: synthesis from documents, translation, and the model backends that both use."""
+"""Making data: synthesis from documents, translation of items, and the backends that answer the prompts."""

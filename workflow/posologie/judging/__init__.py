@@ -1,1 +1,1 @@
-"""What judges say of open answers, and how far they agree with people."""
+"""Judges: a language model's binary verdict on each open answer, human ratings, and the kit for raters."""

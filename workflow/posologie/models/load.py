@@ -33,7 +33,8 @@ def load_model(folder: Path, *, precision: Precision, device: str | None = None,
 
     Args:
         device: as torch names it; the first GPU if there is one, else the CPU.
-        options: handed on to `from_pretrained` (attention implementation, quantisation).
+        options: handed on to `from_pretrained` (attention implementation, quantisation); a `device_map` places the
+            model by itself.
     """
     model = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
@@ -42,7 +43,7 @@ def load_model(folder: Path, *, precision: Precision, device: str | None = None,
         trust_remote_code=_remote_code(folder),
         **options,
     )
-    return model.to(device or default_device()).eval()
+    return model.eval() if "device_map" in options else model.to(device or default_device()).eval()
 
 
 def default_device() -> str:

@@ -1,0 +1,140 @@
+"""The interface of every backend: a batch of chats in; texts, token counts and probabilities of chosen labels out."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+from posologie.generation.backends.cache import Cache
+from posologie.generation.backends.spec import Decoding
+from posologie.progress import Progress
+
+Turn = tuple[str, str]
+"""Role (system, user, assistant) and content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One chat to be answered.
+
+    Attributes:
+        labels: texts of one token whose probabilities are wanted.
+        schema: JSON schema of the reply as canonical JSON text, for backends that can constrain their output.
+        attempt: 0, or the number of the retry: it makes the same prompt another request.
+    """
+
+    turns: tuple[Turn, ...]
+    decoding: Decoding
+    labels: tuple[str, ...] = ()
+    schema: str | None = None
+    attempt: int = 0
+
+    def canonical_json(self) -> str:
+        """Return everything that the reply depends on, beside the backend, as one line of JSON with sorted keys."""
+        fields = {name: getattr(self, name) for name in ("turns", "labels", "schema", "attempt")}
+        return json.dumps({**fields, "decoding": self.decoding.model_dump()}, sort_keys=True, ensure_ascii=False)
+
+    def characters(self) -> int:
+        """Return the number of characters of the prompt."""
+        return sum(len(content) for _, content in self.turns)
+
+    def prompt_bytes(self) -> int:
+        """Return the bytes of the prompt in UTF-8: no byte-level tokenizer makes more tokens of it."""
+        return sum(len(content.encode("utf-8", "surrogatepass")) for _, content in self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStep:
+    """Probabilities of the labels at one generated token.
+
+    Attributes:
+        offset: number of characters of the reply before this token.
+        probabilities: of each label among the labels; they sum to 1.
+        mass: probability of all labels together under the full vocabulary.
+    """
+
+    offset: int
+    probabilities: tuple[float, ...]
+    mass: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a backend answered.
+
+    Attributes:
+        finish: `stop`; `length` when cut at the limit of new tokens; `filtered` when the endpoint withheld the text.
+        label_steps: the first token, and each token that is itself a label; empty where the backend gives none.
+    """
+
+    text: str
+    finish: Literal["stop", "length", "filtered"]
+    prompt_tokens: int
+    generated_tokens: int
+    label_steps: tuple[LabelStep, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the reply as one line of JSON: what local backends keep in the cache."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Reply":
+        """Read what `to_json` wrote."""
+        fields = json.loads(text)
+        steps = (LabelStep(**{**step, "probabilities": tuple(step["probabilities"])}) for step in fields["label_steps"])
+        return cls(**{**fields, "label_steps": tuple(steps)})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that got no reply: what the last attempt met."""
+
+    error: str
+
+
+def cache_entry(request: Request, reply: Reply) -> tuple[str, str, int, int, int]:
+    """Return what `Cache.put` takes after the key, for a reply that a local backend made."""
+    return request.canonical_json(), reply.to_json(), request.characters(), reply.prompt_tokens, reply.generated_tokens
+
+
+class Backend(Protocol):
+    """A backend answers requests into a cache, and reads replies out of what it stored there."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the replies depend on beside the requests: kind, model, precision."""
+
+    def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
+        """Bring a reply or a failure for every request into the cache. What is there already is not asked again.
+
+        Args:
+            requests: cache key and request; read once, and never held in memory as a whole.
+        """
+
+    def read(self, request: Request, raw: str) -> Reply:
+        """Return the reply in a raw response from the cache."""
+
+
+class Session:
+    """A backend and its cache: every stage asks through it, and reads replies back in whatever order it likes."""
+
+    def __init__(self, backend: Backend, cache: Cache) -> None:
+        """Open a session; the cache keys cover the backend's identity."""
+        self.backend, self.cache = backend, cache
+        self._identity = json.dumps(backend.identity(), sort_keys=True, ensure_ascii=False)
+
+    def key(self, request: Request) -> bytes:
+        """Return the cache key of a request: SHA-256 over backend, model, prompt and decoding."""
+        return hashlib.sha256(f"{self._identity}\n{request.canonical_json()}".encode("utf-8", "surrogatepass")).digest()
+
+    def complete(self, requests: Iterable[Request], progress: Progress) -> None:
+        """Ask everything that has no reply yet; afterwards `reply` knows the outcome of each of them."""
+        self.backend.complete(((self.key(request), request) for request in requests), self.cache, progress)
+
+    def reply(self, request: Request) -> Reply | Failure:
+        """Return the outcome of a completed request."""
+        key = self.key(request)
+        raw = self.cache.reply(key)
+        if raw is not None:
+            return self.backend.read(request, raw)
+        return Failure(self.cache.failure(key) or "was never asked")

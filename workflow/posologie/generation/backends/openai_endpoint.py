@@ -1,0 +1,331 @@
+"""Any OpenAI-compatible endpoint: bounded concurrency, back-off with jitter, a budget, and no reply paid twice."""
+
+import asyncio
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import openai
+import tenacity
+
+from posologie.errors import InputError
+from posologie.generation.backends.cache import Cache
+from posologie.generation.backends.interface import LabelStep, Reply, Request
+from posologie.generation.backends.spec import OpenaiEndpoint, Running
+from posologie.progress import Progress
+
+log = logging.getLogger(__name__)
+
+_OVERHEAD = 16
+"""Tokens that a chat template may add to a turn, counted when a request's spending is bounded from above."""
+
+_HEARTBEAT = 20.0
+_POLL = 0.25
+
+
+class _TransientError(Exception):
+    """An attempt that may go better next time.
+
+    Attributes:
+        paid: whether the endpoint may have answered, and billed, all the same.
+        wait: seconds that the endpoint asks to wait, if it does.
+    """
+
+    def __init__(self, problem: str, *, paid: bool, raw: str | None = None, wait: float | None = None) -> None:
+        super().__init__(problem)
+        self.paid, self.raw, self.wait = paid, raw, wait
+
+
+class _RefusedError(Exception):
+    """A request that the endpoint will never answer: too long, against its policy, malformed."""
+
+
+class OpenaiEndpointBackend:
+    """The backend of `OpenaiEndpoint`."""
+
+    def __init__(self, spec: OpenaiEndpoint, running: Running) -> None:
+        """Read the key from the environment.
+
+        Raises:
+            InputError: if the variable that the configuration names is not set.
+        """
+        self.spec, self.running = spec, running
+        self._key = "none"
+        if spec.key_variable is not None:
+            self._key = os.environ.get(spec.key_variable, "")
+            if not self._key:
+                raise InputError(f"key_variable = '{spec.key_variable}': not set; expected the endpoint's key in it")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a reply depends on beside the request. How a limit is called and who pays is not part of it."""
+        kept = self.spec.model_dump(exclude={"key_variable", "tokens_field", "send_seed"})
+        return {**kept, "url": self.spec.url.rstrip("/")}
+
+    def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
+        """Ask every request that has no reply yet.
+
+        Raises:
+            InputError: if the budget is reached, the key is refused, or nothing but refusals comes back.
+        """
+        asyncio.run(self._complete(requests, cache, progress))
+
+    def read(self, request: Request, raw: str) -> Reply:
+        """Return the reply in a response body, with the steps at which a label could have been generated."""
+        choice = checked_body(raw)["choices"][0]
+        text = choice["message"].get("content") or ""
+        generated = _usage(json.loads(raw)) or (0, 0)
+        return Reply(text, _finish(choice), *generated, tuple(_label_steps(choice, request.labels)))
+
+    async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
+        async with openai.AsyncOpenAI(
+            api_key=self._key, base_url=self.spec.url, timeout=self.running.timeout_seconds, max_retries=0
+        ) as client:
+            work = _Work(self.spec, self.running, client, requests, cache, progress)
+            heart = asyncio.create_task(_beat(cache))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self.running.concurrency):
+                        group.create_task(work.worker())
+            except* InputError as errors:
+                raise errors.exceptions[0] from None
+            finally:
+                heart.cancel()
+
+
+class _Work:
+    """What the workers of one run share."""
+
+    def __init__(
+        self,
+        spec: OpenaiEndpoint,
+        running: Running,
+        client: openai.AsyncOpenAI,
+        requests: Iterator[tuple[bytes, Request]],
+        cache: Cache,
+        progress: Progress,
+    ) -> None:
+        self.spec, self.running, self.client = spec, running, client
+        self.requests, self.cache, self.progress = requests, cache, progress
+        self.under_way = 0
+        self.refused_in_a_row = 0
+        self.settled = asyncio.Event()
+
+    async def worker(self) -> None:
+        """Take requests off the common iterator until none is left."""
+        for key, request in self.requests:
+            if self.cache.has(key):
+                await asyncio.sleep(0)  # a long row of hits must not hold up the replies that are coming in
+            else:
+                await self._ask(key, request)
+            self.progress.advance()
+
+    async def _claimed(self, key: bytes, tokens: int, money: float) -> bool:
+        """Claim a request, waiting for room in the budget; False if a reply came from elsewhere in the meantime."""
+        while True:
+            match self.cache.claim(key, tokens, money, self.running):
+                case "claimed":
+                    return True
+                case "answered":
+                    return False
+                case "over budget" if not self.under_way:
+                    spent = self.cache.spending()
+                    raise InputError(
+                        f"budget reached: {spent.tokens} tokens and {spent.money:.4f} spent, and the next request may"
+                        f" need {tokens} tokens and {money:.4f}; what was answered is kept in {self.cache.path}"
+                    )
+            self.settled.clear()
+            try:
+                await asyncio.wait_for(self.settled.wait(), _POLL)
+            except TimeoutError:
+                continue
+
+    def _bound(self, request: Request) -> tuple[int, float]:
+        """Return what one attempt can spend at most, in tokens and money."""
+        prompt = request.prompt_bytes() + _OVERHEAD * (len(request.turns) + 1)
+        if request.schema is not None:
+            prompt += len(request.schema.encode())
+        generated = request.decoding.max_new_tokens
+        return prompt + generated, self.running.money(prompt, generated) or 0.0
+
+    async def _ask(self, key: bytes, request: Request) -> None:
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self.running.attempts),
+            wait=self._wait,
+            retry=tenacity.retry_if_exception_type(_TransientError),
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    await self._attempt(key, request)
+        except _TransientError as error:
+            self.cache.fail(key, request.canonical_json(), f"{error} ({self.running.attempts} attempts)")
+            log.warning("request %s failed: %s", key.hex()[:12], error)
+        except _RefusedError as error:
+            self.cache.fail(key, request.canonical_json(), str(error))
+            log.warning("request %s refused: %s", key.hex()[:12], error)
+            self.refused_in_a_row += 1
+            if self.refused_in_a_row >= max(20, self.running.concurrency):
+                raise InputError(
+                    f"{self.spec.url}: {self.refused_in_a_row} refusals in a row, the last: {error}"
+                ) from None
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Exponential back-off with full jitter; never less than what the endpoint asked for."""
+        jitter = tenacity.wait_random_exponential(multiplier=0.5, max=self.running.longest_wait_seconds)(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait if isinstance(error, _TransientError) and error.wait is not None else 0.0
+        return min(asked, self.running.longest_wait_seconds) + jitter
+
+    async def _attempt(self, key: bytes, request: Request) -> None:
+        tokens, money = self._bound(request)
+        if not await self._claimed(key, tokens, money):
+            return
+        self.under_way += 1
+        try:
+            raw = await self._send(request)
+            body = checked_body(raw)
+        except _TransientError as error:
+            if error.paid:
+                self.cache.discard(key, str(error), error.raw, tokens, money)
+            else:
+                self.cache.release(key)
+            raise
+        finally:
+            self.under_way -= 1
+            self.settled.set()
+        used = _usage(body)
+        if used is None:
+            generated = request.decoding.max_new_tokens
+            used, cost = (tokens - generated, generated), money
+        else:
+            cost = self.running.money(*used) or 0.0
+        self.cache.settle(key, request.canonical_json(), raw, request.characters(), used, cost)
+        self.refused_in_a_row = 0
+
+    async def _send(self, request: Request) -> str:
+        """Send one attempt and return the body as received."""
+        try:
+            response = await self.client.chat.completions.with_raw_response.create(**self._fields(request))
+            return str(response.text)
+        except openai.APIStatusError as error:
+            raise self._of_status(error) from error
+        except openai.APIConnectionError as error:  # timeouts included; the request may have arrived
+            cause = type(error.__cause__ or error).__name__
+            raise _TransientError(f"no whole reply ({cause})", paid=True) from error
+        except UnicodeDecodeError as error:
+            raise _TransientError("reply is not UTF-8", paid=True) from error
+
+    def _of_status(self, error: openai.APIStatusError) -> Exception:
+        status, said = error.status_code, " ".join(str(error.message).split())[:300]
+        if status in (401, 403, 404) or error.code == "insufficient_quota":
+            return InputError(f"{self.spec.url}: status {status}: {said}")
+        if status in (408, 409, 425, 429) or status >= 500:
+            return _TransientError(f"status {status}: {said}", paid=False, wait=_asked_wait(error))
+        return _RefusedError(f"status {status}: {said}")
+
+    def _fields(self, request: Request) -> dict[str, Any]:
+        """Return the body of a request, as the OpenAI client takes it."""
+        spec, decoding = self.spec, request.decoding
+        fields: dict[str, Any] = {
+            "model": spec.model,
+            "messages": [{"role": role, "content": content} for role, content in request.turns],
+            spec.tokens_field: decoding.max_new_tokens,
+        }
+        if spec.send_seed:
+            fields["seed"] = decoding.seed
+        if decoding.temperature is not None:
+            fields["temperature"] = decoding.temperature
+            fields["top_p"] = decoding.top_p
+        if request.labels and spec.label_probabilities:
+            fields |= {"logprobs": True, "top_logprobs": spec.top_logprobs}
+        if request.schema is not None and spec.structured == "json_object":
+            fields["response_format"] = {"type": "json_object"}
+        elif request.schema is not None and spec.structured == "json_schema":
+            wrapped = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
+            fields["response_format"] = {"type": "json_schema", "json_schema": wrapped}
+        if spec.extra_body:
+            fields["extra_body"] = spec.extra_body
+        return fields
+
+
+async def _beat(cache: Cache) -> None:
+    while True:
+        await asyncio.sleep(_HEARTBEAT)
+        cache.beat()
+
+
+def checked_body(raw: str) -> dict[str, Any]:
+    """Return a response body as JSON with its first choice first.
+
+    Raises:
+        _TransientError: if it is not a chat completion. It may have been paid.
+    """
+    try:
+        body = json.loads(raw)
+        body["choices"] = sorted(body["choices"], key=lambda choice: choice.get("index", 0))
+        message = body["choices"][0]["message"]
+        content = message.get("content")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _TransientError(f"not a chat completion: {raw[:80]!r}", paid=True, raw=raw) from error
+    if not isinstance(content, str | None):
+        raise _TransientError(f"content is {type(content).__name__}, expected text", paid=True, raw=raw)
+    return dict(body)
+
+
+def _usage(body: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the prompt and generated tokens that a body states, or None."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt, generated = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not (isinstance(prompt, int) and isinstance(generated, int) and prompt >= 0 and generated >= 0):
+        return None
+    return prompt, generated
+
+
+def _finish(choice: dict[str, Any]) -> Literal["stop", "length", "filtered"]:
+    reason = choice.get("finish_reason")
+    if reason == "content_filter" or (choice["message"].get("refusal") and not choice["message"].get("content")):
+        return "filtered"
+    return "length" if reason == "length" else "stop"
+
+
+def _label_steps(choice: dict[str, Any], labels: tuple[str, ...]) -> Iterator[LabelStep]:
+    """Yield the first token, and each token that is itself a label, where one of the labels has a known probability.
+
+    An endpoint names only the likeliest tokens; a label that is not among them counts as of probability 0.
+    """
+    written = b""
+    steps = ((choice.get("logprobs") or {}).get("content") or []) if labels else []
+    for number, step in enumerate(steps):
+        text = str(step.get("token", ""))
+        if number == 0 or text.strip() in labels:
+            found = dict.fromkeys(labels, 0.0)
+            for candidate in step.get("top_logprobs") or []:
+                label = str(candidate["token"]).strip()
+                if label in found:
+                    found[label] += math.exp(candidate["logprob"])
+            mass = sum(found.values())
+            if mass > 0:
+                shares = tuple(found[label] / mass for label in labels)
+                yield LabelStep(len(written.decode("utf-8", "ignore")), shares, min(mass, 1.0))
+        piece = step.get("bytes")
+        written += bytes(piece) if piece is not None else text.encode("utf-8", "surrogatepass")
+
+
+def _asked_wait(error: openai.APIStatusError) -> float | None:
+    """Return the seconds that a Retry-After header asks for, or None."""
+    try:
+        return max(0.0, float(error.response.headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def open_backend(spec: OpenaiEndpoint, running: Running, manifest: Path | None = None) -> OpenaiEndpointBackend:
+    """Return the backend; an endpoint has no manifest."""
+    return OpenaiEndpointBackend(spec, running)

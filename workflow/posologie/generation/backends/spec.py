@@ -1,0 +1,119 @@
+"""What a reply depends on beside its prompt, and how a backend is run (which changes no reply)."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from posologie.specs import Name, Spec
+
+
+class Decoding(Spec):
+    """How texts are drawn from a model."""
+
+    max_new_tokens: int = Field(default=1024, ge=1, description="tokens of one reply, hidden reasoning included")
+    temperature: float | None = Field(
+        default=0.0, ge=0, le=2, description="0 is greedy; null sends none (reasoning models refuse one)"
+    )
+    top_p: float = Field(default=1.0, gt=0, le=1, description="sample from the smallest set with this probability")
+    seed: int = Field(default=42, description="seed of sampling; endpoints treat it as a wish")
+
+
+class Causal(Spec):
+    """A local causal language model with a chat template, through transformers."""
+
+    kind: Literal["causal"] = "causal"
+    backbone: Name = Field(description="name of a model among the configuration's backbones")
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    template_options: dict[str, Any] = Field(
+        default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
+    )
+    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU")
+
+
+class Seq2seq(Spec):
+    """A local sequence-to-sequence translation model (Marian and alike), through transformers."""
+
+    kind: Literal["seq2seq"] = "seq2seq"
+    backbone: Name = Field(description="name of a model among the configuration's backbones")
+    precision: Literal["bfloat16", "float32"] = "float32"
+    beams: int = Field(default=4, ge=1, description="beams of the first try")
+    retry_beams: int = Field(default=12, ge=1, description="beams of the second try, for what failed its checks")
+    window: int = Field(default=400, ge=8, description="tokens of one piece; longer text is split at sentence borders")
+    prefix: str = Field(default="", description="text before each piece, such as '>>fra<< '")
+    tokenizer_options: dict[str, Any] = Field(
+        default_factory=dict, description="options of the tokenizer, such as {src_lang: eng_Latn}"
+    )
+    first_token: str | None = Field(default=None, description="token forced first, such as NLLB's 'fra_Latn'")
+    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU")
+
+
+class OpenaiEndpoint(Spec):
+    """Any endpoint with OpenAI's chat completions: OpenAI, Gemini's compatible one, vLLM, `transformers serve`."""
+
+    kind: Literal["openai_endpoint"] = "openai_endpoint"
+    url: str = Field(default="https://api.openai.com/v1", description="base URL, without /chat/completions")
+    model: str = Field(description="the model's name as the endpoint knows it")
+    key_variable: str | None = Field(
+        default="OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the key; null for servers without one",
+    )
+    tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_completion_tokens", description="name of the limit on new tokens; older servers know max_tokens"
+    )
+    send_seed: bool = Field(default=True, description="send the seed; off for endpoints that refuse it")
+    label_probabilities: bool = Field(
+        default=True, description="ask for log-probabilities where labels matter; off where the endpoint has none"
+    )
+    top_logprobs: int = Field(default=20, ge=1, le=20, description="how many tokens' log-probabilities are asked for")
+    structured: Literal["json_schema", "json_object", "none"] = Field(
+        default="json_schema", description="how structured output is asked for, beside the prompt"
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="further fields of the request, such as {reasoning_effort: minimal}"
+    )
+
+
+Backend = Annotated[Causal | Seq2seq | OpenaiEndpoint, Field(discriminator="kind")]
+"""`kind` is also the name of the module in `posologie.generation.backends`, and of each stage's command for it."""
+
+ChatBackend = Annotated[Causal | OpenaiEndpoint, Field(discriminator="kind")]
+"""A backend that follows instructions, as synthesis and judging need."""
+
+
+class Running(Spec):
+    """How a backend is run. Nothing here changes a reply, so it is never part of a stage's spec."""
+
+    concurrency: int = Field(default=16, ge=1, le=1024, description="requests to an endpoint at a time, per job")
+    timeout_seconds: float = Field(default=120.0, gt=0, description="an attempt without a whole reply by then is cut")
+    attempts: int = Field(default=6, ge=1, description="attempts of one request, with back-off between them")
+    longest_wait_seconds: float = Field(default=60.0, gt=0, description="longest back-off between two attempts")
+    batch_tokens: int = Field(
+        default=16384, ge=16, description="local models: tokens in one batch, padding and new tokens included"
+    )
+    budget_tokens: int | None = Field(
+        default=None, ge=0, description="tokens that all jobs on one work folder may spend; the run stops before"
+    )
+    budget_money: float | None = Field(
+        default=None, ge=0, description="money that all jobs on one work folder may spend; the run stops before"
+    )
+    price_prompt: float | None = Field(default=None, ge=0, description="price of a million prompt tokens")
+    price_generated: float | None = Field(default=None, ge=0, description="price of a million generated tokens")
+    characters_per_token: float = Field(
+        default=4.0, gt=0, description="assumed by the plan until replies have shown the true ratio"
+    )
+    tolerated_failures: float = Field(
+        default=0.0, ge=0, le=1, description="share of requests that may fail for good and be recorded as failed"
+    )
+
+    @model_validator(mode="after")
+    def _prices_for_a_budget(self) -> Self:
+        if self.budget_money is not None and None in (self.price_prompt, self.price_generated):
+            raise ValueError("price_prompt and price_generated with budget_money")
+        return self
+
+    def money(self, prompt_tokens: int, generated_tokens: int) -> float | None:
+        """Return what tokens cost, in the currency of the prices; None without prices."""
+        if self.price_prompt is None or self.price_generated is None:
+            return None
+        return (prompt_tokens * self.price_prompt + generated_tokens * self.price_generated) / 1e6

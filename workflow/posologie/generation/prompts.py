@@ -1,0 +1,83 @@
+"""Prompt files: a head that names and numbers the prompt, then the turns, with places for what changes."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from posologie.errors import InputError
+from posologie.generation.backends.interface import Turn
+
+_PLACE = re.compile(r"\{([a-z_]+)\}")
+_FILE = re.compile(r"---\n(?P<head>.*?)\n---\n(?P<body>.*)", re.DOTALL)
+_SECTION = re.compile(r"^== (system|user|repair)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt file.
+
+    Attributes:
+        name: what it is for, and which of several wordings.
+        version: raised by whoever changes the wording.
+        sha256: of the file, kept with everything that the prompt made.
+        sections: text of `system` (may be absent), `user`, and `repair` (the turn that asks for a correction).
+    """
+
+    name: str
+    version: int
+    language: str
+    sha256: str
+    sections: Mapping[str, str]
+
+    def turns(self, values: Mapping[str, str]) -> tuple[Turn, ...]:
+        """Return the system and user turns with every place `{name}` filled; what is filled in is left as it is."""
+        roles = [role for role in ("system", "user") if role in self.sections]
+        return tuple((role, self.filled(role, values)) for role in roles)
+
+    def filled(self, section: str, values: Mapping[str, str]) -> str:
+        """Return a section with its places filled.
+
+        Raises:
+            InputError: if a place has no value.
+        """
+
+        def value(place: re.Match[str]) -> str:
+            if place.group(1) not in values:
+                known = ", ".join(f"{{{name}}}" for name in values)
+                raise InputError(f"prompt {self.name}, {section}: no value for {place.group(0)}; expected {known}")
+            return values[place.group(1)]
+
+        return _PLACE.sub(value, self.sections[section])
+
+
+def read_prompt(path: str | os.PathLike[str]) -> Prompt:
+    """Read a prompt file.
+
+    Raises:
+        InputError: if its head or its user's turn is missing.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such prompt file") from None
+    parts = _FILE.fullmatch(text)
+    if parts is None:
+        raise InputError(f"{path}, line 1: expected a head between two lines '---'")
+    head = yaml.safe_load(parts["head"])
+    if (
+        not isinstance(head, dict)
+        or set(head) != {"name", "version", "language"}
+        or not isinstance(head["version"], int)
+    ):
+        raise InputError(f"{path}: head is {head!r}; expected name, version (a whole number) and language")
+    pieces = _SECTION.split(parts["body"])
+    sections = {name: body.strip() for name, body in zip(pieces[1::2], pieces[2::2], strict=True)}
+    if "user" not in sections or pieces[0].strip():
+        raise InputError(f"{path}: expected sections '== user' and, if wanted, '== system' and '== repair'")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Prompt(str(head["name"]), head["version"], str(head["language"]), digest, sections)

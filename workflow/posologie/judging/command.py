@@ -1,0 +1,106 @@
+"""The command behind a file of judgements, whatever the backend.
+
+    python -m posologie.judging.<backend> --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json --work DIR
+        [--running JSON] [--backbone MANIFEST]
+        and either --predictions F --items SOURCE=SHARD…     a model's answers to a suite (spec: JudgingSpec)
+        or         --human F [--trained-on FILE…]            a set of human ratings (spec: CalibrationSpec)
+
+<backend> is causal or openai_endpoint: the `kind` of the judge's backend. `--running` changes no judgement.
+"""
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from posologie.commands import named_path, parser
+from posologie.files import write_parquet
+from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
+from posologie.generation.backends.interface import Request
+from posologie.generation.prompts import Prompt, read_prompt
+from posologie.judging.answers import open_answers
+from posologie.judging.human import read_ratings
+from posologie.judging.overlap import questions_in
+from posologie.judging.schema import calibration_schema, judgement_schema
+from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec
+from posologie.judging.verdicts import LABELS, verdict
+from posologie.runs import Run
+
+
+def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+    """Judge a model's answers, or the answers that people rated."""
+    arguments = parser(module, __doc__ or "")
+    add_asking_arguments(arguments)
+    arguments.add_argument("--prompt", required=True, type=Path)
+    arguments.add_argument("--predictions", type=Path)
+    arguments.add_argument("--items", nargs="+", type=named_path, default=[], metavar="SOURCE=SHARD")
+    arguments.add_argument("--human", type=Path)
+    arguments.add_argument("--trained-on", nargs="+", type=Path, default=[])
+    arguments.add_argument("--judgements", required=True, type=Path)
+    arguments.add_argument("--run", required=True, type=Path)
+    options = arguments.parse_args(argv)
+    if (options.predictions is None) == (options.human is None):
+        arguments.error("either --predictions with --items, or --human")
+    if options.human is None:
+        _judge_answers(JudgingSpec.from_json(options.spec), options, open_backend)
+    else:
+        _judge_rated(CalibrationSpec.from_json(options.spec), options, open_backend)
+
+
+def _judge_answers(spec: JudgingSpec, options: Namespace, open_backend: OpenBackend) -> None:
+    shards = dict(options.items)
+    inputs = {"predictions": options.predictions, **shards, "prompt": options.prompt}
+    run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
+    rows = open_answers(options.predictions, shards)
+    table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/{spec.model}/{spec.suite}")
+    write_parquet(options.judgements, pa.Table.from_pylist(table, schema=judgement_schema()))
+    run.write(options.run, {"judgements": options.judgements}, **facts)
+
+
+def _judge_rated(spec: CalibrationSpec, options: Namespace, open_backend: OpenBackend) -> None:
+    trained_on = {f"trained_on {number}": path for number, path in enumerate(options.trained_on)}
+    inputs = {"human": options.human, **trained_on, "prompt": options.prompt}
+    run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
+    answers = {row["answer"]: row for row in read_ratings(options.human).to_pylist()}
+    rows = [answers[answer] for answer in sorted(answers)]
+    seen = questions_in({row["question"] for row in rows}, options.trained_on)
+    table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/calibration/{spec.set}")
+    for row in table:
+        row["excluded"] = row["question"] in seen
+    facts["excluded"] = sum(row["excluded"] for row in table)
+    write_parquet(options.judgements, pa.Table.from_pylist(table, schema=calibration_schema()))
+    run.write(options.run, {"judgements": options.judgements}, **facts)
+
+
+def judge_request(row: Mapping[str, str], judge: Judge, prompt: Prompt) -> Request:
+    """Return the request for one answer; a context follows the question."""
+    question = f"{row['question']}\n\n{row['context']}" if row["context"] else row["question"]
+    places = {"question": question, "reference": row["reference"], "candidate": row["candidate"]}
+    return Request(prompt.turns(places), judge.decoding, labels=LABELS)
+
+
+def judged(
+    rows: Sequence[dict[str, Any]], judge: Judge, options: Namespace, open_backend: OpenBackend, what: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return every row with its verdict, and what the run record says of them: outcomes, tokens, the prompt."""
+    prompt = read_prompt(options.prompt)
+    with asking(judge.backend, options, open_backend, what) as session:
+        session.complete((judge_request(row, judge, prompt) for row in rows), len(rows), "answers")
+        table = [
+            {**row, **verdict(session.reply(judge_request(row, judge, prompt)), judge, prompt.sha256)} for row in rows
+        ]
+        session.check_failures(
+            {row.get("answer", row["item"]): row["error"] for row in table if row["outcome"] == "failed"}
+        )
+    outcomes = [row["outcome"] for row in table]
+    facts = {
+        "answers": len(table),
+        "outcomes": {name: outcomes.count(name) for name in sorted(set(outcomes))},
+        "without_probability": sum(row["probability"] is None for row in table),
+        "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
+        "prompt_tokens": sum(row["prompt_tokens"] for row in table),
+        "generated_tokens": sum(row["generated_tokens"] for row in table),
+    }
+    return table, facts

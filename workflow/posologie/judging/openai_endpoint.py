@@ -1,0 +1,14 @@
+"""Judging with an OpenAI-compatible endpoint (see `posologie.judging.command`)."""
+
+from posologie.commands import run
+from posologie.generation.backends.openai_endpoint import open_backend
+from posologie.judging.command import judge_command
+
+
+def main(argv: list[str]) -> None:
+    """Judge a model's answers, or the answers that people rated."""
+    judge_command(argv, "posologie.judging.openai_endpoint", open_backend)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,69 @@
+"""The tables of judgements and of human ratings."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow
+
+OUTCOMES = ("label", "unparsable", "filtered", "failed")
+"""label: a verdict; unparsable: a reply without one; filtered: withheld by the endpoint; failed: no reply at all."""
+
+
+def _verdict_fields() -> list["pyarrow.Field"]:
+    import pyarrow as pa
+
+    return [
+        pa.field("outcome", pa.string(), nullable=False),  # one of OUTCOMES
+        pa.field("label", pa.int8()),  # the hard verdict, 0 or 1; null unless the outcome is "label"
+        pa.field("probability", pa.float64()),  # of "1" among the two labels; null where the backend gives none
+        pa.field("label_mass", pa.float64()),  # probability of both labels together under the full vocabulary
+        pa.field("text", pa.string(), nullable=False),  # the reply as it came
+        pa.field("finish", pa.string()),  # stop | length | filtered; null when there was no reply
+        pa.field("error", pa.string()),  # why there was no reply
+        pa.field("prompt_sha256", pa.string(), nullable=False),
+        pa.field("prompt_tokens", pa.int32(), nullable=False),
+        pa.field("generated_tokens", pa.int32(), nullable=False),
+    ]
+
+
+def judgement_schema() -> "pyarrow.Schema":
+    """Return the schema of `judgements/{judge}/{model}/{suite}.parquet`: one row per open answer, as predicted."""
+    import pyarrow as pa
+
+    identity = ("item", "benchmark", "variant", "source", "provenance", "group")
+    return pa.schema([*(pa.field(name, pa.string(), nullable=False) for name in identity), *_verdict_fields()])
+
+
+def calibration_schema() -> "pyarrow.Schema":
+    """Return the schema of `judgements/{judge}/calibration/{set}.parquet`: one row per rated answer, by answer id.
+
+    Every rated answer is judged, also those that the judge was trained on: they are marked in `excluded`, so that
+    whoever computes an agreement leaves them out and can say how many they are.
+    """
+    import pyarrow as pa
+
+    identity = ("answer", "item", "group", "generator")
+    return pa.schema(
+        [
+            *(pa.field(name, pa.string(), nullable=False) for name in identity),
+            pa.field("excluded", pa.bool_(), nullable=False),  # the question occurs in the judge's training files
+            *_verdict_fields(),
+        ]
+    )
+
+
+def human_schema() -> "pyarrow.Schema":
+    """Return the schema of `human/{set}.parquet`: one row per rated answer and rater, by answer id and rater.
+
+    `answer` identifies question and candidate answer; `group` is the question's cluster (answers to one question, and
+    questions on one case, share it); `generator` is the model that wrote the candidate (empty where unknown).
+    """
+    import pyarrow as pa
+
+    texts = ("answer", "item", "group", "generator", "question", "context", "reference", "candidate", "rater")
+    return pa.schema(
+        [
+            *(pa.field(name, pa.string(), nullable=False) for name in texts),
+            pa.field("rating", pa.float64(), nullable=False),  # binary: 0 or 1; ordinal: the scale's own numbers
+        ]
+    )

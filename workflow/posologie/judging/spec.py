@@ -1,0 +1,145 @@
+"""What a file of judgements depends on."""
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from posologie.generation.backends.spec import ChatBackend, Decoding, Running
+from posologie.specs import Name, Spec
+
+
+class Judge(Spec):
+    """A judge of open answers: which model, asked what, and how its verdict is read."""
+
+    backend: ChatBackend
+    prompt: str = Field(
+        default="resources/prompts/fr/judging/equivalence.md",
+        description="prompt file with places for {question}, {reference} and {candidate}",
+    )
+    decoding: Decoding = Field(default=Decoding(max_new_tokens=8))
+    verdict: str = Field(
+        default=r"^\W*([01])(?![0-9.,%])",
+        description="regular expression whose one group is the label 0 or 1; its last match in the reply counts",
+    )
+    probability_at: Literal["first_token", "verdict"] = Field(
+        default="first_token",
+        description="where the labels' probabilities are read: at the first token, or where a reasoning judge gives its"
+        " verdict",
+    )
+    trained_on: tuple[str, ...] = Field(
+        default=(), description="files the judge was trained on; rated items that occur in them are left out"
+    )
+    running: Running = Field(default=Running(), exclude=True, description="how the backend is run; changes no verdict")
+
+    @model_validator(mode="after")
+    def _one_group(self) -> Self:
+        try:
+            groups = re.compile(self.verdict).groups
+        except re.error as error:
+            raise ValueError(f"a regular expression in verdict ({error})") from error
+        if groups != 1:
+            raise ValueError(f"one group in verdict, not {groups}")
+        return self
+
+
+class JudgingSpec(Spec):
+    """Exactly what one judge's verdicts on a model's answers to a suite depend on, beside the input files."""
+
+    name: Name = Field(description="the judge's name")
+    model: str = Field(description="the model whose answers are judged")
+    suite: Name
+    judge: Judge
+
+
+class CalibrationSpec(Spec):
+    """Exactly what one judge's verdicts on a set of human ratings depend on, beside the input files."""
+
+    name: Name = Field(description="the judge's name")
+    set: Name = Field(description="the name of the set of human ratings")
+    judge: Judge
+
+
+class RatingColumns(Spec):
+    """What the columns of a ratings file are called: either `raters`, one column each, or `rater` and `rating`."""
+
+    item: str | None = Field(default="item", description="the question's id; null makes it from the texts")
+    question: str = "question"
+    context: str | None = None
+    reference: str = "reference"
+    candidate: str = Field(default="candidate", description="the answer that was rated")
+    generator: str | None = Field(default=None, description="the model that wrote the candidate, where known")
+    group: str | None = Field(default=None, description="what questions on one case share; the item if left out")
+    raters: tuple[str, ...] = Field(default=(), description="one column of ratings per rater, named after the rater")
+    rater: str | None = Field(default=None, description="column that names the rater, in a file of one rating per row")
+    rating: str | None = Field(default=None, description="column of the rating, in a file of one rating per row")
+
+    @model_validator(mode="after")
+    def _wide_or_long(self) -> Self:
+        if bool(self.raters) == (self.rater is not None) or (self.rater is None) != (self.rating is None):
+            raise ValueError("either raters, or rater and rating together")
+        return self
+
+
+class Scale(Spec):
+    """What a rating may be."""
+
+    kind: Literal["binary", "ordinal"] = "binary"
+    values: dict[str, float] = Field(
+        default={"0": 0, "1": 1},
+        description="number of each rating as it is written in the file, such as {oui: 1, non: 0}",
+    )
+
+    @model_validator(mode="after")
+    def _numbers_of_its_kind(self) -> Self:
+        numbers = set(self.values.values())
+        if self.kind == "binary" and not numbers <= {0.0, 1.0}:
+            raise ValueError("numbers 0 and 1 in the values of a binary scale")
+        if len(numbers) < 2:
+            raise ValueError("at least two different numbers in values")
+        return self
+
+
+class Ratings(Spec):
+    """Human ratings of answers: where they are, and how they are read.
+
+    With `kit`, the files are filled-in sheets of a rating kit, one per rater, and columns are known.
+    """
+
+    files: dict[Name, str] = Field(
+        min_length=1, description="CSV, XLSX, JSON or JSONL files; of a kit, the sheet of each rater"
+    )
+    columns: RatingColumns | None = Field(default=None, description="columns of the files; none for a kit's sheets")
+    kit: Name | None = Field(default=None, description="the rating kit whose sheets the files are")
+    sheet: str | None = Field(default=None, description="name of the sheet in an XLSX file; the first if left out")
+    scale: Scale = Scale()
+
+    @model_validator(mode="after")
+    def _columns_or_kit(self) -> Self:
+        if (self.columns is None) == (self.kit is None):
+            raise ValueError("either columns or kit")
+        return self
+
+
+class RatingsSpec(Spec):
+    """Exactly what one set of human ratings depends on, beside its files."""
+
+    set: Name
+    ratings: Ratings
+
+
+class Kit(Spec):
+    """A blinded, shuffled sheet for raters, made from predictions."""
+
+    models: tuple[str, ...] = Field(min_length=1, description="models whose answers are rated")
+    suite: Name
+    questions: int = Field(default=100, ge=1, description="questions; each is shown with the answer of every model")
+    raters: tuple[Name, ...] = Field(min_length=1, description="names of the raters, one sheet each")
+    seed: int = 42
+
+
+class KitSpec(Spec):
+    """Exactly what a rating kit depends on, beside predictions and shards."""
+
+    name: Name
+    kit: Kit

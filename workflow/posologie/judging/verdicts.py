@@ -1,0 +1,49 @@
+"""A judge's reply becomes a verdict: the hard label, the probability of "1", or why there is none."""
+
+import re
+from collections import deque
+from typing import Any
+
+from posologie.generation.backends.interface import Failure, LabelStep, Reply
+from posologie.judging.spec import Judge
+
+LABELS = ("0", "1")
+
+
+def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[str, Any]:
+    """Return the columns of a verdict (`posologie.judging.schema`); a reply without verdict is a row like any other."""
+    columns: dict[str, Any] = {"label": None, "probability": None, "label_mass": None, "prompt_sha256": prompt_sha256}
+    if isinstance(outcome, Failure):
+        nothing = {"text": "", "finish": None, "prompt_tokens": 0, "generated_tokens": 0}
+        return {**columns, **nothing, "outcome": "failed", "error": outcome.error}
+    found = last_match(judge.verdict, outcome.text)
+    step = _step(outcome, judge, found)
+    if step is not None:
+        columns |= {"probability": step.probabilities[1], "label_mass": step.mass}
+    if found is not None:
+        columns["label"] = int(found.group(1))
+    return {
+        **columns,
+        "outcome": "label" if found else ("filtered" if outcome.finish == "filtered" else "unparsable"),
+        "text": outcome.text,
+        "finish": outcome.finish,
+        "error": None,
+        "prompt_tokens": outcome.prompt_tokens,
+        "generated_tokens": outcome.generated_tokens,
+    }
+
+
+def last_match(pattern: str, text: str) -> re.Match[str] | None:
+    """Return the last match of a pattern in a text: a reasoning judge may name both labels before it decides."""
+    return next(iter(deque(re.finditer(pattern, text), maxlen=1)), None)
+
+
+def _step(reply: Reply, judge: Judge, found: re.Match[str] | None) -> LabelStep | None:
+    """Return the step whose probabilities count: the first token's, or that of the token which is the verdict."""
+    if judge.probability_at == "first_token":
+        return reply.label_steps[0] if reply.label_steps and reply.label_steps[0].offset == 0 else None
+    if found is None:
+        return None
+    place = found.start(1)
+    steps = [step for step in reply.label_steps if step.offset <= place and not reply.text[step.offset : place].strip()]
+    return steps[-1] if steps else None
