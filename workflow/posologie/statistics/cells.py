@@ -125,32 +125,18 @@ class Extent:
     effective: float
 
 
-def cluster_weights(cell: Cell, sizes: ClusterSums) -> NDArray[np.float64]:
-    """Return [cluster], each cluster's share of the cell's weight; they sum to 1.
-
-    Args:
-        sizes: one column, the number of items.
-    """
-    return np.concatenate([block[:, 0] for block in linear_parts(cell, sizes, sizes.total())])
-
-
-def linear_parts(cell: Cell, sums: ClusterSums, total_sizes: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Return, by stratum, [cluster, column]: what each cluster adds to the cell's value at fixed denominators.
+def linear_parts(cell: Cell, sums: ClusterSums, total_sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [cluster, column]: what each cluster adds to the cell's value at fixed denominators.
 
     Args:
         total_sizes: [part, 1 or column], the denominators.
     """
-    weight_of: dict[int, NDArray[np.float64]] = {}
+    added = np.zeros((sums.clusters.count, sums.columns))
     for group in cell.groups:
         weight = 1 / total_sizes[list(group)].sum(axis=0) / len(cell.groups)
-        weight_of.update(dict.fromkeys(group, weight))
-    added = []
-    for parts, block in sums.blocks:
-        inside = [place for place, part in enumerate(parts) if int(part) in weight_of]
-        value = np.zeros((len(block), sums.columns))
-        for place in inside:
-            value += block[:, place, :] * weight_of[int(parts[place])]
-        added.append(value)
+        for part in group:
+            chosen, block = sums.blocks[part]
+            added[chosen] += block * weight
     return added
 
 
@@ -160,7 +146,7 @@ def extent(cell: Cell, sizes: ClusterSums) -> Extent:
     Args:
         sizes: one column, the number of items.
     """
-    weights = cluster_weights(cell, sizes)
+    total = sizes.total()
+    weights = linear_parts(cell, sizes, total)[:, 0]
     chosen = [part for group in cell.groups for part in group]
-    items = int(sizes.total()[chosen, 0].sum())
-    return Extent(items, int((weights > 0).sum()), float(1 / (weights @ weights)))
+    return Extent(int(total[chosen, 0].sum()), int((weights > 0).sum()), float(1 / (weights @ weights)))

@@ -13,7 +13,7 @@ from posologie.errors import InputError
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.entries import FEWEST_SEEDS, Entry, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import TOO_SMALL, percentile
+from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, defined_draws, percentile
 from posologie.statistics.means import unit_of
 from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 from posologie.statistics.published import Published, published_value
@@ -161,12 +161,13 @@ def _row(
     settings: Statistics,
 ) -> dict[str, Any]:
     scale = 100 if unit_of(measure.metric) == "%" else 1
+    draws = defined_draws(drawn.differences)
     few = extent.effective < settings.minimum_clusters
-    low, high = (None, None) if few else percentile(drawn.differences, settings.level)
-    spread = float(np.std(drawn.differences))
+    shown = len(draws) > 0 and not few
+    low, high = percentile(draws, settings.level) if shown else (None, None)
     if pair.left.draws_seeds or pair.right.draws_seeds:
         test = "seeds and clusters drawn"
-        p_value = bootstrap_p(drawn.differences)
+        p_value = bootstrap_p(draws)
     else:
         exact = exact_sign_flip_p(drawn.added)
         test = "sign flips of clusters" if exact is None else "sign flips of clusters, exact"
@@ -194,17 +195,19 @@ def _row(
         "low": None if low is None else low * scale,
         "high": None if high is None else high * scale,
         "level": settings.level,
-        "interval": "none" if few else "percentile",
+        "interval": "percentile" if shown else "none",
         "p_value": p_value,
         "test": test,
-        "detectable": None if few else detectable_difference(spread, settings) * scale,
-        "note": TOO_SMALL if few else "",
+        "detectable": detectable_difference(float(np.std(draws)), settings) * scale if shown else None,
+        "note": TOO_SMALL if few else "" if shown else UNDEFINED,
     }
 
 
 def bootstrap_p(differences: NDArray[np.float64]) -> float:
     """Return the two-sided p-value at which the percentile interval of the draws just touches 0."""
     count = len(differences)
+    if not count:
+        return 1.0
     tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     return float(min(1.0, 2 * (1 + tail) / (1 + count)))
 

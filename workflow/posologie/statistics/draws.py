@@ -22,11 +22,14 @@ class Clusters:
     """Clusters of items in strata.
 
     Attributes:
-        of_item: [item], the cluster of each item; clusters are numbered by stratum, then by group.
+        of_item: [item], the cluster of each item; clusters are numbered by stratum, then by their first part, then by
+            group, so that the clusters of a part lie close together.
+        part: [item], the part (benchmark and task) of each item, from 0.
         strata: name and range of clusters of each stratum, in order.
     """
 
     of_item: NDArray[np.int64]
+    part: NDArray[np.int64]
     strata: tuple[tuple[str, slice], ...]
 
     @property
@@ -34,14 +37,21 @@ class Clusters:
         """Number of clusters."""
         return self.strata[-1][1].stop if self.strata else 0
 
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return int(self.part.max()) + 1
 
-def make_clusters(benchmark: NDArray[np.str_], group: NDArray[np.str_]) -> Clusters:
-    """Return the clusters of items, given the benchmark and the group of each."""
+
+def make_clusters(
+    benchmark: NDArray[np.str_], group: NDArray[np.str_], part: NDArray[np.int64] | None = None
+) -> Clusters:
+    """Return the clusters of items, given the benchmark, the group and the part of each (one part if left out)."""
+    part = np.zeros(len(group), dtype=np.int64) if part is None else part
     benchmarks, benchmark_codes = np.unique(benchmark, return_inverse=True)
     groups, group_codes = np.unique(group, return_inverse=True)
-    pairs = np.unique(np.stack([benchmark_codes, group_codes]), axis=1)
     graph = scipy.sparse.coo_array(
-        (np.ones(pairs.shape[1], dtype=np.int8), (pairs[0], pairs[1] + len(benchmarks))),
+        (np.ones(len(group), dtype=np.int8), (benchmark_codes, group_codes + len(benchmarks))),
         shape=(len(benchmarks) + len(groups),) * 2,
     )
     _, component = scipy.sparse.csgraph.connected_components(graph, directed=False)
@@ -52,14 +62,16 @@ def make_clusters(benchmark: NDArray[np.str_], group: NDArray[np.str_]) -> Clust
     ordered = sorted(names, key=lambda label: names[label])
     position = {label: place for place, label in enumerate(ordered)}
     stratum_of_group = np.array([position[label] for label in of_group])
+    first_part = np.full(len(groups), np.iinfo(np.int64).max)
+    np.minimum.at(first_part, group_codes, part)
     rank = np.empty(len(groups), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(groups)), stratum_of_group))] = np.arange(len(groups))
+    rank[np.lexsort((np.arange(len(groups)), first_part, stratum_of_group))] = np.arange(len(groups))
     sizes = np.bincount(stratum_of_group, minlength=len(ordered))
     ends = np.cumsum(sizes)
     strata = tuple(
         (names[label], slice(int(end - size), int(end))) for label, size, end in zip(ordered, sizes, ends, strict=True)
     )
-    return Clusters(rank[group_codes], strata)
+    return Clusters(rank[group_codes], part, strata)
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
@@ -104,57 +116,42 @@ class ClusterSums:
 
     Attributes:
         clusters: the clusters.
-        parts: number of parts (a part is a benchmark and a task).
-        blocks: for each stratum the parts that occur in it, and sums [cluster of the stratum, part, column].
+        blocks: for each part, the range of clusters that holds all of its clusters, and sums [cluster, column] over it.
     """
 
     clusters: Clusters
-    parts: int
-    blocks: tuple[tuple[NDArray[np.int64], NDArray[np.float64]], ...]
+    blocks: tuple[tuple[slice, NDArray[np.float64]], ...]
 
     @property
     def columns(self) -> int:
         """Number of columns."""
-        return int(self.blocks[0][1].shape[2])
+        return int(self.blocks[0][1].shape[1])
 
     def total(self) -> NDArray[np.float64]:
         """Return [part, column], the sums over all clusters."""
-        total = np.zeros((self.parts, self.columns))
-        for parts, sums in self.blocks:
-            total[parts] += sums.sum(axis=0)
-        return total
+        return np.stack([sums.sum(axis=0) for _, sums in self.blocks])
 
     def weighted(self, weights: NDArray[np.uint8] | NDArray[np.int8]) -> NDArray[np.float64]:
         """Return [replicate, part, column], the sums with clusters weighted by `weights` [replicate, cluster]."""
-        replicates = len(weights)
-        result = np.zeros((replicates, self.parts, self.columns))
-        for (_, stratum), (parts, sums) in zip(self.clusters.strata, self.blocks, strict=True):
-            flat = sums.reshape(len(sums), -1)
-            for rows in _batches(replicates, len(sums)):
-                product = weights[rows, stratum].astype(np.float64) @ flat
-                result[rows, parts] = product.reshape(-1, len(parts), self.columns)
+        result = np.empty((len(weights), len(self.blocks), self.columns))
+        for part, (chosen, sums) in enumerate(self.blocks):
+            for rows in _batches(len(weights), len(sums)):
+                result[rows, part] = weights[rows, chosen].astype(np.float64) @ sums
         return result
 
 
-def cluster_sums(clusters: Clusters, part: NDArray[np.int64], parts: int, values: NDArray[np.float64]) -> ClusterSums:
-    """Sum item values by cluster and part.
-
-    Args:
-        part: [item], the part in which each item lies.
-        values: [item, column].
-    """
+def cluster_sums(clusters: Clusters, values: NDArray[np.float64]) -> ClusterSums:
+    """Sum item values [item, column] by cluster and part."""
     blocks = []
-    for _, stratum in clusters.strata:
-        inside = np.flatnonzero((clusters.of_item >= stratum.start) & (clusters.of_item < stratum.stop))
-        present, local_part = np.unique(part[inside], return_inverse=True)
-        row = (clusters.of_item[inside] - stratum.start) * len(present) + local_part
-        size = stratum.stop - stratum.start
+    for part in range(clusters.parts):
+        inside = np.flatnonzero(clusters.part == part)
+        cluster = clusters.of_item[inside]
+        start, stop = int(cluster.min()), int(cluster.max()) + 1
         indicator = scipy.sparse.csr_array(
-            (np.ones(len(inside)), (row, np.arange(len(inside)))), shape=(size * len(present), len(inside))
+            (np.ones(len(inside)), (cluster - start, np.arange(len(inside)))), shape=(stop - start, len(inside))
         )
-        sums = np.asarray(indicator @ values[inside])
-        blocks.append((present, sums.reshape(size, len(present), values.shape[1])))
-    return ClusterSums(clusters, parts, tuple(blocks))
+        blocks.append((slice(start, stop), np.asarray(indicator @ values[inside])))
+    return ClusterSums(clusters, tuple(blocks))
 
 
 def _batches(replicates: int, width: int) -> Iterator[slice]:

@@ -37,14 +37,26 @@ class Estimate:
     influence: NDArray[np.float64] | None
 
 
+@dataclass(frozen=True)
+class Denominators:
+    """The items on which a measure is defined: numbers of items by cluster, and the cells that hold any."""
+
+    sizes: ClusterSums
+    total: NDArray[np.float64]
+    weighted: NDArray[np.float64]
+    cells: tuple[Cell, ...]
+    extents: tuple[Extent, ...]
+
+
 class Resampled:
-    """A suite under one set of cluster draws; the draws are made when first needed, and kept."""
+    """A suite under one set of cluster draws; draws and denominators are made when first needed, and kept."""
 
     def __init__(self, scored: ScoredSuite, settings: Statistics) -> None:
         self.scored, self.settings = scored, settings
-        self.clusters: Clusters = make_clusters(scored.benchmark, scored.group)
         self.parts = make_parts(scored)
+        self.clusters: Clusters = make_clusters(scored.benchmark, scored.group, self.parts.of_item)
         self.cells = tuple(make_cells(self.parts))
+        self._denominators: dict[bytes, Denominators] = {}
 
     @cached_property
     def counts(self) -> NDArray[np.uint8]:
@@ -61,23 +73,24 @@ class Resampled:
         """Whether every cluster is a single item."""
         return self.clusters.count == len(self.scored.item)
 
-    def sums(self, values: NDArray[np.float64]) -> ClusterSums:
-        """Return sums of item values [item, column] by cluster and part."""
-        return cluster_sums(self.clusters, self.parts.of_item, len(self.parts), values)
+    def denominators(self, defined: NDArray[np.bool_]) -> Denominators:
+        """Return the denominators where `defined` [item] says which items count.
 
-    def defined(self, values: NDArray[np.float64]) -> tuple[ClusterSums, tuple[Cell, ...]]:
-        """Return the numbers of items on which values [column, item] are defined, and the cells that hold any.
-
-        Parts without a defined value are left out of the cells; an aggregate that loses a whole group is left out.
+        Parts without such an item are left out of the cells; an aggregate that would lose a whole group is left out.
         """
-        sizes = self.sums((~np.isnan(values[0])).astype(float)[:, None])
-        held = sizes.total()[:, 0] > 0
-        cells = []
-        for cell in self.cells:
-            groups = tuple(tuple(part for part in group if held[part]) for group in cell.groups)
-            if all(groups):
-                cells.append(replace(cell, groups=groups))
-        return sizes, tuple(cells)
+        key = np.packbits(defined).tobytes()
+        if key not in self._denominators:
+            sizes = cluster_sums(self.clusters, defined.astype(float)[:, None])
+            held = sizes.total()[:, 0] > 0
+            cells = []
+            for cell in self.cells:
+                groups = tuple(tuple(part for part in group if held[part]) for group in cell.groups)
+                if all(groups):
+                    cells.append(replace(cell, groups=groups))
+            extents = tuple(extent(cell, sizes) for cell in cells)
+            weighted = sizes.weighted(self.counts)
+            self._denominators[key] = Denominators(sizes, sizes.total(), weighted, tuple(cells), extents)
+        return self._denominators[key]
 
     def means(self, values: NDArray[np.float64]) -> Iterator[Estimate]:
         """Yield each cell's mean of item values.
@@ -85,18 +98,16 @@ class Resampled:
         Args:
             values: [column, item]; NaN where undefined, on the same items in every column.
         """
-        sizes, cells = self.defined(values)
-        sums = self.sums(np.nan_to_num(values).T)
-        weighted, weighted_sizes = sums.weighted(self.counts), sizes.weighted(self.counts)
-        total, total_sizes = sums.total(), sizes.total()
-        for cell in cells:
-            influence = _influence(cell, sums, sizes) if self.settings.interval == "bca" else None
+        below = self.denominators(~np.isnan(values[0]))
+        sums = cluster_sums(self.clusters, np.nan_to_num(values).T)
+        weighted, total = sums.weighted(self.counts), sums.total()
+        for cell, held in zip(below.cells, below.extents, strict=True):
             yield Estimate(
                 cell,
-                extent(cell, sizes),
-                aggregate(cell, total, total_sizes),
-                aggregate(cell, weighted, weighted_sizes),
-                influence,
+                held,
+                aggregate(cell, total, below.total),
+                aggregate(cell, weighted, below.weighted),
+                _influence(cell, sums, below.sizes) if self.settings.interval == "bca" else None,
             )
 
     def flips(
@@ -110,12 +121,11 @@ class Resampled:
         Yields:
             The cell, [cluster, column] and [replicate, column].
         """
-        sizes, cells = self.defined(differences)
-        sums = self.sums(np.nan_to_num(differences).T)
-        flipped, total_sizes = sums.weighted(self.signs), sizes.total()
-        for cell in cells:
-            added = np.concatenate(linear_parts(cell, sums, total_sizes))
-            yield cell, added, aggregate(cell, flipped, total_sizes)
+        below = self.denominators(~np.isnan(differences[0]))
+        sums = cluster_sums(self.clusters, np.nan_to_num(differences).T)
+        flipped = sums.weighted(self.signs)
+        for cell in below.cells:
+            yield cell, linear_parts(cell, sums, below.total), aggregate(cell, flipped, below.total)
 
 
 def _influence(cell: Cell, sums: ClusterSums, sizes: ClusterSums) -> NDArray[np.float64]:
@@ -123,13 +133,19 @@ def _influence(cell: Cell, sums: ClusterSums, sizes: ClusterSums) -> NDArray[np.
 
     Their second and third moments are those of Davison and Hinkley 1997, section 5.3.2, for stratified samples.
     """
-    total, total_sizes = sums.total(), sizes.total()
-    values = []
-    for (parts, block), (_, size_block) in zip(sums.blocks, sizes.blocks, strict=True):
-        count = len(block)
-        left, left_sizes = (np.repeat(whole[None], count, axis=0) for whole in (total, total_sizes))
-        left[:, parts] -= block
-        left_sizes[:, parts] -= size_block
-        without = aggregate(cell, left, left_sizes)
-        values.append(np.nan_to_num((count - 1) / count * (without.mean(axis=0) - without)))
-    return np.concatenate(values)
+    clusters = sums.clusters
+    without = np.zeros((clusters.count, sums.columns))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for group in cell.groups:
+            above, below = (np.zeros((clusters.count, one.columns)) for one in (sums, sizes))
+            for part in group:
+                for left, one in ((above, sums), (below, sizes)):
+                    chosen, block = one.blocks[part]
+                    left += block.sum(axis=0)
+                    left[chosen] -= block
+            without += above / below / len(cell.groups)
+    influence = np.empty_like(without)
+    for _, stratum in clusters.strata:
+        size = stratum.stop - stratum.start
+        influence[stratum] = (size - 1) / size * (without[stratum].mean(axis=0) - without[stratum])
+    return np.nan_to_num(influence)

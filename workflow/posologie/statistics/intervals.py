@@ -20,6 +20,15 @@ class Interval:
 
 
 TOO_SMALL = "n too small"
+UNDEFINED = "undefined in some draws"
+_MOST_UNDEFINED = 0.01
+"""Draws without a single item of a rare kind say nothing; up to this share of them is left out."""
+
+
+def defined_draws(replicates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the draws in which the value is defined; none of them if more than 1 % are undefined."""
+    defined = replicates[~np.isnan(replicates)]
+    return defined if len(defined) >= (1 - _MOST_UNDEFINED) * len(replicates) else defined[:0]
 
 
 def percentile(replicates: NDArray[np.float64], level: float) -> tuple[float, float]:
@@ -90,8 +99,9 @@ def interval_of(
         return Interval(*wilson(point, effective, settings.level), "wilson", note)
     if few:
         return Interval(None, None, "none", note)
-    if np.isnan(replicates).any():
-        return Interval(None, None, "none", "undefined in some draws")
+    replicates = defined_draws(replicates)
+    if not len(replicates):
+        return Interval(None, None, "none", UNDEFINED)
     if settings.interval == "bca" and influence is not None:
         return Interval(*bca(point, replicates, influence, settings.level), "bca")
     return Interval(*percentile(replicates, settings.level), "percentile")

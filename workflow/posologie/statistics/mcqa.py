@@ -50,7 +50,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
     gap = right - confidence
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
     signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
-    for variants in scored.variant_sets():
+    for variants in scored.drawn_sets():
         chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
         by_bin = np.stack(
             [

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.entries import Entry, over_members, seed_weights
@@ -42,23 +43,19 @@ def mean_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of these measures' means."""
     scored, settings = resampled.scored, resampled.settings
-    sets = scored.variant_sets()
-    models = len(scored.models)
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
     for measure in measures:
-        values = np.concatenate([scored.over_variants(measure, variants) for variants in sets])
+        values = np.concatenate([scored.over_variants(measure, variants) for variants in scored.drawn_sets()])
         if np.isnan(values).all():
             continue
         for estimate in resampled.means(values):
-            for place, variants in enumerate(sets):
-                columns = slice(place * models, (place + 1) * models)
+            for variants, mixing in scored.set_weights().items():
+                drawn_point, drawn = _joined(estimate.point, mixing), _joined(estimate.replicates, mixing)
                 for entry, weight in zip(entries, weights, strict=True):
-                    point, replicates = over_members(
-                        entry, estimate.point[columns], estimate.replicates[:, columns], weight
-                    )
+                    point, replicates = over_members(entry, drawn_point, drawn, weight)
                     influence = None
                     if estimate.influence is not None and not entry.draws_seeds:
-                        influence = estimate.influence[:, columns][:, list(entry.members)].mean(axis=1)
+                        influence = _joined(estimate.influence, mixing)[:, list(entry.members)].mean(axis=1)
                     interval = interval_of(
                         point,
                         replicates,
@@ -80,6 +77,13 @@ def mean_rows(
                         settings,
                         published,
                     )
+
+
+def _joined(columns: NDArray[np.float64], mixing: Sequence[float]) -> NDArray[np.float64]:
+    """Return [..., model] from [..., set of variants × model]: the sets joined with these weights."""
+    by_set = columns.reshape(*columns.shape[:-1], len(mixing), -1)
+    joined: NDArray[np.float64] = np.tensordot(by_set, np.asarray(mixing), axes=([-2], [0]))
+    return joined
 
 
 def row_of(

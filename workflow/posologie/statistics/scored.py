@@ -58,6 +58,17 @@ class ScoredSuite:
         picked: NDArray[np.float64] = values[:, :, np.flatnonzero(chosen)].mean(axis=2)
         return picked
 
+    def drawn_sets(self) -> tuple[str, ...]:
+        """Return the sets of variants whose means make up those of all sets."""
+        return self.variant_sets()[:2]
+
+    def set_weights(self) -> dict[str, tuple[float, ...]]:
+        """Return, for each set of variants, the weights of `drawn_sets` in its mean."""
+        if len(self.variants) == 1:
+            return {"original": (1.0,)}
+        count = len(self.variants)
+        return {"original": (1.0, 0.0), "permuted": (0.0, 1.0), "all": (1 / count, (count - 1) / count)}
+
     def variant_sets(self) -> tuple[str, ...]:
         """Return the sets of variants that there are."""
         return ("original",) if len(self.variants) == 1 else ("original", "permuted", "all")

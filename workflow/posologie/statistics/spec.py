@@ -84,5 +84,8 @@ class TableSpec(Spec):
     suites: dict[Name, Suite] = Field(min_length=1)
     statistics: Statistics = Statistics()
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    mixes: dict[Name, tuple[int, ...]] = Field(
+        default_factory=dict, description="sampling seeds of each mix; those of its models if left out"
+    )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")

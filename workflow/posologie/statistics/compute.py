@@ -1,0 +1,82 @@
+"""The table of what the study cost: the only one that holds measured time, memory and energy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from posologie import layout
+from posologie.commands import run
+from posologie.errors import InputError
+from posologie.files import read_json
+from posologie.statistics.spec import TableSpec
+from posologie.statistics.table_command import table_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "stage", "model", "suites", "hours", "gpus", "gpu_hours", "peak_memory_gb", "peak_gpu_memory_gb", "energy_kwh",
+    "prompt_tokens", "generated_tokens", "trained_tokens", "processor", "cpus", "gpu",
+)  # fmt: skip
+_GB = 1e9
+_JOULES_PER_KWH = 3.6e6
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.compute", __doc__ or "", argv)
+    write_csv(command.table, COLUMNS, list(_rows(command.spec, Path(command.results))))
+
+
+def _rows(spec: TableSpec, root: Path) -> Iterator[dict[str, Any]]:
+    for model in spec.models:
+        if model.kind == "mix":
+            record = _record(root / layout.adapter(model.name, "run.json"))
+            yield _row("training", model.name, "", record) | {"trained_tokens": record.get("tokens")}
+    for model in spec.models:
+        jobs: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
+        for suite in spec.suites:
+            record = _record(root / layout.predictions_run(model.name, suite))
+            jobs.setdefault((record["started"], str(record["spec"])), []).append((suite, record))
+        for suites in jobs.values():  # one job may have answered several suites: its time is counted once
+            last = max((record for _, record in suites), key=lambda record: float(record["seconds"]))
+            row = _row("prediction", model.name, "+".join(suite for suite, _ in suites), last)
+            for tokens in ("prompt_tokens", "generated_tokens"):
+                counted = [record.get(tokens) for _, record in suites]
+                row[tokens] = None if None in counted else sum(counted)
+            yield row
+
+
+def _record(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected the record of a run")
+    record = read_json(path)
+    for key in ("started", "seconds", "spec", "hardware", "peak_memory_bytes", "gpu_energy_joules"):
+        if key not in record:
+            raise InputError(f"{path}: key '{key}' is missing; expected the record of a run")
+    return dict(record)
+
+
+def _row(stage: str, model: str, suites: str, record: dict[str, Any]) -> dict[str, Any]:
+    hours = record["seconds"] / 3600
+    gpus = record["hardware"]["gpus"]
+    memory, energy = record["peak_memory_bytes"], record["gpu_energy_joules"]
+    return {
+        "stage": stage,
+        "model": model,
+        "suites": suites,
+        "hours": hours,
+        "gpus": len(gpus),
+        "gpu_hours": hours * len(gpus),
+        "peak_memory_gb": memory["process"] / _GB,
+        "peak_gpu_memory_gb": None if memory["gpu"] is None else memory["gpu"] / _GB,
+        "energy_kwh": None if energy is None else energy / _JOULES_PER_KWH,
+        "prompt_tokens": None,
+        "generated_tokens": None,
+        "trained_tokens": None,
+        "processor": record["hardware"]["machine"],
+        "cpus": record["hardware"]["cpus"],
+        "gpu": gpus[0]["name"] if gpus else None,
+    }
+
+
+if __name__ == "__main__":
+    run(main)
