@@ -15,7 +15,6 @@ from posologie.scoring.choices import Scores, choice_scores
 from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import score_schema
 from posologie.scoring.spec import ScoringSpec, TextMetrics
-from posologie.scoring.text import text_scorer, text_signatures
 
 KEYS = ("item", "benchmark", "variant", "provenance", "task", "group")
 
@@ -74,6 +73,9 @@ def score_table(predictions: pa.Table, references: Mapping[tuple[str, str], str]
 
 
 def _text_scores(table: pa.Table, references: Mapping[tuple[str, str], str], text: TextMetrics) -> list[Scores]:
+    # nltk and sacreBLEU take a second to import, which a job on choice questions need not spend.
+    from posologie.scoring.text import text_scorer, text_signatures
+
     score = text_scorer(text)
     columns = (table[name].to_pylist() for name in ("benchmark", "item", "greedy_text"))
     rows = [score(answer, references[benchmark, item]) for benchmark, item, answer in zip(*columns, strict=True)]

@@ -1,0 +1,79 @@
+"""Text metrics of open answers."""
+
+import unicodedata
+
+import pytest
+import sacrebleu
+from posologie.scoring.spec import TextMetrics
+from posologie.scoring.text import text_scorer, text_signatures, words
+from rouge_score.rouge_scorer import RougeScorer
+
+REFERENCE = "La metformine s'accumule et expose à une acidose lactique."
+ANSWER = "La metformine, éliminée par le rein, expose à l'acidose lactique."
+PAIRS = [
+    (ANSWER, REFERENCE),
+    ("", REFERENCE),
+    ("Acidose", REFERENCE),
+    (REFERENCE, REFERENCE),
+    ("Alerter le 15 et masser le thorax.", "Alerter le 15, masser le thorax et poser un défibrillateur."),
+]
+
+
+def test_words_keep_accents_and_split_elisions():
+    found = words("L'œdème n’est pas évident à 37,5 °C.")
+    assert found == ["l", "œdème", "n", "est", "pas", "évident", "à", "37", "5", "c"]
+
+
+def test_words_of_composed_and_decomposed_accents_are_the_same():
+    assert words(unicodedata.normalize("NFD", "hémorragie")) == words("hémorragie") == ["hémorragie"]
+
+
+def test_sentence_scores_are_sacrebleus():
+    for answer, reference in PAIRS:
+        values = text_scorer(TextMetrics())(answer, reference)
+        bleu = sacrebleu.sentence_bleu(answer, [reference]).score / 100
+        assert values["bleu"] == pytest.approx(bleu, abs=1e-12)
+        assert values["chrf"] == pytest.approx(sacrebleu.sentence_chrf(answer, [reference]).score / 100, abs=1e-12)
+
+
+def test_rouge_sees_accented_words():
+    values = text_scorer(TextMetrics())("hémorragie méningée", "hémorragie")
+    assert values["rouge1"] == pytest.approx(2 / 3)
+    default = RougeScorer(["rouge1"]).score("hémorragie", "hématome")["rouge1"].fmeasure
+    assert default > 0, "rouge-score's own tokenizer finds 'h' in both"
+    assert text_scorer(TextMetrics())("hématome", "hémorragie")["rouge1"] == 0
+
+
+def test_rouge_by_hand():
+    # answer: la metformine éliminée par le rein expose à l acidose lactique (11 words); reference: 10 words;
+    # shared: la metformine expose à acidose lactique; shared pairs: "la metformine", "expose à", "acidose lactique".
+    values = text_scorer(TextMetrics())(ANSWER, REFERENCE)
+    assert values["words"] == 11
+    assert values["reference_words"] == 10
+    assert values["rouge1"] == pytest.approx(2 * 6 / (11 + 10))
+    assert values["rouge2"] == pytest.approx(2 * 3 / (10 + 9))
+    assert values["rougeL"] == pytest.approx(2 * 6 / (11 + 10))
+
+
+def test_meteor_by_hand_matches_stems_and_no_synonym():
+    # "patients traités" ~ "patient traité" by stem: 2 matches of 2 words in one chunk, 1 - 0.5 (1/2)^3.
+    values = text_scorer(TextMetrics())("patients traités", "patient traité")
+    assert values["meteor"] == pytest.approx(1 - 0.5 * (1 / 2) ** 3)
+    assert text_scorer(TextMetrics())("voiture", "automobile")["meteor"] == 0
+
+
+def test_an_empty_answer_scores_nothing():
+    values = text_scorer(TextMetrics())("", REFERENCE)
+    for metric in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "meteor", "words"):
+        assert values[metric] == 0
+
+
+def test_every_metric_carries_its_signature():
+    values = text_scorer(TextMetrics())(ANSWER, REFERENCE)
+    signatures = text_signatures(TextMetrics(), values)
+    assert signatures.keys() == values.keys()
+    assert "tok:13a" in signatures["bleu"]
+    assert "version:" in signatures["bleu:match_1"]
+    assert "stem:french" in signatures["meteor"]
+    assert "synonyms:none" in signatures["meteor"]
+    assert text_signatures(TextMetrics(bleu_tokenizer="intl"), ["bleu"])["bleu"] != signatures["bleu"]
