@@ -221,7 +221,6 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
         suites=tuple(study.suites),
         tables=tuple(tables),
         statistics=study.statistics,
-        sampling_seed=study.training.sampling_seed,
         report=study.report,
     )
 

@@ -3,77 +3,99 @@
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row, decimal, estimate
+from posologie.report.tables import Row, decimal, estimate, number_cell, table
 
 
 def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     """Return the section; None if no suite has permuted options."""
     blocks: list[Block] = []
-    for suite in inputs.suites_of("mcqa"):
-        if not inputs.rows("mcqa", suite=suite, variants="permuted"):
-            continue
+    for suite in inputs.suites_of("position"):
         blocks += [
             Heading(f"Order of the options: {suite}"),
             Prose(
                 (
-                    "The same questions with their options shuffled. Scored rightly, the gold answer follows its option; a drop "
-                    "is then the model's own preference for positions. Scored against the letters of the original order, a "
-                    "right answer counts as wrong wherever its letter moved: that drop is an artefact of the scoring.",
+                    "The same questions with their options shuffled. Scored rightly, the gold answer follows its "
+                    "option: what drops then is the model's own preference for places. Scored against the letters of "
+                    "the original order, a right answer counts as wrong wherever its letter moved: that drop is an "
+                    "artefact of the scoring.",
+                    *_tau(inputs, suite),
                 )
             ),
         ]
-        if figure := figures.pop("permutation", None):
+        if figure := figures.pop("position", None):
             blocks.append(figure)
-        blocks.append(_permutation_table(inputs, suite))
+        blocks.append(_order_table(inputs, suite))
+        blocks.append(_places_table(inputs, suite))
     return Section("bias", "Bias audits", tuple(blocks)) if blocks else None
 
 
-def _permutation_table(inputs: Inputs, suite: str) -> Table:
-    rows = inputs.rows(
-        "mcqa", suite=suite, scope_kind="all", task="all", aggregate="item_weighted", decoding="constrained"
-    )
-    found = {(row["model"], row["metric"], row["variants"]): row for row in rows}
-    columns = (
-        Column("model", heading=True),
-        Column("original order, %", number=True),
-        Column("permuted, gold follows, %", number=True),
-        Column("change, points", number=True),
-        Column("permuted, old letters, %", number=True),
-        Column("change, points", number=True),
-    )
-    lines = []
-    for model in inputs.models:
-        original = found.get((model.name, "em", "original"))
-        permuted = found.get((model.name, "em", "permuted"))
-        unmapped = found.get((model.name, "em_unmapped", "permuted"))
-        lines.append(
-            (
-                Cell(inputs.name(model)),
-                _value(original),
-                _value(permuted),
-                _change(permuted, original),
-                _value(unmapped),
-                _change(unmapped, original),
-            )
-        )
-    return Table(
-        f"table-permutation-{suite}",
-        f"Exact match under permuted options, suite {suite}",
-        "Constrained decoding, every item counting the same; permuted values are means over all permutations.",
+def _tau(inputs: Inputs, suite: str) -> list[str]:
+    rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained", statistic="ranking_tau")
+    return [
+        f"The models keep their ranking under permutation with Kendall's τ = {decimal(row.number('value'), 2)}."
+        for row in rows[:1]
+    ]
+
+
+_ORDER = (
+    ("em_mapped", "permuted, gold follows"),
+    ("em_drop", "drop, points"),
+    ("em_unmapped", "permuted, old letters"),
+    ("consistency", "same options in every run"),
+    ("recall_spread", "spread of recall over labels"),
+)
+
+
+def _order_table(inputs: Inputs, suite: str) -> Table:
+    rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained")
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        if not row["label"]:
+            found.setdefault((row["model"], row["statistic"]), row)
+    there = [(name, title) for name, title in _ORDER if any(key[1] == name for key in found)]
+    columns = [Column("model", heading=True), *(Column(title, number=True) for _, title in there)]
+    lines = [
+        [Cell(arm.name), *(estimate(found.get((arm.model, name)), 1, sign=name == "em_drop") for name, _ in there)]
+        for arm in inputs.arms
+    ]
+    return table(
+        f"position-{suite}",
+        f"What the order of options changes, suite {suite}",
+        "Exact match under constrained decoding, in %; a drop is the original order minus the permuted ones.",
         columns,
-        tuple(lines),
-        layout.table("mcqa"),
+        lines,
+        layout.table("position"),
     )
 
 
-def _value(row: Row | None) -> Cell:
-    if row is None:
-        return Cell("–")
-    return estimate(row.number("value"), row.number("low"), row.number("high"), lambda value: decimal(value, 1))
-
-
-def _change(row: Row | None, other: Row | None) -> Cell:
-    if row is None or other is None:
-        return Cell("–")
-    change = (row.number("value") or 0) - (other.number("value") or 0)
-    return Cell(decimal(change, 1, sign=True), sort=change)
+def _places_table(inputs: Inputs, suite: str) -> Table:
+    rows = [
+        row
+        for row in inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained", variants="original")
+        if row["label"] and row["statistic"] in ("recall", "predicted_share", "gold_share")
+    ]
+    labels = sorted({row["label"] for row in rows})
+    columns = [Column("model", heading=True), Column("share of questions")]
+    columns += [Column(label, number=True) for label in labels]
+    titles = {
+        "gold_share": "right label",
+        "predicted_share": "chosen label",
+        "recall": "answered right, by right label",
+    }
+    found = {(row["model"], row["statistic"], row["label"]): row for row in rows}
+    lines = []
+    for arm in inputs.arms:
+        for statistic, title in titles.items():
+            values = [found.get((arm.model, statistic, label)) for label in labels]
+            if any(values):
+                cells = [number_cell(None if row is None else row.number("value"), 1) for row in values]
+                lines.append([Cell(arm.name), Cell(title), *cells])
+    return table(
+        f"places-{suite}",
+        f"Places of the options, suite {suite}",
+        "In %, original order: how often each label is right, how often each model chooses it, and how often it is "
+        "right when the right answer stands there (single-answer questions).",
+        columns,
+        lines,
+        layout.table("position"),
+    )

@@ -28,7 +28,7 @@ class Cell:
         sort: what the column is sorted by, where that is not the text.
         copy: what "copy as CSV" takes, where that is not the text.
         interval: shown behind the text, in a quieter ink.
-        note: a warning that belongs to this very value.
+        note: a warning that belongs to this very value; `mark` stands for it where the caption explains the mark.
         shares: provenance and percentage, drawn as a small bar before the text.
     """
 
@@ -37,6 +37,7 @@ class Cell:
     copy: str | None = None
     interval: str = ""
     note: str = ""
+    mark: str = ""
     shares: tuple[tuple[str, float], ...] = ()
 
 

@@ -1,13 +1,14 @@
 """The item browser's data: one index and files of a few hundred items each, which the page loads by need.
 
-A page opened from a folder may not fetch files, but it may load scripts: every data file is a script that hands one JSON
-value to the page.
+A page opened from a folder may not fetch files, but it may load scripts: every data file is a script that hands
+one JSON value to the page.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
 _BEGINNING = 160
 _PREDICTED = ("item", "benchmark", "variant", "option_order", "gold", "greedy_text", "greedy_labels",
               "constrained_labels", "label_probabilities")  # fmt: skip
+_ITEM = ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")
 _TEXT_METRICS = ("rouge2", "rougeL", "meteor", "chrf", "bleu")
 
 
@@ -105,7 +107,7 @@ class _Shelf:
 
 def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf) -> Iterator[dict[str, Any]]:
     """Yield one entry per item of a suite: the item, and what every model said under every variant."""
-    tables = []
+    tables: list[pa.Table] = []
     for model in spec.models:
         file = root / layout.predictions(model.name, suite)
         table = read_parquet(file, columns=[*_PREDICTED, "task"])
@@ -129,13 +131,13 @@ def _batch(
     items = shelf.items([item for _, item in rows_of])
     for (key, rows), item in zip(rows_of.items(), items, strict=True):
         yield {
-            **{name: item[name] for name in ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")},
+            **{name: item[name] for name in _ITEM},
             "suite": suite,
             "benchmark": key[0],
             "orders": [[slices[0][row]["variant"], slices[0][row]["option_order"]] for row in rows],
             "said": [[_answer(rows_of_model[row]) for row in rows] for rows_of_model in slices],
             "scores": [found.get(key) for found in scores] if item["task"] == "oeq" else None,
-        }  # fmt: skip
+        }
 
 
 def _answer(row: Mapping[str, Any]) -> list[Any]:
@@ -152,7 +154,7 @@ def _runs(table: pa.Table, wanted: int) -> Iterator[tuple[int, int]]:
     if len(starts) != len(set(keys)):
         raise InputError("predictions: the rows of an item are not together; expected order by benchmark and item")
     cuts = [*starts[::wanted], len(keys)]
-    yield from zip(cuts, cuts[1:], strict=False)
+    yield from pairwise(cuts)
 
 
 def _text_scores(file: Path) -> dict[tuple[str, str], dict[str, float]]:

@@ -1,65 +1,54 @@
-"""What the study cost: hours, memory, tokens and energy, from the run records."""
+"""What the study cost: hours, memory, tokens and energy."""
 
-from posologie.report.blocks import Cell, Column, Prose, Section, Table
-from posologie.report.inputs import Inputs, RunRecord
-from posologie.report.tables import decimal, number_cell
+from posologie import layout
+from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section
+from posologie.report.inputs import Inputs
+from posologie.report.tables import decimal, number_cell, table
 
 
-def section(inputs: Inputs) -> Section:
-    """Return the section on compute and energy."""
+def section(inputs: Inputs, figure: Figure | None) -> Section | None:
+    """Return the section on compute and energy; None if the study has no such table."""
+    rows = inputs.rows("compute")
+    if not rows:
+        return None
+    names = {model.name: inputs.name(model) for model in inputs.models}
     columns = (
         Column("model", heading=True),
-        Column("stage"),
+        Column("job"),
         Column("hours", number=True),
-        Column("GPUs", number=True),
         Column("GPU-hours", number=True),
         Column("peak memory, GB", number=True),
         Column("peak GPU memory, GB", number=True),
         Column("GPU energy, kWh", number=True),
+        Column("tokens read", number=True),
+        Column("tokens written", number=True),
+        Column("on"),
     )
-    rows = tuple(_row(inputs, record) for record in inputs.runs)
-    hours = sum(_seconds(record) for record in inputs.runs) / 3600
-    gpu_hours = sum(_gpu_hours(record) for record in inputs.runs)
-    energies = [record.facts.get("gpu_energy_joules") for record in inputs.runs]
-    known = [energy for energy in energies if energy is not None]
-    energy = (
-        "The energy of the GPUs could not be read."
-        if not known
-        else f"The GPUs took {decimal(sum(known) / 3.6e6, 2)} kWh in the {len(known)} jobs that could read their counters."
+    lines = [
+        (
+            Cell(names.get(row["model"], row["model"])),
+            Cell(f"{row['stage']} {row['suites'].replace('+', ', ')}".strip()),
+            number_cell(row.number("hours"), 3),
+            number_cell(row.number("gpu_hours"), 3),
+            number_cell(row.number("peak_memory_gb"), 1),
+            number_cell(row.number("peak_gpu_memory_gb"), 1),
+            number_cell(row.number("energy_kwh"), 3),
+            number_cell(row.number("trained_tokens") or row.number("prompt_tokens")),
+            number_cell(row.number("generated_tokens")),
+            Cell(row["gpu"] or f"{row['cpus']} {row['processor']} CPUs"),
+        )
+        for row in rows
+    ]
+    hours = sum(row.number("hours") or 0 for row in rows)
+    gpu_hours = sum(row.number("gpu_hours") or 0 for row in rows)
+    energies = [energy for row in rows if (energy := row.number("energy_kwh")) is not None]
+    told = (
+        f"GPUs took {decimal(sum(energies), 2)} kWh in the {len(energies)} jobs whose counters could be read."
+        if energies
+        else "No GPU's energy counter could be read."
     )
-    total = f"{len(inputs.runs)} jobs ran for {decimal(hours, 2)} hours, of which {decimal(gpu_hours, 2)} GPU-hours. {energy}"
-    caption = "One row for each training and each file of predictions. Hours are those of the job that made the file."
-    return Section(
-        "compute", "Compute and energy", (Prose((total,)), Table("table-compute", "Jobs", caption, columns, rows))
-    )
-
-
-def _row(inputs: Inputs, record: RunRecord) -> tuple[Cell, ...]:
-    memory = record.facts.get("peak_memory_bytes") or {}
-    joules = record.facts.get("gpu_energy_joules")
-    stage = record.facts["stage"] if record.suite is None else f"{record.facts['stage']}, {record.suite}"
-    return (
-        Cell(inputs.name(record.model)),
-        Cell(stage),
-        number_cell(_seconds(record) / 3600, 3),
-        number_cell(_gpus(record)),
-        number_cell(_gpu_hours(record), 3),
-        *(_gigabytes(memory.get(kind)) for kind in ("process", "gpu")),
-        number_cell(None if joules is None else joules / 3.6e6, 3),
-    )
-
-
-def _seconds(record: RunRecord) -> float:
-    return float(record.facts.get("seconds") or 0)
-
-
-def _gpus(record: RunRecord) -> int:
-    return len(record.facts.get("hardware", {}).get("gpus", []))
-
-
-def _gpu_hours(record: RunRecord) -> float:
-    return _gpus(record) * _seconds(record) / 3600
-
-
-def _gigabytes(count: int | None) -> Cell:
-    return number_cell(None if count is None else count / 1e9, 2)
+    total = f"{len(rows)} jobs took {decimal(hours, 2)} hours, {decimal(gpu_hours, 2)} of them GPU-hours. {told}"
+    caption = "One row for each training and each prediction job, from their run records."
+    blocks: list[Block] = [Prose((total,)), *([figure] if figure else [])]
+    blocks.append(table("compute", "Jobs", caption, columns, lines, layout.table("compute")))
+    return Section("compute", "Compute and energy", tuple(blocks))

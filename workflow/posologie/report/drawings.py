@@ -6,9 +6,9 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from posologie.errors import InputError
-from posologie.report.names import GRID, INK, MUTED, PROVENANCE_COLOURS
+from posologie.report.names import GRID, INK, MUTED, PAPER, PROVENANCE_COLOURS
 
-_COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--grid"} | {
+_COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"} | {
     colour: f"--{provenance}" for provenance, colour in PROVENANCE_COLOURS.items()
 }
 _BEGIN = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
-from posologie.items import PROVENANCES
+from posologie import layout
+from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row
+from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
+from posologie.report.words import AGGREGATES, measure_name, scope_title, scopes, unit_name
 from posologie.statistics.spec import Measured
+
+TRAINED = "for these trained adapters"
+"""What the table of contrasts notes where a mix has too few training seeds to speak of mixes."""
 
 
 @dataclass(frozen=True)
@@ -13,18 +18,18 @@ class Effect:
     """One arm against base, on one scope.
 
     Attributes:
-        value, low, high: difference in `unit`; the interval is None where there are too few clusters.
+        value, low, high: difference in `unit`; there is no interval where there are too few clusters.
         verdict: `higher`, `lower` or `not settled`, after correction for multiple tests.
         note: what weakens the verdict.
     """
 
     arm: str
     backbone: str
+    name: str
     scope_kind: str
     scope: str
     n: int
     unit: str
-    base: float
     value: float
     low: float | None
     high: float | None
@@ -37,22 +42,20 @@ class Effect:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All effects of one suite under its primary measure."""
+    """All effects of one suite under its primary measure, in the order of the arms."""
 
     suite: str
     measured: Measured
     effects: tuple[Effect, ...]
 
     def on(self, scope: str) -> list[Effect]:
-        """Return the effects on a scope, in the order of the arms."""
+        """Return the effects on a scope."""
         return [effect for effect in self.effects if effect.scope == scope]
 
     @property
-    def scopes(self) -> list[str]:
-        """`all`, then the provenances that the suite has items of, when there are several."""
-        found = {effect.scope for effect in self.effects}
-        provenances = [provenance for provenance in PROVENANCES if provenance in found]
-        return ["all", *(provenances if len(provenances) > 1 else [])]
+    def scopes(self) -> list[tuple[str, str]]:
+        """All items, then those of each provenance where there are several."""
+        return scopes((effect.scope_kind, effect.scope) for effect in self.effects)
 
 
 def comparisons(inputs: Inputs) -> list[Comparison]:
@@ -60,39 +63,98 @@ def comparisons(inputs: Inputs) -> list[Comparison]:
     found = []
     for suite in inputs.suites_of("contrasts"):
         for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
-            rows = inputs.measured(inputs.rows("contrasts", suite=suite, right="base", task="all"), measured)
-            effects = [_effect(row) for row in rows if row["scope_kind"] in ("all", "provenance")]
+            effects = _effects(inputs, suite, measured)
             if effects:
-                found.append(Comparison(suite, measured, tuple(sorted(effects, key=lambda one: _place(inputs, one)))))
+                found.append(Comparison(suite, measured, effects))
     return found
 
 
-def _place(inputs: Inputs, effect: Effect) -> tuple[int, int, str]:
-    backbones = [model.backbone for model in inputs.models]
-    mixes = list(inputs.spec.mixes)
-    place = mixes.index(effect.arm) if effect.arm in mixes else len(mixes)
-    return (backbones.index(effect.backbone) if effect.backbone in backbones else len(backbones), place, effect.arm)
+def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ...]:
+    rows = inputs.measured(inputs.rows("contrasts", suite=suite, right="base", task="all"), measured)
+    found = []
+    for arm in inputs.arms:
+        for row in rows:
+            if row["left_model"] != arm.model or row["scope_kind"] == "benchmark":
+                continue
+            found.append(
+                Effect(
+                    arm=arm.arm,
+                    backbone=arm.backbone,
+                    name=arm.name,
+                    scope_kind=row["scope_kind"],
+                    scope=row["scope"],
+                    n=int(row.needed("n")),
+                    unit=row["unit"],
+                    value=row.needed("value"),
+                    low=row.number("low"),
+                    high=row.number("high"),
+                    p_holm=row.needed("p_holm"),
+                    detectable=row.number("detectable"),
+                    verdict=row["verdict"],
+                    note=row["note"],
+                    family_size=int(row.needed("family_size")),
+                )
+            )
+    return tuple(found)
 
 
-def _effect(row: Row) -> Effect:
-    def required(column: str) -> float:
-        value = row.number(column)
-        return float("nan") if value is None else value
+def short_note(note: str) -> str:
+    """Return what of a verdict's note stands beside it; the rest is said once, in the caption."""
+    return "; ".join(part for part in note.split("; ") if part and part != TRAINED)
 
-    return Effect(
-        arm=row["left"],
-        backbone=row["backbone"],
-        scope_kind=row["scope_kind"],
-        scope=row["scope"],
-        n=int(required("n")),
-        unit=row["unit"],
-        base=required("right_value"),
-        value=required("value"),
-        low=row.number("low"),
-        high=row.number("high"),
-        p_holm=required("p_holm"),
-        detectable=row.number("detectable"),
-        verdict=row["verdict"],
-        note=row["note"],
-        family_size=int(required("family_size")),
+
+def section(found: list[Comparison], figure: Figure | None) -> Section | None:
+    """Return the section with the main figure and its tables; None if there is nothing to compare."""
+    if not found:
+        return None
+    blocks: list[Block] = [figure] if figure else []
+    blocks += [_table(comparison) for comparison in found]
+    if any(TRAINED in effect.note for comparison in found for effect in comparison.effects):
+        blocks.append(
+            Prose(
+                (
+                    "Each mix was trained with fewer than three seeds: a verdict is about these trained adapters, not "
+                    "about the mix, because how much another training run would move the value was not measured.",
+                )
+            )
+        )
+    return Section("effects", "What each mix changes", tuple(blocks))
+
+
+def _table(comparison: Comparison) -> Table:
+    """Return a row for each arm: a column for each scope, and the verdict on all items."""
+    first = comparison.effects[0]
+    columns = [Column("mix", heading=True)]
+    columns += [Column(scope_title(*scope), number=True) for scope in comparison.scopes]
+    columns += [Column("p, corrected", number=True), Column("detectable", number=True), Column("verdict on all items")]
+    rows = []
+    for whole in comparison.on("all"):
+        here = {
+            (effect.scope_kind, effect.scope): effect
+            for effect in comparison.effects
+            if (effect.backbone, effect.arm) == (whole.backbone, whole.arm)
+        }
+        values = [_difference(here.get(scope)) for scope in comparison.scopes]
+        verdict = Cell(whole.verdict, note=short_note(whole.note))
+        rows.append([Cell(whole.name), *values, p_cell(whole.p_holm), number_cell(whole.detectable, 1), verdict])
+    measured = comparison.measured
+    counts = ", ".join(
+        f"{scope_title(*scope)} {max(effect.n for effect in comparison.on(scope[1])):,}" for scope in comparison.scopes
     )
+    return table(
+        f"effects-{comparison.suite}",
+        f"Each mix against base, suite {comparison.suite}",
+        f"Paired difference in {measure_name(measured.metric, measured.decoding)}, in {unit_name(first.unit)}, "
+        f"{AGGREGATES[measured.aggregate]}; n: {counts}. p: corrected by Holm's method over the {first.family_size} "
+        "comparisons of a column. Detectable: the smallest true difference that this many items would usually show.",
+        columns,
+        rows,
+        layout.table("contrasts"),
+    )
+
+
+def _difference(effect: Effect | None) -> Cell:
+    if effect is None:
+        return NOTHING
+    shown = decimal(effect.value, 1, sign=True)
+    return Cell(shown, effect.value, interval=interval(effect.low, effect.high, 1, sign=True))

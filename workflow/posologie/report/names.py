@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from posologie.statistics.spec import EvaluatedModel
 
-INK, MUTED, GRID = "#1c1f23", "#565d66", "#e3e5e8"
+INK, MUTED, GRID, PAPER = "#1c1f23", "#565d66", "#e3e5e8", "#fefefe"
 PROVENANCE_COLOURS = {"native": "#0072b2", "translated": "#d55e00", "synthetic": "#009e73"}
 """Of Okabe and Ito (2008): told apart with every common form of colour blindness."""
 

@@ -29,16 +29,15 @@ class ReportSpec(Spec):
     statistics: Statistics = Field(
         default=Statistics(), description="which numbers are the primary ones, at which level"
     )
-    sampling_seed: int | None = Field(default=None, description="seed of every mix; that of the training if left out")
     report: Report = Report()
 
     def figures(self) -> tuple[str, ...]:
         """Return the names of the figures: known before any table is made, so that a rule can declare the files."""
         drawn = {
             "contrasts": ("effects",),
-            "mcqa": ("mcqa", "permutation", "published"),
-            "oeq": ("oeq",),
-            "composition": ("composition",),
+            "mcqa": ("mcqa", "published"),
+            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "agreement", "generator")},
+            **{name: (name,) for name in ("composition", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]
         return (*found, *(("training",) if any(model.kind == "mix" for model in self.models) else ()))

@@ -1,8 +1,8 @@
 """Tidy tables as files, and what of them the page shows."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posologie import layout
@@ -10,6 +10,8 @@ from posologie.errors import InputError
 from posologie.report.blocks import Cell, Column, Table
 
 MINUS = "\N{MINUS SIGN}"
+NOTHING = Cell("–")
+_MARKS = "†‡§¶"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,17 @@ class Row:
         except ValueError:
             raise InputError(f"{self.where}: {column} = '{text}'; expected a number") from None
 
+    def needed(self, column: str) -> float:
+        """Return a cell as a number that must be there.
+
+        Raises:
+            InputError: if the cell is empty or not a number.
+        """
+        value = self.number(column)
+        if value is None:
+            raise InputError(f"{self.where}: {column} is empty; expected a number")
+        return value
+
 
 def read_rows(root: Path, name: str) -> list[Row]:
     """Read a table of a study.
@@ -55,18 +68,17 @@ def read_rows(root: Path, name: str) -> list[Row]:
     if not lines:
         raise InputError(f"{path}: empty; expected a line of column names")
     columns, *rest = lines
+    rows = []
     for number, line in enumerate(rest, start=2):
         if len(line) != len(columns):
             raise InputError(f"{path}, line {number}: {len(line)} cells; expected {len(columns)}")
-    return [
-        Row(dict(zip(columns, line, strict=True)), f"{path}, line {number}")
-        for number, line in enumerate(rest, start=2)
-    ]
+        rows.append(Row(dict(zip(columns, line, strict=True)), f"{path}, line {number}"))
+    return rows
 
 
 def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:
     """Return a number for reading: fixed digits, a true minus sign, an en dash for none."""
-    if value is None:
+    if value is None or value != value:
         return "–"
     text = f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}"
     if float(text.replace(",", "")) == 0:
@@ -74,53 +86,82 @@ def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
-def percent(value: float | None, digits: int = 1, sign: bool = False) -> str:
-    """Return a share as percentage points without the sign `%`, which the column's title has."""
-    return decimal(None if value is None else 100 * value, digits, sign)
-
-
-def estimate(
-    value: float | None, low: float | None, high: float | None, form: Callable[[float | None], str], note: str = ""
-) -> Cell:
-    """Return a cell with a value and its interval."""
-    interval = "" if low is None or high is None else f"[{form(low)}, {form(high)}]"
-    return Cell(form(value), sort=value, interval=interval, note=note)
-
-
-def text_cell(text: str) -> Cell:
-    """Return a cell of text."""
-    return Cell(text)
-
-
-def number_cell(value: float | None, digits: int = 0) -> Cell:
+def number_cell(value: float | None, digits: int = 0, sign: bool = False) -> Cell:
     """Return a cell of one number."""
-    return Cell(decimal(value, digits), sort=value)
+    return Cell(decimal(value, digits, sign), sort=value)
+
+
+def interval(low: float | None, high: float | None, digits: int, sign: bool = False) -> str:
+    """Return an interval in brackets; nothing where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"[{decimal(low, digits, sign)}, {decimal(high, digits, sign)}]"
+
+
+def estimate(row: Row | None, digits: int | None = None, sign: bool = False) -> Cell:
+    """Return a cell with the value of a row, its interval and its note; percents and words have one digit."""
+    if row is None or row.number("value") is None:
+        return NOTHING
+    if digits is None:
+        digits = 1 if row.cells.get("unit") in ("%", "words") else 3
+    value, low, high = (row.number(column) for column in ("value", "low", "high"))
+    return Cell(decimal(value, digits, sign), value, interval=interval(low, high, digits, sign), note=row["note"])
+
+
+def p_cell(value: float | None) -> Cell:
+    """Return a cell with a p-value."""
+    return Cell(p_text(value), sort=value)
+
+
+def p_text(value: float | None) -> str:
+    """Return a p-value: three digits after the point, and never 0."""
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def table(
+    name: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], file: str = ""
+) -> Table:
+    """Return a table in which the notes of numbers are marks that the caption explains."""
+    notes = dict.fromkeys(
+        cell.note for row in rows for cell, column in zip(row, columns, strict=True) if column.number and cell.note
+    )
+    marks = {note: _MARKS[place % len(_MARKS)] * (1 + place // len(_MARKS)) for place, note in enumerate(notes)}
+    marked = tuple(
+        tuple(
+            replace(cell, mark=marks[cell.note]) if column.number and cell.note else cell
+            for cell, column in zip(row, columns, strict=True)
+        )
+        for row in rows
+    )
+    explained = [caption, *(f"{mark} {note}." for note, mark in marks.items())]
+    return Table(f"table-{name}", title, " ".join(text for text in explained if text), tuple(columns), marked, file)
 
 
 def as_it_is(name: str, title: str, caption: str, rows: Sequence[Row]) -> Table:
     """Return a table with the columns of its file: those whose cells are all numbers or empty are shown as numbers."""
     columns = list(rows[0].cells) if rows else []
     numeric = {column for column in columns if _all_numbers(row[column] for row in rows)}
-    shown = tuple(
-        Column(column.replace("_", " "), number=column in numeric, heading=not at) for at, column in enumerate(columns)
-    )
-    lines = tuple(
-        tuple(
-            Cell(row[column].replace("-", MINUS) or "–", sort=row.number(column), copy=row[column])
-            if column in numeric
-            else Cell(row[column])
-            for column in columns
-        )
-        for row in rows
-    )  # fmt: skip
-    return Table(f"table-{name}", title, caption, shown, lines, layout.table(name))
+    lines = []
+    for row in rows:
+        cells = []
+        for column in columns:
+            if column in numeric:
+                cells.append(Cell(row[column].replace("-", MINUS) or "–", sort=row.number(column), copy=row[column]))
+            else:
+                cells.append(Cell(row[column]))
+        lines.append(cells)
+    shown = [
+        Column(column.replace("_", " "), number=column in numeric, heading=not place)
+        for place, column in enumerate(columns)
+    ]
+    return table(name, title, caption, shown, lines, layout.table(name))
 
 
 def _all_numbers(texts: Iterable[str]) -> bool:
     found = [text for text in texts if text]
-    for text in found:
-        try:
+    try:
+        for text in found:
             float(text)
-        except ValueError:
-            return False
+    except ValueError:
+        return False
     return bool(found)

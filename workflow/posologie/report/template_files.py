@@ -1,4 +1,4 @@
-"""The page's own files: template, style and scripts. They are no code to Python, so their hash is a parameter of the rule."""
+"""The page's own files: template, style and scripts. No code to Python: their hash is a parameter of the rule."""
 
 import hashlib
 from importlib.resources import files

@@ -1,13 +1,13 @@
-"""How training went: loss by update, and what each adapter cost."""
+"""How training went: the loss of every adapter, update by update."""
 
 from dataclasses import dataclass
 
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
-from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
+from posologie.report.blocks import Block, Cell, Column, Figure, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import decimal, number_cell
+from posologie.report.tables import number_cell, table
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     found = curves(inputs)
     if not found:
         return None
+    blocks: list[Block] = [figure] if figure else []
+    return Section("training", "Training curves", (*blocks, _table(found)))
+
+
+def _table(found: list[Curve]) -> Table:
     columns = (
         Column("adapter", heading=True),
         Column("updates", number=True),
@@ -59,28 +64,26 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
         Column("at update", number=True),
         Column("last validation loss", number=True),
     )
-    rows = []
+    lines = []
     for curve in found:
         at, lowest = min(curve.validation, key=lambda point: point[1], default=(None, None))
         last = curve.validation[-1][1] if curve.validation else None
-        rows.append(
+        lines.append(
             (
                 Cell(curve.name),
                 number_cell(len(curve.steps)),
-                number_cell(curve.loss[0], 3),
-                number_cell(curve.loss[-1], 3),
-                Cell(decimal(lowest, 3), sort=lowest),
-                Cell("–" if at is None else f"{at:,}", sort=at),
-                Cell(decimal(last, 3), sort=last),
+                number_cell(curve.loss[0] if curve.loss else None, 3),
+                number_cell(curve.loss[-1] if curve.loss else None, 3),
+                number_cell(lowest, 3),
+                number_cell(at),
+                number_cell(last, 3),
             )
         )
-    table = Table(
-        "table-training",
+    return table(
+        "training",
         "Losses",
-        "Mean cross-entropy over the targets of an update, in nats, before the update; validation after each epoch.",
+        "Mean cross-entropy over the targets of an update, in nats, taken before the update; validation after each "
+        "epoch. A validation loss that rises while the training loss falls is a sign of too many epochs.",
         columns,
-        tuple(rows),
+        lines,
     )
-    intro = Prose(("A validation loss that rises while the training loss falls is a sign of too many epochs.",))
-    blocks: list[Block] = [intro, *([figure] if figure else []), table]
-    return Section("training", "Training curves", tuple(blocks))

@@ -7,18 +7,23 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from posologie.commands import parser, run
-from posologie.report.figures import effects, published, scores, shares, training
+from posologie.report.figures import attribution, effects, judges, published, scores, shares, training
 from posologie.report.figures.style import SETTINGS, empty_figure, write
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
 
 DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
     "effects": effects.draw,
+    "attribution": attribution.draw,
+    "dose_response": attribution.draw_doses,
     "mcqa": scores.draw_choices,
     "oeq": scores.draw_texts,
-    "permutation": scores.draw_permutation,
+    "position": scores.draw_position,
     "published": published.draw,
-    "composition": shares.draw,
+    "agreement": judges.draw_agreement,
+    "generator": judges.draw_generator,
+    "composition": shares.draw_composition,
+    "compute": shares.draw_compute,
     "training": training.draw,
 }
 
@@ -31,8 +36,9 @@ def main(argv: list[str]) -> None:
     given = arguments.parse_args(argv)
     spec = ReportSpec.from_json(given.spec)
     inputs = Inputs(spec, given.results)
-    mpl.rcdefaults()
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
         for name in spec.figures():
             write(DRAWN[name](inputs) or empty_figure(name), given.figures / name)
 

@@ -1,40 +1,60 @@
-"""What each mix holds, as bars of provenances."""
+"""What each mix holds, as bars of provenances; and the hours that each model took."""
+
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from posologie.items import PROVENANCES
 from posologie.report.composition import mixes
-from posologie.report.figures.style import new_figure
+from posologie.report.figures.style import legend_above, row_panels, x_title
 from posologie.report.inputs import Inputs
-from posologie.report.names import PROVENANCE_COLOURS
+from posologie.report.names import INK, MUTED, PAPER, PROVENANCE_COLOURS
 
 
-def draw(inputs: Inputs) -> Figure | None:
+def draw_composition(inputs: Inputs) -> Figure | None:
     """Return the number of training items of every mix by provenance."""
     found = mixes(inputs)
     if not found:
         return None
-    figure = new_figure(1.0 + 0.3 * len(found))
-    panel = figure.subplots()
-    panel.grid(axis="x")
-    for place, mix in enumerate(found):
-        left = 0
-        for provenance in PROVENANCES:
-            count = mix.provenance.get(provenance, 0)
-            panel.barh(
-                place,
-                count,
-                left=left,
-                height=0.65,
-                color=PROVENANCE_COLOURS[provenance],
-                edgecolor="white",
-                linewidth=0.6,
-            )
-            left += count
-    for provenance in PROVENANCES:
-        panel.barh([0], [0], color=PROVENANCE_COLOURS[provenance], label=provenance)
-    panel.set_yticks(range(len(found)), [mix.name for mix in found])
-    panel.set_ylim(len(found) - 0.5, -0.5)
-    panel.set_xlabel("training items")
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    counts: dict[str, list[int]] = {
+        provenance: [mix.provenance.get(provenance, 0) for mix in found] for provenance in PROVENANCES
+    }
+    figure = _bars([mix.name for mix in found], counts, dict(PROVENANCE_COLOURS))
+    x_title(figure, "training items")
+    return figure
+
+
+def draw_compute(inputs: Inputs) -> Figure | None:
+    """Return the hours of every model, training and prediction."""
+    rows = inputs.rows("compute")
+    if not rows:
+        return None
+    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    hours = {
+        stage: [
+            sum(row.number("hours") or 0.0 for row in rows if (row["model"], row["stage"]) == (model.name, stage))
+            for model in inputs.models
+        ]
+        for stage in stages
+    }
+    colours = dict(zip(stages, (INK, MUTED, PROVENANCE_COLOURS["native"]), strict=False))
+    figure = _bars([inputs.name(model) for model in inputs.models], hours, colours)
+    x_title(figure, "hours")
+    return figure
+
+
+def _bars(names: Sequence[str], parts: Mapping[str, Sequence[float]], colours: Mapping[str, str]) -> Figure:
+    """Return one bar for each name, made of parts."""
+    figure, (panel,) = row_panels(names, 1, extra=1.1)
+    for place in range(len(names)):
+        left = 0.0
+        for part, values in parts.items():
+            if values[place]:
+                panel.barh(
+                    place, values[place], left=left, height=0.62, color=colours.get(part, INK), edgecolor=PAPER,
+                    linewidth=0.6, label=part,
+                )  # fmt: skip
+            left += values[place]
+    panel.set_xlim(left=0)
+    legend_above(figure, panel, len(parts))
     return figure

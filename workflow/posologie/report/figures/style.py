@@ -1,9 +1,10 @@
 """What all figures share: inks, fonts, and files whose bytes depend on nothing but their content."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -16,7 +17,7 @@ WIDTH = 7.0
 SETTINGS: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same layout on every machine
     "font.size": 9,
-    "axes.titlesize": 9.5,
+    "axes.titlesize": 9,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.labelsize": 9,
@@ -26,9 +27,7 @@ SETTINGS: dict[str, Any] = {
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": False,
     "axes.axisbelow": True,
-    "axes.unicode_minus": True,
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "text.color": INK,
@@ -41,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
-    "errorbar.capsize": 0,
+    "lines.solid_capstyle": "butt",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -59,18 +58,61 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
+def row_panels(
+    names: Sequence[str], count: int, *, sharex: bool = True, extra: float = 0.9
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with panels side by side that share named rows, the first row on top.
+
+    Args:
+        extra: inches for titles, axis and legend.
+    """
+    figure = new_figure(extra + 0.28 * max(len(names), 2))
+    panels = list(figure.subplots(1, count, sharex=sharex, sharey=True, squeeze=False)[0])
+    for panel in panels:
+        panel.grid(axis="x")
+        panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(len(names) - 0.4, -0.6)
+        panel.locator_params(axis="x", nbins=5 if count < 4 else 4)
+    return figure, panels
+
+
+def point(
+    panel: Axes, value: float, y: float, low: float | None, high: float | None,
+    *, colour: str = INK, marker: str = "o", fill: str | None = None, name: str | None = None,
+) -> None:  # fmt: skip
+    """Draw a value and, where there is one, its interval."""
+    if low is not None and high is not None:
+        panel.plot([low, high], [y, y], color=colour, linewidth=1.3)
+    panel.plot(
+        [value], [y], marker, color=colour, markersize=5.5, linestyle="none",
+        markerfacecolor=colour if fill is None else fill, markeredgecolor=colour, label=name,
+    )  # fmt: skip
+
+
+def legend_above(figure: Figure, panel: Axes, columns: int) -> None:
+    """Put the panel's legend above the figure, each name once."""
+    handles, labels = panel.get_legend_handles_labels()
+    named = dict(zip(labels, handles, strict=True))
+    figure.legend(list(named.values()), list(named), loc="outside upper left", ncols=columns)
+
+
+def x_title(figure: Figure, text: str) -> None:
+    """Name what the panels' common axis shows."""
+    figure.supxlabel(text, fontsize=9, color=INK)
+
+
 def write(figure: Figure, target: Path) -> None:
     """Write `{target}.svg` and `{target}.pdf` without dates or versions: equal figures have equal bytes."""
     for suffix, nothing in (
         ("svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
         ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
     ):
-        with whole_file(target.with_name(f"{target.name}.{suffix}")) as partial, mpl.rc_context(SETTINGS):
+        with whole_file(target.with_name(f"{target.name}.{suffix}")) as partial:
             figure.savefig(partial, format=suffix, metadata=nothing)
 
 
 def empty_figure(name: str) -> Figure:
-    """Return what stands for a figure that a study has no numbers for: the file is declared before that is known."""
+    """Return what stands for a figure that a study has no numbers for: its file is declared before that is known."""
     figure = new_figure(0.6)
     figure.text(0.5, 0.5, f"{name}: this study has no numbers to show here", ha="center", va="center", color=MUTED)
     return figure

@@ -9,24 +9,17 @@ from posologie.report.training import curves
 
 
 def draw(inputs: Inputs) -> Figure | None:
-    """Return training loss (smoothed by eye: every update) and validation loss (each epoch) of every adapter."""
+    """Return the training loss at every update and the validation loss after every epoch, of every adapter."""
     found = curves(inputs)
     if not found:
         return None
-    figure = new_figure(3.2)
+    figure = new_figure(3.3)
     left, right = figure.subplots(1, 2)
     for place, curve in enumerate(found):
         colour, dash = line_style(place)
         left.plot(curve.steps, curve.loss, color=colour, linestyle=dash, linewidth=1.2, label=curve.name)
-        if curve.validation:
-            right.plot(
-                *zip(*curve.validation, strict=True),
-                color=colour,
-                linestyle=dash,
-                linewidth=1.2,
-                marker="o",
-                markersize=3,
-            )
+        steps, losses = ([point[at] for point in curve.validation] for at in (0, 1))
+        right.plot(steps, losses, color=colour, linestyle=dash, linewidth=1.2, marker="o", markersize=3)
     left.set_title("training loss")
     right.set_title("validation loss")
     left.set_ylabel("cross-entropy (nats)")

@@ -1,0 +1,84 @@
+"""What metrics, decodings and aggregates are called on the page."""
+
+from collections.abc import Iterable
+
+from posologie.items import PROVENANCES
+
+METRICS = {
+    "em": "exact match",
+    "hamming": "Hamming score",
+    "hamming_options": "share of options judged rightly",
+    "em_unmapped": "exact match against unmoved letters",
+    "hamming_unmapped": "Hamming score against unmoved letters",
+    "invalid": "no readable answer",
+    "ambiguous": "ambiguous answer",
+    "brier": "Brier score",
+    "confidence": "mean probability of the chosen label",
+    "right_at_first_step": "most probable label right",
+    "calibration_error": "expected calibration error",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "meteor": "METEOR",
+    "bleu": "sentence BLEU",
+    "chrf": "sentence chrF",
+    "bleu_corpus": "corpus BLEU",
+    "chrf_corpus": "corpus chrF",
+    "bertscore": "BERTScore",
+    "words": "words an answer",
+    "reference_words": "words a reference",
+    "cut_at_length": "cut at the token limit",
+    "judge": "found equivalent by",
+    "judge_probability": "mean probability of “equivalent” by",
+    "judge_unparsable": "reply without verdict by",
+}
+DECODINGS = {
+    "greedy": "greedy decoding",
+    "constrained": "constrained decoding",
+    "probabilities": "label probabilities",
+    "judged": "judged",
+}
+AGGREGATES = {
+    "item_weighted": "every item counts the same",
+    "mean_of_benchmarks": "every benchmark counts the same",
+    "mean_of_tasks": "single- and multiple-answer questions count the same",
+}
+
+
+def metric_name(metric: str) -> str:
+    """Return what a metric is called; one of a judge has the judge's name behind a colon."""
+    kind, _, judge = metric.partition(":")
+    name = METRICS.get(kind, kind.replace("_", " "))
+    return f"{name} {judge}" if judge else name
+
+
+def measure_name(metric: str, decoding: str) -> str:
+    """Return what a metric under one decoding is called, without a decoding that goes without saying."""
+    if decoding in ("judged", "probabilities") or (decoding == "greedy" and not metric.startswith(("em", "hamming"))):
+        return metric_name(metric)
+    return f"{metric_name(metric)}, {DECODINGS.get(decoding, decoding)}"
+
+
+def scope_title(kind: str, scope: str) -> str:
+    """Return the title of a scope: all items, the items of a provenance, or a benchmark."""
+    return "all items" if kind == "all" else f"{scope} items" if kind == "provenance" else scope
+
+
+def scopes(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return kind and scope of all items, then of each provenance where there are several."""
+    here = set(found)
+    provenances = [("provenance", name) for name in PROVENANCES if ("provenance", name) in here]
+    return [("all", "all"), *(provenances if len(provenances) > 1 else [])]
+
+
+def unit_name(unit: str) -> str:
+    """Return what a difference in a unit is counted in."""
+    return "points" if unit == "%" else unit
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Return names with commas, the last ones counted where there are many."""
+    found = list(names)
+    return (
+        ", ".join(found) if len(found) <= most else f"{', '.join(found[: most - 1])} and {len(found) - most + 1} more"
+    )
