@@ -44,11 +44,14 @@ except InputError as error:
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
+WORK = f"{STUDY.roots.work}/{STUDY.study}"
+
+
 pathvars:
     results=f"results/{STUDY.study}",
     models=STUDY.roots.models,
     datasets=STUDY.roots.datasets,
-    work=f"{STUDY.roots.work}/{STUDY.study}",
+    work=WORK,
 
 
 MODELS = plan.models(STUDY)

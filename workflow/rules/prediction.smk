@@ -8,12 +8,23 @@ def answering_backbone(wildcards):
 
 
 def answering_adapter(wildcards):
-    """Return the adapter of the model that answers: none for a base or merged model."""
+    """Return the declared files of the answering model's adapter: none for a base or merged model."""
     model = MODELS[wildcards.model]
     if model.published:
         published = STUDY.published_models[model.published]
-        return [] if published.adapter_on is None else manifest_of(published.model)
-    return [] if model.mix is None else f"<results>/adapters/{model.id}/adapter_model.safetensors"
+        return [] if published.adapter_on is None else [manifest_of(published.model)]
+    if model.mix is None:
+        return []
+    folder = f"<results>/adapters/{model.id}"
+    return [f"{folder}/adapter_model.safetensors", f"{folder}/adapter_config.json"]
+
+
+def adapter_words(wildcards, input):
+    """Return the words of the command line that name the adapter's files."""
+    if not input.adapter:
+        return []
+    folder = Path(input.adapter[0]).parent.as_posix()
+    return ["--adapter-weights", f"{folder}/adapter_model.safetensors", "--adapter-config", f"{folder}/adapter_config.json"]
 
 
 def suite_items(suites):
@@ -52,8 +63,8 @@ for bundle, suites in BUNDLES.items():
             shards=lambda wildcards, input: by_source(input.shards),
             predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
-            adapter=lambda wildcards, input: ["--adapter", input.adapter] if input.adapter else [],
-            work=f"<work>/prediction/{{model}}/{bundle}",
+            adapter=adapter_words,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
         threads: STUDY.prediction.threads
         resources:
             **gpus(STUDY.devices.gpus_per_prediction_job),

@@ -1,14 +1,33 @@
 # Scores become tables: one rule for each table, so that editing one re-makes only that one.
-SCORE_TABLES = ["contrasts"]
-if plan.choice_suites(STUDY):
-    SCORE_TABLES.insert(0, "mcqa")
-if plan.open_suites(STUDY):
-    SCORE_TABLES.insert(1, "oeq")
-TABLES = ["composition", *SCORE_TABLES]
+PUBLISHED = str(REPOSITORY / "resources/published/results.yaml")
+
+
+def compositions():
+    """Return what every mix holds."""
+    return all_mixes()
+
+
+def records_of_all_jobs():
+    """Return the run record of every adapter and predictions file."""
+    adapters = [str(Path(path).with_name("run.json")) for path in all_adapters()]
+    return adapters + [path.replace(".parquet", ".run.json") for path in all_predictions()]
+
+
+def tables_of_the_study():
+    """Return each table that the study's suites allow, with the function that gives its inputs."""
+    tables = {"composition": compositions}
+    if plan.choice_suites(STUDY):
+        tables |= {"mcqa": all_scores}
+    if plan.open_suites(STUDY):
+        tables |= {"oeq": all_scores}
+    return tables | {"contrasts": all_scores, "compute": records_of_all_jobs}
+
+
+TABLES = tables_of_the_study()
 
 
 def table_spec(wildcards):
-    """Return the spec of a table over all scores."""
+    """Return the spec of a table."""
     return plan.table_spec(STUDY).canonical_json()
 
 
@@ -22,15 +41,16 @@ def results_root(wildcards, output):
     return Path(output[0]).parents[1].as_posix()
 
 
-for table in SCORE_TABLES:
+for table, table_inputs in TABLES.items():
 
     rule:
         name:
             f"tabulate_{table}"
         input:
-            all_scores(),
+            measured=table_inputs(),
+            published=PUBLISHED,
         output:
-            f"<results>/tables/{table}.csv",
+            csv=ensure(f"<results>/tables/{table}.csv", non_empty=True),
         params:
             spec=table_spec,
             results=results_root,
@@ -43,4 +63,7 @@ for table in SCORE_TABLES:
         log:
             f"<work>/logs/tables/{table}.log",
         shell:
-            command(f"posologie.statistics.{table}", "--spec {params.spec:q} --results {params.results:q} --table {output:q}")
+            command(
+                f"posologie.statistics.{table}",
+                "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q} --published {input.published:q}",
+            )

@@ -36,7 +36,7 @@ rule train_adapter:
         run="<results>/adapters/{backbone}/{mix}/seed-{seed}/run.json",
     params:
         spec=training_spec,
-        work="<work>/training/{backbone}/{mix}/seed-{seed}",
+        work=f"{WORK}/training/{{backbone}}/{{mix}}/seed-{{seed}}",
     threads: STUDY.training.threads
     resources:
         **gpus(STUDY.devices.gpus_per_training_job),
