@@ -3,7 +3,7 @@
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section
 from posologie.report.inputs import Inputs
-from posologie.report.tables import decimal, number_cell, table
+from posologie.report.tables import NOTHING, decimal, number_cell, table
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
@@ -12,7 +12,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     if not rows:
         return None
     names = {model.name: inputs.name(model) for model in inputs.models}
-    columns = (
+    columns = [
         Column("model", heading=True),
         Column("job"),
         Column("hours", number=True),
@@ -23,9 +23,9 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
         Column("tokens read", number=True),
         Column("tokens written", number=True),
         Column("on"),
-    )
+    ]
     lines = [
-        (
+        [
             Cell(names.get(row["model"], row["model"])),
             Cell(f"{row['stage']} {row['suites'].replace('+', ', ')}".strip()),
             number_cell(row.number("hours"), 3),
@@ -36,9 +36,11 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
             number_cell(row.number("trained_tokens") or row.number("prompt_tokens")),
             number_cell(row.number("generated_tokens")),
             Cell(row["gpu"] or f"{row['cpus']} {row['processor']} CPUs"),
-        )
+        ]
         for row in rows
     ]
+    used = [place for place in range(len(columns)) if any(line[place] != NOTHING for line in lines)]
+    columns, lines = [columns[place] for place in used], [[line[place] for place in used] for line in lines]
     hours = sum(row.number("hours") or 0 for row in rows)
     gpu_hours = sum(row.number("gpu_hours") or 0 for row in rows)
     energies = [energy for row in rows if (energy := row.number("energy_kwh")) is not None]

@@ -5,32 +5,30 @@ from dataclasses import dataclass
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row, decimal, interval, number_cell, table
+from posologie.report.tables import NOTHING, Row, estimate, number_cell, table
 from posologie.report.words import AGGREGATES, measure_name
 
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One published value and ours, in the unit of our table."""
+    """One model: the published value, and the row of ours for each aggregate that the published one may be."""
 
     name: str
     is_base: bool
     published: float
-    ours: float
-    low: float | None
-    high: float | None
+    ours: dict[str, Row]
 
 
 @dataclass(frozen=True)
 class ComparedAggregate:
-    """A published aggregate beside one of ours that it may be."""
+    """A published aggregate beside a measure of ours, models in the order of the page."""
 
     published: str
     suite: str
-    aggregate: str
     metric: str
     decoding: str
     variants: str
+    aggregates: tuple[str, ...]
     rows: tuple[ComparedRow, ...]
 
     @property
@@ -40,31 +38,25 @@ class ComparedAggregate:
 
 
 def compared(inputs: Inputs) -> list[ComparedAggregate]:
-    """Return every published aggregate beside each of ours that it may be, largest first, arms in the page's order."""
-    groups: dict[tuple[str, ...], dict[str, Row]] = {}
-    keys = ("published_aggregate", "suite", "aggregate", "metric", "decoding", "variants")
+    """Return every published aggregate beside ours, those of most models first."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for name in ("mcqa", "oeq"):
         for row in inputs.rows(name):
             if row["published"]:
-                groups.setdefault(tuple(row[key] for key in keys), {})[row["model"]] = row
+                key = tuple(row[part] for part in ("published_aggregate", "suite", "metric", "decoding", "variants"))
+                groups.setdefault(key, []).append(row)
     found = []
-    for key, of_model in sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0])):
-        rows = [(arm, of_model[arm.model]) for arm in inputs.arms if arm.model in of_model]
-        lines = [
-            ComparedRow(
-                arm.name,
-                arm.arm == "base",
-                row.needed("published"),
-                row.needed("value"),
-                row.number("low"),
-                row.number("high"),
-            )
-            for arm, row in rows
-        ]
-        if lines:
-            published, suite, aggregate, metric, decoding, variants = key
-            found.append(ComparedAggregate(published, suite, aggregate, metric, decoding, variants, tuple(lines)))
-    return found
+    for (published, suite, metric, decoding, variants), rows in sorted(groups.items()):
+        there = {row["aggregate"] for row in rows}
+        lines = []
+        for arm in inputs.arms:
+            ours = {row["aggregate"]: row for row in rows if row["model"] == arm.model}
+            if ours:
+                value = next(iter(ours.values())).needed("published")
+                lines.append(ComparedRow(arm.name, arm.arm == "base", value, ours))
+        aggregates = tuple(aggregate for aggregate in AGGREGATES if aggregate in there)
+        found.append(ComparedAggregate(published, suite, metric, decoding, variants, aggregates, tuple(lines)))
+    return sorted((one for one in found if one.rows), key=lambda one: -len(one.rows))
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
@@ -76,54 +68,55 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
         Prose(
             (
                 "How the authors aggregate over benchmarks and tasks is not defined, so each printed number stands "
-                "beside every aggregate of ours that it may be. Ranks and signs say more than values here: benchmarks, "
-                "items and weights differ.",
+                "beside every aggregate of ours that it may be. Ranks and signs say more than values here: "
+                "benchmarks, items and weights differ.",
             )
         )
     ]
     if figure:
         blocks.append(figure)
-    agreement = _agreement_table(inputs)
-    if agreement:
-        blocks.append(agreement)
+    if rows := inputs.rows("published"):
+        blocks.append(_agreement_table(rows))
     blocks += [_table(number, one) for number, one in enumerate(found)]
     return Section("published", "The paper beside this study", tuple(blocks))
 
 
 def _table(number: int, one: ComparedAggregate) -> Table:
     base = next((row for row in one.rows if row.is_base), None)
-    columns = [Column("model", heading=True), Column("published", number=True), Column("this study", number=True)]
-    columns.append(Column("difference", number=True))
-    if base and len(one.rows) > 1:
-        columns += [Column("published − base", number=True), Column("this study − base", number=True), Column("sign")]
+    signs = base is not None and len(one.rows) > 1
+    columns = [Column("model", heading=True), Column("published", number=True)]
+    columns += [Column(f"ours, {aggregate.replace('_', ' ')}", number=True) for aggregate in one.aggregates]
+    if signs:
+        columns += [Column("published − base", number=True), Column("ours − base", number=True), Column("sign")]
     lines = []
     for row in one.rows:
-        cells = [
-            Cell(row.name),
-            number_cell(row.published, 2),
-            Cell(decimal(row.ours, 1), row.ours, interval=interval(row.low, row.high, 1)),
-            number_cell(row.ours - row.published, 1, sign=True),
-        ]
-        if base and len(one.rows) > 1:
-            theirs, ours = row.published - base.published, row.ours - base.ours
-            same = "" if row.is_base else "same" if theirs * ours > 0 else "other"
-            cells += [number_cell(theirs, 1, sign=True), number_cell(ours, 1, sign=True), Cell(same)]
+        cells = [Cell(row.name), number_cell(row.published, 2)]
+        cells += [estimate(row.ours.get(aggregate), 1) for aggregate in one.aggregates]
+        if base is not None and signs:
+            cells += _signs(row, base, one.aggregates[0])
         lines.append(cells)
     variants = "" if one.variants == "original" else f", options {one.variants}"
+    counts = "; ".join(f"{name.replace('_', ' ')}: {AGGREGATES[name]}" for name in one.aggregates)
     return table(
         f"published-{number}",
         f"Published “{one.title}” beside suite {one.suite}",
-        f"In %. Ours: {measure_name(one.metric, one.decoding)}{variants}; "
-        f"{AGGREGATES.get(one.aggregate, one.aggregate)}.",
+        f"In %. Ours: {measure_name(one.metric, one.decoding)}{variants}; {counts}.",
         columns,
         lines,
     )
 
 
-def _agreement_table(inputs: Inputs) -> Table | None:
-    rows = inputs.rows("published")
-    if not rows:
-        return None
+def _signs(row: ComparedRow, base: ComparedRow, aggregate: str) -> list[Cell]:
+    """Return the differences from base, published and ours, and whether they point the same way."""
+    if row.is_base or aggregate not in row.ours or aggregate not in base.ours:
+        return [NOTHING, NOTHING, Cell("")]
+    theirs = row.published - base.published
+    ours = row.ours[aggregate].needed("value") - base.ours[aggregate].needed("value")
+    sign = "same" if theirs * ours > 0 else "opposite" if theirs * ours < 0 else "no difference"
+    return [number_cell(theirs, 1, sign=True), number_cell(ours, 1, sign=True), Cell(sign)]
+
+
+def _agreement_table(rows: list[Row]) -> Table:
     columns = (
         Column("published aggregate", heading=True),
         Column("ours"),
@@ -134,18 +127,16 @@ def _agreement_table(inputs: Inputs) -> Table | None:
     )
     lines = []
     for row in rows:
-        ours = (
-            f"{measure_name(row['metric'], row['decoding'])}, {row['variants']}, {row['aggregate'].replace('_', ' ')}"
-        )
+        measure = measure_name(row["metric"], row["decoding"])
         equal, total = row.number("signs_equal"), row.number("signs_compared")
-        agree = "–" if equal is None or not total else f"{equal:.0f} of {total:.0f}"
+        agree = NOTHING if equal is None or not total else Cell(f"{equal:.0f} of {total:.0f}", sort=equal / total)
         lines.append(
             (
                 Cell(row["title"] or row["published_aggregate"]),
-                Cell(ours),
+                Cell(f"{measure}, {row['variants']}, {row['aggregate'].replace('_', ' ')}"),
                 number_cell(row.number("mixes")),
                 number_cell(row.number("kendall_tau"), 2),
-                Cell(agree, sort=None if equal is None or not total else equal / total),
+                agree,
                 number_cell(row.number("mean_difference"), 1, sign=True),
             )
         )

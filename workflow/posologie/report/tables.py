@@ -88,6 +88,8 @@ def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:
 
 def number_cell(value: float | None, digits: int = 0, sign: bool = False) -> Cell:
     """Return a cell of one number."""
+    if value is None:
+        return NOTHING
     return Cell(decimal(value, digits, sign), sort=value)
 
 

@@ -29,7 +29,7 @@ def draw_compute(inputs: Inputs) -> Figure | None:
     rows = inputs.rows("compute")
     if not rows:
         return None
-    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    stages = sorted({row["stage"] for row in rows}, reverse=True)  # training before prediction
     hours = {
         stage: [
             sum(row.number("hours") or 0.0 for row in rows if (row["model"], row["stage"]) == (model.name, stage))

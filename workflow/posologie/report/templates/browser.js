@@ -55,7 +55,7 @@
     lower = index.beginnings.map((text) => text.toLocaleLowerCase());
     index.benchmarks.forEach((name, number) => form.benchmark.append(new Option(name, number)));
     index.models.forEach((name, number) => { form.right.append(new Option(name, number)); form.wrong.append(new Option(name, number)); });
-    form.querySelector("[value='4']").closest("label").hidden = !index.marks.some((mark) => mark & 4);
+    form.querySelector("[name=mark][value='4']").closest("label").hidden = !index.marks.some((mark) => mark & 4);
     state.hidden = true;
     form.hidden = columns.hidden = false;
     search();
