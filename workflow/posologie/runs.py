@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from posologie.code_digest import digest
 from posologie.files import sha256_of_file, write_json
 from posologie.specs import Spec
 
@@ -31,16 +32,17 @@ class Run:
     """A run under way: started when made, written when its artifact is whole."""
 
     def __init__(self, stage: str, spec: Spec, inputs: Mapping[str, str | os.PathLike[str]]) -> None:
-        """Start the clock and hash the inputs (name → file)."""
+        """Start the clock, and hash the inputs (name → file) and the code as it is now."""
         self.stage = stage
         self.spec = spec
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
         self.inputs = {name: {"file": str(path), "sha256": sha256_of_file(path)} for name, path in inputs.items()}
+        self.code = digest(_module(stage))
         self.energy_at_start = _gpu_energy()
 
     def write(self, path: str | os.PathLike[str], outputs: Mapping[str, str | os.PathLike[str]], **facts: Any) -> None:
-        """Write `run.json`: the spec, hashes, versions, hardware, seconds, peak memory, energy, and the stage's facts.
+        """Write `run.json`: the spec, hashes, code, versions, hardware, seconds, memory, energy, the stage's facts.
 
         Args:
             outputs: name → file, hashed here, so that an altered artifact is found before it is used.
@@ -52,6 +54,7 @@ class Run:
             "spec": self.spec.model_dump(mode="json"),
             "inputs": self.inputs,
             "outputs": {name: {"file": str(file), "sha256": sha256_of_file(file)} for name, file in outputs.items()},
+            "code": self.code,
             "libraries": versions(),
             "hardware": hardware(),
             "started": self.started.isoformat(timespec="seconds"),
@@ -63,6 +66,13 @@ class Run:
             **facts,
         }
         write_json(Path(path), record)
+
+
+def _module(stage: str) -> str:
+    """Return the module that was run; the stage's package where it was called from elsewhere."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = "" if spec is None else spec.name.removesuffix(".__main__")
+    return name if name.startswith("posologie.") else f"posologie.{stage}"
 
 
 def versions() -> dict[str, str]:
