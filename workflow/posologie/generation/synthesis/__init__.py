@@ -1,0 +1,1 @@
+"""Synthesis: documents become questions."""

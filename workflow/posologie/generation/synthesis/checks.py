@@ -1,0 +1,139 @@
+"""What a generated question must be before it becomes an item."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from posologie.generation.language import language_problem
+from posologie.generation.quantities import quantities
+from posologie.generation.synthesis.spec import Generator
+from posologie.generation.synthesis.tasks import ChoiceQuestion, Question, SupportedQuestion, SynthesisTask
+from posologie.generation.wording import contains, shared, words
+
+_LEAST_SHARED = 0.5
+"""Share of an answer's content words that must occur in the document. A paraphrase keeps most of its nouns."""
+
+_LEAST_EVIDENCE = 3
+_GIVEN_AWAY = 4
+"""Letters from which an answer that stands in the question gives it away: `non` and `oui` stand in many."""
+
+_ON_THE_TEXT = {
+    "fr": r"(?:d'après|selon|dans) (?:le|ce|l'|cet|cette|la) ?(?:texte|document|article|résumé|extrait|passage|étude"
+    r" (?:présentée|décrite|ci-dessus))|(?:texte|document|extrait|passage) (?:fourni|ci-dessus|donné|précédent)",
+    "en": r"(?:according to|based on|in) (?:the|this) (?:text|document|article|abstract|passage|above)|"
+    r"(?:text|document|passage) (?:provided|above|given)",
+}
+_ON_ITSELF = {
+    "fr": r"en tant (?:que modèle|qu'ia|qu'assistant|qu'intelligence artificielle)|je suis un modèle de langage",
+    "en": r"as an? (?:ai|language model|assistant)\b",
+}
+_ON_THE_OPTIONS = {
+    "fr": r"\b(?:toutes|tous|aucune|aucun)\b.{0,12}\b(?:réponses?|propositions?|options?|choix)\b",
+    "en": r"\b(?:all|none|both) of the (?:above|options|answers)\b",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a question cannot become an item: a reason of a small vocabulary, and what was found."""
+
+    reason: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
+
+def problem_of(question: Question, task: SynthesisTask, generator: Generator, document: str) -> Problem | None:
+    """Return the first problem of a question, or None."""
+    return next(_problems(question, task, generator, document), None)
+
+
+def right_options(question: ChoiceQuestion) -> tuple[int, ...]:
+    """Return the positions of the right options, ascending.
+
+    Raises:
+        ValueError: naming an answer that is none of the options.
+    """
+    keys = [words(option) for option in question.options]
+    found = set()
+    for answer in question.answers:
+        if words(answer) not in keys:
+            raise ValueError(answer)
+        found.add(keys.index(words(answer)))
+    return tuple(sorted(found))
+
+
+def _problems(question: Question, task: SynthesisTask, generator: Generator, document: str) -> Iterator[Problem]:
+    if not question.question:
+        yield Problem("empty question")
+    if isinstance(question, ChoiceQuestion):
+        yield from _of_choices(question, task, generator)
+        answers = question.answers
+        texts = (question.question, *question.options)
+    else:
+        if not question.answer:
+            yield Problem("empty answer")
+        answers = [question.answer]
+        texts = (question.question, question.answer)
+        if _given_away(question.question, question.answer):
+            yield Problem("question gives the answer away")
+    if problem := language_problem(texts, generator.language):
+        yield Problem("another language", problem)
+    yield from _of_wording(texts, task, generator.language)
+    if task.faithful:
+        yield from _of_support(question, answers, document, generator.language)
+
+
+def _of_choices(question: ChoiceQuestion, task: SynthesisTask, generator: Generator) -> Iterator[Problem]:
+    if len(question.options) != generator.options:
+        yield Problem("number of options", f"{len(question.options)}, expected {generator.options}")
+    keys = [tuple(words(option)) for option in question.options]
+    if len(set(keys)) < len(keys) or () in keys:
+        yield Problem("options repeated or empty")
+    try:
+        right = right_options(question)
+    except ValueError as error:
+        yield Problem("answer not among the options", str(error)[:80])
+        return
+    most = 1 if task.task == "mcqu" else len(keys) - 1
+    if not 1 <= len(right) <= most:
+        yield Problem("number of right answers", f"{len(right)} of {len(keys)}")
+        return
+    wrong_given = any(
+        _given_away(question.question, question.options[one]) for one in set(range(len(keys))) - set(right)
+    )
+    if not wrong_given and any(_given_away(question.question, question.options[one]) for one in right):
+        yield Problem("question gives the answer away")
+    pattern = _ON_THE_OPTIONS.get(generator.language)
+    if pattern and any(re.search(pattern, option, re.IGNORECASE) for option in question.options):
+        yield Problem("option on the other options")
+
+
+def _given_away(question: str, answer: str) -> bool:
+    return sum(len(word) for word in words(answer)) >= _GIVEN_AWAY and contains(words(question), words(answer))
+
+
+def _of_wording(texts: tuple[str, ...], task: SynthesisTask, language: str) -> Iterator[Problem]:
+    whole = "\n".join(texts).replace("’", "'")
+    if language in _ON_ITSELF and (found := re.search(_ON_ITSELF[language], whole, re.IGNORECASE)):
+        yield Problem("speaks of itself", found.group())
+    elsewhere = None if task.shows_document else _ON_THE_TEXT.get(language)
+    if elsewhere and (found := re.search(elsewhere, whole, re.IGNORECASE)):
+        yield Problem("refers to a text that is not shown", found.group())
+
+
+def _of_support(question: Question, answers: list[str], document: str, language: str) -> Iterator[Problem]:
+    """Yield what the document does not bear out: the quoted passage, numbers, most words of an open answer."""
+    if isinstance(question, ChoiceQuestion | SupportedQuestion):
+        whole = words(document)
+        quoted = [words(part) for part in re.split(r"\[?(?:\.\.\.|…)\]?", question.evidence) if words(part)]
+        if sum(map(len, quoted)) < _LEAST_EVIDENCE or not all(contains(whole, part) for part in quoted):
+            yield Problem("evidence not in the document", question.evidence[:80])
+    known = {reading for quantity in quantities(document, language) for reading in quantity.readings}
+    for answer in answers:
+        for quantity in quantities(answer, language):
+            if not quantity.readings & known:
+                yield Problem("number not in the document", quantity.text)
+    if not isinstance(question, ChoiceQuestion) and shared(answers[0], document) < _LEAST_SHARED:
+        yield Problem("answer not supported by the document", f"{shared(answers[0], document):.0%} of its words")

@@ -1,0 +1,151 @@
+"""The command behind generated items, whatever the backend.
+
+python -m posologie.generation.synthesis.<backend> --spec SynthesisSpec --documents DOCUMENTS.parquet
+    --prompts TASK=FILE… [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
+    --report OUT.json --work DIR [--running JSON]
+
+<backend> is causal or openai_endpoint: the `kind` of the generator's backend. Without `--part` the outputs are those of
+the whole collection; the outputs of parts go through `posologie.generation.gather`. `--running` changes no item.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from posologie.commands import named_path, parser
+from posologie.documents import read_documents
+from posologie.files import write_json, write_parquet
+from posologie.generation.asking import Asking, OpenBackend, add_asking_arguments, asking
+from posologie.generation.backends.interface import Failure, Reply, Request
+from posologie.generation.parts import add_part_argument, part_of
+from posologie.generation.prompts import Prompt, read_prompt
+from posologie.generation.synthesis.items import Reading, item_of, merged, read, reject
+from posologie.generation.synthesis.requests import Ask, asks, check_prompts, repair_request
+from posologie.generation.synthesis.spec import SynthesisSpec
+from posologie.generation.synthesis.tasks import TASKS
+from posologie.items import Item, items_to_table
+
+log = logging.getLogger(__name__)
+
+
+def reject_schema() -> pa.Schema:
+    """Return the schema of the rejected questions; `position` counts the questions asked of one document from 0."""
+    texts = [pa.field(name, pa.string(), nullable=False) for name in ("reason", "detail", "reply")]
+    return pa.schema([pa.field("document", pa.string(), nullable=False), pa.field("task", pa.string(), nullable=False),
+                      pa.field("position", pa.int32(), nullable=False), *texts])  # fmt: skip
+
+
+def synthesis_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+    """Make items from documents."""
+    arguments = parser(module, __doc__ or "")
+    add_asking_arguments(arguments)
+    add_part_argument(arguments)
+    arguments.add_argument("--documents", required=True, type=Path)
+    arguments.add_argument("--prompts", required=True, nargs="+", type=named_path, metavar="TASK=FILE")
+    arguments.add_argument("--items", required=True, type=Path)
+    arguments.add_argument("--rejects", required=True, type=Path)
+    arguments.add_argument("--report", required=True, type=Path)
+    options = arguments.parse_args(argv)
+    spec = SynthesisSpec.from_json(options.spec)
+    prompts = {task: read_prompt(path) for task, path in options.prompts}
+    check_prompts(spec.generator, prompts)
+    documents = part_of(read_documents(options.documents), options.part).to_pylist()
+    what = f"{spec.name}/{spec.collection}/{options.part[0]}-of-{options.part[1]}"
+    with asking(spec.generator.backend, options, open_backend, what) as session:
+        work = _Synthesis(spec, prompts, documents, session)
+        work.ask()
+        made, rejects, report = work.result()
+    write_parquet(options.items, items_to_table(made))
+    write_parquet(options.rejects, pa.Table.from_pylist(rejects, schema=reject_schema()))
+    write_json(options.report, report)
+
+
+class _Synthesis:
+    """The questions of one part: asked, repaired once, and read in the order of the documents."""
+
+    def __init__(
+        self, spec: SynthesisSpec, prompts: dict[str, Prompt], documents: list[dict[str, str]], session: Asking
+    ) -> None:
+        self.spec, self.prompts, self.documents, self.session = spec, prompts, documents, session
+
+    def asks(self) -> Iterator[Ask]:
+        return asks(self.documents, self.spec.generator, self.prompts)
+
+    def ask(self) -> None:
+        """Put all tasks to all documents, then ask once for the repair of what cannot be accepted."""
+        self.session.complete(
+            (ask.request for ask in self.asks()), len(self.documents) * len(self.spec.generator.tasks)
+        )
+        repairs = sum(self._repair(ask) is not None for ask in self.asks())
+        self.session.complete((one for ask in self.asks() if (one := self._repair(ask))), repairs, "repairs")
+
+    def _repair(self, ask: Ask) -> Request | None:
+        outcome = self.session.reply(ask.request)
+        reading = read(outcome, ask, self.spec)
+        if isinstance(outcome, Failure) or outcome.finish == "filtered" or not reading.problems:
+            return None
+        return repair_request(ask, outcome, reading.described(), self.prompts[ask.task])
+
+    def result(self) -> tuple[list[Item], list[Any], dict[str, Any]]:
+        """Return the items, the rejected questions and the report."""
+        made: list[Item] = []
+        rejects: list[Any] = []
+        count: Counter[str] = Counter()
+        failed: dict[str, str] = {}
+        for ask in self.asks():
+            reading, outcome, repaired = self._outcome(ask, count)
+            if isinstance(outcome, Failure):
+                failed[f"document {ask.document['id']}, {ask.task}"] = outcome.error
+            for position, question in sorted(reading.questions.items()):
+                prompt = self.prompts[ask.task].sha256
+                made.append(item_of(question, ask, self.spec, prompt, position in repaired))
+            rejects += [reject(ask, position, one, outcome) for position, one in sorted(reading.problems.items())]
+        self.session.check_failures(failed)
+        return made, rejects, _report(self, made, rejects, count)
+
+    def _outcome(self, ask: Ask, count: Counter[str]) -> tuple[Reading, Reply | Failure, set[int]]:
+        """Return what is left after the repair, the last outcome, and the positions that the repair mended."""
+        outcome = self.session.reply(ask.request)
+        reading = read(outcome, ask, self.spec)
+        count.update(_counts(outcome))
+        repair = self._repair(ask)
+        if repair is None:
+            return reading, outcome, set()
+        second = self.session.reply(repair)
+        count.update(_counts(second))
+        count["repairs"] += 1
+        whole = merged(reading, read(second, ask, self.spec))
+        return whole, second, set(whole.questions) - set(reading.questions)
+
+
+def _counts(outcome: Reply | Failure) -> dict[str, int]:
+    if isinstance(outcome, Failure):
+        return {"requests": 1, "failed_requests": 1}
+    return {"requests": 1, "prompt_tokens": outcome.prompt_tokens, "generated_tokens": outcome.generated_tokens}
+
+
+def _report(work: _Synthesis, made: list[Item], rejects: list[Any], count: Counter[str]) -> dict[str, Any]:
+    """Return the yield: what was asked for is accepted + rejected, by task and by reason."""
+    tasks = {}
+    for task, wanted in sorted(work.spec.generator.tasks.items()):
+        accepted = [item for item in made if item.meta["synthesis_task"] == task]
+        reasons = Counter(row["reason"] for row in rejects if row["task"] == task)
+        tasks[task] = {
+            "asked": wanted * len(work.documents),
+            "accepted": len(accepted),
+            "accepted_after_repair": sum(item.meta["repaired"] for item in accepted),
+            "rejected": dict(sorted(reasons.items())),
+            "item_task": TASKS[task].task,
+        }
+    names = ("requests", "failed_requests", "repairs", "prompt_tokens", "generated_tokens")
+    prompts = {task: f"{one.name}, version {one.version}, {one.sha256}" for task, one in sorted(work.prompts.items())}
+    return {
+        "documents": len(work.documents),
+        "tasks": tasks,
+        "backend": {name: count[name] for name in names},
+        "prompts": prompts,
+    }

@@ -1,0 +1,14 @@
+"""Synthesis with an OpenAI-compatible endpoint (see `posologie.generation.synthesis.command`)."""
+
+from posologie.commands import run
+from posologie.generation.backends.openai_endpoint import open_backend
+from posologie.generation.synthesis.command import synthesis_command
+
+
+def main(argv: list[str]) -> None:
+    """Make items from documents."""
+    synthesis_command(argv, "posologie.generation.synthesis.openai_endpoint", open_backend)
+
+
+if __name__ == "__main__":
+    run(main)

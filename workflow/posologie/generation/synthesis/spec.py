@@ -1,0 +1,43 @@
+"""What synthetic items depend on."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from posologie.generation.backends.spec import ChatBackend, Decoding, Running
+from posologie.specs import Name, Spec
+
+TaskName = Literal[
+    "mcqu", "mcq", "summary", "factual", "differential", "treatment", "results", "patient", "mechanism", "followup"
+]
+"""The study's tasks. It names six of its eight open ones; `mechanism` and `followup` are this program's choice."""
+
+
+class Generator(Spec):
+    """A model that makes items from documents."""
+
+    backend: ChatBackend
+    tasks: dict[TaskName, int] = Field(min_length=1, description="questions per document, of each task")
+    language: str = Field(default="fr", pattern="^[a-z]{2}$", description="language of the items, which is checked")
+    prompts: str = Field(
+        default="resources/prompts/fr/synthesis", description="folder with one prompt file per task, `{task}.md`"
+    )
+    options: int = Field(default=5, ge=3, le=26, description="options of a choice question")
+    decoding: Decoding = Field(default=Decoding(max_new_tokens=2048, temperature=0.7))
+    seed: int = Field(default=42, description="seed of the options' order")
+    longest_document: int = Field(
+        default=12000, ge=200, description="characters; a longer document is cut at a sentence border"
+    )
+    collections: tuple[Name, ...] = Field(
+        default=(), exclude=True, description="document collections that items are made from"
+    )
+    part_size: int = Field(default=500, ge=1, exclude=True, description="documents in one job")
+    running: Running = Field(default=Running(), exclude=True, description="how the backend is run; changes no item")
+
+
+class SynthesisSpec(Spec):
+    """Exactly what the items made from one collection depend on, beside documents, prompts and the local model."""
+
+    name: Name = Field(description="the generator's name")
+    collection: Name
+    generator: Generator

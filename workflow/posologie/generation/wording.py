@@ -1,0 +1,28 @@
+"""Texts as words: what two texts have in common, whatever their case, accents and punctuation."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_TOKEN = re.compile(r"\w+|[<>≤≥=+±%°]")
+_STEM = 5
+_CONTENT = 5
+"""Letters from which a word counts as one of content, and by whose first five it is known in its inflected forms."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text without case and accents, and the signs that change what a value means."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return _TOKEN.findall("".join(letter for letter in decomposed if not unicodedata.combining(letter)))
+
+
+def contains(whole: Sequence[str], part: Sequence[str]) -> bool:
+    """Return whether words stand in a row in a longer row of words; no words stand nowhere."""
+    return bool(part) and f" {' '.join(part)} " in f" {' '.join(whole)} "
+
+
+def shared(part: str, whole: str) -> float:
+    """Return the share of a text's content words whose beginning occurs in another text; 1 for a text without any."""
+    known = {word[:_STEM] for word in words(whole)}
+    content = [word for word in words(part) if len(word) >= _CONTENT and not word.isdigit()]
+    return sum(word[:_STEM] in known for word in content) / len(content) if content else 1.0
