@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from posologie.errors import InputError
 from posologie.statistics.draws import ClusterSums
-from posologie.statistics.scored import ScoredSuite
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,18 @@ class Cell:
     groups: tuple[tuple[int, ...], ...]
 
 
-def make_parts(scored: ScoredSuite) -> Parts:
-    """Return the parts of a suite.
+def make_parts(benchmark: NDArray[np.str_], task: NDArray[np.str_], provenance: NDArray[np.str_]) -> Parts:
+    """Return the parts of a suite, given the benchmark, the task and the provenance of each item.
 
     Raises:
         InputError: for a benchmark whose items are of several provenances.
     """
-    keys = np.stack([scored.benchmark, scored.task])
+    keys = np.stack([benchmark, task])
     names, of_item = np.unique(keys, axis=1, return_inverse=True)
     of_item = of_item.reshape(-1)
     provenances = []
     for part in range(names.shape[1]):
-        found = np.unique(scored.provenance[of_item == part])
+        found = np.unique(provenance[of_item == part])
         if len(found) > 1:
             raise InputError(f"benchmark '{names[0, part]}': items of {' and '.join(found)}; expected one provenance")
         provenances.append(str(found[0]))

@@ -15,10 +15,11 @@ from posologie.statistics.entries import FEWEST_SEEDS, Entry, arm_entries, over_
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, defined_draws, percentile
 from posologie.statistics.means import unit_of
+from posologie.statistics.measured import tested
 from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 from posologie.statistics.published import Published, published_value
 from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.spec import Measured, Statistics
+from posologie.statistics.spec import Statistics
 from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
 from posologie.statistics.table_files import write_csv
 
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> None:
                 continue
             resampled = Resampled(scored, spec.statistics)
             primary = spec.statistics.primary_choice if tasks == CHOICE_TASKS else spec.statistics.primary_text
-            for measured in _measured(primary, suite, spec.statistics, set(scored.values)):
+            for measured in tested(primary, suite, spec.statistics, set(scored.values)):
                 rows.extend(_rows(resampled, measured, pairs, command.published))
     _correct(rows, spec.statistics)
     for row in rows:
@@ -82,22 +83,9 @@ def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[P
     return list(pairs.values())
 
 
-def _measured(
-    primary: Measured, suite: str, settings: Statistics, there: set[Measure]
-) -> list[tuple[Measure, tuple[str, ...]]]:
-    """Return what is contrasted on a suite: measures, each with its sets of variants."""
-    wanted = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
-    found: dict[Measure, list[str]] = {}
-    for one in wanted:
-        measure = Measure(one.metric, one.decoding)
-        if measure in there and one.variants not in found.setdefault(measure, []):
-            found[measure].append(one.variants)
-    return [(measure, tuple(variants)) for measure, variants in found.items()]
-
-
 def _rows(
     resampled: Resampled,
-    measured: tuple[Measure, tuple[str, ...]],
+    measured: tuple[Measure, list[str]],
     pairs: Sequence[Pair],
     published: Published | None,
 ) -> Iterator[dict[str, Any]]:

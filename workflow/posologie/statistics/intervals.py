@@ -83,6 +83,7 @@ def interval_of(
     settings: Statistics,
     *,
     is_share: bool,
+    inflated: bool = False,
     influence: NDArray[np.float64] | None = None,
 ) -> Interval:
     """Return the interval that the settings ask for, or the one that few clusters allow.
@@ -90,6 +91,8 @@ def interval_of(
     Args:
         effective: number of equal clusters that the value rests on.
         is_share: the value is a mean of scores between 0 and 1.
+        inflated: the value cannot fall below 0 and grows with noise (a spread, an error of calibration), so that
+            resampling inflates it: the percentile interval is moved by the draws' bias, and cut at 0.
         influence: [cluster], wanted for BCa.
     """
     few = effective < settings.minimum_clusters
@@ -102,6 +105,10 @@ def interval_of(
     replicates = defined_draws(replicates)
     if not len(replicates):
         return Interval(None, None, "none", UNDEFINED)
+    if inflated:
+        bias = float(replicates.mean()) - point
+        low, high = percentile(replicates, settings.level)
+        return Interval(max(0.0, low - bias), max(0.0, high - bias), "shifted")
     if settings.interval == "bca" and influence is not None:
         return Interval(*bca(point, replicates, influence, settings.level), "bca")
     return Interval(*percentile(replicates, settings.level), "percentile")

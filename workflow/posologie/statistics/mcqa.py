@@ -66,7 +66,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
             replicates = np.abs(estimate.replicates.reshape(-1, *shape)).sum(axis=1)
             for entry, weight in zip(entries, weights, strict=True):
                 value, drawn = over_members(entry, point, replicates, weight)
-                interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False)
+                interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)
                 yield row_of(
                     scored.suite, ERROR, signature, variants, estimate.cell, estimate.extent, entry, value, interval,
                     settings, None,

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.items import Provenance
 from posologie.prediction.spec import Suite
 from posologie.specs import Name, Spec
 
@@ -86,6 +87,9 @@ class TableSpec(Spec):
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     mixes: dict[Name, tuple[int, ...]] = Field(
         default_factory=dict, description="sampling seeds of each mix; those of its models if left out"
+    )
+    blends: dict[Name, dict[Provenance, float]] = Field(
+        default_factory=dict, description="share of each provenance in each mix, for the attribution"
     )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")

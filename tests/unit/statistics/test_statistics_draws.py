@@ -1,0 +1,71 @@
+"""One set of cluster draws."""
+
+import numpy as np
+import pytest
+from posologie.statistics.draws import bootstrap_counts, cluster_sums, make_clusters, random_signs
+
+BENCHMARK = np.array(["a", "a", "a", "b", "b", "c", "c"])
+GROUP = np.array(["g1", "g1", "g2", "g3", "g4", "g4", "g5"])
+
+
+def test_items_of_one_group_are_one_cluster():
+    clusters = make_clusters(BENCHMARK, GROUP)
+    assert clusters.count == 5
+    assert clusters.of_item[0] == clusters.of_item[1]
+    assert len(set(clusters.of_item)) == 5
+
+
+def test_benchmarks_that_share_a_cluster_are_one_stratum():
+    clusters = make_clusters(BENCHMARK, GROUP)
+    assert [(name, stratum.stop - stratum.start) for name, stratum in clusters.strata] == [("a", 2), ("b+c", 3)]
+
+
+def test_every_draw_holds_as_many_clusters_of_a_stratum_as_there_are():
+    clusters = make_clusters(BENCHMARK, GROUP)
+    counts = bootstrap_counts(clusters, 1000, seed=1)
+    for _, stratum in clusters.strata:
+        assert (counts[:, stratum].sum(axis=1) == stratum.stop - stratum.start).all()
+
+
+def test_draws_are_multinomial():
+    clusters = make_clusters(np.repeat("a", 50), np.arange(50).astype(str))
+    counts = bootstrap_counts(clusters, 20_000, seed=1).astype(float)
+    assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.04)
+    assert counts.var(axis=0) == pytest.approx(np.full(50, 1 - 1 / 50), abs=0.06)
+    assert np.corrcoef(counts[:, 0], counts[:, 1])[0, 1] == pytest.approx(-1 / 49, abs=0.03)
+
+
+def test_draws_depend_on_seed_and_clusters_and_not_on_the_order_of_items():
+    shuffled = np.random.default_rng(0).permutation(len(GROUP))
+    there, here = make_clusters(BENCHMARK[shuffled], GROUP[shuffled]), make_clusters(BENCHMARK, GROUP)
+    assert np.array_equal(there.of_item, here.of_item[shuffled])
+    assert np.array_equal(bootstrap_counts(there, 50, seed=1), bootstrap_counts(here, 50, seed=1))
+    assert not np.array_equal(bootstrap_counts(here, 50, seed=2), bootstrap_counts(here, 50, seed=1))
+
+
+def test_another_benchmark_changes_no_draw_of_the_first():
+    alone = make_clusters(BENCHMARK[:3], GROUP[:3])
+    together = make_clusters(BENCHMARK, GROUP)
+    first = together.strata[0][1]
+    assert np.array_equal(bootstrap_counts(alone, 50, seed=1), bootstrap_counts(together, 50, seed=1)[:, first])
+
+
+def test_signs_are_fair():
+    clusters = make_clusters(np.repeat("a", 40), np.arange(40).astype(str))
+    signs = random_signs(clusters, 10_000, seed=1)
+    assert set(np.unique(signs)) == {-1, 1}
+    assert signs.mean(axis=0) == pytest.approx(np.zeros(40), abs=0.05)
+
+
+def test_weighted_sums_are_the_sums_over_drawn_items():
+    numbers = np.random.default_rng(5)
+    values = numbers.normal(size=(len(GROUP), 3))
+    part = np.array([0, 1, 0, 2, 2, 3, 4])
+    clusters = make_clusters(BENCHMARK, GROUP, part)
+    counts = bootstrap_counts(clusters, 20, seed=1)
+    weighted = cluster_sums(clusters, values).weighted(counts)
+    for replicate in range(20):
+        for place in range(5):
+            inside = part == place
+            times = counts[replicate, clusters.of_item[inside]]
+            assert weighted[replicate, place] == pytest.approx((values[inside] * times[:, None]).sum(axis=0), abs=1e-12)

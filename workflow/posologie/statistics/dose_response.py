@@ -1,0 +1,123 @@
+"""The table of sweeps: the score at each dose, and how often each tested dose comes out best under resampling."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.commands import run
+from posologie.errors import InputError
+from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.intervals import interval_of
+from posologie.statistics.means import UNBOUNDED, unit_of
+from posologie.statistics.measured import more_is_better
+from posologie.statistics.scored import Measure, read_suite
+from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone",
+    "sweep", "mix", "dose", "n", "clusters", "unit", "value", "low", "high", "level", "interval", "best_share", "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The arms of one curve on one backbone, by rising dose."""
+
+    name: str
+    backbone: str
+    arms: tuple[Entry, ...]
+    doses: tuple[float, ...]
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.dose_response", __doc__ or "", argv)
+    spec = command.spec
+    sweeps = list(sweeps_of(arm_entries(spec.models), spec.statistics.sweeps))
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites if sweeps else ():
+        for tasks in (CHOICE_TASKS, OPEN_TASKS):
+            scored = read_suite(command.results, suite, spec.models, tasks, more_is_better)
+            if scored is not None:
+                resampled = Resampled(scored, spec.statistics)
+                for measure in sorted(scored.values):
+                    rows.extend(_rows(resampled, measure, sweeps))
+    write_csv(command.table, COLUMNS, rows)
+
+
+def sweeps_of(arms: Sequence[Entry], settings: Mapping[str, Mapping[str, float]]) -> Iterator[Sweep]:
+    """Yield each sweep on each backbone.
+
+    Raises:
+        InputError: for a mix of a sweep that no model was trained on.
+    """
+    for name, doses in settings.items():
+        for backbone in dict.fromkeys(arm.backbone for arm in arms if arm.kind != "published"):
+            here = {arm.label: arm for arm in arms if arm.backbone == backbone}
+            if missing := sorted(doses.keys() - here.keys()):
+                raise InputError(f"statistics.sweeps.{name}: '{missing[0]}': expected one of {', '.join(sorted(here))}")
+            ordered = sorted(doses, key=lambda mix: (doses[mix], mix))
+            yield Sweep(name, backbone, tuple(here[mix] for mix in ordered), tuple(doses[mix] for mix in ordered))
+
+
+def best_shares(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [dose], the share of draws in which each dose has the highest value; ties are shared out equally.
+
+    Args:
+        draws: [dose, draw].
+    """
+    best = draws == draws.max(axis=0)
+    shares: NDArray[np.float64] = (best / best.sum(axis=0)).mean(axis=1)
+    return shares
+
+
+def _rows(resampled: Resampled, measure: Measure, sweeps: Sequence[Sweep]) -> Iterator[dict[str, Any]]:
+    scored, settings = resampled.scored, resampled.settings
+    arms = {arm.model: arm for sweep in sweeps for arm in sweep.arms}
+    weights = {name: seed_weights(arm, settings.replicates, settings.seed) for name, arm in arms.items()}
+    scale = 100 if unit_of(measure.metric) == "%" else 1
+    for estimate in resampled.means(scored.over_variants(measure, "original")):
+        values = {
+            name: over_members(arm, estimate.point, estimate.replicates, weights[name]) for name, arm in arms.items()
+        }
+        for sweep in sweeps:
+            draws = np.stack([values[arm.model][1] for arm in sweep.arms])
+            best = best_shares(draws[:, ~np.isnan(draws).any(axis=0)])
+            for place, (arm, dose) in enumerate(zip(sweep.arms, sweep.doses, strict=True)):
+                point = values[arm.model][0]
+                interval = interval_of(
+                    point, draws[place], estimate.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
+                )
+                yield {
+                    "suite": scored.suite,
+                    "scope_kind": estimate.cell.scope_kind,
+                    "scope": estimate.cell.scope,
+                    "task": estimate.cell.task,
+                    "aggregate": estimate.cell.aggregate,
+                    "metric": measure.metric,
+                    "decoding": measure.decoding,
+                    "variants": "original",
+                    "backbone": sweep.backbone,
+                    "sweep": sweep.name,
+                    "mix": arm.label,
+                    "dose": dose,
+                    "n": estimate.extent.items,
+                    "clusters": estimate.extent.clusters,
+                    "unit": unit_of(measure.metric),
+                    "value": point * scale,
+                    "low": None if interval.low is None else interval.low * scale,
+                    "high": None if interval.high is None else interval.high * scale,
+                    "level": settings.level,
+                    "interval": interval.method,
+                    "best_share": 100 * float(best[place]),
+                    "note": interval.note,
+                }
+
+
+if __name__ == "__main__":
+    run(main)

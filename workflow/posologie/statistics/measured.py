@@ -1,0 +1,24 @@
+"""Which numbers are compared: the primary metric and those of families, or every metric of which more is better."""
+
+from posologie.statistics.scored import Measure
+from posologie.statistics.spec import Measured, Statistics
+
+_MORE_IS_BETTER = {
+    "em", "hamming", "hamming_options", "bleu", "chrf", "rouge1", "rouge2", "rougeL", "meteor", "bertscore",
+}  # fmt: skip
+
+
+def tested(primary: Measured, suite: str, settings: Statistics, there: set[Measure]) -> list[tuple[Measure, list[str]]]:
+    """Return what is tested on a suite: measures that there are, each with its sets of variants."""
+    wanted = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
+    found: dict[Measure, list[str]] = {}
+    for one in wanted:
+        measure = Measure(one.metric, one.decoding)
+        if measure in there and one.variants not in found.setdefault(measure, []):
+            found[measure].append(one.variants)
+    return list(found.items())
+
+
+def more_is_better(measure: Measure) -> bool:
+    """Say whether a larger value of a measure is a better one."""
+    return measure.metric in _MORE_IS_BETTER or measure.metric.startswith("judge:")

@@ -1,0 +1,111 @@
+"""The table of the paper: each published aggregate beside every aggregate of ours that it may be, by rank and by sign."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from posologie.commands import run
+from posologie.errors import InputError
+from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.intervals import interval_of
+from posologie.statistics.published import Published
+from posologie.statistics.ranks import kendall_tau
+from posologie.statistics.scored import Measure, read_suite
+from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "published_aggregate", "suite", "aggregate", "metric", "decoding", "variants", "backbone", "mixes", "n", "clusters",
+    "mean_difference", "signs_equal", "signs_compared", "kendall_tau", "low", "high", "level", "interval", "note",
+)  # fmt: skip
+_FEWEST = 3
+"""Rankings of fewer models say nothing."""
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.paper", __doc__ or "", argv)
+    spec, published = command.spec, command.published
+    if published is None:
+        raise InputError("--published: missing; expected resources/published/results.yaml")
+    compared = {Measure(one.compared_with.metric, one.compared_with.decoding) for one in published.aggregates.values()}
+    arms = arm_entries(spec.models)
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        for tasks in (CHOICE_TASKS, OPEN_TASKS):
+            scored = read_suite(command.results, suite, spec.models, tasks, lambda measure: measure in compared)
+            if scored is not None and scored.values:
+                rows.extend(_rows(Resampled(scored, spec.statistics), arms, published))
+    write_csv(command.table, COLUMNS, rows)
+
+
+def _rows(resampled: Resampled, arms: Sequence[Entry], published: Published) -> Iterator[dict[str, Any]]:
+    """Yield a row for each published aggregate, backbone and aggregate of ours over all items of the suite.
+
+    The definition of the published aggregates is not known, so that all of ours are compared. Signs are those of
+    mix − base; Kendall's τ-b compares the rankings of the models that both have.
+    """
+    scored, settings = resampled.scored, resampled.settings
+    weights = [seed_weights(arm, settings.replicates, settings.seed) for arm in arms]
+    for name, aggregate in published.aggregates.items():
+        compared = aggregate.compared_with
+        measure = Measure(compared.metric, compared.decoding)
+        if measure not in scored.values or compared.variants not in scored.variant_sets():
+            continue
+        theirs = {mix.lower(): value * (1 if aggregate.unit == "%" else 100) for mix, value in aggregate.values.items()}
+        for estimate in resampled.means(scored.over_variants(measure, compared.variants)):
+            if (estimate.cell.scope_kind, estimate.cell.task) != ("all", "all"):
+                continue
+            values = [
+                over_members(arm, estimate.point, estimate.replicates, weight)
+                for arm, weight in zip(arms, weights, strict=True)
+            ]
+            for backbone in dict.fromkeys(arm.backbone for arm in arms):
+                both = [
+                    (theirs[arm.label.lower()], 100 * point, draws, arm.kind)
+                    for arm, (point, draws) in zip(arms, values, strict=True)
+                    if arm.backbone == backbone and arm.label.lower() in theirs
+                ]
+                if not both:
+                    continue
+                their_values, our_values = (np.array([one[place] for one in both]) for place in (0, 1))
+                row = {
+                    "published_aggregate": name,
+                    "suite": scored.suite,
+                    "aggregate": estimate.cell.aggregate,
+                    "metric": compared.metric,
+                    "decoding": compared.decoding,
+                    "variants": compared.variants,
+                    "backbone": backbone,
+                    "mixes": len(both),
+                    "n": estimate.extent.items,
+                    "clusters": estimate.extent.clusters,
+                    "mean_difference": float(np.mean(our_values - their_values)),
+                    **_signs([one[3] for one in both], their_values, our_values),
+                    "level": settings.level,
+                }
+                tau = float(kendall_tau(our_values, their_values)) if len(both) >= _FEWEST else float("nan")
+                if np.isnan(tau):
+                    nothing = {"kendall_tau": None, "low": None, "high": None, "interval": "none"}
+                    yield row | nothing | {"note": "too few models, or a constant ranking"}
+                    continue
+                taus = kendall_tau(np.stack([one[2] for one in both], axis=1), their_values)
+                interval = interval_of(tau, taus, estimate.extent.effective, settings, is_share=False)
+                shown = {"low": interval.low, "high": interval.high, "interval": interval.method, "note": interval.note}
+                yield row | {"kendall_tau": tau} | shown
+
+
+def _signs(kinds: Sequence[str], theirs: np.ndarray, ours: np.ndarray) -> dict[str, int | None]:
+    """Return how many mixes lie on the same side of base in both, and how many are compared."""
+    if "base" not in kinds:
+        return {"signs_equal": None, "signs_compared": None}
+    base = kinds.index("base")
+    others = [place for place in range(len(kinds)) if place != base]
+    equal = np.sign(theirs[others] - theirs[base]) == np.sign(ours[others] - ours[base])
+    return {"signs_equal": int(equal.sum()), "signs_compared": len(others)}
+
+
+if __name__ == "__main__":
+    run(main)

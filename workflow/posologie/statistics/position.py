@@ -1,0 +1,258 @@
+"""The table of position: whether the place of an option moves the answer, and the ranking of the models."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.commands import run
+from posologie.items import LABELS
+from posologie.statistics.answers import DECODINGS, ChoiceAnswers, read_answers
+from posologie.statistics.cells import Parts, make_parts
+from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
+from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
+from posologie.statistics.intervals import Interval, interval_of
+from posologie.statistics.ranks import kendall_tau
+from posologie.statistics.spec import Statistics
+from posologie.statistics.table_command import table_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "suite", "scope_kind", "scope", "decoding", "statistic", "label", "variants",
+    "model", "kind", "backbone", "mix", "seed",
+    "n", "clusters", "unit", "value", "low", "high", "level", "interval", "note",
+)  # fmt: skip
+
+
+_SHARES = {"recall", "predicted_share", "gold_share", "em_mapped", "em_unmapped", "consistency"}
+_WITHOUT_MODEL = {"gold_share", "ranking_tau"}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of sums over items: `above` [model, item] over `below` [model or 1, item]."""
+
+    statistic: str
+    label: str
+    above: NDArray[np.float64]
+    below: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The items of some benchmarks (`parts`)."""
+
+    kind: str
+    name: str
+    parts: tuple[int, ...]
+
+
+class Key(NamedTuple):
+    """What a number is: a statistic of a set of variants, of one label or of all, in a scope."""
+
+    variants: str
+    statistic: str
+    label: str
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A ratio in one scope: the models' values, their replicates, and how much they rest on."""
+
+    point: NDArray[np.float64]
+    replicates: NDArray[np.float64]
+    items: int
+    clusters: int
+    effective: float
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.position", __doc__ or "", argv)
+    spec = command.spec
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        answers = read_answers(command.results, suite, spec.models)
+        if answers is not None:
+            rows.extend(_suite_rows(answers, all_entries(spec.models), spec.statistics))
+    write_csv(command.table, COLUMNS, rows)
+
+
+def ratios_of(answers: ChoiceAnswers, decoding: str, variants: Sequence[int]) -> Iterator[Ratio]:
+    """Yield the ratios over these variants (columns of the answers' arrays).
+
+    `recall` by gold label, on questions with one right answer; `predicted_share` and `gold_share` of each label among
+    all labels given and all gold labels; `em_mapped` and `em_unmapped`; `consistency`, over several variants.
+    """
+    gold, displayed = answers.gold[:, variants], answers.displayed[decoding][:, :, variants]
+    right = displayed == gold
+    single = (answers.task == "mcqu")[:, None]
+    given, expected = (np.bitwise_count(sets).astype(float) for sets in (displayed, gold))
+    for place in range(int(answers.gold.max()).bit_length()):
+        bit = np.uint32(1 << place)
+        here = single & (gold == bit)
+        yield Ratio("recall", LABELS[place], (right & here).sum(axis=2), here.sum(axis=1)[None])
+        yield Ratio("predicted_share", LABELS[place], ((displayed & bit) > 0).sum(axis=2), given.sum(axis=2))
+        yield Ratio("gold_share", LABELS[place], ((gold & bit) > 0).sum(axis=1)[None], expected.sum(axis=1)[None])
+    every = np.full((1, len(answers.item)), float(len(variants)))
+    yield Ratio("em_mapped", "", right.sum(axis=2), every)
+    yield Ratio("em_unmapped", "", (displayed == answers.letters[:, None]).sum(axis=2), every)
+    if len(variants) > 1:
+        chosen = answers.chosen[decoding][:, :, variants]
+        same = (chosen == chosen[:, :, :1]).all(axis=2) & (chosen > 0).all(axis=2)
+        yield Ratio("consistency", "", same, np.ones((1, len(answers.item))))
+
+
+def draw(
+    variants: str, ratios: Sequence[Ratio], scopes: Sequence[Scope], clusters: Clusters, counts: NDArray[np.uint8]
+) -> dict[Key, Drawn]:
+    """Return each ratio of a set of variants in each scope in which it is defined."""
+    columns = [array for ratio in ratios for array in (ratio.above, ratio.below)]
+    edges = np.cumsum([0, *(len(array) for array in columns)])
+    sums = cluster_sums(clusters, np.concatenate(columns).astype(float).T)
+    total, weighted = sums.total(), sums.weighted(counts)
+    found = {}
+    for scope in scopes:
+        parts = list(scope.parts)
+        points, draws = total[parts].sum(axis=0), weighted[:, parts].sum(axis=1)
+        for number, ratio in enumerate(ratios):
+            above, below = (slice(edges[2 * number + side], edges[2 * number + side + 1]) for side in (0, 1))
+            if not (points[below] > 0).all():
+                continue
+            held = np.zeros(clusters.count)
+            for part in parts:
+                held[sums.blocks[part][0]] += sums.blocks[part][1][:, below].mean(axis=1)
+            inside = np.isin(clusters.part, parts) & (ratio.below > 0).any(axis=0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[Key(variants, ratio.statistic, ratio.label, scope)] = Drawn(
+                    points[above] / points[below],
+                    draws[:, above] / draws[:, below],
+                    int(inside.sum()),
+                    int((held > 0).sum()),
+                    float(held.sum() ** 2 / (held @ held)),
+                )
+    return found
+
+
+def derived(drawn: Mapping[Key, Drawn], minimum: float) -> dict[Key, Drawn]:
+    """Return what is computed from the ratios.
+
+    `recall_spread`: largest minus smallest recall over the labels with at least `minimum` equal clusters.
+    `em_drop`, `em_drop_unmapped`: original minus permuted. `ranking_tau`: Kendall's τ-b between the models in the
+    original order and under permutation, from three models on.
+    """
+    found: dict[Key, Drawn] = {}
+    for variants, scope in dict.fromkeys((key.variants, key.scope) for key in drawn):
+        recalls = [
+            one
+            for key, one in drawn.items()
+            if (key.variants, key.statistic, key.scope) == (variants, "recall", scope) and one.effective >= minimum
+        ]
+        if len(recalls) > 1:
+            points, draws = (np.stack([getattr(one, name) for one in recalls]) for name in ("point", "replicates"))
+            smallest = min(recalls, key=lambda one: one.effective)
+            found[Key(variants, "recall_spread", "", scope)] = replace(
+                smallest,
+                point=points.max(axis=0) - points.min(axis=0),
+                replicates=draws.max(axis=0) - draws.min(axis=0),
+                items=sum(one.items for one in recalls),
+            )
+    for scope in dict.fromkeys(key.scope for key in drawn):
+        for suffix in ("mapped", "unmapped"):
+            pair = [drawn.get(Key(variants, f"em_{suffix}", "", scope)) for variants in ("original", "permuted")]
+            before, after = pair
+            if before is None or after is None:
+                continue
+            statistic = "em_drop" if suffix == "mapped" else "em_drop_unmapped"
+            fallen = replace(before, point=before.point - after.point, replicates=before.replicates - after.replicates)
+            found[Key("permuted", statistic, "", scope)] = fallen
+            if suffix == "mapped" and len(before.point) >= 3:
+                tau = kendall_tau(before.point, after.point)[None]
+                taus = kendall_tau(before.replicates, after.replicates)[:, None]
+                found[Key("permuted", "ranking_tau", "", scope)] = replace(before, point=tau, replicates=taus)
+    return found
+
+
+def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Statistics) -> Iterator[dict[str, Any]]:
+    parts = make_parts(answers.benchmark, answers.task, answers.provenance)
+    clusters = make_clusters(answers.benchmark, answers.group, parts.of_item)
+    counts = bootstrap_counts(clusters, settings.replicates, settings.seed)
+    scopes = _scopes(parts)
+    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    count = len(answers.variants)
+    sets = {"original": [0]} | ({"permuted": list(range(1, count)), "all": list(range(count))} if count > 1 else {})
+    for decoding in DECODINGS:
+        drawn: dict[Key, Drawn] = {}
+        for variants, chosen in sets.items():
+            wanted = [
+                ratio
+                for ratio in ratios_of(answers, decoding, chosen)
+                if (ratio.statistic == "consistency") == (variants == "all")
+            ]
+            drawn |= draw(variants, wanted, scopes, clusters, counts)
+        for key, one in (drawn | derived(drawn, settings.minimum_clusters)).items():
+            common = {"suite": answers.suite, "decoding": decoding}
+            if len(one.point) == 1 and key.statistic in _WITHOUT_MODEL:
+                yield common | _row(key, one, None, float(one.point[0]), one.replicates[:, 0], settings)
+                continue
+            for entry, weight in zip(entries, weights, strict=True):
+                yield common | _row(key, one, entry, *over_members(entry, one.point, one.replicates, weight), settings)
+
+
+def _scopes(parts: Parts) -> list[Scope]:
+    def scope(kind: str, name: str, names: tuple[str, ...]) -> Scope:
+        return Scope(kind, name, tuple(place for place, one in enumerate(names) if one == name))
+
+    everything = Scope("all", "all", tuple(range(len(parts))))
+    provenances = [scope("provenance", name, parts.provenance) for name in sorted(set(parts.provenance))]
+    return [
+        everything,
+        *provenances,
+        *(scope("benchmark", name, parts.benchmark) for name in sorted(set(parts.benchmark))),
+    ]
+
+
+def _row(
+    key: Key, drawn: Drawn, entry: Entry | None, point: float, replicates: NDArray[np.float64], settings: Statistics
+) -> dict[str, Any]:
+    if np.isnan(point):
+        interval, value = Interval(None, None, "none", "undefined: a ranking is constant"), None
+    else:
+        interval = interval_of(
+            point,
+            replicates,
+            drawn.effective,
+            settings,
+            is_share=key.statistic in _SHARES,
+            inflated=key.statistic == "recall_spread",
+        )
+        value = point
+    scale = 1 if key.statistic == "ranking_tau" else 100
+    return {
+        "scope_kind": key.scope.kind,
+        "scope": key.scope.name,
+        "statistic": key.statistic,
+        "label": key.label,
+        "variants": key.variants,
+        "model": entry.model if entry else "",
+        "kind": entry.kind if entry else "",
+        "backbone": entry.backbone if entry else "",
+        "mix": entry.mix if entry else "",
+        "seed": entry.seed if entry else "",
+        "n": drawn.items,
+        "clusters": drawn.clusters,
+        "unit": "" if scale == 1 else "%",
+        "value": None if value is None else value * scale,
+        "low": None if interval.low is None else interval.low * scale,
+        "high": None if interval.high is None else interval.high * scale,
+        "level": settings.level,
+        "interval": interval.method,
+        "note": interval.note,
+    }
+
+
+if __name__ == "__main__":
+    run(main)
