@@ -15,7 +15,8 @@ def model_spec(wildcards):
     return plan.model_specs(STUDY)[wildcards.folder].canonical_json()
 
 
-for kind in sorted({spec.backbone.kind() for spec in plan.model_specs(STUDY).values()}):
+def rule_of_origin(kind):
+    """Define the rule of one kind of origin (a function for the reason that `rule_of_table` gives)."""
 
     rule:
         name:
@@ -35,3 +36,7 @@ for kind in sorted({spec.backbone.kind() for spec in plan.model_specs(STUDY).val
             "<work>/logs/models/{folder}.log",
         shell:
             command(f"posologie.models.{kind}", "--spec {params.spec:q} --manifest {output:q}")
+
+
+for kind in sorted({spec.backbone.kind() for spec in plan.model_specs(STUDY).values()}):
+    rule_of_origin(kind)

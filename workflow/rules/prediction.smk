@@ -46,7 +46,8 @@ def all_predictions():
     return [f"<results>/predictions/{model}/{suite}.parquet" for model in MODELS for suite in STUDY.suites]
 
 
-for bundle, suites in BUNDLES.items():
+def rule_of_bundle(bundle, suites):
+    """Define the rule of one bundle (a function for the reason that `rule_of_table` gives)."""
 
     rule:
         name:
@@ -82,3 +83,7 @@ for bundle, suites in BUNDLES.items():
                 " --predictions {params.predictions:q} --run {params.run:q}"
                 " --work {params.work:q} --chunk-tokens {resources.chunk_tokens}",
             )
+
+
+for bundle, suites in BUNDLES.items():
+    rule_of_bundle(bundle, suites)

@@ -52,7 +52,8 @@ if DATASETS:
             command("posologie.sources.fetch", "--spec {params.spec:q} --manifest {output:q}")
 
 
-for reader in sorted({source.reader for source in STUDY.sources.values()}):
+def rule_of_reader(reader):
+    """Define the rule of one published form (a function for the reason that `rule_of_table` gives)."""
 
     rule:
         name:
@@ -81,3 +82,7 @@ for reader in sorted({source.reader for source in STUDY.sources.values()}):
                 "--spec {params.spec:q} --inputs {input:q}"
                 " --items {output.shard:q} --rejects {output.rejects:q} --report {output.report:q}",
             )
+
+
+for reader in sorted({source.reader for source in STUDY.sources.values()}):
+    rule_of_reader(reader)

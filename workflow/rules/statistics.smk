@@ -41,7 +41,9 @@ def results_root(wildcards, output):
     return Path(output[0]).parents[1].as_posix()
 
 
-for table, table_inputs in TABLES.items():
+def rule_of_table(table, table_inputs):
+    """Define the rule of one table. A function, because a shell command is evaluated when the job starts: in a loop,
+    every rule would run the command of the last."""
 
     rule:
         name:
@@ -67,3 +69,7 @@ for table, table_inputs in TABLES.items():
                 f"posologie.statistics.{table}",
                 "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q} --published {input.published:q}",
             )
+
+
+for table, table_inputs in TABLES.items():
+    rule_of_table(table, table_inputs)
