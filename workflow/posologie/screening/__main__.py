@@ -26,6 +26,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--tests", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
     for output in ("screened", "report", "matches"):
         arguments.add_argument(f"--{output}", required=True)
+    arguments.add_argument("--processes", type=int, default=1, help="changes no result")
     given = arguments.parse_args(argv)
     spec = ScreeningSpec.from_json(given.spec)
 
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> None:
         return
 
     whole = population(items, given.earlier, given.tests, spec.suites)
-    compared = compare(whole, spec.screening, spec.screening.scope)
+    compared = compare(whole, spec.screening, spec.screening.scope, given.processes)
     flagged = unwanted(whole, compared.found)
     removed = flagged if spec.screening.mode == "remove" else set()
     screened = items.filter(pa.array(kept(whole, removed)))

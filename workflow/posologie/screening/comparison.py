@@ -8,8 +8,10 @@ import pyarrow as pa
 from posologie.screening.matching import Match, Similar, group_matches, matches
 from posologie.screening.near import near_duplicates
 from posologie.screening.population import Classes, Population, classes
+from posologie.screening.shingles import Shape, shape_for, signatures_of
+from posologie.screening.sketches import sketches
 from posologie.screening.spec import Comparing
-from posologie.screening.text import fields
+from posologie.screening.text import normalised, texts
 
 
 @dataclass(frozen=True)
@@ -17,50 +19,62 @@ class Compared:
     """What a comparison found.
 
     Attributes:
+        found: every match of the screened items.
+        answers: digest of each item's right answer, by position.
         crowded: how often a text was similar to so many that it was not compared with all of them.
     """
 
-    same: Classes
     found: list[Match]
+    answers: list[bytes]
     crowded: int
 
 
-def compare(whole: Population, comparing: Comparing, scope: tuple[str, ...]) -> Compared:
-    """Return every match of the screened items of a population."""
-    same = classes(whole)
+def compare(whole: Population, comparing: Comparing, scope: tuple[str, ...], processes: int = 1) -> Compared:
+    """Find every match of the screened items of a population."""
+    threshold = comparing.similarity
+    shape = None if threshold is None else shape_for(threshold, comparing.shingle)
+    sketched = sketches(whole.table, shape, processes)
+    same = classes(whole, sketched.texts, sketched.contexts)
+    answers, signatures = sketched.answers, sketched.signatures
+    del sketched
     similar: list[Similar] = []
     cases: list[Similar] = []
     crowded = 0
-    if comparing.similarity is not None:
-        similar, crowded = _similar_items(whole, same, comparing.similarity, comparing.shingle)
+    if threshold is not None and shape is not None and signatures is not None:
+        similar, crowded = _similar_items(whole, same, signatures, threshold, shape)
         if whole.tested:
-            cases, more = _similar_contexts(whole, same, comparing.similarity, comparing.shingle)
+            cases, more = _similar_contexts(whole, same, threshold, shape)
             crowded += more
     found = matches(whole, same, similar, cases, scope)
-    return Compared(same, found + group_matches(whole, found), crowded)
+    return Compared(found + group_matches(whole, found), answers, crowded)
 
 
-def _similar_items(whole: Population, same: Classes, threshold: float, width: int) -> tuple[list[Similar], int]:
+def _similar_items(
+    whole: Population, same: Classes, signatures: np.ndarray, threshold: float, shape: Shape
+) -> tuple[list[Similar], int]:
+    """Compare the first item of each class."""
     positions = np.array([members[0] for members in same.members], dtype=np.int64)
     screened = np.zeros(len(positions), dtype=bool)
     screened[same.of_item[whole.screened.start :]] = True
 
-    def texts(numbers: np.ndarray) -> list[tuple[str, ...]]:
-        return fields(whole.table.take(pa.array(positions[numbers])))
+    def fields(numbers: np.ndarray) -> list[tuple[str, ...]]:
+        return [text.fields for text in texts(whole.table.take(pa.array(positions[numbers])))]
 
-    return near_duplicates(len(positions), texts, screened, threshold, width)
+    return near_duplicates(signatures[positions], fields, screened, threshold, shape.width)
 
 
-def _similar_contexts(whole: Population, same: Classes, threshold: float, width: int) -> tuple[list[Similar], int]:
+def _similar_contexts(whole: Population, same: Classes, threshold: float, shape: Shape) -> tuple[list[Similar], int]:
     """Compare the contexts of screened and tested items; a similar pair is numbered by the contexts' classes."""
     places = np.r_[0 : whole.tested, whole.screened.start : whole.screened.stop]
     places = places[same.of_context[places] >= 0]
     numbers, first = np.unique(same.of_context[places], return_index=True)
     positions = places[first]
 
-    def texts(chosen: np.ndarray) -> list[tuple[str, ...]]:
-        return [one[1:2] for one in fields(whole.table.take(pa.array(positions[chosen])))]
+    def fields(chosen: np.ndarray) -> list[tuple[str, ...]]:
+        return [(text,) for text in normalised(whole.table["context"].take(pa.array(positions[chosen])).to_pylist())]
 
+    blocks = np.array_split(np.arange(len(numbers)), len(numbers) // 2048 + 1)
+    values = np.concatenate([signatures_of(fields(block), shape) for block in blocks])
     screened = np.isin(numbers, same.of_context[whole.screened.start :])
-    similar, crowded = near_duplicates(len(numbers), texts, screened, threshold, width)
+    similar, crowded = near_duplicates(values, fields, screened, threshold, shape.width)
     return [Similar(int(numbers[pair.one]), int(numbers[pair.other]), pair.similarity) for pair in similar], crowded

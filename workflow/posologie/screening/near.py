@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from posologie.screening.matching import Similar
-from posologie.screening.shingles import EMPTY, band_keys, banding, shingles, signatures
+from posologie.screening.shingles import EMPTY, band_keys, shingles
 
 log = logging.getLogger("posologie.screening")
 
-_TEXTS_AT_ONCE = 2048
-_HASHED_AT_ONCE = 256  # few enough for their hashes to stay in the processor's cache
-_PAIRS_AT_ONCE = 1 << 14
+_PAIRS_AT_ONCE = 1 << 13
 _CROWD = 64
 """In a band, an item is compared with so many items before it: a boilerplate shared by thousands stays affordable."""
 
@@ -66,17 +65,6 @@ def candidates(values: np.ndarray, of_interest: np.ndarray) -> Candidates:
     return Candidates(np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), crowded)
 
 
-def signatures_of(count: int, texts: Texts, rows: int, bands: int, width: int) -> np.ndarray:
-    """Return the signatures of texts 0 to `count` - 1, shape (count, rows, bands)."""
-    values = np.empty((count, rows, bands), dtype=np.uint32)
-    for first in range(0, count, _TEXTS_AT_ONCE):
-        block = texts(np.arange(first, min(first + _TEXTS_AT_ONCE, count)))
-        for start in range(0, len(block), _HASHED_AT_ONCE):
-            part = block[start : start + _HASHED_AT_ONCE]
-            values[first + start : first + start + len(part)] = signatures(*shingles(part, width), rows, bands)
-    return values
-
-
 def likely(pairs: np.ndarray, values: np.ndarray, threshold: float) -> np.ndarray:
     """Return the pairs whose signatures do not rule out a similarity of `threshold`.
 
@@ -102,32 +90,50 @@ def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> l
         numbers = np.unique(part)
         block = texts(numbers)
         whole = _sets(block, width)
-        asked = _sets([(one[0], *one[2:]) for one in block], width)
-        for one, other in np.searchsorted(numbers, part):
-            common = len(np.intersect1d(whole[one], whole[other], assume_unique=True))
+        close = []
+        for one, other in np.searchsorted(numbers, part).tolist():
+            common = _common(whole[one], whole[other])
             similarity = common / (len(whole[one]) + len(whole[other]) - common)
-            if similarity >= threshold and all(
-                len(np.intersect1d(asked[left], whole[right], assume_unique=True)) >= threshold * len(asked[left])
-                for left, right in ((one, other), (other, one))
-            ):
+            if similarity >= threshold:
+                close.append((one, other, similarity))
+        needed = sorted({side for one, other, _ in close for side in (one, other)})
+        asked = dict(zip(needed, _sets([(block[side][0], *block[side][2:]) for side in needed], width), strict=True))
+        for one, other, similarity in close:
+            sides = ((one, other), (other, one))
+            if all(_common(asked[left], whole[right]) >= threshold * len(asked[left]) for left, right in sides):
                 found.append(Similar(int(numbers[one]), int(numbers[other]), similarity))
     return found
 
 
-def _sets(texts: Sequence[Sequence[str]], width: int) -> list[np.ndarray]:
-    hashes, bounds = shingles(texts, width)
-    return [np.unique(hashes[first:last]) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+def _sets(items: Sequence[Sequence[str]], width: int) -> list[np.ndarray]:
+    """Return the different shingles of each item, ascending."""
+    hashes, bounds = shingles(items, width)
+    sets = []
+    for first, last in pairwise(bounds.tolist()):
+        own = np.sort(hashes[first:last])
+        sets.append(own[np.r_[True, own[1:] != own[:-1]]] if len(own) else own)
+    return sets
+
+
+def _common(one: np.ndarray, other: np.ndarray) -> int:
+    """Return the number of values that two sets share."""
+    both = np.concatenate([one, other])
+    both.sort()
+    return int(np.count_nonzero(both[1:] == both[:-1]))
 
 
 def near_duplicates(
-    count: int, texts: Texts, of_interest: np.ndarray, threshold: float, width: int
+    values: np.ndarray, texts: Texts, of_interest: np.ndarray, threshold: float, width: int
 ) -> tuple[list[Similar], int]:
-    """Return the near-duplicates among texts 0 to `count` - 1 of which at least one is of interest, and the crowding."""
-    rows, bands = banding(threshold)
-    values = signatures_of(count, texts, rows, bands, width)
+    """Return the near-duplicates among texts that include one of interest, and how often texts were crowded.
+
+    Args:
+        values: signatures of the texts, shape (texts, rows, bands).
+        texts: gives their fields.
+        of_interest: one truth value for each text.
+    """
     met = candidates(values, of_interest)
     pairs = likely(met.pairs, values, threshold)
-    del values
     similar = verified(pairs, texts, threshold, width)
-    log.info("%d texts, %d candidates, %d likely, %d near-duplicates", count, len(met.pairs), len(pairs), len(similar))
+    log.info("%d texts, %d pairs met, %d likely, %d similar", len(values), len(met.pairs), len(pairs), len(similar))
     return similar, met.crowded

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,6 @@ import pyarrow.compute as pc
 from posologie.errors import InputError
 from posologie.items import item_schema, read_item_table
 from posologie.screening.spec import Tested
-from posologie.screening.text import answer_digests, digest, fields
-
-BLOCK = 2048
-"""Items whose texts are held as Python strings at a time."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +97,6 @@ def _suites_of(tested: pa.Table, suites: Mapping[str, Sequence[Tested]]) -> list
     return of_item
 
 
-def blocks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    """Yield the table in blocks with the position of their first row."""
-    for first in range(0, table.num_rows, BLOCK):
-        yield first, table.slice(first, BLOCK)
-
-
 @dataclass(frozen=True)
 class Classes:
     """Which items have the same normalised text.
@@ -115,36 +105,26 @@ class Classes:
         of_item: class of each item by question, context and options; numbered in the order of rank.
         members: positions of each class, in the order of rank.
         of_context: class of each item's context, or -1 where it has none.
-        answers: digest of each item's right answer.
     """
 
     of_item: np.ndarray
     members: list[list[int]]
     of_context: np.ndarray
-    answers: list[bytes]
 
 
-def classes(whole: Population) -> Classes:
-    """Return which items have the same normalised text."""
-    texts: list[bytes] = []
-    contexts: list[bytes | None] = []
-    answers: list[bytes] = []
-    for _, block in blocks(whole.table):
-        for one in fields(block):
-            texts.append(digest(one))
-            contexts.append(digest(one[1:2]) if one[1] else None)
-        answers += answer_digests(block)
+def classes(whole: Population, texts: Sequence[bytes], contexts: Sequence[bytes | None]) -> Classes:
+    """Number the different texts and contexts of a population, given their digests by position."""
     of_item = np.empty(len(texts), dtype=np.int64)
     of_context = np.full(len(texts), -1, dtype=np.int64)
     numbers: dict[bytes, int] = {}
     context_numbers: dict[bytes, int] = {}
     members: list[list[int]] = []
-    for position in np.argsort(whole.rank):
+    for position in np.argsort(whole.rank).tolist():
         number = of_item[position] = numbers.setdefault(texts[position], len(numbers))
         if number == len(members):
             members.append([])
-        members[number].append(int(position))
+        members[number].append(position)
         context = contexts[position]
         if context is not None:
             of_context[position] = context_numbers.setdefault(context, len(context_numbers))
-    return Classes(of_item, members, of_context, answers)
+    return Classes(of_item, members, of_context)

@@ -15,7 +15,7 @@ from posologie.screening.schema import match_schema
 def match_table(whole: Population, compared: Compared, removed: set[int]) -> pa.Table:
     """Return the matches as a table with `match_schema`."""
     ids, sources, splits = (whole.table[name].to_pylist() for name in ("id", "source", "split"))
-    answers = compared.same.answers
+    answers = compared.answers
     rows = [
         (
             *(ids[match.item], sources[match.item], splits[match.item], match.place, match.kind, suite),
@@ -40,7 +40,7 @@ def report(whole: Population, compared: Compared, flagged: set[int], suites: Map
 
     Items are counted once per line: an item that matches three items of a suite is one leaked item.
     """
-    found, answers = compared.found, compared.same.answers
+    found, answers = compared.found, compared.answers
     sources = whole.table["source"].to_pylist()
     across: dict[str, list[Match]] = {name: [] for name in sources[whole.tested : whole.screened.start]}
     for match in found:

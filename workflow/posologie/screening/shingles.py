@@ -6,9 +6,12 @@ documents" (1997).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+_HASHED_AT_ONCE = 256
+"""Items whose hashes stay in the processor's cache together."""
 _PAD = "\x1f"
 EMPTY = np.uint32(0xFFFFFFFF)
 _KEYS = np.random.default_rng(20260306).integers(1, 1 << 63, size=32, dtype=np.uint64)
@@ -52,9 +55,9 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 def signatures(hashes: np.ndarray, bounds: np.ndarray, rows: int, bands: int) -> np.ndarray:
     """Return MinHash signatures by one-permutation hashing: `rows` rounds that each cut the shingles into `bands` bins.
 
-    Two items agree in an entry with a probability of their Jaccard similarity. An empty bin takes the value of the next
-    bin that is not (Shrivastava and Li, "Densifying one permutation hashing via rotation", 2014). A round gives an entry
-    to every band, so that the entries inside a band come from independent hashes.
+    Two items agree in an entry with a probability of their Jaccard similarity. An empty bin takes the value of the
+    next bin that is not (Shrivastava and Li, "Densifying one permutation hashing via rotation", 2014). A round gives an
+    entry to every band, so that the entries inside a band come from independent hashes.
 
     Returns:
         uint32 of shape (items, rows, bands); items without shingles have the largest value everywhere.
@@ -86,8 +89,17 @@ def _densified(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def banding(threshold: float, bands: int = 48, recall: float = 0.995) -> tuple[int, int]:
-    """Return how many rows a band has, and the number of bands.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How texts are cut and signed: characters of a shingle, rows of a band, number of bands."""
+
+    width: int
+    rows: int
+    bands: int
+
+
+def shape_for(threshold: float, width: int, bands: int = 48, recall: float = 0.995) -> Shape:
+    """Return the shape that finds similar pairs.
 
     A pair of similarity s is found with probability 1 − (1 − s^rows)^bands (Leskovec, Rajaraman and Ullman, *Mining of
     Massive Datasets*, section 3.4). Rows are as many as leave it at least `recall` at the threshold.
@@ -95,7 +107,16 @@ def banding(threshold: float, bands: int = 48, recall: float = 0.995) -> tuple[i
     rows = 1
     while rows < len(_KEYS) and 1 - (1 - threshold ** (rows + 1)) ** bands >= recall:
         rows += 1
-    return rows, bands
+    return Shape(width, rows, bands)
+
+
+def signatures_of(items: Sequence[Sequence[str]], shape: Shape) -> np.ndarray:
+    """Return the signatures of items given by their normalised fields, uint32 of shape (items, rows, bands)."""
+    parts = [np.empty((0, shape.rows, shape.bands), dtype=np.uint32)]
+    for first in range(0, len(items), _HASHED_AT_ONCE):
+        hashes, bounds = shingles(items[first : first + _HASHED_AT_ONCE], shape.width)
+        parts.append(signatures(hashes, bounds, shape.rows, shape.bands))
+    return np.concatenate(parts)
 
 
 def band_keys(values: np.ndarray, band: int) -> np.ndarray:

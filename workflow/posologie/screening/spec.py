@@ -67,3 +67,11 @@ class ScreeningSpec(Spec):
     split: Split
     screening: Screening
     suites: dict[Name, TestedSuite]
+
+
+class LeakageSpec(Comparing):
+    """Exactly what the leakage audit of one mix and suite depends on, beside its input files."""
+
+    mix: Name
+    suite: Name
+    tested: TestedSuite

@@ -5,6 +5,7 @@ import hashlib
 import sys
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +36,7 @@ def normalised(texts: Sequence[str]) -> list[str]:
     if not texts:
         return []
     joined = _ITEM.join(text.replace(_ITEM, " ") if _ITEM in text else text for text in texts)
-    decomposed = unicodedata.normalize("NFKD", joined.casefold())
+    decomposed = unicodedata.normalize("NFKD", joined.casefold().replace("œ", "oe").replace("æ", "ae"))
     codes = _simpler()[np.frombuffer(decomposed.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)]
     codes = codes[codes != 0]
     blank = codes == _BLANK
@@ -45,27 +46,33 @@ def normalised(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in clean.split(_ITEM)]
 
 
-def fields(table: pa.Table) -> list[tuple[str, ...]]:
-    """Return the normalised texts of each item: question, context, then the options in alphabetical order.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The normalised texts of an item.
 
-    Options are sorted so that an item is the same whatever the order of its options.
+    Attributes:
+        fields: question, context, then the options in alphabetical order: an item is the same whatever their order.
+        answer: the right options in alphabetical order, or the reference text.
     """
-    columns = [table[name].to_pylist() for name in ("question", "context", "options")]
-    flat = [text for question, context, options in zip(*columns, strict=True) for text in (question, context, *options)]
-    clean = iter(normalised(flat))
-    return [(next(clean), next(clean), *sorted(next(clean) for _ in range(len(options)))) for options in columns[2]]
+
+    fields: tuple[str, ...]
+    answer: tuple[str, ...]
+
+
+def texts(table: pa.Table) -> list[Text]:
+    """Return the normalised texts of each item."""
+    rows = list(zip(*(table[name].to_pylist() for name in ("question", "context", "answer", "options")), strict=True))
+    clean = normalised([text for *fields, options in rows for text in (*fields, *options)])
+    found = []
+    start = 0
+    for (*_, options), gold in zip(rows, table["gold"].to_pylist(), strict=True):
+        question, context, answer, *own = clean[start : start + 3 + len(options)]
+        start += 3 + len(options)
+        right = sorted({own[index] for index in gold}) if gold else [answer]
+        found.append(Text((question, context, *sorted(own)), tuple(right)))
+    return found
 
 
 def digest(texts: Sequence[str]) -> bytes:
     """Return 16 bytes that are equal for equal sequences of normalised texts."""
     return hashlib.blake2b(_FIELD.join(texts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def answer_digests(table: pa.Table) -> list[bytes]:
-    """Return 16 bytes for each item, equal for equal right answers: gold options as a set, or reference text."""
-    columns = [table[name].to_pylist() for name in ("options", "gold", "answer")]
-    answers = [
-        [options[index] for index in gold] if gold else [answer] for options, gold, answer in zip(*columns, strict=True)
-    ]
-    clean = iter(normalised([text for texts in answers for text in texts]))
-    return [digest(sorted({next(clean) for _ in texts})) for texts in answers]

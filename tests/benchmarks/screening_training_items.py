@@ -1,0 +1,124 @@
+"""Screen all training items against the tested ones and each other: seconds, memory, recall and precision on planted repeats.
+
+    python tests/benchmarks/screening_training_items.py FOLDER [--scale 0.25]
+
+FOLDER holds the shards of `screening_corpus.py`, which is run if it is empty. The floor is reading and writing the same
+shards with pyarrow.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+ORDER = ("native", "translated", "synthetic")
+TESTED = ("native", "translated")
+
+
+def measured(command: list[str]) -> tuple[float, float, float]:
+    """Run a command; return its seconds, its processor seconds and its peak memory in GB."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"failed: {' '.join(command)}")
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6
+
+
+def floor(folder: Path) -> float:
+    """Return the seconds to read and write the training shards and read the tested ones with pyarrow."""
+    started = time.perf_counter()
+    for source in TESTED:
+        pq.read_table(folder / source / "test.parquet")
+    for source in ORDER:
+        pq.write_table(pq.read_table(folder / source / "train.parquet"), folder / "floor.parquet", compression="zstd")
+    (folder / "floor.parquet").unlink()
+    return time.perf_counter() - started
+
+
+def screen(folder: Path, source: str, processes: int) -> tuple[float, float, float]:
+    """Screen the training shard of one source against the sources before it and all tested items."""
+    spec = {
+        "source": source,
+        "split": "train",
+        "screening": {"mode": "remove"},
+        "suites": {"all": [{"source": name, "tasks": ["mcqu", "mcq"]} for name in TESTED]},
+    }
+    return measured(
+        [
+            *(sys.executable, "-m", "posologie.screening", "--spec", json.dumps(spec)),
+            *("--items", str(folder / source / "train.parquet")),
+            *("--earlier", *(f"{name}={folder / name / 'train.parquet'}" for name in ORDER[: ORDER.index(source)])),
+            *("--tests", *(f"{name}={folder / name / 'test.parquet'}" for name in TESTED)),
+            *("--screened", str(folder / f"screened-{source}.parquet"), "--report", str(folder / f"{source}.json")),
+            *("--matches", str(folder / f"matches-{source}.parquet"), "--processes", str(processes)),
+        ]
+    )
+
+
+def judged(folder: Path) -> dict[str, float]:
+    """Return recall and precision over the planted pairs.
+
+    A pair that was found counts as right if it was planted, or if both items repeat the same one.
+    """
+    planted = json.loads((folder / "planted.json").read_text())
+    model = dict(planted["near"])
+    found: set[frozenset[str]] = set()
+    for source in ORDER:
+        for row in pq.read_table(folder / f"matches-{source}.parquet", columns=["item", "matched", "kind"]).to_pylist():
+            if row["kind"] in ("exact", "near"):
+                found.add(frozenset((row["item"], row["matched"])))
+    right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in found)
+    near = [frozenset(pair) in found for pair in planted["near"]]
+    mistaken = sum(frozenset(pair) in found for pair in planted["mistakable"])
+    return {
+        "planted": len(near),
+        "recall": sum(near) / len(near),
+        "found": len(found),
+        "precision": right / len(found),
+        "mistakable": len(planted["mistakable"]),
+        "mistaken": mistaken,
+    }
+
+
+def main() -> None:
+    """Print one line of JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--scale", type=float, default=1.0)
+    arguments.add_argument("--processes", type=int, default=2)
+    given = arguments.parse_args()
+    if not (given.folder / "planted.json").exists():
+        corpus = Path(__file__).with_name("screening_corpus.py")
+        subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale)], check=True)
+    least = floor(given.folder)
+    runs = {source: screen(given.folder, source, given.processes) for source in ORDER}
+    seconds = sum(run[0] for run in runs.values())
+    print(
+        json.dumps(
+            {
+                "training_items": sum(pq.read_metadata(given.folder / name / "train.parquet").num_rows for name in ORDER),
+                "tested_items": sum(pq.read_metadata(given.folder / name / "test.parquet").num_rows for name in TESTED),
+                "seconds": round(seconds, 1),
+                "processor_seconds": round(sum(run[1] for run in runs.values()), 1),
+                "seconds_by_source": {source: round(run[0], 1) for source, run in runs.items()},
+                "peak_GB": round(max(run[2] for run in runs.values()), 2),
+                "floor_seconds": round(least, 2),
+                "ratio_to_floor": round(seconds / least, 1),
+                "load": os.getloadavg()[0],
+                "benchmark_peak_GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+                **judged(given.folder),
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Audit one mix against one suite: which training items match a tested item. The mix stays as it is."""
+
+import logging
+
+from posologie.commands import named_path, parser, run
+from posologie.files import write_parquet
+from posologie.items import read_item_table
+from posologie.screening.comparison import compare
+from posologie.screening.matching import leaking
+from posologie.screening.population import population
+from posologie.screening.report import match_table
+from posologie.screening.spec import LeakageSpec
+
+log = logging.getLogger("posologie.screening")
+
+
+def main(argv: list[str]) -> None:
+    """Write the matches of a mix's training items with the items of a suite (`match_schema`)."""
+    arguments = parser("posologie.screening.leakage", __doc__ or "")
+    arguments.add_argument("--mix", required=True, help="the mix's train.parquet")
+    arguments.add_argument("--tests", nargs="+", type=named_path, required=True, metavar="SOURCE=FILE")
+    arguments.add_argument("--leakage", required=True)
+    given = arguments.parse_args(argv)
+    spec = LeakageSpec.from_json(given.spec)
+    items = read_item_table(given.mix)
+    whole = population(items, [], given.tests, {spec.suite: spec.tested})
+    compared = compare(whole, spec, scope=())
+    write_parquet(given.leakage, match_table(whole, compared, removed=set()))
+    leaked = len(leaking(compared.found))
+    log.info("mix %s: %d of %d items match an item of suite %s", spec.mix, leaked, items.num_rows, spec.suite)
+
+
+if __name__ == "__main__":
+    run(main)
