@@ -192,6 +192,7 @@ def table_spec(study: Study) -> TableSpec:
         suites=study.suites,
         statistics=study.statistics,
         demonstration=study.demonstration,
+        mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes},
     )
 
 
