@@ -79,6 +79,11 @@ def _blocks(weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return blocks
 
 
+def _scaled(x: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    """Return x * gain in the precision of x, with a gain in float32: rounding it would scale whole columns wrongly."""
+    return torch.mul(x, gain, out=torch.empty_like(x))
+
+
 class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
     """The layer's product; gradients for x, A, B and m."""
 
@@ -99,17 +104,16 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
         exact = exact and mask is not None and factors.gain is not None
         rows = x.reshape(-1, x.shape[-1])
         low_input = rows if mask is None else mask.apply(rows)
-        low = low_input @ factors.a.T
-        gained = (
-            factors.gain is not None and not exact
-        )  # then the gain multiplies the base product, and no bias with it
-        y = linear(rows, weight, None if gained else bias)
+        scale = 1.0 if mask is None else mask.scale
+        low = (low_input @ factors.a.T).mul_(scale)
+        last = factors.gain is not None and not exact  # the gain multiplies the base product, but not the bias
+        y = linear(rows, weight, None if last else bias)
         kept = None  # the activation that the magnitude's gradient needs, beside y
         if factors.gain is None:
             y.addmm_(low, factors.sb.T)
         elif exact:
             kept = linear(low_input, weight)
-            y.addcmul_(kept, (factors.gain - 1).to(y.dtype)).addmm_(low, factors.gsb.T)
+            y.addcmul_(kept, (factors.gain - 1).mul_(scale)).addmm_(low, factors.gsb.T)
         else:
             y.addmm_(low, factors.sb.T).mul_(factors.gain)
             if bias is not None:
@@ -126,6 +130,7 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
         rows, low, kept, b, magnitude, *mask_tensors = ctx.saved_tensors
         if mask is not None:
             mask = mask.with_tensors(mask_tensors)
+        scale = 1.0 if mask is None else mask.scale
         dy = gradients[0].reshape(-1, weight.shape[0])
         d_magnitude = None
         if factors.gain is None:
@@ -133,15 +138,15 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
         elif exact:
             scaled, gsb = dy, factors.gsb
         else:
-            scaled, gsb = torch.mul(dy, factors.gain, out=torch.empty_like(dy)), factors.sb
+            scaled, gsb = _scaled(dy, factors.gain), factors.sb
             plain = kept if bias is None else kept - bias
             d_magnitude = (dy * plain).sum(0, dtype=magnitude.dtype) / magnitude
         crossed = (scaled.T @ low).to(b.dtype)
-        d_low = scaled @ gsb
+        d_low = (scaled @ gsb).mul_(scale)  # of the input of A as it is before scaling
         d_b = crossed.mul_(scaling)
         dx = None
         if exact:
-            d_magnitude = ((dy * kept).sum(0, dtype=b.dtype) + (crossed * b).sum(1)) / factors.norm
+            d_magnitude = ((dy * kept).sum(0, dtype=b.dtype) * scale + (crossed * b).sum(1)) / factors.norm
             d_b = crossed * factors.gain[:, None]
         if ctx.needs_input_grad[0]:
             dx = scaled @ weight
@@ -150,7 +155,7 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
             else:
                 through = d_low @ factors.a
                 if exact:
-                    through.addmm_(dy * (factors.gain - 1).to(dy.dtype), weight)
+                    through.addmm_(_scaled(dy, (factors.gain - 1).mul_(scale)), weight)
                 dx.add_(mask.apply(through))
             dx = dx.view(ctx.shape)
         low_input = rows if mask is None else mask.apply(rows)

@@ -1,0 +1,375 @@
+"""Training against transformers' Trainer with stock peft layers: same data, same updates, sides taking turns.
+
+    python tests/benchmarks/training_speed.py --model FOLDER --items FILE.parquet [--rounds 8] [--out FILE.json]
+    python tests/benchmarks/training_speed.py --qwen3-4b --items FILE.parquet --tokenizer FOLDER      (a GPU)
+
+Every side trains on the same updates of the same examples with the published settings: DoRA or LoRA, r 16, dropout
+0.05, seven projections, AdamW, gradient checkpointing, micro-batches of 12. In each round every side makes one update,
+in an order that changes from round to round, so that a busy machine slows all sides alike. A ratio is the geometric
+mean of the rounds' ratios of times, with the 95 % t interval of its logarithm. `--memory` runs each side by itself
+for two updates and reports the peak.
+"""
+
+import argparse
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import torch
+import transformers
+from posologie.items import read_items
+from posologie.models.load import load_tokenizer
+from posologie.prompting import Prompting
+from posologie.training.adapters import attach, trainable
+from posologie.training.attention import PACKED
+from posologie.training.examples import Examples, tokenise
+from posologie.training.loop import Hooks, Student, train
+from posologie.training.order import updates_of_epoch
+from posologie.training.processes import Group
+from posologie.training.spec import Recipe
+
+SIDES = (
+    "trainer, stock DoRA",
+    "trainer, stock LoRA",
+    "DoRA, dropout on input",
+    "DoRA, dropout on adapter",
+    "LoRA",
+    "DoRA, dropout on adapter, loss on answer",
+)
+RATIOS = (
+    ("DoRA, dropout on input", "trainer, stock DoRA"),
+    ("DoRA, dropout on adapter", "trainer, stock DoRA"),
+    ("DoRA, dropout on adapter", "trainer, stock LoRA"),
+    ("LoRA", "trainer, stock LoRA"),
+    ("DoRA, dropout on adapter, loss on answer", "DoRA, dropout on adapter"),
+)
+QWEN3_4B = {
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "vocab_size": 151936,
+    "max_position_embeddings": 262144,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 5000000},
+    "tie_word_embeddings": True,
+}
+
+
+class Turns:
+    """Lets threads run one at a time: a side runs when it is called, until it has made one update."""
+
+    def __init__(self):
+        self.mine, self.back = threading.Semaphore(0), threading.Semaphore(0)
+        self.error = None
+
+    def start(self, work):
+        def body():
+            try:
+                self.mine.acquire()
+                torch.set_num_threads(options.threads)
+                work(self.pause)
+            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+                self.error = error
+            finally:
+                self.back.release()
+
+        threading.Thread(target=body, daemon=True).start()
+
+    def pause(self):
+        self.back.release()
+        self.mine.acquire()
+
+    def take(self):
+        """Return the seconds of one update."""
+        synchronize()
+        started = time.perf_counter()
+        self.mine.release()
+        self.back.acquire()
+        if self.error is not None:
+            raise self.error
+        synchronize()
+        return time.perf_counter() - started
+
+
+def synchronize():
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def model_for(attention):
+    """Return a fresh backbone: read from the folder, or a 4B Qwen3 with random weights."""
+    if options.qwen3_4b:
+        torch.manual_seed(0)
+        configuration = transformers.Qwen3Config(**QWEN3_4B)
+        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+            return transformers.AutoModelForCausalLM.from_config(
+                configuration, dtype=torch.bfloat16, attn_implementation=attention
+            )
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        options.model, dtype=getattr(torch, options.precision), attn_implementation=attention
+    ).to(Group().device)
+
+
+def recipe_for(side, updates):
+    return Recipe(
+        method="lora" if "LoRA" in side else "dora",
+        dropout_on="adapter" if "adapter" in side else "input",
+        loss_on="answer" if "answer" in side else "all",
+        epochs=updates,
+        effective_batch=options.micro_batch * options.accumulation,
+        precision=options.precision,
+        gradient_checkpointing=not options.no_checkpointing,
+    )
+
+
+def one_epoch(examples, size):
+    """Return the examples of `--updates` updates of like make-up, as tables of one update each."""
+    updates = updates_of_epoch(
+        examples.ids, examples.lengths, effective_batch=size, seed=0, epoch=0, group_by_length=True
+    )
+    return [update for update in updates if len(update) == size]
+
+
+def ours(side, examples, updates, pause, report):
+    """Train with this package's loop; one update an epoch, so that the given updates come in their order."""
+    recipe = recipe_for(side, len(updates))
+    model = model_for(PACKED)
+    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
+    adapted, masks = attach(model, recipe, backbone="benchmark", seed=0)
+    student = Student(adapted, decoder, head, trainable(adapted), masks)
+    empty = part_of(examples, [])
+    pause()
+    for update in updates:
+
+        def told(entry):
+            report(side, entry.loss)
+
+        hooks = Hooks(save=lambda checkpoint: None, seconds_between=1e9, updated=told)
+        train(
+            student,
+            part_of(examples, update),
+            empty,
+            recipe.model_copy(update={"epochs": 1, "warmup_ratio": 0.0, "schedule": "constant"}),
+            seed=0,
+            micro_batch=options.micro_batch,
+            group=Group(),
+            start=None,
+            hooks=hooks,
+        )
+        pause()
+
+
+def part_of(examples, chosen):
+    """Return the examples at some indices."""
+    import numpy as np
+
+    pieces = [examples.tokens[examples.starts[i] : examples.starts[i + 1]] for i in chosen]
+    return Examples(
+        ids=tuple(examples.ids[i] for i in chosen),
+        tokens=np.concatenate(pieces) if pieces else examples.tokens[:0],
+        starts=np.cumsum([0, *(len(piece) for piece in pieces)]),
+        answers=examples.answers[list(chosen)],
+        answer_ends=examples.answer_ends[list(chosen)],
+        context_cut=(),
+        rejected=(),
+    )
+
+
+def stock(side, examples, updates, pause, report):
+    """Train with transformers' Trainer and peft's layers, as the published script does."""
+    import peft
+
+    recipe = recipe_for(side, len(updates))
+    order = [int(index) for update in updates for index in update]
+    rows = [
+        {"input_ids": torch.from_numpy(examples.tokens[examples.starts[i] : examples.starts[i + 1]].astype("int64"))}
+        for i in order
+    ]
+
+    def collate(features):
+        pad = torch.nn.utils.rnn.pad_sequence
+        tokens = [feature["input_ids"] for feature in features]
+        ones = [torch.ones_like(row) for row in tokens]
+        return {
+            "input_ids": pad(tokens, batch_first=True),
+            "attention_mask": pad(ones, batch_first=True),
+            "labels": pad(tokens, batch_first=True, padding_value=-100),
+        }
+
+    class Pause(transformers.TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            pause()
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if "loss" in logs:
+                report(side, logs["loss"])
+
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=sorted(recipe.target_modules),
+        use_dora=recipe.method == "dora",
+    )
+    torch.manual_seed(0)
+    model = peft.get_peft_model(model_for("sdpa"), config)
+    arguments = transformers.TrainingArguments(
+        output_dir="/tmp/training_speed",
+        per_device_train_batch_size=options.micro_batch,
+        gradient_accumulation_steps=options.accumulation,
+        num_train_epochs=1,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="constant",
+        bf16=options.precision == "bfloat16",
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        train_sampling_strategy="sequential",
+        save_strategy="no",
+        report_to="none",
+        logging_steps=1,
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    trainer = transformers.Trainer(
+        model=model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=[Pause()]
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    pause()
+    trainer.train()
+
+
+def interval(ratios):
+    """Return geometric mean and 95 % interval of positive ratios."""
+    from scipy.stats import t
+
+    logs = [math.log(ratio) for ratio in ratios]
+    mean = statistics.fmean(logs)
+    half = t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
+    return [round(math.exp(value), 3) for value in (mean, mean - half, mean + half)]
+
+
+def speed(sides, examples, updates):
+    """Return seconds per update of each side, and its losses."""
+    seconds, losses = {side: [] for side in sides}, {side: [] for side in sides}
+    turns = {side: Turns() for side in sides}
+    for side in sides:
+        work = stock if side.startswith("trainer") else ours
+        turns[side].start(
+            lambda pause, side=side, work=work: work(
+                side, examples, updates, pause, lambda name, loss: losses[name].append(loss)
+            )
+        )
+        turns[side].take()  # loads the model
+    shuffle = random.Random(0)
+    for number in range(len(updates) - 1):  # the Trainer ends with its last update, without a pause
+        for side in shuffle.sample(sides, len(sides)):
+            elapsed = turns[side].take()
+            if number:  # the first update warms up
+                seconds[side].append(elapsed)
+        print(f"round {number}", file=sys.stderr, flush=True)
+    return seconds, losses
+
+
+def peak_memory(side):
+    """Return the peak memory of two updates of one side in a process of its own, in bytes."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--only", side]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(answer.splitlines()[-1])["peak"]
+
+
+def main():
+    torch.set_num_threads(options.threads)
+    tokenizer = load_tokenizer(Path(options.tokenizer or options.model))
+    examples = tokenise(read_items(options.items), tokenizer, Prompting(), 2048)
+    updates = one_epoch(examples, options.micro_batch * options.accumulation)
+    while len(updates) < options.rounds + 2:
+        updates = updates + updates
+    updates = updates[: options.rounds + 2]
+    if options.only:
+        from posologie.runs import peak_memory as peak_of_process
+
+        work = stock if options.only.startswith("trainer") else ours
+        work(options.only, examples, updates[:3], lambda: None, lambda name, loss: None)
+        found = peak_of_process()
+        print(json.dumps({"peak": found["gpu"] or found["process"]}))
+        return
+    tokens = statistics.fmean(int(examples.lengths[update].sum()) for update in updates[1:-1])
+    sides = [side for side in SIDES if not options.sides or side in options.sides]
+    result = {"settings": vars(options), "tokens_per_update": tokens, "sides": {}, "ratios": {}}
+    if options.memory:
+        result["peak_bytes"] = {side: peak_memory(side) for side in sides}
+    else:
+        seconds, losses = speed(sides, examples, updates)
+        for side in sides:
+            result["sides"][side] = {
+                "tokens_per_second": round(tokens / statistics.fmean(seconds[side]), 2),
+                "seconds": [round(value, 3) for value in seconds[side]],
+                "losses": [round(float(value), 4) for value in losses[side]],
+            }
+        for fast, slow in RATIOS:
+            if fast in sides and slow in sides:
+                pairs = zip(seconds[slow], seconds[fast], strict=True)
+                result["ratios"][f"{fast} / {slow}"] = interval([theirs / mine for theirs, mine in pairs])
+        if torch.cuda.is_available():
+            result["matrix_product_fraction"] = {
+                side: round(matrix_product_fraction(tokens / statistics.fmean(seconds[side])), 3) for side in sides
+            }
+    text = json.dumps(result, indent=1)
+    print(text)
+    if options.out:
+        Path(options.out).write_text(text + "\n", encoding="utf-8")
+
+
+def matrix_product_fraction(tokens_per_second):
+    """Return the share of the measured bfloat16 matrix-product peak that one base forward, recomputation and dx reach.
+
+    Per token 2 operations per weight and product: forward, recomputation (with checkpointing) and the input's gradient;
+    adapters, attention and norms count as overhead. The peak is that of an 8192 x 8192 product on this GPU.
+    """
+    side = 8192
+    a = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
+    for _ in range(3):
+        a @ a
+    synchronize()
+    started = time.perf_counter()
+    for _ in range(10):
+        a @ a
+    synchronize()
+    peak = 10 * 2 * side**3 / (time.perf_counter() - started)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(transformers.Qwen3Config(**QWEN3_4B))
+    layers = sum(p.numel() for name, p in model.named_parameters() if "layers" in name)
+    head = QWEN3_4B["vocab_size"] * QWEN3_4B["hidden_size"]
+    products = 2 if options.no_checkpointing else 3
+    return tokens_per_second * 2 * (products * layers + 2 * head) / peak
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--model", help="folder of the backbone")
+    arguments.add_argument("--qwen3-4b", action="store_true", help="a 4B Qwen3 with random weights instead")
+    arguments.add_argument("--tokenizer", help="folder of a tokenizer, with --qwen3-4b")
+    arguments.add_argument("--items", required=True)
+    arguments.add_argument("--rounds", type=int, default=8)
+    arguments.add_argument("--micro-batch", type=int, default=12)
+    arguments.add_argument("--accumulation", type=int, default=1)
+    arguments.add_argument("--precision", default="float32")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--no-checkpointing", action="store_true")
+    arguments.add_argument("--sides", nargs="*")
+    arguments.add_argument("--memory", action="store_true")
+    arguments.add_argument("--only", help=argparse.SUPPRESS)
+    arguments.add_argument("--out")
+    options = arguments.parse_args()
+    main()
