@@ -15,8 +15,9 @@ from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import load
-from posologie.prediction.parsing import read
+from posologie.prediction.parsing import Reading, read
 from posologie.prediction.parts import Parts
+from posologie.prediction.published import read_published
 from posologie.prediction.requests import Answer, Answerer, Request, requests_for
 from posologie.prediction.selection import Selection, select
 from posologie.prediction.spec import PredictionSpec
@@ -129,7 +130,9 @@ def predict(spec: PredictionSpec, selections: Sequence[Named], answerer: Answere
             by_place = {request.place: request for request in requests}
             progress.resume_at(progress.done + len(done))
             for answers in answerer.answers(requests, done):
-                parts.add(window, [_row(by_place[answer.place], answer) for answer in answers])
+                parts.add(
+                    window, [_row(by_place[answer.place], answer, spec.prompting.label_separator) for answer in answers]
+                )
                 progress.advance(len(answers))
             parts.close(window)
         else:
@@ -151,10 +154,10 @@ def counts(predictions: Path) -> dict[str, Any]:
     return {**totals, "greedy_outcomes": dict(outcomes), "finishes": dict(finishes)}
 
 
-def _row(request: Request, answer: Answer) -> dict[str, Any]:
+def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
     item = request.item
     choice = bool(item.options)
-    reading = read(answer.greedy_text, [item.options[index] for index in request.order]) if choice else None
+    reading = _reading(request, answer.greedy_text, separator) if choice else None
     return {
         "place": request.place,
         "suite": request.suite,
@@ -177,6 +180,13 @@ def _row(request: Request, answer: Answer) -> dict[str, Any]:
         "generated_tokens": answer.generated_tokens,
         "finish": answer.finish,
     }
+
+
+def _reading(request: Request, text: str, separator: str) -> Reading:
+    displayed = [request.item.options[index] for index in request.order]
+    if request.protocol == "published":
+        return read_published(text, displayed)
+    return read(text, displayed, separator)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Move:
 
     Attributes:
         slot: place of the token in the automaton's `tokens`.
-        symbol: the label that the token names, `END` or `GO_ON`. Tokens with one symbol say the same thing in this state.
+        symbol: the label that the token names, `END` or `GO_ON`. Tokens with one symbol say the same in this state.
     """
 
     slot: int
@@ -178,8 +178,8 @@ class LabelAutomaton:
     def moves(self, state: State) -> tuple[Move, ...]:
         """Return every token that may follow in a state.
 
-        A blank by itself is left out unless the tokenizer spells labels that way: a letter and a blank with a letter are
-        tokens of their own, and a model never saw the label in two pieces.
+        A blank by itself is left out unless the tokenizer spells labels that way: a letter and a blank with a letter
+        are tokens of their own, and a model never saw the label in two pieces.
         """
         if state not in self._moves:
             self._moves[state] = tuple(self._compiled(state))

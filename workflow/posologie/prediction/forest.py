@@ -1,4 +1,4 @@
-"""Prompts packed into token trees: what prompts have in common at their beginning is there once, and nothing is padding.
+"""Prompts packed into token trees: what they have in common at their beginning is there once, and nothing is padding.
 
 A row of a forest is a tree of tokens in depth-first order. Each token attends to its ancestors and itself, at the
 position of its depth, so that a path from the root to a leaf is computed as if its prompt stood alone (SpecInfer's tree
@@ -6,10 +6,14 @@ attention, Miao et al. 2024, section 4.2, used for prompts). The prefix that all
 computed once and lies before them.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+Tokens = tuple[int, ...]
+"""A text as token ids."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,14 @@ class Row:
     prompts: tuple[int, ...]
 
 
-def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
+def common_prefix(prompts: Sequence[Tokens]) -> int:
     """Return how many tokens all prompts have in common at their beginning, at least one token of each left over."""
     first, last = min(prompts), max(prompts)
     limit = min(len(prompt) for prompt in prompts) - 1
     return min(_common(first, last), limit)
 
 
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
+def _common(left: Tokens, right: Tokens) -> int:
     length = 0
     for one, other in zip(left, right, strict=False):
         if one != other:
@@ -47,14 +51,14 @@ def _common(left: Sequence[int], right: Sequence[int]) -> int:
     return length
 
 
-def tree_size(prompts: Sequence[Sequence[int]]) -> int:
+def tree_size(prompts: Sequence[Tokens]) -> int:
     """Return the number of tokens in the tree of some prompts."""
     ordered = sorted(prompts)
-    shared = sum(_common(one, other) for one, other in zip(ordered, ordered[1:], strict=False))
+    shared = sum(_common(one, other) for one, other in itertools.pairwise(ordered))
     return sum(map(len, ordered)) - shared
 
 
-def grow(prompts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Row:
+def grow(prompts: Sequence[Tokens], numbers: Sequence[int]) -> Row:
     """Pack the prompts with the given numbers into one tree; no prompt may be empty."""
     ordered = sorted(numbers, key=lambda number: (prompts[number], number))
     size = tree_size([prompts[number] for number in ordered])
@@ -62,7 +66,7 @@ def grow(prompts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Row:
     sees = np.zeros((size, size), dtype=bool)
     paths: list[np.ndarray] = []
     used = 0
-    before: Sequence[int] = ()
+    before: Tokens = ()
     for number in ordered:
         prompt = prompts[number]
         shared = _common(before, prompt)

@@ -1,4 +1,7 @@
-"""Forward passes over token forests, and over left-padded rows, with the key and value states kept between them."""
+"""Forward passes over token forests, and over left-padded rows, with the key and value states kept between them.
+
+Logits are always those of the next token under the full vocabulary: float32, shape (texts, vocabulary).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +11,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache
 
-from posologie.prediction.forest import Row
-
-Logits = torch.Tensor
-"""Scores of the next token under the full vocabulary, float32, shape (texts, vocabulary)."""
+from posologie.prediction.forest import Row, grow
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,14 @@ class Prefix:
     states: tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
 
-@torch.inference_mode()
 def prefix_of(model: Any, tokens: Sequence[int]) -> Prefix:
     """Compute the states of a shared beginning; it may be empty."""
     if not tokens:
         return Prefix((), ())
     cache = DynamicCache()
-    model(input_ids=_ids([tokens], model), past_key_values=cache, use_cache=True, logits_to_keep=1)
+    ids = torch.tensor([list(tokens)], device=model.device)
+    with torch.inference_mode():
+        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return Prefix(tuple(tokens), tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
@@ -42,8 +43,7 @@ class Forest:
         self.device = model.device
         self.columns = 0
 
-    @torch.inference_mode()
-    def plant(self, rows: Sequence[Row]) -> Logits:
+    def plant(self, rows: Sequence[Row]) -> torch.Tensor:
         """Compute all prompts of the rows, in one pass.
 
         Returns:
@@ -82,14 +82,13 @@ class Forest:
         place = {end: index for index, end in enumerate(zip(*np.nonzero(keep), strict=True))}
         return logits[[place[end] for end in ends]]
 
-    @torch.inference_mode()
-    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> Logits:
+    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
         """Grow new texts, each from an old text by one token; an old text may have several children or none.
 
         Returns:
             The logits behind each new text. The texts of the forest are now these.
         """
-        rows = [self.row_of[parent] for parent in parents]
+        rows = self._rows_of(parents)
         taken = [0] * (max(rows) + 1)
         slots = []
         for row in rows:
@@ -113,18 +112,30 @@ class Forest:
         self.columns += width
         return logits[[place[end] for end in zip(rows, slots, strict=True)]]
 
-    def _forward(self, tokens: np.ndarray, positions: np.ndarray, sees: np.ndarray, keep: np.ndarray) -> Logits:
-        output = self.model(
-            input_ids=torch.from_numpy(tokens).to(self.device),
-            position_ids=torch.from_numpy(positions).to(self.device),
-            attention_mask=torch.from_numpy(sees)[:, None].to(self.device),
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=torch.from_numpy(keep).to(self.device),
-        )
-        return output.logits.reshape(-1, output.logits.shape[-1]).float()
+    def _rows_of(self, parents: Sequence[int]) -> list[int]:
+        """Return the rows of some texts, and forget rows that none of them is in once a quarter is idle."""
+        rows = [self.row_of[parent] for parent in parents]
+        used = sorted(set(rows))
+        count = int(self.cache.layers[0].keys.shape[0])
+        if 4 * len(used) > 3 * count:
+            return rows
+        self.cache.batch_select_indices(torch.tensor(used, device=self.device))
+        place = {row: index for index, row in enumerate(used)}
+        self.row_of = [place.get(row, 0) for row in self.row_of]
+        return [place[row] for row in rows]
 
-    @torch.inference_mode()
+    def _forward(self, tokens: np.ndarray, positions: np.ndarray, sees: np.ndarray, keep: np.ndarray) -> torch.Tensor:
+        with torch.inference_mode():
+            output = self.model(
+                input_ids=torch.from_numpy(tokens).to(self.device),
+                position_ids=torch.from_numpy(positions).to(self.device),
+                attention_mask=torch.from_numpy(sees)[:, None].to(self.device),
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=torch.from_numpy(keep).to(self.device),
+            )
+            return output.logits.reshape(-1, output.logits.shape[-1]).float()
+
     def padded(self) -> "Padded":
         """Return the texts as left-padded rows of their own, for long answers."""
         lengths = [len(path) for path in self.paths]
@@ -136,7 +147,7 @@ class Forest:
         picked = torch.from_numpy(columns).to(self.device)
         cache = DynamicCache()
         for index, layer in enumerate(self.cache.layers):
-            # (texts, width, heads, channels) after picking; the pads hold some other token's states, which the mask hides.
+            # Picked as (texts, width, heads, channels). The pads hold some other token's states, which the mask hides.
             states = [tensor.transpose(1, 2)[rows, picked].transpose(1, 2) for tensor in (layer.keys, layer.values)]
             cache.update(states[0], states[1], index)
         return Padded(self.model, cache, lengths)
@@ -146,20 +157,18 @@ class Padded:
     """Texts in rows of their own, padded on the left, so that they all end in the last column."""
 
     def __init__(self, model: Any, cache: DynamicCache, lengths: Sequence[int]) -> None:
-        """Take over states of shape (texts, heads, columns, width), of which a text's last `lengths` columns are its own."""
+        """Take over states of shape (texts, heads, columns, width); a text's own are its last `lengths` columns."""
         self.model = model
         self.cache = cache
         self.lengths = list(lengths)
 
     @classmethod
-    @torch.inference_mode()
-    def plant(cls, model: Any, prompts: Sequence[Sequence[int]]) -> "tuple[Padded, Logits]":
+    def plant(cls, model: Any, prompts: Sequence[Sequence[int]]) -> "tuple[Padded, torch.Tensor]":
         """Compute prompts in one left-padded pass, and return their rows and the logits behind them."""
         texts = cls(model, DynamicCache(), [0] * len(prompts))
         return texts, texts._append(prompts)
 
-    @torch.inference_mode()
-    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> Logits:
+    def extend(self, parents: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
         """Grow new texts, each from an old text by one token; an old text may have several children or none."""
         if list(parents) != list(range(len(self.lengths))):
             self.select(parents)
@@ -182,7 +191,7 @@ class Padded:
             mine.values = torch.cat([_widened(mine.values, width), _widened(theirs.values, width)])
         self.lengths += other.lengths
 
-    def _append(self, tokens: Sequence[Sequence[int]]) -> Logits:
+    def _append(self, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
         """Compute further tokens of every text, padded on the left where it has no earlier ones."""
         columns = self.cache.get_seq_length()
         width = max(map(len, tokens))
@@ -196,15 +205,16 @@ class Padded:
             mask[index, columns + width - len(text) :] = 1
             self.lengths[index] += len(text)
         device = self.model.device
-        output = self.model(
-            input_ids=torch.from_numpy(ids).to(device),
-            position_ids=torch.from_numpy(positions).to(device),
-            attention_mask=torch.from_numpy(mask).to(device),
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1].float()
+        with torch.inference_mode():
+            output = self.model(
+                input_ids=torch.from_numpy(ids).to(device),
+                position_ids=torch.from_numpy(positions).to(device),
+                attention_mask=torch.from_numpy(mask).to(device),
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            return output.logits[:, -1].float()
 
 
 def _widened(states: torch.Tensor, width: int) -> torch.Tensor:
@@ -214,5 +224,27 @@ def _widened(states: torch.Tensor, width: int) -> torch.Tensor:
     return torch.nn.functional.pad(states, (0, 0, missing, 0))
 
 
-def _ids(tokens: Sequence[Sequence[int]], model: Any) -> torch.Tensor:
-    return torch.tensor([list(text) for text in tokens], device=model.device)
+def packs(model: Any) -> bool:
+    """Whether a model computes packed prompts as it computes them one by one.
+
+    A model whose layers look back over a window only, or that takes no mask of pairs, does not. This is tried on two
+    short texts with a common beginning, because the configuration of an unknown architecture does not tell.
+    """
+    settings = model.config.get_text_config()
+    kinds = getattr(settings, "layer_types", None) or ()
+    if any(kind != "full_attention" for kind in kinds):
+        return False
+    if not kinds and getattr(settings, "sliding_window", None) and getattr(settings, "use_sliding_window", True):
+        return False
+    size = model.get_input_embeddings().weight.shape[0]
+    texts = [tuple((7 * number + 31 * (text if number > 4 else 1)) % size for number in range(12)) for text in (1, 2)]
+    try:
+        forest = Forest(model, Prefix((), ()))
+        packed = forest.plant([grow(texts, [0, 1])])
+        packed = torch.stack([packed, forest.extend([0, 1], [3, 3])])
+        rows, alone = Padded.plant(model, texts)
+        alone = torch.stack([alone, rows.extend([0, 1], [3, 3])])
+    except (TypeError, ValueError, IndexError, RuntimeError):
+        return False
+    tolerance = 1e-3 if next(model.parameters()).dtype == torch.float32 else 0.1
+    return bool((packed - alone).abs().max() <= tolerance * alone.abs().max())

@@ -1,19 +1,21 @@
 """A model in this process answers: prompts packed by a budget of tokens, one prefill for all that is asked of them."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from posologie.errors import InputError
-from posologie.prediction.automaton import LabelAutomaton, Vocabulary
-from posologie.prediction.choices import ChoiceQuestion, answer_choices
-from posologie.prediction.forest import bins, common_prefix, grow, tree_size
-from posologie.prediction.forward import Forest, Logits, Padded, Prefix, prefix_of
+from posologie.prediction.automaton import Automaton, LabelAutomaton, Vocabulary
+from posologie.prediction.choices import ChoiceAnswer, ChoiceQuestion, answer_choices
+from posologie.prediction.forest import Tokens, bins, common_prefix, grow, tree_size
+from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of
 from posologie.prediction.model import Model
-from posologie.prediction.open_questions import answer_open
+from posologie.prediction.open_questions import OpenAnswer, answer_open
 from posologie.prediction.parsing import is_bare_label
+from posologie.prediction.published import PublishedAutomaton
 from posologie.prediction.requests import Answer, Request
 from posologie.prediction.token_bytes import token_bytes
 from posologie.prompting import Prompting, chat
@@ -21,10 +23,16 @@ from posologie.prompting import Prompting, chat
 log = logging.getLogger(__name__)
 
 ROW_TOKENS = 256
-"""Room of a packed row: attention costs its square, and beyond this more than a row's other work on two CPU cores."""
+"""Room of a packed row. Attention costs its square: on two CPU cores, more than a row's other work beyond this."""
 
 OPEN_COLUMNS = 4
 """States kept for open answers under way, as a multiple of the chunk's tokens."""
+
+SAVED_SECONDS = 20.0
+"""Finished open answers are saved at least this often."""
+
+Prompts = Mapping[int, Tokens]
+"""The tokens of each request's prompt, by place."""
 
 
 def default_chunk_tokens(device: str) -> int:
@@ -43,176 +51,214 @@ class LocalModel:
         """
         self.model = model
         self.prompting = prompting
-        self.chunk_tokens = chunk_tokens or default_chunk_tokens(str(model.network.device))
+        self.chunk_tokens = self.asked_chunk_tokens = chunk_tokens or default_chunk_tokens(str(model.network.device))
         self.halvings = 0
         self.computed_tokens = 0
+        self.packs = packs(model.network)
+        if not self.packs:
+            log.info("prompts are padded, not packed: this architecture does not attend to all that comes before")
         written = token_bytes(model.tokenizer)
-        self.vocabulary = Vocabulary(written, prompting.label_separator, model.end_tokens)
-        self._automata: dict[tuple[int, bool], LabelAutomaton] = {}
+        separator = prompting.label_separator
+        self.vocabulary = Vocabulary(written, separator, model.end_tokens, _blank_first(model.tokenizer, self._text_of))
+        self._automata: dict[tuple[str, int, bool], Automaton] = {}
         self._prefix = Prefix((), ())
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
         return {
             **self.model.facts,
-            "chunk_tokens": self.chunk_tokens,
+            "chunk_tokens": self.asked_chunk_tokens,
             "chunk_halvings": self.halvings,
+            "prompts_packed": self.packs,
             "computed_prompt_tokens": self.computed_tokens,
         }
 
     def answers(self, requests: Sequence[Request], done: frozenset[int]) -> Iterator[list[Answer]]:
         """Answer a window, the questions with options first."""
         prompts = {request.place: self._prompt(request) for request in requests}
-        shared = common_prefix(list(prompts.values())) if len(prompts) > 1 else 0
+        shared = common_prefix(list(prompts.values())) if self.packs and len(prompts) > 1 else 0
         self._share(next(iter(prompts.values()))[:shared])
-        choices = [request for request in requests if request.item.options]
-        for chunk in self._chunks(choices, prompts):
+        for chunk in self._chunks([request for request in requests if request.item.options], prompts):
             remaining = [request for request in chunk if request.place not in done]
             if remaining:
-                yield from self._halving(remaining, prompts, self._answer_choices)
-        open_questions = [request for request in requests if not request.item.options and request.place not in done]
-        open_questions.sort(key=lambda request: (-len(prompts[request.place]), request.place))
-        yield from self._answer_open(open_questions, prompts)
+                yield from self._halving(remaining, prompts)
+        waiting = [request for request in requests if not request.item.options and request.place not in done]
+        waiting.sort(key=lambda request: (-len(prompts[request.place]), request.place))
+        yield from self._answer_open(waiting, prompts)
 
-    def _prompt(self, request: Request) -> tuple[int, ...]:
-        turns = chat(request.item, request.order, self.prompting)
-        text = self.model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    # Prompts and chunks
+
+    def _prompt(self, request: Request) -> Tokens:
+        text = self._text_of(chat(request.item, request.order, self.prompting))
         return tuple(self.model.tokenizer.encode(text, add_special_tokens=False))
 
-    def _share(self, tokens: tuple[int, ...]) -> None:
+    def _text_of(self, turns: list[dict[str, str]]) -> str:
+        text: str = self.model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return text
+
+    def _share(self, tokens: Tokens) -> None:
         if self._prefix.tokens != tokens:
             self._prefix = prefix_of(self.model.network, tokens)
 
-    def _chunks(self, requests: Sequence[Request], prompts: Mapping[int, tuple[int, ...]]) -> Iterator[list[Request]]:
-        """Yield requests that are computed together, variants of an item side by side, long ones first."""
+    def _chunks(self, requests: Sequence[Request], prompts: Prompts) -> Iterator[list[Request]]:
+        """Yield requests that are computed together: variants of an item side by side, one task, long ones first.
+
+        The tasks are apart because a chunk is decoded until its longest answer ends.
+        """
         before = len(self._prefix.tokens)
         groups: dict[tuple[str, str, str], list[Request]] = {}
         for request in requests:
             groups.setdefault((request.suite, request.benchmark, request.item.id), []).append(request)
         sized = [
-            (tree_size([prompts[request.place][before:] for request in group]), group) for group in groups.values()
+            (self._size([prompts[request.place][before:] for request in group]), group) for group in groups.values()
         ]
-        sized.sort(key=lambda pair: (-pair[0], pair[1][0].place))
+        sized.sort(key=lambda pair: (pair[1][0].item.task, -pair[0], pair[1][0].place))
         chunk: list[Request] = []
         filled = 0
         for size, group in sized:
-            if chunk and filled + size > self.chunk_tokens:
+            if chunk and (filled + size > self.chunk_tokens or group[0].item.task != chunk[0].item.task):
                 yield chunk
                 chunk, filled = [], 0
-            chunk += group
+            chunk = chunk + group
             filled += size
         if chunk:
             yield chunk
 
-    def _halving(
-        self,
-        requests: list[Request],
-        prompts: Mapping[int, tuple[int, ...]],
-        answer: Callable[[list[Request], Mapping[int, tuple[int, ...]]], list[Answer]],
-    ) -> Iterator[list[Answer]]:
-        """Answer a chunk, or its halves if it does not fit into memory."""
-        try:
-            yield answer(requests, prompts)
-            return
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if len(requests) == 1:
-            length = len(prompts[requests[0].place])
-            raise InputError(
-                f"item '{requests[0].item.id}': its prompt of {length} tokens does not fit into memory by itself"
-            )
-        self._note_halving(len(requests), reason)
-        middle = len(requests) // 2
-        yield from self._halving(requests[:middle], prompts, answer)
-        yield from self._halving(requests[middle:], prompts, answer)
+    def _size(self, prompts: Sequence[Tokens]) -> int:
+        return tree_size(prompts) if self.packs else sum(map(len, prompts))
 
-    def _note_halving(self, size: int, reason: str) -> None:
-        self.halvings += 1
-        self.chunk_tokens = max(self.chunk_tokens // 2, 1)
-        log.warning("out of memory (%s): %d prompts are answered in halves", reason, size)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-    def _answer_choices(self, requests: list[Request], prompts: Mapping[int, tuple[int, ...]]) -> list[Answer]:
-        forest, logits, order = self._plant([prompts[request.place] for request in requests])
-        asked = [requests[number] for number in order]
-        answers = answer_choices([self._question(request) for request in asked], logits, forest, self.model.end_tokens)
-        found = []
-        for request, answer in zip(asked, answers, strict=True):
-            mass = float(answer.label_shares.sum())
-            found.append(
-                Answer(
-                    place=request.place,
-                    greedy_text=self._text(answer.tokens, answer.ended),
-                    prompt_tokens=len(prompts[request.place]),
-                    generated_tokens=len(answer.tokens),
-                    finish="stop" if answer.ended else "length",
-                    constrained_labels=answer.labels,
-                    label_probabilities=tuple((answer.label_shares / mass).tolist()),
-                    label_mass=mass,
-                )
-            )
-        return found
-
-    def _plant(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Forest, Logits, list[int]]:
+    def _plant(self, prompts: Sequence[Tokens]) -> tuple[Forest | Padded, torch.Tensor, list[int]]:
         """Compute prompts in one pass; return them as texts, the logits behind them, and which text is which prompt."""
-        before = len(self._prefix.tokens)
-        rests = [prompt[before:] for prompt in prompts]
+        if not self.packs:
+            self.computed_tokens += sum(map(len, prompts))
+            return *Padded.plant(self.model.network, prompts), list(range(len(prompts)))
+        rests = [prompt[len(self._prefix.tokens) :] for prompt in prompts]
         groups = _neighbours(rests)
-        capacity = max(ROW_TOKENS, max(map(len, rests)))
-        packed = bins([tree_size([rests[number] for number in group]) for group in groups], capacity)
+        sizes = [tree_size([rests[number] for number in group]) for group in groups]
+        packed = bins(sizes, max(ROW_TOKENS, *sizes))
         rows = [grow(rests, [number for index in filled for number in groups[index]]) for filled in packed]
         forest = Forest(self.model.network, self._prefix)
         logits = forest.plant(rows)
         self.computed_tokens += sum(len(row.tokens) for row in rows)
         return forest, logits, [number for row in rows for number in row.prompts]
 
+    # Questions with options
+
+    def _halving(self, requests: list[Request], prompts: Prompts) -> Iterator[list[Answer]]:
+        """Answer a chunk of choice questions, or its halves if it does not fit into memory."""
+        failure = None
+        try:
+            answers = self._answer_choices(requests, prompts)
+        except (MemoryError, RuntimeError) as error:
+            failure = _out_of_memory(error)
+            if failure is None:
+                raise
+        if failure is None:
+            yield answers
+            return
+        self._note_halving(failure, requests, prompts)
+        middle = len(requests) // 2
+        yield from self._halving(requests[:middle], prompts)
+        yield from self._halving(requests[middle:], prompts)
+
+    def _note_halving(self, failure: str, requests: Sequence[Request], prompts: Prompts) -> None:
+        if len(requests) == 1 or self.chunk_tokens == 1:
+            name, length = requests[0].item.id, len(prompts[requests[0].place])
+            raise InputError(f"item '{name}': {length} prompt tokens do not fit into memory by themselves ({failure})")
+        self.halvings += 1
+        self.chunk_tokens //= 2
+        log.warning("out of memory (%s): from here on, %d tokens at once", failure, self.chunk_tokens)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _answer_choices(self, requests: Sequence[Request], prompts: Prompts) -> list[Answer]:
+        texts, logits, order = self._plant([prompts[request.place] for request in requests])
+        asked = [requests[number] for number in order]
+        answers = answer_choices([self._question(request) for request in asked], logits, texts, self.model.end_tokens)
+        return [self._choice(request, answer, prompts) for request, answer in zip(asked, answers, strict=True)]
+
     def _question(self, request: Request) -> ChoiceQuestion:
         options, several = len(request.order), request.item.task == "mcq"
-        key = (options, several)
-        if key not in self._automata:
+        key = (request.protocol, options, several)
+        published = request.protocol == "published"
+        if key not in self._automata and published:
+            tokenizer, separator = self.model.tokenizer, self.prompting.label_separator
+            self._automata[key] = PublishedAutomaton(tokenizer, separator, options, request.new_tokens)
+        elif key not in self._automata:
             self._automata[key] = LabelAutomaton(self.vocabulary, options, several)
         return ChoiceQuestion(
             automaton=self._automata[key],
             labels=options,
-            single=not several,
+            single=not several and not published,
             new_tokens=request.new_tokens,
-            look_on=lambda tokens: is_bare_label(self._text(tokens, False), options),
+            look_on=lambda tokens: not published and is_bare_label(self._text(tokens, False), options),
         )
 
-    def _answer_open(
-        self, requests: Sequence[Request], prompts: Mapping[int, tuple[int, ...]]
-    ) -> Iterator[list[Answer]]:
-        if not requests:
-            return
+    def _choice(self, request: Request, answer: ChoiceAnswer, prompts: Prompts) -> Answer:
+        mass = float(answer.label_shares.sum())
+        return Answer(
+            place=request.place,
+            greedy_text=self._text(answer.tokens, answer.ended),
+            prompt_tokens=len(prompts[request.place]),
+            generated_tokens=len(answer.tokens),
+            finish="stop" if answer.ended else "length",
+            constrained_labels=answer.labels,
+            label_probabilities=tuple((answer.label_shares / mass).tolist()),
+            label_mass=mass,
+        )
 
-        def plant(numbers: Sequence[int]) -> tuple[Padded, Logits]:
-            forest, logits, order = self._plant([prompts[requests[number].place] for number in numbers])
-            rows = forest.padded()
+    # Open questions
+
+    def _answer_open(self, requests: Sequence[Request], prompts: Prompts) -> Iterator[list[Answer]]:
+        """Answer open questions; those under way when memory runs out begin again, fewer at a time."""
+        remaining = list(requests)
+        while remaining:
+            batch = remaining
+            finished: list[Answer] = []
+            answered: set[int] = set()
+            failure = None
+            saved = time.monotonic()
+            try:
+                for answers in self._open_stream(batch, prompts):
+                    finished += [self._open(batch[answer.number], answer, prompts) for answer in answers]
+                    answered.update(batch[answer.number].place for answer in answers)
+                    if time.monotonic() - saved > SAVED_SECONDS:
+                        yield finished
+                        finished, saved = [], time.monotonic()
+            except (MemoryError, RuntimeError) as error:
+                failure = _out_of_memory(error)
+                if failure is None:
+                    raise
+            if finished:
+                yield finished
+            remaining = [request for request in batch if request.place not in answered]
+            if failure is not None:
+                self._note_halving(failure, remaining, prompts)
+
+    def _open_stream(self, requests: Sequence[Request], prompts: Prompts) -> Iterator[list[OpenAnswer]]:
+        def plant(numbers: Sequence[int]) -> tuple[Padded, torch.Tensor]:
+            texts, logits, order = self._plant([prompts[requests[number].place] for number in numbers])
+            rows = texts.padded() if isinstance(texts, Forest) else texts
             back = sorted(range(len(order)), key=order.__getitem__)
             rows.select(back)
             return rows, logits[back]
 
-        finished = answer_open(
+        return answer_open(
             [len(prompts[request.place]) for request in requests],
             [request.new_tokens for request in requests],
             OPEN_COLUMNS * self.chunk_tokens,
             plant,
             self.model.end_tokens,
         )
-        for answers in finished:
-            yield [
-                Answer(
-                    place=requests[answer.number].place,
-                    greedy_text=self._text(answer.tokens, answer.ended),
-                    prompt_tokens=len(prompts[requests[answer.number].place]),
-                    generated_tokens=len(answer.tokens),
-                    finish="stop" if answer.ended else "length",
-                )
-                for answer in answers
-            ]
+
+    def _open(self, request: Request, answer: OpenAnswer, prompts: Prompts) -> Answer:
+        return Answer(
+            place=request.place,
+            greedy_text=self._text(answer.tokens, answer.ended),
+            prompt_tokens=len(prompts[request.place]),
+            generated_tokens=len(answer.tokens),
+            finish="stop" if answer.ended else "length",
+        )
 
     def _text(self, tokens: Sequence[int], ended: bool) -> str:
         """Return the greedy text as it is, without the end token."""
@@ -221,7 +267,7 @@ class LocalModel:
         return text
 
 
-def _neighbours(prompts: Sequence[tuple[int, ...]]) -> list[list[int]]:
+def _neighbours(prompts: Sequence[Tokens]) -> list[list[int]]:
     """Group prompts that share a beginning of at least a quarter of the shorter one: they belong into one tree."""
     ordered = sorted(range(len(prompts)), key=lambda number: (prompts[number], number))
     groups: list[list[int]] = []
@@ -236,9 +282,17 @@ def _neighbours(prompts: Sequence[tuple[int, ...]]) -> list[list[int]]:
     return groups
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out; on the CPU torch raises a plain RuntimeError."""
+def _blank_first(tokenizer: Any, text_of: Callable[[list[dict[str, str]]], str]) -> bool:
+    """Whether the tokenizer spells a label behind a prompt as a blank and a letter."""
+    prompt = text_of([{"role": "user", "content": "?"}])
+    before, behind = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, f"{prompt}A"))
+    spelt = behind[len(before) :] if behind[: len(before)] == before else []
+    return len(spelt) > 1 and not tokenizer.decode(spelt[:1]).strip()
+
+
+def _out_of_memory(error: BaseException) -> str | None:
+    """Return why memory ran out, or None for another error; on the CPU torch raises a plain RuntimeError."""
+    text = str(error).strip().split("\n")[0] or type(error).__name__
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return "not enough memory" in text or "out of memory" in text
+        return text
+    return text if "not enough memory" in text or "out of memory" in text else None

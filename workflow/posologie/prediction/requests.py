@@ -58,7 +58,7 @@ class Answerer(Protocol):
         """Answer a window of requests, in pieces that are worth saving.
 
         Args:
-            requests: all requests of the window, so that the pieces of a resumed window are those of an uninterrupted one.
+            requests: all requests of the window: the pieces of a resumed window are those of an uninterrupted one.
             done: places that an earlier run answered.
         """
         ...
@@ -71,8 +71,8 @@ class Answerer(Protocol):
 def requests_for(
     items: Sequence[Item], suite_name: str, benchmark: str, suite: Suite, spec: PredictionSpec, first_place: int
 ) -> list[Request]:
-    """Return the requests for some items of a benchmark: every item with all its variants, in the order of the table."""
-    requests = []
+    """Return the requests for some items of a benchmark: every item with all its variants, as the table orders them."""
+    requests: list[Request] = []
     for item in items:
         # An open question has nothing to permute.
         names = ("original",) if item.task == "oeq" else variants(suite.permutations)
@@ -96,5 +96,5 @@ def _new_tokens(item: Item, suite: Suite) -> int:
     if item.task == "oeq":
         return suite.max_new_tokens
     if item.task == "mcqu":
-        return suite.mcqu_new_tokens
+        return 1 if suite.protocol == "published" else suite.mcqu_new_tokens
     return 2 * len(item.options)

@@ -9,9 +9,10 @@ if TYPE_CHECKING:
 def prediction_schema() -> "pyarrow.Schema":
     """Return the schema of `predictions/{model}/{suite}.parquet`.
 
-    Labels are displayed positions (0 is A), ascending. `option_order[p]` is the index into the item's options of what is
-    displayed at position p; `gold` are displayed positions too, so that the gold follows the options. Rows are ordered by
-    benchmark, item and variant. For open questions the choice columns are empty lists or null.
+    Labels are displayed positions (0 is A), ascending. `option_order[p]` is the index into the item's options of what
+    is displayed at position p; `gold` are displayed positions too, so that the gold follows the options (the gold that
+    does not follow them is `sorted(option_order[p] for p in gold)`). Rows are ordered by benchmark, item and variant.
+    For open questions the choice columns are empty lists or null.
     """
     import pyarrow as pa
 

@@ -48,7 +48,7 @@ def select(
 
     Args:
         shards: source → its item files.
-        seed: of the hash that ranks items where the benchmark has a limit: a smaller limit keeps a part of a larger one.
+        seed: of the hash that ranks items under a limit, so that a smaller limit keeps a part of a larger one.
         scratch: file that the selected items are written to (Arrow IPC), so that memory does not grow with them.
 
     Raises:

@@ -32,11 +32,13 @@ class Suite(Spec):
     mcqu_new_tokens: int = Field(
         default=1,
         ge=1,
-        description="tokens of a greedy answer to a single-answer question; an answer that is a bare label by then gets one more, which tells `D` from `D'après`",
+        description="tokens of a greedy answer to a single-answer question; one that ends on a bare label by then "
+        "gets one more, which tells `D` from `D'après`",
     )
     protocol: Literal["automaton", "published"] = Field(
         default="automaton",
-        description="how answers are constrained and read: by the label automaton and the parser, or by the published study's masks and rules, for comparison",
+        description="how answers are constrained and read: by the label automaton and the parser, or by the published "
+        "study's masks and rules, for comparison",
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -12,39 +11,38 @@ _REPLACEMENT = "\ufffd"
 def token_bytes(tokenizer: Any) -> list[bytes | None]:
     """Return the bytes that each token adds to a text that is already under way, by token id.
 
-    What a token adds is what decoding it behind another token adds to decoding that one alone: this holds for
-    byte-level, SentencePiece and WordPiece vocabularies alike, and keeps the leading blank that decoders drop at the
-    start of a text. Pieces of a character have no text of their own; their bytes are read from the byte-level alphabet or
-    the `<0x…>` form.
+    Pieces of byte-level vocabularies and of the `<0x…>` form say their bytes themselves. For others it is what decoding
+    the token behind another token adds to decoding that one alone: this holds for SentencePiece and WordPiece
+    vocabularies, and keeps the leading blank that decoders drop at the start of a text.
 
     Returns:
-        One entry for each id; None for special tokens and ids without a token.
+        One entry for each id; None for special tokens, ids without a token, and other parts of a character.
     """
     size = len(tokenizer)
     pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
-    special = set(tokenizer.all_special_ids) | {
-        index for index, added in tokenizer.added_tokens_decoder.items() if added.special
-    }
+    added = tokenizer.added_tokens_decoder
+    special = set(tokenizer.all_special_ids) | {index for index, token in added.items() if token.special}
     byte_level = _is_byte_level(tokenizer)
     anchor = _anchor(tokenizer, special)
-    before = _decode(tokenizer, [[anchor]])[0]
-    ordinary = [index for index in range(size) if pieces[index] is not None and index not in special]
-    texts = _decode(tokenizer, [[anchor, index] for index in ordinary])
+    before = _decoded(tokenizer, [anchor])
     found: list[bytes | None] = [None] * size
-    for index, text in zip(ordinary, texts, strict=True):
-        piece = pieces[index]
-        if byte_level and all(character in _BYTE_OF for character in piece):
+    for index, piece in enumerate(pieces):
+        if piece is None or index in special:
+            continue
+        if byte_level and index not in added and all(character in _BYTE_OF for character in piece):
             found[index] = bytes(_BYTE_OF[character] for character in piece)
         elif match := _BYTE_PIECE.fullmatch(piece):
             found[index] = bytes([int(match.group(1), 16)])
-        elif text.startswith(before) and _REPLACEMENT not in text:
-            found[index] = text[len(before) :].encode()
+        else:
+            text = _decoded(tokenizer, [anchor, index])
+            if text.startswith(before) and _REPLACEMENT not in text:
+                found[index] = text[len(before) :].encode()
     return found
 
 
-def _decode(tokenizer: Any, sequences: Sequence[list[int]]) -> list[str]:
-    options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
-    return [tokenizer.decode(sequence, **options) for sequence in sequences]
+def _decoded(tokenizer: Any, tokens: list[int]) -> str:
+    text: str = tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
 
 
 def _anchor(tokenizer: Any, special: set[int]) -> int:
