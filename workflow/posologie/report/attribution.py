@@ -4,7 +4,7 @@ from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, estimate, number_cell, table
-from posologie.report.words import measure_name, scope_title, scopes, unit_name
+from posologie.report.words import measure_name, scope_title, scopes, sentence, unit_name
 
 METHODS = {
     "shapley": "average over all orders of adding the provenances (Shapley)",
@@ -34,9 +34,10 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             0,
             Prose(
                 (
-                    "The seven mixes and base are a full factorial: what a provenance adds is its mean effect over all "
-                    "orders in which native, translated and synthetic data can be added. The three values sum to the "
-                    "difference between the mix of all and base.",
+                    "What a provenance adds is its mean effect over all orders in which native, translated and "
+                    "synthetic data can join a mix; the values sum to the difference between the mix of all and base. "
+                    "All mixes have one size, so a provenance that joins takes the place of others' data, and what "
+                    "any training does is shared out among them.",
                 )
             ),
         )
@@ -71,7 +72,7 @@ def _attribution_table(inputs: Inputs, suite: str) -> Table:
     return table(
         f"attribution-{suite}",
         f"What each provenance adds, suite {suite}",
-        f"{measure_name(first['metric'], first['decoding']).capitalize()}, in {unit_name(first['unit'])}. {methods}.",
+        f"{sentence(measure_name(first['metric'], first['decoding']))}, in {unit_name(first['unit'])}. {methods}.",
         columns,
         lines,
         layout.table("attribution"),

@@ -3,7 +3,7 @@
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row, decimal, estimate, number_cell, table
+from posologie.report.tables import decimal, estimate, number_cell, table
 
 
 def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
@@ -38,30 +38,31 @@ def _tau(inputs: Inputs, suite: str) -> list[str]:
 
 
 _ORDER = (
-    ("em_mapped", "permuted, gold follows"),
-    ("em_drop", "drop, points"),
-    ("em_unmapped", "permuted, old letters"),
-    ("consistency", "same options in every run"),
-    ("recall_spread", "spread of recall over labels"),
+    ("em_mapped", "original", "original order"),
+    ("em_mapped", "permuted", "permuted, gold follows"),
+    ("em_drop", "permuted", "drop"),
+    ("em_unmapped", "permuted", "permuted, old letters"),
+    ("em_drop_unmapped", "permuted", "drop on old letters"),
+    ("consistency", "all", "same options in every run"),
+    ("recall_spread", "original", "spread of recall over labels"),
 )
 
 
 def _order_table(inputs: Inputs, suite: str) -> Table:
-    rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained")
-    found: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        if not row["label"]:
-            found.setdefault((row["model"], row["statistic"]), row)
-    there = [(name, title) for name, title in _ORDER if any(key[1] == name for key in found)]
-    columns = [Column("model", heading=True), *(Column(title, number=True) for _, title in there)]
-    lines = [
-        [Cell(arm.name), *(estimate(found.get((arm.model, name)), 1, sign=name == "em_drop") for name, _ in there)]
-        for arm in inputs.arms
-    ]
+    rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained", label="")
+    found = {(row["model"], row["statistic"], row["variants"]): row for row in rows}
+    there = [column for column in _ORDER if any(key[1:] == column[:2] for key in found)]
+    columns = [Column("model", heading=True), *(Column(title, number=True) for _, _, title in there)]
+    lines = []
+    for arm in inputs.arms:
+        cells = [Cell(arm.name)]
+        for statistic, variants, _ in there:
+            cells.append(estimate(found.get((arm.model, statistic, variants)), 1, sign="drop" in statistic))
+        lines.append(cells)
     return table(
         f"position-{suite}",
         f"What the order of options changes, suite {suite}",
-        "Exact match under constrained decoding, in %; a drop is the original order minus the permuted ones.",
+        "Exact match under constrained decoding, in %; a drop is the original order minus the permuted ones, in points.",
         columns,
         lines,
         layout.table("position"),
@@ -77,19 +78,16 @@ def _places_table(inputs: Inputs, suite: str) -> Table:
     labels = sorted({row["label"] for row in rows})
     columns = [Column("model", heading=True), Column("share of questions")]
     columns += [Column(label, number=True) for label in labels]
-    titles = {
-        "gold_share": "right label",
-        "predicted_share": "chosen label",
-        "recall": "answered right, by right label",
-    }
     found = {(row["model"], row["statistic"], row["label"]): row for row in rows}
-    lines = []
+    asked = [("", "all questions", "gold_share", "right label")]
     for arm in inputs.arms:
-        for statistic, title in titles.items():
-            values = [found.get((arm.model, statistic, label)) for label in labels]
-            if any(values):
-                cells = [number_cell(None if row is None else row.number("value"), 1) for row in values]
-                lines.append([Cell(arm.name), Cell(title), *cells])
+        asked.append((arm.model, arm.name, "predicted_share", "chosen label"))
+        asked.append((arm.model, arm.name, "recall", "answered right, by right label"))
+    lines = []
+    for model, name, statistic, title in asked:
+        values = [found.get((model, statistic, label)) for label in labels]
+        cells = [number_cell(None if row is None else row.number("value"), 1) for row in values]
+        lines.append([Cell(name), Cell(title), *cells])
     return table(
         f"places-{suite}",
         f"Places of the options, suite {suite}",

@@ -7,7 +7,7 @@ from posologie.items import PROVENANCES
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, estimate, number_cell, table
-from posologie.report.words import measure_name, scope_title
+from posologie.report.words import measure_name, scope_title, sentence
 from posologie.statistics.spec import Measured
 
 _CHOICES = [
@@ -103,7 +103,7 @@ def _scopes_table(inputs: Inputs, name: str, suite: str, measured: Measured) -> 
     return table(
         f"scopes-{suite}-{name}",
         f"By benchmark, provenance and task, suite {suite}",
-        f"{measure_name(measured.metric, measured.decoding).capitalize()}. An average over many items may count each "
+        f"{sentence(measure_name(measured.metric, measured.decoding))}. An average over many items may count each "
         "item, each benchmark or each task the same. MCQU: one right answer; MCQ: several.",
         columns,
         lines,

@@ -71,6 +71,11 @@ def scopes(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [("all", "all"), *(provenances if len(provenances) > 1 else [])]
 
 
+def sentence(text: str) -> str:
+    """Return a text that begins a sentence: its first letter as a capital, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def unit_name(unit: str) -> str:
     """Return what a difference in a unit is counted in."""
     return "points" if unit == "%" else unit
