@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from posologie.errors import InputError
@@ -63,7 +64,7 @@ class Item:
             return "fewer than two options" if len(self.options) < 2 else "more than 26 options"
         if not self.gold:
             return "no gold label"
-        if any(not 0 <= index < len(self.options) for index in self.gold):
+        if min(self.gold) < 0 or max(self.gold) >= len(self.options):
             return "gold outside the options"
         if list(self.gold) != sorted(set(self.gold)):
             return "gold labels repeated or out of order"
@@ -104,9 +105,12 @@ def item_schema() -> "pyarrow.Schema":
     )
 
 
+_META = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 def meta_json(meta: dict[str, Any]) -> str:
     """Return an item's meta as JSON with sorted keys."""
-    return json.dumps(meta, sort_keys=True, ensure_ascii=False)
+    return _META.encode(meta)
 
 
 def items_to_table(items: Iterable[Item]) -> "pyarrow.Table":
@@ -114,10 +118,9 @@ def items_to_table(items: Iterable[Item]) -> "pyarrow.Table":
     import pyarrow as pa
 
     schema = item_schema()
-    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-    for item in items:
-        for name in schema.names:
-            columns[name].append(meta_json(item.meta) if name == "meta" else getattr(item, name))
+    rows = list(items)
+    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), rows)) for name in schema.names}
+    columns["meta"] = list(map(meta_json, columns["meta"]))
     return pa.table(columns, schema=schema)
 
 

@@ -44,7 +44,7 @@ def clean_text(text: str, repairs: set[str]) -> str:
     if _UNUSUAL.search(text):
         text = _repaired(text, repairs)
     text = text.strip()
-    if "  " in text or " \n" in text or "\n " in text or "\n\n\n" in text or "\t" in text:
+    if "  " in text or ("\n" in text and (" \n" in text or "\n " in text or "\n\n\n" in text)) or "\t" in text:
         repairs.add("blanks")
         text = _EMPTY_LINES.sub("\n\n", _LINE_BLANKS.sub("\n", _BLANKS.sub(" ", text)))
     return text

@@ -70,15 +70,13 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str]) -> Item:
         if task is None:
             task = "mcqu" if len(gold) == 1 else "mcq"
     key = draft.native_key
-    item_id = (
-        stable_id(spec.source, "key", key)
-        if key is not None
-        else stable_id(spec.source, "content", task, question, context, *options, str(gold), answer)
-    )
-    if draft.group is not None:
-        group = stable_id("group", spec.source, draft.group)
+    case = stable_id("context", context) if context else ""
+    if key is not None:
+        item_id = stable_id(spec.source, "key", key)
     else:
-        group = stable_id("context", context.casefold()) if context else item_id
+        # Cleaning has removed control characters, so that this separator keeps the fields apart.
+        item_id = stable_id(spec.source, "content", "\x1f".join((task, question, case, *options, str(gold), answer)))
+    group = case or item_id if draft.group is None else stable_id("group", spec.source, draft.group)
     meta = {name: storable(value) for name, value in draft.meta.items() if value is not None and value != ""}
     if key is not None:
         meta["native_id"] = storable(key)

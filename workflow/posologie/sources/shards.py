@@ -174,19 +174,27 @@ def shown(record: Any) -> str:
 
 
 def _parts(rows: Iterator[Rows], work: Callable[[Rows], Part], processes: int) -> Iterator[Part]:
-    """Yield the parts in the order of the rows, with at most a few waiting in each process."""
+    """Yield the parts in the order of the rows.
+
+    This process works as well: it takes a batch itself whenever the others have enough, so that half of the data never
+    goes through a pipe.
+    """
     if processes < 2:
         yield from map(work, rows)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        waiting: deque[Future[Part]] = deque()
+    others = processes - 1
+    with ProcessPoolExecutor(others, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: deque[Future[Part] | Part] = deque()
         for batch in rows:
-            waiting.append(pool.submit(work, batch))
-            if len(waiting) > 3 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            busy = sum(isinstance(part, Future) and not part.done() for part in waiting)
+            waiting.append(pool.submit(work, batch) if busy < 2 * others else work(batch))
+            while waiting and (not isinstance(waiting[0], Future) or waiting[0].done()):
+                yield _finished(waiting.popleft())
+        yield from map(_finished, waiting)
+
+
+def _finished(part: Future[Part] | Part) -> Part:
+    return part.result() if isinstance(part, Future) else part
 
 
 class _Writer:
@@ -231,7 +239,8 @@ class Counts:
     tasks: Counter[str] = field(default_factory=Counter)
     origins: Counter[str] = field(default_factory=Counter)
     options: Counter[int] = field(default_factory=Counter)
-    seen: Counter[str] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
+    copies: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     groups: list[pyarrow.ChunkedArray] = field(default_factory=list)
     elsewhere: int = 0
@@ -279,15 +288,19 @@ class Counts:
 
 def _with_unique_ids(table: pyarrow.Table, count: Counts) -> pyarrow.Table:
     ids = table["id"].to_pylist()
-    repeated = False
+    new = set(ids)
+    if len(new) == len(ids) and count.seen.isdisjoint(new):
+        count.seen |= new
+        return table
     for index, item_id in enumerate(ids):
-        count.seen[item_id] += 1
-        if (times := count.seen[item_id]) > 1:
-            repeated = True
-            ids[index] = f"{item_id}-{times}"
-            native = "native_id" in json.loads(table["meta"][index].as_py())
-            count.repeated["same native id" if native else "same content"] += 1
-    return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)]) if repeated else table
+        if item_id not in count.seen:
+            count.seen.add(item_id)
+            continue
+        count.copies[item_id] += 1
+        ids[index] = f"{item_id}-{count.copies[item_id] + 1}"
+        native = "native_id" in json.loads(table["meta"][index].as_py())
+        count.repeated["same native id" if native else "same content"] += 1
+    return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)])
 
 
 def rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> pyarrow.Table:
