@@ -35,7 +35,7 @@ def run(main: Callable[[list[str]], None]) -> NoReturn:
         stream=sys.stderr, level=os.environ.get("POSOLOGIE_LOG", "INFO"), format="%(asctime)s %(name)s: %(message)s"
     )
     logging.captureWarnings(True)
-    for noisy in ("httpx", "httpcore", "urllib3", "filelock"):
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "urllib3", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         main(sys.argv[1:])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx2
 import openai
 import tenacity
 
@@ -82,7 +83,11 @@ class OpenaiEndpointBackend:
 
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         async with openai.AsyncOpenAI(
-            api_key=self._key, base_url=self.spec.url, timeout=self.running.timeout_seconds, max_retries=0
+            api_key=self._key,
+            base_url=self.spec.url,
+            timeout=self.running.timeout_seconds,
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(),  # half the processor time of the default transport
         ) as client:
             work = _Work(self.spec, self.running, client, requests, cache, progress)
             heart = asyncio.create_task(_beat(cache))
@@ -210,7 +215,8 @@ class _Work:
     async def _send(self, request: Request) -> str:
         """Send one attempt and return the body as received."""
         try:
-            response = await self.client.chat.completions.with_raw_response.create(**self._fields(request))
+            # The client's typed method takes another millisecond to look at every field, and hides the raw body.
+            response = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=self._body(request))
             return str(response.text)
         except openai.APIStatusError as error:
             raise self._of_status(error) from error
@@ -228,8 +234,8 @@ class _Work:
             return _TransientError(f"status {status}: {said}", paid=False, wait=_asked_wait(error))
         return _RefusedError(f"status {status}: {said}")
 
-    def _fields(self, request: Request) -> dict[str, Any]:
-        """Return the body of a request, as the OpenAI client takes it."""
+    def _body(self, request: Request) -> dict[str, Any]:
+        """Return the body of a request (https://platform.openai.com/docs/api-reference/chat/create)."""
         spec, decoding = self.spec, request.decoding
         fields: dict[str, Any] = {
             "model": spec.model,
@@ -248,9 +254,7 @@ class _Work:
         elif request.schema is not None and spec.structured == "json_schema":
             wrapped = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
             fields["response_format"] = {"type": "json_schema", "json_schema": wrapped}
-        if spec.extra_body:
-            fields["extra_body"] = spec.extra_body
-        return fields
+        return {**fields, **spec.extra_body}
 
 
 async def _beat(cache: Cache) -> None:

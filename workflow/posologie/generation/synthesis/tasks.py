@@ -66,8 +66,8 @@ class SynthesisTask:
         task: the items' task.
         form: the form of the reply.
         shows_document: whether the items carry the document as their context; otherwise a question must stand alone.
-        faithful: whether the document must bear the answer out: a quoted passage where the form has one, and in any case
-            its numbers and, of an open answer, half of its words of content.
+        faithful: whether the document must bear the answer out: a quoted passage where the form has one, and in any
+            case its numbers and, of an open answer, half of its words of content.
     """
 
     task: Task

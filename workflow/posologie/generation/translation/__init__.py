@@ -1,0 +1,1 @@
+"""Translation of items: question, context, options and answer together; the gold never changes."""
