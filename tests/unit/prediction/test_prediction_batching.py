@@ -307,8 +307,10 @@ class TestMemory:
 
     def test_a_prompt_that_never_fits_is_named(self, tiny, monkeypatch):
         self.fail_beyond(monkeypatch, 24, MemoryError())
-        for requests in (REQUESTS[:1], REQUESTS[-1:]):
-            with pytest.raises(InputError, match=r"item '0+[0-9a-f]+': \d+ prompt tokens do not fit"):
+        for task in ("mcqu", "oeq"):
+            items = [make_item(number, task=task, words=40) for number in (98, 99)]
+            requests = requests_for(items, "s", "all", SUITE, SPEC, 0)
+            with pytest.raises(InputError, match=r"item '0+6[23]': \d+ prompt tokens do not fit"):
                 answered(tiny, requests)
 
     def test_another_error_is_not_taken_for_it(self, tiny, monkeypatch):
