@@ -1,9 +1,11 @@
 """Files that are whole or absent, with the same bytes for the same content."""
 
+import csv
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +67,31 @@ def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:
         pyarrow.parquet.write_table(
             table.replace_schema_metadata(None), partial, compression="zstd", row_group_size=1 << 16
         )
+
+
+def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV: numbers with six decimals at most, nothing for None.
+
+    Raises:
+        ValueError: for a row with other keys than the columns.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        if row.keys() != set(columns):
+            raise ValueError(f"row with {sorted(row.keys() ^ set(columns))} too few or too many")
+        writer.writerow([_cell(row[column]) for column in columns])
+    write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    shown = f"{value:.6f}".rstrip("0").rstrip(".")
+    return "0" if shown == "-0" else shown
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from posologie.items import read_item_table
 from posologie.screening.comparison import compare
 from posologie.screening.matching import kept, unwanted
 from posologie.screening.population import population
+from posologie.screening.quality import below_threshold
 from posologie.screening.report import match_table, report
 from posologie.screening.schema import match_schema
 from posologie.screening.spec import ScreeningSpec
@@ -26,6 +27,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--tests", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
     for output in ("screened", "report", "matches"):
         arguments.add_argument(f"--{output}", required=True)
+    arguments.add_argument("--quality", help="ratings of the items, where the spec has a quality screen")
     arguments.add_argument("--processes", type=int, default=1, help="changes no result")
     given = arguments.parse_args(argv)
     spec = ScreeningSpec.from_json(given.spec)
@@ -43,13 +45,18 @@ def main(argv: list[str]) -> None:
 
     whole = population(items, given.earlier, given.tests, spec.suites)
     compared = compare(whole, spec.screening, spec.screening.scope, given.processes)
-    flagged = unwanted(whole, compared.found)
+    below, quality = set[str](), {}
+    if (wanted := spec.rated()) is not None:
+        if given.quality is None:
+            raise InputError(f"{given.items}: no ratings of source {spec.source} are given; expected --quality")
+        below, quality["quality"] = below_threshold(items, given.quality, wanted)
+    flagged = unwanted(whole, compared.found, below)
     removed = flagged if spec.screening.mode == "remove" else set()
     screened = items.filter(pa.array(kept(whole, removed)))
     write_parquet(given.screened, screened)
     write_parquet(given.matches, match_table(whole, compared, removed))
     counts = report(whole, compared, flagged, spec.suites)
-    write_json(given.report, {**head, **counts, "kept": screened.num_rows, "removed": len(removed)})
+    write_json(given.report, {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed)})
     log.info(
         "%s %s: %d read, %d flagged, %d removed", spec.source, spec.split, items.num_rows, len(flagged), len(removed)
     )

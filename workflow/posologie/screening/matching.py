@@ -1,7 +1,7 @@
 """From equal and similar texts to matches: which screened item matches which other item, and what must not stay."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -120,14 +120,20 @@ def group_matches(whole: Population, found: Sequence[Match]) -> list[Match]:
     ]
 
 
-def unwanted(whole: Population, found: Sequence[Match]) -> set[int]:
+def unwanted(whole: Population, found: Sequence[Match], below: Collection[str] = ()) -> set[int]:
     """Return the screened items that must go.
 
-    Those are all that match a tested item or share a group with one that does, all that match an item of an earlier
-    source, and of items that match inside the source all but the first (by rank) that stays: an item goes if it matches
-    one that stays, so that of a chain of near-duplicates no two that stay are alike.
+    Those are all that were rated too low, that match a tested item or share a group with one that does, that match an
+    item of an earlier source, and of items that match inside the source all but the first (by rank) that stays: an item
+    goes if it matches one that stays, so that of a chain of near-duplicates no two that stay are alike.
+
+    Args:
+        below: ids of the screened items that were rated too low.
     """
     gone = {match.item for match in found if match.place != "within"}
+    if below:
+        ids = whole.table["id"].slice(whole.screened.start).to_pylist()
+        gone |= {position for position, name in zip(whole.screened, ids, strict=True) if name in below}
     earlier: dict[int, list[int]] = defaultdict(list)
     for match in found:
         if match.place == "within":

@@ -58,7 +58,7 @@ def population(
                 raise InputError(f"suite {suite}: no shard of its source {part.source} is given")
             if (part.source, part.split) not in shards:
                 raise InputError(f"suite {suite}: the shards of {part.source} hold no item of split {part.split}")
-    of_item = _suites_of(tested, suites)
+    of_item = suites_of(tested, suites)
     inside = np.array([bool(names) for names in of_item], dtype=bool)
     tested = tested.filter(pa.array(inside))
     before = [_of_source(source, path) for source, path in earlier]
@@ -82,7 +82,8 @@ def _of_source(source: str, path: str | os.PathLike[str]) -> pa.Table:
     return table
 
 
-def _suites_of(tested: pa.Table, suites: Mapping[str, Sequence[Tested]]) -> list[tuple[str, ...]]:
+def suites_of(tested: pa.Table, suites: Mapping[str, Sequence[Tested]]) -> list[tuple[str, ...]]:
+    """Return for each item the suites that test on it, in alphabetical order."""
     of_item: list[tuple[str, ...]] = [()] * tested.num_rows
     for name, parts in sorted(suites.items()):
         inside = np.zeros(tested.num_rows, dtype=bool)

@@ -63,12 +63,12 @@ def _suite(whole: Population, found: Sequence[Match], suite: str) -> dict[str, A
     inside = [match for match in found if match.place == "test" and suite in whole.suites[match.other]]
     return {
         "tested": sum(suite in names for names in whole.suites),
-        "leaked": len({match.item for match in inside}),
-        "tested_leaked": len({match.other for match in inside if match.kind in ("exact", "near")}),
+        "tested_matched": len({match.other for match in inside if match.kind in ("exact", "near")}),
         **_by_kind(inside),
     }
 
 
 def _by_kind(found: Iterable[Match]) -> dict[str, int]:
-    """Count items by kind of match, whole and not by match."""
-    return dict(Counter(kind for kind, _ in {(match.kind, match.item) for match in found}))
+    """Count the items that match, whole and by kind."""
+    items = {(match.kind, match.item) for match in found}
+    return {"items": len({item for _, item in items}), **Counter(kind for kind, _ in items)}

@@ -47,6 +47,14 @@ class Comparing(Spec):
     shingle: int = Field(default=5, ge=2, le=20, description="characters of the shingles whose sets are compared")
 
 
+class Quality(Spec):
+    """Training items that a judge rates too low."""
+
+    judge: Name = Field(description="the judge whose ratings `quality/{judge}/{source}.parquet` are used")
+    threshold: float = Field(description="items with a score below it are flagged, or removed in mode remove")
+    sources: tuple[Name, ...] | None = Field(default=None, description="sources that are rated; all if left out")
+
+
 class Screening(Comparing):
     """How training and validation items are screened."""
 
@@ -58,6 +66,7 @@ class Screening(Comparing):
         default=("within", "across"),
         description="duplicates inside a source, and of sources listed before it (the earlier source wins)",
     )
+    quality: Quality | None = Field(default=None, description="an optional screen of training items by a judge")
 
 
 class ScreeningSpec(Spec):
@@ -68,6 +77,18 @@ class ScreeningSpec(Spec):
     screening: Screening
     suites: dict[Name, TestedSuite]
 
+    def rated(self) -> Quality | None:
+        """Return the quality screen, where it applies to this shard: training items of the sources that it names."""
+        quality = self.screening.quality
+        applies = quality is not None and self.split == "train" and self.source in (quality.sources or (self.source,))
+        return quality if applies else None
+
+
+class MatrixSpec(Spec):
+    """Which screened shards the table of screening gathers."""
+
+    screened: dict[Name, tuple[Split, ...]] = Field(description="source → splits, in the order of the study")
+
 
 class LeakageSpec(Comparing):
     """Exactly what the leakage audit of one mix and suite depends on, beside its input files."""
@@ -75,3 +96,13 @@ class LeakageSpec(Comparing):
     mix: Name
     suite: Name
     tested: TestedSuite
+
+
+class TopicsSpec(Spec):
+    """Exactly what the table of topic mismatch depends on, beside its input files."""
+
+    suites: dict[Name, TestedSuite]
+    tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), description="tasks of the training items")
+    sample: int = Field(default=20_000, ge=1, description="items taken of each source and suite, at most about")
+    replicates: int = Field(default=100, ge=20, description="bootstrap draws, and permutations")
+    seed: int = 42
