@@ -1,8 +1,8 @@
 """What a scores file depends on."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from posologie.prediction.spec import Suite
 from posologie.specs import Spec
@@ -28,9 +28,30 @@ class ScoringSpec(Spec):
     text: TextMetrics = TextMetrics()
 
 
-class EncoderSpec(Spec):
+class Encoder(Spec):
     """The text encoder of BERTScore. Exactly one of `package`, `folder` and `hub` is given."""
 
     package: str | None = Field(default=None, description="installed Python package that holds the encoder's files")
     folder: str | None = Field(default=None, description="local folder in transformers' form")
-    hub: str | None = Field(default=None, description="repository on the hub, `owner/name`")
+    hub: str | None = Field(default=None, description="repository on the hub, `owner/name`, fetched like a backbone")
+    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    layer: int | None = Field(
+        default=None,
+        ge=0,
+        description="hidden layer whose vectors are compared, 0 being the embeddings; the last if left out",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of package, folder, hub, not {given or 'none'}")
+        return self
+
+
+class NeuralSpec(Spec):
+    """Exactly what the neural scores of one model on one suite depend on, beside its input files."""
+
+    suite: Suite
+    encoder: Encoder
+    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")

@@ -1,0 +1,89 @@
+"""From predictions on open questions to BERTScore: a command and a file of its own, so that re-scoring needs no GPU."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+
+from posologie.commands import named_path, parser, run
+from posologie.errors import InputError
+from posologie.files import sha256_of_file, write_parquet
+from posologie.items import Item, read_items
+from posologie.models.store import checked_folder, read_manifest
+from posologie.scoring.bertscore import BertScorer
+from posologie.scoring.choices import Scores
+from posologie.scoring.completeness import check_complete
+from posologie.scoring.spec import Encoder, NeuralSpec
+from posologie.scoring.tables import read_predictions, reference_texts, table_of
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> None:
+    """Score one model's open answers on one suite."""
+    arguments = parser("posologie.scoring.neural", __doc__ or "")
+    arguments.add_argument("--predictions", required=True)
+    arguments.add_argument("--items", nargs="+", type=named_path, required=True, metavar="SOURCE=SHARD")
+    arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of an encoder from the hub")
+    arguments.add_argument("--scores", required=True)
+    arguments.add_argument("--chunk-tokens", type=int, default=16384, help="tokens in one forward pass")
+    given = arguments.parse_args(argv)
+    spec = NeuralSpec.from_json(given.spec)
+    torch.set_num_threads(spec.threads)
+    predictions = read_predictions(given.predictions)
+    items: dict[str, dict[str, Item]] = {}
+    for source, shard in given.items:
+        items.setdefault(source, {}).update((item.id, item) for item in read_items(shard))
+    check_complete(predictions, items, spec.suite, given.predictions)
+    table = predictions.filter(pc.equal(predictions["task"], "oeq"))
+    folder = encoder_folder(spec.encoder, given.encoder)
+    scorer = BertScorer(folder, layer=spec.encoder.layer, device="cuda" if torch.cuda.is_available() else "cpu")
+    references = reference_texts(spec.suite, items)
+    wanted = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
+    values = scorer.f1(table["greedy_text"].to_pylist(), wanted, given.chunk_tokens)
+    if scorer.cut:
+        log.warning("%d texts are longer than the encoder can read and were cut", scorer.cut)
+    signature = f"f1|no idf|no baseline|layer:{scorer.layer}|{encoder_name(spec.encoder, folder, given.encoder)}"
+    write_parquet(given.scores, table_of([(table, [Scores("bertscore", "greedy", signature, np.array(values))])]))
+
+
+def encoder_folder(encoder: Encoder, manifest: str | None) -> Path:
+    """Return the folder that holds the encoder.
+
+    Raises:
+        InputError: if the package is not installed or holds no encoder, or the manifest of a hub encoder is missing.
+    """
+    if encoder.hub is not None:
+        if manifest is None:
+            raise InputError("--encoder: missing; expected the manifest of the encoder from the hub")
+        return checked_folder(manifest)
+    if encoder.folder is not None:
+        folders = [Path(encoder.folder)]
+    else:
+        found = importlib.util.find_spec(str(encoder.package))
+        if found is None or not found.submodule_search_locations:
+            raise InputError(f"encoder.package = '{encoder.package}': not installed")
+        root = Path(found.submodule_search_locations[0])
+        folders = sorted((path.parent for path in root.rglob("model.safetensors")), key=lambda path: len(path.parts))
+    if not folders or not (folders[0] / "config.json").is_file() or not (folders[0] / "model.safetensors").is_file():
+        where = encoder.folder or encoder.package
+        raise InputError(f"encoder: '{where}' has no config.json with model.safetensors; expected an encoder")
+    return folders[0]
+
+
+def encoder_name(encoder: Encoder, folder: Path, manifest: str | None) -> str:
+    """Return which encoder it is: name, revision or checksum, and the library that ran it."""
+    import transformers
+
+    if encoder.hub is not None and manifest is not None:
+        which = f"{encoder.hub}@{read_manifest(manifest)['revision']}"
+    else:
+        which = f"{encoder.package or folder.name}@sha256:{sha256_of_file(folder / 'model.safetensors')[:12]}"
+    return f"encoder:{which}|transformers:{transformers.__version__}"
+
+
+if __name__ == "__main__":
+    run(main)
