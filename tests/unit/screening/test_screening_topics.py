@@ -57,16 +57,10 @@ def table(tmp_path):
 
 
 def spoken(words, count, source, split, subject):
-    return [
-        item(
-            f"{source}{n}",
-            " ".join(words[(n + k) % len(words)] for k in range(3 + n % 5)),
-            source=source,
-            split=split,
-            meta={"subject": subject},
-        )
-        for n in range(count)
-    ]
+    """Open questions of three to seven of these words."""
+    texts = [" ".join(words[(n + k) % len(words)] for k in range(3 + n % 5)) for n in range(count)]
+    meta = {"subject": subject}
+    return [item(f"{source}{n}", text, source=source, split=split, meta=meta) for n, text in enumerate(texts)]
 
 
 HEART = ["coeur", "valve", "aorte", "souffle", "rythme", "pouls", "artère", "stent"]
