@@ -77,14 +77,14 @@ def sample(items: pa.Table, size: int, seed: int) -> Sample:
     order = sorted(range(len(names)), key=lambda position: rank[names[position]])
     while size < len(order) and names[order[size]] == names[order[size - 1]]:
         size += 1
-    items = items.take(pa.array(sorted(order[:size]), pa.int64()))
+    items = items.take(pa.array(order[:size], pa.int64()))
     rows = zip(*(items[name].to_pylist() for name in _TEXT), strict=True)
     texts = [" ".join([*fields, *options]) for *fields, options in rows]
     words = [text.split() for text in normalised(texts)]
     subjects = [json.loads(text).get("subject") for text in items["meta"].to_pylist()]
     numbers = np.arange(len(texts))
     known = np.array([subject is not None for subject in subjects], dtype=bool)
-    group = pd.factorize(np.array([names[position] for position in sorted(order[:size])], dtype=object))[0]
+    group = pd.factorize(np.array([names[position] for position in order[:size]], dtype=object))[0]
     return Sample(
         items=len(texts),
         group=group,
