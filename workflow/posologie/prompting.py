@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import Field
+
 from posologie.items import LABELS, Item
 from posologie.specs import Spec
 
@@ -11,12 +13,16 @@ from posologie.specs import Spec
 class Prompting(Spec):
     """How an item is put to a model. The defaults are the published prompt."""
 
-    choices_line: str = "Choix de réponses :"
-    option_line: str = "({label}) {option}"
-    context_line: str = "\n\nContexte : {context}"
-    context_position: Literal["after_question", "after_options"] = "after_question"
-    label_separator: str = ","
-    system: str | None = None
+    choices_line: str = Field(default="Choix de réponses :", description="line above the options")
+    option_line: str = Field(default="({label}) {option}", description="one option")
+    context_line: str = Field(
+        default="\n\nContexte : {context}", description="what a context is put in, where the item has one"
+    )
+    context_position: Literal["after_question", "after_options"] = Field(
+        default="after_question", description="where the context stands"
+    )
+    label_separator: str = Field(default=",", description="between the labels of an answer with several")
+    system: str | None = Field(default=None, description="text of a system turn; none if left out")
 
 
 def user_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:

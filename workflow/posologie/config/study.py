@@ -28,7 +28,7 @@ class Roots(Spec):
 class Training(Spec):
     """How and how often each mix is trained on."""
 
-    recipe: Recipe = Recipe()
+    recipe: Recipe = Field(default=Recipe(), description="how an adapter is trained")
     seeds: tuple[int, ...] = Field(default=(42,), min_length=1, description="one adapter per mix and seed")
     sampling_seed: int | None = Field(
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
@@ -39,7 +39,7 @@ class Training(Spec):
 class Prediction(Spec):
     """How models are asked."""
 
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the model that answers")
     seed: int = Field(default=42, description="seed of the option orders")
     threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
     bundles: dict[Name, tuple[Name, ...]] = Field(
@@ -72,27 +72,31 @@ class PublishedModel(Spec):
 class Scoring(Spec):
     """How answers are scored."""
 
-    text: TextMetrics = TextMetrics()
+    text: TextMetrics = Field(default=TextMetrics(), description="metrics of open answers")
 
 
 class Study(Spec):
     """One study: its data, mixes, models, suites and statistics. The study's name is its folder under `results/`."""
 
-    study: Name
-    title: str = ""
+    study: Name = Field(description="name of the study, and of its folder below `results/`")
+    title: str = Field(default="", description="heading of the report; made from the name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
-    roots: Roots = Roots()
-    sources: dict[Name, Source] = Field(min_length=1)
-    suites: dict[Name, Suite] = Field(min_length=1)
-    screening: Screening = Screening()
-    mixes: dict[Name, Mix] = Field(default_factory=dict)
-    validation: Validation = Validation()
-    backbones: dict[Name, Backbone] = Field(min_length=1)
-    published_models: dict[Name, PublishedModel] = Field(default_factory=dict)
-    prompting: Prompting = Prompting()
-    training: Training = Training()
-    prediction: Prediction = Prediction()
-    devices: Devices = Devices()
-    scoring: Scoring = Scoring()
-    statistics: Statistics = Statistics()
-    report: Report = Report()
+    roots: Roots = Field(default=Roots(), description="folders outside `results/`")
+    sources: dict[Name, Source] = Field(
+        min_length=1, description="where the items come from; the order counts in screening"
+    )
+    suites: dict[Name, Suite] = Field(min_length=1, description="what the models are asked")
+    screening: Screening = Field(default=Screening(), description="duplicates, and overlap with the suites")
+    mixes: dict[Name, Mix] = Field(default_factory=dict, description="what is trained on")
+    validation: Validation = Field(default=Validation(), description="items that all trainings are validated on")
+    backbones: dict[Name, Backbone] = Field(min_length=1, description="models that are adapted")
+    published_models: dict[Name, PublishedModel] = Field(
+        default_factory=dict, description="trained models that are evaluated beside"
+    )
+    prompting: Prompting = Field(default=Prompting(), description="how an item becomes a prompt")
+    training: Training = Field(default=Training(), description="recipe and seeds")
+    prediction: Prediction = Field(default=Prediction(), description="precision, seed and bundles of suites")
+    devices: Devices = Field(default=Devices(), description="GPUs of a job, and what fits on one")
+    scoring: Scoring = Field(default=Scoring(), description="settings of the metrics")
+    statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
+    report: Report = Field(default=Report(), description="language and item browser")

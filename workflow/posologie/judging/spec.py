@@ -12,12 +12,12 @@ from posologie.specs import Name, Spec
 class Judge(Spec):
     """A judge of open answers: which model, asked what, and how its verdict is read."""
 
-    backend: ChatBackend
+    backend: ChatBackend = Field(description="the model that judges")
     prompt: str = Field(
         default="resources/prompts/fr/judging/equivalence.md",
         description="prompt file with places for {question}, {reference} and {candidate}",
     )
-    decoding: Decoding = Field(default=Decoding(max_new_tokens=8))
+    decoding: Decoding = Field(default=Decoding(max_new_tokens=8), description="how its reply is drawn")
     verdict: str = Field(
         default=r"^\W*([01])(?![0-9.,%])",
         description="regular expression whose one group is the label 0 or 1; its last match in the reply counts",
@@ -64,9 +64,9 @@ class RatingColumns(Spec):
     """What the columns of a ratings file are called: either `raters`, one column each, or `rater` and `rating`."""
 
     item: str | None = Field(default="item", description="the question's id; null makes it from the texts")
-    question: str = "question"
-    context: str | None = None
-    reference: str = "reference"
+    question: str = Field(default="question", description="the question's text")
+    context: str | None = Field(default=None, description="the question's context, where there is one")
+    reference: str = Field(default="reference", description="the reference answer")
     candidate: str = Field(default="candidate", description="the answer that was rated")
     generator: str | None = Field(default=None, description="the model that wrote the candidate, where known")
     group: str | None = Field(default=None, description="what questions on one case share; the item if left out")
@@ -84,7 +84,7 @@ class RatingColumns(Spec):
 class Scale(Spec):
     """What a rating may be."""
 
-    kind: Literal["binary", "ordinal"] = "binary"
+    kind: Literal["binary", "ordinal"] = Field(default="binary", description="two values, or several in order")
     values: dict[str, float] = Field(
         default={"0": 0, "1": 1},
         description="number of each rating as it is written in the file, such as {oui: 1, non: 0}",
@@ -112,7 +112,7 @@ class Ratings(Spec):
     columns: RatingColumns | None = Field(default=None, description="columns of the files; none for a kit's sheets")
     kit: Name | None = Field(default=None, description="the rating kit whose sheets the files are")
     sheet: str | None = Field(default=None, description="name of the sheet in an XLSX file; the first if left out")
-    scale: Scale = Scale()
+    scale: Scale = Field(default=Scale(), description="the values of the ratings")
 
     @model_validator(mode="after")
     def _columns_or_kit(self) -> Self:
@@ -132,10 +132,10 @@ class Kit(Spec):
     """A blinded, shuffled sheet for raters, made from predictions."""
 
     models: tuple[str, ...] = Field(min_length=1, description="models whose answers are rated")
-    suite: Name
+    suite: Name = Field(description="suite whose open questions are rated")
     questions: int = Field(default=100, ge=1, description="questions; each is shown with the answer of every model")
     raters: tuple[Name, ...] = Field(min_length=1, description="names of the raters, one sheet each")
-    seed: int = 42
+    seed: int = Field(default=42, description="seed of the draw and of the shuffling")
 
 
 class KitSpec(Spec):

@@ -12,12 +12,14 @@ from posologie.specs import Spec
 class Untrained(Spec):
     """A small model with random weights, made from its configuration: it shows that the machinery works, no more."""
 
-    architecture: Literal["qwen3"] = "qwen3"
-    layers: int = Field(default=2, ge=1, le=8)
-    hidden: int = Field(default=64, ge=16, le=1024, multiple_of=16)
-    vocabulary: int = Field(default=1000, ge=300, le=32000)
+    architecture: Literal["qwen3"] = Field(default="qwen3", description="which model")
+    layers: int = Field(default=2, ge=1, le=8, description="decoder layers")
+    hidden: int = Field(default=64, ge=16, le=1024, multiple_of=16, description="hidden size")
+    vocabulary: int = Field(
+        default=1000, ge=300, le=32000, description="tokens of the tokenizer that is trained for it"
+    )
     corpus: tuple[str, ...] = Field(description="JSON files in the hub's record form on which the tokenizer is trained")
-    seed: int = 0
+    seed: int = Field(default=0, description="seed of the weights")
 
 
 class Backbone(Spec):

@@ -12,9 +12,9 @@ from posologie.specs import Name, Spec
 class Benchmark(Spec):
     """A part of a source's split that is reported by itself."""
 
-    source: Name
-    split: Literal["test", "validation"] = "test"
-    tasks: tuple[Task, ...] = ("mcqu", "mcq")
+    source: Name = Field(description="the source whose items are asked")
+    split: Literal["test", "validation"] = Field(default="test", description="the split they come from")
+    tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), description="tasks of the items")
     origins: tuple[str, ...] | None = Field(
         default=None, description="keep only items whose meta.origin is one of these"
     )
@@ -26,8 +26,10 @@ class Benchmark(Spec):
 class Suite(Spec):
     """A named group of benchmarks, with all variants of their items."""
 
-    benchmarks: dict[Name, Benchmark]
-    permutations: int = Field(default=0, ge=0, le=100)
+    benchmarks: dict[Name, Benchmark] = Field(description="parts that are also reported by themselves")
+    permutations: int = Field(
+        default=0, ge=0, le=100, description="further runs, each with its own order of the options"
+    )
     max_new_tokens: int = Field(default=512, ge=1, description="tokens of an answer to an open question, at most")
     mcqu_new_tokens: int = Field(
         default=1,

@@ -11,7 +11,7 @@ from posologie.specs import Name, Spec
 class Source(Spec):
     """Where items of one provenance come from, and in which published form."""
 
-    provenance: Provenance
+    provenance: Provenance = Field(description="what its items are")
     reader: Name = Field(default="hub_records", description="the published form: a module of posologie.sources")
     hub: str | None = Field(default=None, description="data set on the hub, `owner/name`")
     revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
@@ -21,7 +21,7 @@ class Source(Spec):
         alias="from",
         description="`generated/{generator}/{collection}` or `translated/{translator}/{source}`",
     )
-    splits: tuple[Split, ...] = ("train", "validation", "test")
+    splits: tuple[Split, ...] = Field(default=("train", "validation", "test"), description="splits that the source has")
     files: dict[Split, tuple[str, ...]] | None = Field(
         default=None,
         description="patterns of the files of each split below the folder; the form's own names if left out",

@@ -15,17 +15,24 @@ Variants = Literal["original", "permuted", "all"]
 class Measured(Spec):
     """One number per model: a metric, the decoding, the option orders, and how items are weighted."""
 
-    metric: str
-    decoding: Literal["greedy", "constrained", "probabilities", "judged"] = "greedy"
-    variants: Variants = "original"
-    aggregate: Aggregate = "item_weighted"
+    metric: str = Field(description="a metric of the tables, such as `em`, `rouge2` or `judge:{name}`")
+    decoding: Literal["greedy", "constrained", "probabilities", "judged"] = Field(
+        default="greedy", description="which of the model's answers is scored"
+    )
+    variants: Variants = Field(
+        default="original", description="option orders: the item's own, the permuted runs, or all"
+    )
+    aggregate: Aggregate = Field(
+        default="item_weighted",
+        description="what counts the same: every item, every benchmark, or each of the two tasks",
+    )
 
 
 class Family(Spec):
     """Tests that are corrected together (Holm)."""
 
-    suites: tuple[Name, ...] = Field(min_length=1)
-    measured: Measured
+    suites: tuple[Name, ...] = Field(min_length=1, description="suites of the tests")
+    measured: Measured = Field(description="the number that is tested")
     scopes: tuple[str, ...] = Field(default=("all",), description="`all`, a provenance or a benchmark")
     contrasts: tuple[tuple[Name, Name], ...] = Field(
         default=(), description="pairs of mixes, or of a mix and `base`; each mix against base if left out"
@@ -38,7 +45,9 @@ class Statistics(Spec):
     replicates: int = Field(default=10_000, ge=100, description="cluster draws, and sign flips of the paired tests")
     seed: int = Field(default=42, description="seed of the draws")
     level: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals; 1 − level is that of the tests")
-    interval: Literal["percentile", "bca"] = "percentile"
+    interval: Literal["percentile", "bca"] = Field(
+        default="percentile", description="bootstrap interval: percentile, or bias-corrected and accelerated"
+    )
     minimum_clusters: int = Field(
         default=30, ge=2, description="below so many clusters a share gets Wilson's interval, and anything else none"
     )

@@ -11,27 +11,40 @@ from posologie.specs import Name, Spec
 class Recipe(Spec):
     """How an adapter is trained. The defaults are the published recipe (PAPER, section 3)."""
 
-    method: Literal["dora", "lora", "rslora", "full"] = "dora"
-    rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=16, gt=0)
-    dropout: float = Field(default=0.05, ge=0, lt=1)
+    method: Literal["dora", "lora", "rslora", "full"] = Field(default="dora", description="kind of adapter")
+    rank: int = Field(default=16, ge=1, description="rank r of the low-rank update")
+    alpha: float = Field(
+        default=16, gt=0, description="the update is scaled by alpha / rank; with rslora, by alpha / √rank"
+    )
+    dropout: float = Field(default=0.05, ge=0, lt=1, description="share of a layer's inputs that are dropped")
     dropout_on: Literal["input", "adapter"] = Field(
         default="input",
         description="what DoRA's dropout acts on: the whole input, as in peft, or the low-rank path alone, faster",
     )
-    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    epochs: int = Field(default=10, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
+    target_modules: tuple[str, ...] = Field(
+        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="names of the linear layers that get an adapter",
+    )
+    epochs: int = Field(default=10, ge=1, description="passes over the mix")
+    learning_rate: float = Field(default=1e-4, gt=0, description="after the warm-up")
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine", description="of the learning rate after the warm-up"
+    )
+    warmup_ratio: float = Field(
+        default=0.05, ge=0, lt=1, description="share of all updates in which the learning rate rises"
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW's")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="gradients with a larger L2 norm are scaled down to it")
     effective_batch: int = Field(default=192, ge=1, description="examples per update, over all devices")
     max_length: int = Field(default=2048, ge=16, description="tokens of prompt and answer together")
-    loss_on: Literal["all", "answer"] = "all"
-    group_by_length: bool = True
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
-    gradient_checkpointing: bool = True
+    loss_on: Literal["all", "answer"] = Field(
+        default="all", description="tokens that are learnt: all, prompt included, or the answer's"
+    )
+    group_by_length: bool = Field(default=True, description="updates hold examples of like length")
+    precision: Literal["bfloat16", "float32"] = Field(
+        default="bfloat16", description="of the backbone; the adapter's weights are float32"
+    )
+    gradient_checkpointing: bool = Field(default=True, description="compute activations twice to save memory")
 
 
 class TrainingSpec(Spec):

@@ -21,9 +21,9 @@ class Decoding(Spec):
 class Causal(Spec):
     """A local causal language model with a chat template, through transformers."""
 
-    kind: Literal["causal"] = "causal"
+    kind: Literal["causal"] = Field(default="causal", description="this kind of backend")
     backbone: Name = Field(description="name of a model among the configuration's backbones")
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the weights")
     template_options: dict[str, Any] = Field(
         default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
     )
@@ -33,9 +33,9 @@ class Causal(Spec):
 class Seq2seq(Spec):
     """A local sequence-to-sequence translation model (Marian and alike), through transformers."""
 
-    kind: Literal["seq2seq"] = "seq2seq"
+    kind: Literal["seq2seq"] = Field(default="seq2seq", description="this kind of backend")
     backbone: Name = Field(description="name of a model among the configuration's backbones")
-    precision: Literal["bfloat16", "float32"] = "float32"
+    precision: Literal["bfloat16", "float32"] = Field(default="float32", description="of the weights")
     beams: int = Field(default=4, ge=1, description="beams of the first try")
     retry_beams: int = Field(default=12, ge=1, description="beams of the second try, for what failed its checks")
     window: int = Field(default=400, ge=8, description="tokens of one piece; longer text is split at sentence borders")
@@ -50,7 +50,7 @@ class Seq2seq(Spec):
 class OpenaiEndpoint(Spec):
     """Any endpoint with OpenAI's chat completions: OpenAI, Gemini's compatible one, vLLM, `transformers serve`."""
 
-    kind: Literal["openai_endpoint"] = "openai_endpoint"
+    kind: Literal["openai_endpoint"] = Field(default="openai_endpoint", description="this kind of backend")
     url: str = Field(default="https://api.openai.com/v1", description="base URL, without /chat/completions")
     model: str = Field(description="the model's name as the endpoint knows it")
     key_variable: str | None = Field(

@@ -16,14 +16,16 @@ TaskName = Literal[
 class Generator(Spec):
     """A model that makes items from documents."""
 
-    backend: ChatBackend
+    backend: ChatBackend = Field(description="the model that writes")
     tasks: dict[TaskName, int] = Field(min_length=1, description="questions per document, of each task")
     language: str = Field(default="fr", pattern="^[a-z]{2}$", description="language of the items, which is checked")
     prompts: str = Field(
         default="resources/prompts/fr/synthesis", description="folder with one prompt file per task, `{task}.md`"
     )
     options: int = Field(default=5, ge=3, le=26, description="options of a choice question")
-    decoding: Decoding = Field(default=Decoding(max_new_tokens=2048, temperature=0.7))
+    decoding: Decoding = Field(
+        default=Decoding(max_new_tokens=2048, temperature=0.7), description="how its texts are drawn"
+    )
     seed: int = Field(default=42, description="seed of the options' order")
     longest_document: int = Field(
         default=12000, ge=200, description="characters; a longer document is cut at a sentence border"

@@ -10,14 +10,14 @@ from posologie.specs import Name, Spec
 class Translator(Spec):
     """A model that translates items."""
 
-    backend: Backend
-    source_language: str = Field(default="en", pattern="^[a-z]{2}$")
+    backend: Backend = Field(description="the model that translates")
+    source_language: str = Field(default="en", pattern="^[a-z]{2}$", description="language of the items")
     target_language: str = Field(default="fr", pattern="^[a-z]{2}$", description="checked in every translated item")
     prompt: str = Field(
         default="resources/prompts/fr/translation/item.md",
         description="prompt file with a place for {item}, in JSON; a sequence-to-sequence model has none",
     )
-    decoding: Decoding = Field(default=Decoding(max_new_tokens=4096))
+    decoding: Decoding = Field(default=Decoding(max_new_tokens=4096), description="how its texts are drawn")
     longest_piece: int = Field(
         default=6000,
         ge=200,
