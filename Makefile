@@ -12,7 +12,7 @@ demo: .venv/complete
 	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
 
 test: .venv/complete
-	pytest -n 2 --dist worksteal
+	pytest -n 2
 
 lint: .venv/complete
 	ruff check .

@@ -25,3 +25,17 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set POSOLOGIE_REAL_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory):
+    """A copy of the project in which `config/test.yaml` has run to the report.
+
+    Tests that use it belong to the group `finished_study`, so that one worker makes it once. They leave it as it was:
+    they make dry runs of edits that they take back, or work on `finished_study.clone(folder)`.
+    """
+    from studies import Project
+
+    project = Project.copy_to(tmp_path_factory.mktemp("finished") / "project")
+    project.first_run = project.snakemake("--configfile", "config/test.yaml", "--cores", "2")
+    return project

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -66,7 +67,11 @@ def test_option_orders_do_not_depend_on_the_hash_seed():
     program = "from posologie.prompting import option_order; print(option_order('abc', 10, 'permuted-1', 42))"
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for seed in ("0", "1")
     }

@@ -1,0 +1,130 @@
+"""The whole of config/test.yaml, from the demo corpus to the report, on a model that the study makes itself."""
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from posologie.items import read_items
+
+pytestmark = [pytest.mark.xdist_group("finished_study"), pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def results(finished_study):
+    return finished_study.root / "results/test"
+
+
+def table(results, name):
+    with (results / f"tables/{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_second_run_has_nothing_to_do(finished_study):
+    assert "Nothing to be done" in finished_study.snakemake("-n", "--configfile", "config/test.yaml")
+
+
+def test_nothing_half_written_is_left(finished_study):
+    assert not list((finished_study.root / "results").rglob("*.partial"))
+    assert not list((finished_study.root / "results").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("shard", "read"),
+    [
+        ("native/train", 78),
+        ("native/validation", 18),
+        ("native/test", 48),
+        ("translated/test", 40),
+        ("synthetic/train", 140),
+    ],
+)
+def test_every_record_is_kept_or_rejected(results, shard, read):
+    report = json.loads((results / f"shards/{shard}.json").read_text())
+    kept = pq.read_metadata(results / f"shards/{shard}.parquet").num_rows
+    rejected = pq.read_metadata(results / f"shards/{shard}.rejects.parquet").num_rows
+    assert kept + rejected == read == report["read"]
+
+
+def test_the_part_of_a_smaller_dose_is_contained_in_that_of_a_larger_one(results):
+    whole = {item.id for item in read_items(results / "mixes/NAT/seed-42/train.parquet")}
+    half = {item.id for item in read_items(results / "mixes/NAT-SYN/seed-42/train.parquet") if item.source == "native"}
+    assert len(whole) == 24
+    assert len(half) == 12
+    assert half < whole
+
+
+def test_no_mix_holds_a_tested_question(results):
+    tested = {
+        item.question
+        for source in ("native", "translated")
+        for item in read_items(results / f"shards/{source}/test.parquet")
+    }
+    for mix in ("NAT", "SYN", "NAT-SYN"):
+        items = read_items(results / f"mixes/{mix}/seed-42/train.parquet")
+        assert {item.task for item in items} <= {"mcqu", "mcq"}
+        assert not tested & {item.question for item in items if not item.context}
+
+
+def test_an_adapter_is_a_standard_one_without_a_path_of_this_machine(results):
+    config = json.loads((results / "adapters/tiny/NAT/seed-42/adapter_config.json").read_text())
+    assert config["use_dora"] is True
+    assert config["r"] == 16
+    assert "/" not in config["base_model_name_or_path"]
+
+
+def test_every_model_answered_every_item_in_every_variant(results):
+    for model in ("base", "NAT/seed-42", "SYN/seed-42", "NAT-SYN/seed-42"):
+        rows = pq.read_table(results / f"predictions/tiny/{model}/mcqa.parquet").to_pylist()
+        assert len(rows) == (26 + 14 + 26) * 2
+        for row in rows:
+            gold_options = {row["option_order"][position] for position in row["gold"]}
+            assert len(gold_options) == len(row["gold"]) > 0
+            assert row["constrained_labels"], "a constrained answer is never empty"
+
+
+def test_the_gold_follows_the_options(results):
+    rows = pq.read_table(results / "predictions/tiny/base/mcqa.parquet").to_pylist()
+    gold = {}
+    for row in rows:
+        gold.setdefault(row["item"], set()).add(frozenset(row["option_order"][position] for position in row["gold"]))
+    assert all(len(found) == 1 for found in gold.values())
+    assert any(row["option_order"] != sorted(row["option_order"]) for row in rows if row["variant"] != "original")
+
+
+def test_every_number_of_the_main_table_has_its_n_and_interval(results):
+    rows = [row for row in table(results, "mcqa") if row["metric"] == "em" and row["scope"] == "all"]
+    assert {row["model"] for row in rows} == {
+        f"tiny/{name}" for name in ("base", "NAT/seed-42", "SYN/seed-42", "NAT-SYN/seed-42")
+    }
+    for row in rows:
+        assert int(row["clusters"]) <= int(row["n"])
+        assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
+
+
+def test_the_scores_of_the_table_are_those_of_the_predictions(results):
+    predictions = pq.read_table(results / "predictions/tiny/base/mcqa.parquet").to_pylist()
+    original = [row for row in predictions if row["variant"] == "original"]
+    right = sum(row["constrained_labels"] == row["gold"] for row in original)
+    [row] = [
+        row
+        for row in table(results, "mcqa")
+        if (row["model"], row["scope"], row["task"], row["metric"], row["decoding"], row["variants"], row["aggregate"])
+        == ("tiny/base", "all", "all", "em", "constrained", "original", "item_weighted")
+    ]
+    assert float(row["value"]) == pytest.approx(100 * right / len(original), abs=1e-6)
+
+
+def test_the_report_is_one_file_that_says_it_is_a_demonstration(results):
+    page = (results / "report/index.html").read_text(encoding="utf-8")
+    assert "demonstration: n too small" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page.replace('href="https://arxiv.org', "")
+
+
+def test_a_run_record_says_what_made_the_artifact(results):
+    record = json.loads((results / "adapters/tiny/NAT/seed-42/run.json").read_text())
+    assert record["spec"]["recipe"]["method"] == "dora"
+    assert {"torch", "transformers", "peft"} <= record["libraries"].keys()
+    assert len(record["inputs"]["train"]["sha256"]) == 64

@@ -1,0 +1,266 @@
+"""The truth table of re-runs: for each edit, exactly which jobs run again, and why (DESIGN, section 4)."""
+
+import json
+import re
+from contextlib import contextmanager
+
+import pytest
+
+pytestmark = [pytest.mark.xdist_group("finished_study"), pytest.mark.slow]
+
+STUDY = ("--configfile", "config/test.yaml")
+MIXES = ("NAT", "SYN", "NAT-SYN")
+SUITES = ("mcqa", "oeq")
+CODE, PARAMS, INPUT = "Code has changed", "Params have changed", "Updated input files"
+
+
+def model(mix, seed=42):
+    return "tiny/base" if mix == "base" else f"tiny/{mix}/seed-{seed}"
+
+
+def drawn(*mixes, seed=42):
+    return {f"draw_mix {mix} {seed}" for mix in mixes}
+
+
+def trained(*mixes, seed=42):
+    return {f"train_adapter tiny {mix} {seed}" for mix in mixes}
+
+
+def answered(*mixes, seed=42, suites=SUITES):
+    return {f"predict_{suite} {model(mix, seed)}" for mix in mixes for suite in suites}
+
+
+def scored(*mixes, seed=42, suites=SUITES):
+    return {f"score_predictions {model(mix, seed)} {suite}" for mix in mixes for suite in suites}
+
+
+SCORE_TABLES = {"tabulate_mcqa", "tabulate_oeq", "tabulate_contrasts"}
+PAGE = {"draw_figures", "write_report"}
+ITEMS = {"browse_items"}
+END_OF_SCORES = SCORE_TABLES | PAGE | ITEMS
+END_OF_RUNS = END_OF_SCORES | {"tabulate_compute"}
+
+
+def after_training(*mixes, seed=42):
+    """What follows when adapters are trained again."""
+    return trained(*mixes, seed=seed) | answered(*mixes, seed=seed) | scored(*mixes, seed=seed) | END_OF_RUNS
+
+
+def after_drawing(*mixes, seed=42):
+    """What follows when mixes are drawn again."""
+    return drawn(*mixes, seed=seed) | after_training(*mixes, seed=seed) | {"tabulate_composition"}
+
+
+EVERY_SCREENING = {"screen_shard native train", "screen_shard native validation", "screen_shard synthetic train"}
+EVERY_READING = {
+    f"read_hub_records {shard}"
+    for shard in ("native train", "native validation", "native test", "translated test", "synthetic train")
+}
+EVERY_ANSWER = answered("base", *MIXES) | scored("base", *MIXES)
+
+
+def instances(jobs):
+    """Return each job as its rule and the values of its wildcards."""
+    found = {" ".join([job.rule, *re.findall(r"=([^,]+)", job.wildcards)]) for job in jobs}
+    return found - {"all"}
+
+
+@contextmanager
+def edited(project, path, change):
+    """Apply a change to a file of the project, and take it back with the file's time."""
+    file = project.root / path
+    before, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    text = before.decode("utf-8")
+    after = change(text)
+    assert after != text or change is same, f"the edit of {path} changes nothing"
+    file.write_text(after, encoding="utf-8")
+    try:
+        yield
+    finally:
+        import os
+
+        file.write_bytes(before)
+        os.utime(file, ns=times)
+
+
+def same(text):
+    """Only touch the file."""
+    return text
+
+
+def replacing(old, new):
+    def change(text):
+        assert old in text, f"{old!r} is not there to be edited"
+        return text.replace(old, new, 1)
+
+    return change
+
+
+def appending(line):
+    return lambda text: f"{text}\n\n{line}\n"
+
+
+def another_question(text):
+    """Change the question of the first record whose mixes are known: the first of the file."""
+    records = json.loads(text)
+    records[0]["instruction"] = "Question changée : " + records[0]["instruction"]
+    return json.dumps(records, ensure_ascii=False, indent=1)
+
+
+CONFIG = "config/test.yaml"
+PACKAGE = "workflow/posologie"
+TRAIN_FILE = "resources/demo/native/Train/mcqu/mcqu_train.json"
+TEST_FILE = "resources/demo/native/Test/mcqu/mcqu_test.json"
+
+EDITS = {
+    "one mix's share": (
+        CONFIG,
+        replacing("NAT-SYN: {shares: {native: 1, synthetic: 1}", "NAT-SYN: {shares: {native: 1, synthetic: 2}"),
+        after_drawing("NAT-SYN"),
+        {"draw_mix NAT-SYN 42": PARAMS},
+    ),
+    "the size of a mix": (
+        CONFIG,
+        replacing("NAT: {shares: {native: 1}, size: 24}", "NAT: {shares: {native: 1}, size: 30}"),
+        after_drawing("NAT"),
+        {"draw_mix NAT 42": PARAMS},
+    ),
+    "a training seed added": (
+        CONFIG,
+        replacing("training:\n", "training:\n  seeds: [42, 7]\n"),
+        after_drawing(*MIXES, seed=7),
+        {"draw_mix NAT 7": "Missing output files"},
+    ),
+    "the learning rate": (
+        CONFIG,
+        replacing("    epochs: 2\n", "    epochs: 2\n    learning_rate: 0.001\n"),
+        after_training(*MIXES),
+        {f"train_adapter tiny {mix} 42": PARAMS for mix in MIXES},
+    ),
+    "a training row of a source, in one step": (
+        TRAIN_FILE,
+        another_question,
+        {"read_hub_records native train", "screen_shard native train", "screen_shard synthetic train"}
+        | after_drawing(*MIXES),
+        {"read_hub_records native train": INPUT},
+    ),
+    "a source file only touched": (TRAIN_FILE, same, set(), {}),
+    "the training module": (
+        f"{PACKAGE}/training/loop.py",
+        appending("REVISED = True"),
+        after_training(*MIXES),
+        {f"train_adapter tiny {mix} 42": CODE for mix in MIXES},
+    ),
+    "the training module only touched": (f"{PACKAGE}/training/loop.py", same, set(), {}),
+    "a docstring in the training module": (
+        f"{PACKAGE}/training/loop.py",
+        lambda text: text.replace('"""', '"""Reworded. ', 1),
+        set(),
+        {},
+    ),
+    "the choice-metric module": (
+        f"{PACKAGE}/scoring/choices.py",
+        appending("REVISED = True"),
+        scored("base", *MIXES) | END_OF_SCORES,
+        {"score_predictions tiny/base mcqa": CODE},
+    ),
+    "a benchmark item, in one step": (
+        TEST_FILE,
+        another_question,
+        {"read_hub_records native test"} | EVERY_SCREENING | after_drawing(*MIXES) | EVERY_ANSWER,
+        {"read_hub_records native test": INPUT},
+    ),
+    "a suite added": (
+        CONFIG,
+        appending("  second:\n    benchmarks:\n      native: {source: native, tasks: [mcqu], limit: 5}"),
+        answered("base", *MIXES, suites=("second",)) | scored("base", *MIXES, suites=("second",)) | END_OF_RUNS,
+        {"predict_second tiny/base": "Missing output files"},
+    ),
+    "device batch of prediction": (
+        CONFIG,
+        replacing("prediction_chunk_tokens: 8192", "prediction_chunk_tokens: 1024"),
+        set(),
+        {},
+    ),
+    "device batch of training": (CONFIG, replacing("training_micro_batch: 8", "training_micro_batch: 2"), set(), {}),
+    "a reader added": (
+        f"{PACKAGE}/sources/a_new_form.py",
+        appending('"""A reader."""\nfrom posologie.sources.shards import *'),
+        set(),
+        {},
+    ),
+    "a report option added": (
+        f"{PACKAGE}/report/spec.py",
+        replacing('class Report(Spec):\n    """', 'class Report(Spec):\n    colour: str = "blue"\n    """'),
+        PAGE | ITEMS,
+        {"write_report": PARAMS},
+    ),
+    "the title": (CONFIG, replacing("title: Test of the machinery", "title: Another"), PAGE, {"write_report": PARAMS}),
+    "the level of the intervals": (
+        CONFIG,
+        appending("statistics:\n  level: 0.9"),
+        SCORE_TABLES | PAGE,
+        {"tabulate_mcqa": PARAMS},
+    ),
+    "the prompt": (
+        CONFIG,
+        appending('prompting:\n  choices_line: "Options :"'),
+        after_training(*MIXES) | EVERY_ANSWER,
+        {"train_adapter tiny NAT 42": PARAMS, "predict_mcqa tiny/base": PARAMS},
+    ),
+    "a shard module, in one step": (
+        f"{PACKAGE}/sources/hub_records.py",
+        appending("REVISED = True"),
+        EVERY_READING | EVERY_SCREENING | after_drawing(*MIXES) | EVERY_ANSWER,
+        {"read_hub_records native train": CODE},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_runs_again_what_depends_on_it_and_nothing_else(finished_study, name):
+    path, change, expected, reasons = EDITS[name]
+    file = finished_study.root / path
+    new = not file.exists()
+    if new:
+        file.write_text("")
+    try:
+        with edited(finished_study, path, change):
+            jobs = finished_study.planned(*STUDY)
+    finally:
+        if new:
+            file.unlink()
+    assert instances(jobs) == expected
+    found = {next(iter(instances([job])), ""): job.reason for job in jobs}
+    for job, reason in reasons.items():
+        assert reason in found[job], f"{job}: {found[job]}"
+
+
+@pytest.mark.parametrize("arguments", [("--cores", "1"), ("--profile", "profiles/demo"), ("--profile", "slurm")])
+def test_cores_and_profiles_run_nothing_again(finished_study, arguments):
+    # The demo's profile names its own study file; the last one given counts.
+    assert not instances(finished_study.planned(*arguments, *STUDY))
+
+
+def test_in_two_steps_a_shard_module_with_identical_output_trains_nothing(finished_study, tmp_path):
+    project = finished_study.clone(tmp_path / "project")
+    with edited(project, f"{PACKAGE}/sources/hub_records.py", appending("REVISED = True")):
+        project.snakemake("mixes", *STUDY, "--cores", "2")
+        assert not instances(project.planned(*STUDY)) & (trained(*MIXES) | answered("base", *MIXES))
+
+
+def test_in_two_steps_a_benchmark_item_is_answered_again_and_nothing_trained(finished_study, tmp_path):
+    project = finished_study.clone(tmp_path / "project")
+    with edited(project, TEST_FILE, another_question):
+        project.snakemake("mixes", *STUDY, "--cores", "2")
+        jobs = instances(project.planned(*STUDY))
+    assert jobs == answered("base", *MIXES, suites=("mcqa", "oeq")) | scored("base", *MIXES) | END_OF_RUNS
+
+
+def test_in_two_steps_a_training_row_retrains_the_mixes_that_hold_it(finished_study, tmp_path):
+    project = finished_study.clone(tmp_path / "project")
+    with edited(project, TRAIN_FILE, another_question):
+        project.snakemake("mixes", *STUDY, "--cores", "2")
+        jobs = instances(project.planned(*STUDY))
+    assert not jobs & trained("SYN"), "the synthetic mix holds no native item"
+    assert not jobs & answered("base"), "the tested items are the same"
