@@ -41,6 +41,31 @@ def scores(model: str, suite: str) -> str:
     return f"scores/{model}/{suite}.parquet"
 
 
+def scores_neural(model: str, suite: str) -> str:
+    """Return the path of a model's neural scores on a suite."""
+    return f"scores_neural/{model}/{suite}.parquet"
+
+
+def judgements(judge: str, model: str, suite: str) -> str:
+    """Return the path of a judge's verdicts on a model's answers to a suite."""
+    return f"judgements/{judge}/{model}/{suite}.parquet"
+
+
+def calibration(judge: str, ratings: str) -> str:
+    """Return the path of a judge's verdicts on a set of human ratings."""
+    return f"judgements/{judge}/calibration/{ratings}.parquet"
+
+
+def human(ratings: str) -> str:
+    """Return the path of a set of human ratings."""
+    return f"human/{ratings}.parquet"
+
+
+def human_scores(ratings: str, kind: str) -> str:
+    """Return the path of the scores of rated answers; the kind is `text` or `neural`."""
+    return f"human/{ratings}.{kind}.parquet"
+
+
 def table(name: str) -> str:
     """Return the path of a table as CSV."""
     return f"tables/{name}.csv"

@@ -15,8 +15,9 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.means import unit_of
 from posologie.statistics.measured import more_is_better
-from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.scored import Measure
+from posologie.statistics.suites import scored_parts
+from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_csv
 
 COLUMNS = (
@@ -48,12 +49,10 @@ def main(argv: list[str]) -> None:
     games = list(games_of(arm_entries(spec.models), spec.blends))
     rows: list[dict[str, Any]] = []
     for suite in spec.suites if games else ():
-        for tasks in (CHOICE_TASKS, OPEN_TASKS):
-            scored = read_suite(command.results, suite, spec.models, tasks, more_is_better)
-            if scored is not None:
-                resampled = Resampled(scored, spec.statistics)
-                for measure in sorted(scored.values):
-                    rows.extend(_rows(resampled, measure, games))
+        for _, scored in scored_parts(command.results, suite, spec, more_is_better):
+            resampled = Resampled(scored, spec.statistics)
+            for measure in sorted(scored.values):
+                rows.extend(_rows(resampled, measure, games))
     write_csv(command.table, COLUMNS, rows)
 
 

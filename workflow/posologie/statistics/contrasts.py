@@ -18,9 +18,10 @@ from posologie.statistics.means import unit_of
 from posologie.statistics.measured import tested
 from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 from posologie.statistics.published import Published, published_value
-from posologie.statistics.scored import Measure, read_suite
+from posologie.statistics.scored import Measure, is_sum
 from posologie.statistics.spec import Statistics
-from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.suites import scored_parts
+from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_csv
 
 COLUMNS = (
@@ -49,12 +50,8 @@ def main(argv: list[str]) -> None:
     pairs = pairs_of(arm_entries(spec.models), spec.statistics.contrasts)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for tasks in (CHOICE_TASKS, OPEN_TASKS):
-            scored = read_suite(command.results, suite, spec.models, tasks, lambda measure: ":" not in measure.metric)
-            if scored is None:
-                continue
+        for primary, scored in scored_parts(command.results, suite, spec, lambda measure: not is_sum(measure.metric)):
             resampled = Resampled(scored, spec.statistics)
-            primary = spec.statistics.primary_choice if tasks == CHOICE_TASKS else spec.statistics.primary_text
             for measured in tested(primary, suite, spec.statistics, set(scored.values)):
                 rows.extend(_rows(resampled, measured, pairs, command.published))
     _correct(rows, spec.statistics)

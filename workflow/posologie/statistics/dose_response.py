@@ -14,8 +14,9 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.means import UNBOUNDED, unit_of
 from posologie.statistics.measured import more_is_better
-from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.scored import Measure
+from posologie.statistics.suites import scored_parts
+from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_csv
 
 COLUMNS = (
@@ -41,12 +42,10 @@ def main(argv: list[str]) -> None:
     sweeps = list(sweeps_of(arm_entries(spec.models), spec.statistics.sweeps))
     rows: list[dict[str, Any]] = []
     for suite in spec.suites if sweeps else ():
-        for tasks in (CHOICE_TASKS, OPEN_TASKS):
-            scored = read_suite(command.results, suite, spec.models, tasks, more_is_better)
-            if scored is not None:
-                resampled = Resampled(scored, spec.statistics)
-                for measure in sorted(scored.values):
-                    rows.extend(_rows(resampled, measure, sweeps))
+        for _, scored in scored_parts(command.results, suite, spec, more_is_better):
+            resampled = Resampled(scored, spec.statistics)
+            for measure in sorted(scored.values):
+                rows.extend(_rows(resampled, measure, sweeps))
     write_csv(command.table, COLUMNS, rows)
 
 

@@ -11,7 +11,8 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.means import COLUMNS, mean_rows, row_of
 from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.table_command import CHOICE_TASKS, table_command
+from posologie.statistics.suites import CHOICE_TASKS
+from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_csv
 
 CONFIDENCE, RIGHT = (Measure(name, "probabilities") for name in ("confidence", "right_at_first_step"))

@@ -12,8 +12,9 @@ from posologie.statistics.entries import Entry, all_entries, over_members, seed_
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.means import COLUMNS, mean_rows, row_of
-from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.table_command import OPEN_TASKS, table_command
+from posologie.statistics.scored import Measure, is_sum
+from posologie.statistics.suites import open_questions
+from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_csv
 
 _CORPUS: tuple[tuple[str, str, tuple[str, ...], Callable[[NDArray[np.float64]], NDArray[np.float64]]], ...] = (
@@ -29,11 +30,11 @@ def main(argv: list[str]) -> None:
     entries = all_entries(spec.models)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        scored = read_suite(command.results, suite, spec.models, OPEN_TASKS)
+        scored = open_questions(command.results, suite, spec)
         if scored is None:
             continue
         resampled = Resampled(scored, spec.statistics)
-        per_answer = sorted(measure for measure in scored.values if ":" not in measure.metric)
+        per_answer = sorted(measure for measure in scored.values if not is_sum(measure.metric))
         rows.extend(mean_rows(resampled, per_answer, entries, command.published))
         rows.extend(_corpus_rows(resampled, entries))
     write_csv(command.table, COLUMNS, rows)

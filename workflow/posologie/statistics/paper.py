@@ -1,19 +1,22 @@
-"""The table of the paper: each published aggregate beside every aggregate of ours that it may be, by rank and by sign."""
+"""The table of the paper: each published aggregate beside every aggregate of ours that it may be."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
-from posologie.statistics.estimates import Resampled
+from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
-from posologie.statistics.published import Published
+from posologie.statistics.published import Published, PublishedAggregate
 from posologie.statistics.ranks import kendall_tau
-from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.table_command import CHOICE_TASKS, OPEN_TASKS, table_command
+from posologie.statistics.scored import Measure, family_of
+from posologie.statistics.spec import Statistics
+from posologie.statistics.suites import scored_parts
+from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_csv
 
 COLUMNS = (
@@ -34,10 +37,8 @@ def main(argv: list[str]) -> None:
     arms = arm_entries(spec.models)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for tasks in (CHOICE_TASKS, OPEN_TASKS):
-            scored = read_suite(command.results, suite, spec.models, tasks, lambda measure: measure in compared)
-            if scored is not None and scored.values:
-                rows.extend(_rows(Resampled(scored, spec.statistics), arms, published))
+        for _, scored in scored_parts(command.results, suite, spec, lambda measure: family_of(measure) in compared):
+            rows.extend(_rows(Resampled(scored, spec.statistics), arms, published))
     write_csv(command.table, COLUMNS, rows)
 
 
@@ -51,53 +52,64 @@ def _rows(resampled: Resampled, arms: Sequence[Entry], published: Published) -> 
     weights = [seed_weights(arm, settings.replicates, settings.seed) for arm in arms]
     for name, aggregate in published.aggregates.items():
         compared = aggregate.compared_with
-        measure = Measure(compared.metric, compared.decoding)
-        if measure not in scored.values or compared.variants not in scored.variant_sets():
+        if compared.variants not in scored.variant_sets():
             continue
-        theirs = {mix.lower(): value * (1 if aggregate.unit == "%" else 100) for mix, value in aggregate.values.items()}
-        for estimate in resampled.means(scored.over_variants(measure, compared.variants)):
-            if (estimate.cell.scope_kind, estimate.cell.task) != ("all", "all"):
+        for measure in sorted(scored.values):
+            if family_of(measure) != (compared.metric, compared.decoding):
                 continue
-            values = [
-                over_members(arm, estimate.point, estimate.replicates, weight)
-                for arm, weight in zip(arms, weights, strict=True)
-            ]
-            for backbone in dict.fromkeys(arm.backbone for arm in arms):
-                both = [
-                    (theirs[arm.label.lower()], 100 * point, draws, arm.kind)
-                    for arm, (point, draws) in zip(arms, values, strict=True)
-                    if arm.backbone == backbone and arm.label.lower() in theirs
-                ]
-                if not both:
+            for estimate in resampled.means(scored.over_variants(measure, compared.variants)):
+                if (estimate.cell.scope_kind, estimate.cell.task) != ("all", "all"):
                     continue
-                their_values, our_values = (np.array([one[place] for one in both]) for place in (0, 1))
-                row = {
+                common = {
                     "published_aggregate": name,
                     "suite": scored.suite,
                     "aggregate": estimate.cell.aggregate,
-                    "metric": compared.metric,
-                    "decoding": compared.decoding,
+                    "metric": measure.metric,
+                    "decoding": measure.decoding,
                     "variants": compared.variants,
-                    "backbone": backbone,
-                    "mixes": len(both),
                     "n": estimate.extent.items,
                     "clusters": estimate.extent.clusters,
-                    "mean_difference": float(np.mean(our_values - their_values)),
-                    **_signs([one[3] for one in both], their_values, our_values),
                     "level": settings.level,
                 }
-                tau = float(kendall_tau(our_values, their_values)) if len(both) >= _FEWEST else float("nan")
-                if np.isnan(tau):
-                    nothing = {"kendall_tau": None, "low": None, "high": None, "interval": "none"}
-                    yield row | nothing | {"note": "too few models, or a constant ranking"}
-                    continue
-                taus = kendall_tau(np.stack([one[2] for one in both], axis=1), their_values)
-                interval = interval_of(tau, taus, estimate.extent.effective, settings, is_share=False)
-                shown = {"low": interval.low, "high": interval.high, "interval": interval.method, "note": interval.note}
-                yield row | {"kendall_tau": tau} | shown
+                for compared_values in _backbone_rows(arms, weights, estimate, aggregate, settings):
+                    yield common | compared_values
 
 
-def _signs(kinds: Sequence[str], theirs: np.ndarray, ours: np.ndarray) -> dict[str, int | None]:
+def _backbone_rows(
+    arms: Sequence[Entry],
+    weights: Sequence[NDArray[np.float64]],
+    estimate: Estimate,
+    aggregate: PublishedAggregate,
+    settings: Statistics,
+) -> Iterator[dict[str, Any]]:
+    theirs = {mix.lower(): value * (1 if aggregate.unit == "%" else 100) for mix, value in aggregate.values.items()}
+    for backbone in dict.fromkeys(arm.backbone for arm in arms):
+        both = [
+            (arm, theirs[arm.label.lower()], *over_members(arm, estimate.point, estimate.replicates, weight))
+            for arm, weight in zip(arms, weights, strict=True)
+            if arm.backbone == backbone and arm.label.lower() in theirs
+        ]
+        if not both:
+            continue
+        their_values, our_values = np.array([one[1] for one in both]), np.array([100 * one[2] for one in both])
+        row = {
+            "backbone": backbone,
+            "mixes": len(both),
+            "mean_difference": float(np.mean(our_values - their_values)),
+            **_signs([one[0].kind for one in both], their_values, our_values),
+        }
+        tau = float(kendall_tau(our_values, their_values)) if len(both) >= _FEWEST else float("nan")
+        if np.isnan(tau):
+            nothing = {"kendall_tau": None, "low": None, "high": None, "interval": "none"}
+            yield row | nothing | {"note": "too few models, or a constant ranking"}
+            continue
+        taus = kendall_tau(np.stack([one[3] for one in both], axis=1), their_values)
+        interval = interval_of(tau, taus, estimate.extent.effective, settings, is_share=False)
+        shown = {"low": interval.low, "high": interval.high, "interval": interval.method, "note": interval.note}
+        yield row | {"kendall_tau": tau} | shown
+
+
+def _signs(kinds: Sequence[str], theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> dict[str, int | None]:
     """Return how many mixes lie on the same side of base in both, and how many are compared."""
     if "base" not in kinds:
         return {"signs_equal": None, "signs_compared": None}

@@ -74,9 +74,10 @@ def published_value(
     """
     if published is None or scope != "all" or task != "all":
         return None
+    family = metric.partition(":")[0]  # whichever judge it was
     for name, aggregate in published.aggregates.items():
         compared = aggregate.compared_with
-        if (metric, decoding, variants) != (compared.metric, compared.decoding, compared.variants):
+        if (family, decoding, variants) != (compared.metric, compared.decoding, compared.variants):
             continue
         values = {mix.lower(): value for mix, value in aggregate.values.items()}
         if cell in compared.aggregates and label.lower() in values:

@@ -26,6 +26,16 @@ class Measure(NamedTuple):
     decoding: str
 
 
+def family_of(measure: Measure) -> Measure:
+    """Return the measure without the name of a judge: `judge:medgemma` is of the family `judge`."""
+    return Measure(measure.metric.partition(":")[0], measure.decoding)
+
+
+def is_sum(metric: str) -> bool:
+    """Say whether a metric is one of the sums behind a corpus score (`bleu:…`, `chrf:…`)."""
+    return metric.startswith(("bleu:", "chrf:"))
+
+
 @dataclass(frozen=True)
 class ScoredSuite:
     """Scores of all models on the items of one suite.
@@ -173,7 +183,7 @@ def _grid(
     items, first_rows, counts = np.unique(pair, return_index=True, return_counts=True)
     if (counts != len(variants)).any():
         ids = coded["item"][1][coded["item"][0][first_rows[counts != len(variants)]]]
-        raise InputError(f"{file}: {_listed(list(ids))} not scored in each of the variants {', '.join(variants)}")
+        raise InputError(f"{file}: {listed(list(ids))} not scored in each of the variants {', '.join(variants)}")
     return order.reshape(len(items), len(variants)), variants, first_rows
 
 
@@ -188,7 +198,7 @@ def _check_same(first: ScoredSuite, other: ScoredSuite, file: Path) -> None:
     here, there = (set(zip(one.benchmark, one.item, strict=True)) for one in (first, other))
     for lacking, where in ((here - there, file), (there - here, first.models[0].name)):
         if lacking:
-            raise InputError(f"{where}: no scores of {_listed(sorted(item for _, item in lacking))}; expected one each")
+            raise InputError(f"{where}: no scores of {listed(sorted(item for _, item in lacking))}; expected one each")
     if first.variants != other.variants:
         found, expected = ", ".join(other.variants), ", ".join(first.variants)
         raise InputError(f"{file}: variants {found}; expected {expected}")
@@ -208,6 +218,7 @@ def _check_same(first: ScoredSuite, other: ScoredSuite, file: Path) -> None:
             raise InputError(f"{file}: {measure.metric} was computed as '{found}'; expected '{signature}'")
 
 
-def _listed(ids: list[str]) -> str:
+def listed(ids: list[str]) -> str:
+    """Return the first ids of a list and how many more there are, for an error."""
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     return f"item{'s' if len(ids) > 1 else ''} {', '.join(ids[:_SHOWN])}{more}"

@@ -6,9 +6,6 @@ from posologie.commands import parser
 from posologie.statistics.published import Published, read_published
 from posologie.statistics.spec import TableSpec
 
-CHOICE_TASKS = ("mcqu", "mcq")
-OPEN_TASKS = ("oeq",)
-
 
 @dataclass(frozen=True)
 class TableCommand:

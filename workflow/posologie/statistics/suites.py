@@ -1,0 +1,94 @@
+"""All scores of a suite: those of its choice questions, and text metrics, neural scores and judgements of open ones."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from posologie import layout
+from posologie.errors import InputError
+from posologie.files import read_parquet
+from posologie.statistics.scored import Measure, ScoredSuite, listed, read_suite
+from posologie.statistics.spec import EvaluatedModel, Measured, TableSpec
+
+CHOICE_TASKS = ("mcqu", "mcq")
+OPEN_TASKS = ("oeq",)
+_COLUMNS = ("benchmark", "item", "variant", "outcome", "label", "probability")
+
+
+def scored_parts(
+    root: str | os.PathLike[str], suite: str, spec: TableSpec, wanted: Callable[[Measure], bool]
+) -> Iterator[tuple[Measured, ScoredSuite]]:
+    """Yield the choice questions and the open questions of a suite, where it has any, with their primary metric."""
+    choice = read_suite(root, suite, spec.models, CHOICE_TASKS, wanted)
+    if choice is not None:
+        yield spec.statistics.primary_choice, choice
+    opened = open_questions(root, suite, spec, wanted)
+    if opened is not None:
+        yield spec.statistics.primary_text, opened
+
+
+def open_questions(
+    root: str | os.PathLike[str], suite: str, spec: TableSpec, wanted: Callable[[Measure], bool] = lambda measure: True
+) -> ScoredSuite | None:
+    """Read all scores of a suite's open questions that are wanted; None if it has no open question.
+
+    Judgements give `judge:{name}` (1 where the answer was found equivalent; a reply without a verdict counts as not
+    equivalent), `judge_probability:{name}` where every answer has one, and `judge_unparsable:{name}`.
+
+    Raises:
+        InputError: listing the answers that lack a score or a judgement.
+    """
+    scored = read_suite(root, suite, spec.models, OPEN_TASKS, wanted)
+    if scored is None:
+        return None
+    values, signatures = dict(scored.values), dict(scored.signatures)
+    if spec.neural:
+        neural = read_suite(root, suite, spec.models, OPEN_TASKS, wanted, layout.scores_neural)
+        if neural is None or not np.array_equal(neural.item, scored.item) or neural.variants != scored.variants:
+            raise InputError(f"scores_neural of {suite}: not on the items of its scores; expected one score an answer")
+        values |= neural.values
+        signatures |= neural.signatures
+    for judge in spec.judges:
+        for measure, found in _judged(Path(root), judge, scored, spec.models).items():
+            if wanted(measure):
+                values[measure] = found
+                signatures[measure] = f"judge:{judge}|no verdict counts as not equivalent"
+    return replace(scored, values=values, signatures=signatures)
+
+
+def _judged(
+    root: Path, judge: str, scored: ScoredSuite, models: Sequence[EvaluatedModel]
+) -> dict[Measure, NDArray[np.float64]]:
+    place = {key: row for row, key in enumerate(zip(scored.benchmark, scored.item, strict=True))}
+    shape = (len(models), len(place), 1)
+    equivalent, probability, silent = (np.full(shape, np.nan) for _ in range(3))
+    for number, model in enumerate(models):
+        file = root / layout.judgements(judge, model.name, scored.suite)
+        table = read_parquet(file)
+        if missing := [name for name in _COLUMNS if name not in table.column_names]:
+            raise InputError(f"{file}: column '{missing[0]}' is missing; expected a table of judgements")
+        table = table.filter(pc.equal(table["variant"], "original"))
+        keys = list(zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True))
+        if unknown := sorted(item for benchmark, item in set(keys) - place.keys()):
+            raise InputError(f"{file}: {listed(unknown)} not among the open questions of {scored.suite}")
+        if missing := sorted(item for benchmark, item in place.keys() - set(keys)):
+            raise InputError(f"{file}: no judgement of {listed(missing)}; expected one an answer")
+        if len(keys) != len(place):
+            raise InputError(f"{file}: {len(keys)} judgements of {len(place)} answers; expected one each")
+        rows = [place[key] for key in keys]
+        equivalent[number, rows, 0] = pc.fill_null(pc.equal(table["label"], pa.scalar(1, pa.int8())), False).to_numpy()
+        probability[number, rows, 0] = table["probability"].to_numpy()
+        silent[number, rows, 0] = pc.not_equal(table["outcome"], "label").to_numpy()
+    found = {
+        Measure(f"judge:{judge}", "judged"): equivalent,
+        Measure(f"judge_unparsable:{judge}", "judged"): silent,
+    }
+    if not np.isnan(probability).any():
+        found[Measure(f"judge_probability:{judge}", "judged")] = probability
+    return found
