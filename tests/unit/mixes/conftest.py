@@ -2,6 +2,7 @@ import json
 
 import pytest
 from mixes_made import PROVENANCE_OF, made_items
+
 from posologie.files import write_parquet
 from posologie.items import items_to_table
 from posologie.mixes.__main__ import main

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mixes_made import PROVENANCE_OF, made_items
+
 from posologie.errors import InputError
 from posologie.files import read_json, read_parquet, write_parquet
 from posologie.items import items_to_table, read_items

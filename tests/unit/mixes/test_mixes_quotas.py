@@ -2,6 +2,7 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from posologie.mixes.quotas import sainte_lague
 
 names = st.sampled_from("abcdefgh")

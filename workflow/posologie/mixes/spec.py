@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from posologie.items import Provenance, Task
 from posologie.specs import Name, Spec
@@ -12,19 +12,9 @@ Share = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Mix(Spec):
-    """How much of which provenance or source, and how many items in all.
+class Drawing(Spec):
+    """How the items of each part are drawn."""
 
-    A share or count is given per provenance (all its sources in proportion to what they hold) or per source. A key that
-    is the name of a provenance means the provenance.
-    """
-
-    shares: dict[Name, Share] | None = Field(default=None, description="relative weight of each provenance or source")
-    counts: dict[Name, Count] | None = Field(default=None, description="number of items of each provenance or source")
-    size: Count | Literal["smallest"] | None = Field(
-        default=None,
-        description="number of items, with shares; `smallest`: as many as the study's smallest provenance holds",
-    )
     tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), min_length=1, description="tasks of the items drawn")
     strata: tuple[Stratum, ...] = Field(
         default=(),
@@ -46,6 +36,29 @@ class Mix(Spec):
     )
 
     @model_validator(mode="after")
+    def _strata_that_fit(self) -> Self:
+        if self.stratum_shares != "as_held" and not self.strata:
+            raise ValueError("strata to which stratum_shares apply")
+        if list(self.length_bands) != sorted(set(self.length_bands)):
+            raise ValueError("ascending length_bands")
+        return self
+
+
+class Mix(Drawing):
+    """How much of which provenance or source, and how many items in all.
+
+    A share or count is given per provenance (all its sources in proportion to what they hold) or per source. A key that
+    is the name of a provenance means the provenance.
+    """
+
+    shares: dict[Name, Share] | None = Field(default=None, description="relative weight of each provenance or source")
+    counts: dict[Name, Count] | None = Field(default=None, description="number of items of each provenance or source")
+    size: Count | Literal["smallest"] | None = Field(
+        default=None,
+        description="number of items, with shares; `smallest`: as many as the study's smallest provenance holds",
+    )
+
+    @model_validator(mode="after")
     def _shares_or_counts(self) -> Self:
         if (self.shares is None) == (self.counts is None):
             raise ValueError("either shares or counts")
@@ -53,10 +66,6 @@ class Mix(Spec):
             raise ValueError("size together with shares, and only with shares")
         if not (self.shares or self.counts):
             raise ValueError("at least one provenance or source")
-        if self.stratum_shares != "as_held" and not self.strata:
-            raise ValueError("strata to which stratum_shares apply")
-        if list(self.length_bands) != sorted(set(self.length_bands)):
-            raise ValueError("ascending length_bands")
         return self
 
 
@@ -77,3 +86,60 @@ class MixSpec(Spec):
     seed: int
     provenance_of: dict[Name, Provenance]
     validation: Validation
+
+
+def _each_once(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("each value once")
+    return values
+
+
+class ShareSweep(Drawing):
+    """Mixes of one size in which the share of one part grows and the rest is filled by others."""
+
+    kind: Literal["share"]
+    of: Name = Field(description="provenance or source whose share varies")
+    values: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], AfterValidator(_each_once)] = Field(
+        min_length=1, description="its shares, from 0 to 1"
+    )
+    rest: Name | dict[Name, Share] = Field(description="provenance or source that fills the rest, or several by weight")
+    size: Count | Literal["smallest"] = Field(description="number of items of every mix")
+
+    @model_validator(mode="after")
+    def _rest_is_another(self) -> Self:
+        if self.of in (self.rest if isinstance(self.rest, dict) else (self.rest,)):
+            raise ValueError(f"a rest without '{self.of}', whose share varies")
+        return self
+
+
+class SizeSweep(Drawing):
+    """Mixes of the same shares that grow."""
+
+    kind: Literal["size"]
+    shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each provenance or source")
+    values: Annotated[tuple[Count, ...], AfterValidator(_each_once)] = Field(
+        min_length=1, description="numbers of items"
+    )
+
+
+class AdditiveSweep(Drawing):
+    """Mixes of a fixed base to which a growing dose is added."""
+
+    kind: Literal["additive"]
+    base: dict[Name, Count] = Field(default_factory=dict, description="number of items of each provenance or source")
+    of: Name = Field(description="provenance or source that is added")
+    values: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_each_once)] = Field(
+        min_length=1, description="numbers of items added"
+    )
+
+    @model_validator(mode="after")
+    def _something_in_every_mix(self) -> Self:
+        if self.of in self.base:
+            raise ValueError(f"a base without '{self.of}', which is added")
+        if not self.base and 0 in self.values:
+            raise ValueError("a base, or values above zero")
+        return self
+
+
+Sweep = Annotated[ShareSweep | SizeSweep | AdditiveSweep, Field(discriminator="kind")]
+"""Mixes that differ in one number, written once."""
