@@ -34,7 +34,7 @@ def scored(*mixes, seed=42, suites=SUITES):
     return {f"score_predictions {model(mix, seed)} {suite}" for mix in mixes for suite in suites}
 
 
-SCORE_TABLES = {"tabulate_mcqa", "tabulate_oeq", "tabulate_contrasts"}
+SCORE_TABLES = {f"tabulate_{table}" for table in ("mcqa", "oeq", "contrasts", "paper", "position")}
 PAGE = {"draw_figures", "write_report"}
 ITEMS = {"browse_items"}
 END_OF_SCORES = SCORE_TABLES | PAGE | ITEMS
@@ -46,9 +46,17 @@ def after_training(*mixes, seed=42):
     return trained(*mixes, seed=seed) | answered(*mixes, seed=seed) | scored(*mixes, seed=seed) | END_OF_RUNS
 
 
+def audited(*mixes, seed=42, suites=SUITES):
+    return {f"audit_leakage {mix} {seed} {suite}" for mix in mixes for suite in suites}
+
+
 def after_drawing(*mixes, seed=42):
     """What follows when mixes are drawn again."""
-    return drawn(*mixes, seed=seed) | after_training(*mixes, seed=seed) | {"tabulate_composition"}
+    again = drawn(*mixes, seed=seed) | audited(*mixes, seed=seed) | after_training(*mixes, seed=seed)
+    return again | {"tabulate_composition"}
+
+
+SCREENED_AGAIN = {"tabulate_screening", "tabulate_topics"}
 
 
 EVERY_SCREENING = {"screen_shard native train", "screen_shard native validation", "screen_shard synthetic train"}

@@ -96,3 +96,8 @@ def gpus(count):
 def named(pairs):
     """Return NAME=PATH words for a command line."""
     return [f"{name}={path}" for name, path in pairs]
+
+
+def results_root(wildcards, output):
+    """Return the folder of the study, below which a table finds its inputs by name."""
+    return Path(output[0]).parents[1].as_posix()

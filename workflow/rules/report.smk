@@ -63,6 +63,7 @@ rule write_report:
         figures=all_figures(),
         runs=all_runs(),
         histories=all_histories(),
+        leakage=all_leakage(),
     output:
         "<results>/report/index.html",
     params:

@@ -13,17 +13,28 @@ def records_of_all_jobs():
     return adapters + [path.replace(".parquet", ".run.json") for path in all_predictions()]
 
 
-def tables_of_the_study():
-    """Return each table that the study's suites allow, with the function that gives its inputs."""
-    tables = {"composition": compositions}
+def scores_and_answers():
+    """Return all scores, and the predictions whose options they rest on."""
+    return all_scores() + all_predictions()
+
+
+def tables_of_scores():
+    """Return each table of scores that the study's suites and mixes allow, with the function that gives its inputs."""
+    tables = {}
     if plan.choice_suites(STUDY):
-        tables |= {"mcqa": all_scores}
+        tables |= {"mcqa": all_scores, "position": scores_and_answers}
     if plan.open_suites(STUDY):
         tables |= {"oeq": all_scores}
-    return tables | {"contrasts": all_scores, "compute": records_of_all_jobs}
+    tables |= {"contrasts": all_scores, "paper": all_scores}
+    if plan.has_all_coalitions(STUDY):
+        tables |= {"attribution": all_scores}
+    if STUDY.statistics.sweeps:
+        tables |= {"dose_response": all_scores}
+    return tables
 
 
-TABLES = tables_of_the_study()
+STATISTICS = {"composition": compositions, **tables_of_scores(), "compute": records_of_all_jobs}
+TABLES = ["screening", "topics", *STATISTICS]
 
 
 def table_spec(wildcards):
@@ -34,11 +45,6 @@ def table_spec(wildcards):
 def all_tables():
     """Return every table of the study."""
     return [f"<results>/tables/{table}.csv" for table in TABLES]
-
-
-def results_root(wildcards, output):
-    """Return the folder of the study, below which a table finds its inputs by name."""
-    return Path(output[0]).parents[1].as_posix()
 
 
 def rule_of_table(table, table_inputs):
@@ -71,5 +77,5 @@ def rule_of_table(table, table_inputs):
             )
 
 
-for table, table_inputs in TABLES.items():
+for table, table_inputs in STATISTICS.items():
     rule_of_table(table, table_inputs)

@@ -1,17 +1,17 @@
 """From the study to the artifacts: which models, bundles and inputs there are, and the spec of each job."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from posologie.config.study import Study
-from posologie.items import SPLITS, Split, Task
+from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
 from posologie.mixes.spec import MixSpec
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import ScoringSpec
-from posologie.screening.spec import ScreeningSpec
+from posologie.screening.spec import LeakageSpec, MatrixSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
 from posologie.statistics.spec import EvaluatedModel, TableSpec
@@ -136,6 +136,37 @@ def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
     return ScreeningSpec(source=source, split=split, screening=study.screening, suites=suites)
 
 
+def screened_splits(study: Study) -> dict[str, tuple[Split, ...]]:
+    """Return which splits of each source the study screens: all training items, and the shared validation set."""
+    trained, validated = trained_sources(study), validation_sources(study)
+    wanted = [
+        (name, tuple(split for split, names in (("train", trained), ("validation", validated)) if name in names))
+        for name in study.sources
+    ]
+    return {name: splits for name, splits in wanted if splits}
+
+
+def screening_table_spec(study: Study) -> MatrixSpec:
+    """Return what the table of screening gathers."""
+    return MatrixSpec(screened=screened_splits(study))
+
+
+def topics_spec(study: Study) -> TopicsSpec:
+    """Return what the table of topic mismatch depends on."""
+    return TopicsSpec(suites={name: study.suites[name] for name in choice_suites(study)})
+
+
+def leakage_spec(study: Study, mix: str, suite: str) -> LeakageSpec:
+    """Return what the audit of one mix against one suite depends on."""
+    return LeakageSpec(
+        mix=mix,
+        suite=suite,
+        tested=study.suites[suite],
+        similarity=study.screening.similarity,
+        shingle=study.screening.shingle,
+    )
+
+
 def mix_spec(study: Study, mix: str, seed: int) -> MixSpec:
     """Return what a mix depends on."""
     names = [*mix_sources(study, mix), *validation_sources(study)]
@@ -193,7 +224,25 @@ def table_spec(study: Study) -> TableSpec:
         statistics=study.statistics,
         demonstration=study.demonstration,
         mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes},
+        blends={mix: blend(study, mix) for mix in study.mixes},
     )
+
+
+def blend(study: Study, mix: str) -> dict[Provenance, float]:
+    """Return the share of each provenance in a mix, as configured; they sum to 1."""
+    described = study.mixes[mix]
+    parts: Mapping[str, float] = described.shares or described.counts or {}
+    found: dict[Provenance, float] = {}
+    for part, amount in parts.items():
+        provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance
+        found[provenance] = found.get(provenance, 0) + amount / sum(parts.values())
+    return found
+
+
+def has_all_coalitions(study: Study) -> bool:
+    """Say whether every coalition of the three provenances is a mix in equal shares, as the attribution needs."""
+    blends = [blend(study, mix) for mix in study.mixes]
+    return len({frozenset(one) for one in blends if max(one.values()) - min(one.values()) < 1e-9}) == 7
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
