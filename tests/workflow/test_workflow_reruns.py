@@ -59,10 +59,19 @@ def after_drawing(*mixes, seed=42):
 SCREENED_AGAIN = {"tabulate_screening", "tabulate_topics"}
 
 
-EVERY_SCREENING = {"screen_shard native train", "screen_shard native validation", "screen_shard synthetic train"}
+TRAINING_SCREENED = {f"screen_shard {source} train" for source in ("native", "translated", "synthetic")}
+EVERY_SCREENING = TRAINING_SCREENED | {"screen_shard native validation"}
+EVERY_AUDIT = audited(*MIXES)
 EVERY_READING = {
     f"read_hub_records {shard}"
-    for shard in ("native train", "native validation", "native test", "translated test", "synthetic train")
+    for shard in (
+        "native train",
+        "native validation",
+        "native test",
+        "translated train",
+        "translated test",
+        "synthetic train",
+    )
 }
 EVERY_ANSWER = answered("base", *MIXES) | scored("base", *MIXES)
 
@@ -148,8 +157,7 @@ EDITS = {
     "a training row of a source, in one step": (
         TRAIN_FILE,
         another_question,
-        {"read_hub_records native train", "screen_shard native train", "screen_shard synthetic train"}
-        | after_drawing(*MIXES),
+        {"read_hub_records native train"} | TRAINING_SCREENED | SCREENED_AGAIN | after_drawing(*MIXES),
         {"read_hub_records native train": INPUT},
     ),
     "a source file only touched": (TRAIN_FILE, same, set(), {}),
@@ -175,13 +183,17 @@ EDITS = {
     "a benchmark item, in one step": (
         TEST_FILE,
         another_question,
-        {"read_hub_records native test"} | EVERY_SCREENING | after_drawing(*MIXES) | EVERY_ANSWER,
+        {"read_hub_records native test"} | EVERY_SCREENING | SCREENED_AGAIN | after_drawing(*MIXES) | EVERY_ANSWER,
         {"read_hub_records native test": INPUT},
     ),
     "a suite added": (
         CONFIG,
         appending("  second:\n    benchmarks:\n      native: {source: native, tasks: [mcqu], limit: 5}"),
-        answered("base", *MIXES, suites=("second",)) | scored("base", *MIXES, suites=("second",)) | END_OF_RUNS,
+        answered("base", *MIXES, suites=("second",))
+        | scored("base", *MIXES, suites=("second",))
+        | audited(*MIXES, suites=("second",))
+        | {"tabulate_topics"}
+        | END_OF_RUNS,
         {"predict_second tiny/base": "Missing output files"},
     ),
     "device batch of prediction": (
@@ -219,7 +231,7 @@ EDITS = {
     "a shard module, in one step": (
         f"{PACKAGE}/sources/hub_records.py",
         appending("REVISED = True"),
-        EVERY_READING | EVERY_SCREENING | after_drawing(*MIXES) | EVERY_ANSWER,
+        EVERY_READING | EVERY_SCREENING | SCREENED_AGAIN | after_drawing(*MIXES) | EVERY_ANSWER,
         {"read_hub_records native train": CODE},
     ),
 }
@@ -262,7 +274,7 @@ def test_in_two_steps_a_benchmark_item_is_answered_again_and_nothing_trained(fin
     with edited(project, TEST_FILE, another_question):
         project.snakemake("mixes", *STUDY, "--cores", "2")
         jobs = instances(project.planned(*STUDY))
-    assert jobs == answered("base", *MIXES, suites=("mcqa", "oeq")) | scored("base", *MIXES) | END_OF_RUNS
+    assert jobs == EVERY_ANSWER | EVERY_AUDIT | {"tabulate_topics"} | END_OF_RUNS
 
 
 def test_in_two_steps_a_training_row_retrains_the_mixes_that_hold_it(finished_study, tmp_path):

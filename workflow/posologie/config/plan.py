@@ -138,12 +138,9 @@ def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
 
 def screened_splits(study: Study) -> dict[str, tuple[Split, ...]]:
     """Return which splits of each source the study screens: all training items, and the shared validation set."""
-    trained, validated = trained_sources(study), validation_sources(study)
-    wanted = [
-        (name, tuple(split for split, names in (("train", trained), ("validation", validated)) if name in names))
-        for name in study.sources
-    ]
-    return {name: splits for name, splits in wanted if splits}
+    names: dict[Split, list[str]] = {"train": trained_sources(study), "validation": validation_sources(study)}
+    wanted = {name: tuple(split for split in names if name in names[split]) for name in study.sources}
+    return {name: splits for name, splits in wanted.items() if splits}
 
 
 def screening_table_spec(study: Study) -> MatrixSpec:
