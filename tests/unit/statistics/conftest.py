@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from posologie import layout
 from posologie.files import write_parquet
 from posologie.scoring.schema import score_schema

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from posologie.statistics.draws import bootstrap_counts, cluster_sums, make_clusters, random_signs
 
 BENCHMARK = np.array(["a", "a", "a", "b", "b", "c", "c"])

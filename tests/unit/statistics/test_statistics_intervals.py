@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
 from posologie.statistics.cells import Cell
 from posologie.statistics.draws import make_clusters
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import TOO_SMALL, bca, interval_of, percentile, wilson
 from posologie.statistics.scored import ScoredSuite
 from posologie.statistics.spec import Statistics
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 
 class _SameDraws(np.random.Generator):

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from posologie.statistics.draws import make_clusters, random_signs
-from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
+
+from posologie.statistics.draws import make_clusters, random_signs
+from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 
 
 def test_mcnemars_exact_p_is_that_of_statsmodels():

@@ -1,0 +1,372 @@
+"""The tables over scores: what they hold, and what they refuse."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posologie.errors import InputError
+from posologie.files import read_parquet, write_parquet
+from posologie.statistics import contrasts, mcqa, oeq
+from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS
+from posologie.statistics.means import COLUMNS
+
+EM = ("em", "constrained")
+
+
+def table(study, module, name="table", **spec) -> list[dict[str, str]]:
+    out = study.root / "tables" / f"{name}.csv"
+    main_of = module.main
+    main_of(["--spec", study.spec(**spec), "--results", str(study.root), "--table", str(out)])
+    with open(out, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pick(rows: list[dict[str, str]], **wanted: str) -> dict[str, str]:
+    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    assert len(found) == 1, f"{len(found)} rows with {wanted}"
+    return found[0]
+
+
+def two_benchmarks(make_item) -> list[dict[str, str]]:
+    """Return 60 single-answer native items and 40 translated ones, half of which have several answers."""
+    native = [make_item(number, "nat") for number in range(60)]
+    tasks = ["mcq"] * 20 + ["mcqu"] * 20
+    translated = [make_item(number, "trad", task, "translated") for number, task in enumerate(tasks)]
+    return [*native, *translated]
+
+
+def write_models(study, items, right: dict[str, list[float]]) -> None:
+    nothing = {("confidence", "probabilities"): {"original": [None] * len(items)}}
+    nothing[("right_at_first_step", "probabilities")] = {"original": [None] * len(items)}
+    for model, values in right.items():
+        study.scores(model, "mcqa", items, {EM: {"original": values}} | nothing)
+
+
+@pytest.fixture
+def small(study, make_item):
+    items = two_benchmarks(make_item)
+    # base: half of nat, none of trad's mcq, all of trad's mcqu. NAT: ten more of nat.
+    base = [1.0] * 30 + [0.0] * 30 + [0.0] * 20 + [1.0] * 20
+    nat = [1.0] * 40 + [0.0] * 20 + [0.0] * 20 + [1.0] * 20
+    write_models(study, items, {"q/base": base, "q/NAT/seed-42": nat})
+    return study
+
+
+def test_aggregates_are_the_means_that_their_names_say(small):
+    rows = table(small, mcqa)
+    base = {"model": "q/base", "metric": "em", "variants": "original"}
+    whole = {**base, "scope": "all", "task": "all"}
+    assert float(pick(rows, **whole, aggregate="item_weighted")["value"]) == 50
+    assert float(pick(rows, **whole, aggregate="mean_of_benchmarks")["value"]) == 50
+    # mcqu: 50 right of 80; mcq: 0 of 20.
+    assert float(pick(rows, **whole, aggregate="mean_of_tasks")["value"]) == 100 * (50 / 80 + 0) / 2
+    trad = {**base, "scope": "trad", "aggregate": "item_weighted"}
+    assert [float(pick(rows, **trad, task=task)["value"]) for task in ("all", "mcqu", "mcq")] == [50, 100, 0]
+
+
+def test_every_row_has_its_n_clusters_and_interval(small):
+    rows = table(small, mcqa)
+    assert list(rows[0]) == list(COLUMNS)
+    assert all(int(row["n"]) > 0 and int(row["clusters"]) > 0 for row in rows)
+    assert all(
+        row["low"] and row["high"] and float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in rows
+    )
+    certain = pick(rows, model="q/base", scope="trad", task="mcqu")
+    assert (certain["interval"], certain["note"], certain["high"]) == ("wilson", "n too small", "100")
+    assert float(certain["low"]) == pytest.approx(83.887, abs=1e-3)  # Wilson, 20 of 20
+
+
+def test_clusters_are_groups_and_not_items(study, make_item):
+    items = [make_item(number, group=f"case-{number // 4}") for number in range(200)]
+    write_models(study, items, {"q/base": [float(number // 4 % 2) for number in range(200)]})
+    row = pick(table(study, mcqa), scope_kind="all", aggregate="item_weighted")
+    assert (row["n"], row["clusters"]) == ("200", "50")
+    half_width = (float(row["high"]) - float(row["low"])) / 2
+    assert half_width == pytest.approx(100 * 1.96 * np.sqrt(0.25 / 50), rel=0.1)
+
+
+def test_a_table_has_the_same_bytes_for_any_order_of_rows(small, tmp_path):
+    table(small, mcqa, "first")
+    for file in (small.root / "scores").rglob("*.parquet"):
+        rows = read_parquet(file).to_pylist()
+        rows.sort(key=lambda row: row["item"], reverse=True)
+        write_rows(file, sorted(rows, key=lambda row: (row["decoding"], row["metric"])))
+    table(small, mcqa, "second")
+    first, second = (small.root / "tables" / f"{name}.csv" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_scores_that_one_model_lacks_are_an_error_that_lists_them(small, make_item):
+    items = two_benchmarks(make_item)[:-7]
+    study = small
+    write_models(study, items, {"q/NAT/seed-42": [1.0] * len(items)})
+    expected = "items trad-0033, trad-0034, trad-0035, trad-0036, trad-0037 and 2 more; expected one each"
+    with pytest.raises(InputError, match=expected):
+        table(study, mcqa)
+    assert not (study.root / "tables" / "table.csv").exists()
+
+
+def test_an_item_without_one_of_the_variants_is_an_error(study, make_item):
+    items = [make_item(number) for number in range(3)]
+    study.scores("q/base", "mcqa", items, {EM: {"original": [1, 0, 1]}})
+    file = study.root / "scores/q/base/mcqa.parquet"
+    more = read_parquet(file).to_pylist()[1] | {"variant": "permuted-1"}
+    study.scores("q/base", "mcqa", [], {})
+    rows = sorted([*read_back(study, items), more], key=lambda row: (row["item"], row["variant"]))
+    write_rows(file, rows)
+    with pytest.raises(
+        InputError, match="items b-0000, b-0002 not scored in each of the variants original, permuted-1"
+    ):
+        table(study, mcqa)
+
+
+def read_back(study, items) -> list[dict[str, object]]:
+    study.scores("q/base", "mcqa", items, {EM: {"original": [1, 0, 1]}})
+    return read_parquet(study.root / "scores/q/base/mcqa.parquet").to_pylist()
+
+
+def write_rows(file: Path, rows: list[dict[str, object]]) -> None:
+    import pyarrow as pa
+
+    from posologie.scoring.schema import score_schema
+
+    write_parquet(file, pa.Table.from_pylist(rows, schema=score_schema()))
+
+
+def test_a_metric_defined_for_one_model_only_is_an_error(study, make_item):
+    items = [make_item(number) for number in range(3)]
+    study.scores("q/base", "mcqa", items, {EM: {"original": [1, 0, 1]}})
+    study.scores("q/NAT/seed-42", "mcqa", items, {EM: {"original": [1, None, 1]}})
+    with pytest.raises(InputError, match="em of item b-0001 is defined for q/base and not for q/NAT/seed-42"):
+        table(study, mcqa)
+
+
+def test_permuted_runs_are_averaged_and_belong_to_their_items_cluster(study, make_item):
+    items = [make_item(number) for number in range(40)]
+    nothing = {variant: [None] * 40 for variant in ("original", "permuted-1", "permuted-2")}
+    right = {"original": [1.0] * 40, "permuted-1": [1.0] * 20 + [0.0] * 20, "permuted-2": [0.0] * 40}
+    study.scores(
+        "q/base", "mcqa", items,
+        {EM: right, ("confidence", "probabilities"): nothing, ("right_at_first_step", "probabilities"): nothing},
+    )  # fmt: skip
+    rows = table(study, mcqa)
+    chosen = {"scope_kind": "all", "aggregate": "item_weighted", "metric": "em"}
+    values = {variants: pick(rows, **chosen, variants=variants) for variants in ("original", "permuted", "all")}
+    assert [float(values[name]["value"]) for name in values] == [100, 25, 50]
+    assert {row["n"] for row in values.values()} == {"40"}
+    assert {row["clusters"] for row in values.values()} == {"40"}
+
+
+def test_calibration_error_by_hand(study, make_item):
+    # Bins of width 1/2: 0.25 (right) and 0.75 (right, wrong, wrong, wrong): (|1 - .25| + |1 - 3|) / 5
+    items = [make_item(number) for number in range(5)]
+    scores = {
+        EM: {"original": [1, 1, 0, 0, 0]},
+        ("confidence", "probabilities"): {"original": [0.25, 0.75, 0.75, 0.75, 0.75]},
+        ("right_at_first_step", "probabilities"): {"original": [1, 1, 0, 0, 0]},
+    }
+    study.scores("q/base", "mcqa", items, scores)
+    rows = table(study, mcqa, statistics={"calibration_bins": 2, "minimum_clusters": 2})
+    row = pick(rows, metric="calibration_error", scope_kind="all")
+    assert float(row["value"]) == pytest.approx(100 * (0.75 + 2) / 5)
+    assert row["interval"] == "shifted"
+
+
+def test_contrasts_are_paired_and_tested_by_sign_flips_of_clusters(small):
+    row = pick(table(small, contrasts), scope_kind="all", task="all", aggregate="item_weighted")
+    assert (row["left"], row["right"], row["n"], row["clusters"]) == ("NAT", "base", "100", "100")
+    assert float(row["value"]) == 10
+    assert float(row["low"]) <= 10 <= float(row["high"])
+    # Ten items differ, all to one side: 2 / 2^10, the same as McNemar's exact test.
+    assert float(row["p_value"]) == float(row["p_mcnemar"]) == pytest.approx(2 / 2**10, abs=1e-6)
+    assert row["test"] == "sign flips of clusters, exact"
+    assert row["verdict"] == "higher"
+    assert row["note"] == "for these trained adapters"
+
+
+def test_mcnemars_test_is_not_printed_where_clusters_have_several_items(study, make_item):
+    items = [make_item(number, group=f"case-{number // 4}") for number in range(160)]
+    numbers = np.random.default_rng(1)
+    write_models(
+        study, items, {name: list(numbers.integers(0, 2, 160).astype(float)) for name in ("q/base", "q/NAT/seed-42")}
+    )
+    assert {row["p_mcnemar"] for row in table(study, contrasts)} == {""}
+
+
+def test_a_demonstration_says_so_beside_every_verdict(small):
+    rows = table(small, contrasts, demonstration=True)
+    assert all(row["note"].startswith("demonstration: n too small") for row in rows)
+
+
+def test_p_values_are_corrected_over_their_family_and_over_nothing_else(study, make_item):
+    items = [make_item(number) for number in range(80)]
+    numbers = np.random.default_rng(2)
+    values = {name: list((numbers.random(80) < share).astype(float)) for name, share in
+              (("q/base", 0.3), ("q/NAT/seed-42", 0.6), ("q/SYN/seed-42", 0.35))}  # fmt: skip
+    write_models(study, items, values)
+    row = {"scope_kind": "all", "task": "all", "aggregate": "item_weighted"}
+    rows = [pick(table(study, contrasts), **row, left=left) for left in ("NAT", "SYN")]
+    assert {one["family_size"] for one in rows} == {"2"}
+    smaller, larger = sorted(float(one["p_value"]) for one in rows)
+    assert sorted(float(one["p_holm"]) for one in rows) == pytest.approx(
+        [2 * smaller, max(2 * smaller, larger)], abs=1e-5
+    )
+    write_models(study, [make_item(number, "other") for number in range(80)], values)
+    for model in list(study.models):
+        source, target = (study.root / f"scores/{model}/{name}.parquet" for name in ("mcqa", "more"))
+        target.write_bytes(source.read_bytes())
+    write_models(study, items, values)
+    study.suites["more"] = {"benchmarks": {}}
+    again = [pick(table(study, contrasts), **row, suite="mcqa", left=left) for left in ("NAT", "SYN")]
+    assert again == rows, "a further suite changes no p-value"
+
+
+def test_a_family_of_the_configuration_joins_its_rows(small):
+    family = {
+        "suites": ["mcqa"],
+        "measured": {"metric": "em", "decoding": "constrained"},
+        "scopes": ["native", "translated"],
+    }
+    rows = table(small, contrasts, statistics={"families": {"by-origin": family}})
+    mine = [row for row in rows if row["family"] == "by-origin"]
+    assert [(row["scope"], row["task"], row["aggregate"], row["family_size"]) for row in mine] == [
+        ("native", "all", "item_weighted", "2"),
+        ("translated", "all", "item_weighted", "2"),
+    ]
+
+
+def test_listed_contrasts_of_unknown_mixes_are_refused(small):
+    with pytest.raises(InputError, match=r"statistics.contrasts: 'TRAD': expected one of NAT, base"):
+        table(small, contrasts, statistics={"contrasts": [["NAT", "TRAD"]]})
+
+
+def test_few_clusters_settle_nothing_with_an_interval(study, make_item):
+    items = [make_item(number) for number in range(12)]
+    write_models(study, items, {"q/base": [0.0] * 12, "q/NAT/seed-42": [1.0] * 12})
+    row = pick(table(study, contrasts), scope_kind="all", aggregate="item_weighted")
+    assert (row["low"], row["high"], row["detectable"], row["interval"]) == ("", "", "", "none")
+    assert row["note"].startswith("n too small")
+    assert float(row["p_value"]) == pytest.approx(2 / 2**12, abs=1e-6)
+
+
+def test_from_three_seeds_on_seeds_are_drawn_too(study, make_item):
+    items = [make_item(number) for number in range(300)]
+    numbers = np.random.default_rng(3)
+    ease = numbers.random(300)
+    # Adapters of one mix differ far more between seeds than items do.
+    for seed, share in ((1, 0.2), (2, 0.5), (3, 0.8)):
+        study.scores(f"q/NAT/seed-{seed}", "mcqa", items, {EM: {"original": list((ease < share).astype(float))}})
+    study.scores("q/base", "mcqa", items, {EM: {"original": list((ease < 0.3).astype(float))}})
+    row = pick(table(study, contrasts, statistics={"replicates": 4000}), scope_kind="all", aggregate="item_weighted")
+    assert row["test"] == "seeds and clusters drawn"
+    assert "for these trained adapters" not in row["note"]
+    assert (row["left_model"], row["verdict"]) == ("q/NAT", "not settled")
+    # The spread over seeds, 0.3 / sqrt(3), rules the interval; clusters alone would give about ±5 points.
+    assert float(row["high"]) - float(row["low"]) > 40
+
+
+def test_two_seeds_are_taken_as_they_are(study, make_item):
+    items = [make_item(number) for number in range(100)]
+    nothing = {(name, "probabilities"): {"original": [None] * 100} for name in ("confidence", "right_at_first_step")}
+    for seed in (1, 2):
+        study.scores(f"q/NAT/seed-{seed}", "mcqa", items, {EM: {"original": [float(seed == 1)] * 100}} | nothing)
+    study.scores("q/base", "mcqa", items, {EM: {"original": [0.0] * 100}} | nothing)
+    rows = table(study, mcqa)
+    joined = pick(rows, model="q/NAT", scope_kind="all", aggregate="item_weighted")
+    assert (joined["seed"], float(joined["value"])) == ("all", 50)
+    contrast = pick(table(study, contrasts), scope_kind="all", aggregate="item_weighted")
+    assert "for these trained adapters" in contrast["note"]
+
+
+def test_corpus_scores_of_the_table_are_sacrebleus(study, make_item):
+    import sacrebleu
+
+    from posologie.scoring.spec import TextMetrics
+    from posologie.scoring.text import text_scorer
+
+    answers = ["La metformine s'accumule.", "Alerter le 15 et masser.", "Acidose lactique grave", "Rien"] * 10
+    references = [
+        "La metformine, éliminée par le rein, s'accumule.",
+        "Alerter le 15, masser.",
+        "Acidose lactique",
+        "Tout",
+    ] * 10
+    items = [make_item(number, task="oeq") for number in range(40)]
+    rows = [
+        text_scorer(TextMetrics())(answer, reference) for answer, reference in zip(answers, references, strict=True)
+    ]
+    scores = {(metric, "greedy"): {"original": [row[metric] for row in rows]} for metric in rows[0]}
+    study.scores("q/base", "oeq", items, scores)
+    found = table(study, oeq)
+    whole = {"scope_kind": "all", "aggregate": "item_weighted"}
+    bleu = sacrebleu.corpus_bleu(answers, [references], use_effective_order=True).score
+    assert float(pick(found, **whole, metric="bleu_corpus")["value"]) == pytest.approx(bleu, abs=1e-6)
+    chrf = sacrebleu.corpus_chrf(answers, [references]).score
+    assert float(pick(found, **whole, metric="chrf_corpus")["value"]) == pytest.approx(chrf, abs=1e-6)
+    assert float(pick(found, **whole, metric="words")["value"]) == pytest.approx(
+        np.mean([row["words"] for row in rows])
+    )
+    assert pick(found, **whole, metric="words")["unit"] == "words"
+    assert not any(":" in row["metric"] for row in found)
+
+
+def test_corpus_functions_are_sacrebleus_for_random_sums():
+    from sacrebleu.metrics import BLEU, CHRF
+
+    from posologie.statistics.corpus_scores import corpus_bleu, corpus_chrf
+
+    numbers = np.random.default_rng(9)
+    for _ in range(200):
+        totals = np.sort(numbers.integers(0, 30, 4))[::-1]
+        matches = [int(numbers.integers(0, total + 1)) for total in totals]
+        answer, reference = int(totals[0]), int(numbers.integers(1, 40))
+        theirs = BLEU.compute_bleu(matches, list(map(int, totals)), answer, reference, smooth_method="exp").score
+        sums = np.array(
+            [answer, reference, *(value for pair in zip(matches, totals, strict=True) for value in pair)], float
+        )
+        assert len(sums) == len(BLEU_COUNTS)
+        assert 100 * corpus_bleu(sums) == pytest.approx(theirs, abs=1e-9)
+        counts = numbers.integers(0, 20, 18)
+        assert len(counts) == len(CHRF_COUNTS)
+        assert 100 * corpus_chrf(counts.astype(float)) == pytest.approx(CHRF()._compute_f_score(list(counts)), abs=1e-9)
+
+
+def test_published_numbers_stand_beside_ours_where_there_are_any(small, tmp_path):
+    published = tmp_path / "published.yaml"
+    published.write_text(
+        json.dumps(
+            {
+                "source": "here",
+                "aggregates": {
+                    "first": {
+                        "title": "an aggregate",
+                        "unit": "%",
+                        "compared_with": {"metric": "em", "decoding": "constrained", "aggregates": ["item_weighted"]},
+                        "values": {"base": 40.0, "nat": 61.5},
+                    }
+                },
+            }
+        )
+    )
+    out = small.root / "tables" / "mcqa.csv"
+    arguments = [
+        "--spec",
+        small.spec(),
+        "--results",
+        str(small.root),
+        "--table",
+        str(out),
+        "--published",
+        str(published),
+    ]
+    mcqa.main(arguments)
+    rows = list(csv.DictReader(out.open(encoding="utf-8", newline="")))
+    shown = [row for row in rows if row["published"]]
+    assert [(row["model"], row["published"], row["difference"], row["published_aggregate"]) for row in shown] == [
+        ("q/base", "40", "10", "first"),
+        ("q/NAT/seed-42", "61.5", "-1.5", "first"),
+    ]
+    assert all((row["scope"], row["task"], row["aggregate"]) == ("all", "all", "item_weighted") for row in shown)
