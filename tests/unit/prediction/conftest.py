@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+
 from posologie.items import Item
 from posologie.models.spec import ModelSpec
 from posologie.models.untrained import main as make_untrained

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 import transformers
+
 from conftest import make_item
 from posologie.errors import InputError
 from posologie.prediction import local

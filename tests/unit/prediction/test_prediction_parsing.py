@@ -1,6 +1,7 @@
 """What a free text answers: a table of texts with the reading that a careful person gives them."""
 
 import pytest
+
 from posologie.prediction.parsing import is_bare_label, read
 
 OPTIONS = ("Paracétamol", "Ibuprofène", "Vitamine C", "Amoxicilline", "L'aspirine")

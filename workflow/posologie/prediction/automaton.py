@@ -24,7 +24,7 @@ _SPACE = ord(" ")
 _FIRST = ord(LABELS[0])
 
 # Where a text stands in the grammar; a state beyond `_IN_SEPARATOR` has read so many bytes of the separator.
-_OPEN, _SPACED, _LABEL, _GAP, _IN_SEPARATOR = range(5)
+_OPEN, _SPACED, _LABEL, _GAP, _BLANK_DUE, _IN_SEPARATOR = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,24 @@ class Vocabulary:
             InputError: if labels could not be told from the separator, or there is no end token.
         """
         core = separator.strip(" ")
-        if not separator or any(character in LABELS for character in core):
-            raise InputError(
-                f"label_separator = {separator!r}: expected a text that separates and holds no capital letter"
-            )
+        self.word = bool(core) and (core[0].isalnum() or core[-1].isalnum())
+        spaced = separator.startswith(" ") and separator.endswith(" ")
+        if not separator or any(character in LABELS for character in core) or (self.word and not spaced):
+            expected = "a text that separates: without capital letters, and with blanks around a word"
+            raise InputError(f"label_separator = {separator!r}: expected {expected}")
         if not end_tokens:
             raise InputError("the tokenizer has no end token; expected one that ends the assistant's turn")
         self.core = core.encode()
         self.gap = separator.startswith(" ")
         self.blank_first = blank_first
-        phases = [_OPEN, _SPACED, _LABEL, _GAP, *range(_IN_SEPARATOR + 1, _IN_SEPARATOR + len(self.core))]
+        phases = [
+            _OPEN,
+            _SPACED,
+            _LABEL,
+            _BLANK_DUE,
+            *([_GAP] if self.gap else []),
+            *range(_IN_SEPARATOR + 1, _IN_SEPARATOR + len(self.core)),
+        ]
         starts = [State(0, phase) for phase in phases]
         alphabet = {_SPACE, *LABELS.encode(), *self.core}
         kept = {
@@ -136,13 +144,21 @@ class Vocabulary:
                     taken, phase = taken | 1 << label, _LABEL
                 else:
                     return None
-            elif phase == _LABEL and byte == _SPACE and self.gap:
+            elif phase == _LABEL and byte == _SPACE:
                 phase = _GAP if self.core else _SPACED
+            elif phase == _BLANK_DUE and byte == _SPACE:
+                phase = _SPACED
+            elif phase == _BLANK_DUE or (phase == _LABEL and self.word):
+                return None
             else:
                 read = phase - _IN_SEPARATOR if phase > _IN_SEPARATOR else 0
                 if read >= len(self.core) or self.core[read] != byte:
                     return None
-                phase = _OPEN if read + 1 == len(self.core) else _IN_SEPARATOR + read + 1
+                phase = _IN_SEPARATOR + read + 1
+                if read + 1 == len(self.core):
+                    phase = _BLANK_DUE if self.word else _OPEN
+        if phase == _GAP and not self.gap:
+            return None  # a blank may come with the separator's token, as WordPiece writes it, but not by itself
         return State(taken, phase)
 
 

@@ -60,16 +60,19 @@ def merged(network: Any, weights: Path, config: Path) -> Any:
     Raises:
         InputError: if the adapter has weights for modules that the backbone lacks, or lacks some.
     """
-    facts = read_json(config)
-    settings = PeftConfig.from_peft_type(**{**facts, "inference_mode": True})
+    settings = PeftConfig.from_peft_type(**{**read_json(config), "inference_mode": True})
     precision = next(network.parameters()).dtype
-    attached = get_peft_model(network, settings)
-    outcome = set_peft_model_state_dict(attached, load_file(weights, device=str(network.device)))
+    try:
+        attached = get_peft_model(network, settings)
+        outcome = set_peft_model_state_dict(attached, load_file(weights, device=str(network.device)))
+    except (RuntimeError, ValueError) as error:  # other shapes; no such modules
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{weights}: expected an adapter of this backbone ({reason}…)") from error
     missing = [key for key in outcome.missing_keys if "lora_" in key]
     if missing or outcome.unexpected_keys:
         found = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
         raise InputError(f"{weights}: {found}; expected an adapter of this backbone")
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.no_grad():
         for module in attached.modules():
             if isinstance(module, LoraLayer):
                 module.to(torch.float32)

@@ -1,8 +1,8 @@
 """The published study's masks and reading of answers, as far as they are known, for comparison (PAPER, section 5).
 
 They are kept because a reader may want to know how much of a difference they make. What is wrong with them is wanted
-here: separators and the end of text are allowed as the single token of an answer, labels may repeat, `D'après` cut after
-one token is D, `A et C` is nothing, and `BAC` is three labels.
+here: separators and the end of text are allowed as the single token of an answer, labels may repeat, `D'après` cut
+after one token is D, `A et C` is nothing, and `BAC` is three labels.
 """
 
 from collections.abc import Sequence
