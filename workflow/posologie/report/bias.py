@@ -62,7 +62,7 @@ def _order_table(inputs: Inputs, suite: str) -> Table:
     return table(
         f"position-{suite}",
         f"What the order of options changes, suite {suite}",
-        "Exact match under constrained decoding, in %; a drop is the original order minus the permuted ones, in points.",
+        "Exact match under constrained decoding, in %; a drop is the original order minus the permuted, in points.",
         columns,
         lines,
         layout.table("position"),

@@ -28,8 +28,8 @@ DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
 """Marks of an item: models give different answers; a model's answer moves with the option order; judge ≠ human."""
 
 _BEGINNING = 160
-_PREDICTED = ("item", "benchmark", "variant", "option_order", "gold", "greedy_text", "greedy_labels",
-              "constrained_labels", "label_probabilities")  # fmt: skip
+_ASKED = ("item", "benchmark", "variant", "option_order", "gold")
+_SAID = ("greedy_text", "greedy_labels", "constrained_labels", "label_probabilities")
 _ITEM = ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")
 _TEXT_METRICS = ("rouge2", "rougeL", "meteor", "chrf", "bleu")
 
@@ -107,26 +107,33 @@ class _Shelf:
 
 def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf) -> Iterator[dict[str, Any]]:
     """Yield one entry per item of a suite: the item, and what every model said under every variant."""
-    tables: list[pa.Table] = []
+    said: list[pa.Table] = []
+    asked: pa.Table | None = None
     for model in spec.models:
         file = root / layout.predictions(model.name, suite)
-        table = read_parquet(file, columns=[*_PREDICTED, "task"])
-        if tables and not table.select(["item", "benchmark", "variant"]).equals(
-            tables[0].select(["item", "benchmark", "variant"])
-        ):
+        table = read_parquet(file, columns=[*_ASKED, *_SAID, "task"])
+        if asked is None:
+            asked = table.select([*_ASKED, "task"])
+        elif not table.select(_ASKED).equals(asked.select(_ASKED)):
             raise InputError(f"{file}: other items than those of {spec.models[0].name}; expected the same, in order")
-        tables.append(table)
-    scores = [_text_scores(root / layout.scores(model.name, suite)) for model in spec.models]
-    for start, end in _runs(tables[0], spec.items_per_file):
-        slices = [table.slice(start, end - start).to_pylist() for table in tables]
-        yield from _batch(slices, scores, shelf, suite)
+        said.append(table.select(_SAID))
+    assert asked is not None  # noqa: S101 - a spec has at least one model
+    has_open = pc.any(pc.equal(asked["task"], "oeq")).as_py()
+    scores = [_text_scores(root / layout.scores(model.name, suite)) if has_open else {} for model in spec.models]
+    for start, end in _runs(asked, spec.items_per_file):
+        rows = asked.slice(start, end - start).to_pylist()
+        yield from _batch(rows, [table.slice(start, end - start).to_pylist() for table in said], scores, shelf, suite)
 
 
 def _batch(
-    slices: list[list[dict[str, Any]]], scores: list[dict[tuple[str, str], dict[str, float]]], shelf: _Shelf, suite: str
+    asked: list[dict[str, Any]],
+    said: list[list[dict[str, Any]]],
+    scores: list[dict[tuple[str, str], dict[str, float]]],
+    shelf: _Shelf,
+    suite: str,
 ) -> Iterator[dict[str, Any]]:
     rows_of: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(slices[0]):
+    for number, row in enumerate(asked):
         rows_of.setdefault((row["benchmark"], row["item"]), []).append(number)
     items = shelf.items([item for _, item in rows_of])
     for (key, rows), item in zip(rows_of.items(), items, strict=True):
@@ -134,8 +141,8 @@ def _batch(
             **{name: item[name] for name in _ITEM},
             "suite": suite,
             "benchmark": key[0],
-            "orders": [[slices[0][row]["variant"], slices[0][row]["option_order"]] for row in rows],
-            "said": [[_answer(rows_of_model[row]) for row in rows] for rows_of_model in slices],
+            "orders": [[asked[row]["variant"], asked[row]["option_order"]] for row in rows],
+            "said": [[_answer(of_model[row]) for row in rows] for of_model in said],
             "scores": [found.get(key) for found in scores] if item["task"] == "oeq" else None,
         }
 

@@ -1,0 +1,252 @@
+"""A finished study whose models' answers are simulated: quick to make at any size, with true scores and tables."""
+
+import hashlib
+import math
+import random
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pyarrow as pa
+
+from posologie import layout
+from posologie.files import write_json, write_parquet
+from posologie.items import LABELS, Item, items_to_table, stable_id
+from posologie.mixes.contents import contents
+from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import Benchmark, Suite
+from posologie.prompting import option_order, variants
+from posologie.report.spec import BrowserSpec, Report, ReportSpec
+from posologie.scoring.spec import ScoringSpec
+from posologie.statistics.spec import EvaluatedModel, Statistics, TableSpec
+from posologie.training.history import SCHEMA as HISTORY
+
+MIXES = {
+    "NAT": {"native": 1.0},
+    "TRAD": {"translated": 1.0},
+    "SYN": {"synthetic": 1.0},
+    "NAT-TRAD": {"native": 0.5, "translated": 0.5},
+    "NAT-SYN": {"native": 0.5, "synthetic": 0.5},
+    "TRAD-SYN": {"translated": 0.5, "synthetic": 0.5},
+    "ALL": {"native": 1 / 3, "translated": 1 / 3, "synthetic": 1 / 3},
+}
+SKILL = {"NAT": 0.6, "TRAD": 0.1, "SYN": -1.2, "NAT-TRAD": 1.0, "NAT-SYN": 0.3, "TRAD-SYN": -0.3, "ALL": 0.7}
+WORDS = [
+    "le",
+    "patient",
+    "présente",
+    "une",
+    "infection",
+    "traitée",
+    "par",
+    "antibiotique",
+    "avec",
+    "surveillance",
+    "clinique",
+    "et",
+    "biologique",
+]
+TABLES = ("composition", "mcqa", "oeq", "contrasts", "compute", "position", "attribution")
+
+
+@dataclass(frozen=True)
+class SimulatedStudy:
+    """Where a simulated study lies, and the specs of what is made of it."""
+
+    root: Path
+    tables: TableSpec
+    report: ReportSpec
+    browser: BrowserSpec
+    shards: tuple[str, ...]
+
+
+def make_study(
+    root: Path,
+    *,
+    choices: int = 40,
+    open_questions: int = 8,
+    permutations: int = 1,
+    seeds: tuple[int, ...] = (42,),
+    demonstration: bool = False,
+    tables: tuple[str, ...] = TABLES,
+) -> SimulatedStudy:
+    """Make items, predictions, run records, scores and tables below `root`.
+
+    Args:
+        choices: number of choice questions, half of them native and half translated.
+        tables: those to make; none leaves the scores of choice questions out too.
+    """
+    items = [_item(number, "native" if number % 2 else "translated", "mcqu" if number % 3 else "mcq")
+             for number in range(choices)]  # fmt: skip
+    items += [_item(number, "native", "oeq") for number in range(open_questions)]
+    shards = []
+    for source in ("native", "translated"):
+        shard = root / layout.shard(source, "test")
+        write_parquet(
+            shard, items_to_table(sorted((item for item in items if item.source == source), key=lambda item: item.id))
+        )
+        shards.append(f"{source}={shard}")
+    suites = {
+        "mcqa": Suite(
+            benchmarks={source: Benchmark(source=source, tasks=("mcqu", "mcq")) for source in ("native", "translated")},
+            permutations=permutations,
+        )
+    }
+    if open_questions:
+        suites["oeq"] = Suite(benchmarks={"open": Benchmark(source="native", tasks=("oeq",))}, max_new_tokens=32)
+    models = [EvaluatedModel(name="tiny/base", kind="base", backbone="tiny")]
+    models += [
+        EvaluatedModel(name=f"tiny/{mix}/seed-{seed}", kind="mix", backbone="tiny", mix=mix, seed=seed)
+        for mix in MIXES
+        for seed in seeds
+    ]
+    for model in models:
+        for name, suite in suites.items():
+            rows = [row for item in items for row in _answers(model, item, name, suite)]
+            rows.sort(key=lambda row: (row["benchmark"], row["item"], row["variant"]))
+            write_parquet(root / layout.predictions(model.name, name), pa.Table.from_pylist(rows, prediction_schema()))
+            write_json(root / layout.predictions_run(model.name, name), _record("prediction", model, len(rows)))
+        if model.mix:
+            _train(root, model)
+    for mix, shares in MIXES.items():
+        for seed in seeds:
+            _compose(root, mix, seed, shares)
+    statistics = Statistics(replicates=200)
+    spec = TableSpec(
+        models=tuple(models),
+        suites=suites,
+        statistics=statistics,
+        demonstration=demonstration,
+        blends=MIXES,
+    )
+    if tables:
+        _score_and_tabulate(root, spec, shards, tables)
+    names = {"mixes": tuple(MIXES), "models": tuple(models), "suites": tuple(suites), "tables": tables}
+    report = ReportSpec(study="simulated", demonstration=demonstration, statistics=statistics, **names)
+    browser = BrowserSpec(models=tuple(models), suites=tuple(suites), items_per_file=Report().items_per_file)
+    return SimulatedStudy(root, spec, report, browser, tuple(shards))
+
+
+def _item(number: int, source: str, task: str) -> Item:
+    words = random.Random(f"{task}-{number}")
+    options = () if task == "oeq" else tuple(f"Réponse {number}-{letter}" for letter in LABELS[:5])
+    gold = () if task == "oeq" else tuple(sorted(words.sample(range(5), 1 if task == "mcqu" else 2)))
+    return Item(
+        id=stable_id(source, task, str(number)),
+        source=source,
+        provenance=source,
+        split="test",
+        task=task,
+        question=f"Question {number} <b>sur</b> {' '.join(words.choices(WORDS, k=8))} ?",
+        context="",
+        options=options,
+        gold=gold,
+        answer=" ".join(words.choices(WORDS, k=12)) if task == "oeq" else "",
+        group=stable_id("case", str(number // 2)) if number < 6 else stable_id(source, task, str(number)),
+    )
+
+
+def _answers(model: EvaluatedModel, item: Item, suite_name: str, suite: Suite):
+    if (item.task == "oeq") != (suite_name == "oeq"):
+        return
+    for variant in variants(suite.permutations if item.options else 0):
+        chance = random.Random(f"{model.name}/{item.id}/{variant}")
+        row = {
+            "item": item.id,
+            "benchmark": "open" if item.task == "oeq" else item.source,
+            "variant": variant,
+            "source": item.source,
+            "provenance": item.provenance,
+            "task": item.task,
+            "group": item.group,
+            "prompt_tokens": 40,
+            "generated_tokens": 3,
+            "finish": "stop",
+        }
+        yield row | (_open_answer(item, chance) if item.task == "oeq" else _choice(model, item, variant, chance))
+
+
+def _open_answer(item: Item, chance: random.Random) -> dict:
+    kept = [word for word in item.answer.split() if chance.random() < 0.6]
+    return {"option_order": [], "gold": [], "greedy_text": " ".join([*kept, "<script>alert(1)</script>"])}
+
+
+def _choice(model: EvaluatedModel, item: Item, variant: str, chance: random.Random) -> dict:
+    order = option_order(item.id, len(item.options), variant, 42)
+    easy = int(hashlib.sha256(item.id.encode()).hexdigest()[:4], 16) / 0xFFFF
+    right = chance.random() < 1 / (1 + math.exp(2 * (easy - 0.6) - SKILL.get(model.mix or "", 0)))
+    gold = [place for place, option in enumerate(order) if option in item.gold]
+    wrong = chance.sample(range(len(order)), len(gold))
+    labels = sorted(gold if right else wrong)
+    share = [0.5 / (len(order) - 1)] * len(order)
+    share[labels[0]] = 0.5
+    readable = chance.random() > 0.05
+    return {
+        "option_order": list(order),
+        "gold": gold,
+        "greedy_text": ",".join(LABELS[label] for label in labels) if readable else "Je ne sais pas.",
+        "greedy_outcome": "labels" if readable else "none",
+        "greedy_labels": labels if readable else None,
+        "constrained_labels": labels,
+        "label_probabilities": share,
+        "label_mass": 0.9,
+    }
+
+
+def _record(stage: str, model: EvaluatedModel, rows: int) -> dict:
+    return {
+        "stage": stage,
+        "spec": {"model": model.name, "stage": stage},
+        "inputs": {"items": {"file": "shards/native/test.parquet", "sha256": "1" * 64}},
+        "outputs": {stage: {"file": f"{stage}/{model.name}", "sha256": "2" * 64}},
+        "code": "0123456789abcdef",
+        "libraries": {"python": "3.11.7", "torch": "2.13.0"},
+        "hardware": {"machine": "x86_64", "cpus": 2, "gpus": []},
+        "started": "2026-01-01T00:00:00+00:00",
+        "seconds": 60.0 + len(model.name),
+        "peak_memory_bytes": {"process": 10**9, "gpu": None},
+        "gpu_energy_joules": None,
+        "prompt_tokens": 40 * rows,
+        "generated_tokens": 3 * rows,
+        "tokens": 1000,
+        "chat_template_sha256": "3" * 64,
+    }
+
+
+def _train(root: Path, model: EvaluatedModel) -> None:
+    updates = [
+        {
+            "step": step, "epoch": (step + 4) // 5, "loss": 1 + math.exp(-step / 5), "learning_rate": 1e-4,
+            "gradient_norm": 1.0, "examples": 4, "tokens": 400, "targets": 400, "seconds": 1.0,
+            "validation_loss": 1.2 + math.exp(-step / 5) if step % 5 == 0 else None,
+            "validation_answer_loss": 0.9 if step % 5 == 0 else None,
+        }
+        for step in range(1, 21)
+    ]  # fmt: skip
+    write_parquet(root / layout.adapter(model.name, "history.parquet"), pa.Table.from_pylist(updates, HISTORY))
+    write_json(root / layout.adapter(model.name, "run.json"), _record("training", model, 0))
+
+
+def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
+    trained = []
+    for provenance, share in shares.items():
+        for number in range(round(24 * share)):
+            item = _item(number, "native", "mcqu")
+            trained.append(Item(**{name: getattr(item, name) for name in Item.__slots__} | {"provenance": provenance}))
+    facts = contents(items_to_table(trained))
+    write_json(
+        root / layout.mix(mix, seed, "composition"), {"mix": mix, "seed": seed, "train": facts, "validation": facts}
+    )
+
+
+def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: tuple[str, ...]) -> None:
+    scoring = import_module("posologie.scoring.__main__")
+    for model in spec.models:
+        for name, suite in spec.suites.items():
+            arguments = ["--spec", ScoringSpec(suite=suite).canonical_json(), "--items", *shards]
+            arguments += ["--predictions", str(root / layout.predictions(model.name, name))]
+            scoring.main([*arguments, "--scores", str(root / layout.scores(model.name, name))])
+    published = Path(__file__).resolve().parents[1] / "resources" / "published" / "results.yaml"
+    for table in tables:
+        arguments = ["--spec", spec.canonical_json(), "--results", str(root), "--published", str(published)]
+        import_module(f"posologie.statistics.{table}").main([*arguments, "--table", str(root / layout.table(table))])

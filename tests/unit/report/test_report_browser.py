@@ -1,0 +1,96 @@
+"""The item browser's data: what is marked, what is refused, what is left of an earlier run."""
+
+import json
+import re
+
+import pyarrow as pa
+import pytest
+
+from posologie.errors import InputError
+from posologie.files import read_parquet, write_parquet
+from posologie.prediction.schema import prediction_schema
+from posologie.report import browser
+
+
+def written(study, target, **change):
+    """Write the browser's data and return its index and the items of all files in order."""
+    spec = study.browser.model_copy(update=change)
+    shards = [f"x={path.split('=')[1]}" for path in study.shards]
+    arguments = ["--spec", spec.canonical_json(), "--results", str(study.root), "--items", *shards]
+    browser.main([*arguments, "--index", str(target / "index.js")])
+    index = _arguments(target / "index.js", "index")[0]
+    items = []
+    for number in range(len(list(target.glob("*.js"))) - 1):
+        given, page = _arguments(target / f"{number}.js", "page")
+        assert given == number
+        items += page
+    return index, items
+
+
+def _arguments(path, function):
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"posologie.{function}(")
+    assert text.endswith(");\n")
+    return json.loads(f"[{text[len(f'posologie.{function}(') : -3]}]")
+
+
+def test_the_index_and_the_files_tell_of_the_same_items_in_order(simulated, tmp_path):
+    index, items = written(simulated, tmp_path, items_per_file=10)
+    assert index["ids"] == [item["id"] for item in items]
+    assert len(items) == 48
+    assert index["models"][:3] == ["base", "NAT", "TRAD"]
+    assert {index["benchmarks"][place] for place in index["benchmark"]} == {
+        "mcqa: native",
+        "mcqa: translated",
+        "oeq: open",
+    }
+
+
+def test_items_are_marked_as_their_answers_say(simulated, tmp_path):
+    index, items = written(simulated, tmp_path)
+    for row, item in enumerate(items):
+        if item["task"] == "oeq":
+            assert index["marks"][row] == 0
+            continue
+        chosen = [
+            [
+                {order[label] for label in labels}
+                for (_, order), (_, _, labels, _) in zip(item["orders"], said, strict=True)
+            ]
+            for said in item["said"]
+        ]
+        disagree = len({frozenset(options[0]) for options in chosen}) > 1
+        flips = any(options[0] != options[1] for options in chosen)
+        assert index["marks"][row] == browser.DISAGREE * disagree + browser.FLIPS * flips
+        assert index["right"][row] == "".join("01"[options[0] == set(item["gold"])] for options in chosen)
+    assert len({index["marks"][row] for row in range(len(items))}) > 2
+
+
+def test_open_questions_come_with_text_and_scores(simulated, tmp_path):
+    _, items = written(simulated, tmp_path)
+    item = next(item for item in items if item["task"] == "oeq")
+    assert "<script>" in item["said"][0][0][0]
+    assert {"rouge2", "meteor"} <= item["scores"][0].keys()
+
+
+def test_files_of_an_earlier_run_are_gone(simulated, tmp_path):
+    written(simulated, tmp_path, items_per_file=10)
+    assert (tmp_path / "4.js").exists()
+    written(simulated, tmp_path, items_per_file=30)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.js", "1.js", "index.js"]
+
+
+def test_models_that_answered_other_items_are_refused(simulated, own_study, tmp_path):
+    root, _ = own_study
+    path = root / "predictions" / "tiny" / "SYN" / "seed-42" / "mcqa.parquet"
+    rows = read_parquet(path).to_pylist()
+    write_parquet(path, pa.Table.from_pylist(rows[2:], prediction_schema()))
+    study = type(simulated)(root, simulated.tables, simulated.report, simulated.browser, simulated.shards)
+    with pytest.raises(InputError, match=r"SYN/seed-42/mcqa\.parquet: other items than those of tiny/base"):
+        written(study, tmp_path / "items")
+
+
+def test_an_item_that_no_shard_holds_is_refused(simulated, tmp_path):
+    study = type(simulated)(simulated.root, simulated.tables, simulated.report, simulated.browser, simulated.shards[:1])
+    with pytest.raises(InputError, match=re.escape("is in none of the shards of --items")):
+        written(study, tmp_path)

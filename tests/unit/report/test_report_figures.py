@@ -1,0 +1,72 @@
+"""The figures: every declared file, the same bytes, and drawings that fit into a page."""
+
+import re
+
+import pytest
+
+from posologie.errors import InputError
+from posologie.report.drawings import inlined
+from posologie.report.figures import __main__ as figures
+from posologie.report.inputs import Inputs
+
+
+def test_every_figure_of_the_spec_is_a_file_for_the_page_and_one_for_a_paper(simulated):
+    names = {f"{name}.{suffix}" for name in simulated.report.figures() for suffix in ("svg", "pdf")}
+    assert {path.name for path in (simulated.root / "figures").iterdir()} == names
+    assert {
+        "effects",
+        "attribution",
+        "mcqa",
+        "oeq",
+        "position",
+        "published",
+        "composition",
+        "compute",
+        "training",
+    } == set(simulated.report.figures())
+
+
+def test_a_figure_drawn_again_has_the_same_bytes_and_no_date(simulated, tmp_path):
+    spec = simulated.report.model_copy(update={"tables": ("contrasts",)})
+    figures.main(["--spec", spec.canonical_json(), "--results", str(simulated.root), "--figures", str(tmp_path)])
+    for name in ("effects.svg", "effects.pdf", "training.svg", "training.pdf"):
+        again = (tmp_path / name).read_bytes()
+        assert again == (simulated.root / "figures" / name).read_bytes()
+        assert b"CreationDate" not in again
+        assert b"dc:date" not in again
+
+
+def test_mixes_have_the_same_names_and_order_in_every_figure(simulated):
+    order = ["base", "NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL"]
+    assert [arm.name for arm in Inputs(simulated.report, simulated.root).arms] == order
+    for name in ("effects", "mcqa", "position", "composition", "compute", "training"):
+        text = (simulated.root / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        shown = [label for label in re.findall(r">([^<>]+)</text>", text) if label in order]
+        expected = [label for label in order if label in shown]
+        assert shown[: len(expected)] == expected, name
+
+
+def test_a_study_without_numbers_for_a_figure_still_gets_the_declared_file(own_study, tmp_path):
+    root, spec = own_study
+    header = (root / "tables" / "attribution.csv").read_text().splitlines()[0]
+    (root / "tables" / "attribution.csv").write_text(header + "\n")
+    spec = spec.model_copy(update={"tables": ("attribution",)})
+    figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
+    assert "this study has no numbers to show here" in (tmp_path / "drawn" / "attribution.svg").read_text()
+
+
+def test_a_drawing_in_the_page_follows_its_colours_and_has_ids_of_its_own(simulated):
+    path = simulated.root / "figures" / "composition.svg"
+    drawing = str(inlined(path, "one", "Shares <of> the mixes"))
+    assert 'role="img" aria-label="Shares &lt;of&gt; the mixes"' in drawing
+    assert "var(--native)" in drawing
+    assert "#0072b2" not in drawing
+    assert not re.search(r'\bid="(?!one-)', drawing)
+    assert not re.search(r"url\(#(?!one-)", drawing)
+
+
+def test_a_drawing_with_a_script_is_refused(tmp_path):
+    bad = tmp_path / "bad.svg"
+    bad.write_text("<svg><script>alert(1)</script></svg>")
+    with pytest.raises(InputError, match="expected an SVG drawing without scripts"):
+        inlined(bad, "bad", "")

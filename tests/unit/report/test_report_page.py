@@ -1,0 +1,141 @@
+"""The page: what it says, what it refuses, and that it needs nothing else."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from posologie.errors import InputError
+from posologie.report import __main__ as report
+
+
+def page_of(root, spec):
+    """Write the page of a study and return its text."""
+    target = root / "report" / "index.html"
+    report.main(["--spec", spec.canonical_json(), "--results", str(root), "--report", str(target)])
+    return target.read_text(encoding="utf-8")
+
+
+class _Ids(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.ids, self.references = [], []
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "xlink:href") and value.startswith("#"):
+                self.references.append(value[1:])
+            if name in ("for", "aria-labelledby"):
+                self.references.append(value)
+            self.references += re.findall(r"url\(#([^)]+)\)", value or "")
+
+
+def test_the_page_has_every_section_in_the_order_a_reader_wants(own_study):
+    text = page_of(*own_study)
+    assert re.findall(r'<section id="([a-z]+)"', text) == [
+        "answer", "effects", "attribution", "scores", "published", "bias", "composition", "training", "compute",
+        "items", "method",
+    ]  # fmt: skip
+
+
+def test_ids_are_unique_and_every_reference_leads_somewhere(own_study):
+    parser = _Ids()
+    parser.feed(page_of(*own_study))
+    assert len(parser.ids) == len(set(parser.ids))
+    assert set(parser.references) <= set(parser.ids)
+
+
+def test_nothing_is_loaded_from_elsewhere(own_study):
+    text = page_of(*own_study)
+    assert not re.search(r'(src|href)="(https?:)?//', text)
+    assert not re.search(r"url\((?!#)|@import", text)
+    assert "default-src 'none'" in text
+
+
+def test_a_demonstration_says_so_beside_each_verdict(own_study):
+    text = page_of(*own_study)
+    table = text[text.index('id="table-effects-mcqa"') : text.index('id="table-effects-oeq"')]
+    verdicts = re.findall(r"<td[^>]*>(?:higher|lower|not settled)(.*?)</td>", table)
+    assert len(verdicts) == 7
+    assert all("demonstration: n too small" in verdict for verdict in verdicts)
+
+
+def test_the_same_study_gives_the_same_bytes_under_any_hash_seed(own_study):
+    root, spec = own_study
+    pages = set()
+    for seed in ("1", "2"):
+        target = root / f"page-{seed}.html"
+        command = [sys.executable, "-m", "posologie.report", "--spec", spec.canonical_json()]
+        command += ["--results", str(root), "--report", str(target)]
+        subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, check=True)
+        pages.add(target.read_bytes())
+    assert len(pages) == 1
+
+
+def test_a_table_that_the_spec_leaves_out_is_left_out_of_the_page(own_study):
+    root, spec = own_study
+    (root / "tables" / "attribution.csv").unlink()
+    text = page_of(root, spec.model_copy(update={"tables": ("composition", "mcqa", "contrasts", "compute")}))
+    assert re.findall(r'<section id="([a-z]+)"', text) == [
+        "answer", "effects", "scores", "published", "composition", "training", "compute", "items", "method",
+    ]  # fmt: skip
+
+
+def test_a_table_that_the_spec_names_and_the_study_lacks_is_an_error(own_study):
+    root, spec = own_study
+    (root / "tables" / "oeq.csv").unlink()
+    with pytest.raises(InputError, match=r"tables/oeq\.csv: no such table, although the report's spec names it"):
+        page_of(root, spec)
+
+
+def test_a_table_without_a_section_of_its_own_is_shown_as_it_is(own_study):
+    root, spec = own_study
+    (root / "tables" / "leak.csv").write_text("mix,share\nNAT,-0.5\n<b>,\n")
+    text = page_of(root, spec.model_copy(update={"tables": (*spec.tables, "leak")}))
+    assert 'id="table-leak"' in text
+    assert 'data-sort="-0.5" data-copy="-0.5">−0.5<' in text
+    assert "&lt;b&gt;" in text
+
+
+def test_a_missing_figure_or_run_record_is_named(own_study):
+    root, spec = own_study
+    (root / "figures" / "oeq.svg").rename(root / "figures" / "gone.svg")
+    with pytest.raises(InputError, match=r"figures/oeq\.svg: no such figure"):
+        page_of(root, spec)
+    (root / "figures" / "gone.svg").rename(root / "figures" / "oeq.svg")
+    (root / "adapters" / "tiny" / "SYN" / "seed-42" / "run.json").unlink()
+    with pytest.raises(InputError, match=r"SYN/seed-42/run\.json: no such file"):
+        page_of(root, spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"libraries": {"python": "3.11.7", "torch": "2.12.0"}}, "training: torch differs: 2.13.0 for "),
+        ({"code": "another code"}, "training: the code differs: "),
+        ({"chat_template_sha256": "4" * 64}, "training: the chat template differs: "),
+        ({"hardware": {"gpus": [{"name": "H100"}]}}, "training: the processor differs: CPU for "),
+    ],
+)
+def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, told):
+    root, spec = own_study
+    assert "rest on runs that are not alike" not in page_of(root, spec)
+    record = root / "adapters" / "tiny" / "SYN" / "seed-42" / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    text = page_of(root, spec)
+    assert "rest on runs that are not alike" in text
+    notice = re.search(rf"<li>({re.escape(told)}.*?)</li>", text).group(1)
+    assert notice.endswith("for SYN.")
+
+
+def test_a_title_is_text_and_never_markup(own_study):
+    root, spec = own_study
+    text = page_of(root, spec.model_copy(update={"title": "<script>alert(1)</script>"}))
+    assert "<script>alert" not in text
+    assert "<h1>&lt;script&gt;alert(1)&lt;/script&gt;</h1>" in text
