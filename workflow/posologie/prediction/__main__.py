@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 
-from posologie.code_digest import digest
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
 from posologie.prediction.local import LocalModel
@@ -81,7 +80,7 @@ def _key(spec: PredictionSpec, record: Run) -> str:
     total = hashlib.sha256(spec.canonical_json().encode())
     for name, entry in sorted(record.inputs.items()):
         total.update(f"\x00{name}\x00{entry['sha256']}".encode())
-    total.update(digest("posologie.prediction").encode())
+    total.update(record.code.encode())
     return total.hexdigest()[:16]
 
 

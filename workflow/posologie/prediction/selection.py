@@ -22,23 +22,42 @@ _BATCH = 4096
 
 @dataclass(frozen=True)
 class Selection:
-    """The items of one benchmark, ordered by id; `table` is mapped from disk and costs no memory until read."""
+    """The items of one benchmark, ordered by id.
 
-    table: pa.Table
+    Attributes:
+        path: the selected items on disk, as Arrow batches.
+        order: their row numbers in the file, in the order of ids.
+        ends: number of the row behind each batch.
+        open_questions: how many of them are open questions.
+    """
+
+    path: Path
     order: np.ndarray
+    ends: np.ndarray
+    open_questions: int
 
     def __len__(self) -> int:
         return len(self.order)
 
     def prompts(self, permutations: int) -> int:
         """Return how many prompts the items make: one for an open question, one for each variant of a choice."""
-        tasks = self.table["task"].take(pa.array(self.order))
-        open_questions = pc.sum(pc.equal(tasks, "oeq")).as_py() or 0
-        return int(open_questions + (len(self) - open_questions) * (1 + permutations))
+        return self.open_questions + (len(self) - self.open_questions) * (1 + permutations)
 
     def items(self, start: int, stop: int) -> list[Item]:
-        """Return the items with numbers `start` … `stop` - 1 in the order of ids."""
-        return list(table_to_items(self.table.take(pa.array(self.order[start:stop]))))
+        """Return the items with numbers `start` … `stop` - 1 in the order of ids.
+
+        The file is mapped for this call only and batches are read one by one, so that no more of it stays in memory.
+        """
+        rows = self.order[start:stop]
+        batches = np.searchsorted(self.ends, rows, side="right")
+        found: dict[int, Item] = {}
+        with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as reader:
+            for number in np.unique(batches):
+                inside = rows[batches == number]
+                first = self.ends[number - 1] if number else 0
+                taken = pa.Table.from_batches([reader.get_batch(int(number)).take(pa.array(inside - first))])
+                found.update(zip(inside.tolist(), table_to_items(taken), strict=True))
+        return [found[row] for row in rows.tolist()]
 
 
 def select(
@@ -56,6 +75,8 @@ def select(
     """
     if benchmark.source not in shards:
         raise InputError(f"benchmark '{name}': no items of source '{benchmark.source}' given (--items)")
+    ids: list[pa.Array] = []
+    tasks: list[pa.Array] = []
     with (
         whole_file(scratch) as partial,
         pa.OSFile(str(partial), "wb") as sink,
@@ -63,23 +84,22 @@ def select(
     ):
         for path in shards[benchmark.source]:
             for batch in _batches(path):
-                kept = _matching(batch, benchmark)
-                if len(kept):
-                    out.write_table(kept)
-    table = pa.ipc.open_file(pa.memory_map(str(scratch))).read_all()
-    if not table.num_rows:
+                for kept in _matching(batch, benchmark).combine_chunks().to_batches():
+                    out.write_batch(kept)
+                    ids.append(kept["id"])
+                    tasks.append(kept["task"])
+    if not ids:
         origins = f", origins {', '.join(benchmark.origins)}" if benchmark.origins else ""
-        raise InputError(
-            f"benchmark '{name}': no item of source '{benchmark.source}' has split {benchmark.split},"
-            f" task {' or '.join(benchmark.tasks)}{origins}"
-        )
-    order = pc.sort_indices(table["id"]).to_numpy()
+        wanted = f"split {benchmark.split}, task {' or '.join(benchmark.tasks)}{origins}"
+        raise InputError(f"benchmark '{name}': no item of source '{benchmark.source}' has {wanted}")
+    id_column, task_column = pa.concat_arrays(ids), pa.concat_arrays(tasks)
+    order = pc.sort_indices(id_column).to_numpy().astype(np.int64)
     if benchmark.limit is not None and benchmark.limit < len(order):
-        ids = table["id"]
-        smallest = heapq.nsmallest(benchmark.limit, order.tolist(), key=lambda row: _rank(ids[row].as_py(), seed))
-        order = np.array(sorted(smallest, key=lambda row: ids[row].as_py()), dtype=np.int64)
-    _refuse_repeated_ids(name, table, order)
-    return Selection(table, order)
+        smallest = heapq.nsmallest(benchmark.limit, order.tolist(), key=lambda row: _rank(id_column[row].as_py(), seed))
+        order = np.array(sorted(smallest, key=lambda row: id_column[row].as_py()), dtype=np.int64)
+    _refuse_repeated_ids(name, id_column.take(pa.array(order)))
+    open_questions = pc.sum(pc.equal(task_column.take(pa.array(order)), "oeq")).as_py() or 0
+    return Selection(scratch, order, np.cumsum([len(one) for one in ids]), open_questions)
 
 
 def _rank(item_id: str, seed: int) -> bytes:
@@ -112,10 +132,7 @@ def _matching(batch: pa.Table, benchmark: Benchmark) -> pa.Table:
     return kept
 
 
-def _refuse_repeated_ids(name: str, table: pa.Table, order: np.ndarray) -> None:
-    ids = table["id"].take(pa.array(order))
-    if len(ids) > 1:
-        repeated = pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1))
-        first = pc.index(repeated, True).as_py()
-        if first >= 0:
-            raise InputError(f"benchmark '{name}': item '{ids[first].as_py()}' occurs twice; expected every id once")
+def _refuse_repeated_ids(name: str, ids: pa.Array) -> None:
+    repeated = pc.index(pc.equal(ids[:-1], ids[1:]), True).as_py()
+    if repeated >= 0:
+        raise InputError(f"benchmark '{name}': item '{ids[repeated].as_py()}' occurs twice; expected every id once")
