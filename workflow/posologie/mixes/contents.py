@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from posologie.items import LABELS, PROVENANCES
 from posologie.mixes.sampling import characters
 
+QUANTILES = {"min": 0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1}
+
 
 def contents(table: pa.Table) -> dict[str, Any]:
     """Return what a table of items holds, with the same for each of its provenances under `by_provenance`.
@@ -64,10 +66,9 @@ def lengths(values: np.ndarray) -> dict[str, Any]:
     """Return total, mean and quantiles of lengths (none for no items)."""
     if not len(values):
         return {"total": 0, "mean": None, "quantiles": {}}
-    names = ("min", "5%", "25%", "50%", "75%", "95%", "max")
-    quantiles = np.quantile(values, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1], method="inverted_cdf")
+    quantiles = np.quantile(values, list(QUANTILES.values()), method="inverted_cdf")
     return {
         "total": int(values.sum()),
         "mean": round(float(values.mean()), 3),
-        "quantiles": {name: int(value) for name, value in zip(names, quantiles, strict=True)},
+        "quantiles": {name: int(value) for name, value in zip(QUANTILES, quantiles, strict=True)},
     }
