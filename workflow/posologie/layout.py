@@ -61,9 +61,9 @@ def human(ratings: str) -> str:
     return f"human/{ratings}.parquet"
 
 
-def human_scores(ratings: str, kind: str) -> str:
-    """Return the path of the scores of rated answers; the kind is `text` or `neural`."""
-    return f"human/{ratings}.{kind}.parquet"
+def human_scores(ratings: str) -> str:
+    """Return the path of the metrics of the answers of a set of human ratings."""
+    return f"human_scores/{ratings}.parquet"
 
 
 def table(name: str) -> str:

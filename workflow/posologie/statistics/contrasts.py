@@ -16,7 +16,7 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, defined_draws, percentile
 from posologie.statistics.means import unit_of
 from posologie.statistics.measured import tested
-from posologie.statistics.paired import exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
+from posologie.statistics.paired import bootstrap_p, exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 from posologie.statistics.published import Published, published_value
 from posologie.statistics.scored import Measure, is_sum
 from posologie.statistics.spec import Statistics
@@ -186,15 +186,6 @@ def _row(
         "detectable": detectable_difference(float(np.std(draws)), settings) * scale if shown else None,
         "note": TOO_SMALL if few else "" if shown else UNDEFINED,
     }
-
-
-def bootstrap_p(differences: NDArray[np.float64]) -> float:
-    """Return the two-sided p-value at which the percentile interval of the draws just touches 0."""
-    count = len(differences)
-    if not count:
-        return 1.0
-    tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
-    return float(min(1.0, 2 * (1 + tail) / (1 + count)))
 
 
 def detectable_difference(standard_error: float, settings: Statistics) -> float:

@@ -51,6 +51,15 @@ def mcnemar_p(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
+def bootstrap_p(differences: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value at which the percentile interval of the draws just touches 0."""
+    count = len(differences)
+    if not count:
+        return 1.0
+    tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+    return float(min(1.0, 2 * (1 + tail) / (1 + count)))
+
+
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Holm's adjusted p-values (Holm 1979), in the order given."""
     count = len(p_values)

@@ -102,3 +102,16 @@ class TableSpec(Spec):
     )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
+
+
+class AgreementSpec(Spec):
+    """Exactly what the tables over human ratings depend on, beside ratings, scores of rated answers, and verdicts."""
+
+    sets: tuple[Name, ...] = Field(min_length=1, description="sets of human ratings")
+    judges: tuple[Name, ...] = Field(default=(), description="judges, all of which rated every set")
+    chosen: Name | None = Field(default=None, description="the judge that rates everything else (`judging.chosen`)")
+    thresholds: dict[Name, float] = Field(
+        default_factory=dict,
+        description="mean rating from which an answer counts as right, by set; 0.5 for binary ratings if left out",
+    )
+    statistics: Statistics = Statistics()

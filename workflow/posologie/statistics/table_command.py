@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from posologie.commands import parser
 from posologie.statistics.published import Published, read_published
-from posologie.statistics.spec import TableSpec
+from posologie.statistics.spec import AgreementSpec, TableSpec
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,21 @@ def table_command(module: str, description: str, argv: list[str]) -> TableComman
     arguments.add_argument("--published", help="the published numbers, resources/published/results.yaml")
     given = arguments.parse_args(argv)
     return TableCommand(TableSpec.from_json(given.spec), given.results, given.table, read_published(given.published))
+
+
+@dataclass(frozen=True)
+class AgreementCommand:
+    """The arguments of the command of a table over human ratings."""
+
+    spec: AgreementSpec
+    results: str
+    table: str
+
+
+def agreement_command(module: str, description: str, argv: list[str]) -> AgreementCommand:
+    """Read the arguments `--spec --results ROOT --table OUT.csv` of a table over human ratings."""
+    arguments = parser(module, description)
+    arguments.add_argument("--results", required=True, help="the study's folder, results/{study}")
+    arguments.add_argument("--table", required=True, help="the CSV to write; LaTeX is written beside it")
+    given = arguments.parse_args(argv)
+    return AgreementCommand(AgreementSpec.from_json(given.spec), given.results, given.table)

@@ -1,0 +1,137 @@
+"""The table of agreement: every metric, judge and person against people, per answer generator and over all of them."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.commands import run
+from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
+from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, scopes_of
+from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, Interval, defined_draws, percentile
+from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.spec import AgreementSpec, Statistics
+from posologie.statistics.table_command import agreement_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "set", "rater_kind", "rater", "against", "generator", "statistic",
+    "n", "clusters", "excluded", "silent", "value", "low", "high", "level", "interval", "note",
+)  # fmt: skip
+_FOLDS = 5
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = agreement_command("posologie.statistics.agreement", __doc__ or "", argv)
+    rows: list[dict[str, Any]] = []
+    for name in command.spec.sets:
+        rated = read_rated(command.results, name, command.spec)
+        draws = rated.draws(command.spec.statistics.replicates, command.spec.statistics.seed)
+        for rater in rated.raters:
+            rows.extend(_rater_rows(rated, rater, draws, command.spec))
+        rows.extend(_people_rows(rated, draws, command.spec.statistics))
+    write_csv(command.table, COLUMNS, rows)
+
+
+def threshold_labels(
+    score: NDArray[np.float64], right: NDArray[np.float64], group: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Return [answer], labels from a score by the threshold that is most accurate on the other fifths of the groups.
+
+    A metric gives no label of its own; a threshold that was found on the same answers would flatter it.
+    """
+    groups, code = np.unique(group, return_inverse=True)
+    fold = code % min(_FOLDS, len(groups))
+    labels = np.zeros(len(score))
+    for one in np.unique(fold):
+        others = fold != one
+        values = np.unique(score[others])
+        cuts = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
+        accuracies = [np.mean((score[others] >= cut) == right[others]) for cut in cuts]
+        labels[fold == one] = score[fold == one] >= cuts[int(np.argmax(accuracies))]
+    return labels
+
+
+def _rater_rows(
+    rated: RatedSet, rater: Rater, draws: NDArray[np.float64], spec: AgreementSpec
+) -> Iterator[dict[str, Any]]:
+    kept = ~rater.excluded
+    pairs: list[tuple[str, Statistic, NDArray[np.float64], NDArray[np.float64]]] = [
+        (name, statistic, rated.human, rater.score) for name, statistic in CORRELATIONS.items()
+    ]
+    if rated.right is not None:
+        label = rater.label
+        if label is None:  # a metric or a probability
+            label = np.zeros(len(kept))
+            label[kept] = threshold_labels(rater.score[kept], rated.right[kept], rated.group[kept])
+        pairs += [(name, statistic, rated.right, rater.score) for name, statistic in OF_SCORES.items()]
+        pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
+    for name, statistic, people, other in pairs:
+        for scope, found in estimate(statistic, people, other, kept, rated.generator, draws).items():
+            yield _row(rated, scope, kept, found, spec.statistics) | {
+                "rater_kind": rater.kind,
+                "rater": rater.name,
+                "against": "human",
+                "statistic": name,
+                "excluded": int(rater.excluded.sum()),
+                "silent": None if rater.kind == "metric" else rater.silent,
+            }
+
+
+def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statistics) -> Iterator[dict[str, Any]]:
+    for (first, ratings), (second, others) in itertools.combinations(rated.people.items(), 2):
+        kept = ~np.isnan(ratings) & ~np.isnan(others)
+        if not kept.any():
+            continue
+        measures: Mapping[str, Statistic] = dict(CORRELATIONS)
+        if np.isin(np.concatenate([ratings[kept], others[kept]]), (0.0, 1.0)).all():
+            measures = {**measures, **OF_LABELS}
+        for name, statistic in measures.items():
+            found = estimate(statistic, np.nan_to_num(ratings), np.nan_to_num(others), kept, rated.generator, draws)
+            for scope, one in found.items():
+                yield _row(rated, scope, kept, one, settings) | {
+                    "rater_kind": "human",
+                    "rater": first,
+                    "against": second,
+                    "statistic": name,
+                    "excluded": 0,
+                    "silent": None,
+                }
+
+
+def _row(
+    rated: RatedSet, scope: str, kept: NDArray[np.bool_], found: Estimated, settings: Statistics
+) -> dict[str, Any]:
+    inside = kept if scope == WITHIN else scopes_of(rated.generator, kept)[scope]
+    interval = interval_of_agreement(found, effective_clusters(rated.group[inside]), settings)
+    return {
+        "set": rated.name,
+        "generator": scope,
+        "n": int(inside.sum()),
+        "clusters": len(np.unique(rated.group[inside])),
+        "value": None if np.isnan(found.point) else found.point,
+        "low": interval.low,
+        "high": interval.high,
+        "level": settings.level,
+        "interval": interval.method,
+        "note": interval.note,
+    }
+
+
+def interval_of_agreement(found: Estimated, effective: float, settings: Statistics) -> Interval:
+    """Return the percentile interval of an agreement statistic, or why there is none."""
+    if np.isnan(found.point):
+        return Interval(None, None, "none", "undefined: a rating is constant")
+    if effective < settings.minimum_clusters:
+        return Interval(None, None, "none", TOO_SMALL)
+    draws = defined_draws(found.draws)
+    if not len(draws):
+        return Interval(None, None, "none", UNDEFINED)
+    return Interval(*percentile(draws, settings.level), "percentile")
+
+
+if __name__ == "__main__":
+    run(main)

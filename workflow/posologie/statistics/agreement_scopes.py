@@ -1,0 +1,64 @@
+"""An agreement statistic over all answers, over those of each generator, and within generators."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.statistics.agreement_measures import Statistic
+
+POOLED, WITHIN = "pooled", "within"
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A statistic's value on the answers, and in each draw of clusters; NaN where it is undefined."""
+
+    point: float
+    draws: NDArray[np.float64]
+
+
+def scopes_of(generator: NDArray[np.str_], kept: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Return which answers each scope holds: `pooled`, and each generator where there are several."""
+    names = [str(name) for name in np.unique(generator[kept]) if name]
+    single = {name: kept & (generator == name) for name in names} if len(names) > 1 else {}
+    return {POOLED: kept, **single}
+
+
+def estimate(
+    statistic: Statistic,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+    generator: NDArray[np.str_],
+    draws: NDArray[np.float64],
+) -> dict[str, Estimated]:
+    """Return a statistic of two ratings in every scope.
+
+    `within` is the mean of the generators' values, weighted by their numbers of answers, over the generators in which
+    the statistic is defined: agreement on the answers of one and the same model, which a rater that only tells models
+    apart does not have.
+
+    Args:
+        first, second: [answer].
+        kept: [answer], the answers that count.
+        draws: [draw, answer], how often each answer occurs in each draw.
+    """
+    found = {}
+    for scope, inside in scopes_of(generator, kept).items():
+        pair = first[inside], second[inside]
+        point = statistic(*pair, np.ones((1, int(inside.sum()))))
+        found[scope] = Estimated(float(point[0]), statistic(*pair, draws[:, inside]))
+    parts = [(scope, found[scope]) for scope in found if scope != POOLED and not np.isnan(found[scope].point)]
+    if parts:
+        counts = np.array([np.count_nonzero(kept & (generator == scope)) for scope, _ in parts], dtype=float)
+        shares = counts / counts.sum()
+        point_within = float(shares @ np.array([one.point for _, one in parts]))
+        found[WITHIN] = Estimated(point_within, shares @ np.stack([one.draws for _, one in parts]))
+    return found
+
+
+def effective_clusters(group: NDArray[np.str_]) -> float:
+    """Return the number of equal clusters that groups of these sizes are worth (Kish 1965)."""
+    _, sizes = np.unique(group, return_counts=True)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())

@@ -1,0 +1,170 @@
+"""One set of human ratings beside everything else that rated the same answers.
+
+The frame that all agreement statistics work on: one row per rated answer, `human` (mean over the raters who rated it),
+people's own ratings, and for each metric and judge its score and, where it gives one, its label.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from posologie import layout
+from posologie.errors import InputError
+from posologie.files import read_parquet
+from posologie.statistics.draws import Clusters, bootstrap_counts, make_clusters
+from posologie.statistics.scored import listed
+from posologie.statistics.spec import AgreementSpec
+
+
+@dataclass(frozen=True)
+class Rater:
+    """A metric or judge.
+
+    Attributes:
+        name: of a metric; `judge:{name}` for a judge's verdicts; `judge_probability:{name}` for the probability of "1".
+        kind: metric | judge | probability.
+        score: [answer]; a judge's reply without a verdict counts as 0.
+        label: [answer], 0 or 1; None for a metric and a probability.
+        excluded: [answer], whether the answer is left out, because the judge was trained on its question.
+        silent: number of replies without a verdict.
+    """
+
+    name: str
+    kind: str
+    score: NDArray[np.float64]
+    label: NDArray[np.float64] | None
+    excluded: NDArray[np.bool_]
+    silent: int
+
+
+@dataclass(frozen=True)
+class RatedSet:
+    """A set of rated answers, ordered by answer id.
+
+    Attributes:
+        answer, group, generator: [answer]; answers of one group (question or case) are one cluster.
+        people: rater → [answer], NaN where that person gave no rating.
+        human: [answer], mean rating.
+        right: [answer], 1 where the mean rating reaches the threshold; None for ordinal ratings without one.
+        words: [answer], length of the answer.
+    """
+
+    name: str
+    answer: NDArray[np.str_]
+    group: NDArray[np.str_]
+    generator: NDArray[np.str_]
+    people: dict[str, NDArray[np.float64]]
+    human: NDArray[np.float64]
+    right: NDArray[np.float64] | None
+    words: NDArray[np.float64]
+    raters: tuple[Rater, ...]
+
+    @property
+    def clusters(self) -> Clusters:
+        """Return the clusters of the answers, all in one stratum."""
+        return make_clusters(np.full(len(self.answer), self.name), self.group)
+
+    def draws(self, replicates: int, seed: int) -> NDArray[np.float64]:
+        """Return [draw, answer], how often each answer occurs in each cluster draw."""
+        clusters = self.clusters
+        drawn: NDArray[np.float64] = bootstrap_counts(clusters, replicates, seed)[:, clusters.of_item].astype(float)
+        return drawn
+
+
+def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> RatedSet:
+    """Read a set of human ratings, the metrics of its answers and the judges' verdicts on them.
+
+    Raises:
+        InputError: listing the rated answers that lack a score or a verdict.
+    """
+    file = Path(root) / layout.human(name)
+    table = read_parquet(file)
+    _expect(table, ("answer", "group", "generator", "rater", "rating"), file)
+    rows = table.select(["answer", "group", "generator", "rater", "rating"]).to_pylist()
+    answers = sorted({row["answer"] for row in rows})
+    place = {answer: number for number, answer in enumerate(answers)}
+    of_answer = {row["answer"]: row for row in rows}
+    people: dict[str, NDArray[np.float64]] = {}
+    for row in rows:
+        ratings = people.setdefault(row["rater"], np.full(len(answers), np.nan))
+        if not np.isnan(ratings[place[row["answer"]]]):
+            raise InputError(f"{file}: rater '{row['rater']}' rated answer {row['answer']} twice; expected once")
+        ratings[place[row["answer"]]] = row["rating"]
+    ratings = np.stack([people[rater] for rater in sorted(people)])
+    human = np.nanmean(ratings, axis=0)
+    metrics = _metrics(Path(root) / layout.human_scores(name), place)
+    if "words" not in metrics:
+        raise InputError(
+            f"{layout.human_scores(name)}: metric 'words' is missing; expected the scores of rated answers"
+        )
+    none_excluded = np.zeros(len(answers), dtype=bool)
+    raters = [
+        Rater(metric, "metric", values, None, none_excluded, 0)
+        for metric, values in sorted(metrics.items())
+        if metric not in ("words", "reference_words")
+    ]
+    for judge in spec.judges:
+        raters += _judge(Path(root) / layout.calibration(judge, name), judge, place)
+    return RatedSet(
+        name,
+        np.array(answers),
+        np.array([of_answer[answer]["group"] for answer in answers]),
+        np.array([of_answer[answer]["generator"] for answer in answers]),
+        {rater: people[rater] for rater in sorted(people)},
+        human,
+        _right(ratings, human, spec.thresholds.get(name)),
+        metrics["words"],
+        tuple(raters),
+    )
+
+
+def _right(
+    ratings: NDArray[np.float64], human: NDArray[np.float64], threshold: float | None
+) -> NDArray[np.float64] | None:
+    if threshold is None:
+        if not np.isin(ratings[~np.isnan(ratings)], (0.0, 1.0)).all():
+            return None
+        threshold = 0.5
+    return (human >= threshold).astype(float)
+
+
+def _metrics(file: Path, place: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
+    table = read_parquet(file)
+    _expect(table, ("answer", "metric", "value"), file)
+    found: dict[str, NDArray[np.float64]] = {}
+    for row in table.select(["answer", "metric", "value"]).to_pylist():
+        if row["answer"] in place and not row["metric"].startswith(("bleu:", "chrf:")):
+            found.setdefault(row["metric"], np.full(len(place), np.nan))[place[row["answer"]]] = row["value"]
+    for metric, values in found.items():
+        if np.isnan(values).any():
+            missing = [answer for answer, number in place.items() if np.isnan(values[number])]
+            raise InputError(f"{file}: no {metric} of {listed(missing)}; expected one an answer")
+    return found
+
+
+def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
+    table = read_parquet(file)
+    _expect(table, ("answer", "excluded", "outcome", "label", "probability"), file)
+    rows = {row["answer"]: row for row in table.to_pylist()}
+    if missing := [answer for answer in place if answer not in rows]:
+        raise InputError(f"{file}: no verdict on {listed(missing)}; expected one an answer")
+    ordered = [rows[answer] for answer in place]
+    label = np.array([float(row["label"] == 1) for row in ordered])
+    excluded = np.array([row["excluded"] for row in ordered])
+    silent = sum(row["outcome"] != "label" for row in ordered)
+    found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent)]
+    probabilities = [row["probability"] for row in ordered]
+    if None not in probabilities:
+        score = np.array(probabilities, dtype=float)
+        found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent))
+    return found
+
+
+def _expect(table: pa.Table, columns: tuple[str, ...], file: Path) -> None:
+    if missing := [name for name in columns if name not in table.column_names]:
+        raise InputError(f"{file}: column '{missing[0]}' is missing; found {', '.join(table.column_names)}")
