@@ -12,6 +12,7 @@ from posologie.prediction import local
 from posologie.prediction.forest import bins, common_prefix, grow, tree_size
 from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of
 from posologie.prediction.local import LocalModel
+from posologie.prediction.model import load
 from posologie.prediction.requests import requests_for
 from posologie.prediction.spec import Benchmark, PredictionSpec, Suite
 from posologie.prompting import Prompting
@@ -275,6 +276,44 @@ class TestAnswers:
     def test_variants_share_what_they_have_in_common(self, together):
         asked, answers = together
         assert asked.computed_tokens < 0.7 * sum(answer.prompt_tokens for answer in answers.values())
+
+
+class TestBfloat16:
+    def test_flips_are_counted_against_prompts_computed_alone(self, tiny, tiny_manifest):
+        model = load(tiny_manifest, "bfloat16")
+        asked, answers = answered(model)
+        assert asked.facts()["recomputed_alone"]["prompts"] == local.AUDITED_A_WINDOW
+        assert asked.facts()["recomputed_alone"]["likeliest_label_flipped"] <= 2
+        assert answered(tiny)[0].facts()["recomputed_alone"]["prompts"] == 0
+        for answer in answers.values():
+            # scores are float32: labels that differ do not tie
+            assert answer.label_probabilities is None or len(set(answer.label_probabilities)) > 1
+
+    def test_a_flip_is_seen(self, tiny_manifest, monkeypatch):
+        plant = Padded.plant.__func__
+        monkeypatch.setattr(
+            Padded, "plant", classmethod(lambda cls, *given: (lambda t, logits: (t, -logits))(*plant(cls, *given)))
+        )
+        monkeypatch.setattr(local, "packs", lambda network: True)
+        asked, _ = answered(load(tiny_manifest, "bfloat16"))
+        assert asked.facts()["recomputed_alone"]["likeliest_label_flipped"] > 10
+
+
+def test_a_label_spelt_as_blank_and_letter_has_the_probability_of_both_ways(tiny, monkeypatch):
+    monkeypatch.setattr(local, "_blank_first", lambda *_: True)
+    asked, answers = answered(tiny, REQUESTS[:9])
+    blank, *letters = (tiny.tokenizer.convert_tokens_to_ids(piece) for piece in ("Ġ", *"ABCDEF"))
+    for request in REQUESTS[:9]:
+        prompt = asked._prompt(request)
+        first, second = (alone(tiny.network, text).softmax(-1) for text in (prompt, (*prompt, blank)))
+        expected = []
+        for label in range(len(request.order)):
+            glued = tiny.tokenizer.convert_tokens_to_ids(f"Ġ{'ABCDEF'[label]}")
+            direct = first[letters[label]] + (first[glued] if glued is not None else 0)
+            expected.append(float(direct + first[blank] * second[letters[label]]))
+        answer = answers[request.place]
+        assert answer.label_mass == pytest.approx(sum(expected), abs=1e-6)
+        assert answer.label_probabilities == pytest.approx([one / sum(expected) for one in expected], abs=1e-5)
 
 
 class TestMemory:

@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from posologie.errors import InputError
+from posologie.files import sha256_of_file, write_json
 from posologie.models.load import load_model
 from posologie.prediction.model import load, merged, score_in_float32
 
@@ -76,6 +77,19 @@ def test_an_adapter_of_another_backbone_is_refused(tiny_manifest, tmp_path):
         load(tiny_manifest, "float32", weights, config)
     config.write_text(json.dumps({**facts, "target_modules": ["no_such_module"]}))
     with pytest.raises(InputError, match="expected an adapter of this backbone"):
+        load(tiny_manifest, "float32", weights, config)
+
+
+def test_an_adapter_altered_after_its_training_is_refused(tiny_manifest, tmp_path):
+    adapter(tiny_manifest, tmp_path, use_dora=True)
+    weights, config = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    outputs = {
+        path.name: {"file": f"elsewhere/{path.name}", "sha256": sha256_of_file(path)} for path in (weights, config)
+    }
+    write_json(tmp_path / "run.json", {"outputs": outputs})
+    load(tiny_manifest, "float32", weights, config)
+    config.write_text(config.read_text().replace('"lora_alpha": 16', '"lora_alpha": 17'))
+    with pytest.raises(InputError, match=r"adapter_config.json: not the file that .*run.json records"):
         load(tiny_manifest, "float32", weights, config)
 
 

@@ -59,6 +59,9 @@ def main(argv: list[str]) -> None:
     inputs["backbone"] = options.backbone
     if options.adapter_weights is not None:
         inputs |= {"adapter_weights": options.adapter_weights, "adapter_config": options.adapter_config}
+    for path in inputs.values():
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such file")
     record = Run("prediction", spec, inputs)
     torch.set_num_threads(spec.threads)
     parts = Parts(options.work / _key(spec, record))

@@ -1,13 +1,16 @@
 """A model in this process answers: prompts packed by a budget of tokens, one prefill for all that is asked of them."""
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from posologie.errors import InputError
+from posologie.items import stable_id
 from posologie.prediction.automaton import Automaton, LabelAutomaton, Vocabulary
 from posologie.prediction.choices import ChoiceAnswer, ChoiceQuestion, answer_choices
 from posologie.prediction.forest import Tokens, bins, common_prefix, grow, tree_size
@@ -30,6 +33,9 @@ OPEN_COLUMNS = 4
 
 SAVED_SECONDS = 20.0
 """Finished open answers are saved at least this often."""
+
+AUDITED_A_WINDOW, AUDITED = 16, 64
+"""In bfloat16, so many prompts are computed once more by themselves, to count how many labels flip."""
 
 Prompts = Mapping[int, Tokens]
 """The tokens of each request's prompt, by place."""
@@ -54,6 +60,7 @@ class LocalModel:
         self.chunk_tokens = self.asked_chunk_tokens = chunk_tokens or default_chunk_tokens(str(model.network.device))
         self.halvings = 0
         self.computed_tokens = 0
+        self.audited = self.flipped = 0
         self.packs = packs(model.network)
         if not self.packs:
             log.info("prompts are padded, not packed: this architecture does not attend to all that comes before")
@@ -71,6 +78,7 @@ class LocalModel:
             "chunk_halvings": self.halvings,
             "prompts_packed": self.packs,
             "computed_prompt_tokens": self.computed_tokens,
+            "recomputed_alone": {"prompts": self.audited, "likeliest_label_flipped": self.flipped},
         }
 
     def answers(self, requests: Sequence[Request], done: frozenset[int]) -> Iterator[list[Answer]]:
@@ -78,10 +86,13 @@ class LocalModel:
         prompts = {request.place: self._prompt(request) for request in requests}
         shared = common_prefix(list(prompts.values())) if self.packs and len(prompts) > 1 else 0
         self._share(next(iter(prompts.values()))[:shared])
+        audit = self._audit_of(requests)
         for chunk in self._chunks([request for request in requests if request.item.options], prompts):
             remaining = [request for request in chunk if request.place not in done]
             if remaining:
-                yield from self._halving(remaining, prompts)
+                for answers in self._halving(remaining, prompts):
+                    self._audit([answer for answer in answers if answer.place in audit], audit, prompts)
+                    yield answers
         waiting = [request for request in requests if not request.item.options and request.place not in done]
         waiting.sort(key=lambda request: (-len(prompts[request.place]), request.place))
         yield from self._answer_open(waiting, prompts)
@@ -206,6 +217,22 @@ class LocalModel:
             label_probabilities=tuple((answer.label_shares / mass).tolist()),
             label_mass=mass,
         )
+
+    def _audit_of(self, requests: Sequence[Request]) -> dict[int, Request]:
+        """Return the requests of a window to be computed once more by themselves: none in float32, where none flips."""
+        if self.model.network.dtype == torch.float32:
+            return {}
+        choices = [request for request in requests if request.item.options]
+        chosen = sorted(choices, key=lambda request: stable_id(request.item.id, request.variant))
+        return {request.place: request for request in chosen[: min(AUDITED_A_WINDOW, AUDITED - self.audited)]}
+
+    def _audit(self, answers: Sequence[Answer], audit: Mapping[int, Request], prompts: Prompts) -> None:
+        for answer in answers:
+            texts, logits = Padded.plant(self.model.network, [prompts[answer.place]])
+            question = dataclasses.replace(self._question(audit[answer.place]), new_tokens=1, look_on=lambda _: False)
+            alone = answer_choices([question], logits, texts, self.model.end_tokens)[0].label_shares
+            self.audited += 1
+            self.flipped += int(alone.argmax()) != int(np.argmax(answer.label_probabilities or ()))
 
     # Open questions
 

@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from posologie.errors import InputError
-from posologie.files import read_json
+from posologie.files import read_json, sha256_of_file
 from posologie.models.load import Precision, chat_template_hash, end_token_ids, load_model, load_tokenizer
 from posologie.models.store import checked_folder, read_manifest
 
@@ -40,6 +40,7 @@ def load(
     tokenizer = load_tokenizer(folder)
     network = load_model(folder, precision=precision)
     if adapter_weights is not None and adapter_config is not None:
+        refuse_altered(adapter_weights, adapter_config)
         network = merged(network, adapter_weights, adapter_config)
     if precision != "float32":
         score_in_float32(network)
@@ -50,6 +51,24 @@ def load(
         "device": str(network.device),
     }
     return Model(network, tokenizer, end_token_ids(network, tokenizer), facts)
+
+
+def refuse_altered(*files: Path) -> None:
+    """Compare adapter files with what the record or the manifest beside them states.
+
+    Raises:
+        InputError: if one was altered after its training, or after it was fetched.
+    """
+    folder = files[0].parent
+    if (folder / "manifest.json").is_file():
+        checked_folder(folder / "manifest.json")
+    if (folder / "run.json").is_file():
+        stated = {
+            Path(entry["file"]).name: entry["sha256"] for entry in read_json(folder / "run.json")["outputs"].values()
+        }
+        for path in files:
+            if sha256_of_file(path) != stated.get(path.name, sha256_of_file(path)):
+                raise InputError(f"{path}: not the file that {folder / 'run.json'} records; expected it as trained")
 
 
 def merged(network: Any, weights: Path, config: Path) -> Any:
