@@ -1,0 +1,115 @@
+"""The item browser: finds an item among 30,000, filters, and never runs what a model wrote."""
+
+import json
+import re
+import time
+
+
+def opened(page):
+    """Open the browser of a page and wait for its list."""
+    page.run("arguments[0].click()", page.find(".browser .open"))
+    page.wait("return document.querySelectorAll('.hits button').length > 0")
+
+
+def search(page, **values):
+    """Set fields of the form and return how many items are found."""
+    page.run(
+        "const form = document.querySelector('.browser form');"
+        "for (const [name, value] of Object.entries(arguments[0])) {"
+        "  if (typeof value === 'boolean') form.querySelector(name).checked = value; else form[name].value = value; }"
+        "form.dispatchEvent(new Event('input', {bubbles: true}));",
+        values,
+    )
+    return int(page.find(".found").text.split(" of ")[0].replace(",", ""))
+
+
+def test_thirty_thousand_items_open_and_are_searched_at_once(large_page):
+    page = large_page.open()
+    start = time.monotonic()
+    opened(page)
+    assert time.monotonic() - start < 5
+    assert search(page, words="") == 30_000
+    start = time.monotonic()
+    assert search(page, words="question 29998 ") == 1
+    assert time.monotonic() - start < 1
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item table') !== null")
+    assert "Question 29998" in page.find(".item h3").text
+    assert page.complaints() == []
+    loaded = [url for url in page.requests() if re.search(r"items/\d+\.js$", url)]
+    assert len(loaded) == 1
+
+
+def test_an_item_is_found_by_its_id_and_by_its_address(large_page):
+    page = large_page.open()
+    opened(page)
+    index = (large_page.path.parent / "items" / "index.js").read_text(encoding="utf-8")
+    wanted = json.loads(index[len("posologie.index(") : -3])["ids"][12_345]
+    assert search(page, words=wanted) == 1
+    page.open(fragment=f"#item={wanted}")
+    page.wait("return document.querySelector('.item table') !== null")
+    assert wanted in page.find(".item .small").text
+
+
+def test_the_list_goes_through_its_pages(large_page):
+    page = large_page.open()
+    opened(page)
+    first = page.find(".hits button").text
+    assert not page.find(".before").is_enabled()
+    page.run("arguments[0].click()", page.find(".after"))
+    assert page.find(".place").text == "page 2 of 600"
+    assert page.find(".hits button").text != first
+    page.run("arguments[0].click()", page.find(".before"))
+    assert page.find(".hits button").text == first
+
+
+def test_filters_narrow_and_add_up(page):
+    opened(page)
+    everything = search(page)
+    disagree = search(page, **{"[value='1'][name=mark]": True})
+    both = search(page, **{"[value='2'][name=mark]": True})
+    assert 0 < both <= disagree < everything
+    search(page, **{"[value='1'][name=mark]": False, "[value='2'][name=mark]": False})
+    better = search(page, right="4", wrong="0")
+    assert 0 < better < everything
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item table') !== null")
+    rows = page.find_all(".item tbody tr")
+    assert "✗" in rows[0].find_element("css selector", "td").text
+    assert "✓" in rows[4].find_element("css selector", "td").text
+
+
+def test_a_choice_question_shows_options_gold_and_every_variant_in_the_items_own_letters(page):
+    opened(page)
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item table') !== null")
+    gold = [option.text[1] for option in page.find_all(".item .gold")]
+    assert page.find(".item caption").text.endswith(f"right: {','.join(gold)}")
+    rights = page.run(
+        "return [...document.querySelectorAll('.item td')].filter((cell) => cell.textContent.includes('✓'))"
+        ".map((cell) => cell.textContent.split(' ')[0])"
+    )
+    assert rights
+    assert set(rights) == {",".join(gold)}
+    assert page.find_all(".item thead th")[1].text == "original"
+
+
+def test_what_a_model_wrote_is_shown_and_never_run(page):
+    opened(page)
+    search(page, benchmark=str(page.run("return [...document.querySelector('.browser form').benchmark.options]"
+                                        ".find((one) => one.text === 'oeq: open').value")))  # fmt: skip
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item .said') !== null")
+    assert "<script>alert(1)</script>" in page.find(".item td.said").text
+    assert page.run("return document.querySelectorAll('.item script').length") == 0
+    assert page.complaints() == []
+
+
+def test_without_its_data_the_page_says_so_and_stays_usable(small_page, tmp_path):
+    lonely = tmp_path / "index.html"
+    lonely.write_bytes(small_page.path.read_bytes())
+    page = type(small_page)(small_page.driver, lonely).open()
+    page.run("arguments[0].click()", page.find(".browser .open"))
+    page.wait("return document.querySelector('.browser .state').textContent.includes('are not here')")
+    page.run("arguments[0].click()", page.find("#table-effects-mcqa th button"))
+    assert page.find("#table-effects-mcqa th").get_attribute("aria-sort")

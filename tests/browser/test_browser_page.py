@@ -1,0 +1,123 @@
+"""The report in a real browser: without network, on any screen, in both colour schemes, in print."""
+
+import base64
+import re
+from itertools import pairwise
+
+import pytest
+
+
+def test_the_page_opens_without_network_and_without_complaint(page):
+    assert page.driver.title == "The study “simulated”"
+    assert page.complaints() == []
+    assert {url.split(":")[0] for url in page.requests()} <= {"file", "data", "about"}
+
+
+def test_it_is_one_file_of_less_than_five_megabytes(page):
+    assert page.path.stat().st_size < 5_000_000
+    assert page.run("return document.querySelectorAll('script[src], link[href], img, iframe').length") == 0
+
+
+def test_contents_lead_to_every_section_and_headings_do_not_skip_a_level(page):
+    targets = page.run("return [...document.querySelectorAll('nav a')].map((link) => link.hash.slice(1))")
+    assert targets == page.run("return [...document.querySelectorAll('main > section')].map((one) => one.id)")
+    levels = page.run("return [...document.querySelectorAll('h1, h2, h3, h4')].map((one) => Number(one.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+def test_no_screen_scrolls_sideways(small_page, width):
+    page = small_page.open(width=width)
+    assert page.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_text_on_a_phone_is_not_smaller_than_thirteen_pixels(small_page):
+    page = small_page.open(width=390)
+    sizes = page.run(
+        "return [...document.querySelectorAll('p, td, th, li, button, label')].filter((one) => one.offsetParent)"
+        ".map((one) => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(sizes) >= 13
+
+
+def test_dark_and_light_follow_the_system_and_the_button(small_page):
+    def brightness(page):
+        colour = page.run("return getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / 3
+
+    page = small_page.open(scheme="dark")
+    assert brightness(page) < 40
+    page = small_page.open(scheme="light")
+    assert brightness(page) > 240
+    for expected in ("light", "dark"):
+        page.find(".theme").click()
+        assert page.find(".theme").text == f"Colours: {expected}"
+    assert brightness(page) < 40
+    page.find(".theme").click()
+
+
+def test_figures_follow_the_colour_scheme(small_page):
+    inks = {}
+    for scheme in ("light", "dark"):
+        page = small_page.open(scheme=scheme)
+        inks[scheme] = page.run("return getComputedStyle(document.querySelector('#figure-effects svg text')).fill")
+    assert inks["light"] != inks["dark"]
+
+
+def test_print_leaves_out_what_paper_cannot_do_and_keeps_every_table(small_page):
+    page = small_page.open(media="print", scheme="dark")
+    hidden = page.run(
+        "return [...document.querySelectorAll('nav, .tools, .theme, .browser')].map((one) => one.offsetParent === null)"
+    )
+    assert hidden
+    assert all(hidden)
+    assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    cut = page.run(
+        "return [...document.querySelectorAll('.scroll')].filter((one) => one.scrollHeight > one.clientHeight + 1"
+        " && getComputedStyle(one).overflowY !== 'visible').length"
+    )
+    assert cut == 0
+    printed = base64.b64decode(page.driver.print_page())
+    assert printed.startswith(b"%PDF")
+    small_page.open()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_axe_finds_nothing_serious(small_page, axe, width, scheme):
+    page = small_page.open(width=width, scheme=scheme)
+    page.find(".browser .open").click()
+    page.wait("return document.querySelectorAll('.hits button').length > 0")
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item table') !== null")
+    page.run(axe)
+    found = page.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1]; axe.run().then((result) => done(result.violations));"
+    )
+    told = [f"{one['impact']}: {one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
+    assert [line for line in told if line.startswith(("serious", "critical"))] == []
+
+
+def test_the_keyboard_reaches_the_content_and_sorts_a_table(page):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    ActionChains(page.driver).send_keys(Keys.TAB).perform()
+    assert page.run("return document.activeElement.textContent") == "Skip to the content"
+    button = page.find("#table-effects-mcqa th:nth-child(2) button")
+    page.run("arguments[0].focus()", button)
+    ActionChains(page.driver).send_keys(Keys.ENTER).perform()
+    assert page.find("#table-effects-mcqa th:nth-child(2)").get_attribute("aria-sort") == "descending"
+
+
+def test_without_scripts_the_page_still_says_everything(small_page):
+    small_page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page = small_page.open()
+        assert "points" in page.find("#answer").text
+        assert page.find("#table-effects-mcqa tbody").is_displayed()
+        assert not page.find(".tools").is_displayed()
+        assert "needs JavaScript" in page.find("#browser").text
+    finally:
+        small_page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
