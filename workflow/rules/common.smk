@@ -9,14 +9,20 @@ from posologie.code_digest import digest
 from posologie.config import plan
 from posologie.config.load import load_study, study_from
 from posologie.errors import InputError
+from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
 from posologie.items import SPLITS
-from posologie.sources.layouts import local_files
+from posologie.judging.spec import KitSpec, RatingsSpec
+from posologie.sources.layouts import collection_files, collection_patterns, local_files
+from posologie.sources.spec import CollectionSpec
 
 REPOSITORY = Path(workflow.basedir).parent if Path(workflow.basedir).name == "workflow" else Path(workflow.basedir)
 
 
 # The conda file with the pins of the lock file, for those who deploy with `--software-deployment-method conda`.
 ENVIRONMENT = str(REPOSITORY / "envs/posologie.yaml")
+
+
+PUBLISHED = str(REPOSITORY / "resources/published/results.yaml")
 
 
 def read_study():

@@ -6,7 +6,9 @@ def dataset_folder(described):
 
 
 DATASETS = {
-    Path(dataset_folder(described)).name: described for described in STUDY.sources.values() if described.hub is not None
+    Path(dataset_folder(described)).name: described
+    for described in [*STUDY.sources.values(), *STUDY.collections.values()]
+    if described.hub is not None
 }
 
 
@@ -21,6 +23,9 @@ def source_files(wildcards):
     described = STUDY.sources[wildcards.source]
     if described.hub is not None:
         return f"{dataset_folder(described)}/manifest.json"
+    if described.made is not None:
+        kind = described.made.split("/")[0]
+        return f"<results>/{described.made}" + (".parquet" if kind == "generated" else f"/{wildcards.split}.parquet")
     return local_files(described, wildcards.split)
 
 
@@ -65,7 +70,7 @@ def rule_of_reader(reader):
             rejects="<results>/shards/{source}/{split}.rejects.parquet",
             report="<results>/shards/{source}/{split}.json",
         wildcard_constraints:
-            source=one_of(name for name, source in STUDY.sources.items() if source.reader == reader),
+            source=one_of(name for name, source in STUDY.sources.items() if plan.reader_of(source) == reader),
         params:
             spec=shard_spec,
         threads: 2
@@ -84,5 +89,5 @@ def rule_of_reader(reader):
             )
 
 
-for reader in sorted({source.reader for source in STUDY.sources.values()}):
+for reader in sorted({plan.reader_of(source) for source in STUDY.sources.values()}):
     rule_of_reader(reader)

@@ -1,7 +1,4 @@
 # Scores become tables: one rule for each table, so that editing one re-makes only that one.
-PUBLISHED = str(REPOSITORY / "resources/published/results.yaml")
-
-
 def compositions():
     """Return what every mix holds."""
     return all_mixes()
@@ -18,18 +15,23 @@ def scores_and_answers():
     return all_scores() + all_predictions()
 
 
+def open_scores():
+    """Return all scores of open answers: of the CPU, of the encoder and of the chosen judge."""
+    return all_scores() + all_neural_scores() + all_judgements()
+
+
 def tables_of_scores():
     """Return each table of scores that the study's suites and mixes allow, with the function that gives its inputs."""
     tables = {}
     if plan.choice_suites(STUDY):
         tables |= {"mcqa": all_scores, "position": scores_and_answers}
     if plan.open_suites(STUDY):
-        tables |= {"oeq": all_scores}
-    tables |= {"contrasts": all_scores, "paper": all_scores}
+        tables |= {"oeq": open_scores}
+    tables |= {"contrasts": open_scores, "paper": open_scores}
     if plan.has_all_coalitions(STUDY):
-        tables |= {"attribution": all_scores}
+        tables |= {"attribution": open_scores}
     if STUDY.statistics.sweeps:
-        tables |= {"dose_response": all_scores}
+        tables |= {"dose_response": open_scores}
     return tables
 
 

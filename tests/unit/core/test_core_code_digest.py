@@ -51,7 +51,8 @@ def test_the_code_behind_a_stage_is_what_it_imports_also_inside_functions(packag
 @pytest.mark.parametrize(
     "edit",
     [
-        '"""Another docstring."""\nfrom posologie.shared import twice\ndef main():\n    from ..lazy import VALUE\n    return twice(VALUE)\n',
+        '"""Another docstring."""\nfrom posologie.shared import twice\n'
+        "def main():\n    from ..lazy import VALUE\n    return twice(VALUE)\n",
         SOURCES["posologie.stage.__main__"].replace("# why", "# because").replace("\n\n", "\n\n\n\n"),
         SOURCES["posologie.stage.__main__"].replace('"""Do it."""', "'''Do it\n    well.'''"),
     ],

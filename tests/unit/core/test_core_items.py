@@ -54,7 +54,7 @@ def test_ids_are_the_same_on_every_machine():
         ({}, None),
         ({"question": "  "}, "empty question"),
         ({"options": ("seul",), "gold": (0,)}, "fewer than two options"),
-        ({"options": tuple("abcdefghijklmnopqrstuvwxyz") + ("27",)}, "more than 26 options"),
+        ({"options": (*"abcdefghijklmnopqrstuvwxyz", "27")}, "more than 26 options"),
         ({"gold": ()}, "no gold label"),
         ({"gold": (2,)}, "gold outside the options"),
         ({"gold": (0, 1)}, "several gold labels on a single-answer question"),

@@ -1,12 +1,16 @@
 """What one section of a study says of another: names that must exist, checked before any job."""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from posologie.config.study import Study
 from posologie.errors import InputError
+from posologie.generation.synthesis.spec import Generator
+from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
-from posologie.sources.layouts import local_files, patterns
+from posologie.judging.spec import Judge
+from posologie.sources.layouts import collection_files, collection_patterns, local_files, patterns
 
 
 def check_references(study: Study) -> None:
@@ -16,6 +20,7 @@ def check_references(study: Study) -> None:
         InputError: naming the key, its value and what was expected.
     """
     _check_sources(study)
+    _check_makers(study)
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
@@ -30,9 +35,63 @@ def _check_sources(study: Study) -> None:
                 raise _unknown(f"sources.{name}.files", split, source.splits)
         for split in source.splits:
             try:
-                patterns(source, split) if source.path is None else local_files(source, split)
+                if source.hub is not None:
+                    patterns(source, split)
+                elif source.path is not None:
+                    local_files(source, split)
             except InputError as error:
                 raise InputError(f"sources.{name}.{error}") from error
+
+
+        if source.made is not None:
+            _check_made(study, name, source.made)
+
+
+def _check_made(study: Study, name: str, made: str) -> None:
+    """Check that what a source is made from is made by this study."""
+    kind, _, rest = made.partition("/")
+    maker, _, of = rest.partition("/")
+    if kind == "generated" and maker in study.generators and of in study.generators[maker].collections:
+        return
+    if kind == "translated" and maker in study.translators and of in study.translators[maker].sources:
+        return
+    made_here = [f"generated/{maker}/{of}" for maker, one in study.generators.items() for of in one.collections]
+    made_here += [f"translated/{maker}/{of}" for maker, one in study.translators.items() for of in one.sources]
+    raise _unknown(f"sources.{name}.from", made, made_here or ["a generator or translator of this study"])
+
+
+def _check_makers(study: Study) -> None:
+    """Check what generators, translators and judges name."""
+    for name, collection in study.collections.items():
+        try:
+            if collection.path is None:
+                collection_patterns(collection)
+            else:
+                collection_files(collection)
+        except InputError as error:
+            raise InputError(f"collections.{name}.{error}") from error
+    for name, generator in study.generators.items():
+        for collection_name in generator.collections:
+            if collection_name not in study.collections:
+                raise _unknown(f"generators.{name}.collections", collection_name, study.collections)
+    for name, translator in study.translators.items():
+        for source in translator.sources:
+            if source not in study.sources:
+                raise _unknown(f"translators.{name}.sources", source, study.sources)
+    askers: dict[str, Mapping[str, Generator | Translator | Judge]]
+    askers = {"generators": study.generators, "translators": study.translators, "judges": study.judges}
+    for section, asking in askers.items():
+        for name, asker in asking.items():
+            backbone = getattr(asker.backend, "backbone", None)
+            if backbone is not None and backbone not in study.local_models and backbone not in study.backbones:
+                known = [*study.local_models, *study.backbones]
+                raise _unknown(f"{section}.{name}.backend.backbone", backbone, known)
+    if study.judging.chosen is not None and study.judging.chosen not in study.judges:
+        raise _unknown("judging.chosen", study.judging.chosen, study.judges)
+    for name, ratings in study.judging.ratings.items():
+        for file in ratings.files.values():
+            if not Path(file).is_file():
+                raise InputError(f"judging.ratings.{name}.files = '{file}': no such file")
 
 
 def _check_suites(study: Study) -> None:

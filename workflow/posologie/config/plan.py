@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posologie.config.study import Study
+from posologie.generation.synthesis.spec import SynthesisSpec
+from posologie.generation.translation.spec import TranslationSpec
 from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
+from posologie.judging.spec import CalibrationSpec, JudgingSpec
 from posologie.mixes.spec import MixSpec
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
-from posologie.scoring.spec import ScoringSpec
+from posologie.scoring.spec import NeuralSpec, ScoringSpec
 from posologie.screening.spec import LeakageSpec, MatrixSpec, ScreeningSpec, TopicsSpec
-from posologie.sources.layouts import patterns
-from posologie.sources.spec import ShardSpec
+from posologie.sources.layouts import PARALLEL, patterns
+from posologie.sources.spec import ShardSpec, Source
 from posologie.statistics.spec import EvaluatedModel, TableSpec
 from posologie.training.spec import TrainingSpec
 
@@ -77,7 +80,7 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
 
 def trained_sources(study: Study) -> list[str]:
     """Return the sources that have a train split, in the order of the configuration."""
-    return [name for name, source in study.sources.items() if "train" in source.splits]
+    return [name for name, source in study.sources.items() if source.mixed and "train" in source.splits]
 
 
 def mix_sources(study: Study, mix: str) -> list[str]:
@@ -95,7 +98,7 @@ def validation_sources(study: Study) -> list[str]:
     return [
         name
         for name, source in study.sources.items()
-        if "validation" in source.splits and source.provenance in provenances
+        if source.mixed and "validation" in source.splits and source.provenance in provenances
     ]
 
 
@@ -107,15 +110,22 @@ def earlier_sources(study: Study, source: str) -> list[str]:
     return names[: names.index(source)] if source in names else []
 
 
-def backbone_of(study: Study, name: str) -> Backbone:
-    """Return where a backbone or published model comes from."""
-    return study.backbones[name] if name in study.backbones else study.published_models[name].model
+def local_model(study: Study, name: str) -> Backbone:
+    """Return where a model that judges, writes or translates comes from: a model of its own, or a backbone."""
+    return study.local_models[name] if name in study.local_models else study.backbones[name]
 
 
 def model_specs(study: Study) -> dict[str, ModelSpec]:
     """Return the spec of every folder below the models root, by the folder's name."""
-    origins = [*study.backbones.values(), *(published.model for published in study.published_models.values())]
+    published = (one.model for one in study.published_models.values())
+    encoders = [encoder_backbone(study)] if study.scoring.encoder is not None and study.scoring.encoder.hub else []
+    origins = [*study.backbones.values(), *study.local_models.values(), *published, *encoders]
     return {origin.folder_name(): ModelSpec(name=origin.folder_name(), backbone=origin) for origin in origins}
+
+
+def reader_of(source: Source) -> str:
+    """Return the reader of a source; items that the study made itself have one of their own."""
+    return source.reader if source.made is None else "made"
 
 
 def shard_spec(study: Study, source: str, split: Split) -> ShardSpec:
@@ -205,6 +215,23 @@ def scoring_spec(study: Study, suite: str) -> ScoringSpec:
     return ScoringSpec(suite=study.suites[suite], text=study.scoring.text)
 
 
+def neural_spec(study: Study, suite: str) -> NeuralSpec:
+    """Return what the neural scores of one suite depend on.
+
+    Raises:
+        ValueError: if the study names no encoder.
+    """
+    if study.scoring.encoder is None:
+        raise ValueError("scoring.encoder: missing, and required for neural scores")
+    return NeuralSpec(suite=study.suites[suite], encoder=study.scoring.encoder, threads=study.prediction.threads)
+
+
+def encoder_backbone(study: Study) -> Backbone:
+    """Return an encoder on the hub as a model to be fetched."""
+    encoder = study.scoring.encoder
+    return Backbone(hub=encoder.hub, revision=encoder.revision) if encoder is not None else Backbone()
+
+
 def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     """Return the models of the tables, in the order of the configuration."""
     return tuple(
@@ -222,6 +249,8 @@ def table_spec(study: Study) -> TableSpec:
         demonstration=study.demonstration,
         mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes},
         blends={mix: blend(study, mix) for mix in study.mixes},
+        neural=study.scoring.encoder is not None and bool(open_suites(study)),
+        judges=(study.judging.chosen,) if study.judging.chosen is not None else (),
     )
 
 
@@ -277,3 +306,28 @@ def browser_spec(study: Study) -> BrowserSpec:
     return BrowserSpec(
         models=evaluated_models(study), suites=tuple(study.suites), items_per_file=study.report.items_per_file
     )
+
+
+def judging_spec(study: Study, judge: str, model: str, suite: str) -> JudgingSpec:
+    """Return what one judge's verdicts on a model's answers depend on."""
+    return JudgingSpec(name=judge, model=model, suite=suite, judge=study.judges[judge])
+
+
+def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
+    """Return what one judge's verdicts on a set of human ratings depend on."""
+    return CalibrationSpec(name=judge, set=ratings, judge=study.judges[judge])
+
+
+def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
+    """Return what the items that a generator makes from a collection depend on."""
+    return SynthesisSpec(name=generator, collection=collection, generator=study.generators[generator])
+
+
+def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:
+    """Return what the translation of a split depends on."""
+    return TranslationSpec(name=translator, source=source, split=split, translator=study.translators[translator])
+
+
+def parallel_collections(study: Study) -> list[str]:
+    """Return the collections that hold parallel text."""
+    return [name for name, collection in study.collections.items() if collection.reader in PARALLEL]

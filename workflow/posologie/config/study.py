@@ -4,14 +4,18 @@ from typing import Literal
 
 from pydantic import Field
 
+from posologie.generation.synthesis.spec import Generator
+from posologie.generation.translation.spec import Translator
+from posologie.generation.translation_quality.spec import TranslationQuality
+from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Validation
 from posologie.models.spec import Backbone
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.report.spec import Report
-from posologie.scoring.spec import TextMetrics
+from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
-from posologie.sources.spec import Source
+from posologie.sources.spec import Collection, Source
 from posologie.specs import Name, Spec
 from posologie.statistics.spec import Statistics
 from posologie.training.spec import Recipe
@@ -73,6 +77,17 @@ class Scoring(Spec):
     """How answers are scored."""
 
     text: TextMetrics = Field(default=TextMetrics(), description="metrics of open answers")
+    encoder: Encoder | None = Field(default=None, description="encoder of BERTScore; not computed if left out")
+
+
+class Judging(Spec):
+    """Who judges the open answers, and against whom judges are checked."""
+
+    chosen: Name | None = Field(
+        default=None, description="the judge that rates every open answer; named here so that the jobs are known"
+    )
+    ratings: dict[Name, Ratings] = Field(default_factory=dict, description="human ratings; all judges rate them too")
+    kits: dict[Name, Kit] = Field(default_factory=dict, description="blinded sheets for raters, made from predictions")
 
 
 class Study(Spec):
@@ -97,6 +112,19 @@ class Study(Spec):
     training: Training = Field(default=Training(), description="recipe and seeds")
     prediction: Prediction = Field(default=Prediction(), description="precision, seed and bundles of suites")
     devices: Devices = Field(default=Devices(), description="GPUs of a job, and what fits on one")
+    local_models: dict[Name, Backbone] = Field(
+        default_factory=dict, description="models that judge, write or translate and are not adapted"
+    )
+    collections: dict[Name, Collection] = Field(
+        default_factory=dict, description="documents to generate from, and parallel text to check translators on"
+    )
+    generators: dict[Name, Generator] = Field(default_factory=dict, description="models that write items")
+    translators: dict[Name, Translator] = Field(default_factory=dict, description="models that translate items")
+    translation_quality: TranslationQuality = Field(
+        default=TranslationQuality(), description="how translators are compared"
+    )
+    judges: dict[Name, Judge] = Field(default_factory=dict, description="models that judge open answers")
+    judging: Judging = Field(default=Judging(), description="the chosen judge, human ratings and rating kits")
     scoring: Scoring = Field(default=Scoring(), description="settings of the metrics")
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
     report: Report = Field(default=Report(), description="language and item browser")

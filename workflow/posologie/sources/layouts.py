@@ -70,6 +70,9 @@ COLLECTIONS: dict[str, tuple[str, ...]] = {
 }
 """Reader of documents or parallel text → patterns of its published files."""
 
+PARALLEL = ("wmt_biomedical",)
+"""Readers of parallel text; the others of `COLLECTIONS` read documents."""
+
 
 def patterns(source: Source, split: Split) -> tuple[str, ...]:
     """Return the patterns of a source's files of one split: as configured, or else as the form has them.
@@ -113,3 +116,16 @@ def collection_patterns(collection: Collection) -> tuple[str, ...]:
     if collection.reader not in COLLECTIONS:
         raise InputError(f"reader = '{collection.reader}': unknown; expected {', '.join(COLLECTIONS)}")
     return COLLECTIONS[collection.reader]
+
+
+def collection_files(collection: Collection) -> list[str]:
+    """Return the files of a local collection, sorted.
+
+    Raises:
+        InputError: if there is none.
+    """
+    wanted = collection_patterns(collection)
+    found = chosen(files_below(collection.path or "."), wanted)
+    if not found:
+        raise InputError(f"path = '{collection.path}': no file fits {' or '.join(wanted)}")
+    return [f"{collection.path}/{name}" for name in found]

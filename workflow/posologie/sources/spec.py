@@ -21,6 +21,9 @@ class Source(Spec):
         alias="from",
         description="`generated/{generator}/{collection}` or `translated/{translator}/{source}`",
     )
+    mixed: bool = Field(
+        default=True, description="false: raw material for translation, drawn into no mix and tested by no default"
+    )
     splits: tuple[Split, ...] = Field(default=("train", "validation", "test"), description="splits that the source has")
     files: dict[Split, tuple[str, ...]] | None = Field(
         default=None,
