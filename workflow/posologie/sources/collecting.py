@@ -115,5 +115,5 @@ def _collected(collect: Collecting, record: Any, spec: CollectionSpec, repairs: 
         return collect(record, spec, repairs)
     except KeyError as error:
         raise Rejected("missing field", str(error)) from error
-    except (TypeError, AttributeError, IndexError) as error:
+    except (TypeError, AttributeError, IndexError, ValueError) as error:
         raise Rejected("not a record of this form", f"{error}"[:200]) from error

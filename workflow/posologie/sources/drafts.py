@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from posologie.items import LABELS, Item, Task, stable_id
+from posologie.items import LABELS, TASKS, Item, Task, stable_id
 from posologie.sources.answers import AnswerForm, gold_indices
 from posologie.sources.cleaning import as_text
 from posologie.sources.options import distinct_options, options_in_text, without_prefixes
@@ -57,6 +57,8 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str]) -> Item:
     if not question:
         raise Rejected("empty question")
     task = draft.task
+    if task is not None and task not in TASKS:
+        raise Rejected("unknown type", f"{task!a:.60}; expected {', '.join(TASKS)}")
     options: tuple[str, ...] = ()
     gold: tuple[int, ...] = ()
     answer = ""
@@ -95,6 +97,8 @@ def _choices(draft: Draft, question: str, repairs: set[str]) -> tuple[str, tuple
     if draft.options is None:
         question, labels, options = options_in_text(question, repairs, draft.choices_line)
     else:
+        if not isinstance(draft.options, list | tuple):
+            raise Rejected("unreadable options", f"{type(draft.options).__name__}; expected a list")
         options = [as_text(option, "option", repairs) for option in draft.options]
     options = without_prefixes(options, repairs)
     if len(options) > len(LABELS):

@@ -10,7 +10,7 @@ from typing import Any
 
 from posologie.commands import run
 from posologie.sources import shards
-from posologie.sources.drafts import Draft
+from posologie.sources.drafts import Draft, native_key
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 from posologie.specs import Spec
@@ -25,8 +25,8 @@ def draft(record: Any, _: Place) -> Draft:
         task=record["task"],
         options=list(record["options"]),
         answer_form="index0",
-        native_key=record["id"],
-        group=record["group"],
+        native_key=native_key(record["id"]),
+        group=native_key(record["group"]),
         meta={**json.loads(record["meta"]), "made_from": record["id"]},
     )
 

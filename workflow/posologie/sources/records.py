@@ -67,7 +67,9 @@ def read_rows(files: Mapping[str, Path]) -> Iterator[Rows]:
         suffix = path.suffix.lower()
         if suffix == ".parquet":
             yield from _parquet_rows(name, path)
-        elif suffix in (".json", ".jsonl", ".ndjson"):
+        elif suffix in (".jsonl", ".ndjson"):
+            yield from _batched(name, _line_records(name, path))
+        elif suffix == ".json":
             yield from _batched(name, _json_records(name, path))
         elif suffix in (".csv", ".tsv"):
             yield from _batched(name, _delimited_records(name, path, "\t" if suffix == ".tsv" else ","))
@@ -173,9 +175,10 @@ def _json_records(name: str, path: Path) -> Iterator[Any]:
 def _line_records(name: str, path: Path) -> Iterator[Any]:
     """Yield the records of JSON lines; a line that is no JSON is one malformed record."""
     good = False
-    with open(path, "rb") as file:
+    # Lines end at "\n" alone: text may hold what Python also takes for line ends.
+    with _opened(name, path, newline="\n") as file:
         for number, line in enumerate(file, 1):
-            text = line.decode("utf-8", "surrogateescape").strip(_BLANK + "\ufeff")
+            text = line.strip(_BLANK + "\ufeff")
             if not text:
                 continue
             try:

@@ -29,7 +29,7 @@ from posologie.sources.spec import ShardSpec
 from posologie.specs import Spec, first_problem
 
 _ROW_GROUP = 1 << 16
-_WORTH_PROCESSES = 1 << 24
+_WORTH_PROCESSES = 1 << 25
 """Bytes of input from which starting further processes pays."""
 
 
@@ -43,7 +43,7 @@ class Place:
 
 Drafting = Callable[[Any, Place], Draft]
 """What a reader is: one record and its place to a draft. It may raise `Rejected`, `KeyError`, `TypeError`,
-`AttributeError` or `IndexError` on a record that is not of its form."""
+`AttributeError`, `IndexError` or `ValueError` on a record that is not of its form."""
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ def _drafted(draft: Drafting, record: Any, place: Place) -> Draft:
         return draft(record, place)
     except KeyError as error:
         raise Rejected("missing field", str(error)) from error
-    except (TypeError, AttributeError, IndexError) as error:
+    except (TypeError, AttributeError, IndexError, ValueError) as error:
         raise Rejected("not a record of this form", f"{error}"[:200]) from error
 
 
