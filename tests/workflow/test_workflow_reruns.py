@@ -213,9 +213,9 @@ EDITS = {
         f"{PACKAGE}/report/spec.py",
         replacing('class Report(Spec):\n    """', 'class Report(Spec):\n    colour: str = "blue"\n    """'),
         PAGE | ITEMS,
-        {"write_report": PARAMS},
+        {"draw_figures": PARAMS},
     ),
-    "the title": (CONFIG, replacing("title: Test of the machinery", "title: Another"), PAGE, {"write_report": PARAMS}),
+    "the title": (CONFIG, replacing("title: Test of the machinery", "title: Another"), {"write_report"}, {"write_report": PARAMS}),
     "the level of the intervals": (
         CONFIG,
         appending("statistics:\n  level: 0.9"),

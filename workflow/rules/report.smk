@@ -1,10 +1,16 @@
 # Tables become figures and the report; predictions become the report's item browser.
+from posologie.report.spec import Report
 from posologie.report.template_files import templates_digest
 
 
 def report_spec(wildcards):
     """Return the spec of the page and the figures."""
     return plan.report_spec(STUDY, TABLES).canonical_json()
+
+
+def figures_spec(wildcards):
+    """Return the spec of the figures, which show neither the title nor the layout of the page."""
+    return plan.report_spec(STUDY, TABLES).model_copy(update={"title": "", "report": Report()}).canonical_json()
 
 
 def all_runs():
@@ -42,7 +48,7 @@ rule draw_figures:
     output:
         all_figures(),
     params:
-        spec=report_spec,
+        spec=figures_spec,
         results=results_root,
         figures=lambda wildcards, output: Path(output[0]).parent.as_posix(),
     conda:

@@ -39,9 +39,19 @@ STATISTICS = {"composition": compositions, **tables_of_scores(), "compute": reco
 TABLES = ["screening", "topics", *STATISTICS]
 
 
-def table_spec(wildcards):
-    """Return the spec of a table."""
-    return plan.table_spec(STUDY).canonical_json()
+def table_spec(table):
+    """Return a function that gives the spec of a table."""
+    narrow = {"composition": plan.composition_spec, "compute": plan.compute_spec}
+
+    def spec(wildcards):
+        return narrow.get(table, plan.table_spec)(STUDY).canonical_json()
+
+    return spec
+
+
+def published_words(table):
+    """Return the words that name the published numbers, for the tables that show them beside ours."""
+    return "" if table in ("composition", "compute") else " --published {input.published:q}"
 
 
 def all_tables():
@@ -58,11 +68,11 @@ def rule_of_table(table, table_inputs):
             f"tabulate_{table}"
         input:
             measured=table_inputs(),
-            published=PUBLISHED,
+            published=[] if table in ("composition", "compute") else PUBLISHED,
         output:
             csv=ensure(f"<results>/tables/{table}.csv", non_empty=True),
         params:
-            spec=table_spec,
+            spec=table_spec(table),
             results=results_root,
         threads: 2
         resources:
@@ -75,7 +85,7 @@ def rule_of_table(table, table_inputs):
         shell:
             command(
                 f"posologie.statistics.{table}",
-                "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q} --published {input.published:q}",
+                "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q}" + published_words(table),
             )
 
 

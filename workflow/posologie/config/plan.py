@@ -17,7 +17,7 @@ from posologie.scoring.spec import NeuralSpec, ScoringSpec
 from posologie.screening.spec import LeakageSpec, MatrixSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import PARALLEL, patterns
 from posologie.sources.spec import ShardSpec, Source
-from posologie.statistics.spec import EvaluatedModel, TableSpec
+from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, TableSpec
 from posologie.training.spec import TrainingSpec
 
 SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")
@@ -247,11 +247,20 @@ def table_spec(study: Study) -> TableSpec:
         suites=study.suites,
         statistics=study.statistics,
         demonstration=study.demonstration,
-        mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes},
         blends={mix: blend(study, mix) for mix in study.mixes},
         neural=study.scoring.encoder is not None and bool(open_suites(study)),
         judges=(study.judging.chosen,) if study.judging.chosen is not None else (),
     )
+
+
+def composition_spec(study: Study) -> CompositionSpec:
+    """Return what the table of what each mix holds depends on."""
+    return CompositionSpec(mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes})
+
+
+def compute_spec(study: Study) -> ComputeSpec:
+    """Return what the table of costs depends on."""
+    return ComputeSpec(models=evaluated_models(study), suites=tuple(study.suites))
 
 
 def blend(study: Study, mix: str) -> dict[Provenance, float]:

@@ -7,8 +7,8 @@ from typing import Any
 from posologie import layout
 from posologie.commands import run
 from posologie.files import read_json
-from posologie.statistics.spec import TableSpec
-from posologie.statistics.table_command import table_command
+from posologie.statistics.spec import CompositionSpec
+from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_csv
 
 COLUMNS = ("mix", "seed", "part", "provenance", "by", "name", "items", "share", "characters")
@@ -17,17 +17,11 @@ COLUMNS = ("mix", "seed", "part", "provenance", "by", "name", "items", "share", 
 
 def main(argv: list[str]) -> None:
     """Write the table."""
-    command = table_command("posologie.statistics.composition", __doc__ or "", argv)
-    rows = [row for mix, seed in drawn_mixes(command.spec) for row in _rows(mix, seed, Path(command.results))]
-    write_csv(command.table, COLUMNS, rows)
-
-
-def drawn_mixes(spec: TableSpec) -> list[tuple[str, int]]:
-    """Return every mix with its sampling seeds: those that the spec names, or else those of the models."""
-    if spec.mixes:
-        return [(mix, seed) for mix, seeds in spec.mixes.items() for seed in seeds]
-    trained = ((model.mix, model.seed) for model in spec.models if model.kind == "mix")
-    return list(dict.fromkeys((mix, seed) for mix, seed in trained if mix is not None and seed is not None))
+    arguments = table_arguments("posologie.statistics.composition", __doc__ or "").parse_args(argv)
+    spec = CompositionSpec.from_json(arguments.spec)
+    drawn = [(mix, seed) for mix, seeds in spec.mixes.items() for seed in seeds]
+    rows = [row for mix, seed in drawn for row in _rows(mix, seed, Path(arguments.results))]
+    write_csv(arguments.table, COLUMNS, rows)
 
 
 def _rows(mix: str, seed: int, root: Path) -> Iterator[dict[str, Any]]:

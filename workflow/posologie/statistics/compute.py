@@ -8,8 +8,8 @@ from posologie import layout
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.files import read_json
-from posologie.statistics.spec import TableSpec
-from posologie.statistics.table_command import table_command
+from posologie.statistics.spec import ComputeSpec
+from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_csv
 
 COLUMNS = (
@@ -22,11 +22,12 @@ _JOULES_PER_KWH = 3.6e6
 
 def main(argv: list[str]) -> None:
     """Write the table."""
-    command = table_command("posologie.statistics.compute", __doc__ or "", argv)
-    write_csv(command.table, COLUMNS, list(_rows(command.spec, Path(command.results))))
+    arguments = table_arguments("posologie.statistics.compute", __doc__ or "").parse_args(argv)
+    spec = ComputeSpec.from_json(arguments.spec)
+    write_csv(arguments.table, COLUMNS, list(_rows(spec, Path(arguments.results))))
 
 
-def _rows(spec: TableSpec, root: Path) -> Iterator[dict[str, Any]]:
+def _rows(spec: ComputeSpec, root: Path) -> Iterator[dict[str, Any]]:
     for model in spec.models:
         if model.kind == "mix":
             record = _record(root / layout.adapter(model.name, "run.json"))

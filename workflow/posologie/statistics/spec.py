@@ -94,9 +94,6 @@ class TableSpec(Spec):
     suites: dict[Name, Suite] = Field(min_length=1)
     statistics: Statistics = Statistics()
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
-    mixes: dict[Name, tuple[int, ...]] = Field(
-        default_factory=dict, description="sampling seeds of each mix; those of its models if left out"
-    )
     blends: dict[Name, dict[Provenance, float]] = Field(
         default_factory=dict, description="share of each provenance in each mix, for the attribution"
     )
@@ -115,3 +112,16 @@ class AgreementSpec(Spec):
         description="mean rating from which an answer counts as right, by set; 0.5 for binary ratings if left out",
     )
     statistics: Statistics = Statistics()
+
+
+class CompositionSpec(Spec):
+    """Exactly what the table of what each mix holds depends on, beside the mixes."""
+
+    mixes: dict[Name, tuple[int, ...]] = Field(min_length=1, description="sampling seeds of each mix")
+
+
+class ComputeSpec(Spec):
+    """Exactly what the table of costs depends on, beside the run records."""
+
+    models: tuple[EvaluatedModel, ...] = Field(min_length=1)
+    suites: tuple[Name, ...] = Field(min_length=1)

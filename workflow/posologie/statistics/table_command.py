@@ -1,5 +1,6 @@
 """What the commands behind the tables have in common: their arguments."""
 
+import argparse
 from dataclasses import dataclass
 
 from posologie.commands import parser
@@ -17,11 +18,17 @@ class TableCommand:
     published: Published | None
 
 
-def table_command(module: str, description: str, argv: list[str]) -> TableCommand:
-    """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
+def table_arguments(module: str, description: str) -> argparse.ArgumentParser:
+    """Return the arguments that every table takes: `--spec --results ROOT --table OUT.csv`."""
     arguments = parser(module, description)
     arguments.add_argument("--results", required=True, help="the study's folder, results/{study}")
     arguments.add_argument("--table", required=True, help="the CSV to write; LaTeX is written beside it")
+    return arguments
+
+
+def table_command(module: str, description: str, argv: list[str]) -> TableCommand:
+    """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
+    arguments = table_arguments(module, description)
     arguments.add_argument("--published", help="the published numbers, resources/published/results.yaml")
     given = arguments.parse_args(argv)
     return TableCommand(TableSpec.from_json(given.spec), given.results, given.table, read_published(given.published))
@@ -38,8 +45,5 @@ class AgreementCommand:
 
 def agreement_command(module: str, description: str, argv: list[str]) -> AgreementCommand:
     """Read the arguments `--spec --results ROOT --table OUT.csv` of a table over human ratings."""
-    arguments = parser(module, description)
-    arguments.add_argument("--results", required=True, help="the study's folder, results/{study}")
-    arguments.add_argument("--table", required=True, help="the CSV to write; LaTeX is written beside it")
-    given = arguments.parse_args(argv)
+    given = table_arguments(module, description).parse_args(argv)
     return AgreementCommand(AgreementSpec.from_json(given.spec), given.results, given.table)
