@@ -1,8 +1,8 @@
 """Shards at the size of the published study, with planted near-duplicates, for the benchmarks of screening and mixes.
 
-Words are made from syllables and drawn with Zipf's frequencies after the commonest French ones; questions share stems, as
-real ones do. A share of the training items repeats a tested or an earlier training item with words changed, added or left
-out, options in another order and punctuation altered; another share is made to be mistaken for such a repeat.
+Words are made from syllables and drawn with Zipf's frequencies after the commonest French ones; questions share stems,
+as real ones do. A share of the training items repeats a tested or an earlier training item with words changed, added or
+left out, options in another order and punctuation altered; another share is made to be mistaken for such a repeat.
 """
 
 import argparse
@@ -16,10 +16,14 @@ import numpy as np
 from posologie.files import write_json, write_parquet
 from posologie.items import Item, items_to_table, stable_id
 
-COMMON = (
-    "de la le et les des en un une à du que dans pour est par au qui sur avec sont plus ce il ne pas chez ou aux se cette "
-    "patient traitement après jours an examen clinique douleur l'on être signes ans deux entre dose sans bilan mg syndrome"
-).split()
+COMMON = """
+de la le et les des en un une à du que dans pour est par au qui sur avec sont plus ce il ne pas chez ou aux se
+cette patient traitement après jours an examen clinique douleur l'on être signes ans deux entre dose sans
+bilan mg syndrome
+"""
+SYLLABLES = """
+ca ré to mé pa li no sé do ra ti mo vé lu gi ma ne pho bi cé sté no ly xo dy hé phro cy lo the
+"""
 STEMS = (
     "Parmi les propositions suivantes concernant {}, laquelle est exacte ?",
     "Parmi les propositions suivantes, laquelle (lesquelles) est (sont) exacte(s) à propos de {} ?",
@@ -42,20 +46,25 @@ class Words:
     generator: np.random.Generator
 
     def __post_init__(self) -> None:
-        syllables = "ca ré to mé pa li no sé do ra ti mo vé lu gi ma ne pho bi cé sté no ly xo dy hé phro cy lo the".split()
-        made = {"".join(self.generator.choice(syllables, size)) for size in self.generator.integers(2, 6, 30_000)}
-        self.words = np.array([*COMMON, *sorted(made)], dtype=object)
+        made = {
+            "".join(self.generator.choice(SYLLABLES.split(), size)) for size in self.generator.integers(2, 6, 30_000)
+        }
+        self.words = np.array([*COMMON.split(), *sorted(made)], dtype=object)
         weights = 1 / np.arange(2, len(self.words) + 2)
         self.bounds = np.cumsum(weights / weights.sum())
 
     def draw(self, count: int) -> list[str]:
         """Return `count` words."""
-        return self.words[np.minimum(np.searchsorted(self.bounds, self.generator.random(count)), len(self.words) - 1)].tolist()
+        return self.words[
+            np.minimum(np.searchsorted(self.bounds, self.generator.random(count)), len(self.words) - 1)
+        ].tolist()
 
 
 def fresh(words: Words, source: str, split: str, number: int, case: tuple[str, str] | None, rng: random.Random) -> Item:
     """Return an item that repeats no other."""
-    options = tuple(" ".join(words.draw(rng.randint(2, 14))).capitalize() for _ in range(rng.choice((4, 4, 5, 5, 5, 10))))
+    options = tuple(
+        " ".join(words.draw(rng.randint(2, 14))).capitalize() for _ in range(rng.choice((4, 4, 5, 5, 5, 10)))
+    )
     task = rng.choice(("mcqu", "mcqu", "mcqu", "mcq"))
     gold = (rng.randrange(len(options)),) if task == "mcqu" else tuple(sorted(rng.sample(range(len(options)), 2)))
     name = stable_id(source, split, str(number))
@@ -76,7 +85,7 @@ def fresh(words: Words, source: str, split: str, number: int, case: tuple[str, s
 
 
 def edited(text: str, words: Words, rng: random.Random, share: float) -> str:
-    """Return the text with one word in `1 / share` changed, left out or added (none if it is short)."""
+    """Return the text with this share of its words changed, left out or added."""
     parts = text.split()
     count = int(len(parts) * share + rng.random())
     for _ in range(count):
@@ -147,7 +156,7 @@ def main() -> None:
             if split == "train" and luck < 0.06 and known and case is None:
                 model = rng.choice(known)
                 if luck < 0.03:
-                    item = repeated(item, model, words, rng, 0.04)
+                    item = repeated(item, model, words, rng, rng.uniform(0.01, 0.07))
                     planted["near"].append([item.id, model.id])
                 else:
                     item = mistakable(item, model, words, rng)

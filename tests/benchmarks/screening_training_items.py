@@ -1,4 +1,4 @@
-"""Screen all training items against the tested ones and each other: seconds, memory, recall and precision on planted repeats.
+"""Screen all training items against tested ones and each other: seconds, memory, recall and precision.
 
     python tests/benchmarks/screening_training_items.py FOLDER [--scale 0.25]
 
@@ -97,13 +97,15 @@ def main() -> None:
     if not (given.folder / "planted.json").exists():
         corpus = Path(__file__).with_name("screening_corpus.py")
         subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale)], check=True)
-    least = floor(given.folder)
     runs = {source: screen(given.folder, source, given.processes) for source in ORDER}
     seconds = sum(run[0] for run in runs.values())
+    least = floor(given.folder)  # last: a child's peak memory begins at its parent's
     print(
         json.dumps(
             {
-                "training_items": sum(pq.read_metadata(given.folder / name / "train.parquet").num_rows for name in ORDER),
+                "training_items": sum(
+                    pq.read_metadata(given.folder / name / "train.parquet").num_rows for name in ORDER
+                ),
                 "tested_items": sum(pq.read_metadata(given.folder / name / "test.parquet").num_rows for name in TESTED),
                 "seconds": round(seconds, 1),
                 "processor_seconds": round(sum(run[1] for run in runs.values()), 1),

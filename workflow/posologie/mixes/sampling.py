@@ -107,7 +107,11 @@ def seeded_rank(ids: Iterable[str], seed: int, purpose: str) -> np.ndarray:
 
 def seeded_order(ids: Sequence[str], seed: int, purpose: str) -> np.ndarray:
     """Return the positions of the ids in the order of their seeded rank; equal ranks in the order of the ids."""
-    return np.lexsort((np.array(ids, dtype=str), seeded_rank(ids, seed, purpose)))
+    rank = seeded_rank(ids, seed, purpose)
+    order = np.argsort(rank)
+    if (np.diff(rank[order]) == 0).any():  # a collision of 64-bit hashes
+        order = np.lexsort((np.array(ids, dtype=str), rank))
+    return order
 
 
 @dataclass(frozen=True)

@@ -68,15 +68,17 @@ def candidates(values: np.ndarray, of_interest: np.ndarray) -> Candidates:
 def likely(pairs: np.ndarray, values: np.ndarray, threshold: float) -> np.ndarray:
     """Return the pairs whose signatures do not rule out a similarity of `threshold`.
 
-    The share of equal entries estimates the similarity; a pair is ruled out five standard errors below the threshold.
+    The share of equal entries estimates the similarity; a pair is ruled out five standard errors below the threshold,
+    first by one row of the signatures, then by all.
     """
-    entries = values.shape[1] * values.shape[2]
-    least = threshold - 5 * (threshold * (1 - threshold) / entries) ** 0.5
-    chosen = [
-        part[(values[part[:, 0]] == values[part[:, 1]]).mean(axis=(1, 2)) >= least]
-        for part in np.array_split(pairs, len(pairs) // _PAIRS_AT_ONCE + 1)
-    ]
-    return np.concatenate(chosen)
+    for part in (values[:, :1], values):
+        entries = part.shape[1] * part.shape[2]
+        least = threshold - 5 * (threshold * (1 - threshold) / entries) ** 0.5
+        blocks = np.array_split(pairs, len(pairs) // _PAIRS_AT_ONCE + 1)
+        pairs = np.concatenate(
+            [block[(part[block[:, 0]] == part[block[:, 1]]).mean(axis=(1, 2)) >= least] for block in blocks]
+        )
+    return pairs
 
 
 def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> list[Similar]:
