@@ -2,11 +2,14 @@
 
 import importlib.util
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
+import transformers
+from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
@@ -32,22 +35,42 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--chunk-tokens", type=int, default=16384, help="tokens in one forward pass")
     given = arguments.parse_args(argv)
     spec = NeuralSpec.from_json(given.spec)
-    torch.set_num_threads(spec.threads)
     predictions = read_predictions(given.predictions)
     items: dict[str, dict[str, Item]] = {}
     for source, shard in given.items:
         items.setdefault(source, {}).update((item.id, item) for item in read_items(shard))
     check_complete(predictions, items, spec.suite, given.predictions)
     table = predictions.filter(pc.equal(predictions["task"], "oeq"))
-    folder = encoder_folder(spec.encoder, given.encoder)
-    scorer = BertScorer(folder, layer=spec.encoder.layer, device="cuda" if torch.cuda.is_available() else "cpu")
     references = reference_texts(spec.suite, items)
     wanted = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
-    values = scorer.f1(table["greedy_text"].to_pylist(), wanted, given.chunk_tokens)
+    values, signature = bertscores(
+        table["greedy_text"].to_pylist(),
+        wanted,
+        spec.encoder,
+        given.encoder,
+        threads=spec.threads,
+        chunk_tokens=given.chunk_tokens,
+    )
+    write_parquet(given.scores, table_of([(table, [Scores("bertscore", "greedy", signature, values)])]))
+
+
+def bertscores(
+    answers: Sequence[str],
+    references: Sequence[str],
+    encoder: Encoder,
+    manifest: str | None,
+    *,
+    threads: int,
+    chunk_tokens: int = 16384,
+) -> tuple[NDArray[np.float64], str]:
+    """Return BERTScore-F1 of each pair, and its signature."""
+    torch.set_num_threads(threads)
+    folder = encoder_folder(encoder, manifest)
+    scorer = BertScorer(folder, layer=encoder.layer, device="cuda" if torch.cuda.is_available() else "cpu")
+    values = np.array(scorer.f1(answers, references, chunk_tokens))
     if scorer.cut:
         log.warning("%d texts are longer than the encoder can read and were cut", scorer.cut)
-    signature = f"f1|no idf|no baseline|layer:{scorer.layer}|{encoder_name(spec.encoder, folder, given.encoder)}"
-    write_parquet(given.scores, table_of([(table, [Scores("bertscore", "greedy", signature, np.array(values))])]))
+    return values, f"f1|no idf|no baseline|layer:{scorer.layer}|{encoder_name(encoder, folder, manifest)}"
 
 
 def encoder_folder(encoder: Encoder, manifest: str | None) -> Path:
@@ -76,8 +99,6 @@ def encoder_folder(encoder: Encoder, manifest: str | None) -> Path:
 
 def encoder_name(encoder: Encoder, folder: Path, manifest: str | None) -> str:
     """Return which encoder it is: name, revision or checksum, and the library that ran it."""
-    import transformers
-
     if encoder.hub is not None and manifest is not None:
         which = f"{encoder.hub}@{read_manifest(manifest)['revision']}"
     else:

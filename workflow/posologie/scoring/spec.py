@@ -55,3 +55,11 @@ class NeuralSpec(Spec):
     suite: Suite
     encoder: Encoder
     threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+
+
+class RatedSpec(Spec):
+    """Exactly what the scores of answers that people rated depend on, beside the ratings."""
+
+    text: TextMetrics = TextMetrics()
+    encoder: Encoder | None = Field(default=None, description="BERTScore's encoder; no BERTScore if left out")
+    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")

@@ -1,0 +1,91 @@
+"""The table of generators: a judge's error on the answers of each model, and whether it favours some of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.commands import run
+from posologie.statistics.agreement import interval_of_agreement
+from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, scopes_of
+from posologie.statistics.intervals import defined_draws
+from posologie.statistics.paired import bootstrap_p, holm
+from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.spec import AgreementSpec
+from posologie.statistics.table_command import agreement_command
+from posologie.statistics.table_files import write_csv
+
+COLUMNS = (
+    "set", "judge", "generator", "n", "clusters", "excluded", "unit", "human", "judge_value",
+    "value", "low", "high", "level", "interval", "against_others", "p_value", "p_holm", "note",
+)  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+    """Write the table; Holm's correction is over the generators of one set and judge."""
+    command = agreement_command("posologie.statistics.generator", __doc__ or "", argv)
+    rows: list[dict[str, Any]] = []
+    for name in command.spec.sets:
+        rated = read_rated(Path(command.results), name, command.spec)
+        draws = rated.draws(command.spec.statistics.replicates, command.spec.statistics.seed)
+        if rated.right is None:
+            continue
+        for judge in rated.raters:
+            if judge.kind == "judge":
+                family = list(_rows(rated, judge, rated.right, draws, command.spec))
+                tested = [row for row in family if row["p_value"] is not None]
+                for row, adjusted in zip(tested, holm(np.array([row["p_value"] for row in tested])), strict=True):
+                    row["p_holm"] = float(adjusted)
+                rows.extend(family)
+    write_csv(command.table, COLUMNS, rows)
+
+
+def _rows(
+    rated: RatedSet, judge: Rater, right: NDArray[np.float64], draws: NDArray[np.float64], spec: AgreementSpec
+) -> Iterator[dict[str, Any]]:
+    kept = ~judge.excluded
+    error = judge.score - right
+    for scope, inside in scopes_of(rated.generator, kept).items():
+        mean = Estimated(float(error[inside].mean()), _mean(error, inside, draws))
+        interval = interval_of_agreement(mean, effective_clusters(rated.group[inside]), spec.statistics)
+        row = {
+            "set": rated.name,
+            "judge": judge.name.removeprefix("judge:"),
+            "generator": scope,
+            "n": int(inside.sum()),
+            "clusters": len(np.unique(rated.group[inside])),
+            "excluded": int(judge.excluded.sum()),
+            "unit": "%",
+            "human": 100 * float(right[inside].mean()),
+            "judge_value": 100 * float(judge.score[inside].mean()),
+            "value": 100 * mean.point,
+            "low": None if interval.low is None else 100 * interval.low,
+            "high": None if interval.high is None else 100 * interval.high,
+            "level": spec.statistics.level,
+            "interval": interval.method,
+            "against_others": None,
+            "p_value": None,
+            "p_holm": None,
+            "note": interval.note,
+        }
+        if scope != POOLED:
+            others = kept & ~inside
+            defined = defined_draws(mean.draws - _mean(error, others, draws))
+            row["against_others"] = 100 * (mean.point - float(error[others].mean()))
+            row["p_value"] = bootstrap_p(defined) if len(defined) else None
+        yield row
+
+
+def _mean(values: NDArray[np.float64], inside: NDArray[np.bool_], draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = draws[:, inside]
+    count = weights.sum(axis=1)
+    mean: NDArray[np.float64] = np.divide(
+        weights @ values[inside], count, out=np.full(len(draws), np.nan), where=count > 0
+    )
+    return mean
+
+
+if __name__ == "__main__":
+    run(main)
