@@ -41,6 +41,13 @@ Behaviour = Callable[[dict[str, Any], int], Awaitable[Answer]]
 """Gets the request's body and how often this prompt was asked before; says what to answer."""
 
 
+def _is_completion(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body)["choices"][0]["message"]["content"], str)
+    except (ValueError, LookupError):
+        return False
+
+
 class EndpointServer:
     """Runs in a thread of its own for the time of a `with` block."""
 
@@ -71,15 +78,18 @@ class EndpointServer:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         self._started.set()
         self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
         server.close()
+        open_connections = asyncio.all_tasks(self._loop)
+        for task in open_connections:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*open_connections, return_exceptions=True))
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -123,6 +133,6 @@ class EndpointServer:
             return False
         writer.write(whole * (2 if answer.twice else 1))
         await writer.drain()
-        if answer.status == 200 and b'"choices"' in answer.body:
+        if answer.status == 200 and _is_completion(answer.body):
             self.answered.append(prompt)
         return True

@@ -15,6 +15,7 @@ class Judge(Spec):
     backend: ChatBackend = Field(description="the model that judges")
     prompt: str = Field(
         default="resources/prompts/fr/judging/equivalence.md",
+        exclude=True,
         description="prompt file with places for {question}, {reference} and {candidate}",
     )
     decoding: Decoding = Field(default=Decoding(max_new_tokens=8), description="how its reply is drawn")
@@ -28,7 +29,9 @@ class Judge(Spec):
         " verdict",
     )
     trained_on: tuple[str, ...] = Field(
-        default=(), description="files the judge was trained on; rated items that occur in them are left out"
+        default=(),
+        exclude=True,
+        description="files the judge was trained on; rated items that occur in them are left out",
     )
     running: Running = Field(default=Running(), exclude=True, description="how the backend is run; changes no verdict")
 

@@ -185,8 +185,9 @@ class Cache:
             self._connection.execute("DELETE FROM pending WHERE key = ?", (key,))
 
     def discard(self, key: bytes, problem: str, raw: str | None, tokens: int, money: float) -> None:
-        """Note an attempt that brought no reply but may have been paid, with what it can have spent."""
+        """Release a claimed key whose attempt brought no reply but may have been paid, with what it can have spent."""
         with self._transaction():
+            self._connection.execute("DELETE FROM pending WHERE key = ?", (key,))
             self._connection.execute("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
 

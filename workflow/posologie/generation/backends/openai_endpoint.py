@@ -49,17 +49,8 @@ class OpenaiEndpointBackend:
     """The backend of `OpenaiEndpoint`."""
 
     def __init__(self, spec: OpenaiEndpoint, running: Running) -> None:
-        """Read the key from the environment.
-
-        Raises:
-            InputError: if the variable that the configuration names is not set.
-        """
+        """Take an endpoint; its key is read when the first request is sent."""
         self.spec, self.running = spec, running
-        self._key = "none"
-        if spec.key_variable is not None:
-            self._key = os.environ.get(spec.key_variable, "")
-            if not self._key:
-                raise InputError(f"key_variable = '{spec.key_variable}': not set; expected the endpoint's key in it")
 
     def identity(self) -> dict[str, Any]:
         """Return what a reply depends on beside the request. How a limit is called and who pays is not part of it."""
@@ -70,7 +61,7 @@ class OpenaiEndpointBackend:
         """Ask every request that has no reply yet.
 
         Raises:
-            InputError: if the budget is reached, the key is refused, or nothing but refusals comes back.
+            InputError: if there is no key, the key is refused, the budget is reached, or only refusals come back.
         """
         asyncio.run(self._complete(requests, cache, progress))
 
@@ -83,7 +74,7 @@ class OpenaiEndpointBackend:
 
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         async with openai.AsyncOpenAI(
-            api_key=self._key,
+            api_key=_key(self.spec),
             base_url=self.spec.url,
             timeout=self.running.timeout_seconds,
             max_retries=0,
@@ -255,6 +246,15 @@ class _Work:
             wrapped = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
             fields["response_format"] = {"type": "json_schema", "json_schema": wrapped}
         return {**fields, **spec.extra_body}
+
+
+def _key(spec: OpenaiEndpoint) -> str:
+    if spec.key_variable is None:
+        return "none"
+    key = os.environ.get(spec.key_variable, "")
+    if not key:
+        raise InputError(f"key_variable = '{spec.key_variable}': not set; expected the endpoint's key in it")
+    return key
 
 
 async def _beat(cache: Cache) -> None:

@@ -20,7 +20,9 @@ class Generator(Spec):
     tasks: dict[TaskName, int] = Field(min_length=1, description="questions per document, of each task")
     language: str = Field(default="fr", pattern="^[a-z]{2}$", description="language of the items, which is checked")
     prompts: str = Field(
-        default="resources/prompts/fr/synthesis", description="folder with one prompt file per task, `{task}.md`"
+        default="resources/prompts/fr/synthesis",
+        exclude=True,
+        description="folder with one prompt file per task, `{task}.md`",
     )
     options: int = Field(default=5, ge=3, le=26, description="options of a choice question")
     decoding: Decoding = Field(

@@ -15,7 +15,13 @@ class Translator(Spec):
     target_language: str = Field(default="fr", pattern="^[a-z]{2}$", description="checked in every translated item")
     prompt: str = Field(
         default="resources/prompts/fr/translation/item.md",
+        exclude=True,
         description="prompt file with a place for {item}, in JSON; a sequence-to-sequence model has none",
+    )
+    text_prompt: str = Field(
+        default="resources/prompts/fr/translation/text.md",
+        exclude=True,
+        description="prompt file with a place for {text}, for the parallel text that quality is measured on",
     )
     decoding: Decoding = Field(default=Decoding(max_new_tokens=4096), description="how its texts are drawn")
     longest_piece: int = Field(

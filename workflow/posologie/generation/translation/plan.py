@@ -1,0 +1,54 @@
+"""What a translation would ask and cost.
+
+python -m posologie.generation.translation.plan --spec TranslationSpec --source SHARD.parquet [--prompt FILE] --work DIR
+    [--running JSON] [--plan OUT.json]
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from posologie.commands import parser, run
+from posologie.generation.backends.interface import Request
+from posologie.generation.plan import add_plan_arguments, plan_of, show
+from posologie.generation.translation.chats import ChatTranslation
+from posologie.generation.translation.command import manner_of
+from posologie.generation.translation.fields import fields_of
+from posologie.generation.translation.spec import TranslationSpec
+from posologie.generation.translation.texts import TextTranslation
+from posologie.items import Item, read_item_table, table_to_items
+
+
+def main(argv: list[str]) -> None:
+    """Print the plan."""
+    arguments = parser("posologie.generation.translation.plan", __doc__ or "")
+    add_plan_arguments(arguments)
+    arguments.add_argument("--source", required=True, type=Path)
+    arguments.add_argument("--prompt", type=Path)
+    options = arguments.parse_args(argv)
+    translator = TranslationSpec.from_json(options.spec).translator
+    manner = manner_of(translator, options)
+    requests = (request for item in _items(options.source) for request in _requests(item, manner))
+    instructions = len(manner.prompt.sections["user"]) if isinstance(manner, ChatTranslation) else 0
+
+    def as_long_as_the_item(request: Request) -> int:
+        return max(1, len(request.turns[-1][1]) - instructions)
+
+    show(plan_of(requests, translator.backend, options, as_long_as_the_item), options)
+
+
+def _items(path: Path) -> Iterator[Item]:
+    table = read_item_table(path)
+    for batch in table.to_batches(max_chunksize=1000):
+        yield from table_to_items(pa.Table.from_batches([batch]))
+
+
+def _requests(item: Item, manner: ChatTranslation | TextTranslation) -> Iterator[Request]:
+    """Yield an item's requests."""
+    for part in manner.parts(fields_of(item)):
+        yield from manner.requests(part)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,14 @@
+"""Parallel text translated with a local causal model (see `posologie.generation.translation_quality.command`)."""
+
+from posologie.commands import run
+from posologie.generation.backends.causal import open_backend
+from posologie.generation.translation_quality.command import quality_command
+
+
+def main(argv: list[str]) -> None:
+    """Translate parallel text."""
+    quality_command(argv, "posologie.generation.translation_quality.causal", open_backend)
+
+
+if __name__ == "__main__":
+    run(main)

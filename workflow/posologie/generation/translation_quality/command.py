@@ -1,0 +1,98 @@
+"""The command behind a translator's version of parallel text, whatever the backend.
+
+python -m posologie.generation.translation_quality.<backend> --spec QualitySpec --pairs TEST_SET=PAIRS.parquet…
+    [--prompt FILE] [--backbone MANIFEST] --sentences OUT.parquet --run OUT.json --work DIR [--running JSON]
+
+<backend> is causal, seq2seq or openai_endpoint; the first and the last take a prompt with a place for {text}. The table
+is made by `posologie.generation.translation_quality.table`.
+"""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from posologie.commands import named_path, parser
+from posologie.documents import read_pairs
+from posologie.errors import InputError
+from posologie.files import write_parquet
+from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
+from posologie.generation.backends.interface import Failure, Reply, Request
+from posologie.generation.prompts import Prompt, read_prompt
+from posologie.generation.translation.spec import Translator
+from posologie.generation.translation_quality.schema import sentence_schema
+from posologie.generation.translation_quality.spec import QualitySpec
+from posologie.runs import Run
+
+
+def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+    """Translate parallel text."""
+    arguments = parser(module, __doc__ or "")
+    add_asking_arguments(arguments)
+    arguments.add_argument("--pairs", required=True, nargs="+", type=named_path, metavar="TEST_SET=PAIRS")
+    arguments.add_argument("--prompt", type=Path)
+    arguments.add_argument("--sentences", required=True, type=Path)
+    arguments.add_argument("--run", required=True, type=Path)
+    options = arguments.parse_args(argv)
+    spec = QualitySpec.from_json(options.spec)
+    inputs = {
+        **dict(options.pairs),
+        **{name: path for name in ("prompt", "backbone") if (path := getattr(options, name))},
+    }
+    run = Run("translation_quality", spec, inputs)
+    rows = parallel_rows(dict(options.pairs), spec.translator)
+    prompt = _prompt(spec.translator, options)
+    requests = [request_for(row["source"], spec.translator, prompt) for row in rows]
+    with asking(spec.translator.backend, options, open_backend, f"{spec.name}/parallel") as session:
+        session.complete(iter(requests), len(requests), "segments")
+        outcomes = [session.reply(request) for request in requests]
+        failed = {row["id"]: one.error for row, one in zip(rows, outcomes, strict=True) if isinstance(one, Failure)}
+        session.check_failures(failed)
+    table = [{**row, **_columns(outcome)} for row, outcome in zip(rows, outcomes, strict=True)]
+    write_parquet(options.sentences, pa.Table.from_pylist(table, schema=sentence_schema()))
+    facts = {name: sum(row[name] for row in table) for name in ("prompt_tokens", "generated_tokens")}
+    run.write(options.run, {"sentences": options.sentences}, segments=len(table), **facts)
+
+
+def parallel_rows(files: dict[str, str], translator: Translator) -> list[dict[str, Any]]:
+    """Return the segments of parallel text, by test set and id.
+
+    Raises:
+        InputError: if a test set is between other languages than the translator's.
+    """
+    rows = []
+    for test_set, path in sorted(files.items()):
+        for pair in read_pairs(path).sort_by("id").to_pylist():
+            languages = (pair["source_language"], pair["target_language"])
+            if languages != (translator.source_language, translator.target_language):
+                expected = f"{translator.source_language} to {translator.target_language}"
+                raise InputError(f"{path}: {languages[0]} to {languages[1]}; expected {expected}")
+            kept = {"source": pair["source_text"], "reference": pair["target_text"]}
+            rows.append({"test_set": test_set, "id": pair["id"], "group": pair["group"], **kept})
+    return rows
+
+
+def request_for(text: str, translator: Translator, prompt: Prompt | None) -> Request:
+    """Return the request for one segment."""
+    turns = (("user", text),) if prompt is None else prompt.turns({"text": text})
+    return Request(turns, translator.decoding)
+
+
+def _prompt(translator: Translator, options: Namespace) -> Prompt | None:
+    if translator.backend.kind == "seq2seq":
+        return None
+    if options.prompt is None:
+        raise InputError("--prompt: missing; expected the prompt file for plain text")
+    return read_prompt(options.prompt)
+
+
+def _columns(outcome: Reply | Failure) -> dict[str, Any]:
+    if isinstance(outcome, Failure):
+        return {"translation": "", "finish": "failed", "prompt_tokens": 0, "generated_tokens": 0}
+    return {
+        "translation": " ".join(outcome.text.split()),
+        "finish": outcome.finish,
+        "prompt_tokens": outcome.prompt_tokens,
+        "generated_tokens": outcome.generated_tokens,
+    }

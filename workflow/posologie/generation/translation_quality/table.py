@@ -1,0 +1,208 @@
+"""The table of translation quality: BLEU, chrF and, where it was computed, COMET, with paired bootstrap intervals.
+
+python -m posologie.generation.translation_quality.table --spec QualityTableSpec --sentences TRANSLATOR=F.parquet…
+    [--comet TRANSLATOR=F.parquet…] [--published FILE.yaml] --table OUT.csv
+
+One row per translator, test set and metric. The bootstrap (Koehn 2004) draws the same documents, or segments where
+documents are not known, for all translators; `paired_difference` is against the best other translator of the set, and
+its two-sided p-value twice the share of replicates on the other side of zero. Published systems are rows of their own.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from numpy.typing import NDArray
+
+from posologie.commands import named_path, parser, run
+from posologie.errors import InputError
+from posologie.files import read_json, read_parquet, write_text
+from posologie.generation.translation_quality.schema import sentence_schema
+from posologie.generation.translation_quality.scores import CorpusMetric, MeanMetric, cluster_draws, resampled
+from posologie.generation.translation_quality.spec import QualityTableSpec, TranslationQuality
+
+COLUMNS = (
+    "translator", "test_set", "metric", "n", "clusters", "unit", "value", "low", "high", "level", "interval", "against",
+    "paired_difference", "paired_low", "paired_high", "p_value", "published", "difference", "signature", "note",
+)  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    arguments = parser("posologie.generation.translation_quality.table", __doc__ or "")
+    arguments.add_argument("--sentences", required=True, nargs="+", type=named_path, metavar="TRANSLATOR=F")
+    arguments.add_argument("--comet", nargs="+", type=named_path, default=[], metavar="TRANSLATOR=F")
+    arguments.add_argument("--published", type=Path)
+    arguments.add_argument("--table", required=True, type=Path)
+    options = arguments.parse_args(argv)
+    quality = QualityTableSpec.from_json(options.spec).quality
+    sentences = {name: _sentences(path) for name, path in sorted(options.sentences)}
+    comet = {name: (read_parquet(path), read_json(Path(path).with_suffix(".json"))) for name, path in options.comet}
+    published = _published(options.published)
+    rows = [row for test_set in _test_sets(sentences) for row in _rows(test_set, sentences, comet, quality, published)]
+    rows += _published_rows(published)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(options.table, text.getvalue())
+
+
+def _sentences(path: str) -> pa.Table:
+    table = read_parquet(path)
+    for name in sentence_schema().names:
+        if name not in table.column_names:
+            raise InputError(f"{path}: column '{name}' is missing; expected translated parallel text")
+    return table
+
+
+def _test_sets(sentences: Mapping[str, pa.Table]) -> list[str]:
+    return sorted({name for table in sentences.values() for name in table["test_set"].unique().to_pylist()})
+
+
+def _rows(
+    test_set: str,
+    sentences: Mapping[str, pa.Table],
+    comet: Mapping[str, tuple[pa.Table, dict[str, Any]]],
+    quality: TranslationQuality,
+    published: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one test set: every metric of every translator that has translated it."""
+    own = {name: _of_set(table, test_set) for name, table in sentences.items()}
+    own = {name: table for name, table in own.items() if table.num_rows}
+    _check_same_segments(test_set, own)
+    groups = next(iter(own.values()))["group"].to_pylist()
+    cluster, weights = cluster_draws(groups, quality.replicates, quality.seed)
+    for metric_name in quality.metrics:
+        points: dict[str, float] = {}
+        draws: dict[str, NDArray[np.float64]] = {}
+        signatures: dict[str, str] = {}
+        notes: dict[str, str] = {}
+        for name, table in own.items():
+            counted = _sums(metric_name, table, comet.get(name))
+            if isinstance(counted, str):
+                notes[name] = counted
+                continue
+            metric, sums = counted
+            points[name], signatures[name] = metric.score(sums.sum(axis=0)), metric.signature()
+            draws[name] = resampled(metric, sums, cluster, weights)
+        for name in own:
+            row = {
+                "translator": name,
+                "test_set": test_set,
+                "metric": metric_name,
+                "n": len(groups),
+                "clusters": weights.shape[1],
+                "unit": "" if metric_name == "comet" else "%",
+                "note": notes.get(name, ""),
+            }
+            if name in points:
+                row |= _estimate(name, points, draws, quality) | {"signature": signatures[name]}
+                row |= _beside_published(name, test_set, metric_name, points[name], quality, published)
+            yield row
+
+
+def _of_set(table: pa.Table, test_set: str) -> pa.Table:
+    return table.filter(pa.array([name == test_set for name in table["test_set"].to_pylist()], pa.bool_()))
+
+
+def _check_same_segments(test_set: str, own: Mapping[str, pa.Table]) -> None:
+    """Check that all translators translated the same segments: a paired comparison has no smaller denominator."""
+    (first, expected), *others = ((name, table.select(["id", "reference"])) for name, table in own.items())
+    for name, found in others:
+        if not found.equals(expected):
+            raise InputError(f"{test_set}: the segments of '{name}' are not those of '{first}'; expected the same")
+
+
+def _sums(
+    name: str, table: pa.Table, comet: tuple[pa.Table, dict[str, Any]] | None
+) -> tuple[CorpusMetric | MeanMetric, NDArray[np.float64]] | str:
+    """Return a metric and what each segment adds to its sums, or why it was not computed."""
+    if name != "comet":
+        metric = CorpusMetric(name)
+        return metric, metric.sums_of(table["translation"].to_pylist(), table["reference"].to_pylist())
+    if comet is None:
+        return "COMET not computed: no file of its scores was given"
+    scores, facts = comet
+    if not scores.num_rows:
+        return f"COMET not computed: {facts['absent']}"
+    of_segment = {(row["test_set"], row["id"]): row["comet"] for row in scores.to_pylist()}
+    keys = zip(table["test_set"].to_pylist(), table["id"].to_pylist(), strict=True)
+    values = np.array([of_segment[key] for key in keys])
+    return MeanMetric(name, str(facts["signature"])), np.stack([values, np.ones_like(values)], axis=1)
+
+
+def _estimate(
+    name: str, points: Mapping[str, float], draws: Mapping[str, NDArray[np.float64]], quality: TranslationQuality
+) -> dict[str, Any]:
+    """Return value, interval, and the paired comparison with the best other translator."""
+    tail = (1 - quality.level) / 2
+    low, high = np.quantile(draws[name], [tail, 1 - tail])
+    columns: dict[str, Any] = {"value": _shown(points[name]), "low": _shown(low), "high": _shown(high)}
+    columns |= {"level": quality.level, "interval": "percentile"}
+    others = [other for other in points if other != name]
+    if not others:
+        return columns
+    against = max(others, key=lambda other: points[other])
+    difference = draws[name] - draws[against]
+    low, high = np.quantile(difference, [tail, 1 - tail])
+    beyond = min(float((difference <= 0).mean()), float((difference >= 0).mean()))
+    return columns | {
+        "against": against,
+        "paired_difference": _shown(points[name] - points[against]),
+        "paired_low": _shown(low),
+        "paired_high": _shown(high),
+        "p_value": _shown(min(1.0, 2 * (beyond * quality.replicates + 1) / (quality.replicates + 1))),
+    }
+
+
+def _shown(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _published(path: Path | None) -> dict[str, Any]:
+    """Return the published numbers: {"test_set": …, "systems": {name: {metric: value}}}."""
+    if path is None:
+        return {"test_set": "", "systems": {}}
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not {"test_set", "systems"} <= set(content):
+        raise InputError(f"{path}: expected test_set and systems")
+    return content
+
+
+def _beside_published(
+    name: str, test_set: str, metric: str, value: float, quality: TranslationQuality, published: Mapping[str, Any]
+) -> dict[str, Any]:
+    system = quality.published_as.get(name)
+    if system is None:
+        return {}
+    if system not in published["systems"]:
+        known = ", ".join(published["systems"])
+        raise InputError(f"published_as.{name} = '{system}': expected one of {known}")
+    printed = published["systems"][system].get(metric)
+    if printed is None:
+        return {}
+    if test_set != quality.published_set:
+        return {"published": printed, "note": f"published on another test set, {published['test_set']}"}
+    return {"published": printed, "difference": _shown(value - printed)}
+
+
+def _published_rows(published: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for system, values in published["systems"].items():
+        for metric, value in values.items():
+            yield {
+                "translator": f"published/{system}",
+                "test_set": published["test_set"],
+                "metric": metric,
+                "unit": "" if metric == "comet" else "%",
+                "published": value,
+            }
+
+
+if __name__ == "__main__":
+    run(main)
