@@ -41,6 +41,11 @@ class Run:
         self.code = digest(_module(stage))
         self.energy_at_start = _gpu_energy()
 
+    def energy(self) -> float | None:
+        """Return what the visible GPUs have used since the start in joules, or None where it cannot be read."""
+        now = _gpu_energy()
+        return None if now is None or self.energy_at_start is None else now - self.energy_at_start
+
     def write(self, path: str | os.PathLike[str], outputs: Mapping[str, str | os.PathLike[str]], **facts: Any) -> None:
         """Write `run.json`: the spec, hashes, code, versions, hardware, seconds, memory, energy, the stage's facts.
 
@@ -48,7 +53,6 @@ class Run:
             outputs: name → file, hashed here, so that an altered artifact is found before it is used.
             facts: what the stage counted (tokens, items, chat-template hash …), as JSON values.
         """
-        energy = _gpu_energy()
         record = {
             "stage": self.stage,
             "spec": self.spec.model_dump(mode="json"),
@@ -60,9 +64,7 @@ class Run:
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.clock, 3),
             "peak_memory_bytes": peak_memory(),
-            "gpu_energy_joules": None
-            if energy is None or self.energy_at_start is None
-            else energy - self.energy_at_start,
+            "gpu_energy_joules": self.energy(),
             **facts,
         }
         write_json(Path(path), record)

@@ -6,18 +6,26 @@ from typing import Any
 import peft
 import safetensors.torch
 import torch
+from peft.utils.integrations import dequantize_module_weight
 
 from posologie.errors import InputError
 from posologie.files import whole_file, write_json
 from posologie.training.dora import make_fast, row_squares
 from posologie.training.dropout import ExampleDropout, MaskSource
-from posologie.training.spec import Recipe
+from posologie.training.spec import Recipe, TrainingSpec
 
 
-def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int) -> tuple[Any, MaskSource]:
-    """Return the backbone with a fresh adapter, and the source of its dropout masks.
+def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int, masks: MaskSource) -> Any:
+    """Return the backbone with a fresh adapter.
 
     The backbone is frozen; the adapter's weights are float32 whatever the backbone's precision.
+
+    Args:
+        model: as transformers loads it; it is changed in place.
+        recipe: how the adapter is made.
+        backbone: the name that the adapter's configuration gives its backbone.
+        seed: of the starting weights.
+        masks: the source of the dropout masks.
 
     Raises:
         InputError: if the recipe names a projection that the backbone does not have.
@@ -30,7 +38,7 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int) -> tuple[Any
         task_type="CAUSAL_LM",
         base_model_name_or_path=backbone,
         r=recipe.rank,
-        lora_alpha=recipe.alpha,
+        lora_alpha=int(recipe.alpha) if recipe.alpha == int(recipe.alpha) else recipe.alpha,
         lora_dropout=recipe.dropout,
         target_modules=sorted(recipe.target_modules),
         bias="none",
@@ -38,27 +46,36 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int) -> tuple[Any
         use_rslora=recipe.method == "rslora",
     )
     model.name_or_path = backbone  # peft would otherwise record the folder that the backbone was read from
-    torch.manual_seed(seed)
-    adapted = peft.get_peft_model(model, config)
-    exact_magnitudes(adapted)
-    source = MaskSource()
+    adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
+    initialise(adapted, seed)
     for number, layer in enumerate(low_rank_layers(adapted)):
         if recipe.dropout:
-            layer.lora_dropout["default"] = ExampleDropout(recipe.dropout, number, source)
+            layer.lora_dropout["default"] = ExampleDropout(recipe.dropout, number, masks)
         make_fast(layer, recipe.dropout_on)
-    return adapted, source
+    return adapted
 
 
-def exact_magnitudes(adapted: Any) -> None:
-    """Set every DoRA magnitude to the norm of the backbone's rows in float32.
+def initialise(adapted: Any, seed: int) -> None:
+    """Give a fresh adapter its starting weights: peft's for A and B, and the norms of the backbone's rows for DoRA.
 
-    peft takes it in the backbone's precision; a fresh adapter of a bfloat16 backbone then scales rows by up to 0.4 %.
+    peft takes those norms in the backbone's precision; a fresh adapter of a bfloat16 backbone then scales rows by up to
+    0.4 %. Here they are float32, and a fresh adapter changes nothing. A is drawn on the CPU, so that it does not depend
+    on the device.
+
+    Args:
+        adapted: a peft model whose adapter has no values yet (`low_cpu_mem_usage=True`).
     """
+    torch.manual_seed(seed)
     for layer in low_rank_layers(adapted):
-        for dora in layer.lora_magnitude_vector.values():
-            base = layer.get_base_layer()
-            if type(base) is torch.nn.Linear and not layer.fan_in_fan_out:
-                dora.weight.data = row_squares(base.weight).sqrt()
+        base = layer.get_base_layer()
+        for low_rank in (layer.lora_A["default"], layer.lora_B["default"]):
+            low_rank.to_empty(device="cpu").float()
+        layer.reset_lora_parameters("default", True)
+        for low_rank in (layer.lora_A["default"], layer.lora_B["default"]):
+            low_rank.to(base.weight.device)
+        if "default" in layer.lora_magnitude_vector:
+            norms = row_squares(dequantize_module_weight(base)).sqrt_()
+            layer.lora_magnitude_vector["default"].weight = torch.nn.Parameter(norms)
 
 
 def low_rank_layers(adapted: Any) -> list[Any]:
@@ -66,21 +83,24 @@ def low_rank_layers(adapted: Any) -> list[Any]:
     return [module for module in adapted.modules() if isinstance(module, peft.tuners.lora.LoraLayer)]
 
 
-def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
-    """Return what is trained, by name, in the order of the model."""
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-def write_adapter(adapted: Any, backbone: str, weights: str | os.PathLike[str], config: str | os.PathLike[str]) -> None:
-    """Write `adapter_model.safetensors` and `adapter_config.json` as peft reads them.
+def write_trained(
+    model: Any, spec: TrainingSpec, weights: str | os.PathLike[str], config: str | os.PathLike[str]
+) -> None:
+    """Write what was trained: an adapter in peft's form, or all weights of a fully trained backbone.
 
     The configuration names the backbone, never a folder of this machine, and its lists are sorted, so that equal
     adapters have equal bytes.
     """
-    state = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    if spec.recipe.method == "full":
+        tied = set(model._tied_weights_keys or {}) if model.config.tie_word_embeddings else set()
+        state = {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+        facts: dict[str, Any] = {"method": "full"}
+    else:
+        state = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
+        facts = model.peft_config["default"].to_dict()
+        facts = {key: sorted(value) if isinstance(value, set) else value for key, value in facts.items()}
+        facts |= {"inference_mode": True, "revision": None}
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in sorted(state.items())}
     with whole_file(weights) as partial:
         safetensors.torch.save_file(tensors, partial, metadata={"format": "pt"})
-    facts = adapted.peft_config["default"].to_dict()
-    facts = {key: sorted(value) if isinstance(value, set) else value for key, value in facts.items()}
-    write_json(config, {**facts, "base_model_name_or_path": backbone, "inference_mode": True, "revision": None})
+    write_json(config, {**facts, "base_model_name_or_path": spec.backbone})

@@ -31,13 +31,13 @@ class Checkpoint:
         history: one entry per update done; its length is the number of updates.
         tensors: trained weights and moments, by name, on the CPU.
         best: the best epoch's weights so far, where the recipe asks for them.
-        facts: what else goes on from attempt to attempt (seconds, energy), as JSON values.
+        facts: what else goes on from attempt to attempt (energy), as JSON values.
     """
 
     history: list[Update]
     tensors: dict[str, torch.Tensor]
     best: dict[str, torch.Tensor]
-    facts: dict[str, float]
+    facts: dict[str, float | None]
 
 
 def checkpoint_key(*parts: str) -> str:

@@ -53,7 +53,7 @@ class Factors:
 
 def row_squares(weight: torch.Tensor) -> torch.Tensor:
     """Return the squared norm of each row, float32, shape (out,)."""
-    return torch.cat([block.float().square().sum(1) for block in _blocks(weight)])
+    return torch.linalg.vector_norm(weight, dim=1, dtype=torch.float32).square_()
 
 
 def row_norms(

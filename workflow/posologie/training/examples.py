@@ -8,17 +8,20 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posologie.errors import InputError
+from posologie.files import read_json, whole_file, write_json
 from posologie.items import Item
 from posologie.prompting import Prompting, assistant_turn, chat, option_order
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 1024
+_ARRAYS = ("tokens", "starts", "answers", "answer_ends")
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,35 @@ def tokenise(items: Sequence[Item], tokenizer: Any, prompting: Prompting, max_le
         answer_ends=np.array([example.answer_end for _, example in kept], np.int64),
         context_cut=tuple(cut),
         rejected=tuple(rejected),
+    )
+
+
+def save(examples: Examples, folder: Path) -> None:
+    """Write tokenised examples, so that every process and every attempt maps the same file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _ARRAYS:
+        with whole_file(folder / f"{name}.npy") as partial, open(partial, "wb") as file:
+            np.save(file, getattr(examples, name))
+    texts = {name: list(getattr(examples, name)) for name in ("ids", "context_cut", "rejected")}
+    write_json(folder / "examples.json", texts)
+
+
+def load(folder: Path) -> Examples | None:
+    """Return the examples that `save` wrote, their arrays mapped from disk, or None."""
+    if not (folder / "examples.json").is_file():  # written last
+        return None
+    tokens, starts, answers, answer_ends = (
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
+    )
+    texts = {name: tuple(names) for name, names in read_json(folder / "examples.json").items()}
+    return Examples(
+        ids=texts["ids"],
+        tokens=tokens,
+        starts=starts,
+        answers=answers,
+        answer_ends=answer_ends,
+        context_cut=texts["context_cut"],
+        rejected=texts["rejected"],
     )
 
 

@@ -2,10 +2,11 @@
 
 import logging
 import math
+import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from posologie.errors import InputError
 from posologie.training import loss as loss_of
 from posologie.training.batches import Batch, assemble, hidden_states, target_counts
 from posologie.training.checkpoints import Checkpoint
-from posologie.training.dropout import MaskSource
 from posologie.training.examples import Examples
 from posologie.training.history import Update
 from posologie.training.interruption import InterruptionError, StopRequest
@@ -22,45 +22,31 @@ from posologie.training.order import micro_batches, updates_of_epoch
 from posologie.training.processes import Group
 from posologie.training.schedule import learning_rate
 from posologie.training.spec import Recipe
+from posologie.training.state import copy_of, put_back, state_of
+from posologie.training.student import Student
 
 log = logging.getLogger(__name__)
 
 DIVERGENCE_WINDOW = 20
-
-
-@dataclass(frozen=True)
-class Student:
-    """What is trained.
-
-    Attributes:
-        model: the adapted backbone.
-        decoder: its part from token ids to hidden states.
-        head: its output layer.
-        weights: the trained parameters by name.
-        masks: the source of its dropout masks.
-    """
-
-    model: Any
-    decoder: Any
-    head: torch.nn.Linear
-    weights: dict[str, torch.nn.Parameter]
-    masks: MaskSource
+_MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 @dataclass
 class Hooks:
-    """What the loop tells the world.
+    """What the loop tells the world, and hears from it.
 
     Attributes:
         save: called with a checkpoint when one is due.
         seconds_between: the least time between two checkpoints within an epoch.
         updated: called after each update.
+        energy: joules since the start of this attempt, or None where they cannot be read.
         stop: read between micro-batches.
     """
 
     save: Callable[[Checkpoint], None]
     seconds_between: float
     updated: Callable[[Update], None]
+    energy: Callable[[], float | None] = lambda: None
     stop: StopRequest = field(default_factory=StopRequest)
 
 
@@ -80,8 +66,11 @@ def train(
     group: Group,
     start: Checkpoint | None,
     hooks: Hooks,
-) -> list[Update]:
-    """Train the student's weights in place and return the history.
+) -> Checkpoint:
+    """Train the student's weights in place and return the final state.
+
+    An update is the same whatever the micro-batch and the number of processes: its loss is the mean over all targets of
+    its examples.
 
     Raises:
         InputError: if the loss stops being a number or diverges, with item ids; if memory runs out, with what to lower.
@@ -92,59 +81,66 @@ def train(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=group.device.type == "cuda"
     )
     history: list[Update] = []
+    best: dict[str, torch.Tensor] = {}
+    earlier_energy: float | None = 0.0
     if start is not None:
-        history = start.history
-        restore(student.weights, optimizer, start.tensors)
+        history, best = list(start.history), start.best
+        earlier_energy = start.facts.get("gpu_energy_joules")
+        put_back(student.weights, optimizer, start.tensors)
     total = total_updates(examples, recipe)
     counts = target_counts(examples, recipe.loss_on)
     clock = saved = time.perf_counter()
 
-    def checkpoint() -> None:
-        nonlocal saved
-        hooks.save(Checkpoint(history, state_of(student.weights, optimizer), {}, {}))
-        saved = time.perf_counter()
+    def state(*, tensors: bool) -> Checkpoint:
+        energy = hooks.energy()
+        spent = None if energy is None or earlier_energy is None else earlier_energy + energy
+        facts = {"gpu_energy_joules": spent}
+        return Checkpoint(list(history), state_of(student.weights, optimizer) if tensors else {}, best, facts)
+
+    def stop() -> None:
+        optimizer.zero_grad()
+        hooks.save(state(tensors=True))
+        raise InterruptionError
 
     for epoch, chosen, last_of_epoch in _remaining(examples, recipe, seed, len(history)):
+        if group.any(hooks.stop.requested):
+            stop()
         step = len(history)
         rate = learning_rate(step, total, recipe)
         for settings in optimizer.param_groups:
             settings["lr"] = rate
         targets = int(counts[chosen].sum())
         own = micro_batches(chosen, examples.lengths, size=micro_batch, process=group.rank, processes=group.size)
-        if group.any(hooks.stop.requested):
-            checkpoint()
-            raise InterruptionError
+
         student.model.train()
-        summed = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
-        batches: list[Batch] = []
-        for number, part in enumerate(own):
-            if group.size == 1 and hooks.stop.requested:
-                optimizer.zero_grad()
-                checkpoint()
-                raise InterruptionError
-            batch = assemble(examples, part, loss_on=recipe.loss_on, device=group.device)
-            batches.append(batch)
+        batches = [assemble(examples, part, loss_on=recipe.loss_on, device=group.device) for part in own]
+        sums = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
+        for number, batch in enumerate(batches):
+            if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, above
+                stop()
             student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
-            hidden = hidden_states(student.decoder, batch)
-            loss = loss_of.summed_loss(hidden[batch.rows], student.head, batch.targets)
-            (loss / targets).backward()
-            summed[number] = loss.detach()
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        loss_sum = summed.sum()
-        group.sum_in_place([*gradients, loss_sum])
+            try:
+                sums[number] = _backward(student, batch, targets)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                _explain_memory(error, step + 1, batch, micro_batch)
+                raise
+        for parameter in parameters:
+            if parameter.grad is None:  # a process without examples in a short update
+                parameter.grad = torch.zeros_like(parameter)
+        loss_sum = sums.sum()
+        group.sum_in_place([*(parameter.grad for parameter in parameters), loss_sum])
         norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
-        mean, gradient_norm = (torch.stack([loss_sum / targets, norm])).tolist()
-        if not (math.isfinite(mean) and math.isfinite(gradient_norm)):
-            _not_a_number(step + 1, epoch, mean, gradient_norm, batches, summed, group)
+        loss, gradient_norm = torch.stack([loss_sum / targets, norm]).tolist()  # the one wait for the device
+        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
+            _refuse_numbers(step + 1, epoch, loss, gradient_norm, batches, sums, group)
         optimizer.step()
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer does not, and DoRA's norms rely on it
         optimizer.zero_grad()
 
-        now = time.perf_counter()
         update = Update(
             step=step + 1,
             epoch=epoch,
-            loss=mean,
+            loss=loss,
             learning_rate=rate,
             gradient_norm=gradient_norm,
             examples=len(chosen),
@@ -152,17 +148,35 @@ def train(
             targets=targets,
             validation_loss=None,
             validation_answer_loss=None,
-            seconds=now - clock,
+            seconds=time.perf_counter() - clock,
         )
         if last_of_epoch and len(validation):
             overall, answers = validation_loss(student, validation, recipe, micro_batch=micro_batch, group=group)
             update = replace(update, validation_loss=overall, validation_answer_loss=answers)
+            earlier = [entry.validation_loss for entry in history if entry.validation_loss is not None]
+            if recipe.keep == "best" and all(overall < other for other in earlier):
+                best = copy_of(student.weights)
         history.append(update)
         hooks.updated(update)
+        _refuse_divergence(history, recipe, chosen, examples, group)
         if last_of_epoch or time.perf_counter() - saved >= hooks.seconds_between:
-            checkpoint()
+            hooks.save(state(tensors=True))
+            saved = time.perf_counter()
         clock = time.perf_counter()
-    return history
+    if best:
+        with torch.no_grad():
+            for name, parameter in student.weights.items():
+                parameter.copy_(best[name])
+    return state(tensors=False)
+
+
+def _backward(student: Student, batch: Batch, targets: int) -> torch.Tensor:
+    """Add a micro-batch's part of the gradient and return its summed loss."""
+    with student.arithmetic():
+        hidden = hidden_states(student.decoder, batch)
+    loss = loss_of.summed_loss(hidden[batch.rows], student.head, batch.targets, student.autocast)
+    (loss / targets).backward()
+    return loss.detach()
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -175,37 +189,14 @@ def validation_loss(
     everything = np.arange(len(examples))
     for part in micro_batches(everything, examples.lengths, size=micro_batch, process=group.rank, processes=group.size):
         batch = assemble(examples, part, loss_on=recipe.loss_on, device=group.device)
-        hidden = hidden_states(student.decoder, batch)
-        losses = loss_of.losses(hidden[batch.rows], student.head, batch.targets).double()
+        with student.arithmetic():
+            hidden = hidden_states(student.decoder, batch)
+            losses = loss_of.losses(hidden[batch.rows], student.head, batch.targets).double()
         in_answer = batch.in_answer.double()
         sums += torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum()])
     group.sum_in_place([sums])
     overall, count, answers, answer_count = sums.tolist()
     return overall / count, answers / answer_count
-
-
-def state_of(weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Return copies of the trained weights and of AdamW's moments, by name, on the CPU."""
-    tensors: dict[str, torch.Tensor] = {}
-    for name, parameter in weights.items():
-        tensors[f"weight/{name}"] = parameter.detach().cpu().clone()
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = value.detach().cpu().clone()
-    return tensors
-
-
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def restore(
-    weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
-) -> None:
-    """Put back what `state_of` returned."""
-    for name, parameter in weights.items():
-        parameter.copy_(tensors[f"weight/{name}"])
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            if f"{key}/{name}" in tensors:
-                value = tensors[f"{key}/{name}"]
-                on_cpu = key == "step" and not optimizer.param_groups[0]["fused"]
-                optimizer.state[parameter][key] = value if on_cpu else value.to(parameter.device)
 
 
 def _remaining(examples: Examples, recipe: Recipe, seed: int, done: int) -> Iterator[tuple[int, np.ndarray, bool]]:
@@ -220,26 +211,58 @@ def _remaining(examples: Examples, recipe: Recipe, seed: int, done: int) -> Iter
             epoch=epoch,
             group_by_length=recipe.group_by_length,
         )
-        for number in range(done - epoch * per_epoch if epoch == done // per_epoch else 0, per_epoch):
+        for number in range(max(0, done - epoch * per_epoch), per_epoch):
             yield epoch + 1, updates[number], number == per_epoch - 1
 
 
-def _not_a_number(
+def _refuse_numbers(
     step: int,
     epoch: int,
-    mean: float,
+    loss: float,
     gradient_norm: float,
     batches: list[Batch],
-    summed: torch.Tensor,
+    sums: torch.Tensor,
     group: Group,
 ) -> None:
     """Stop, naming the items of the micro-batches whose loss is not finite, or of the whole update."""
-    finite = torch.isfinite(summed).tolist()
+    finite = torch.isfinite(sums).tolist()
     bad = [name for batch, fine in zip(batches, finite, strict=False) if not fine for name in batch.ids]
     bad = [name for names in group.gathered(bad) for name in names]
-    if not bad:
-        bad = [name for names in group.gathered([name for batch in batches for name in batch.ids]) for name in names]
+    everything = [name for names in group.gathered([name for batch in batches for name in batch.ids]) for name in names]
+    if not group.leads:
+        sys.exit(2)  # the leading process speaks for all
     raise InputError(
-        f"update {step} (epoch {epoch}): loss {mean}, gradient norm {gradient_norm}; expected finite numbers; "
-        f"items {', '.join(bad)}"
+        f"update {step} (epoch {epoch}): loss {loss}, gradient norm {gradient_norm}, expected finite numbers; "
+        f"items {', '.join(bad or everything)}"
     )
+
+
+def _refuse_divergence(
+    history: list[Update], recipe: Recipe, chosen: np.ndarray, examples: Examples, group: Group
+) -> None:
+    """Stop where the loss has risen far above where it began; windows of 20 updates do not overlap."""
+    if recipe.divergence_factor is None or len(history) < 2 * DIVERGENCE_WINDOW:
+        return
+    first = statistics.fmean(update.loss for update in history[:DIVERGENCE_WINDOW])
+    last = statistics.fmean(update.loss for update in history[-DIVERGENCE_WINDOW:])
+    if last > recipe.divergence_factor * first:
+        if not group.leads:
+            sys.exit(2)
+        names = ", ".join(examples.ids[index] for index in chosen)
+        raise InputError(
+            f"update {len(history)} (epoch {history[-1].epoch}): the loss diverges, mean {last:.3f} over the last "
+            f"{DIVERGENCE_WINDOW} updates after {first:.3f} over the first; lower training.recipe.learning_rate; "
+            f"items of this update {names}"
+        )
+
+
+def _explain_memory(error: BaseException, step: int, batch: Batch, micro_batch: int) -> None:
+    """Say what to lower if the error is about memory. Nothing is lowered silently: that would change the batch."""
+    if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _MEMORY_SIGNS):
+        return
+    rows = batch.bounds[-1]
+    raise InputError(
+        f"update {step}: out of memory with {len(batch.ids)} examples of {rows} tokens in a micro-batch, the longest "
+        f"of {batch.longest}; lower devices.training_micro_batch (now {micro_batch}; it changes no result), or "
+        f"training.recipe.max_length, or turn on training.recipe.gradient_checkpointing"
+    ) from error

@@ -30,19 +30,25 @@ def chunk_rows(vocabulary: int, rows: int) -> int:
     return max(1, min(rows, CHUNK_BYTES // (4 * vocabulary)))
 
 
-def summed_loss(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
+def summed_loss(
+    hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor, precision: torch.dtype | None = None
+) -> torch.Tensor:
     """Return the summed cross-entropy of the targets, in nats, float32.
 
     Args:
         hidden: hidden states that predict the targets, shape (targets, hidden size).
         head: the output layer, shape (vocabulary, hidden size).
+        targets: shape (targets,).
+        precision: of the products, where it is not that of the output layer (autocast does not reach them).
     """
+    weight, bias = head.weight, head.bias
+    if precision is not None:
+        hidden, weight = hidden.to(precision), weight.to(precision)
+        bias = None if bias is None else bias.to(precision)
     options = LinearCrossEntropyOptions(
         batch_chunk_size=chunk_rows(head.weight.shape[0], len(targets)), chunking_method=None
     )
-    return linear_cross_entropy(
-        hidden, head.weight, targets, linear_bias=head.bias, reduction="sum", options=options
-    ).float()
+    return linear_cross_entropy(hidden, weight, targets, linear_bias=bias, reduction="sum", options=options).float()
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

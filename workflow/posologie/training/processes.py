@@ -15,13 +15,17 @@ class Group:
         """Join the group of RANK and WORLD_SIZE (NCCL on GPUs, else gloo); without them, be alone."""
         self.rank = int(os.environ.get("RANK", "0"))
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
-        self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.device = torch.device("cpu")
         if torch.cuda.is_available():
-            self.device = torch.device("cuda", self.local_rank)
+            self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
             torch.cuda.set_device(self.device)
         if self.size > 1:
-            torch.distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            torch.distributed.init_process_group(
+                "nccl" if self.device.type == "cuda" else "gloo",
+                init_method=os.environ.get("POSOLOGIE_MEETING", "env://"),
+                rank=self.rank,
+                world_size=self.size,
+            )
 
     @property
     def leads(self) -> bool:
@@ -29,7 +33,7 @@ class Group:
         return self.rank == 0
 
     def sum_in_place(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Replace each tensor (all of one dtype) by its sum over the processes, in one exchange."""
+        """Replace each tensor (all of one type) by its sum over the processes, in one exchange."""
         if self.size == 1:
             return
         tensors = list(tensors)
@@ -47,7 +51,7 @@ class Group:
         return bool(shared.item())
 
     def gathered(self, value: Any) -> list[Any]:
-        """Return every process's value (JSON-like), in the order of their ranks."""
+        """Return every process's value, in the order of their ranks."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size

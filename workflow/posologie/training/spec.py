@@ -1,8 +1,8 @@
 """What an adapter depends on."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
@@ -45,6 +45,26 @@ class Recipe(Spec):
         default="bfloat16", description="of the backbone; the adapter's weights are float32"
     )
     gradient_checkpointing: bool = Field(default=True, description="compute activations twice to save memory")
+    quantization: Literal["none", "8bit", "4bit"] = Field(
+        default="none", description="of the frozen backbone; needs the package bitsandbytes"
+    )
+    kernels: Literal["torch", "liger"] = Field(
+        default="torch", description="norms and gates by torch, or by the package liger-kernel on a GPU"
+    )
+    keep: Literal["last", "best"] = Field(
+        default="last", description="the last epoch's weights, or those of the epoch with the lowest validation loss"
+    )
+    divergence_factor: float | None = Field(
+        default=3.0,
+        gt=1,
+        description="stop when the mean loss of 20 updates is above this many times that of the first 20",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.method == "full" and self.quantization != "none":
+            raise ValueError("quantization none, since method full trains the backbone itself")
+        return self
 
 
 class TrainingSpec(Spec):

@@ -1,0 +1,183 @@
+"""One training job, from its inputs to its artifacts."""
+
+import logging
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from posologie.errors import InputError
+from posologie.files import write_parquet
+from posologie.items import read_items
+from posologie.models.load import chat_template_hash, load_tokenizer
+from posologie.models.store import checked_folder, read_manifest
+from posologie.runs import Run, peak_memory
+from posologie.training import checkpoints, examples
+from posologie.training.adapters import write_trained
+from posologie.training.checkpoints import Checkpoint
+from posologie.training.examples import Examples
+from posologie.training.history import Update, history_table
+from posologie.training.interruption import EXIT_STATUS, InterruptionError, StopRequest
+from posologie.training.loop import Hooks, total_updates, train
+from posologie.training.processes import Group
+from posologie.training.reporting import listeners
+from posologie.training.spec import TrainingSpec
+from posologie.training.student import Student, make_student
+
+log = logging.getLogger(__name__)
+
+
+def train_adapter(options: Namespace) -> None:
+    """Train the adapter of `options.spec`, going on from a checkpoint of the same spec, inputs and code.
+
+    Exits with status 75 after a checkpoint if a signal asked to stop.
+
+    Raises:
+        InputError: for bad input, and for a training that cannot go on.
+    """
+    spec = TrainingSpec.from_json(options.spec)
+    stop = StopRequest()
+    stop.listen()
+    torch.set_num_threads(spec.threads)
+    group = Group()
+    if not group.leads:
+        logging.getLogger().setLevel(logging.WARNING)
+    inputs = {"train": options.train, "validation": options.validation, "backbone": options.backbone}
+    run = Run("training", spec, inputs)
+    key = checkpoints.checkpoint_key(
+        spec.canonical_json(), *(str(fact["sha256"]) for fact in run.inputs.values()), run.code
+    )
+    folder = options.work / key
+
+    with _together(group):
+        backbone = checked_folder(options.backbone) if group.leads else options.backbone.parent
+        tokenizer = load_tokenizer(backbone)
+        if group.leads:
+            for part in ("train", "validation"):
+                _tokenise(inputs[part], folder / f"tokens-{part}", tokenizer, spec)
+    parts = {part: examples.load(folder / f"tokens-{part}") for part in ("train", "validation")}
+    training, validation = parts["train"], parts["validation"]
+    if training is None or validation is None:
+        raise InputError(f"{folder}: the tokenised examples are gone")
+    student = make_student(backbone, spec, group.device)
+    start = checkpoints.load(folder)
+    total = total_updates(training, spec.recipe)
+    done = 0 if start is None else len(start.history)
+    if done:
+        log.info("going on after update %d of %d", done, total)
+    heard = []
+    if group.leads:
+        name = f"{spec.backbone}/{spec.mix}/seed-{spec.seed}"
+        settings = spec.model_dump(mode="json")
+        heard = listeners(options.work, name, total=total, done=done, report_to=options.report_to, settings=settings)
+
+    def updated(update: Update) -> None:
+        for listener in heard:
+            listener(update)
+
+    hooks = Hooks(
+        save=lambda checkpoint: checkpoints.save(folder, checkpoint) if group.leads else None,
+        seconds_between=options.checkpoint_seconds,
+        updated=updated,
+        energy=run.energy,
+        stop=stop,
+    )
+    try:
+        final = train(
+            student,
+            training,
+            validation,
+            spec.recipe,
+            seed=spec.seed,
+            micro_batch=options.micro_batch,
+            group=group,
+            start=start,
+            hooks=hooks,
+        )
+    except InterruptionError:
+        log.info("stopped on request; a retry goes on from here")
+        sys.exit(EXIT_STATUS)
+
+    memory = group.gathered(peak_memory())
+    if group.leads:
+        write_trained(student.model, spec, options.weights, options.config)
+        write_parquet(options.history, history_table(final.history))
+        facts = _facts(final, student, {"train": training, "validation": validation}, memory)
+        run.write(
+            options.run,
+            {"weights": options.weights, "config": options.config, "history": options.history},
+            backbone_revision=read_manifest(options.backbone).get("revision"),
+            chat_template_sha256=chat_template_hash(tokenizer),
+            device=str(group.device.type),
+            processes=group.size,
+            micro_batch=options.micro_batch,
+            updates_of_earlier_attempts=done,
+            **facts,
+        )
+        checkpoints.remove(folder)
+    group.leave()
+
+
+@contextmanager
+def _together(group: Group) -> Iterator[None]:
+    """Run the block in every process; if it fails in the leading one, the others leave without a word."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        if group.any(failed) and not failed:
+            sys.exit(2)
+
+
+def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> None:
+    """Tokenise a file of items once for all processes and attempts."""
+    if examples.load(folder) is not None:
+        return
+    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length)
+    if not len(found) and folder.name == "tokens-train":
+        raise InputError(f"{path}: no item to train on")
+    examples.save(found, folder)
+
+
+def _facts(
+    final: Checkpoint, student: Student, parts: dict[str, Examples], memory: list[dict[str, int | None]]
+) -> dict[str, Any]:
+    """Return what the run record says about the training, beside what every run record says."""
+    history = final.history
+    seconds = sum(update.seconds for update in history)
+    tokens = sum(update.tokens for update in history)
+    validated = [update for update in history if update.validation_loss is not None]
+    best = min(validated, key=lambda update: update.validation_loss or 0.0, default=None)
+    gpu = [entry["gpu"] for entry in memory if entry["gpu"] is not None]
+    return {
+        "updates": len(history),
+        "trained_parameters": sum(parameter.numel() for parameter in student.weights.values()),
+        "items": {
+            part: {
+                "used": len(found),
+                "tokens": int(found.starts[-1]),
+                "context_cut": list(found.context_cut),
+                "rejected": list(found.rejected),
+            }
+            for part, found in parts.items()
+        },
+        "tokens": tokens,
+        "training_seconds": round(seconds, 3),
+        "tokens_per_second": round(tokens / seconds, 3),
+        "first_loss": history[0].loss,
+        "final_loss": history[-1].loss,
+        "validation_loss": history[-1].validation_loss,
+        "validation_answer_loss": history[-1].validation_answer_loss,
+        "best_epoch": None if best is None else best.epoch,
+        "kept_epoch": best.epoch if final.best and best is not None else history[-1].epoch,
+        "gpu_energy_joules": final.facts["gpu_energy_joules"],
+        "peak_memory_bytes": {
+            "process": max(entry["process"] or 0 for entry in memory),
+            "gpu": sum(gpu) if gpu else None,
+        },
+    }

@@ -1,0 +1,107 @@
+"""What is trained: a backbone with its adapter, or the backbone itself."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from posologie.errors import InputError
+from posologie.models.load import load_model
+from posologie.training.adapters import attach
+from posologie.training.attention import PACKED
+from posologie.training.dropout import MaskSource
+from posologie.training.loss import check_output_layer
+from posologie.training.spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Student:
+    """What is trained.
+
+    Attributes:
+        model: the adapted backbone, or the backbone itself.
+        decoder: its part from token ids to hidden states.
+        head: its output layer.
+        weights: the trained parameters by name, in the order of the model.
+        masks: the source of its dropout masks.
+        autocast: precision of the products where it is not that of the weights.
+    """
+
+    model: Any
+    decoder: Any
+    head: torch.nn.Linear
+    weights: dict[str, torch.nn.Parameter]
+    masks: MaskSource
+    autocast: torch.dtype | None = None
+
+    def arithmetic(self) -> AbstractContextManager[Any]:
+        """Return the context in which forward passes run."""
+        if self.autocast is None:
+            return nullcontext()
+        autocast: AbstractContextManager[Any] = torch.autocast(self.head.weight.device.type, self.autocast)
+        return autocast
+
+
+def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Student:
+    """Load a backbone and make it ready for training.
+
+    An adapter's weights are float32 and its backbone has the recipe's precision. Full fine-tuning keeps float32 weights
+    and computes in the recipe's precision.
+
+    Raises:
+        InputError: if the recipe does not fit the backbone or the installed packages.
+    """
+    recipe = spec.recipe
+    full = recipe.method == "full"
+    options: dict[str, Any] = {"attn_implementation": PACKED}
+    if recipe.quantization != "none":
+        options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision))
+        options["device_map"] = {"": device}
+    model = load_model(folder, precision="float32" if full else recipe.precision, device=str(device), **options)
+    check_output_layer(model, spec.backbone)
+    if recipe.kernels == "liger":
+        _use_liger(model, device)
+    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    if recipe.gradient_checkpointing:
+        # Masks are keyed by example, and there is no other randomness to preserve.
+        model.activation_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
+    masks = MaskSource()
+    if full:
+        model.requires_grad_(True)
+        trained = model
+    else:
+        trained = attach(model, recipe, backbone=spec.backbone, seed=spec.seed, masks=masks)
+    weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
+    autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
+    return Student(trained, decoder, head, weights, masks, autocast)
+
+
+def _quantization(kind: str, precision: torch.dtype) -> Any:
+    """Return transformers' settings for a quantised backbone (4 bits: NF4, as in QLoRA, arXiv 2305.14314)."""
+    import importlib.util
+
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError(f"training.recipe.quantization = '{kind}': the package bitsandbytes is not installed")
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision,
+    )
+
+
+def _use_liger(model: Any, device: torch.device) -> None:
+    """Let liger-kernel compute norms, rotations and gates; the loss stays `posologie.training.loss`."""
+    if device.type != "cuda":
+        raise InputError("training.recipe.kernels = 'liger': its kernels need a GPU")
+    try:
+        from liger_kernel.transformers import _apply_liger_kernel_to_instance
+    except ImportError as error:
+        raise InputError("training.recipe.kernels = 'liger': the package liger-kernel is not installed") from error
+    _apply_liger_kernel_to_instance(model=model, cross_entropy=False, fused_linear_cross_entropy=False)
