@@ -2,12 +2,13 @@ import random
 from dataclasses import replace
 
 import pytest
+from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
+
 from posologie.errors import InputError
 from posologie.files import read_parquet
 from posologie.items import items_to_table
 from posologie.prediction.spec import Suite
 from posologie.screening.spec import Screening, ScreeningSpec
-from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
 
 
 def test_an_item_that_is_tested_on_does_not_stay_in_training(screen):

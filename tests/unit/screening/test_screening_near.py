@@ -1,0 +1,125 @@
+import random
+
+import numpy as np
+import pytest
+from scipy import sparse
+from screening_made import item
+
+from posologie.items import items_to_table
+from posologie.screening import near, sketches
+from posologie.screening.near import candidates, near_duplicates
+from posologie.screening.shingles import EMPTY, Shape, shape_for, shingles, signatures, signatures_of
+from posologie.screening.sketches import sketches as sketched
+
+WORDS = """
+douleur thoracique effort repos bras gauche diabète insuline glycémie fièvre toux dyspnée crépitants scanner
+embolie anticoagulant héparine rein créatinine dialyse potassium sodium foie bilirubine ictère hépatite virus
+vaccin anticorps allergie œdème urticaire adrénaline bronche asthme corticoïde peau érythème biopsie tumeur
+"""
+
+
+def texts(count, seed=0, least=6, most=60):
+    """Texts of which about half are edited copies of earlier ones, from one word to most of them."""
+    rng = random.Random(seed)
+    made = []
+    for number in range(count):
+        if number % 2 and made:
+            words = rng.choice(made).split()
+            for _ in range(rng.randint(0, 1 + len(words) // 3)):
+                words[rng.randrange(len(words))] = rng.choice(WORDS.split())
+        else:
+            words = rng.choices(WORDS.split(), k=rng.randint(least, most))
+        made.append(" ".join(words))
+    return [(text,) for text in made]
+
+
+def every_pair(fields, threshold, width):
+    """All pairs at or above the threshold by counting shared shingles, and their similarities."""
+    hashes, bounds = shingles(fields, width)
+    columns = np.unique(hashes, return_inverse=True)[1]
+    held = sparse.csr_array((np.ones(len(hashes)), columns, bounds), shape=(len(fields), columns.max() + 1))
+    held.sum_duplicates()
+    held.data[:] = 1
+    common = (held @ held.T).toarray()
+    sizes = common.diagonal()
+    similarity = common / (sizes[:, None] + sizes[None, :] - common)
+    return {(i, j): similarity[i, j] for i, j in np.argwhere(np.triu(similarity, 1) >= threshold).tolist()}
+
+
+@pytest.mark.parametrize(("threshold", "width"), [(0.5, 5), (0.7, 5), (0.85, 3)])
+def test_nearly_all_similar_pairs_are_found_and_none_else(threshold, width):
+    fields = texts(1500)
+    shape = shape_for(threshold, width)
+    values = signatures_of(fields, shape)
+    everything = np.ones(len(fields), dtype=bool)
+    found, _ = near_duplicates(values, lambda chosen: [fields[one] for one in chosen], everything, threshold, width)
+    expected = every_pair(fields, threshold, width)
+    assert len(expected) > 100
+    pairs = {(pair.one, pair.other): pair.similarity for pair in found}
+    assert pairs.keys() <= expected.keys()
+    assert len(pairs) >= 0.98 * len(expected)
+    assert all(similarity == pytest.approx(expected[pair]) for pair, similarity in pairs.items())
+
+
+def test_pairs_without_a_text_of_interest_are_left_out():
+    fields = texts(400)
+    shape = shape_for(0.7, 5)
+    values = signatures_of(fields, shape)
+    interesting = np.arange(400) >= 300
+    whole = {tuple(pair) for pair in candidates(values, np.ones(400, dtype=bool)).pairs.tolist()}
+    part = {tuple(pair) for pair in candidates(values, interesting).pairs.tolist()}
+    assert part == {(one, other) for one, other in whole if other >= 300}
+
+
+def test_a_text_that_thousands_share_is_not_compared_with_all_of_them(monkeypatch):
+    monkeypatch.setattr(near, "_CROWD", 3)
+    fields = [("le même texte pour tous",)] * 10
+    met = candidates(signatures_of(fields, shape_for(0.7, 5)), np.ones(10, dtype=bool))
+    assert met.crowded > 0
+    assert {other - one for one, other in met.pairs.tolist()} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("length", [12, 60, 2000])
+def test_the_share_of_equal_entries_estimates_the_similarity(length):
+    rng = np.random.default_rng(length)
+    shape = Shape(5, 8, 64)
+    errors = []
+    for _ in range(40):
+        sizes = (length, length // 4, length // 4)
+        common, own, other = (rng.integers(0, 1 << 63, size, dtype=np.uint64) for size in sizes)
+        hashes = np.concatenate([common, own, common, other])
+        bounds = np.array([0, length + length // 4, 2 * (length + length // 4)])
+        one, two = signatures(hashes, bounds, shape.rows, shape.bands)
+        errors.append((one == two).mean() - length / (length + 2 * (length // 4)))
+    assert abs(np.mean(errors)) < 0.03
+    assert np.std(errors) < (0.1 if length < 100 else 0.03)
+
+
+def test_texts_without_shingles_resemble_nothing():
+    values = signatures_of([("",), ("", "")], shape_for(0.7, 5))
+    assert (values == EMPTY).all()
+    assert len(candidates(values, np.ones(2, dtype=bool)).pairs) == 0
+
+
+def test_shingles_do_not_cross_fields_and_short_fields_have_some():
+    one, other = (set(shingles([fields], 5)[0].tolist()) for fields in (("abc", "def"), ("abcdef",)))
+    apart = set(shingles([("abc",)], 5)[0].tolist()) | set(shingles([("def",)], 5)[0].tolist())
+    assert one == apart
+    assert len(set(shingles([("5",)], 5)[0].tolist())) == 5
+    assert one != other
+
+
+def test_the_shape_keeps_its_promise_at_the_threshold():
+    for threshold in (0.3, 0.5, 0.7, 0.9):
+        shape = shape_for(threshold, 5)
+        assert 1 - (1 - threshold**shape.rows) ** shape.bands >= 0.995
+        assert 1 - (1 - threshold ** (shape.rows + 1)) ** shape.bands < 0.995
+
+
+def test_the_number_of_processes_changes_nothing(monkeypatch):
+    monkeypatch.setattr(sketches, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(sketches, "_ITEMS_AT_ONCE", 7)
+    table = items_to_table([item(str(number), text, context="c") for number, (text,) in enumerate(texts(30))])
+    one, two = (sketched(table, shape_for(0.7, 5), processes) for processes in (1, 2))
+    assert (one.texts, one.contexts, one.answers) == (two.texts, two.contexts, two.answers)
+    assert np.array_equal(one.signatures, two.signatures)
