@@ -3,11 +3,12 @@
 import pytest
 import torch
 import transformers
+from torchmetrics.functional.text.bert import bert_score
+
 from posologie.errors import InputError
 from posologie.scoring.bertscore import BertScorer, pair_f1
 from posologie.scoring.neural import encoder_folder
 from posologie.scoring.spec import Encoder
-from torchmetrics.functional.text.bert import bert_score
 
 PAIRS = [
     ("La metformine, éliminée par le rein.", "La metformine s'accumule et expose à une acidose lactique."),

@@ -3,11 +3,12 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import hamming_loss, jaccard_score
+
 from posologie.errors import InputError
 from posologie.items import LABELS
 from posologie.prediction.schema import prediction_schema
 from posologie.scoring.choices import choice_scores, label_sets
-from sklearn.metrics import hamming_loss, jaccard_score
 
 LETTERS = {letter: position for position, letter in enumerate(LABELS)}
 

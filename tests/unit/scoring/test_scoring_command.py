@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from posologie.errors import InputError
 from posologie.files import read_parquet, write_parquet
 from posologie.items import Item, items_to_table

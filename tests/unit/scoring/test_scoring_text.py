@@ -4,9 +4,10 @@ import unicodedata
 
 import pytest
 import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
+
 from posologie.scoring.spec import TextMetrics
 from posologie.scoring.text import text_scorer, text_signatures, words
-from rouge_score.rouge_scorer import RougeScorer
 
 REFERENCE = "La metformine s'accumule et expose à une acidose lactique."
 ANSWER = "La metformine, éliminée par le rein, expose à l'acidose lactique."

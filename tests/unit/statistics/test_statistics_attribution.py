@@ -1,0 +1,161 @@
+"""Attribution to provenances, and dose–response."""
+
+import csv
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from posologie.errors import InputError
+from posologie.statistics import attribution, dose_response
+from posologie.statistics.coalitions import coalitions, interaction_index, name_of, scheffe_matrix
+from posologie.statistics.dose_response import best_shares
+
+PLAYERS = ("native", "translated", "synthetic")
+EVERYONE = coalitions(PLAYERS)
+BLENDS = {
+    "NAT": {"native": 1},
+    "TRAD": {"translated": 1},
+    "SYN": {"synthetic": 1},
+    "NAT-TRAD": {"native": 0.5, "translated": 0.5},
+    "NAT-SYN": {"native": 0.5, "synthetic": 0.5},
+    "TRAD-SYN": {"translated": 0.5, "synthetic": 0.5},
+    "ALL": {"native": 1 / 3, "translated": 1 / 3, "synthetic": 1 / 3},
+}
+
+
+def table(study, module, **spec) -> list[dict[str, str]]:
+    out = study.root / "tables" / "table.csv"
+    module.main(["--spec", study.spec(**spec), "--results", str(study.root), "--table", str(out)])
+    with open(out, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def shapley_by_orders(values: dict[frozenset[str], float], player: str) -> float:
+    """Return the mean of what a player adds over all orders of arrival: the definition, without the formula."""
+    added = []
+    for order in itertools.permutations(PLAYERS):
+        before = frozenset(order[: order.index(player)])
+        added.append(values[before | {player}] - values[before])
+    return float(np.mean(added))
+
+
+@pytest.fixture(params=range(5))
+def game(request) -> dict[frozenset[str], float]:
+    numbers = np.random.default_rng(request.param)
+    return dict(zip(EVERYONE, numbers.normal(size=8), strict=True))
+
+
+def test_shapley_values_are_means_over_all_orders(game):
+    vector = np.array([game[coalition] for coalition in EVERYONE])
+    for player in PLAYERS:
+        ours = interaction_index(frozenset({player}), PLAYERS) @ vector
+        assert ours == pytest.approx(shapley_by_orders(game, player), abs=1e-12)
+
+
+def test_shapley_values_sum_to_all_minus_base(game):
+    vector = np.array([game[coalition] for coalition in EVERYONE])
+    total = sum(interaction_index(frozenset({player}), PLAYERS) @ vector for player in PLAYERS)
+    assert total == pytest.approx(game[frozenset(PLAYERS)] - game[frozenset()], abs=1e-12)
+
+
+def test_a_pairs_interaction_is_the_mean_second_difference(game):
+    # Grabisch and Roubens: with three players, the mean of the second differences without and with the third.
+    vector = np.array([game[coalition] for coalition in EVERYONE])
+    for first, second in itertools.combinations(PLAYERS, 2):
+        (third,) = set(PLAYERS) - {first, second}
+
+        def second_difference(base: frozenset[str], one: str = first, other: str = second) -> float:
+            return game[base | {one, other}] - game[base | {one}] - game[base | {other}] + game[base]
+
+        expected = (second_difference(frozenset()) + second_difference(frozenset({third}))) / 2
+        ours = interaction_index(frozenset({first, second}), PLAYERS) @ vector
+        assert ours == pytest.approx(expected, abs=1e-12)
+
+
+def test_in_a_game_without_synergy_everyone_gets_their_own(game):
+    own = {player: game[frozenset({player})] for player in PLAYERS}
+    vector = np.array([sum(own[player] for player in coalition) for coalition in EVERYONE])
+    for term in EVERYONE[1:]:
+        expected = own[next(iter(term))] if len(term) == 1 else 0
+        assert interaction_index(term, PLAYERS) @ vector == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_special_cubic_goes_through_the_seven_mixes_and_has_the_textbook_coefficients(game):
+    blends = [{player: 1 / len(coalition) for player in coalition} for coalition in EVERYONE[1:]]
+    values = np.array([game[coalition] for coalition in EVERYONE[1:]])
+    coefficients = scheffe_matrix(blends, PLAYERS) @ values
+    for blend, value in zip(blends, values, strict=True):
+        terms = [math.prod(blend.get(player, 0) for player in term) for term in EVERYONE[1:]]
+        assert np.dot(terms, coefficients) == pytest.approx(value, abs=1e-9)
+    # Cornell 2002: β_ij = 4 y_ij − 2 (y_i + y_j); β_123 = 27 y_123 − 12 Σ y_ij + 3 Σ y_i.
+    y = {name_of(coalition, PLAYERS): value for coalition, value in zip(EVERYONE[1:], values, strict=True)}
+    named = {name_of(term, PLAYERS): value for term, value in zip(EVERYONE[1:], coefficients, strict=True)}
+    pair = 4 * y["native+synthetic"] - 2 * (y["native"] + y["synthetic"])
+    assert named["native+synthetic"] == pytest.approx(pair, abs=1e-9)
+    triple = 27 * values[6] - 12 * values[3:6].sum() + 3 * values[:3].sum()
+    assert named["native+translated+synthetic"] == pytest.approx(triple, abs=1e-9)
+
+
+@pytest.fixture
+def eight_models(study, make_item):
+    numbers = np.random.default_rng(3)
+    items = [make_item(number) for number in range(300)]
+    ease = numbers.random(300)
+    for place, mix in enumerate(["base", *BLENDS]):
+        model = "q/base" if mix == "base" else f"q/{mix}/seed-42"
+        right = (ease + 0.1 * numbers.normal(size=300) < 0.3 + 0.04 * place).astype(float)
+        study.scores(model, "mcqa", items, {("em", "constrained"): {"original": list(right)}})
+    return study
+
+
+def test_the_table_shares_all_minus_base_out_exactly(eight_models):
+    rows = [row for row in table(eight_models, attribution, blends=BLENDS) if row["scope_kind"] == "all"]
+    rows = [row for row in rows if row["aggregate"] == "item_weighted"]
+    assert [(row["method"], row["term"]) for row in rows if row["method"] == "shapley"] == [
+        ("shapley", provenance) for provenance in PLAYERS
+    ]
+    scores = {model: np.mean(values) for model, values in right_answers(eight_models).items()}
+    total = sum(float(row["value"]) for row in rows if row["method"] == "shapley")
+    assert total == pytest.approx(100 * (scores["q/ALL/seed-42"] - scores["q/base"]), abs=1e-5)
+    assert len([row for row in rows if row["method"] == "interaction"]) == 4
+    pure = next(row for row in rows if (row["method"], row["term"]) == ("scheffe", "native"))
+    assert float(pure["value"]) == pytest.approx(100 * scores["q/NAT/seed-42"], abs=1e-5)
+    assert all(float(row["low"]) < float(row["value"]) < float(row["high"]) for row in rows)
+
+
+def right_answers(study) -> dict[str, list[float]]:
+    from posologie import layout
+    from posologie.files import read_parquet
+
+    return {name: read_parquet(study.root / layout.scores(name, "mcqa"))["value"].to_pylist() for name in study.models}
+
+
+def test_without_one_of_the_mixes_there_is_no_attribution(eight_models):
+    del eight_models.models["q/TRAD-SYN/seed-42"]
+    assert table(eight_models, attribution, blends=BLENDS) == []
+
+
+def test_unequal_blends_are_no_coalition(eight_models):
+    skewed = BLENDS | {"NAT-SYN": {"native": 0.8, "synthetic": 0.2}}
+    assert table(eight_models, attribution, blends=skewed) == []
+
+
+def test_a_sweep_is_a_curve_by_rising_dose(eight_models):
+    sweep = {"sweeps": {"native": {"ALL": 1.0, "base": 0.0, "NAT-TRAD": 0.5}}}
+    rows = [row for row in table(eight_models, dose_response, statistics=sweep) if row["scope_kind"] == "all"]
+    rows = [row for row in rows if row["aggregate"] == "item_weighted"]
+    assert [(row["dose"], row["mix"]) for row in rows] == [("0", "base"), ("0.5", "NAT-TRAD"), ("1", "ALL")]
+    assert sum(float(row["best_share"]) for row in rows) == pytest.approx(100)
+    assert float(rows[2]["best_share"]) > 95
+
+
+def test_a_sweep_over_a_mix_that_was_not_trained_is_refused(eight_models):
+    with pytest.raises(InputError, match=r"statistics.sweeps.native: 'MORE': expected one of"):
+        table(eight_models, dose_response, statistics={"sweeps": {"native": {"MORE": 2.0}}})
+
+
+def test_doses_that_tie_share_the_win():
+    draws = np.array([[1.0, 2, 3], [1, 1, 3], [0, 0, 4]])
+    assert best_shares(draws).tolist() == pytest.approx([0.5, 1 / 6, 1 / 3])
