@@ -139,9 +139,10 @@ def test_an_id_held_twice_is_refused(make_mix, shards):
         make_mix({"counts": {"nat": 5}})
 
 
-def test_an_item_that_is_in_training_and_validation_is_refused(make_mix, shards):
-    with pytest.raises(InputError, match="both the training and the validation set"):
-        make_mix({"counts": {"nat": 60}}, validation={"nat": shards["nat"]})
+def test_items_that_are_in_training_and_validation_are_counted(make_mix, shards):
+    folder = make_mix({"counts": {"nat": 20}}, validation={"nat": shards["nat"]})
+    assert read_json(folder / "composition.json")["also_in_validation"] == 20
+    assert len(read_items(folder / "validation.parquet")) == 60
 
 
 def test_the_composition_counts_what_the_mix_holds(make_mix):

@@ -136,8 +136,9 @@ def main(argv: list[str]) -> None:
     validation = assembled(validation_draws(spec.validation, common), spec.validation.seed)
     if not validation.num_rows:
         log.warning("mix %s: the validation set is empty", spec.name)
-    if shared := set(train["id"].to_pylist()) & set(validation["id"].to_pylist()):
-        raise InputError(f"mix {spec.name}: item {min(shared)} is in both the training and the validation set")
+    facts["also_in_validation"] = len(set(train["id"].to_pylist()) & set(validation["id"].to_pylist()))
+    if facts["also_in_validation"]:
+        log.warning("mix %s: %d items are in the validation set too", spec.name, facts["also_in_validation"])
     write_parquet(given.out_train, train)
     write_parquet(given.out_validation, validation)
     write_json(
