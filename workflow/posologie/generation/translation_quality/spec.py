@@ -18,10 +18,12 @@ class QualitySpec(Spec):
 class TranslationQuality(Spec):
     """How translators are compared on parallel text."""
 
-    metrics: tuple[Literal["bleu", "chrf", "comet"], ...] = ("bleu", "chrf", "comet")
+    metrics: tuple[Literal["bleu", "chrf", "comet"], ...] = Field(
+        default=("bleu", "chrf", "comet"), description="COMET only where its package and a checkpoint are installed"
+    )
     replicates: int = Field(default=1000, ge=100, description="bootstrap replicates, the same for all translators")
-    level: float = Field(default=0.95, gt=0, lt=1)
-    seed: int = 42
+    level: float = Field(default=0.95, gt=0, lt=1, description="of the intervals")
+    seed: int = Field(default=42, description="seed of the draws")
     published_as: dict[Name, str] = Field(
         default_factory=dict, description="translator → name of the published system that it is, such as GPT-4o-mini"
     )

@@ -1,0 +1,419 @@
+"""What the documentation says can be done: every command, every example, every link, every listed column."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from posologie.config.load import load_study
+from posologie.config.plan import shard_spec
+from posologie.config.study import Study
+from posologie.sources.layouts import local_files
+from studies import REPOSITORY, Project, jobs_of
+
+GUIDES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "config", "results", "profiles", "resources", "envs")
+
+NOT_RUN = {
+    "python3.11 -m venv": "makes an environment",
+    ".venv/bin/pip install": "installs the environment",
+    "PYTHONPATH=workflow snakemake --software-deployment-method conda": "needs conda",
+}
+"""Beginnings of commands that no test can run, and why."""
+
+PROGRAMS = ("snakemake", "make", "posologie", "pytest", "generate-slurm-partition-config")
+
+# Starts Snakemake's dry runs as forks of one process that has imported it: half of the time of each is the import.
+DRY_RUNS = """
+import json, os, sys
+import snakemake.api, snakemake.cli
+import posologie.config.plan
+for number, arguments in enumerate(json.load(sys.stdin)):
+    child = os.fork()
+    if child == 0:
+        with open(f"dry-run-{number}.log", "w") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        try:
+            snakemake.cli.main(arguments)
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it stands, its language, its text, and the file that it shows (`<!-- file: … -->`)."""
+
+    place: str
+    language: str
+    text: str
+    file: str
+
+
+def guides():
+    """Return the Markdown files of the project, without generated and hidden folders."""
+    found = [REPOSITORY / name for name in GUIDES if name.endswith(".md")]
+    for folder in (name for name in GUIDES if not name.endswith(".md")):
+        found += sorted((REPOSITORY / folder).glob("**/*.md" if folder in ("docs", "resources") else "*.md"))
+    return [path for path in found if "prompts" not in path.parts]
+
+
+def blocks():
+    fence = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for path in guides():
+        text = path.read_text(encoding="utf-8")
+        for found in fence.finditer(text):
+            line = text[: found.start()].count("\n") + 1
+            yield Block(f"{path.relative_to(REPOSITORY)}:{line}", found[2], found[3], found[1] or "")
+
+
+def commands():
+    """Return every command of the documentation with its place: lines of shell blocks, and commands in the text."""
+    found = []
+    for block in blocks():
+        if block.language in ("bash", "console", "sh"):
+            joined = block.text.replace("\\\n", " ")
+            lines = [line.removeprefix("$ ").split("  # ")[0].strip() for line in joined.splitlines()]
+            found += [(block.place, line) for line in lines if line and not line.startswith("#")]
+    for path in guides():
+        text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for span in re.findall(r"`([^`\n]+)`", text):
+            if span.split()[0] in PROGRAMS and "…" not in span and "{" not in span:
+                found.append((str(path.relative_to(REPOSITORY)), span))
+    return list({command: (place, command) for place, command in found}.values())
+
+
+COMMANDS = commands()
+BLOCKS = list(blocks())
+
+
+def of_program(*names):
+    """Return the arguments of each command of a program, repeated ones once."""
+    chosen = [shlex.split(command) for _, command in COMMANDS]
+    return [words[1:] for words in chosen if words[0] in names]
+
+
+def dry(arguments):
+    """Return Snakemake's arguments for a dry run on enough cores to show the threads that rules ask for."""
+    planned = arguments if "-n" in arguments else [*arguments, "-n"]
+    return planned if "--cores" in arguments else [*planned, "--cores", "64"]
+
+
+def key(arguments):
+    """Return what tells one dry run from another: not whether it was written as one, nor the cores."""
+    text = " ".join(arguments)
+    return re.sub(r"(^| )(-n|--cores \S+)(?= |$)", "", text).strip()
+
+
+def site_profile(name, examples):
+    """Return the profile of a worked example: the shipped one with the example's keys in place of its own."""
+    shipped = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text(encoding="utf-8"))
+    return {**shipped, **yaml.safe_load(examples[f"profiles/{name}/site.yaml"])}
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return {block.file: block.text for block in BLOCKS if block.file}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, examples):
+    """A copy of the project with the files that the documentation shows, and with the copies that it makes."""
+    project = Project.copy_to(tmp_path_factory.mktemp("documentation"))
+    for name in ("Makefile", "pyproject.toml", "README.md"):
+        shutil.copy2(REPOSITORY / name, project.root / name)
+    for name, text in examples.items():
+        path = project.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for name in ("h100", "lab"):
+        profile = yaml.safe_dump(site_profile(name, examples), sort_keys=False)
+        (project.root / f"profiles/{name}/profile.yaml").write_text(profile, encoding="utf-8")
+    for source, target in (arguments[-2:] for arguments in of_program("cp")):
+        shutil.copytree(project.root / source, project.root / target, ignore=shutil.ignore_patterns(".git"))
+    return project
+
+
+@pytest.fixture(scope="module")
+def dry_runs(project):
+    """The output of every documented Snakemake command as a dry run, and of the worked examples' profiles."""
+    wanted = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
+    wanted |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
+    done = subprocess.run(
+        [sys.executable, "-c", DRY_RUNS],
+        input=json.dumps(list(wanted.values())),
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    codes = [int(line) for line in done.stdout.split()]
+    outputs = [(project.root / f"dry-run-{number}.log").read_text(encoding="utf-8") for number in range(len(wanted))]
+    return dict(zip(wanted, zip(codes, outputs, strict=True), strict=True))
+
+
+def test_every_command_is_tried_here_or_says_why_it_cannot_be():
+    left = [
+        (place, command)
+        for place, command in COMMANDS
+        if command.split()[0] not in (*PROGRAMS, "cp") and not command.startswith(tuple(NOT_RUN))
+    ]
+    assert not left
+
+
+def test_the_list_of_commands_that_cannot_be_run_names_no_other():
+    unused = [start for start in NOT_RUN if not any(command.startswith(start) for _, command in COMMANDS)]
+    assert not unused
+
+
+def test_no_command_hides_in_a_block_without_a_language():
+    hidden = [
+        block.place for block in BLOCKS if not block.language and re.match(rf"({'|'.join(PROGRAMS)})\b", block.text)
+    ]
+    assert not hidden
+
+
+def test_every_snakemake_command_plans(dry_runs):
+    assert dry_runs
+    failed = {command: output[-2000:] for command, (code, output) in dry_runs.items() if code}
+    assert not failed
+
+
+def test_every_make_target_exists(project):
+    for arguments in of_program("make"):
+        done = subprocess.run(
+            ["make", "-n", "-W", "envs/requirements.lock", *arguments], cwd=project.root, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_other_program_knows_its_command():
+    asked = [["generate-slurm-partition-config"] for _ in of_program("generate-slurm-partition-config")]
+    asked += [["posologie", *arguments[:1]] for arguments in of_program("posologie")]
+    for words in {tuple(words): words for words in asked}.values():
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run([str(program), *words[1:], "--help"], capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        assert "usage" in done.stdout.lower()
+
+
+def test_every_documented_part_of_the_tests_exists():
+    paths = [path for arguments in of_program("pytest") for path in arguments if not path.startswith("-")]
+    assert paths
+    assert not [path for path in paths if not list((REPOSITORY / path.split("::")[0]).glob("**/test_*.py")) and not
+                (REPOSITORY / path.split("::")[0]).is_file()]  # fmt: skip
+
+
+def slugs(path):
+    """Return the anchors of a Markdown file's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", guides(), ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_link_leads_to_a_file(path):
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        assert file.exists(), target
+        assert not anchor or anchor in slugs(file), target
+
+
+def study_fragments():
+    keys = {field.alias or name for name, field in Study.model_fields.items()} | {"extends"}
+    plain = [block for block in BLOCKS if block.language == "yaml" and not block.file]
+    return [block for block in plain if yaml.safe_load(block.text).keys() <= keys]
+
+
+@pytest.mark.parametrize("block", study_fragments(), ids=lambda block: block.place)
+def test_every_part_of_a_study_that_is_shown_is_valid(block):
+    demo = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text(encoding="utf-8"))
+    Study.model_validate(demo | yaml.safe_load(block.text))
+
+
+def test_every_other_yaml_block_is_a_part_of_a_profile(examples):
+    shown = {block.place for block in study_fragments()}
+    known = site_profile("h100", examples).keys()
+    for block in BLOCKS:
+        if block.language == "yaml" and not block.file and block.place not in shown:
+            assert yaml.safe_load(block.text).keys() <= known, block.place
+
+
+def test_every_study_that_is_shown_whole_is_valid(project, examples, monkeypatch):
+    monkeypatch.chdir(project.root)
+    shown = [name for name in examples if name.startswith("config/")]
+    assert shown
+    for name in shown:
+        assert load_study(name).study == Path(name).stem
+
+
+def test_the_example_of_own_data_becomes_shards_without_a_reject(project, monkeypatch, tmp_path):
+    from posologie.files import read_json
+    from posologie.sources import columns
+
+    monkeypatch.chdir(project.root)
+    study = load_study("config/own.yaml")
+    counts = {}
+    for name, source in study.sources.items():
+        for split in source.splits:
+            spec = shard_spec(study, name, split).canonical_json()
+            outputs = [str(tmp_path / f"{name}-{split}.{suffix}") for suffix in ("parquet", "rejects", "json")]
+            files = local_files(source, split)
+            written = ["--items", outputs[0], "--rejects", outputs[1], "--report", outputs[2]]
+            columns.main(["--spec", spec, "--inputs", *files, *written, "--processes", "1"])
+            report = read_json(outputs[2])
+            assert report["rejected"]["total"] == 0
+            counts[name, split] = report["kept"]
+    assert counts["native", "train"] == 3
+    assert counts["native", "validation"] == 1
+    assert counts["native", "test"] == 2
+    assert counts["synthetic", "train"] == 2
+
+
+def resources_by_rule(output):
+    """Return the resources of one job of each rule of a dry run, with its threads."""
+    found = {}
+    for block in re.split(r"\n(?=(?:local)?rule \S+:\n)", output)[1:]:
+        rule = re.match(r"(?:local)?rule (\S+):", block)
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block.split("\n\n")[0], flags=re.MULTILINE))
+        values = dict(pair.split("=", 1) for pair in fields.get("resources", "").split(", ") if "=" in pair)
+        found[rule[1]] = {**values, "threads": int(fields.get("threads", 1)), "local": block.startswith("local")}
+    return found
+
+
+def best_partition(file, resources, attempt=1):
+    """Return the partition that the SLURM plugin chooses for a job."""
+    from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
+
+    scaled = {name: int(resources[name]) * attempt for name in ("mem_mb", "runtime")}
+    asked = {"nodes": int(resources["nodes"]), "gpu": int(resources.get("gpu", 0)), **scaled}
+    job = SimpleNamespace(name="job", threads=resources["threads"], resources=asked)
+    silent = SimpleNamespace(debug=lambda text: None, info=lambda text: None, warning=lambda text: None)
+    return get_best_partition(read_partition_file(file), job, silent)
+
+
+def test_the_large_centre_sends_each_job_where_it_belongs(project, dry_runs):
+    asked = resources_by_rule(dry_runs["--profile profiles/h100"][1])
+    partitions = project.root / "profiles/h100/partitions.yaml"
+    for rule, resources in asked.items():
+        if resources["local"]:
+            continue
+        expected = "gpu_h100" if "gpu" in resources else "cpu"
+        assert best_partition(partitions, resources) == expected, rule
+        growing = {"runtime": 1} if rule == "train_adapter" else {}
+        third = {**resources, "runtime": int(resources["runtime"]) / 3} if growing else resources
+        assert best_partition(partitions, third, attempt=3) == expected, f"{rule}, third attempt"
+        assert resources["slurm_account"] == ("project@h100" if "gpu" in resources else "project@cpu")
+    assert asked["train_adapter"]["constraint"] == "h100"
+    assert asked["train_adapter"]["runtime"] == "1200"
+
+
+def test_the_small_lab_gives_every_job_its_one_partition(dry_runs):
+    asked = resources_by_rule(dry_runs["--profile profiles/lab"][1])
+    assert {job["slurm_partition"] for job in asked.values() if not job["local"]} == {"lab"}
+    assert asked["train_adapter"]["runtime"] == "2880"
+
+
+def rows(path, heading):
+    """Return the cells of the first table below a heading, backticks left out, without its header."""
+    section = (REPOSITORY / path).read_text(encoding="utf-8").split(heading, 1)[1]
+    lines = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_published_study_has_the_documented_number_of_jobs(dry_runs):
+    counted = Counter(job.rule for job in jobs_of(dry_runs[""][1]))
+    del counted["all"]
+    documented = Counter()
+    for names, jobs, _ in rows("docs/reproduce-the-paper.md", "## What it takes"):
+        patterns = [name.replace("*", r"\w+") for name in re.findall(r"`([^`]+)`", names)]
+        fitting = [rule for rule in counted if any(re.fullmatch(pattern, rule) for pattern in patterns)]
+        assert sum(counted[rule] for rule in fitting) == int(jobs), names
+        documented.update(fitting)
+    assert set(documented) == set(counted)
+    assert set(documented.values()) == {1}
+
+
+def test_the_documented_resources_are_those_of_the_rules(dry_runs):
+    asked = resources_by_rule(dry_runs["--profile slurm"][1])
+    for names, gpus, threads, memory, time in rows("profiles/README.md", "What the rules ask for"):
+        listed = [name.replace("{bundle}", "*") for name in re.findall(r"`([^`]+)`", names)]
+        fitting = [rule for rule in asked if any(re.fullmatch(name.replace("*", r"\w+"), rule) for name in listed)]
+        assert fitting, names
+        for rule in fitting:
+            job = asked[rule]
+            if job["local"]:
+                continue
+            assert ("gpu" in job) == (gpus != "–"), rule
+            assert int(job["threads"]) in span(threads), rule
+            assert int(job["mem_mb"]) / 1000 in span(memory), rule
+            assert int(job["runtime"]) / (60 if time.endswith("h") else 1) in span(time), rule
+
+
+def span(text):
+    """Return the range that a cell gives: `3–8 GB`, `training.threads (8)`, `24 h`."""
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    return range(min(numbers), max(numbers) + 1)
+
+
+def test_every_column_of_the_stored_tables_is_specified():
+    from posologie.items import item_schema
+    from posologie.prediction.schema import prediction_schema
+    from posologie.scoring.schema import score_schema
+    from posologie.screening.schema import match_schema
+
+    text = (REPOSITORY / "results/README.md").read_text(encoding="utf-8")
+    schemas = (item_schema(), prediction_schema(), score_schema(), match_schema())
+    missing = [name for schema in schemas for name in schema.names if f"`{name}`" not in text]
+    assert not missing
+
+
+def test_every_folder_of_the_results_is_specified(dry_runs):
+    text = (REPOSITORY / "results/README.md").read_text(encoding="utf-8")
+    outputs = re.findall(r"results/(?:paper|demo)/(\w+)/", dry_runs[""][1] + dry_runs["--profile profiles/demo"][1])
+    assert not [folder for folder in set(outputs) if f"`{folder}/" not in text]
+
+
+def test_every_option_says_what_it_means():
+    manual = (REPOSITORY / "config/README.md").read_text(encoding="utf-8")
+    assert not re.findall(r"^\| `\w+` \|.*\|  \|$", manual, re.MULTILINE)
+
+
+def test_every_section_of_a_study_is_explained():
+    manual = (REPOSITORY / "config/README.md").read_text(encoding="utf-8").split("<!-- options")[0]
+    explained = " ".join(re.findall(r"^## (.+)$", manual, re.MULTILINE))
+    sections = [field.alias or name for name, field in Study.model_fields.items()]
+    assert not [section for section in sections if f"`{section}`" not in explained]
+
+
+def test_the_changelog_keeps_its_form():
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", version) for version in versions[1:])
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_no_guide_names_a_machine():
+    homes = re.compile(r"/(?:root|home|work|Users)/\w")
+    assert not [str(path) for path in guides() if homes.search(path.read_text(encoding="utf-8"))]
+    assert os.environ.get("HOME", "/nowhere") not in "".join(path.read_text(encoding="utf-8") for path in guides())
