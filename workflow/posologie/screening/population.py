@@ -48,7 +48,7 @@ def population(
     """Gather the items that are compared.
 
     Raises:
-        InputError: if a suite tests on a source and split of which no shard is given, or an id occurs twice.
+        InputError: if a suite tests on a source and split of which no shard is given, or two screened items have one id.
     """
     tested = pa.concat_tables([item_schema().empty_table(), *(_of_source(source, path) for source, path in tests)])
     shards = {(row["source"], row["split"]) for row in tested.select(["source", "split"]).to_pylist()}
@@ -63,10 +63,9 @@ def population(
     tested = tested.filter(pa.array(inside))
     before = [_of_source(source, path) for source, path in earlier]
     table = pa.concat_tables([tested, *before, items])
-    for part, name in ((items, "screened"), (tested, "tested")):
-        if len(pc.unique(part["id"])) < part.num_rows:
-            twice = max(pc.value_counts(part["id"]).to_pylist(), key=lambda entry: entry["counts"])["values"]
-            raise InputError(f"two {name} items with the id {twice}; expected different ids")
+    if len(pc.unique(items["id"])) < items.num_rows:
+        twice = max(pc.value_counts(items["id"]).to_pylist(), key=lambda entry: entry["counts"])["values"]
+        raise InputError(f"two screened items with the id {twice}; expected different ids")
     sections = [tested.num_rows, *(part.num_rows for part in before), items.num_rows]
     section = np.repeat(np.arange(len(sections)), sections)
     rank = np.empty(table.num_rows, dtype=np.int64)
