@@ -48,7 +48,7 @@ def population(
     """Gather the items that are compared.
 
     Raises:
-        InputError: if a suite tests on a source and split of which no shard is given, or two screened items have one id.
+        InputError: if no shard of a source and split that a suite tests on is given, or two screened items have one id.
     """
     tested = pa.concat_tables([item_schema().empty_table(), *(_of_source(source, path) for source, path in tests)])
     shards = {(row["source"], row["split"]) for row in tested.select(["source", "split"]).to_pylist()}
