@@ -1,0 +1,75 @@
+"""Which artifacts a study has when it is finished, and which of them are there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from posologie import layout
+from posologie.cli.places import results_of
+from posologie.config import plan
+from posologie.config.study import Study
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file that the study makes; `record` is the run record beside it, where it gets one."""
+
+    stage: str
+    name: str
+    file: Path
+    record: Path | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the file is there: files appear when they are whole."""
+        return self.file.is_file()
+
+
+def artifacts(study: Study) -> list[Artifact]:
+    """Return every artifact of a study, in the way of the data."""
+    root = results_of(study)
+    return [
+        Artifact(stage, name, root / file, root / record if record else None)
+        for stage, name, file, record in _files(study)
+    ]
+
+
+def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
+    screened = _screened(study)
+    for name, split in _shards(study, screened):
+        yield "shards", f"{name}/{split}", layout.shard(name, split), None
+    for name, split in screened:
+        yield "screened", f"{name}/{split}", layout.screened(name, split), None
+    for mix in study.mixes:
+        for seed in plan.sampling_seeds(study):
+            yield "mixes", f"{mix}/seed-{seed}", layout.mix(mix, seed, "train"), None
+    models = plan.models(study)
+    for model in models.values():
+        if model.kind == "mix":
+            weights, record = (layout.adapter(model.id, file) for file in ("adapter_model.safetensors", "run.json"))
+            yield "adapters", model.id, weights, record
+    for kind, path_of in (("predictions", layout.predictions), ("scores", layout.scores)):
+        for model_id in models:
+            for suite in study.suites:
+                run = layout.predictions_run(model_id, suite) if kind == "predictions" else None
+                yield kind, f"{model_id}/{suite}", path_of(model_id, suite), run
+    yield "report", "index.html", "report/index.html", None
+
+
+def _screened(study: Study) -> list[tuple[str, str]]:
+    """Return source and split of every screened shard that a mix is drawn from."""
+    trained = dict.fromkeys((name, "train") for mix in study.mixes for name in plan.mix_sources(study, mix))
+    checked = [(name, "validation") for name in plan.validation_sources(study)] if study.mixes else []
+    return [*trained, *checked]
+
+
+def _shards(study: Study, screened: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return source and split of every shard that is tested on, screened, or screened against."""
+    tested: list[tuple[str, str]] = [*plan.suite_shards(study, study.suites)]
+    earlier = [
+        (name, split)
+        for source, split in screened
+        for name in plan.earlier_sources(study, source)
+        if split in study.sources[name].splits
+    ]
+    return list(dict.fromkeys([*tested, *screened, *earlier]))

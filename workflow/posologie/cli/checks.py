@@ -1,0 +1,277 @@
+"""What `posologie check` looks at, one function for each thing."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from posologie import layout
+from posologie.cli.places import results_of
+from posologie.config import plan
+from posologie.config.study import Study
+from posologie.errors import InputError
+from posologie.files import read_json
+from posologie.models.spec import Backbone
+from posologie.sources.layouts import local_files
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+LOCK = "envs/requirements.lock"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found: `ok`, `warning` or `problem`, and one line."""
+
+    state: str
+    told: str
+
+
+def environment(study: Study) -> Iterator[Finding]:
+    """Compare the installed packages with the lock file."""
+    if not Path(LOCK).is_file():
+        yield Finding(WARNING, f"{LOCK}: not here; are you in the project's folder?")
+        return
+    other = []
+    for line in Path(LOCK).read_text(encoding="utf-8").splitlines():
+        name, separator, version = line.partition("==")
+        if separator and not line.startswith("#"):
+            try:
+                found = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                found = "not installed"
+            if found.partition("+")[0] != version:
+                other.append(f"{name} {found} instead of {version}")
+    if other:
+        yield Finding(WARNING, f"{len(other)} packages differ from {LOCK}: {', '.join(other[:4])}; numbers may differ")
+    else:
+        yield Finding(OK, f"the packages are those of {LOCK}")
+
+
+def data(study: Study) -> Iterator[Finding]:
+    """Look for the local files of every source and split."""
+    for name, source in study.sources.items():
+        if source.path is not None:
+            try:
+                count = sum(len(local_files(source, split)) for split in source.splits)
+            except InputError as error:
+                yield Finding(PROBLEM, f"sources.{name}: {error}")
+            else:
+                yield Finding(OK, f"sources.{name}: {count} file{'s' if count > 1 else ''} below {source.path}")
+        elif source.made is not None:
+            kind, _, rest = source.made.partition("/")
+            maker = rest.partition("/")[0]
+            known = study.generators if kind == "generated" else study.translators
+            if maker in known:
+                yield Finding(OK, f"sources.{name}: made by {maker}")
+            else:
+                yield Finding(PROBLEM, f"sources.{name}: from = '{source.made}': no such maker as '{maker}'")
+
+
+def other_files(study: Study) -> Iterator[Finding]:
+    """Look for prompts, human ratings and the files that judges were trained on."""
+    wanted = {f"judges.{name}.prompt": judge.prompt for name, judge in study.judges.items()}
+    wanted |= {f"generators.{name}.prompts": generator.prompts for name, generator in study.generators.items()}
+    wanted |= {f"translators.{name}.prompt": translator.prompt for name, translator in study.translators.items()}
+    for name, judge in study.judges.items():
+        wanted |= {f"judges.{name}.trained_on": file for file in judge.trained_on}
+    for name, ratings in study.judging.ratings.items():
+        wanted |= {f"judging.ratings.{name}.files.{rater}": file for rater, file in ratings.files.items()}
+    missing = [f"{key} = '{file}': no such file" for key, file in wanted.items() if not Path(file).exists()]
+    for told in missing:
+        yield Finding(PROBLEM, told)
+    if wanted and not missing:
+        yield Finding(OK, ", ".join(sorted(set(wanted.values()))))
+
+
+def models(study: Study) -> Iterator[Finding]:
+    """Look for models that come from this machine: folders, and packages with a GGUF file."""
+    for key, backbone in _backbones(study).items():
+        manifest = Path(study.roots.models) / backbone.folder_name() / "manifest.json"
+        if manifest.is_file():
+            yield Finding(OK, f"{key}: fetched, revision {read_json(manifest).get('revision', 'unknown')}")
+        elif backbone.folder is not None:
+            there = (Path(backbone.folder) / "config.json").is_file()
+            problem = (
+                f"{key}.folder = '{backbone.folder}': holds no config.json; expected a model in transformers' form"
+            )
+            yield Finding(OK, f"{key}: {backbone.folder}") if there else Finding(PROBLEM, problem)
+        elif backbone.gguf_package is not None:
+            there = importlib.util.find_spec(backbone.gguf_package) is not None
+            problem = f"{key}.gguf_package = '{backbone.gguf_package}': not installed"
+            yield Finding(OK, f"{key}: package {backbone.gguf_package}") if there else Finding(PROBLEM, problem)
+        if backbone.trust_remote_code:
+            yield Finding(WARNING, f"{key}: trust_remote_code runs Python code that comes with the model")
+
+
+def _backbones(study: Study) -> dict[str, Backbone]:
+    return {
+        **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
+        **{f"published_models.{name}.model": published.model for name, published in study.published_models.items()},
+        **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},
+    }
+
+
+def keys(study: Study) -> Iterator[Finding]:
+    """Look for the environment variables that hold the keys of endpoints."""
+    makers = {
+        **{f"judges.{name}": judge.backend for name, judge in study.judges.items()},
+        **{f"generators.{name}": generator.backend for name, generator in study.generators.items()},
+        **{f"translators.{name}": translator.backend for name, translator in study.translators.items()},
+    }
+    for name, backend in makers.items():
+        variable = getattr(backend, "key_variable", None)
+        if variable is None:
+            continue
+        if os.environ.get(variable):
+            yield Finding(OK, f"{name}: {variable} is set")
+        else:
+            yield Finding(
+                PROBLEM, f"{name}: the environment variable {variable} is not set; it holds the endpoint's key"
+            )
+
+
+def mixes(study: Study) -> Iterator[Finding]:
+    """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
+    from posologie.mixes.quotas import sainte_lague
+
+    held = {name: _held(study, name) for name in plan.trained_sources(study)}
+    if not any(held.values()):
+        yield Finding(OK, "not drawn yet; what the sources hold is known after `snakemake … shards`")
+        return
+    for name, mix in study.mixes.items():
+        if mix.counts is not None:
+            wanted = dict(mix.counts)
+        elif isinstance(mix.size, int):
+            wanted = sainte_lague(mix.shares or {}, mix.size)
+        else:
+            continue
+        for part, count in wanted.items():
+            sources = [one for one in held if part in (one, study.sources[one].provenance)]
+            if any(held[one] is None for one in sources):
+                continue
+            there = sum(sum((held[one] or {}).get(task, 0) for task in mix.tasks) for one in sources)
+            if there < count:
+                problem = f"mixes.{name}: {count:,} items of {part} asked for, {there:,} held by {', '.join(sources)}"
+                yield Finding(PROBLEM, problem)
+    yield Finding(OK, f"{len(study.mixes)} mixes compared with what their sources hold")
+
+
+def _held(study: Study, source: str) -> dict[str, int] | None:
+    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    root = results_of(study)
+    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
+        if file.is_file():
+            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
+            return {entry["values"]: entry["counts"] for entry in counted}
+    return None
+
+
+def gpus(study: Study) -> Iterator[Finding]:
+    """Compare the GPUs that a job asks for with those of this machine."""
+    wanted = max(study.devices.gpus_per_training_job, study.devices.gpus_per_prediction_job)
+    names = _gpu_names()
+    if not wanted:
+        yield Finding(OK, "no job asks for a GPU")
+    elif len(names) >= wanted:
+        yield Finding(OK, f"{len(names)} here ({', '.join(sorted(set(names)))}), {wanted} a job asked for")
+    elif shutil.which("sbatch"):
+        yield Finding(OK, f"{len(names)} here, {wanted} a job asked for: this machine has SLURM, use --profile slurm")
+    else:
+        problem = f"{len(names)} here, {wanted} a job asked for and no SLURM; devices.gpus_per_…_job: 0 runs on the CPU"
+        yield Finding(PROBLEM, problem)
+
+
+def _gpu_names() -> list[str]:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
+        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def disk(study: Study) -> Iterator[Finding]:
+    """Say how much room there is where the study writes, and whether it may write there."""
+    for name in ("results", study.roots.models, study.roots.datasets, study.roots.work):
+        there = next(folder for folder in (Path(name), *Path(name).absolute().parents) if folder.exists())
+        if not os.access(there, os.W_OK):
+            yield Finding(PROBLEM, f"{name}: no right to write in {there}")
+            continue
+        free = shutil.disk_usage(there).free / 1e9
+        yield Finding(OK if free > 1 else PROBLEM, f"{name}: {free:,.0f} GB free")
+
+
+def slurm(study: Study) -> Iterator[Finding]:
+    """Look for SLURM's commands and for site settings that are still to be filled in."""
+    commands = [name for name in ("sbatch", "squeue", "sacct", "scancel") if shutil.which(name)]
+    if not commands:
+        yield Finding(OK, "not on this machine; needed for --profile slurm only")
+        return
+    missing = sorted({"sbatch", "squeue", "sacct", "scancel"} - set(commands))
+    if missing:
+        yield Finding(PROBLEM, f"{', '.join(missing)} not found beside {', '.join(commands)}")
+    else:
+        yield Finding(OK, "sbatch, squeue, sacct and scancel are there")
+    profile = Path("slurm/profile.yaml")
+    if profile.is_file() and not re.search(
+        r"^\s*slurm_account:\s*\S", profile.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        yield Finding(WARNING, f"{profile}: no slurm_account; SLURM's default account is used")
+
+
+def hub(study: Study) -> Iterator[Finding]:
+    """Ask the hub for every data set and model that is not yet fetched, and whether there is room for them."""
+    wanted = [
+        ("dataset", f"sources.{name}", source.hub, source.revision)
+        for name, source in study.sources.items()
+        if source.hub is not None
+    ]
+    for key, backbone in _backbones(study).items():
+        fetched = (Path(study.roots.models) / backbone.folder_name() / "manifest.json").is_file()
+        if backbone.hub is not None and not fetched:
+            wanted.append(("model", key, backbone.hub, backbone.revision))
+    if not wanted:
+        yield Finding(OK, "nothing has to be fetched")
+        return
+    needed = 0
+    for kind, key, repository, revision in wanted:
+        finding, size = _asked(kind, key, repository, revision)
+        needed += size
+        yield finding
+    free = shutil.disk_usage(".").free
+    if needed > free:
+        yield Finding(PROBLEM, f"{needed / 1e9:,.1f} GB to fetch, {free / 1e9:,.1f} GB free")
+
+
+def _asked(kind: str, key: str, repository: str, revision: str) -> tuple[Finding, int]:
+    """Return what the hub says of a repository, and its size in bytes."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    api = HfApi(token=os.environ.get("HF_TOKEN") or False)
+    named = f"{key}.hub = '{repository}'"
+    try:
+        info = api.repo_info(repository, repo_type=kind, revision=revision, files_metadata=True, timeout=20)
+    except GatedRepoError:
+        return Finding(PROBLEM, f"{named}: gated; accept its terms on the hub and set HF_TOKEN"), 0
+    except RevisionNotFoundError:
+        return Finding(PROBLEM, f"{named}: has no revision '{revision}'"), 0
+    except RepositoryNotFoundError:
+        return Finding(PROBLEM, f"{named}: no such {kind}, or it is private and HF_TOKEN is not set"), 0
+    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+        return Finding(PROBLEM, f"{named}: the hub cannot be reached ({type(error).__name__})"), 0
+    size = sum(file.size or 0 for file in info.siblings or [])
+    return Finding(OK, f"{named}: {size / 1e9:,.1f} GB, commit {(info.sha or '?')[:12]}"), size

@@ -1,0 +1,134 @@
+"""Print the chain behind a number or a file.
+
+FILE is any artifact of a study. Of a table, --row and --column choose the number:
+
+  posologie explain results/demo/tables/mcqa.csv --row mix=NAT metric=em decoding=constrained scope=all
+  posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=native --column p_holm
+  posologie explain results/demo/adapters/smollm2/NAT/seed-42/adapter_model.safetensors
+
+Every file of the chain that has a run record is hashed and compared with it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.tree import Tree
+
+from posologie.cli.chain import Chains, Link
+from posologie.cli.numbers import Number, items_behind, models_behind, number_of
+from posologie.cli.places import console, duration, print_json, relative, root_of
+
+_SHOWN = 10
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `explain`."""
+    arguments.add_argument("file", type=Path, metavar="FILE", help="a file below results/<study>/")
+    arguments.add_argument("--row", nargs="+", default=[], metavar="KEY=VALUE", help="cells of the row that is meant")
+    arguments.add_argument("--column", default="value", help="the column that is meant (default: value)")
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print the chain; the exit code is 1 if a file of it is missing or altered."""
+    root = root_of(given.file)
+    chains = Chains(root)
+    number = None
+    if relative(given.file).suffix in (".csv", ".tex") and given.file.parent.name == "tables":
+        number = number_of(given.file.with_suffix(".csv"), given.row, given.column)
+        link = Link("table", relative(given.file).as_posix())
+        link.parents = _behind(chains, number)
+    else:
+        link = chains.any_of(given.file)
+    shown = _as_json(root, link, number)
+    if given.json:
+        print_json(shown)
+    else:
+        _print(link, number, shown)
+    return 1 if shown["altered"] or shown["missing"] else 0
+
+
+def _behind(chains: Chains, number: Number) -> list[Link]:
+    """Return what the rows of a number were made from."""
+    if number.table == "composition":
+        return [chains.mix(row["mix"], row["seed"]) for row in number.rows]
+    found: list[Link] = []
+    for model, suites in models_behind(chains.root, number).items():
+        if number.table == "compute" and number.rows[0]["stage"] == "training":
+            found.append(chains.adapter(model))
+        elif number.table in ("compute", "position"):
+            found += [chains.predictions(model, suite) for suite in suites]
+        else:
+            found += [chains.scores(model, suite) for suite in suites]
+    return list({link.file: link for link in found}.values())
+
+
+def _as_json(root: Path, link: Link, number: Number | None) -> dict[str, Any]:
+    links = list(link.walk())
+    jobs = [one for one in links if one.record]
+    shown: dict[str, Any] = {"chain": link.as_json()}
+    if number is not None:
+        shown = {"number": number.as_json(), "items": items_behind(root, number), **shown}
+    return shown | {
+        "jobs": len(jobs),
+        "hours": round(sum(one.facts.get("seconds", 0) for one in jobs) / 3600, 4),
+        "altered": [one.file for one in links if one.state == "altered"],
+        "missing": [one.file for one in links if one.state == "missing"],
+    }
+
+
+def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
+    out = console()
+    if number is not None:
+        for line in number.told():
+            out.print(line, markup=False)
+        items = shown["items"]
+        if items["count"]:
+            ids = ", ".join(items["ids"][:_SHOWN])
+            more = f" and {items['count'] - _SHOWN:,} more (--json lists all)" if items["count"] > _SHOWN else ""
+            out.print(f"{items['count']:,} items: {ids}{more}", markup=False)
+        if items["recomputed"] is not None:
+            out.print(f"Mean of the item scores, computed again from the scores file: {items['recomputed']:.6f}")
+    out.print(_tree(link, set()))
+    out.print(f"{shown['jobs']} job{'' if shown['jobs'] == 1 else 's'}, {duration(3600 * shown['hours'])} in all.")
+    for state in ("altered", "missing"):
+        for file in shown[state]:
+            out.print(f"{state}: {file}", style="red", markup=False)
+
+
+def _tree(link: Link, told: set[str]) -> Tree:
+    """Return a chain for reading; what stands further up is named only."""
+    state = f"  [{'green' if link.state == 'as recorded' else 'red'}]{link.state}[/]" if link.state else ""
+    tree = Tree(f"[bold]{link.kind}[/] {_plain(link.file)}{state}")
+    if link.file in told:
+        tree.add("(above)")
+        return tree
+    told.add(link.file)
+    for line in _facts(link):
+        tree.add(_plain(line))
+    for parent in link.parents:
+        tree.add(_tree(parent, told))
+    return tree
+
+
+def _facts(link: Link) -> list[str]:
+    facts = dict(link.facts)
+    lines = []
+    if "seconds" in facts:
+        lines.append(f"{facts.pop('started', '?')}, {duration(facts.pop('seconds'))}, on {facts.pop('on', '?')}")
+    libraries = facts.pop("libraries", {})
+    if libraries:
+        lines.append(", ".join(f"{name} {version}" for name, version in libraries.items()))
+    rest = ", ".join(f"{name} {_short(value)}" for name, value in facts.items() if value not in (None, {}, []))
+    return [*lines, rest] if rest else lines
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {count}" for name, count in value.items()) + ")"
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{text[:16]}…" if len(text) > 60 else text
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

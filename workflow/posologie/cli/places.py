@@ -1,0 +1,142 @@
+"""Which study is meant: by its configuration, or by the folder of its results."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from posologie.config.load import load_study
+from posologie.config.study import Study
+from posologie.errors import InputError
+
+DEFAULT = "config/config.yaml"
+_WIDE = 200  # characters of a line that goes to a file or a pipe, so that paths stay whole
+FOLDERS = frozenset(
+    [
+        "shards",
+        "documents",
+        "generated",
+        "translated",
+        "quality",
+        "screened",
+        "leakage",
+        "mixes",
+        "adapters",
+        "predictions",
+        "human",
+        "judgements",
+        "scores",
+        "scores_neural",
+        "human_scores",
+        "translation_quality",
+        "tables",
+        "figures",
+        "report",
+    ]
+)
+"""The folders below `results/{study}/` (DESIGN, section 1)."""
+
+
+def add_study(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that name a study file, as Snakemake has them."""
+    arguments.add_argument("--configfile", default=DEFAULT, metavar="FILE", help=f"the study file (default: {DEFAULT})")
+    arguments.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="values that replace those of the study file"
+    )
+
+
+def study_of(given: argparse.Namespace) -> Study:
+    """Return the study that the options name.
+
+    Raises:
+        InputError: if the study file is missing or does not fit.
+    """
+    overrides = {}
+    for text in given.config:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise InputError(f"--config {text}: expected KEY=VALUE")
+        overrides[key] = yaml.safe_load(value)
+    return load_study(given.configfile, overrides)
+
+
+def results_of(study: Study) -> Path:
+    """Return the folder of a study's results."""
+    return Path("results") / study.study
+
+
+def add_results(arguments: argparse.ArgumentParser) -> None:
+    """Add the option that names the folder of a study's results."""
+    arguments.add_argument(
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="the study's folder (default: the one in results/, if it is alone)",
+    )
+
+
+def results_folder(given: Path | None) -> Path:
+    """Return the folder of the results that are meant.
+
+    Raises:
+        InputError: if the folder is missing, or none is given and there are several.
+    """
+    if given is not None:
+        if not given.is_dir():
+            raise InputError(f"--results {given}: no such folder")
+        return given
+    found = sorted(path for path in Path("results").glob("*") if path.is_dir())
+    if len(found) != 1:
+        names = ", ".join(path.as_posix() for path in found) or "no study"
+        raise InputError(f"results/ holds {names}; say which with --results FOLDER")
+    return found[0]
+
+
+def root_of(file: Path) -> Path:
+    """Return the study's folder that an artifact lies in.
+
+    Raises:
+        InputError: if the file is missing or lies in no study.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    for folder in file.absolute().parents:
+        if folder.name in FOLDERS and (folder.parent / "tables").exists() | (folder.parent / "mixes").exists():
+            return relative(folder.parent)
+    raise InputError(f"{file}: not below results/<study>/; expected an artifact of a study")
+
+
+def relative(path: Path) -> Path:
+    """Return a path as seen from here, where it lies below."""
+    try:
+        return path.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def console() -> Console:
+    """Return the console of standard output: plain text where that is no terminal."""
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for reading: `42 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

@@ -1,0 +1,139 @@
+"""Say what of a study is done, running and missing, and how long it still takes.
+
+Done is what is there; running and stopped are told by the progress files below work/, local or SLURM alike. The time
+left is that of the jobs one after another: missing ones are taken to last as long as the finished ones of their stage.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from posologie.cli.artifacts import Artifact, artifacts
+from posologie.cli.places import add_study, console, duration, print_json, study_of
+from posologie.cli.running import Job, unfinished
+from posologie.config.study import Study
+from posologie.errors import InputError
+from posologie.files import read_json
+
+_MISSING_SHOWN = 8
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `status`."""
+    add_study(arguments)
+    arguments.add_argument("--watch", action="store_true", help="keep looking until the study is done or ^C")
+    arguments.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="how often (default: 2)")
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print the state; the exit code is 1 if a job stopped before it was done."""
+    study = study_of(given)
+    state = state_of(study)
+    if given.json:
+        print_json(state)
+    elif not given.watch:
+        console().print(_shown(state))
+    else:
+        with Live(_shown(state), console=console(), auto_refresh=False) as live:
+            while not state["finished"]:
+                time.sleep(given.every)
+                state = state_of(study)
+                live.update(_shown(state), refresh=True)
+    return 1 if any(job["state"] == "stopped" for job in state["jobs"]) else 0
+
+
+def state_of(study: Study) -> dict[str, Any]:
+    """Return the state of a study as JSON values."""
+    everything = artifacts(study)
+    names = {artifact.name for artifact in everything if not artifact.done}
+    jobs = [job for job in unfinished(Path(study.roots.work) / study.study) if _is_wanted(job, names)]
+    stages = []
+    for stage in dict.fromkeys(artifact.stage for artifact in everything):
+        here = [artifact for artifact in everything if artifact.stage == stage]
+        missing = [artifact.name for artifact in here if not artifact.done]
+        stages.append({"stage": stage, "done": len(here) - len(missing), "total": len(here), "missing": missing})
+    return {
+        "study": study.study,
+        "finished": all(artifact.done for artifact in everything),
+        "stages": stages,
+        "jobs": [asdict(job) for job in jobs],
+        "seconds_left": _seconds_left(everything, jobs),
+    }
+
+
+def _is_wanted(job: Job, missing: set[str]) -> bool:
+    """Return whether a job works on something that is still missing: what stopped and was made later is no matter."""
+    _, _, artifact = job.name.partition("/")
+    if job.name.startswith(("training/", "prediction/")):
+        return any(artifact == name or name.startswith(f"{artifact}/") for name in missing)
+    return True
+
+
+def _seconds_left(everything: Sequence[Artifact], jobs: Sequence[Job]) -> float | None:
+    """Return how long the missing trainings and predictions take, one after another; None where nothing tells."""
+    total = 0.0
+    for stage, kind in (("adapters", "training/"), ("predictions", "prediction/")):
+        here = [artifact for artifact in everything if artifact.stage == stage]
+        running = [job for job in jobs if job.name.startswith(kind) and job.state == "running" and job.left is not None]
+        waiting = sum(not artifact.done for artifact in here) - len(running)
+        total += sum(job.left or 0.0 for job in running)
+        if waiting > 0:
+            finished = [seconds for artifact in here if (seconds := _seconds(artifact)) is not None]
+            if not finished:
+                return None
+            total += waiting * sum(finished) / len(finished)
+    return total
+
+
+def _seconds(artifact: Artifact) -> float | None:
+    if artifact.record is None or not artifact.record.is_file():
+        return None
+    try:
+        return float(read_json(artifact.record)["seconds"])
+    except (InputError, KeyError, TypeError):
+        return None
+
+
+def _shown(state: dict[str, Any]) -> RenderableType:
+    table = Table(box=None, pad_edge=False)
+    for title in ("stage", "done", "", "missing"):
+        table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=None if title == "missing" else 11)
+    for stage in state["stages"]:
+        missing = stage["missing"]
+        told = ", ".join(missing[:_MISSING_SHOWN]) + (" …" if len(missing) > _MISSING_SHOWN else "")
+        bar = ProgressBar(total=max(stage["total"], 1), completed=stage["done"], width=16)
+        table.add_row(stage["stage"], f"{stage['done']} of {stage['total']}", bar, told)
+    parts: list[RenderableType] = [Text(f"Study {state['study']}", style="bold"), table]
+    if state["jobs"]:
+        jobs = Table(box=None, pad_edge=False)
+        for title in ("job", "state", "progress", "left", "where"):
+            jobs.add_column(title, overflow="fold")
+        for job in state["jobs"]:
+            left = "" if job["left"] is None or job["state"] == "stopped" else duration(job["left"])
+            style = "red" if job["state"] == "stopped" else ""
+            progress = f"{job['done']:,} of {job['total']:,} {job['unit']}"
+            jobs.add_row(job["name"], Text(job["state"], style=style), progress, left, job["where"])
+        parts += [Text(""), jobs]
+    parts += [Text(""), Text(_verdict(state))]
+    return Group(*parts)
+
+
+def _verdict(state: dict[str, Any]) -> str:
+    if state["finished"]:
+        return "Done."
+    if any(job["state"] == "stopped" for job in state["jobs"]):
+        return (
+            "A job stopped before it was done; start Snakemake again with the same command, and it goes on from there."
+        )
+    if state["seconds_left"] is None:
+        return "How long it takes is not known before the first training and prediction are done."
+    return f"About {duration(state['seconds_left'])} of training and prediction left, one job after another."
