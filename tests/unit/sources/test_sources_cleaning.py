@@ -1,6 +1,11 @@
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from posologie.sources.cleaning import as_text, clean_text
+from posologie.sources.cleaning import NOT_PLAIN, as_text, clean_text, plain_text
 from posologie.sources.rejection import Rejected
 
 
@@ -51,3 +56,25 @@ def test_numbers_become_text_and_nothing_else_does():
     for value in (True, ["a"], {"a": 1}, 10**5000):
         with pytest.raises(Rejected, match="field is not text"):
             as_text(value, "option", set())
+
+
+@given(st.lists(st.text(st.one_of(st.sampled_from(" \n\té\u00a0&<'’œα"), st.characters(codec="utf-8"))), max_size=60))
+def test_what_the_quick_look_at_a_column_passes_needs_no_cleaning(texts):
+    column = pyarrow.array(texts, pyarrow.string())
+    found = pyarrow.compute.match_substring_regex(column, NOT_PLAIN).to_pylist()
+    for text, touched in zip(texts, found, strict=True):
+        if not touched:
+            repairs = set()
+            assert clean_text(text, repairs) == text.strip() == plain_text(text, "question", repairs)
+            assert repairs == set()
+
+
+def test_records_are_cleaned_alike_from_columns_and_from_json(read, tmp_path):
+    texts = ["Déjà propre ?", "Laquelle\u00a0?", "p < 0,05 &amp; plus", " blancs  doubles ", "<b>gras</b>", "fin\r\n"]
+    records = [{"instruction": text, "context": "", "answer": text, "type": "oeq", "origin": "é"} for text in texts]
+    path = tmp_path / "made.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), path)
+    from_json = read("hub_records", {"Train/oeq/oeq_train.json": records})
+    from_columns = read("hub_records", {"Train/oeq/oeq_train.parquet": path.read_bytes()})
+    assert from_columns.items == from_json.items
+    assert from_columns.repaired == from_json.repaired

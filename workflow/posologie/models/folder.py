@@ -17,7 +17,7 @@ def main(argv: list[str]) -> None:
     install("posologie.models.folder", __doc__ or "", copy, argv)
 
 
-def copy(backbone: Backbone, target: Path) -> dict[str, Any]:
+def copy(backbone: Backbone, target: Path, _: Path) -> dict[str, Any]:
     """Copy the files of `backbone.folder` into `target`, pickled weights left out, and return the manifest's facts."""
     source = Path(str(backbone.folder))
     if not (source / "config.json").is_file() and not (source / "adapter_config.json").is_file():

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     install("posologie.models.gguf", __doc__ or "", convert, argv)
 
 
-def convert(backbone: Backbone, target: Path) -> dict[str, Any]:
+def convert(backbone: Backbone, target: Path, _: Path) -> dict[str, Any]:
     """Write the dequantised weights (float32) and the tokenizer to `target`, and return the manifest's facts."""
     package, file = str(backbone.gguf_package), str(backbone.gguf_file)
     found = importlib.util.find_spec(package)

@@ -4,18 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-
 from posologie.commands import run
-from posologie.errors import InputError
+from posologie.hub import download
 from posologie.models.install import install
 from posologie.models.spec import Backbone
 
@@ -24,37 +14,24 @@ PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoke
 
 
 def main(argv: list[str]) -> None:
-    """Download a model repository; the token, if any, comes from `HF_TOKEN`."""
-    install("posologie.models.hub", __doc__ or "", download, argv)
+    """Download a model repository."""
+    install("posologie.models.hub", __doc__ or "", bring, argv)
 
 
-def download(backbone: Backbone, target: Path) -> dict[str, Any]:
-    """Download the files of one commit of `backbone.hub` into `target`, and return the manifest's facts."""
+def bring(backbone: Backbone, target: Path, folder: Path) -> dict[str, Any]:
+    """Put the files of one commit of `backbone.hub` into `target`, and return the manifest's facts."""
     name = str(backbone.hub)
-    patterns = [*PATTERNS, "*.py"] if backbone.trust_remote_code else list(PATTERNS)
-    try:
-        commit = HfApi().model_info(name, revision=backbone.revision).sha
-        if commit is None:
-            raise InputError(f"hub = '{name}': the hub names no commit for '{backbone.revision}'")
-        snapshot_download(name, revision=commit, allow_patterns=patterns, local_dir=target)
-    except GatedRepoError as error:
-        raise InputError(f"hub = '{name}': gated; accept its terms on the hub and set HF_TOKEN") from error
-    except RevisionNotFoundError as error:
-        expected = f"expected a branch, tag or commit of {name}"
-        raise InputError(f"revision = '{backbone.revision}': unknown; {expected}") from error
-    except RepositoryNotFoundError as error:
-        raise InputError(f"hub = '{name}': no such repository, or a private one and no HF_TOKEN") from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
-        raise InputError(f"hub = '{name}': the hub cannot be reached; fetch on a machine with network first") from error
-    except (HfHubHTTPError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"hub = '{name}': download failed ({reason}); run again to go on") from error
-    shutil.rmtree(target / ".cache", ignore_errors=True)
+    patterns = [*PATTERNS, "*.py"] if backbone.trust_remote_code else PATTERNS
+    found = download(name, kind="model", revision=backbone.revision, patterns=patterns, beside=folder)
+    for file in found.checksums:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        (found.folder / file).replace(target / file)
+    shutil.rmtree(found.folder)
     return {
         "kind": "hub",
         "repository": name,
         "requested_revision": backbone.revision,
-        "revision": commit,
+        "revision": found.commit,
         "trust_remote_code": backbone.trust_remote_code,
     }
 

@@ -14,8 +14,9 @@ from posologie.models.store import write_manifest
 
 log = logging.getLogger(__name__)
 
-Gather = Callable[[Backbone, Path], dict[str, Any]]
-"""Puts a model's files into a folder and returns the manifest's facts: kind, revisions, trust."""
+Gather = Callable[[Backbone, Path, Path], dict[str, Any]]
+"""Puts a model's files into a temporary folder (the second argument; the third is where they will lie) and returns the
+manifest's facts: kind, revisions, trust."""
 
 
 def install(module: str, description: str, gather: Gather, argv: list[str]) -> None:
@@ -33,7 +34,7 @@ def install(module: str, description: str, gather: Gather, argv: list[str]) -> N
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         gathered = Path(temporary) / "model"
         gathered.mkdir()
-        facts = gather(spec.backbone, gathered)
+        facts = gather(spec.backbone, gathered, folder)
         files = [path for path in sorted(gathered.rglob("*")) if path.is_file()]
         if not any(path.suffix == ".safetensors" for path in files):
             raise InputError(f"backbone '{spec.name}': no .safetensors file found; expected safetensors weights")

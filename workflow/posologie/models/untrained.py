@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     install("posologie.models.untrained", __doc__ or "", _make, argv)
 
 
-def _make(backbone: Backbone, target: Path) -> dict[str, Any]:
+def _make(backbone: Backbone, target: Path, _: Path) -> dict[str, Any]:
     if backbone.untrained is None:
         raise InputError("untrained: missing, and required")
     make_untrained(backbone.untrained, target)

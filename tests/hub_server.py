@@ -1,4 +1,4 @@
-"""A server on the loopback interface that answers like the hub: one data set repository, with faults on demand."""
+"""A server on the loopback interface that answers like the hub: one repository of data or a model, faults on demand."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ class Repository:
     name: str
     files: dict[str, bytes]
     commit: str = "1f" * 20
+    kind: str = "datasets"
     branches: tuple[str, ...] = ("main",)
     token: str | None = None
     large: frozenset[str] = frozenset()
@@ -70,10 +71,11 @@ class _Handler(BaseHTTPRequestHandler):
         repository.tokens.add(authorization)
         if repository.token and authorization != f"Bearer {repository.token}":
             return self.refuse(401, "RepoNotFound")
-        prefix = f"/api/datasets/{repository.name}/"
+        prefix = f"/api/{repository.kind}/{repository.name}/"
         if path.startswith(prefix):
             return self.metadata(repository, path.removeprefix(prefix))
-        prefix = f"/datasets/{repository.name}/resolve/{repository.commit}/"
+        root = "" if repository.kind == "models" else f"/{repository.kind}"
+        prefix = f"{root}/{repository.name}/resolve/{repository.commit}/"
         if path.startswith(prefix):
             return self.file(repository, path.removeprefix(prefix))
         return self.refuse(404, "RepoNotFound")
