@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from posologie.training.adapters import exact_magnitudes, low_rank_layers
+
+from posologie.training.adapters import initialise, low_rank_layers
 from posologie.training.dora import FastLinear, make_fast, row_norms, row_squares
 from posologie.training.dropout import ExampleDropout, MaskSource
 
@@ -227,9 +228,11 @@ def test_without_dropout_both_kinds_are_the_same():
 def test_a_fresh_adapter_changes_nothing_even_in_bfloat16():
     stack = Stack(32, 24, False).to(torch.bfloat16)
     model = peft.get_peft_model(
-        copy.deepcopy(stack), peft.LoraConfig(r=4, target_modules=["gate_proj", "up_proj"], use_dora=True)
+        copy.deepcopy(stack),
+        peft.LoraConfig(r=4, target_modules=["gate_proj", "up_proj"], use_dora=True),
+        low_cpu_mem_usage=True,
     )
-    exact_magnitudes(model)
+    initialise(model, seed=0)
     for layer in low_rank_layers(model):
         make_fast(layer, "input")
     x = torch.randn(1, 4, 32).bfloat16()

@@ -1,0 +1,155 @@
+"""A tiny model to train, items to train it on, and a way to run the command that can be killed."""
+
+import json
+import os
+import traceback
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+from posologie.files import write_parquet
+from posologie.items import Item, items_to_table
+from posologie.models.spec import Untrained
+from posologie.models.store import write_manifest
+from posologie.models.untrained import make_untrained
+from posologie.prompting import Prompting
+from posologie.training.spec import Recipe, TrainingSpec
+
+torch.set_num_threads(1)
+
+WORDS = ("le", "patient", "fièvre", "toux", "douleur", "thorax", "scanner", "dose")
+WORDS += ("foie", "rein", "aigu", "chronique", "sang", "test", "signe", "enfant")
+
+
+def an_item(number, task="mcqu", words=12, context="", **changes):
+    """Return an item whose words depend on its number alone."""
+    picked = [WORDS[(number * 7 + position * (3 + number % 5)) % len(WORDS)] for position in range(words)]
+    values = {
+        "id": f"{(number * 7919) % 999_983:020x}",
+        "source": "demo",
+        "provenance": "native",
+        "split": "train",
+        "task": task,
+        "question": f"Question {number} : " + " ".join(picked) + " ?",
+        "context": context,
+        "options": tuple(f"{WORDS[(number + label) % 16]} {label}" for label in range(4)),
+        "gold": (number % 4,) if task == "mcqu" else (0, 2),
+        "answer": "",
+        "group": f"{number:020x}",
+        "meta": {},
+    }
+    return Item(**{**values, **changes})
+
+
+def some_items(count, start=0):
+    """Return items of different lengths, single and multiple choice."""
+    return [an_item(start + n, "mcq" if n % 3 == 2 else "mcqu", words=4 + 5 * (n % 7)) for n in range(count)]
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory):
+    """The manifest of a two-layer Qwen3 with random weights."""
+    folder = tmp_path_factory.mktemp("backbone") / "tiny@none"
+    folder.mkdir()
+    corpus = folder.parent / "corpus.json"
+    texts = [f"{item.question}\nChoix de réponses :\n(A) {item.options[0]}" for item in some_items(40)]
+    corpus.write_text(json.dumps([{"instruction": text} for text in texts]), encoding="utf-8")
+    make_untrained(Untrained(corpus=(str(corpus),), vocabulary=400, layers=2, hidden=32), folder)
+    return write_manifest(folder, {"name": "tiny", "kind": "untrained", "revision": "none"}, folder.iterdir())
+
+
+class Job:
+    """One training job in a folder of its own."""
+
+    def __init__(
+        self, folder: Path, backbone: Path, recipe: dict, items=None, validation=None, seed=42, prompting=None
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.spec = TrainingSpec(
+            backbone="tiny",
+            mix="NAT",
+            seed=seed,
+            recipe=Recipe.model_validate(
+                {"precision": "float32", "rank": 4, "effective_batch": 4, "epochs": 1, **recipe}
+            ),
+            prompting=prompting or Prompting(),
+            threads=1,
+        )
+        write_parquet(folder / "train.parquet", items_to_table(some_items(10) if items is None else items))
+        held_out = some_items(4, 500) if validation is None else validation
+        write_parquet(folder / "validation.parquet", items_to_table(held_out))
+        self.options = Namespace(
+            spec=self.spec.canonical_json(),
+            train=folder / "train.parquet",
+            validation=folder / "validation.parquet",
+            backbone=backbone,
+            weights=folder / "adapter_model.safetensors",
+            config=folder / "adapter_config.json",
+            run=folder / "run.json",
+            history=folder / "history.parquet",
+            work=folder / "work",
+            micro_batch=2,
+            processes=1,
+            checkpoint_seconds=600.0,
+            report_to=None,
+        )
+
+    def run(self, **options):
+        """Train here, in this process."""
+        from posologie.training.job import train_adapter
+
+        train_adapter(Namespace(**{**vars(self.options), **options}))
+        return self
+
+    def fork(self, prepare=lambda: None, environment=None, **options):
+        """Start training in a child process and return its id; `prepare` runs there first."""
+        child = os.fork()
+        if child:
+            return child
+        status = 1
+        try:
+            os.environ.update(environment or {})
+            descriptor = os.open(self.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(descriptor, 2)
+            prepare()
+            self.run(**options)
+            status = 0
+        except SystemExit as stop:
+            status = stop.code
+        except BaseException:  # noqa: BLE001 - it goes to the child's log
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    @staticmethod
+    def outcome(child):
+        """Wait for a child; return its exit status, or minus the signal that killed it."""
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def artifacts(self):
+        """Return what must not depend on interruptions: the adapter's bytes, and the history without measured time."""
+        import pyarrow.parquet
+
+        history = pyarrow.parquet.read_table(self.options.history).drop_columns(["seconds"])
+        return self.options.weights.read_bytes(), self.options.config.read_bytes(), history.to_pylist()
+
+    def history(self):
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_table(self.options.history).to_pylist()
+
+    def facts(self):
+        return json.loads(self.options.run.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def job(tmp_path, backbone):
+    """Make jobs: `job("name", {recipe}, items=…)`."""
+
+    def make(name="job", recipe=None, **changes):
+        return Job(tmp_path / name, changes.pop("backbone", backbone), recipe or {}, **changes)
+
+    return make

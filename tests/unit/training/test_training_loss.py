@@ -1,0 +1,68 @@
+"""The loss in chunks is the loss."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
+
+from posologie.errors import InputError
+from posologie.training import loss as loss_module
+from posologie.training.loss import check_output_layer, chunk_rows, losses, summed_loss
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 40),
+    vocabulary=st.integers(2, 50),
+    chunk=st.integers(1, 9),
+    bias=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_values_and_gradients_are_those_of_the_whole_logits(rows, vocabulary, chunk, bias, seed):
+    torch.manual_seed(seed)
+    head = torch.nn.Linear(6, vocabulary, bias=bias)
+    targets = torch.randint(0, vocabulary, (rows,))
+    one, other = (
+        torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed)).requires_grad_() for _ in range(2)
+    )
+    whole = cross_entropy(head(one), targets, reduction="sum")
+    (whole / 7).backward()
+    expected = [p.grad.clone() for p in head.parameters()]
+    head.zero_grad()
+    before = loss_module.CHUNK_BYTES
+    loss_module.CHUNK_BYTES = 4 * vocabulary * chunk
+    try:
+        chunked = summed_loss(other, head, targets)
+        (chunked / 7).backward()
+        each = losses(other, head, targets)
+    finally:
+        loss_module.CHUNK_BYTES = before
+    torch.testing.assert_close(chunked, whole)
+    torch.testing.assert_close(other.grad, one.grad)
+    torch.testing.assert_close(each.sum(), whole.detach())
+    for parameter, gradient in zip(head.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_a_frozen_output_layer_gets_no_gradient():
+    head = torch.nn.Linear(6, 9, bias=False).requires_grad_(False)
+    hidden = torch.randn(4, 6, requires_grad=True)
+    summed_loss(hidden, head, torch.arange(4)).backward()
+    assert head.weight.grad is None
+    assert hidden.grad is not None
+
+
+def test_the_logits_of_a_published_micro_batch_are_never_held_at_once():
+    rows = chunk_rows(151_936, 12 * 2048)
+    assert rows * 151_936 * 4 <= 1 << 28
+    assert rows >= 400
+
+
+@pytest.mark.parametrize("key", ["final_logit_softcapping", "logits_scaling", "logit_scale"])
+def test_models_that_change_their_logits_are_refused(key):
+    class Model:
+        config = type("Config", (), {key: 30.0})
+
+    with pytest.raises(InputError, match=key):
+        check_output_layer(Model, "gemma")

@@ -1,0 +1,85 @@
+"""Which examples make up an update depends on seed, epoch and ids alone."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posologie.training.order import micro_batches, updates_of_epoch
+
+sets = st.integers(1, 60).flatmap(
+    lambda count: st.tuples(
+        st.lists(st.integers(0, 10**6), min_size=count, max_size=count, unique=True),
+        st.lists(st.integers(1, 50), min_size=count, max_size=count),
+    )
+)
+
+
+def order(numbers, lengths, **changes):
+    settings = {"effective_batch": 4, "seed": 1, "epoch": 0, "group_by_length": True, **changes}
+    return updates_of_epoch([f"item-{n}" for n in numbers], np.array(lengths), **settings)
+
+
+@given(sets, st.integers(1, 9), st.booleans())
+def test_an_epoch_shows_every_example_once(examples, batch, grouped):
+    numbers, lengths = examples
+    updates = order(numbers, lengths, effective_batch=batch, group_by_length=grouped)
+    assert sorted(np.concatenate(updates).tolist()) == list(range(len(numbers)))
+    assert all(len(update) == batch for update in updates[:-1])
+    assert 1 <= len(updates[-1]) <= batch
+
+
+@given(sets, st.randoms(use_true_random=False), st.booleans())
+def test_the_order_of_rows_changes_no_update(examples, random, grouped):
+    pairs = list(zip(*examples, strict=True))
+    shuffled = random.sample(pairs, len(pairs))
+    one, other = (
+        [
+            sorted(rows[index][0] for index in update)
+            for update in order(*zip(*rows, strict=True), group_by_length=grouped)
+        ]
+        for rows in (pairs, shuffled)
+    )
+    if len({length for _, length in pairs}) == len(pairs) or not grouped:
+        assert one == other
+
+
+def test_equal_lengths_do_not_make_the_order_depend_on_rows():
+    numbers = list(range(40))
+    one = [sorted(update) for update in order(numbers, [7] * 40)]
+    back = order(numbers[::-1], [7] * 40)
+    assert one == [sorted(39 - index for index in update) for update in back]
+
+
+def test_seed_and_epoch_each_give_another_order():
+    numbers, lengths = list(range(100)), [7] * 100
+    orders = {
+        tuple(np.concatenate(order(numbers, lengths, seed=seed, epoch=epoch)).tolist())
+        for seed in (1, 2)
+        for epoch in (0, 1)
+    }
+    assert len(orders) == 4
+
+
+def test_grouping_puts_the_longest_first_and_like_lengths_together():
+    lengths = [(n * 37) % 101 + 1 for n in range(400)]
+    updates = order(range(400), lengths, effective_batch=8)
+    assert lengths[updates[0][0]] == max(lengths)
+    spread = np.mean([np.ptp([lengths[index] for index in update]) for update in updates[1:]])
+    loose = np.mean(
+        [
+            np.ptp([lengths[i] for i in update])
+            for update in order(range(400), lengths, effective_batch=8, group_by_length=False)
+        ]
+    )
+    assert spread < loose / 4
+
+
+@given(sets, st.integers(1, 7), st.integers(1, 5))
+def test_processes_and_micro_batches_share_out_an_update_exactly(examples, size, processes):
+    lengths = np.array(examples[1])
+    update = np.arange(len(lengths))
+    parts = [micro_batches(update, lengths, size=size, process=p, processes=processes) for p in range(processes)]
+    assert sorted(index for part in parts for batch in part for index in batch.tolist()) == update.tolist()
+    assert all(1 <= len(batch) <= size for part in parts for batch in part)
+    counts = [sum(len(batch) for batch in part) for part in parts]
+    assert max(counts) - min(counts) <= 1
