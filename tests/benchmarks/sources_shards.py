@@ -11,6 +11,7 @@ over a command and its processes, sampled 10 times a second. Exits with 1 if a l
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -57,6 +58,12 @@ def peak_memory(process: subprocess.Popen) -> tuple[float, int]:
     return seconds, peak
 
 
+def processor_seconds() -> float:
+    """Return the processor time of all commands so far, which a busy machine stretches less than the clock."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def files_of(folder: Path) -> list[tuple[str, str, Path]]:
     return [(source, split, folder / source / "data" / f"{split}-00000-of-00001.parquet") for source, split in SIZES]
 
@@ -96,13 +103,17 @@ def measure(fraction: float, folder: Path, rounds: int, compression: str) -> tup
     ratios, times, peaks, read = [], [], [], 0
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(dir=folder) as out:
+            before = processor_seconds()
             floor = time_floor(data, Path(out), compression)
+            between = processor_seconds()
             seconds, memory, read = time_shards(data, Path(out))
+            work = (processor_seconds() - between) / (between - before)
         ratios.append(seconds / floor)
         times.append(seconds)
         peaks.append(memory)
         print(
-            f"  floor {floor:6.2f} s   shards {seconds:6.2f} s   ratio {ratios[-1]:.2f}   {memory / 1e9:.2f} GB",
+            f"  floor {floor:6.2f} s   shards {seconds:6.2f} s   ratio {ratios[-1]:.2f} (of processor time {work:.2f})"
+            f"   {memory / 1e9:.2f} GB   load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
     print(

@@ -9,9 +9,11 @@ from posologie.sources.rejection import Rejected
 
 # What needs no second look: printable Latin, Greek, general punctuation, arrows and mathematical operators, all of them
 # unchanged by NFC, without '&' and '<'. One pass with this pattern spares ordinary text all the others.
-_UNUSUAL = re.compile(
-    "[^\n\x20-\x25\x27-\x3b\x3d-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03c9\u2010-\u2027\u2030-\u205e\u20ac\u2190-\u22ff]"
-)
+_USUAL = "\n\x20-\x25\x27-\x3b\x3d-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03c9\u2010-\u2027\u2030-\u205e\u20ac\u2190-\u22ff"
+_UNUSUAL = re.compile(f"[^{_USUAL}]")
+NOT_PLAIN = f"[^{_USUAL}]|  | \n|\n |\n\n\n"
+"""Pattern that finds whatever cleaning might change, blanks around the text apart; RE2 can run it over a column."""
+
 _BREAKS = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _INVISIBLE = re.compile("[\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -67,6 +69,11 @@ def as_text(value: Any, field: str, repairs: set[str]) -> str:
         except ValueError as error:  # an integer beyond Python's limit of digits
             raise Rejected("field is not text", f"{field}: a number of too many digits") from error
     raise Rejected("field is not text", f"{field}: {type(value).__name__}; expected text")
+
+
+def plain_text(value: Any, field: str, repairs: set[str]) -> str:
+    """Do what `as_text` does where `NOT_PLAIN` is known to find nothing."""
+    return value.strip() if type(value) is str else as_text(value, field, repairs)
 
 
 def _repaired(text: str, repairs: set[str]) -> str:

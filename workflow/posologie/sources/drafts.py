@@ -8,7 +8,7 @@ from typing import Any
 
 from posologie.items import LABELS, TASKS, Item, Task, stable_id
 from posologie.sources.answers import AnswerForm, gold_indices
-from posologie.sources.cleaning import as_text
+from posologie.sources.cleaning import as_text, plain_text
 from posologie.sources.options import distinct_options, options_in_text, without_prefixes
 from posologie.sources.rejection import Rejected
 from posologie.sources.spec import ShardSpec
@@ -38,7 +38,7 @@ class Draft:
     choices_line: re.Pattern[str] | None = None
 
 
-def finished(draft: Draft, spec: ShardSpec, repairs: set[str]) -> Item:
+def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = False) -> Item:
     """Clean a draft and make it an item.
 
     Ids depend on the source and the native key, or else on the source and the content. Items with the same context have
@@ -48,12 +48,14 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str]) -> Item:
         draft: what the reader made of one record.
         spec: the shard's.
         repairs: receives the name of each repair that was needed.
+        plain: whether the record's texts are known to need no cleaning.
 
     Raises:
         Rejected: if the record does not fit.
     """
-    published_text = question = as_text(draft.question, "question", repairs)
-    context = as_text(draft.context, "context", repairs)
+    text = plain_text if plain else as_text
+    published_text = question = text(draft.question, "question", repairs)
+    context = text(draft.context, "context", repairs)
     if not question:
         raise Rejected("empty question")
     task = draft.task
@@ -64,7 +66,7 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str]) -> Item:
     answer = ""
     if task == "oeq" or (task is None and draft.options is not None and not draft.options):
         task = "oeq"
-        answer = as_text(draft.answer, "answer", repairs)
+        answer = text(draft.answer, "answer", repairs)
         if draft.options:
             raise Rejected("options on an open question")
     else:
@@ -131,7 +133,7 @@ def native_key(value: Any) -> str | None:
 def storable(value: Any) -> Any:
     """Return a published value in a form that JSON and UTF-8 can hold; ordinary text and numbers are unchanged."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple):
         return [storable(one) for one in value]
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 1 << 64):

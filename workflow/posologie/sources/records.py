@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
 from posologie.errors import InputError
+from posologie.sources.cleaning import NOT_PLAIN
 
 BATCH = 4096
 _BLOCK = 1 << 22
@@ -43,6 +45,18 @@ class Rows:
     file: str
     first: int
     records: "list[Any] | pyarrow.RecordBatch"
+
+    def plain(self) -> list[bool]:
+        """Say for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
+        if isinstance(self.records, list):
+            return [False] * len(self.records)
+        touched: pyarrow.Array | None = None
+        for column in self.records.columns:
+            if not pyarrow.types.is_string(column.type):
+                return [False] * self.records.num_rows
+            found = pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False)
+            touched = found if touched is None else pyarrow.compute.or_(touched, found)
+        return [] if touched is None else [not found for found in touched.to_pylist()]
 
     def values(self) -> list[Any]:
         """Return the records, those of a Parquet batch as mappings."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,29 +115,29 @@ def write_shard(
     Ids are made unique: the second item of an id gets `-2`, and so on, in the order of files and rows. The group keeps
     the plain id, so that copies of one item are never told apart by screening or resampling.
     """
-    count = Counts(files)
+    counts = Counts(files)
     rejects: list[tuple[str, int, str, str, str]] = []
     large = sum(path.stat().st_size for path in files.values() if path.is_file()) >= _WORTH_PROCESSES
     parts = _parts(rows, partial(_part, draft=draft, spec=spec), outputs.processes if large else 1)
     with whole_file(outputs.items) as partial_path, _Writer(partial_path) as writer:
         for part in parts:
-            count.add(part)
+            counts.add(part)
             rejects.extend(part.rejects)
-            writer.write(_with_unique_ids(part.table, count))
+            writer.write(_with_unique_ids(part.table, counts))
     write_parquet(outputs.rejects, rejects_table(rejects))
-    write_json(outputs.report, count.report(spec))
+    write_json(outputs.report, counts.report(spec))
 
 
 def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
     items: list[Item] = []
     part = Part(rows.file, 0, item_schema().empty_table(), [])
-    for row, record in enumerate(rows.values(), rows.first):
+    for row, record, plain in zip(count(rows.first), rows.values(), rows.plain(), strict=False):
         part.read += 1
         repairs: set[str] = set()
         try:
             if isinstance(record, Malformed):
                 raise Rejected("not a record", record.detail)
-            item = finished(_drafted(draft, record, Place(rows.file, row)), spec, repairs)
+            item = finished(_drafted(draft, record, Place(rows.file, row)), spec, repairs, plain=plain)
         except Elsewhere:
             part.read -= 1
             part.elsewhere += 1
@@ -286,20 +287,20 @@ class Counts:
         }
 
 
-def _with_unique_ids(table: pyarrow.Table, count: Counts) -> pyarrow.Table:
+def _with_unique_ids(table: pyarrow.Table, counts: Counts) -> pyarrow.Table:
     ids = table["id"].to_pylist()
     new = set(ids)
-    if len(new) == len(ids) and count.seen.isdisjoint(new):
-        count.seen |= new
+    if len(new) == len(ids) and counts.seen.isdisjoint(new):
+        counts.seen |= new
         return table
     for index, item_id in enumerate(ids):
-        if item_id not in count.seen:
-            count.seen.add(item_id)
+        if item_id not in counts.seen:
+            counts.seen.add(item_id)
             continue
-        count.copies[item_id] += 1
-        ids[index] = f"{item_id}-{count.copies[item_id] + 1}"
+        counts.copies[item_id] += 1
+        ids[index] = f"{item_id}-{counts.copies[item_id] + 1}"
         native = "native_id" in json.loads(table["meta"][index].as_py())
-        count.repeated["same native id" if native else "same content"] += 1
+        counts.repeated["same native id" if native else "same content"] += 1
     return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)])
 
 
