@@ -18,7 +18,7 @@ def weights_identity(manifest: Path) -> str:
 
 
 def batches(
-    entries: Sequence[Entry], length: Callable[[Entry], int], alike: Callable[[Entry], str], most_tokens: int
+    entries: Sequence[Entry], length: Callable[[Entry], int], alike: Callable[[Entry], object], most_tokens: int
 ) -> Iterator[list[Entry]]:
     """Yield runs of neighbouring entries that are alike, each at most `most_tokens` wide × high, padding included.
 

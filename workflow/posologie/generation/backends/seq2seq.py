@@ -86,7 +86,9 @@ class Seq2seqBackend:
         ]
         waiting = [piece for of_request in every for piece in of_request if piece is not None]
         waiting.sort(key=lambda piece: (piece.attempt, -len(piece.tokens), piece.text))
-        for batch in batches(waiting, self._width, lambda piece: str(piece.attempt), self.running.batch_tokens):
+        for batch in batches(
+            waiting, self._width, lambda piece: (piece.attempt, self._most_new(piece)), self.running.batch_tokens
+        ):
             self._translate_batch(batch)
         return [_joined(texts, of_request) for texts, of_request in zip(cut, every, strict=True)]
 
@@ -100,8 +102,12 @@ class Seq2seqBackend:
         return (len(piece.tokens) + self._most_new(piece)) * self._beams(piece.attempt)
 
     def _most_new(self, piece: _Piece) -> int:
-        """Return the limit on new tokens: no translation of a sentence is three times as long."""
-        return min(3 * len(piece.tokens) + 16, int(getattr(self._model.config, "max_position_embeddings", 512)) - 1)
+        """Return the limit on new tokens, in steps of 64: no translation of a sentence is three times as long.
+
+        Only pieces of equal limits share a batch, so that the limit of a piece does not depend on its neighbours.
+        """
+        steps = -(-(3 * len(piece.tokens) + 16) // 64)
+        return min(64 * steps, int(getattr(self._model.config, "max_position_embeddings", 512)) - 1)
 
     def _beams(self, attempt: int) -> int:
         return self.spec.beams if attempt == 0 else self.spec.retry_beams
