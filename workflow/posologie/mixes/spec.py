@@ -98,7 +98,7 @@ def _each_once(values: tuple[float, ...]) -> tuple[float, ...]:
 class ShareSweep(Drawing):
     """Mixes of one size in which the share of one part grows and the rest is filled by others."""
 
-    kind: Literal["share"]
+    kind: Literal["share"] = Field(description="this kind of sweep")
     of: Name = Field(description="provenance or source whose share varies")
     values: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], AfterValidator(_each_once)] = Field(
         min_length=1, description="its shares, from 0 to 1"
@@ -116,7 +116,7 @@ class ShareSweep(Drawing):
 class SizeSweep(Drawing):
     """Mixes of the same shares that grow."""
 
-    kind: Literal["size"]
+    kind: Literal["size"] = Field(description="this kind of sweep")
     shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each provenance or source")
     values: Annotated[tuple[Count, ...], AfterValidator(_each_once)] = Field(
         min_length=1, description="numbers of items"
@@ -126,7 +126,7 @@ class SizeSweep(Drawing):
 class AdditiveSweep(Drawing):
     """Mixes of a fixed base to which a growing dose is added."""
 
-    kind: Literal["additive"]
+    kind: Literal["additive"] = Field(description="this kind of sweep")
     base: dict[Name, Count] = Field(default_factory=dict, description="number of items of each provenance or source")
     of: Name = Field(description="provenance or source that is added")
     values: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_each_once)] = Field(

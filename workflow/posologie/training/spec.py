@@ -11,7 +11,9 @@ from posologie.specs import Name, Spec
 class Recipe(Spec):
     """How an adapter is trained. The defaults are the published recipe (PAPER, section 3)."""
 
-    method: Literal["dora", "lora", "rslora", "full"] = Field(default="dora", description="kind of adapter")
+    method: Literal["dora", "lora", "rslora", "full"] = Field(
+        default="dora", description="kind of low-rank adapter, or full: all weights of the backbone"
+    )
     rank: int = Field(default=16, ge=1, description="rank r of the low-rank update")
     alpha: float = Field(
         default=16, gt=0, description="the update is scaled by alpha / rank; with rslora, by alpha / √rank"
