@@ -22,7 +22,7 @@ class Causal(Spec):
     """A local causal language model with a chat template, through transformers."""
 
     kind: Literal["causal"] = Field(default="causal", description="this kind of backend")
-    backbone: Name = Field(description="name of a model among the configuration's backbones")
+    backbone: Name = Field(description="name of one of the study's `local_models` or `backbones`")
     precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the weights")
     template_options: dict[str, Any] = Field(
         default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
@@ -34,7 +34,7 @@ class Seq2seq(Spec):
     """A local sequence-to-sequence translation model (Marian and alike), through transformers."""
 
     kind: Literal["seq2seq"] = Field(default="seq2seq", description="this kind of backend")
-    backbone: Name = Field(description="name of a model among the configuration's backbones")
+    backbone: Name = Field(description="name of one of the study's `local_models` or `backbones`")
     precision: Literal["bfloat16", "float32"] = Field(default="float32", description="of the weights")
     beams: int = Field(default=4, ge=1, description="beams of the first try")
     retry_beams: int = Field(default=12, ge=1, description="beams of the second try, for what failed its checks")
