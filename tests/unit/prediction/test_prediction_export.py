@@ -1,0 +1,123 @@
+"""Predictions leave in forms that others read: lm-evaluation-harness's samples, and `datasets` in one line."""
+
+import json
+import math
+
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import make_item
+from posologie.errors import InputError
+from posologie.files import write_parquet
+from posologie.items import LABELS, items_to_table
+from posologie.prediction.__main__ import main as predict
+from posologie.prediction.export import main as export
+
+ITEMS = [
+    *(make_item(number) for number in range(4)),
+    *(make_item(number, task="mcq", context="Un cas.") for number in range(4, 7)),
+    *(make_item(number, task="oeq") for number in range(7, 9)),
+]
+BENCHMARKS = {"all": {"source": "demo", "tasks": ["mcqu", "mcq", "oeq"]}}
+SPEC = {
+    "model": "tiny/base",
+    "suites": {"s": {"benchmarks": BENCHMARKS, "permutations": 1, "max_new_tokens": 5}},
+    "prompting": {},
+    "precision": "float32",
+    "seed": 3,
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_manifest, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    write_parquet(folder / "shard.parquet", items_to_table(ITEMS))
+    shared = ["--items", f"demo={folder / 'shard.parquet'}"]
+    files = ["--predictions", f"s={folder / 's.parquet'}", "--run", f"s={folder / 's.run.json'}"]
+    backbone = ["--backbone", str(tiny_manifest)]
+    predict(["--spec", json.dumps(SPEC), *shared, *backbone, *files, "--work", str(folder / "work")])
+    files = ["--predictions", str(folder / "s.parquet"), "--run", str(folder / "s.run.json")]
+    export([*files, *shared, *backbone, "--out", str(folder / "samples")])
+    return folder
+
+
+def samples(folder, task):
+    (path,) = (folder / "samples").glob(f"samples_{task}_2*.jsonl")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_there_is_a_file_for_each_variant_and_way_of_answering(folder):
+    names = sorted(path.name.rpartition("_")[0] for path in (folder / "samples").iterdir())
+    ways = [
+        f"samples_all_{variant}_{way}"
+        for variant in ("original", "permuted-1")
+        for way in ("constrained", "greedy", "labels")
+    ]
+    assert names == ways
+    assert len(samples(folder, "all_original_greedy")) == 9
+    assert len(samples(folder, "all_permuted-1_greedy")) == 7
+    assert len(samples(folder, "all_original_constrained")) == 7
+    assert len(samples(folder, "all_permuted-1_labels")) == 4
+
+
+def test_likelihoods_are_those_under_the_full_vocabulary(folder):
+    rows = {(row["item"], row["variant"]): row for row in pq.read_table(folder / "s.parquet").to_pylist()}
+    for variant in ("original", "permuted-1"):
+        for sample in samples(folder, f"all_{variant}_labels"):
+            row = rows[sample["doc"]["id"], variant]
+            found = [float(likelihood) for likelihood, _ in sample["filtered_resps"]]
+            assert sum(map(math.exp, found)) == pytest.approx(row["label_mass"])
+            assert sample["resps"] == [[one] for one in sample["filtered_resps"]]
+            assert sample["target"] == str(row["gold"][0])
+            assert sample["acc"] == float(found.index(max(found)) == row["gold"][0])
+            arguments = [sample["arguments"][f"gen_args_{number}"] for number in range(len(found))]
+            assert [one["arg_1"] for one in arguments] == list(LABELS[: len(found)])
+            assert arguments[0]["arg_0"].endswith("<|im_start|>assistant\n")
+            for label, option in enumerate(sample["doc"]["choices"]):
+                assert f"({LABELS[label]}) {option}" in arguments[0]["arg_0"]
+
+
+def test_generated_text_and_its_reading_are_kept(folder):
+    rows = {row["item"]: row for row in pq.read_table(folder / "s.parquet").to_pylist() if row["variant"] == "original"}
+    for sample in samples(folder, "all_original_greedy"):
+        row = rows[sample["doc"]["id"]]
+        assert sample["resps"] == [[row["greedy_text"]]]
+        if row["task"] == "oeq":
+            assert sample["filtered_resps"] == [row["greedy_text"]]
+            assert sample["metrics"] == []
+        else:
+            assert (sample["filtered_resps"] == ["[invalid]"]) == (row["greedy_labels"] is None)
+            assert sample["exact_match"] == float(row["greedy_labels"] == row["gold"])
+    for sample in samples(folder, "all_original_constrained"):
+        row = rows[sample["doc"]["id"]]
+        assert sample["filtered_resps"] == [",".join(LABELS[label] for label in row["constrained_labels"])]
+        assert sample["target"] == ",".join(sample["doc"]["gold"])
+
+
+def test_a_sample_has_the_keys_of_the_harness(folder):
+    keys = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"}
+    keys |= {"doc_hash", "prompt_hash", "target_hash"}
+    for task in ("all_original_labels", "all_original_greedy"):
+        for number, sample in enumerate(samples(folder, task)):
+            assert keys | set(sample["metrics"]) == set(sample)
+            if task.endswith("greedy"):
+                assert sample["doc_id"] == number
+
+
+def test_datasets_loads_predictions_and_samples_in_one_line(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import load_dataset
+
+    found = load_dataset("parquet", data_files=str(folder / "s.parquet"), split="train", cache_dir=str(tmp_path))
+    assert len(found) == 16
+    assert found[0]["label_probabilities"]
+    greedy = str(next((folder / "samples").glob("*original_greedy*")))
+    assert len(load_dataset("json", data_files=greedy, split="train", cache_dir=str(tmp_path))) == 9
+
+
+def test_an_item_that_is_not_in_the_shards_is_named(folder, tmp_path):
+    write_parquet(tmp_path / "few.parquet", items_to_table(ITEMS[1:]))
+    files = ["--predictions", str(folder / "s.parquet"), "--run", str(folder / "s.run.json")]
+    with pytest.raises(InputError, match=rf"item '{ITEMS[0].id}' is in none of the shards"):
+        export([*files, "--items", f"demo={tmp_path / 'few.parquet'}", "--out", str(tmp_path / "out")])
