@@ -11,16 +11,24 @@ from posologie.commands import run
 from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
 from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, scopes_of
 from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, Interval, defined_draws, percentile
+from posologie.statistics.latex import Latex
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
 from posologie.statistics.spec import AgreementSpec, Statistics
 from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "rater_kind", "rater", "against", "generator", "statistic",
     "n", "clusters", "excluded", "silent", "value", "low", "high", "level", "interval", "note",
 )  # fmt: skip
 _FOLDS = 5
+LATEX = Latex(
+    "Agreement with people over all answers.",
+    index=("set", "rater"),
+    where={"generator": ("pooled",), "against": ("human",)},
+    across=("statistic",),
+    digits=2,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -33,7 +41,7 @@ def main(argv: list[str]) -> None:
         for rater in rated.raters:
             rows.extend(_rater_rows(rated, rater, draws, command.spec))
         rows.extend(_people_rows(rated, draws, command.spec.statistics))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def threshold_labels(

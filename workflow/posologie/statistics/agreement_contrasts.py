@@ -13,16 +13,24 @@ from posologie.statistics.agreement_measures import CORRELATIONS, pearson
 from posologie.statistics.agreement_scopes import POOLED, WITHIN, Estimated, effective_clusters, estimate
 from posologie.statistics.correlated import steiger_p, zou_interval
 from posologie.statistics.intervals import defined_draws
+from posologie.statistics.latex import Latex
 from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "left", "right", "generator", "statistic", "n", "clusters", "left_value", "right_value",
     "value", "low", "high", "level", "interval", "p_bootstrap", "p_holm", "p_steiger", "zou_low", "zou_high", "note",
 )  # fmt: skip
+LATEX = Latex(
+    "Differences between correlations with people (Pearson, all answers).",
+    index=("set", "left", "right"),
+    where={"generator": ("pooled",), "statistic": ("pearson",)},
+    show=("value", "p_bootstrap", "p_holm", "p_steiger"),
+    digits=3,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -43,7 +51,7 @@ def main(argv: list[str]) -> None:
         ]
         for row, adjusted in zip(family, holm(np.array([row["p_bootstrap"] for row in family])), strict=True):
             row["p_holm"] = float(adjusted)
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def pairs_of(rated: RatedSet, chosen: str | None) -> Iterator[tuple[Rater, Rater]]:

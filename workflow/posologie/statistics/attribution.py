@@ -13,12 +13,13 @@ from posologie.statistics.coalitions import Coalition, coalitions, interaction_i
 from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.means import unit_of
 from posologie.statistics.measured import more_is_better
 from posologie.statistics.scored import Measure
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone",
@@ -42,6 +43,15 @@ class Game:
     maps: dict[tuple[str, str], NDArray[np.float64]]
 
 
+LATEX = Latex(
+    "What each provenance adds, in points: Shapley values, interactions, and Scheffé's special cubic.",
+    index=("suite", "metric", "decoding", "method", "term"),
+    where={"scope_kind": ("all", "provenance"), "task": ("all",), "aggregate": ("item_weighted",)},
+    across=("scope",),
+    digits=2,
+)
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.attribution", __doc__ or "", argv)
@@ -53,7 +63,7 @@ def main(argv: list[str]) -> None:
             resampled = Resampled(scored, spec.statistics)
             for measure in sorted(scored.values):
                 rows.extend(_rows(resampled, measure, games))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def games_of(arms: Sequence[Entry], blends: Mapping[str, Mapping[Any, float]]) -> Iterator[Game]:

@@ -7,12 +7,20 @@ from typing import Any
 from posologie import layout
 from posologie.commands import run
 from posologie.files import read_json
+from posologie.statistics.latex import Latex
 from posologie.statistics.spec import CompositionSpec
 from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = ("mix", "seed", "part", "provenance", "by", "name", "items", "share", "characters")
 """`by` is `all`, `source`, `task` or `origin`, and `name` one of them; `share` is in percent of the part."""
+LATEX = Latex(
+    "Training items of each mix by provenance.",
+    index=("mix", "seed"),
+    where={"part": ("train",), "by": ("all",)},
+    across=("provenance",),
+    show=("items",),
+)
 
 
 def main(argv: list[str]) -> None:
@@ -21,7 +29,7 @@ def main(argv: list[str]) -> None:
     spec = CompositionSpec.from_json(arguments.spec)
     drawn = [(mix, seed) for mix, seeds in spec.mixes.items() for seed in seeds]
     rows = [row for mix, seed in drawn for row in _rows(mix, seed, Path(arguments.results))]
-    write_csv(arguments.table, COLUMNS, rows)
+    write_table(arguments.table, COLUMNS, rows, LATEX)
 
 
 def _rows(mix: str, seed: int, root: Path) -> Iterator[dict[str, Any]]:

@@ -8,9 +8,10 @@ from posologie import layout
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.files import read_json
+from posologie.statistics.latex import Latex
 from posologie.statistics.spec import ComputeSpec
 from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "stage", "model", "suites", "hours", "gpus", "gpu_hours", "peak_memory_gb", "peak_gpu_memory_gb", "energy_kwh",
@@ -18,13 +19,19 @@ COLUMNS = (
 )  # fmt: skip
 _GB = 1e9
 _JOULES_PER_KWH = 3.6e6
+LATEX = Latex(
+    "What the study cost.",
+    index=("stage", "model", "suites"),
+    show=("hours", "gpu_hours", "peak_memory_gb", "energy_kwh"),
+    digits=3,
+)
 
 
 def main(argv: list[str]) -> None:
     """Write the table."""
     arguments = table_arguments("posologie.statistics.compute", __doc__ or "").parse_args(argv)
     spec = ComputeSpec.from_json(arguments.spec)
-    write_csv(arguments.table, COLUMNS, list(_rows(spec, Path(arguments.results))))
+    write_table(arguments.table, COLUMNS, list(_rows(spec, Path(arguments.results))), LATEX)
 
 
 def _rows(spec: ComputeSpec, root: Path) -> Iterator[dict[str, Any]]:

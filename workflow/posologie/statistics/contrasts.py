@@ -14,6 +14,7 @@ from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.entries import FEWEST_SEEDS, Entry, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, defined_draws, percentile
+from posologie.statistics.latex import Latex
 from posologie.statistics.means import unit_of
 from posologie.statistics.measured import tested
 from posologie.statistics.paired import bootstrap_p, exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
@@ -22,7 +23,7 @@ from posologie.statistics.scored import Measure, is_sum
 from posologie.statistics.spec import Statistics
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants",
@@ -43,6 +44,15 @@ class Pair:
     right: Entry
 
 
+LATEX = Latex(
+    "Paired differences between models, in points, with p-values corrected in their families (Holm).",
+    index=("suite", "scope", "left", "right"),
+    where={"scope_kind": ("all", "provenance"), "task": ("all",), "aggregate": ("item_weighted",)},
+    show=("value", "p_holm", "detectable", "verdict"),
+    digits=2,
+)
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.contrasts", __doc__ or "", argv)
@@ -57,7 +67,7 @@ def main(argv: list[str]) -> None:
     _correct(rows, spec.statistics)
     for row in rows:
         _judge(row, spec.statistics, pairs, demonstration=spec.demonstration)
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[Pair]:

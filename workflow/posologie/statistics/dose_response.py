@@ -12,12 +12,13 @@ from posologie.errors import InputError
 from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, unit_of
 from posologie.statistics.measured import more_is_better
 from posologie.statistics.scored import Measure
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone",
@@ -35,6 +36,14 @@ class Sweep:
     doses: tuple[float, ...]
 
 
+LATEX = Latex(
+    "Scores by dose, and how often each dose is the best under resampling, in percent.",
+    index=("suite", "metric", "decoding", "sweep", "dose", "mix"),
+    where={"scope_kind": ("all",), "task": ("all",), "aggregate": ("item_weighted",)},
+    show=("value", "best_share"),
+)
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.dose_response", __doc__ or "", argv)
@@ -46,7 +55,7 @@ def main(argv: list[str]) -> None:
             resampled = Resampled(scored, spec.statistics)
             for measure in sorted(scored.values):
                 rows.extend(_rows(resampled, measure, sweeps))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def sweeps_of(arms: Sequence[Entry], settings: Mapping[str, Mapping[str, float]]) -> Iterator[Sweep]:

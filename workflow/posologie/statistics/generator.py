@@ -11,16 +11,22 @@ from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, scopes_of
 from posologie.statistics.intervals import defined_draws
+from posologie.statistics.latex import Latex
 from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "judge", "generator", "n", "clusters", "excluded", "unit", "human", "judge_value",
     "value", "low", "high", "level", "interval", "against_others", "p_value", "p_holm", "note",
 )  # fmt: skip
+LATEX = Latex(
+    "A judge's error by answer generator, in points.",
+    index=("set", "judge", "generator"),
+    show=("human", "judge_value", "value", "p_holm"),
+)
 
 
 def main(argv: list[str]) -> None:
@@ -39,7 +45,7 @@ def main(argv: list[str]) -> None:
                 for row, adjusted in zip(tested, holm(np.array([row["p_value"] for row in tested])), strict=True):
                     row["p_holm"] = float(adjusted)
                 rows.extend(family)
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def _rows(

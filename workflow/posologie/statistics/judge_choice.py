@@ -10,10 +10,11 @@ from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_measures import pearson
 from posologie.statistics.agreement_scopes import Estimated, effective_clusters
+from posologie.statistics.latex import Latex
 from posologie.statistics.ratings import RatedSet, read_rated
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "judge", "n", "clusters", "excluded", "value", "low", "high", "level", "interval",
@@ -36,13 +37,21 @@ class Choice:
     corrected: float
 
 
+LATEX = Latex(
+    "The choice of a judge: correlation with people, how often the rule chooses it (percent), corrected correlation.",
+    index=("set", "judge"),
+    show=("value", "chosen_share", "corrected"),
+    digits=2,
+)
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
     command = agreement_command("posologie.statistics.judge_choice", __doc__ or "", argv)
     rows: list[dict[str, Any]] = []
     for name in command.spec.sets if command.spec.judges else ():
         rows.extend(_rows(read_rated(command.results, name, command.spec), command.spec))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def choice_of(

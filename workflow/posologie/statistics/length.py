@@ -12,10 +12,11 @@ from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.scored import Measure
 from posologie.statistics.suites import open_questions
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 from posologie.statistics.verbosity import BINS, length_bins, standardised
 
 COLUMNS = (
@@ -23,6 +24,12 @@ COLUMNS = (
     "n", "clusters", "unit", "value", "low", "high", "level", "interval", "note",
 )  # fmt: skip
 WORDS = Measure("words", "greedy")
+LATEX = Latex(
+    "Judges' scores of each model, as they are and at matched length, in percent.",
+    index=("suite", "model"),
+    where={"scope_kind": ("all",)},
+    across=("metric", "statistic"),
+)
 
 
 def main(argv: list[str]) -> None:
@@ -36,7 +43,7 @@ def main(argv: list[str]) -> None:
             resampled = Resampled(scored, command.spec.statistics)
             for measure in sorted(filter(_judged, scored.values)):
                 rows.extend(_rows(resampled, measure, entries))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def _judged(measure: Measure) -> bool:

@@ -9,14 +9,27 @@ from posologie.commands import run
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.means import COLUMNS, mean_rows, row_of
 from posologie.statistics.scored import Measure, read_suite
 from posologie.statistics.suites import CHOICE_TASKS
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 CONFIDENCE, RIGHT = (Measure(name, "probabilities") for name in ("confidence", "right_at_first_step"))
 ERROR = Measure("calibration_error", "probabilities")
+LATEX = Latex(
+    "Exact match of constrained answers in the original option order, in percent, over all questions.",
+    index=("suite", "model"),
+    where={
+        "metric": ("em",),
+        "decoding": ("constrained",),
+        "variants": ("original",),
+        "scope_kind": ("all", "provenance"),
+        "task": ("all",),
+    },
+    across=("scope", "aggregate"),
+)
 
 
 def main(argv: list[str]) -> None:
@@ -33,7 +46,7 @@ def main(argv: list[str]) -> None:
         rows.extend(mean_rows(resampled, sorted(scored.values), entries, command.published))
         if not np.isnan(scored.values[CONFIDENCE]).all():
             rows.extend(_calibration_rows(resampled, entries))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:

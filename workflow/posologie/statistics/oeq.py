@@ -11,15 +11,22 @@ from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS, corpus_
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.means import COLUMNS, mean_rows, row_of
 from posologie.statistics.scored import Measure, is_sum
 from posologie.statistics.suites import open_questions
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 _CORPUS: tuple[tuple[str, str, tuple[str, ...], Callable[[NDArray[np.float64]], NDArray[np.float64]]], ...] = (
     ("bleu_corpus", "bleu", BLEU_COUNTS, corpus_bleu),
     ("chrf_corpus", "chrf", CHRF_COUNTS, corpus_chrf),
+)
+LATEX = Latex(
+    "Scores of open answers over all questions.",
+    index=("suite", "model"),
+    where={"scope_kind": ("all",), "aggregate": ("item_weighted",), "variants": ("original",)},
+    across=("metric",),
 )
 
 
@@ -37,7 +44,7 @@ def main(argv: list[str]) -> None:
         per_answer = sorted(measure for measure in scored.values if not is_sum(measure.metric))
         rows.extend(mean_rows(resampled, per_answer, entries, command.published))
         rows.extend(_corpus_rows(resampled, entries))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def _corpus_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:

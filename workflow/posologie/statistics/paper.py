@@ -11,13 +11,14 @@ from posologie.errors import InputError
 from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.published import Published, PublishedAggregate
 from posologie.statistics.ranks import kendall_tau
 from posologie.statistics.scored import Measure, family_of
 from posologie.statistics.spec import Statistics
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "published_aggregate", "suite", "aggregate", "metric", "decoding", "variants", "backbone", "mixes", "n", "clusters",
@@ -25,6 +26,12 @@ COLUMNS = (
 )  # fmt: skip
 _FEWEST = 3
 """Rankings of fewer models say nothing."""
+LATEX = Latex(
+    "The published aggregates beside ours: mean difference in points, signs against base, ranks.",
+    index=("published_aggregate", "suite", "aggregate", "metric"),
+    show=("mean_difference", "signs_equal", "signs_compared", "kendall_tau"),
+    digits=2,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -39,7 +46,7 @@ def main(argv: list[str]) -> None:
     for suite in spec.suites:
         for _, scored in scored_parts(command.results, suite, spec, lambda measure: family_of(measure) in compared):
             rows.extend(_rows(Resampled(scored, spec.statistics), arms, published))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def _rows(resampled: Resampled, arms: Sequence[Entry], published: Published) -> Iterator[dict[str, Any]]:

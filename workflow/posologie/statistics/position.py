@@ -14,10 +14,11 @@ from posologie.statistics.cells import Parts, make_parts
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.intervals import Interval, interval_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.ranks import kendall_tau
 from posologie.statistics.spec import Statistics
 from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "decoding", "statistic", "label", "variants",
@@ -69,6 +70,18 @@ class Drawn:
     effective: float
 
 
+LATEX = Latex(
+    "Does the place of an option move the answer: constrained answers, all questions.",
+    index=("suite", "model"),
+    where={
+        "scope_kind": ("all",),
+        "decoding": ("constrained",),
+        "statistic": ("em_mapped", "em_unmapped", "recall_spread", "consistency"),
+    },
+    across=("statistic", "variants"),
+)
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.position", __doc__ or "", argv)
@@ -78,7 +91,7 @@ def main(argv: list[str]) -> None:
         answers = read_answers(command.results, suite, spec.models)
         if answers is not None:
             rows.extend(_suite_rows(answers, all_entries(spec.models), spec.statistics))
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def ratios_of(answers: ChoiceAnswers, decoding: str, variants: Sequence[int]) -> Iterator[Ratio]:

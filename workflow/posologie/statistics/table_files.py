@@ -4,9 +4,11 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from posologie.files import write_text
+from posologie.statistics.latex import Latex, latex_table
 
 DECIMALS = 6
 
@@ -19,6 +21,14 @@ def text_of(value: Any) -> str:
         shown = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
         return "0" if shown == "-0" else shown
     return str(value)
+
+
+def write_table(
+    path: str | os.PathLike[str], columns: Sequence[str], rows: Sequence[Mapping[str, Any]], latex: Latex
+) -> None:
+    """Write a table as CSV, and what a paper prints of it as LaTeX beside it (`.tex`)."""
+    write_csv(path, columns, rows)
+    write_text(Path(path).with_suffix(".tex"), latex_table(latex, rows))
 
 
 def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -11,23 +11,30 @@ from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_measures import partial_spearman, spearman
 from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, estimate, scopes_of
+from posologie.statistics.latex import Latex
 from posologie.statistics.ratings import RatedSet, read_rated
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_csv
+from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "judge", "statistic", "generator", "n", "clusters", "excluded", "value", "low", "high", "level",
     "interval", "support", "note",
 )  # fmt: skip
 BINS = 5
+LATEX = Latex(
+    "Answer length and scores, over the rated answers.",
+    index=("set", "judge", "generator"),
+    across=("statistic",),
+    digits=2,
+)
 
 
 def main(argv: list[str]) -> None:
     """Write the table."""
     command = agreement_command("posologie.statistics.verbosity", __doc__ or "", argv)
     rows = [row for name in command.spec.sets for row in _rows(Path(command.results), name, command.spec)]
-    write_csv(command.table, COLUMNS, rows)
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
 def length_bins(words: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,0 +1,93 @@
+"""The selection of a table that a paper prints, as LaTeX (booktabs)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "→": r"$\rightarrow$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Latex:
+    """What of a tidy table is printed, and how.
+
+    Attributes:
+        caption: a sentence; `n` and the level are added from the rows.
+        where: column → the values that are kept; every row if empty.
+        index: columns that name a line.
+        across: columns whose values name a column of the printed table; without them each row is a line.
+        show: columns that are printed of each row; `value` brings its interval with it.
+        digits: decimals.
+    """
+
+    caption: str
+    index: tuple[str, ...]
+    where: Mapping[str, Collection[str]] = field(default_factory=dict)
+    across: tuple[str, ...] = ()
+    show: tuple[str, ...] = ("value",)
+    digits: int = 1
+
+
+def latex_table(latex: Latex, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a `table` environment; its lines and columns stand in the order of the rows."""
+    chosen = [row for row in rows if all(str(row[column]) in kept for column, kept in latex.where.items())]
+    lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
+    heads: dict[tuple[str, ...], None] = {}
+    for number, row in enumerate(chosen):
+        line = tuple(str(row[column]) for column in latex.index)
+        line = line if latex.across else (*line, str(number))
+        place = tuple(str(row[column]) for column in latex.across)
+        for shown in latex.show:
+            head = (*place, shown) if len(latex.show) > 1 or not place else place
+            heads[head] = None
+            lines.setdefault(line, {})[head] = _cell(row, shown, latex.digits)
+    titles = [escape(column.replace("_", " ")) for column in latex.index]
+    titles += [escape(", ".join(head).replace("_", " ")) for head in heads]
+    body = [
+        " & ".join([*(escape(name) for name in line[: len(latex.index)]), *(cells.get(head, "") for head in heads)])
+        for line, cells in lines.items()
+    ]
+    levels = sorted({float(row["level"]) for row in chosen if row.get("level")})
+    note = f" Intervals: {', '.join(f'{100 * level:g}' for level in levels)}\\,\\%." if levels else ""
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            "\\begin{table}",
+            "\\centering",
+            f"\\caption{{{escape(latex.caption)}{note}}}",
+            f"\\begin{{tabular}}{{{'l' * len(latex.index)}{'r' * len(heads)}}}",
+            "\\toprule",
+            " & ".join(titles) + r" \\",
+            "\\midrule",
+            *(line + r" \\" for line in body),
+            "\\bottomrule",
+            "\\end{tabular}",
+            "\\end{table}",
+            "",
+        ]
+    )
+
+
+def escape(text: str) -> str:
+    """Return a text in which LaTeX sees nothing but text."""
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def _cell(row: Mapping[str, Any], column: str, digits: int) -> str:
+    value = row[column]
+    if value is None:
+        return "--"
+    if not isinstance(value, float):
+        return escape(str(value))
+    shown = _number(value, digits)
+    if column == "value" and row.get("low") is not None and row.get("high") is not None:
+        shown += f" [{_number(row['low'], digits)}, {_number(row['high'], digits)}]"
+    return shown
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "$-$")
