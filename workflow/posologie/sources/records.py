@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,13 +51,11 @@ class Rows:
         """Say for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
         if isinstance(self.records, list):
             return [False] * len(self.records)
-        touched: pyarrow.Array | None = None
-        for column in self.records.columns:
-            if not pyarrow.types.is_string(column.type):
-                return [False] * self.records.num_rows
-            found = pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False)
-            touched = found if touched is None else pyarrow.compute.or_(touched, found)
-        return [] if touched is None else [not found for found in touched.to_pylist()]
+        columns = self.records.columns
+        if not columns or not all(pyarrow.types.is_string(column.type) for column in columns):
+            return [False] * self.records.num_rows
+        found = [pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False) for column in columns]
+        return [not any_found for any_found in reduce(pyarrow.compute.or_, found).to_pylist()]
 
     def values(self) -> list[Any]:
         """Return the records, those of a Parquet batch as mappings."""

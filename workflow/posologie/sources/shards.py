@@ -1,6 +1,7 @@
 """Records become a shard: items, rejects and a report, with kept + rejected = read."""
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -129,8 +130,19 @@ def write_shard(
 
 
 def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
-    items: list[Item] = []
     part = Part(rows.file, 0, item_schema().empty_table(), [])
+    # The items of a part make no cycles, and the collector would look through all of them again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        part.table = items_to_table(_kept(rows, draft, spec, part))
+    finally:
+        if collecting:
+            gc.enable()
+    return part
+
+
+def _kept(rows: Rows, draft: Drafting, spec: ShardSpec, part: Part) -> Iterator[Item]:
     for row, record, plain in zip(count(rows.first), rows.values(), rows.plain(), strict=False):
         part.read += 1
         repairs: set[str] = set()
@@ -145,15 +157,13 @@ def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
         except Rejected as rejected:
             part.rejects.append((rows.file, row, rejected.reason, rejected.detail, shown(record)))
             continue
-        items.append(item)
         if repairs:
             part.repaired.update(repairs)
         part.tasks[item.task] += 1
         part.origins[str(item.meta.get("origin", ""))] += 1
         if item.options:
             part.options[len(item.options)] += 1
-    part.table = items_to_table(items)
-    return part
+        yield item
 
 
 def _drafted(draft: Drafting, record: Any, place: Place) -> Draft:
