@@ -12,6 +12,7 @@ from mixes_made import PROVENANCE_OF, made_items
 from posologie.errors import InputError
 from posologie.files import read_json, read_parquet, write_parquet
 from posologie.items import items_to_table, read_items
+from posologie.mixes.sampling import characters
 
 
 def ids(folder, source=None):
@@ -143,6 +144,14 @@ def test_items_that_are_in_training_and_validation_are_counted(make_mix, shards)
     folder = make_mix({"counts": {"nat": 20}}, validation={"nat": shards["nat"]})
     assert read_json(folder / "composition.json")["also_in_validation"] == 20
     assert len(read_items(folder / "validation.parquet")) == 60
+
+
+def test_characters_are_counted_over_all_chunks_of_a_table():
+    items = made_items("nat", "native", 7, tasks=("oeq", "mcq"))
+    chunked = pa.concat_tables([items_to_table(items[:3]), items_to_table(items[3:])])
+    expected = [len(item.question) + len(item.context) + sum(map(len, item.options)) for item in items]
+    assert characters(chunked).tolist() == expected
+    assert characters(chunked.slice(2, 4)).tolist() == expected[2:6]
 
 
 def test_the_composition_counts_what_the_mix_holds(make_mix):

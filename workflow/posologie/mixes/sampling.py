@@ -32,19 +32,21 @@ class Pool:
     Attributes:
         rows: row of each item in the file, int64.
         ids: ids, as the file has them.
-        strata: name of each item's stratum; empty names without strata.
+        stratum: number of each item's stratum, int64.
+        strata: names of the strata by number; one without a name where the mix has none.
     """
 
     source: str
     path: str
     rows: np.ndarray
     ids: list[str]
+    stratum: np.ndarray
     strata: list[str]
 
     def held(self) -> dict[str, int]:
         """Return the number of items in each stratum."""
-        names, counts = np.unique(np.array(self.strata, dtype=object), return_counts=True)
-        return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+        counts = np.bincount(self.stratum, minlength=len(self.strata)).tolist()
+        return dict(zip(self.strata, counts, strict=True))
 
 
 def read_pool(source: str, path: str | os.PathLike[str], tasks: Sequence[str], mix: Mix | None = None) -> Pool:
@@ -62,15 +64,18 @@ def read_pool(source: str, path: str | os.PathLike[str], tasks: Sequence[str], m
     rows = np.flatnonzero(pc.is_in(table["task"], value_set=pa.array(tasks, pa.string())).to_numpy())
     table = table.take(pa.array(rows))
     ids = table["id"].to_pylist()
-    if len(set(ids)) < len(ids):
+    if pc.count_distinct(table["id"]).as_py() < len(ids):
         twice = Counter(ids).most_common(1)[0][0]
         raise InputError(f"{path}: two items with the id {twice}; expected different ids")
-    return Pool(source, os.fspath(path), rows, ids, _strata(table, mix) if mix is not None else [""] * len(ids))
+    if not strata or mix is None or not ids:
+        return Pool(source, os.fspath(path), rows, ids, np.zeros(len(ids), np.int64), [""] if ids else [])
+    names = pa.array(_strata(table, mix)).dictionary_encode()
+    return Pool(
+        source, os.fspath(path), rows, ids, names.indices.to_numpy().astype(np.int64), names.dictionary.to_pylist()
+    )
 
 
 def _strata(table: pa.Table, mix: Mix) -> list[str]:
-    if not mix.strata:
-        return [""] * table.num_rows
     meta = [json.loads(text) for text in table["meta"].to_pylist()] if "meta" in table.column_names else []
     columns: list[list[str]] = []
     for stratum in mix.strata:
@@ -88,9 +93,10 @@ def _strata(table: pa.Table, mix: Mix) -> list[str]:
 
 def characters(table: pa.Table) -> np.ndarray:
     """Return the number of characters in question, context and options of each item."""
-    texts = pc.utf8_length(pc.list_flatten(table["options"])).to_numpy()
-    options = np.bincount(pc.list_parent_indices(table["options"]).to_numpy(), weights=texts, minlength=table.num_rows)
-    return sum((pc.utf8_length(table[name]).to_numpy() for name in ("question", "context")), options.astype(np.int64))
+    options = table["options"].combine_chunks()  # the parents of a list's values are numbered by chunk
+    texts = pc.utf8_length(pc.list_flatten(options)).to_numpy()
+    lengths = np.bincount(pc.list_parent_indices(options).to_numpy(), weights=texts, minlength=table.num_rows)
+    return sum((pc.utf8_length(table[name]).to_numpy() for name in ("question", "context")), lengths.astype(np.int64))
 
 
 def _length_bands(lengths: np.ndarray, bounds: Sequence[int]) -> list[str]:
@@ -156,8 +162,8 @@ def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
             f"{pool.path}; lower the size or the share, or set shortfall: redistribute"
         )
     order = seeded_order(pool.ids, seed, "sample")
-    strata = np.array(pool.strata, dtype=object)[order]
-    chosen = [pool.rows[order[strata == name][: taken[name]]] for name in sorted(taken)]
+    stratum = pool.stratum[order]
+    chosen = [pool.rows[order[stratum == number][: taken.get(name, 0)]] for number, name in enumerate(pool.strata)]
     rows = np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
     facts = {name: {"held": held[name], "asked": asked[name], "taken": taken[name]} for name in sorted(taken)}
     return Draw(pool.source, pool.path, rows, facts)
