@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from posologie import layout
-from posologie.files import write_json, write_parquet
+from posologie.files import sha256_of_file, write_json, write_parquet, write_text
 from posologie.items import LABELS, Item, items_to_table, stable_id
 from posologie.mixes.contents import contents
 from posologie.prediction.schema import prediction_schema
@@ -18,7 +18,7 @@ from posologie.prediction.spec import Benchmark, Suite
 from posologie.prompting import option_order, variants
 from posologie.report.spec import BrowserSpec, Report, ReportSpec
 from posologie.scoring.spec import ScoringSpec
-from posologie.statistics.spec import EvaluatedModel, Statistics, TableSpec
+from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
 from posologie.training.history import SCHEMA as HISTORY
 
 MIXES = {
@@ -46,7 +46,7 @@ WORDS = [
     "et",
     "biologique",
 ]
-TABLES = ("composition", "mcqa", "oeq", "contrasts", "compute", "position", "attribution")
+TABLES = ("composition", "mcqa", "oeq", "contrasts", "paper", "compute", "position", "attribution")
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,23 @@ def make_study(
         for mix in MIXES
         for seed in seeds
     ]
+    for path in (layout.shard("native", "train"), layout.screened("native", "train")):
+        write_parquet(root / path, items_to_table(_item(number, "native", "mcqu") for number in range(24)))
+    for mix, shares in MIXES.items():
+        for seed in seeds:
+            _compose(root, mix, seed, shares)
     for model in models:
+        if model.mix:
+            _train(root, model)
         for name, suite in suites.items():
             rows = [row for item in items for row in _answers(model, item, name, suite)]
             rows.sort(key=lambda row: (row["benchmark"], row["item"], row["variant"]))
             write_parquet(root / layout.predictions(model.name, name), pa.Table.from_pylist(rows, prediction_schema()))
-            write_json(root / layout.predictions_run(model.name, name), _record("prediction", model, len(rows)))
-        if model.mix:
-            _train(root, model)
-    for mix, shares in MIXES.items():
-        for seed in seeds:
-            _compose(root, mix, seed, shares)
+            inputs = [path.split("=")[1] for path in shards]
+            if model.mix:
+                inputs.append(root / layout.adapter(model.name, "adapter_model.safetensors"))
+            record = _record("prediction", model, len(rows), inputs, [root / layout.predictions(model.name, name)])
+            write_json(root / layout.predictions_run(model.name, name), record)
     statistics = Statistics(replicates=200)
     spec = TableSpec(
         models=tuple(models),
@@ -193,12 +199,16 @@ def _choice(model: EvaluatedModel, item: Item, variant: str, chance: random.Rand
     }
 
 
-def _record(stage: str, model: EvaluatedModel, rows: int) -> dict:
+def _hashed(files: list) -> dict:
+    return {str(number): {"file": str(path), "sha256": sha256_of_file(path)} for number, path in enumerate(files)}
+
+
+def _record(stage: str, model: EvaluatedModel, rows: int, inputs: list, outputs: list) -> dict:
     return {
         "stage": stage,
-        "spec": {"model": model.name, "stage": stage},
-        "inputs": {"items": {"file": "shards/native/test.parquet", "sha256": "1" * 64}},
-        "outputs": {stage: {"file": f"{stage}/{model.name}", "sha256": "2" * 64}},
+        "spec": {"model": model.name, "stage": stage, "recipe": {"learning_rate": 1e-4}},
+        "inputs": _hashed(inputs),
+        "outputs": _hashed(outputs),
         "code": "0123456789abcdef",
         "libraries": {"python": "3.11.7", "torch": "2.13.0"},
         "hardware": {"machine": "x86_64", "cpus": 2, "gpus": []},
@@ -223,8 +233,12 @@ def _train(root: Path, model: EvaluatedModel) -> None:
         }
         for step in range(1, 21)
     ]  # fmt: skip
-    write_parquet(root / layout.adapter(model.name, "history.parquet"), pa.Table.from_pylist(updates, HISTORY))
-    write_json(root / layout.adapter(model.name, "run.json"), _record("training", model, 0))
+    folder = root / layout.adapter(model.name, "")
+    write_parquet(folder / "history.parquet", pa.Table.from_pylist(updates, HISTORY))
+    write_text(folder / "adapter_model.safetensors", f"stands for the weights of {model.name}")
+    inputs = [root / layout.mix(model.mix, model.seed, part) for part in ("train", "validation")]
+    outputs = [folder / "adapter_model.safetensors", folder / "history.parquet"]
+    write_json(folder / "run.json", _record("training", model, 0, inputs, outputs))
 
 
 def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
@@ -233,7 +247,10 @@ def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
         for number in range(round(24 * share)):
             item = _item(number, "native", "mcqu")
             trained.append(Item(**{name: getattr(item, name) for name in Item.__slots__} | {"provenance": provenance}))
-    facts = contents(items_to_table(trained))
+    held = items_to_table(trained)
+    for part in ("train", "validation"):
+        write_parquet(root / layout.mix(mix, seed, part), held)
+    facts = contents(held)
     write_json(
         root / layout.mix(mix, seed, "composition"), {"mix": mix, "seed": seed, "train": facts, "validation": facts}
     )
@@ -247,6 +264,13 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
             arguments += ["--predictions", str(root / layout.predictions(model.name, name))]
             scoring.main([*arguments, "--scores", str(root / layout.scores(model.name, name))])
     published = Path(__file__).resolve().parents[1] / "resources" / "published" / "results.yaml"
+    seeds = {mix: tuple(model.seed for model in spec.models if model.mix == mix) for mix in MIXES}
+    own = {
+        "composition": CompositionSpec(mixes=seeds),
+        "compute": ComputeSpec(models=spec.models, suites=tuple(spec.suites)),
+    }
     for table in tables:
-        arguments = ["--spec", spec.canonical_json(), "--results", str(root), "--published", str(published)]
-        import_module(f"posologie.statistics.{table}").main([*arguments, "--table", str(root / layout.table(table))])
+        arguments = ["--spec", own.get(table, spec).canonical_json(), "--results", str(root)]
+        arguments += ["--table", str(root / layout.table(table))]
+        arguments += [] if table in own else ["--published", str(published)]
+        import_module(f"posologie.statistics.{table}").main(arguments)

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import pyarrow as pa
 import pytest
 
 from posologie.errors import InputError
+from posologie.files import write_parquet
 from posologie.report import __main__ as report
 
 
@@ -139,3 +141,28 @@ def test_a_title_is_text_and_never_markup(own_study):
     text = page_of(root, spec.model_copy(update={"title": "<script>alert(1)</script>"}))
     assert "<script>alert" not in text
     assert "<h1>&lt;script&gt;alert(1)&lt;/script&gt;</h1>" in text
+
+
+def test_screening_and_the_audits_of_the_mixes_are_told(own_study):
+    root, spec = own_study
+    columns = "source,split,mode,against,name,items,exact,near,case,group,matched,share,low,high,tested,tested_matched"
+    rows = [
+        "native,train,remove,suite,mcqa,200,3,1,0,0,4,2,0.8,5,40,3",
+        "native,train,remove,within,native,200,0,0,0,0,0,0,0,1.9,,",
+    ]
+    (root / "tables" / "screening.csv").write_text("\n".join([columns, *rows]) + "\n")
+    for mix in spec.mixes:
+        for suite in spec.suites:
+            items = ["a", "a", "b"] if (mix, suite) == ("SYN", "mcqa") else []
+            path = root / "leakage" / mix / "seed-42" / f"{suite}.parquet"
+            write_parquet(path, pa.table({"item": pa.array(items, pa.string())}))
+    spec = spec.model_copy(update={"tables": (*spec.tables, "screening")})
+    text = page_of(root, spec)
+    section = text[text.index('<section id="leakage"') :].partition("</section>")[0]
+    assert "suite mcqa</td>" in section
+    assert "left out</td>" in section
+    audit = section[section.index('id="table-leakage"') :]
+    assert re.search(r">SYN</th><td[^>]*>2</td><td[^>]*>0</td>", audit)
+    (root / "leakage" / "NAT" / "seed-42" / "oeq.parquet").unlink()
+    with pytest.raises(InputError, match=r"leakage/NAT/seed-42/oeq\.parquet: no such file"):
+        page_of(root, spec)

@@ -54,13 +54,13 @@ def answer(given: argparse.Namespace) -> int:
 def state_of(study: Study) -> dict[str, Any]:
     """Return the state of a study as JSON values."""
     everything = artifacts(study)
-    names = {artifact.name for artifact in everything if not artifact.done}
-    jobs = [job for job in unfinished(Path(study.roots.work) / study.study) if _is_wanted(job, names)]
+    missing = [artifact for artifact in everything if not artifact.done]
+    jobs = [job for job in unfinished(Path(study.roots.work) / study.study) if _is_wanted(job, missing)]
     stages = []
     for stage in dict.fromkeys(artifact.stage for artifact in everything):
         here = [artifact for artifact in everything if artifact.stage == stage]
-        missing = [artifact.name for artifact in here if not artifact.done]
-        stages.append({"stage": stage, "done": len(here) - len(missing), "total": len(here), "missing": missing})
+        lacking = [artifact.name for artifact in here if not artifact.done]
+        stages.append({"stage": stage, "done": len(here) - len(lacking), "total": len(here), "missing": lacking})
     return {
         "study": study.study,
         "finished": all(artifact.done for artifact in everything),
@@ -70,12 +70,12 @@ def state_of(study: Study) -> dict[str, Any]:
     }
 
 
-def _is_wanted(job: Job, missing: set[str]) -> bool:
+def _is_wanted(job: Job, missing: Sequence[Artifact]) -> bool:
     """Return whether a job works on something that is still missing: what stopped and was made later is no matter."""
-    _, _, artifact = job.name.partition("/")
-    if job.name.startswith(("training/", "prediction/")):
-        return any(artifact == name or name.startswith(f"{artifact}/") for name in missing)
-    return True
+    kind, _, name = job.name.partition("/")
+    stage = {"training": "adapters", "prediction": "predictions"}.get(kind)
+    wanted = [artifact.name for artifact in missing if artifact.stage == stage]
+    return stage is None or any(f"{artifact}/".startswith(f"{name}/") for artifact in wanted)
 
 
 def _seconds_left(everything: Sequence[Artifact], jobs: Sequence[Job]) -> float | None:

@@ -14,6 +14,7 @@ from posologie.report import (
     compute,
     effects,
     judges,
+    leakage,
     method,
     published,
     scores,
@@ -46,9 +47,9 @@ CAPTIONS = {
 }
 PLACED = frozenset(
     [
-        "attribution",
         "agreement",
         "agreement_contrasts",
+        "attribution",
         "composition",
         "compute",
         "contrasts",
@@ -56,8 +57,10 @@ PLACED = frozenset(
         "generator",
         "mcqa",
         "oeq",
+        "paper",
         "position",
-        "published",
+        "screening",
+        "topics",
         "verbosity",
     ]
 )
@@ -77,6 +80,7 @@ def sections(inputs: Inputs) -> list[Section]:
         bias.section(inputs, figures),
         judges.section(inputs, figures),
         composition.section(inputs, figures.get("composition")),
+        leakage.section(inputs),
         training.section(inputs, figures.get("training")),
         compute.section(inputs, figures.get("compute")),
         _others(inputs),

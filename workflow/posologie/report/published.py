@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import NOTHING, Row, estimate, number_cell, table
+from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, table
 from posologie.report.words import AGGREGATES, measure_name
 
 
@@ -75,7 +75,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     ]
     if figure:
         blocks.append(figure)
-    if rows := inputs.rows("published"):
+    if rows := inputs.rows("paper"):
         blocks.append(_agreement_table(rows))
     blocks += [_table(number, one) for number, one in enumerate(found)]
     return Section("published", "The paper beside this study", tuple(blocks))
@@ -132,13 +132,18 @@ def _agreement_table(rows: list[Row]) -> Table:
         agree = NOTHING if equal is None or not total else Cell(f"{equal:.0f} of {total:.0f}", sort=equal / total)
         lines.append(
             (
-                Cell(row["title"] or row["published_aggregate"]),
+                Cell(row["published_aggregate"].replace("_", " ")),
                 Cell(f"{measure}, {row['variants']}, {row['aggregate'].replace('_', ' ')}"),
                 number_cell(row.number("mixes")),
-                number_cell(row.number("kendall_tau"), 2),
+                Cell(
+                    decimal(row.number("kendall_tau")),
+                    row.number("kendall_tau"),
+                    interval=interval(row.number("low"), row.number("high"), 2),
+                    note=row["note"],
+                ),
                 agree,
                 number_cell(row.number("mean_difference"), 1, sign=True),
             )
         )
     caption = "How far this study orders the mixes as the paper does, for every aggregate that the printed one may be."
-    return table("published-agreement", "Agreement with the paper", caption, columns, lines, layout.table("published"))
+    return table("published-agreement", "Agreement with the paper", caption, columns, lines, layout.table("paper"))

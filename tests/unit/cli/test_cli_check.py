@@ -1,0 +1,151 @@
+"""`posologie check`: what would go wrong, found before anything is spent."""
+
+import json
+
+import pytest
+
+from posologie.cli import checks
+
+STUDY = """
+study: small
+sources:
+  native: {provenance: native, path: data}
+mixes:
+  NAT: {shares: {native: 1}, size: 8}
+backbones:
+  tiny: {folder: model}
+suites:
+  mcqa:
+    benchmarks: {native: {source: native}}
+devices: {gpus_per_training_job: 0, gpus_per_prediction_job: 0}
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A project in which nothing stands in the way."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    for folder, name in (("Train", "train"), ("Validation", "val"), ("Test", "test")):
+        path = tmp_path / "data" / folder / "mcqu" / f"mcqu_{name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("[]")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return tmp_path
+
+
+@pytest.fixture
+def found(study, asked):
+    """Check the study, with more YAML behind it, and return exit code, and problems and warnings by check."""
+
+    def run(more="", *arguments):
+        (study / "study.yaml").write_text(STUDY + more)
+        code, listed = asked("check", "--configfile", "study.yaml", *(arguments or ["--offline"]))
+        told = {}
+        for one in listed:
+            told.setdefault((one["check"], one["state"]), []).append(one["told"])
+        return code, told
+
+    return run
+
+
+def test_a_study_without_fault_passes(found):
+    code, told = found()
+    assert code == 0
+    assert not [key for key in told if key[1] == "problem"]
+    assert ("data", "ok") in told
+
+
+def test_a_model_folder_without_a_model_is_a_problem(found, study):
+    (study / "model" / "config.json").unlink()
+    code, told = found()
+    assert code == 1
+    assert told["models", "problem"] == [
+        "backbones.tiny.folder = 'model': holds no config.json; expected a model in transformers' form"
+    ]
+
+
+def test_missing_prompts_and_keys_of_endpoints_are_problems(found, monkeypatch):
+    judge = "judges:\n  j: {backend: {kind: openai_endpoint, model: m, key_variable: MY_KEY}, prompt: none.md}\n"
+    monkeypatch.delenv("MY_KEY", raising=False)
+    code, told = found(judge)
+    assert code == 1
+    assert told["prompts and ratings", "problem"] == ["judges.j.prompt = 'none.md': no such file"]
+    assert "MY_KEY is not set" in told["keys", "problem"][0]
+    monkeypatch.setenv("MY_KEY", "secret")
+    _, told = found(judge)
+    assert told["keys", "ok"] == ["judges.j: MY_KEY is set"]
+    assert "secret" not in json.dumps(list(told.values()))
+
+
+def test_gpus_that_are_asked_for_and_not_there_are_a_problem(found, monkeypatch):
+    monkeypatch.setattr(checks, "_gpu_names", lambda: [])
+    _, told = found()
+    assert ("GPUs", "ok") in told
+    (told,) = list(checks.gpus(_study_with(2)))
+    assert told.state == "problem"
+    monkeypatch.setattr(checks, "_gpu_names", lambda: ["H100", "H100"])
+    (told,) = list(checks.gpus(_study_with(2)))
+    assert (told.state, told.told) == ("ok", "2 here (H100), 2 a job asked for")
+
+
+def _study_with(gpus):
+    from posologie.config.load import load_study
+
+    return load_study("study.yaml", {"devices": {"gpus_per_training_job": gpus}})
+
+
+def test_a_mix_that_its_sources_cannot_meet_is_a_problem_once_they_are_read(found, study):
+    from posologie.files import write_parquet
+    from posologie.items import items_to_table
+    from simulated import _item
+
+    _, told = found()
+    assert told["mixes", "ok"] == ["not drawn yet; what the sources hold is known after `snakemake … shards`"]
+    shard = study / "results" / "small" / "shards" / "native" / "train.parquet"
+    write_parquet(shard, items_to_table([_item(number, "native", "mcqu") for number in range(5)]))
+    code, told = found()
+    assert code == 1
+    assert told["mixes", "problem"] == ["mixes.NAT: 8 items of native asked for, 5 held by native"]
+
+
+def test_an_environment_that_is_not_the_locked_one_is_a_warning(found, study):
+    (study / "envs").mkdir()
+    (study / "envs" / "requirements.lock").write_text("pydantic==0.0.1\nnot-a-package==1.0\n")
+    code, told = found()
+    assert code == 0
+    assert "2 packages differ" in told["environment", "warning"][0]
+    assert "not-a-package not installed instead of 1.0" in told["environment", "warning"][0]
+
+
+def test_a_hub_that_does_not_answer_is_a_problem_and_no_traceback(found, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    finding, size = checks._asked("model", "backbones.x", "owner/name", "main")
+    assert finding.state == "problem"
+    assert "backbones.x.hub = 'owner/name': the hub cannot be reached" in finding.told
+    assert size == 0
+
+
+def test_half_a_slurm_is_a_problem(found, study, monkeypatch):
+    _, told = found()
+    assert told["SLURM", "ok"] == ["not on this machine; needed for --profile slurm only"]
+    folder = study / "bin"
+    folder.mkdir()
+    (folder / "sbatch").write_text("#!/bin/sh\n")
+    (folder / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    code, told = found()
+    assert code == 1
+    assert told["SLURM", "problem"] == ["sacct, scancel, squeue not found beside sbatch"]
+
+
+def test_a_study_file_that_does_not_fit_is_one_line(study, posologie):
+    (study / "study.yaml").write_text(STUDY.replace("backbones", "backbone"))
+    code, out, err = posologie("check", "--configfile", "study.yaml")
+    assert code == 2
+    assert out == ""
+    assert "backbone" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,46 @@
+"""The command line as a whole: help, version, exit codes, and a quick start."""
+
+import subprocess
+import sys
+
+import pytest
+
+from posologie import __version__
+from posologie.cli.commands import main, parser
+
+
+def test_help_names_every_command_and_the_exit_codes(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    for name in ("explain", "status", "compare", "new-study", "check", "testcase"):
+        assert name in out
+    assert "exit codes:" in out
+
+
+@pytest.mark.parametrize("name", ["explain", "status", "compare", "new-study", "check", "testcase"])
+def test_every_command_has_help_and_json(capsys, name):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"posologie {__version__}\n"
+
+
+def test_an_unknown_command_ends_with_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args(["dance"])
+    assert stop.value.code == 2
+    assert "dance" in capsys.readouterr().err
+
+
+def test_it_starts_without_the_libraries_of_models():
+    code = "import sys, posologie.cli.commands as c; c.parser(); print({'torch', 'transformers'} & {*sys.modules})"
+    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert started.stdout == "set()\n"

@@ -1,0 +1,102 @@
+"""`posologie explain`: from a number back to the items, and whether every file is still as its record says."""
+
+import pytest
+
+MCQA = "results/simulated/tables/mcqa.csv"
+NAT = ("model=tiny/NAT/seed-42", "scope=all", "task=all", "aggregate=item_weighted", "variants=original")
+EM = ("metric=em", "decoding=constrained")
+
+
+def kinds(link):
+    """Return the kinds along the first parents of a chain."""
+    found = [link["kind"]]
+    while link["parents"]:
+        link = link["parents"][-1]
+        found.append(link["kind"])
+    return found
+
+
+def test_the_chain_goes_from_the_table_to_the_mix(project, asked):
+    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert code == 0
+    assert kinds(found["chain"]) == ["table", "scores", "predictions", "adapter", "mix", "screened", "shard"]
+    assert found["jobs"] == 2
+    assert found["altered"] == []
+
+
+def test_the_number_rests_on_its_items_and_is_their_mean(project, asked):
+    _, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert found["items"]["count"] == len(set(found["items"]["ids"])) == 24
+    assert found["items"]["recomputed"] == pytest.approx(float(found["number"]["rows"][0]["value"]), abs=1e-4)
+    row = [*NAT[:1], "scope=native", *NAT[2:], *EM]
+    _, native = asked("explain", MCQA, "--row", *row)
+    assert set(native["items"]["ids"]) < set(found["items"]["ids"])
+
+
+def test_a_contrast_rests_on_both_models(project, asked):
+    _, found = asked("explain", "results/simulated/tables/contrasts.csv", "--row", "left=SYN", "suite=mcqa")
+    models = {parent["file"] for parent in found["chain"]["parents"]}
+    assert models == {
+        "results/simulated/scores/tiny/SYN/seed-42/mcqa.parquet",
+        "results/simulated/scores/tiny/base/mcqa.parquet",
+    }
+
+
+def test_what_is_printed_names_value_interval_n_and_signature(project, posologie):
+    code, out, _ = posologie("explain", MCQA, "--row", *NAT, *EM)
+    assert code == 0
+    assert "percentile at level 0.95" in out or "wilson at level 0.95" in out
+    assert "n = 24 items" in out
+    assert "signature: sets of labels" in out
+    assert "results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors  as recorded" in out
+    assert "2 jobs, 3 min in all." in out
+
+
+def test_several_rows_are_told_apart(project, posologie):
+    _, out, _ = posologie("explain", MCQA, "--row", "mix=NAT", *EM)
+    assert "rows are meant; --row KEY=VALUE … chooses one" in out
+    assert "scope: all, native, translated" in out
+
+
+def test_an_altered_file_is_found(project, asked, posologie):
+    weights = project / "results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"
+    weights.write_text("other weights")
+    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert code == 1
+    assert found["altered"] == ["results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"]
+    code, out, _ = posologie("explain", "results/simulated/predictions/tiny/NAT/seed-42/mcqa.parquet")
+    assert code == 1
+    assert "altered: results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors" in out
+
+
+def test_a_missing_file_is_found(project, asked):
+    (project / "results/simulated/predictions/tiny/base/mcqa.parquet").unlink()
+    code, found = asked("explain", "results/simulated/scores/tiny/base/mcqa.parquet")
+    assert code == 1
+    assert found["missing"] == ["results/simulated/predictions/tiny/base/mcqa.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((MCQA, "--row", "mix=NATT"), "no such row has mix = 'NATT'; found (empty), NAT, TRAD, SYN"),
+        ((MCQA, "--row", "mixture=NAT"), "--row mixture=NAT: expected KEY=VALUE with a KEY of suite,"),
+        ((MCQA, "--column", "worth"), "--column worth: expected one of suite,"),
+        (("results/simulated/tables/none.csv",), "results/simulated/tables/none.csv: no such file"),
+        (("pyproject.toml",), "pyproject.toml: no such file"),
+    ],
+)
+def test_a_question_that_does_not_fit_is_one_line_and_exit_code_2(project, posologie, arguments, told):
+    code, out, err = posologie("explain", *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_outside_of_any_study_is_refused(project, posologie):
+    (project / "notes.txt").write_text("")
+    code, _, err = posologie("explain", "notes.txt")
+    assert code == 2
+    assert "not below results/<study>/" in err

@@ -1,0 +1,166 @@
+"""`posologie status`: what is done, running and missing, from files alone."""
+
+import json
+import os
+import time
+
+import pytest
+
+from posologie.cli import running
+
+STUDY = """
+study: simulated
+sources:
+  native: {provenance: native, path: data}
+mixes:
+  NAT: {shares: {native: 1}, size: 8}
+backbones:
+  tiny: {folder: model}
+validation: {provenances: [native]}
+suites:
+  mcqa:
+    benchmarks: {native: {source: native}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A project with a study file and its data, and nothing made yet."""
+    monkeypatch.chdir(tmp_path)
+    for folder, name in (("Train", "train"), ("Validation", "val"), ("Test", "test")):
+        path = tmp_path / "data" / folder / "mcqu" / f"mcqu_{name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("[]")
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return tmp_path
+
+
+def made(study, *files):
+    """Make files below the study's results."""
+    for file in files:
+        path = study / "results" / "simulated" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"seconds": 120}) if file.endswith("run.json") else "made")
+
+
+def progress(study, job, **facts):
+    """Write the progress file of a job."""
+    path = study / "work" / "simulated" / job / "progress.json"
+    path.parent.mkdir(parents=True)
+    now = time.time()
+    known = {
+        "artifact": job,
+        "done": 25,
+        "first": 5,
+        "total": 100,
+        "unit": "updates",
+        "started": now - 40,
+        "updated": now,
+    }
+    known |= {"pid": os.getpid(), "host": os.uname().nodename, "slurm_job": None}
+    path.write_text(json.dumps(known | facts))
+
+
+def stage(found, name):
+    """Return done and total of a stage."""
+    return next((one["done"], one["total"]) for one in found["stages"] if one["stage"] == name)
+
+
+def test_an_untouched_study_has_everything_to_do(study, asked):
+    code, found = asked("status", "--configfile", "study.yaml")
+    assert code == 0
+    assert [(one["stage"], one["done"], one["total"]) for one in found["stages"]] == [
+        ("shards", 0, 3),
+        ("screened", 0, 2),
+        ("mixes", 0, 1),
+        ("adapters", 0, 1),
+        ("predictions", 0, 2),
+        ("scores", 0, 2),
+        ("report", 0, 1),
+    ]
+    assert not found["finished"]
+    assert found["seconds_left"] is None
+
+
+def test_what_is_there_is_done_and_the_time_left_follows_from_it(study, asked):
+    made(study, "shards/native/train.parquet", "mixes/NAT/seed-42/train.parquet")
+    made(study, "adapters/tiny/NAT/seed-42/adapter_model.safetensors", "adapters/tiny/NAT/seed-42/run.json")
+    made(study, "predictions/tiny/base/mcqa.parquet", "predictions/tiny/base/mcqa.run.json")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert stage(found, "shards") == (1, 3)
+    assert stage(found, "adapters") == (1, 1)
+    assert stage(found, "predictions") == (1, 2)
+    assert found["seconds_left"] == pytest.approx(120)
+
+
+def test_a_running_job_tells_how_far_it_is_and_how_long_still(study, asked):
+    progress(study, "training/tiny/NAT/seed-42", pid=os.getpid(), started=time.time() + 3600)
+    progress(study, "prediction/tiny/base/mcqa", started=time.time() - 40, host="elsewhere")
+    code, found = asked("status", "--configfile", "study.yaml")
+    jobs = {job["name"]: job for job in found["jobs"]}
+    assert jobs["prediction/tiny/base/mcqa"]["state"] == "running"
+    assert jobs["prediction/tiny/base/mcqa"]["left"] == pytest.approx(150, rel=0.1)
+    assert jobs["training/tiny/NAT/seed-42"]["state"] == "running"
+    assert code == 0
+
+
+def test_a_job_whose_process_is_gone_is_told_as_stopped(study, asked, posologie):
+    progress(study, "training/tiny/NAT/seed-42", pid=2**22 + 1)
+    code, found = asked("status", "--configfile", "study.yaml")
+    assert [job["state"] for job in found["jobs"]] == ["stopped"]
+    assert code == 1
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    assert "start Snakemake again with the same command" in out
+
+
+def test_a_stopped_job_whose_work_was_made_later_is_not_told(study, asked):
+    progress(study, "training/tiny/NAT/seed-42", pid=2**22 + 1)
+    made(study, "adapters/tiny/NAT/seed-42/adapter_model.safetensors")
+    code, found = asked("status", "--configfile", "study.yaml")
+    assert found["jobs"] == []
+    assert code == 0
+
+
+def test_a_job_on_slurm_lives_as_long_as_slurm_knows_it(study, asked, monkeypatch):
+    progress(study, "training/tiny/NAT/seed-42", slurm_job="17", host="node3", updated=time.time() - 7200)
+    folder = study / "bin"
+    folder.mkdir()
+    queue = folder / "squeue"
+    queue.write_text("#!/bin/sh\necho '17 RUNNING'\n")
+    queue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert [(job["state"], job["where"]) for job in found["jobs"]] == [("running", "SLURM job 17 on node3")]
+    queue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1\n")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert found["jobs"][0]["state"] == "stopped"
+
+
+def test_a_silent_job_of_another_machine_counts_as_stopped_after_a_while(study):
+    progress(study, "training/a", host="elsewhere")
+    work = study / "work" / "simulated"
+    assert running.unfinished(work, time.time() + 60)[0].state == "running"
+    assert running.unfinished(work, time.time() + 3600)[0].state == "stopped"
+
+
+def test_a_half_written_progress_file_is_no_matter(study, asked):
+    path = study / "work" / "simulated" / "training" / "x" / "progress.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"done": 3')
+    code, found = asked("status", "--configfile", "study.yaml")
+    assert (code, found["jobs"]) == (0, [])
+
+
+def test_watching_ends_when_the_study_is_done(study, posologie):
+    code, found, _ = posologie("status", "--configfile", "study.yaml", "--json")
+    for one in json.loads(found)["stages"]:
+        for name in one["missing"]:
+            file = {
+                "mixes": f"mixes/{name}/train.parquet",
+                "adapters": f"adapters/{name}/adapter_model.safetensors",
+                "report": "report/index.html",
+            }.get(one["stage"], f"{one['stage']}/{name}.parquet")
+            made(study, file)
+    code, out, _ = posologie("status", "--configfile", "study.yaml", "--watch", "--every", "0.01")
+    assert code == 0
+    assert "Done." in out

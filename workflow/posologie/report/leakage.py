@@ -1,0 +1,112 @@
+"""Duplicates and leakage: what screening found, what is left in the mixes, and how far sources are from the suites."""
+
+from posologie import layout
+from posologie.errors import InputError
+from posologie.files import read_parquet
+from posologie.report.blocks import Block, Cell, Column, Prose, Section, Table
+from posologie.report.inputs import Inputs
+from posologie.report.tables import NOTHING, decimal, interval, number_cell, table
+
+_PLACES = {"within": "itself", "earlier": "source", "suite": "suite"}
+_KINDS = ("exact", "near", "case", "group")
+
+
+def section(inputs: Inputs) -> Section | None:
+    """Return the section; None if nothing was screened or audited."""
+    blocks: list[Block] = []
+    if inputs.rows("screening"):
+        blocks.append(_screening_table(inputs))
+    audit = _audit_table(inputs)
+    if audit:
+        blocks.append(audit)
+    if inputs.rows("topics"):
+        blocks.append(_topics_table(inputs))
+    if not blocks:
+        return None
+    intro = Prose(
+        (
+            "A training item that repeats a tested one lets a model recall instead of reason. Exact: the same "
+            "normalised question, context and options; near: verified to share most of their word sequences; case: "
+            "another question on the same clinical case; group: shares its case with an item that leaks.",
+        )
+    )
+    return Section("leakage", "Duplicates and leakage", (intro, *blocks))
+
+
+def _screening_table(inputs: Inputs) -> Table:
+    columns = [Column("source", heading=True), Column("split"), Column("against"), Column("items", number=True)]
+    columns += [Column(kind, number=True) for kind in _KINDS]
+    columns += [Column("matched, %", number=True), Column("found matches are")]
+    lines = []
+    for row in inputs.rows("screening"):
+        share = Cell(
+            decimal(row.number("share"), 1),
+            row.number("share"),
+            interval=interval(row.number("low"), row.number("high"), 1),
+        )
+        against = (
+            "itself" if row["against"] == "within" else f"{_PLACES.get(row['against'], row['against'])} {row['name']}"
+        )
+        mode = {"remove": "left out", "report": "left in"}.get(row["mode"], row["mode"])
+        counts = [number_cell(row.number(kind)) for kind in _KINDS]
+        lines.append(
+            [
+                Cell(row["source"]),
+                Cell(row["split"]),
+                Cell(against),
+                number_cell(row.number("items")),
+                *counts,
+                share,
+                Cell(mode),
+            ]
+        )
+    caption = "Items of each source that match another item, by the closest kind of match, before the mixes were drawn."
+    return table("screening", "What screening found", caption, columns, lines, layout.table("screening"))
+
+
+def _audit_table(inputs: Inputs) -> Table | None:
+    """Return how many training items of each mix match a tested item, from the audits; None if there are none."""
+    drawn = list(dict.fromkeys((row["mix"], row["seed"]) for row in inputs.rows("composition", part="train")))
+    if not (inputs.root / "leakage").is_dir() or not drawn:
+        return None
+    several = len({seed for _, seed in drawn}) > 1
+    columns = [Column("mix", heading=True), *(Column(f"suite {suite}", number=True) for suite in inputs.spec.suites)]
+    lines = []
+    for mix, seed in drawn:
+        cells = [Cell(f"{mix}, seed {seed}" if several else mix)]
+        for suite in inputs.spec.suites:
+            file = inputs.root / "leakage" / mix / f"seed-{seed}" / f"{suite}.parquet"
+            if not file.is_file():
+                raise InputError(f"{file}: no such file; expected the audit of mix {mix} against suite {suite}")
+            cells.append(number_cell(len(set(read_parquet(file, columns=["item"])["item"].to_pylist()))))
+        lines.append(cells)
+    caption = (
+        "Training items of each mix that match an item of a suite in any way; audited after the draw, also for suites "
+        "that were not screened against."
+    )
+    return table("leakage", "What is left in the mixes", caption, columns, lines)
+
+
+def _topics_table(inputs: Inputs) -> Table:
+    columns = (
+        Column("source", heading=True),
+        Column("suite"),
+        Column("aspect"),
+        Column("distance", number=True),
+        Column("if alike", number=True),
+    )
+    lines = []
+    for row in inputs.rows("topics"):
+        value = row.number("value")
+        distance = NOTHING
+        if value is not None:
+            between = interval(row.number("low"), row.number("high"), 2)
+            distance = Cell(decimal(value), value, interval=between, note=row["note"])
+        lines.append(
+            (Cell(row["source"]), Cell(row["suite"]), Cell(row["aspect"]), distance, number_cell(row.number("same"), 2))
+        )
+    caption = (
+        "Distance from 0 (equal) to 1 between training source and suite, in subjects, lengths and vocabulary; beside "
+        "it the mean distance of two samples of one population of these sizes."
+    )
+    return table("topics", "How far the sources are from the suites", caption, columns, lines, layout.table("topics"))
