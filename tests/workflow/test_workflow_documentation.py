@@ -21,6 +21,9 @@ from posologie.config.study import Study
 from posologie.sources.layouts import local_files
 from studies import REPOSITORY, Project, jobs_of
 
+# One worker runs them all: the dry runs are made once.
+pytestmark = pytest.mark.xdist_group("documentation")
+
 GUIDES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "config", "results", "profiles", "resources", "envs")
 
 NOT_RUN = {
