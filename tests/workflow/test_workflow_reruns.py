@@ -215,7 +215,12 @@ EDITS = {
         PAGE | ITEMS,
         {"draw_figures": PARAMS},
     ),
-    "the title": (CONFIG, replacing("title: Test of the machinery", "title: Another"), {"write_report"}, {"write_report": PARAMS}),
+    "the title": (
+        CONFIG,
+        replacing("title: Test of the machinery", "title: Another"),
+        {"write_report"},
+        {"write_report": PARAMS},
+    ),
     "the level of the intervals": (
         CONFIG,
         appending("statistics:\n  level: 0.9"),

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "posologie"
 _ROOT = Path(__file__).parent
@@ -106,7 +107,7 @@ def _pieces(node: ast.AST) -> Iterator[str]:
     for field in sorted(node._fields):
         if field in ("type_comment", "kind", "type_ignores"):
             continue
-        value = getattr(node, field, None)
+        value: Any = getattr(node, field, None)
         if isinstance(node, ast.Constant):
             yield f"{type(value).__name__}={value!r}"
             continue

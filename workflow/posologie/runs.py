@@ -134,7 +134,7 @@ def _gpu_energy() -> float | None:
         handles = _visible_gpus(pynvml)
         if not handles:
             return None
-        return sum(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in handles) / 1000
+        return float(sum(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in handles)) / 1000
     except pynvml.NVMLError:
         return None
     finally:

@@ -152,6 +152,37 @@ rule import_ratings:
         )
 
 
+def rated_spec(wildcards):
+    """Return the spec of the scores of answers that people rated."""
+    return plan.rated_spec(STUDY).canonical_json()
+
+
+rule score_ratings:
+    input:
+        human="<results>/human/{ratings}.parquet",
+        encoder=lambda wildcards: encoder_manifest(wildcards) if STUDY.scoring.encoder is not None else [],
+    output:
+        ensure("<results>/human_scores/{ratings}.parquet", non_empty=True),
+    wildcard_constraints:
+        ratings=one_of(STUDY.judging.ratings),
+    params:
+        spec=rated_spec,
+        encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(30),
+    conda:
+        ENVIRONMENT
+    log:
+        "<work>/logs/human_scores/{ratings}.log",
+    shell:
+        command(
+            "posologie.scoring.rated",
+            "--spec {params.spec:q} --human {input.human:q} {params.encoder:q} --scores {output:q}",
+        )
+
+
 def rule_of_kit(name, kit):
     """Define the rule of one rating kit: one sheet for each rater, and the key that only the study keeps."""
 

@@ -35,13 +35,27 @@ def tables_of_scores():
     return tables
 
 
-STATISTICS = {"composition": compositions, **tables_of_scores(), "compute": records_of_all_jobs}
-TABLES = ["screening", "topics", *STATISTICS]
+def ratings_and_verdicts():
+    """Return the human ratings, the scores of the rated answers, and every judge's verdicts on them."""
+    names = STUDY.judging.ratings
+    return [f"<results>/{folder}/{name}.parquet" for folder in ("human", "human_scores") for name in names] + all_calibrations()
+
+
+def tables_of_ratings():
+    """Return the tables over human ratings, where there are any."""
+    names = ["agreement", "agreement_contrasts", "verbosity", "generator"]
+    return dict.fromkeys(names if STUDY.judging.ratings else [], ratings_and_verdicts)
+
+
+STATISTICS = {"composition": compositions, **tables_of_scores(), **tables_of_ratings(), "compute": records_of_all_jobs}
+TABLES = ["screening", "topics", *STATISTICS, *(["translation_quality"] if plan.parallel_collections(STUDY) else [])]
+WITHOUT_PUBLISHED = {"composition", "compute", *tables_of_ratings()}
 
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
     narrow = {"composition": plan.composition_spec, "compute": plan.compute_spec}
+    narrow |= dict.fromkeys(tables_of_ratings(), plan.agreement_spec)
 
     def spec(wildcards):
         return narrow.get(table, plan.table_spec)(STUDY).canonical_json()
@@ -51,7 +65,7 @@ def table_spec(table):
 
 def published_words(table):
     """Return the words that name the published numbers, for the tables that show them beside ours."""
-    return "" if table in ("composition", "compute") else " --published {input.published:q}"
+    return "" if table in WITHOUT_PUBLISHED else " --published {input.published:q}"
 
 
 def all_tables():
@@ -68,9 +82,10 @@ def rule_of_table(table, table_inputs):
             f"tabulate_{table}"
         input:
             measured=table_inputs(),
-            published=[] if table in ("composition", "compute") else PUBLISHED,
+            published=[] if table in WITHOUT_PUBLISHED else PUBLISHED,
         output:
             csv=ensure(f"<results>/tables/{table}.csv", non_empty=True),
+            tex=f"<results>/tables/{table}.tex",
         params:
             spec=table_spec(table),
             results=results_root,

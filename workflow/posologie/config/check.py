@@ -42,7 +42,6 @@ def _check_sources(study: Study) -> None:
             except InputError as error:
                 raise InputError(f"sources.{name}.{error}") from error
 
-
         if source.made is not None:
             _check_made(study, name, source.made)
 

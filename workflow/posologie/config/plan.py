@@ -13,11 +13,11 @@ from posologie.mixes.spec import MixSpec
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
-from posologie.scoring.spec import NeuralSpec, ScoringSpec
+from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
 from posologie.screening.spec import LeakageSpec, MatrixSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import PARALLEL, patterns
 from posologie.sources.spec import ShardSpec, Source
-from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, TableSpec
+from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, EvaluatedModel, TableSpec
 from posologie.training.spec import TrainingSpec
 
 SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")
@@ -261,6 +261,21 @@ def composition_spec(study: Study) -> CompositionSpec:
 def compute_spec(study: Study) -> ComputeSpec:
     """Return what the table of costs depends on."""
     return ComputeSpec(models=evaluated_models(study), suites=tuple(study.suites))
+
+
+def agreement_spec(study: Study) -> AgreementSpec:
+    """Return what the tables over human ratings depend on."""
+    return AgreementSpec(
+        sets=tuple(study.judging.ratings),
+        judges=tuple(study.judges),
+        chosen=study.judging.chosen,
+        statistics=study.statistics,
+    )
+
+
+def rated_spec(study: Study) -> RatedSpec:
+    """Return what the scores of answers that people rated depend on."""
+    return RatedSpec(text=study.scoring.text, encoder=study.scoring.encoder)
 
 
 def blend(study: Study, mix: str) -> dict[Provenance, float]:
