@@ -9,6 +9,7 @@ CORPUS = Path(__file__).parents[3] / "resources" / "demo" / "native" / "Train" /
 def tiny_model(tmp_path_factory):
     """Return the manifest of an untrained causal model."""
     import torch
+
     from posologie.models.untrained import main
 
     torch.set_num_threads(1)

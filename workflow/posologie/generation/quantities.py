@@ -145,7 +145,7 @@ def _quantities(text: str, language: str) -> Iterator[Quantity]:
 
 def _readings(digits: str, language: str) -> frozenset[Decimal]:
     """Return what a number can mean in a language: which mark is the decimal one, and which parts thousands."""
-    mark = "," if _DECIMAL_COMMA.fullmatch(language) else "."
+    mark, other = (",", ".") if _DECIMAL_COMMA.fullmatch(language) else (".", ",")
     if digits.startswith("."):
         digits = f"0{digits}"
     plain = re.sub(r"[^\d.,]", "", digits)
@@ -155,7 +155,7 @@ def _readings(digits: str, language: str) -> frozenset[Decimal]:
     whole, _, fraction = plain.rpartition(mark) if mark in plain else (plain, "", "")
     if mark in plain:
         readings.add(Decimal(f"{re.sub(r'[.,]', '', whole)}.{fraction}"))
-    elif plain.count("." if mark == "," else ",") == 1:  # the other language's mark, left as it was
+    elif plain.count(other) == 1 and (mark == "," or not readings):  # the other language's mark, left as it was
         readings.add(Decimal(plain.replace(",", ".")))
     elif not readings:
         readings.add(Decimal(re.sub(r"\D", "", digits)))

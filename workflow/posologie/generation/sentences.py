@@ -9,7 +9,7 @@ _ABBREVIATIONS = re.compile(
 )
 """Words before a point that ends no sentence; a single letter is an initial."""
 
-_BORDER = re.compile(r"(?<=[.!?…])[\"'»”’)\]]*(\s+)(?=[\"'«“‘(\[]?[A-ZÀ-ÖØ-ÞŒ0-9¿¡])|([。！？]\s*)|(\s*\n\s*)")
+_BORDER = re.compile(r"(?<=[.!?…])(?: ?[\"'»”’)\]])*(\s+)(?=[\"'«“‘(\[]?[A-ZÀ-ÖØ-ÞŒ0-9¿¡])|([。！？]\s*)|(\s*\n\s*)")
 _WORD_BEFORE = re.compile(r"([\w.]+)\.$")
 
 

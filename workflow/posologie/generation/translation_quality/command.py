@@ -40,7 +40,7 @@ def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> 
         **dict(options.pairs),
         **{name: path for name in ("prompt", "backbone") if (path := getattr(options, name))},
     }
-    run = Run("translation_quality", spec, inputs)
+    run = Run("generation.translation_quality", spec, inputs)
     rows = parallel_rows(dict(options.pairs), spec.translator)
     prompt = _prompt(spec.translator, options)
     requests = [request_for(row["source"], spec.translator, prompt) for row in rows]

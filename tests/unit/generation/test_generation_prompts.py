@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from posologie.errors import InputError
+from posologie.generation.prompts import read_prompt
+from posologie.generation.synthesis.spec import TaskName
+
+PROMPTS = Path(__file__).parents[3] / "resources" / "prompts"
+HEAD = "---\nname: n\nversion: 1\nlanguage: fr\n---\n"
+
+
+def written(folder, text):
+    path = folder / "prompt.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_places_are_filled_once_and_braces_in_texts_stay(tmp_path):
+    prompt = read_prompt(written(tmp_path, HEAD + '== system\nS\n== user\nQ: {question} {"a": 1} {other}'))
+    turns = prompt.turns({"question": "{other}?", "other": "O"})
+    assert turns == (("system", "S"), ("user", 'Q: {other}? {"a": 1} O'))
+
+
+def test_a_place_without_value_is_named(tmp_path):
+    prompt = read_prompt(written(tmp_path, HEAD + "== user\n{candidat}"))
+    with pytest.raises(InputError, match=r"\{candidat\}; expected \{candidate\}"):
+        prompt.turns({"candidate": "c"})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("no head", "line 1: expected a head"),
+        ("---\nname: n\n---\n== user\nx", "expected name, version"),
+        (HEAD + "== system\nx", "expected sections '== user'"),
+        (HEAD + "stray\n== user\nx", "expected sections '== user'"),
+    ],
+)
+def test_a_file_that_is_no_prompt_is_an_error(tmp_path, text, problem):
+    with pytest.raises(InputError, match=problem):
+        read_prompt(written(tmp_path, text))
+
+
+def test_another_wording_is_another_hash(tmp_path):
+    first = read_prompt(written(tmp_path, HEAD + "== user\nx")).sha256
+    assert read_prompt(written(tmp_path, HEAD + "== user\ny")).sha256 != first
+
+
+def test_the_prompts_that_ship_can_be_filled():
+    values = dict.fromkeys(("question", "reference", "candidate", "document", "count", "options", "item", "text"), "x")
+    paths = sorted(PROMPTS.rglob("*.md"))
+    for path in paths:
+        prompt = read_prompt(path)
+        prompt.turns(values)
+        assert prompt.language == path.relative_to(PROMPTS).parts[0]
+        if "repair" in prompt.sections:
+            prompt.filled("repair", {"problems": "p"})
+    tasks = {path.stem for path in (PROMPTS / "fr" / "synthesis").iterdir()}
+    assert tasks == set(TaskName.__args__)
+    assert (PROMPTS / "en" / "judging" / "equivalence.md") in paths

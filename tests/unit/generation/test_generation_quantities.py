@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posologie.generation.quantities import problems, quantities
+
+KEPT = [
+    ("Give 2.5 mg/kg per day.", "Donnez 2,5 mg/kg par jour."),
+    ("1,000 mL of saline", "1 000 mL de sérum salé"),
+    ("1,000 mL of saline", "1000 mL de sérum salé"),
+    ("12,500 patients", "12.500 patients"),
+    ("p = .005 and 0.05", "p = 0,005 et 0,05"),
+    ("two tablets for 3 days", "2 comprimés pendant trois jours"),
+    ("type 2 diabetes, grade 4", "diabète de type II, grade IV"),
+    ("twice daily", "2 fois par jour"),
+    ("the 1st and the 22nd week", "la 1re et la 22e semaine"),
+    ("5 or 10 mg", "5 mg ou 10 mg"),
+    ("between 5 mg and 10 mg", "entre 5 et 10 mg"),
+    ("500 mcg, 20 IU", "500 µg, 20 UI"),
+    ("5 cc of 37 °C water", "5 mL d'eau à 37 °C"),
+    ("120/80 mm Hg", "120/80 mmHg"),
+    ("10⁹/L and 10^9/L", "10^9/L et 10⁹/L"),
+    ("a fall of (-12.5 to -3)", "une baisse (−12,5 à −3)"),
+    ("over the past 50 years", "au cours des 50 dernières années"),
+    ("vitamin B12, CD4, IL-6", "vitamine B12, CD4, IL-6"),
+    ("39 065 persons", "39 065 personnes"),
+    ("99 percent", "99 %"),
+    ("Hb 8.5 g/dl in a 30-year-old woman", "Hb 8,5 g/dL chez une femme de 30 ans"),
+]
+
+CHANGED = [
+    ("Give 2.5 mg/kg.", "Donnez 25 mg/kg.", "2.5 mg/kg is missing"),
+    ("Give 2.5 mg.", "Donnez 2,5 g.", "unit of 2.5 mg is now g"),
+    ("Give 500 mg.", "Donnez 500.", "unit of 500 mg is now missing"),
+    ("0.5 mg", "0,5 µg", "is now µg"),
+    ("after 3 days", "après 3 semaines", "is now wk"),
+    ("1,000 mL", "1,000 mL", "1,000 mL is missing"),
+    ("A dose of 5 mg", "Une dose", "5 mg is missing"),
+    ("A dose", "Une dose de 5 mg", "5 mg was added"),
+    ("10 mg then 10 mg", "10 mg", "10 mg is missing"),
+    ("a change of (-5 to 5)", "une variation (5 à 5)", "-5 is missing"),
+    ("2 mg/kg/day", "2 mg/kg", "is now mg/kg"),
+    ("98.6 °F", "98,6 °C", "is now °c"),
+]
+
+
+@pytest.mark.parametrize(("source", "translation"), KEPT)
+def test_what_a_faithful_translation_keeps_is_no_problem(source, translation):
+    assert problems(source, translation, "en", "fr") == []
+
+
+@pytest.mark.parametrize(("source", "translation", "found"), CHANGED)
+def test_a_changed_dose_is_found(source, translation, found):
+    assert any(found in problem for problem in problems(source, translation, "en", "fr"))
+
+
+def test_a_number_can_have_two_readings_where_the_mark_is_ambiguous():
+    (number,) = quantities("1.000 cas", "fr")
+    assert {str(reading) for reading in number.readings} == {"1E+3", "1"}
+    (number,) = quantities("1.000 cases", "en")
+    assert {str(reading) for reading in number.readings} == {"1"}
+
+
+def test_names_of_units_that_the_table_does_not_know_are_no_problem_in_other_languages():
+    assert problems("after 3 days", "después de 3 días", "en", "es") == []
+    assert problems("after 3 days", "después de 3 mg", "en", "es") != []
+
+
+@given(st.text(alphabet="019.,  -–/%mg²(x", max_size=30), st.sampled_from(("en", "fr")))
+def test_every_text_can_be_read_and_agrees_with_itself(text, language):
+    assert problems(text, text, language, language) == []
+
+
+PARALLEL = Path(__file__).parents[4] / "shared" / "data" / "wmt_biomed"
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not PARALLEL.is_dir(), reason="no ../shared/data beside the project")
+def test_of_professional_translations_nine_in_ten_with_numbers_pass_and_shuffled_ones_do_not():
+    pairs = []
+    for year in ("19", "20"):
+        left, right = ((PARALLEL / f"medline{year}_en2fr.{end}").read_text().splitlines() for end in ("en", "fr"))
+        pairs += [pair for pair in zip(left, right, strict=True) if quantities(pair[0], "en")]
+    flagged = sum(bool(problems(*pair, "en", "fr")) for pair in pairs)
+    swapped = [(pairs[number][0], pairs[number - 1][1]) for number in range(len(pairs))]
+    caught = sum(bool(problems(*pair, "en", "fr")) for pair in swapped)
+    assert len(pairs) > 300
+    assert flagged / len(pairs) < 0.1, "most of what is flagged there was really changed or moved by the translator"
+    assert caught / len(pairs) > 0.95
