@@ -8,7 +8,14 @@ import pytest
 import posologie.sources
 from posologie.code_digest import modules_behind
 from posologie.errors import InputError
-from posologie.sources.layouts import COLLECTIONS, LAYOUTS, collection_patterns, local_files, patterns
+from posologie.sources.layouts import (
+    COLLECTIONS,
+    LAYOUTS,
+    check_options,
+    collection_patterns,
+    local_files,
+    patterns,
+)
 from posologie.sources.patterns import chosen, files_below, matches
 from posologie.sources.spec import Collection, Source
 
@@ -95,3 +102,21 @@ def test_what_the_configuration_reads_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_options_of_a_reader_are_checked_before_any_job():
+    check_options("columns", {"question": "q", "answer": "a"})
+    check_options("frenchmedmcqa", {})
+    with pytest.raises(InputError, match=r"options\.anwser: unknown key|options\.answer: missing"):
+        check_options("columns", {"question": "q", "anwser": "a"})
+    with pytest.raises(InputError, match=r"options\.task: unknown key"):
+        check_options("frenchmedmcqa", {"task": "oeq"})
+    with pytest.raises(InputError, match=r"options\.cop_from = 2"):
+        check_options("medmcqa", {"cop_from": 2})
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_depends_on_its_own_options_alone(reader):
+    prefix = "posologie.sources.reader_options."
+    behind = {module for module in modules_behind(f"posologie.sources.{reader}") if module.startswith(prefix)}
+    assert behind <= {f"{prefix}{reader}"}

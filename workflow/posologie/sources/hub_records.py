@@ -11,16 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from posologie.commands import run
 from posologie.items import Task
 from posologie.sources import shards
 from posologie.sources.drafts import Draft
+from posologie.sources.reader_options.hub_records import Options
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 _TASKS: dict[str, Task] = {
     "mcqu": "mcqu", "qcu": "mcqu", "mcqsingle": "mcqu", "singleanswer": "mcqu", "single": "mcqu", "simple": "mcqu",
@@ -49,15 +47,7 @@ def task_of(published: Any, file: str) -> Task:
     raise Rejected("unknown type", f"{ascii(published)[:80]}; expected mcqu, mcq or oeq")
 
 
-class HubOptions(Spec):
-    """Options of the reader."""
-
-    origins: tuple[str, ...] | None = Field(
-        default=None, description="keep only records of these origins, such as those of one provenance out of `…/ALL`"
-    )
-
-
-def draft(record: Any, place: Place, options: HubOptions) -> Draft:
+def draft(record: Any, place: Place, options: Options) -> Draft:
     """Make a draft of one hub record."""
     if options.origins is not None and record.get("origin") not in options.origins:
         raise Elsewhere
@@ -74,7 +64,7 @@ def draft(record: Any, place: Place, options: HubOptions) -> Draft:
 
 def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
     """Return the reader with its options."""
-    return partial(draft, options=shards.options_of(spec, HubOptions))
+    return partial(draft, options=shards.options_of(spec, Options))
 
 
 def main(argv: list[str]) -> None:

@@ -1,9 +1,17 @@
 """Where each published form keeps the files of a split, by default; read with the configuration, by no reader."""
 
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
 from posologie.errors import InputError
 from posologie.items import Split
 from posologie.sources.patterns import chosen, files_below
 from posologie.sources.spec import Collection, Source
+from posologie.specs import Spec, first_problem
 
 Patterns = dict[Split, tuple[str, ...]]
 
@@ -90,6 +98,20 @@ def patterns(source: Source, split: Split) -> tuple[str, ...]:
     if split not in known:
         raise InputError(f"splits: the form '{source.reader}' has no {split} files; expected {', '.join(known)}")
     return known[split]
+
+
+def check_options(reader: str, options: Mapping[str, Any]) -> None:
+    """Check the options of a reader before any job; a reader without a module of options takes none.
+
+    Raises:
+        InputError: naming the first option that does not fit.
+    """
+    module = f"posologie.sources.reader_options.{reader}"
+    model = Spec if importlib.util.find_spec(module) is None else importlib.import_module(module).Options
+    try:
+        model.model_validate(dict(options))
+    except ValidationError as error:
+        raise InputError(f"options.{first_problem(error)}") from error
 
 
 def local_files(source: Source, split: Split) -> list[str]:

@@ -7,25 +7,17 @@ The test file has no `cop`: its questions are rejected as unlabelled. The copy o
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from posologie.commands import run
 from posologie.sources import shards
 from posologie.sources.drafts import Draft, native_key
+from posologie.sources.reader_options.medmcqa import Options
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 
-class MedMcqaOptions(Spec):
-    """Options of the reader."""
-
-    cop_from: Literal[0, 1] = Field(default=1, description="whether `cop` counts the options from 0 or from 1")
-
-
-def draft(record: Any, place: Place, options: MedMcqaOptions) -> Draft:
+def draft(record: Any, place: Place, options: Options) -> Draft:
     """Make a draft of one MedMCQA record."""
     correct = record.get("cop")
     return Draft(
@@ -47,7 +39,7 @@ def draft(record: Any, place: Place, options: MedMcqaOptions) -> Draft:
 
 def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
     """Return the reader with its options."""
-    return partial(draft, options=shards.options_of(spec, MedMcqaOptions))
+    return partial(draft, options=shards.options_of(spec, Options))
 
 
 def main(argv: list[str]) -> None:

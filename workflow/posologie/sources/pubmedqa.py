@@ -8,33 +8,23 @@ training split; without it a file is taken as it is.
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.sources import shards
 from posologie.sources.drafts import Draft
+from posologie.sources.reader_options.pubmedqa import Options
 from posologie.sources.records import Rows, parsed_json, read_keyed_rows
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 TEST_IDS = "test_ground_truth.json"
 DECISIONS = ("yes", "no", "maybe")
 
 
-class PubMedQaOptions(Spec):
-    """Options of the reader."""
-
-    task: Literal["mcqu", "oeq"] = Field(
-        default="mcqu", description="mcqu: choose yes, no or maybe; oeq: the conclusion of the abstract is the answer"
-    )
-
-
-def draft(record: Any, place: Place, options: PubMedQaOptions, test_ids: frozenset[str] | None, test: bool) -> Draft:
+def draft(record: Any, place: Place, options: Options, test_ids: frozenset[str] | None, test: bool) -> Draft:
     """Make a draft of one PubMedQA record."""
     key, value = record["key"], record["value"]
     if test_ids is not None and (key in test_ids) != test:
@@ -73,7 +63,7 @@ def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
         raise InputError(
             f"sources.{spec.source}.splits: {TEST_IDS} divides into train and test; there is no validation"
         )
-    options = shards.options_of(spec, PubMedQaOptions)
+    options = shards.options_of(spec, Options)
     return partial(draft, options=options, test_ids=None if ids is None else frozenset(ids), test=spec.split == "test")
 
 

@@ -9,34 +9,28 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.items import meta_json, stable_id
 from posologie.sources import collecting
 from posologie.sources.cleaning import as_text
+from posologie.sources.reader_options.wmt_biomedical import Options
 from posologie.sources.records import Rows, text_of
 from posologie.sources.rejection import Rejected
 from posologie.sources.spec import CollectionSpec
-from posologie.specs import Spec, first_problem
+from posologie.specs import first_problem
 
 
-class PairOptions(Spec):
-    """Options of the reader."""
-
-    source_language: str = Field(default="en", description="language translated from, which is its files' suffix")
-    target_language: str = Field(default="fr", description="language translated into, which is its files' suffix")
-
-
-def options_of(spec: CollectionSpec) -> PairOptions:
+def options_of(spec: CollectionSpec) -> Options:
     """Return the reader's options.
 
     Raises:
         InputError: naming the first option that does not fit.
     """
     try:
-        return PairOptions.model_validate(spec.options)
+        return Options.model_validate(spec.options)
     except ValidationError as error:
         raise InputError(f"{spec.collection}.options.{first_problem(error)}") from error
 
