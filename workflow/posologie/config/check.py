@@ -10,7 +10,7 @@ from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge
-from posologie.sources.layouts import collection_files, collection_patterns, local_files, patterns
+from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
 
 
 def check_references(study: Study) -> None:
@@ -33,6 +33,10 @@ def _check_sources(study: Study) -> None:
         for split in source.files or {}:
             if split not in source.splits:
                 raise _unknown(f"sources.{name}.files", split, source.splits)
+        try:
+            check_options(source.reader, source.options)
+        except InputError as error:
+            raise InputError(f"sources.{name}.{error}") from error
         for split in source.splits:
             try:
                 if source.hub is not None:
@@ -63,6 +67,7 @@ def _check_makers(study: Study) -> None:
     """Check what generators, translators and judges name."""
     for name, collection in study.collections.items():
         try:
+            check_options(collection.reader, collection.options)
             if collection.path is None:
                 collection_patterns(collection)
             else:
