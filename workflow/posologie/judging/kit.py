@@ -11,6 +11,7 @@ filled-in sheets come back through `posologie.judging.human`.
 import csv
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -120,7 +121,8 @@ def _write_xlsx(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
             cell = sheet.cell(number, column)
             cell.alignment = Alignment(wrap_text=True, vertical="top")
             if row[name]:  # as text, whatever it begins with: "= 3 g" is no formula
-                cell.set_explicit_value(ILLEGAL_CHARACTERS_RE.sub(" ", row[name]), "s")
+                cell.value = ILLEGAL_CHARACTERS_RE.sub(" ", row[name])
+                cell.data_type = "s"
     for column, width in enumerate(_WIDTHS, 1):
         sheet.column_dimensions[get_column_letter(column)].width = width
         sheet.cell(1, column).font = Font(bold=True)
@@ -137,8 +139,7 @@ def _write_xlsx(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 def _without_time(core: bytes) -> bytes:
     """Return the document's properties with the time of saving replaced."""
-    start, opening, rest = core.partition(b'<dcterms:modified xsi:type="dcterms:W3CDTF">')
-    return start + opening + b"1980-01-01T00:00:00Z" + rest[rest.find(b"<") :] if opening else core
+    return re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>1980-01-01T00:00:00Z", core)
 
 
 def _no_formula(text: str) -> str:
