@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from documented import PROGRAMS, blocks, commands, guides
 from posologie.config.load import load_study
 from posologie.config.plan import shard_spec
 from posologie.config.study import Study
@@ -24,16 +24,12 @@ from studies import REPOSITORY, Project, jobs_of
 # One worker runs them all: the dry runs are made once.
 pytestmark = pytest.mark.xdist_group("documentation")
 
-GUIDES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "config", "results", "profiles", "resources", "envs")
-
 NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
     ".venv/bin/pip install": "installs the environment",
     "PYTHONPATH=workflow snakemake --software-deployment-method conda": "needs conda",
 }
 """Beginnings of commands that no test can run, and why."""
-
-PROGRAMS = ("snakemake", "make", "posologie", "pytest", "generate-slurm-partition-config")
 
 # Starts Snakemake's dry runs as forks of one process that has imported it: half of the time of each is the import.
 DRY_RUNS = """
@@ -54,49 +50,6 @@ for number, arguments in enumerate(json.load(sys.stdin)):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: where it stands, its language, its text, and the file that it shows (`<!-- file: … -->`)."""
-
-    place: str
-    language: str
-    text: str
-    file: str
-
-
-def guides():
-    """Return the Markdown files of the project, without generated and hidden folders."""
-    found = [REPOSITORY / name for name in GUIDES if name.endswith(".md")]
-    for folder in (name for name in GUIDES if not name.endswith(".md")):
-        found += sorted((REPOSITORY / folder).glob("**/*.md" if folder in ("docs", "resources") else "*.md"))
-    return [path for path in found if "prompts" not in path.parts]
-
-
-def blocks():
-    fence = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    for path in guides():
-        text = path.read_text(encoding="utf-8")
-        for found in fence.finditer(text):
-            line = text[: found.start()].count("\n") + 1
-            yield Block(f"{path.relative_to(REPOSITORY)}:{line}", found[2], found[3], found[1] or "")
-
-
-def commands():
-    """Return every command of the documentation with its place: lines of shell blocks, and commands in the text."""
-    found = []
-    for block in blocks():
-        if block.language in ("bash", "console", "sh"):
-            joined = block.text.replace("\\\n", " ")
-            lines = [line.removeprefix("$ ").split("  # ")[0].strip() for line in joined.splitlines()]
-            found += [(block.place, line) for line in lines if line and not line.startswith("#")]
-    for path in guides():
-        text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-        for span in re.findall(r"`([^`\n]+)`", text):
-            if span.split()[0] in PROGRAMS and "…" not in span and "{" not in span:
-                found.append((str(path.relative_to(REPOSITORY)), span))
-    return list({command: (place, command) for place, command in found}.values())
 
 
 COMMANDS = commands()
