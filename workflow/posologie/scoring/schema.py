@@ -1,6 +1,7 @@
 """The table of scores: one row per item, variant, metric and decoding."""
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from posologie.errors import InputError
@@ -35,16 +36,36 @@ def score_schema() -> "pyarrow.Schema":
     )
 
 
-def read_scores(path: str | os.PathLike[str]) -> "pyarrow.Table":
+def read_scores(
+    path: str | os.PathLike[str], wanted: Callable[[str, str], bool] = lambda metric, decoding: True
+) -> "pyarrow.Table":
     """Read a scores file.
 
-    Raises:
-        InputError: naming the first column that is missing.
-    """
-    from posologie.files import read_parquet
+    Args:
+        wanted: says of a metric and decoding whether its rows are needed. Row groups that hold one metric alone, and
+            one that is not wanted, are skipped; rows of other metrics may remain.
 
-    table = read_parquet(path)
-    for name in score_schema().names:
-        if name not in table.column_names:
-            raise InputError(f"{path}: column '{name}' is missing; expected a table of scores")
-    return table.select(score_schema().names).cast(score_schema())
+    Raises:
+        InputError: if the file is missing, is not whole, or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
+    with file:
+        names = file.schema_arrow.names
+        if missing := [name for name in score_schema().names if name not in names]:
+            raise InputError(f"{path}: column '{missing[0]}' is missing; expected a table of scores")
+        groups = []
+        for group in range(file.metadata.num_row_groups):
+            held = file.metadata.row_group(group)
+            found = [held.column(names.index(name)).statistics for name in ("metric", "decoding")]
+            single = all(one is not None and one.has_min_max and one.min == one.max for one in found)
+            if not single or wanted(*(one.min for one in found)):
+                groups.append(group)
+        return file.read_row_groups(groups, columns=score_schema().names).cast(score_schema())

@@ -110,4 +110,6 @@ def over_members(
         weights: [replicate, member], from `seed_weights`.
     """
     members = list(entry.members)
+    if len(members) == 1:
+        return float(point[members[0]]), np.ascontiguousarray(replicates[:, members[0]])
     return float(point[members].mean()), (replicates[:, members] * weights).sum(axis=1)

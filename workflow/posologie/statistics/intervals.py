@@ -1,5 +1,6 @@
 """Confidence intervals: percentile and BCa from bootstrap replicates, and Wilson's for few clusters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,14 +28,29 @@ _MOST_UNDEFINED = 0.01
 
 def defined_draws(replicates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the draws in which the value is defined; none of them if more than 1 % are undefined."""
-    defined = replicates[~np.isnan(replicates)]
+    undefined = np.isnan(replicates)
+    if not undefined.any():
+        return replicates
+    defined = replicates[~undefined]
     return defined if len(defined) >= (1 - _MOST_UNDEFINED) * len(replicates) else defined[:0]
 
 
 def percentile(replicates: NDArray[np.float64], level: float) -> tuple[float, float]:
     """Return the percentile interval (Efron and Tibshirani 1993, section 13.3)."""
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    low, high = quantiles(replicates, ((1 - level) / 2, (1 + level) / 2))
+    return low, high
+
+
+def quantiles(values: NDArray[np.float64], shares: Sequence[float]) -> list[float]:
+    """Return the quantiles of values without NaN, interpolated as by `numpy.quantile`, in half of its time."""
+    places = [share * (len(values) - 1) for share in shares]
+    below = [int(place) for place in places]
+    above = [min(place + 1, len(values) - 1) for place in below]
+    ordered = np.partition(values, sorted({*below, *above}))
+    return [
+        float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
+        for place, low, high in zip(places, below, above, strict=True)
+    ]
 
 
 def bca(
@@ -57,8 +73,8 @@ def bca(
     bias = norm.ppf(below)
     tails = norm.ppf([(1 - level) / 2, (1 + level) / 2])
     adjusted = norm.cdf(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
-    low, high = np.quantile(replicates, adjusted)
-    return float(low), float(high)
+    low, high = quantiles(replicates, adjusted.tolist())
+    return low, high
 
 
 def wilson(share: float, effective: float, level: float) -> tuple[float, float]:

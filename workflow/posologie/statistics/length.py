@@ -14,7 +14,7 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.scored import Measure
-from posologie.statistics.suites import open_questions
+from posologie.statistics.suites import WORDS, open_questions
 from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_table
 from posologie.statistics.verbosity import BINS, length_bins, standardised
@@ -23,7 +23,6 @@ COLUMNS = (
     "suite", "scope_kind", "scope", "metric", "statistic", "model", "kind", "backbone", "mix", "seed",
     "n", "clusters", "unit", "value", "low", "high", "level", "interval", "note",
 )  # fmt: skip
-WORDS = Measure("words", "greedy")
 LATEX = Latex(
     "Judges' scores of each model, as they are and at matched length, in percent.",
     index=("suite", "model"),

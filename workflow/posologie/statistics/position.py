@@ -123,16 +123,26 @@ def draw(
     variants: str, ratios: Sequence[Ratio], scopes: Sequence[Scope], clusters: Clusters, counts: NDArray[np.uint8]
 ) -> dict[Key, Drawn]:
     """Return each ratio of a set of variants in each scope in which it is defined."""
-    columns = [array for ratio in ratios for array in (ratio.above, ratio.below)]
-    edges = np.cumsum([0, *(len(array) for array in columns)])
-    sums = cluster_sums(clusters, np.concatenate(columns).astype(float).T)
+    columns: dict[bytes, tuple[slice, NDArray[np.float64]]] = {}  # denominators serve several ratios
+    width = 0
+
+    def place_of(array: NDArray[np.float64]) -> slice:
+        nonlocal width
+        array = array.astype(float)
+        key = array.tobytes()
+        if key not in columns:
+            columns[key] = slice(width, width + len(array)), array
+            width += len(array)
+        return columns[key][0]
+
+    places = [(place_of(ratio.above), place_of(ratio.below)) for ratio in ratios]
+    sums = cluster_sums(clusters, np.concatenate([array for _, array in columns.values()]).T)
     total, weighted = sums.total(), sums.weighted(counts)
     found = {}
     for scope in scopes:
         parts = list(scope.parts)
         points, draws = total[parts].sum(axis=0), weighted[:, parts].sum(axis=1)
-        for number, ratio in enumerate(ratios):
-            above, below = (slice(edges[2 * number + side], edges[2 * number + side + 1]) for side in (0, 1))
+        for ratio, (above, below) in zip(ratios, places, strict=True):
             if not (points[below] > 0).all():
                 continue
             held = np.zeros(clusters.count)

@@ -92,7 +92,7 @@ def read_suite(
     wanted: Callable[[Measure], bool] = lambda measure: True,
     path_of: Callable[[str, str], str] = layout.scores,
 ) -> ScoredSuite | None:
-    """Read the scores of the models on one suite; None if the suite has no question of these tasks.
+    """Read the scores of the models on one suite; None if it has no wanted score of a question of these tasks.
 
     Args:
         tasks: the tasks whose questions are kept; they must have the same metrics and variants.
@@ -135,7 +135,7 @@ def read_suite(
 def _read_one(
     file: Path, suite: str, model: EvaluatedModel, tasks: tuple[str, ...], wanted: Callable[[Measure], bool]
 ) -> ScoredSuite | None:
-    table = read_scores(file)
+    table = read_scores(file, lambda metric, decoding: wanted(Measure(metric, decoding)))
     task_codes, task_names = _codes(table, "task")
     keep = np.isin(task_names, tasks)[task_codes] if len(task_names) else np.zeros(0, dtype=bool)
     if not keep.any():
@@ -146,25 +146,31 @@ def _read_one(
     block = coded["metric"][0].astype(np.int64) * (1 << 20) + coded["decoding"][0]
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     ends = np.append(starts[1:], len(block))
-    rows = slice(int(starts[0]), int(ends[0]))
+    found: dict[Measure, slice] = {}
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        measure = Measure(*(str(coded[name][1][coded[name][0][start]]) for name in ("metric", "decoding")))
+        if not wanted(measure):
+            continue
+        if measure in found:
+            raise InputError(f"{file}: the rows of {measure.metric} are not together; expected scores in their order")
+        found[measure] = slice(start, end)
+    if not found:
+        return None
+    rows = next(iter(found.values()))
     order, variants, item_rows = _grid({name: (codes[rows], names) for name, (codes, names) in coded.items()}, file)
     keys = {name: coded[name][1][coded[name][0][rows][item_rows]] for name in KEYS}
     values: dict[Measure, NDArray[np.float64]] = {}
     signatures: dict[Measure, str] = {}
     value = table["value"].to_numpy()
-    for start, end in zip(starts, ends, strict=True):
-        measure = Measure(*(str(coded[name][1][coded[name][0][start]]) for name in ("metric", "decoding")))
-        if measure in signatures:
-            raise InputError(f"{file}: the rows of {measure.metric} are not together; expected scores in their order")
-        signatures[measure] = str(coded["signature"][1][coded["signature"][0][start]])
-        if not wanted(measure):
-            continue
-        same = end - start == rows.stop - rows.start and all(
-            np.array_equal(coded[name][0][start:end], coded[name][0][rows]) for name in ("item", "benchmark", "variant")
+    for measure, block_rows in found.items():
+        same = all(
+            np.array_equal(coded[name][0][block_rows], coded[name][0][rows])
+            for name in ("item", "benchmark", "variant")
         )
         if not same:
             raise InputError(f"{file}: {measure.metric} is not scored on the same items as the other metrics")
-        values[measure] = value[start:end][order][None]
+        signatures[measure] = str(coded["signature"][1][coded["signature"][0][block_rows.start]])
+        values[measure] = value[block_rows][order][None]
     return ScoredSuite(suite, (model,), variants=variants, values=values, signatures=signatures, **keys)
 
 

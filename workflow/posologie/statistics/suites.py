@@ -18,6 +18,9 @@ from posologie.statistics.spec import EvaluatedModel, Measured, TableSpec
 
 CHOICE_TASKS = ("mcqu", "mcq")
 OPEN_TASKS = ("oeq",)
+BERTSCORE, WORDS = Measure("bertscore", "greedy"), Measure("words", "greedy")
+"""Words are counted of every open answer, so that a suite's answers are known even if no text metric is wanted."""
+
 _COLUMNS = ("benchmark", "item", "variant", "outcome", "label", "probability")
 
 
@@ -44,11 +47,12 @@ def open_questions(
     Raises:
         InputError: listing the answers that lack a score or a judgement.
     """
-    scored = read_suite(root, suite, spec.models, OPEN_TASKS, wanted)
+    scored = read_suite(root, suite, spec.models, OPEN_TASKS, lambda measure: wanted(measure) or measure == WORDS)
     if scored is None:
         return None
-    values, signatures = dict(scored.values), dict(scored.signatures)
-    if spec.neural:
+    values = {measure: found for measure, found in scored.values.items() if wanted(measure)}
+    signatures = {measure: scored.signatures[measure] for measure in values}
+    if spec.neural and wanted(BERTSCORE):
         neural = read_suite(root, suite, spec.models, OPEN_TASKS, wanted, layout.scores_neural)
         if neural is None or not np.array_equal(neural.item, scored.item) or neural.variants != scored.variants:
             raise InputError(f"scores_neural of {suite}: not on the items of its scores; expected one score an answer")
