@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import traceback
 from argparse import Namespace
 from pathlib import Path
@@ -101,7 +102,12 @@ class Job:
         """Train here, in this process."""
         from posologie.training.job import train_adapter
 
-        train_adapter(Namespace(**{**vars(self.options), **options}))
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+        try:
+            train_adapter(Namespace(**{**vars(self.options), **options}))
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         return self
 
     def fork(self, prepare=lambda: None, environment=None, **options):

@@ -57,3 +57,16 @@ def test_a_half_written_checkpoint_is_not_seen(tmp_path):
 def test_any_other_part_gives_another_key():
     keys = {checkpoint_key(*parts) for parts in (("a", "b"), ("a", "c"), ("ab", ""), ("", "ab"), ("b", "a"))}
     assert len(keys) == 5
+
+
+def test_removing_is_done_at_once_so_that_a_kill_leaves_no_part_to_resume(tmp_path, monkeypatch):
+    folder = tmp_path / "key"
+    checkpoints.save(folder, after(1))
+    monkeypatch.setattr(checkpoints.shutil, "rmtree", lambda *args, **kwargs: None)  # killed before it was done
+    checkpoints.remove(folder)
+    assert not folder.exists()
+    assert checkpoints.load(folder) is None
+    monkeypatch.undo()
+    checkpoints.save(folder, after(1))
+    checkpoints.remove(folder)
+    assert list(tmp_path.iterdir()) == []

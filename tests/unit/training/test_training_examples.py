@@ -112,9 +112,10 @@ def test_stored_examples_are_mapped_from_disk_and_equal(tokenizer, tmp_path):
         assert np.array_equal(getattr(found, name), getattr(made, name))
 
 
-def test_half_written_examples_are_made_again(tokenizer, tmp_path):
+@pytest.mark.parametrize("file", ["examples.json", "tokens.npy"])
+def test_half_written_examples_are_made_again(tokenizer, tmp_path, file):
     examples_module.save(tokenise(some_items(5), tokenizer, Prompting(), 2048), tmp_path / "tokens")
-    (tmp_path / "tokens" / "examples.json").unlink()
+    (tmp_path / "tokens" / file).unlink()
     assert examples_module.load(tmp_path / "tokens") is None
 
 

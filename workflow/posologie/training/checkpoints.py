@@ -88,8 +88,12 @@ def load(folder: Path) -> Checkpoint | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove all checkpoints below `folder`, once the artifact is whole."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove all checkpoints below `folder`, once the artifact is whole; a kill on the way leaves nothing to resume."""
+    away = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(away, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, away)
+    shutil.rmtree(away, ignore_errors=True)
 
 
 def _found(folder: Path) -> list[Path]:

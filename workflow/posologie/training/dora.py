@@ -52,8 +52,9 @@ class Factors:
 
 
 def row_squares(weight: torch.Tensor) -> torch.Tensor:
-    """Return the squared norm of each row, float32, shape (out,)."""
-    return torch.linalg.vector_norm(weight, dim=1, dtype=torch.float32).square_()
+    """Return the squared norm of each row, float32 (float64 for float64 weights), shape (out,)."""
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    return torch.linalg.vector_norm(weight, dim=1, dtype=wide).square_()
 
 
 def row_norms(

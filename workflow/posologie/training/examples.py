@@ -117,7 +117,8 @@ def save(examples: Examples, folder: Path) -> None:
 
 def load(folder: Path) -> Examples | None:
     """Return the examples that `save` wrote, their arrays mapped from disk, or None."""
-    if not (folder / "examples.json").is_file():  # written last
+    names = ["examples.json", *(f"{name}.npy" for name in _ARRAYS)]
+    if not all((folder / name).is_file() for name in names):
         return None
     tokens, starts, answers, answer_ends = (
         np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
