@@ -30,9 +30,24 @@ def all_figures():
     return [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("svg", "pdf")]
 
 
+def in_own_report(path):
+    """Return an SVG file as one that stands in Snakemake's own report too."""
+    return report(path, caption="../report/figure.rst", category="Figures", labels={"figure": Path(path).stem})
+
+
+def drawn_figures():
+    """Return the outputs of the drawing."""
+    return [in_own_report(path) if path.endswith(".svg") else path for path in all_figures()]
+
+
 def browser_spec(wildcards):
     """Return the spec of the item browser's data."""
     return plan.browser_spec(STUDY).canonical_json()
+
+
+def all_ratings():
+    """Return every set of human ratings."""
+    return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings]
 
 
 def report_parts():
@@ -45,8 +60,9 @@ rule draw_figures:
     input:
         tables=all_tables(),
         histories=all_histories(),
+        calibrations=all_calibrations() + all_ratings(),
     output:
-        all_figures(),
+        drawn_figures(),
     params:
         spec=figures_spec,
         results=results_root,
@@ -89,6 +105,8 @@ rule browse_items:
     input:
         predictions=all_predictions(),
         scores=all_scores(),
+        judgements=all_judgements(),
+        human=all_ratings(),
         shards=suite_items(STUDY.suites),
     output:
         "<results>/report/items/index.js",

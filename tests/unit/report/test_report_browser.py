@@ -8,6 +8,7 @@ import pytest
 
 from posologie.errors import InputError
 from posologie.files import read_parquet, write_parquet
+from posologie.items import read_items
 from posologie.prediction.schema import prediction_schema
 from posologie.report import browser
 
@@ -94,3 +95,30 @@ def test_an_item_that_no_shard_holds_is_refused(simulated, tmp_path):
     study = type(simulated)(simulated.root, simulated.tables, simulated.report, simulated.browser, simulated.shards[:1])
     with pytest.raises(InputError, match=re.escape("is in none of the shards of --items")):
         written(study, tmp_path)
+
+
+def test_an_answer_that_judge_and_people_see_differently_is_marked(own_study, simulated, tmp_path):
+    root, _ = own_study
+    open_items = [item for item in read_items(root / "shards" / "native" / "test.parquet") if item.task == "oeq"]
+    for model in simulated.browser.models:
+        rows = [{"item": item.id, "benchmark": "open", "label": 1} for item in open_items]
+        write_parquet(root / "judgements" / "strict" / model.name / "oeq.parquet", pa.Table.from_pylist(rows))
+    rated = [
+        {"item": open_items[0].id, "generator": "tiny/base", "rating": 0.0},
+        {"item": open_items[0].id, "generator": "tiny/base", "rating": 0.0},
+        {"item": open_items[1].id, "generator": "tiny/base", "rating": 1.0},
+        {"item": open_items[2].id, "generator": "another model", "rating": 0.0},
+    ]
+    write_parquet(root / "human" / "physician.parquet", pa.Table.from_pylist(rated))
+    study = type(simulated)(root, simulated.tables, simulated.report, simulated.browser, simulated.shards)
+    index, items = written(study, tmp_path / "items", judges=("strict",), ratings={"physician": 0.5})
+    marked = {index["ids"][row] for row, marks in enumerate(index["marks"]) if marks & browser.JUDGE_DIFFERS}
+    assert marked == {open_items[0].id}
+    scores = next(item["scores"] for item in items if item["id"] == open_items[0].id)
+    assert (scores[0]["judge strict"], scores[0]["people"]) == (1.0, 0.0)
+    assert "people" not in scores[1]
+
+
+def test_a_judge_that_has_not_judged_a_model_is_named(simulated, tmp_path):
+    with pytest.raises(InputError, match=r"judgements/strict/tiny/base/oeq\.parquet: no such file"):
+        written(simulated, tmp_path, judges=("strict",))

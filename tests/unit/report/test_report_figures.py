@@ -2,9 +2,11 @@
 
 import re
 
+import pyarrow as pa
 import pytest
 
 from posologie.errors import InputError
+from posologie.files import write_parquet
 from posologie.report.drawings import inlined
 from posologie.report.figures import __main__ as figures
 from posologie.report.inputs import Inputs
@@ -70,3 +72,18 @@ def test_a_drawing_with_a_script_is_refused(tmp_path):
     bad.write_text("<svg><script>alert(1)</script></svg>")
     with pytest.raises(InputError, match="expected an SVG drawing without scripts"):
         inlined(bad, "bad", "")
+
+
+def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trained_on(own_study, tmp_path):
+    root, spec = own_study
+    columns = "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,value,low,high,level,interval,note"
+    rows = ["doctor,judge,strict,human,pooled,pearson,3,3,1,0.6,0.1,0.9,0.95,percentile,"]
+    (root / "tables" / "agreement.csv").write_text("\n".join([columns, *rows]) + "\n")
+    rated = [{"answer": name, "rating": float(name > "b")} for name in "abcd"]
+    write_parquet(root / "human" / "doctor.parquet", pa.Table.from_pylist(rated))
+    verdicts = [{"answer": name, "excluded": name == "d", "label": 1, "probability": 0.7} for name in "abcd"]
+    write_parquet(root / "judgements" / "strict" / "calibration" / "doctor.parquet", pa.Table.from_pylist(verdicts))
+    spec = spec.model_copy(update={"tables": ("agreement",)})
+    figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
+    assert "strict (n = 3)" in (tmp_path / "drawn" / "calibration.svg").read_text()
+    assert "Pearson r" in (tmp_path / "drawn" / "agreement.svg").read_text()

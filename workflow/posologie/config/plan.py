@@ -327,8 +327,13 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
 
 def browser_spec(study: Study) -> BrowserSpec:
     """Return what the item browser depends on."""
+    scales = {name: ratings.scale.values.values() for name, ratings in study.judging.ratings.items()}
     return BrowserSpec(
-        models=evaluated_models(study), suites=tuple(study.suites), items_per_file=study.report.items_per_file
+        models=evaluated_models(study),
+        suites=tuple(study.suites),
+        judges=(study.judging.chosen,) if study.judging.chosen is not None and open_suites(study) else (),
+        ratings={name: (min(values) + max(values)) / 2 for name, values in scales.items()},
+        items_per_file=study.report.items_per_file,
     )
 
 

@@ -22,6 +22,7 @@ from posologie.files import read_parquet, write_text
 from posologie.items import read_item_table
 from posologie.report.names import label
 from posologie.report.spec import BrowserSpec
+from posologie.report.verdicts import judged, rated, with_people
 from posologie.scoring.schema import read_scores
 
 DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
@@ -119,10 +120,13 @@ def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf) -> Iterat
         said.append(table.select(_SAID))
     assert asked is not None  # noqa: S101 - a spec has at least one model
     has_open = pc.any(pc.equal(asked["task"], "oeq")).as_py()
-    scores = [_text_scores(root / layout.scores(model.name, suite)) if has_open else {} for model in spec.models]
+    scores = [_open_scores(spec, root, model.name, suite) if has_open else {} for model in spec.models]
+    people = rated(spec, root) if has_open else {}
     for start, end in _runs(asked, spec.items_per_file):
         rows = asked.slice(start, end - start).to_pylist()
-        yield from _batch(rows, [table.slice(start, end - start).to_pylist() for table in said], scores, shelf, suite)
+        answers = [table.slice(start, end - start).to_pylist() for table in said]
+        for entry in _batch(rows, answers, scores, shelf, suite):
+            yield entry | _opinions(spec, entry, people)
 
 
 def _batch(
@@ -147,6 +151,19 @@ def _batch(
         }
 
 
+def _opinions(
+    spec: BrowserSpec, entry: Mapping[str, Any], people: Mapping[tuple[str, str], tuple[float, float]]
+) -> dict[str, Any]:
+    """Return an entry's scores with those of people, and whether a judge decides otherwise than people."""
+    if entry["scores"] is None:
+        return {"differs": False}
+    found = [
+        with_people(values, people.get((model.name, entry["id"])))
+        for model, values in zip(spec.models, entry["scores"], strict=True)
+    ]
+    return {"scores": [values for values, _ in found], "differs": any(differs for _, differs in found)}
+
+
 def _answer(row: Mapping[str, Any]) -> list[Any]:
     """Return what a model said: its text, and the displayed positions read from it and chosen under constraint."""
     probabilities = row["label_probabilities"]
@@ -162,6 +179,14 @@ def _runs(table: pa.Table, wanted: int) -> Iterator[tuple[int, int]]:
         raise InputError("predictions: the rows of an item are not together; expected order by benchmark and item")
     cuts = [*starts[::wanted], len(keys)]
     yield from pairwise(cuts)
+
+
+def _open_scores(spec: BrowserSpec, root: Path, model: str, suite: str) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the text metrics and the judges' verdicts of a model's open answers."""
+    found = judged(spec, root, model, suite)
+    for key, values in _text_scores(root / layout.scores(model, suite)).items():
+        found[key] = found.get(key, {}) | values
+    return found
 
 
 def _text_scores(file: Path) -> dict[tuple[str, str], dict[str, float]]:
@@ -185,7 +210,7 @@ def _add(index: _Index, entry: Mapping[str, Any], benchmark: int, task: int) -> 
         for answers in entry["said"]
     ]
     gold = set(entry["gold"])
-    marks = 0
+    marks = JUDGE_DIFFERS if entry["differs"] else 0
     if entry["task"] != "oeq":
         marks |= DISAGREE if any(options[0] != chosen[0][0] for options in chosen) else 0
         marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0

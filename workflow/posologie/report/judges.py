@@ -45,6 +45,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         blocks.append(Heading(f"Agreement with people: {name}"))
         if figure := figures.pop("agreement", None):
             blocks.append(figure)
+        if figure := figures.pop("calibration", None):
+            blocks.append(figure)
         blocks.append(_agreement_table(inputs, name))
         if rows := inputs.rows("agreement_contrasts", set=name):
             blocks.append(_contrasts_table(name, rows))

@@ -40,6 +40,11 @@ CAPTIONS = {
     "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
     "published": ("The paper beside this study", "Printed values as crosses; ours as points with their intervals."),
     "agreement": ("Agreement with people", "Judges, metrics and people against the mean human rating, with intervals."),
+    "calibration": (
+        "Calibration of the judges",
+        "Each rated answer: the judge's probability, or its verdict, against the mean human rating; points are spread "
+        "a little so that none hides another.",
+    ),
     "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
     "composition": ("Composition of the mixes", "Training items of every mix by provenance."),
     "compute": ("Hours", "Hours of training and prediction for every model."),

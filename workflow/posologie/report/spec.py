@@ -36,7 +36,8 @@ class ReportSpec(Spec):
         drawn = {
             "contrasts": ("effects",),
             "mcqa": ("mcqa", "published"),
-            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "agreement", "generator")},
+            "agreement": ("agreement", "calibration"),
+            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "generator")},
             **{name: (name,) for name in ("composition", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]
@@ -48,5 +49,8 @@ class BrowserSpec(Spec):
 
     models: tuple[EvaluatedModel, ...] = Field(min_length=1)
     suites: tuple[Name, ...] = Field(min_length=1)
-    judges: tuple[Name, ...] = ()
+    judges: tuple[Name, ...] = Field(default=(), description="judges that judged every open answer")
+    ratings: dict[Name, float] = Field(
+        default_factory=dict, description="sets of human ratings, and the mean rating from which an answer is right"
+    )
     items_per_file: int = Field(default=200, ge=10, le=5000)

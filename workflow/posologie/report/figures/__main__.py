@@ -21,6 +21,7 @@ DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
     "position": scores.draw_position,
     "published": published.draw,
     "agreement": judges.draw_agreement,
+    "calibration": judges.draw_calibration,
     "generator": judges.draw_generator,
     "composition": shares.draw_composition,
     "compute": shares.draw_compute,
