@@ -14,7 +14,7 @@ from conftest import make_item
 from posologie.errors import InputError
 from posologie.files import read_json, write_parquet
 from posologie.items import items_to_table
-from posologie.prediction import __main__ as command
+from posologie.prediction import job
 from posologie.prediction.__main__ import main
 from posologie.prediction.local import LocalModel
 from posologie.prediction.parts import Parts
@@ -137,7 +137,7 @@ class TestOutput:
             assert (tmp_path / name).read_bytes() == (written / name).read_bytes()
 
     def test_windows_change_nothing_but_noise(self, written, tiny_manifest, shard, tmp_path, monkeypatch):
-        monkeypatch.setattr(command, "WINDOW", 7)
+        monkeypatch.setattr(job, "WINDOW", 7)
         main(arguments(tiny_manifest, shard, tmp_path))
         for suite in SPEC["suites"]:
             for one, other in zip(rows(written / f"{suite}.parquet"), rows(tmp_path / f"{suite}.parquet"), strict=True):
@@ -205,7 +205,7 @@ class TestResume:
             assert (tmp_path / f"{suite}.parquet").read_bytes() == (written / f"{suite}.parquet").read_bytes()
 
     def test_finished_windows_are_not_read_again(self, written, tiny_manifest, shard, tmp_path, monkeypatch):
-        monkeypatch.setattr(command, "WINDOW", 10)
+        monkeypatch.setattr(job, "WINDOW", 10)
         with monkeypatch.context() as patch:
             patch.setattr(Parts, "write", lambda *_: (_ for _ in ()).throw(Killed))
             with pytest.raises(Killed):

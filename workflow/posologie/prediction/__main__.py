@@ -1,194 +1,41 @@
 """Predict: one model answers every item and variant of one or several suites."""
 
-import hashlib
-import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 
-from posologie.commands import named_path, parser, run
+from posologie.commands import parser, run
 from posologie.errors import InputError
+from posologie.prediction.job import add_job_arguments, predict
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import load
-from posologie.prediction.parsing import Reading, read
-from posologie.prediction.parts import Parts
-from posologie.prediction.published import read_published
-from posologie.prediction.requests import Answer, Answerer, Request, requests_for
-from posologie.prediction.selection import Selection, select
 from posologie.prediction.spec import PredictionSpec
-from posologie.progress import Progress
-from posologie.prompting import displayed_gold
-from posologie.runs import Run
-
-log = logging.getLogger(__name__)
-
-WINDOW = 1024
-"""Items that are read, answered and written together: what is held in memory does not grow with a suite."""
 
 
 def main(argv: list[str]) -> None:
-    """Answer the suites and write one predictions file and one run record for each."""
+    """Answer suites with a model in this process."""
     arguments = parser("posologie.prediction", __doc__ or "")
-    arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
+    add_job_arguments(arguments)
     arguments.add_argument("--backbone", required=True, type=Path, metavar="MANIFEST")
     arguments.add_argument("--adapter-weights", type=Path)
     arguments.add_argument("--adapter-config", type=Path)
-    arguments.add_argument("--predictions", required=True, nargs="+", type=named_path, metavar="SUITE=OUT")
-    arguments.add_argument("--run", required=True, nargs="+", type=named_path, metavar="SUITE=OUT")
-    arguments.add_argument("--work", required=True, type=Path, help="folder for what survives a kill")
     arguments.add_argument("--chunk-tokens", type=int, help="prompt tokens computed at once; changes no prediction")
     options = arguments.parse_args(argv)
     spec = PredictionSpec.from_json(options.spec)
-    outputs, records = dict(options.predictions), dict(options.run)
-    for key, given in (("--predictions", outputs), ("--run", records)):
-        if set(given) != set(spec.suites):
-            raise InputError(f"{key} {' '.join(sorted(given))}: expected the suites {' '.join(sorted(spec.suites))}")
     if (options.adapter_weights is None) != (options.adapter_config is None):
         raise InputError("--adapter-weights and --adapter-config: expected both or neither")
     if options.chunk_tokens is not None and options.chunk_tokens < 1:
         raise InputError(f"--chunk-tokens {options.chunk_tokens}: expected at least 1")
-
-    shards: dict[str, list[Path]] = {}
-    for source, path in options.items:
-        shards.setdefault(source, []).append(Path(path))
-    inputs = {f"items {source} {number}": path for source, paths in shards.items() for number, path in enumerate(paths)}
-    inputs["backbone"] = options.backbone
+    inputs = {"backbone": options.backbone}
     if options.adapter_weights is not None:
         inputs |= {"adapter_weights": options.adapter_weights, "adapter_config": options.adapter_config}
-    for path in inputs.values():
-        if not Path(path).is_file():
-            raise InputError(f"{path}: no such file")
-    record = Run("prediction", spec, inputs)
-    torch.set_num_threads(spec.threads)
-    parts = Parts(options.work / _key(spec, record))
-    selections = _selections(spec, shards, parts.folder)
-    model = load(options.backbone, spec.precision, options.adapter_weights, options.adapter_config)
-    answerer = LocalModel(model, spec.prompting, options.chunk_tokens)
-    predict(spec, selections, answerer, parts, options.work)
-    windows = _window_count(selections)
-    for suite in sorted(spec.suites):
-        parts.write(suite, windows, Path(outputs[suite]))
-        record.write(
-            records[suite], {"predictions": outputs[suite]}, suite=suite, **counts(outputs[suite]), **answerer.facts()
-        )
-    parts.remove()
 
+    def loaded() -> LocalModel:
+        torch.set_num_threads(spec.threads)
+        model = load(options.backbone, spec.precision, options.adapter_weights, options.adapter_config)
+        return LocalModel(model, spec.prompting, options.chunk_tokens)
 
-def _key(spec: PredictionSpec, record: Run) -> str:
-    """Return the name of the folder that holds the answers to this spec, by these inputs and this code."""
-    total = hashlib.sha256(spec.canonical_json().encode())
-    for name, entry in sorted(record.inputs.items()):
-        total.update(f"\x00{name}\x00{entry['sha256']}".encode())
-    total.update(record.code.encode())
-    return total.hexdigest()[:16]
-
-
-Named = tuple[str, str, Selection]
-"""A suite, a benchmark and its items."""
-
-
-def _selections(spec: PredictionSpec, shards: Mapping[str, Sequence[Path]], folder: Path) -> list[Named]:
-    return [
-        (suite, name, select(name, benchmark, shards, spec.seed, folder / f"{suite}.{name}.items.arrow"))
-        for suite in sorted(spec.suites)
-        for name, benchmark in sorted(spec.suites[suite].benchmarks.items())
-    ]
-
-
-def _window_count(selections: Sequence[Named]) -> int:
-    return -(-sum(len(selection) for _, _, selection in selections) // WINDOW)
-
-
-def _windows(spec: PredictionSpec, selections: Sequence[Named]) -> Iterator[list[Request]]:
-    """Yield the requests in the order of the tables, for so many items at a time."""
-    requests: list[Request] = []
-    room = WINDOW
-    for suite, name, selection in selections:
-        start = 0
-        while start < len(selection):
-            stop = min(start + room, len(selection))
-            items = selection.items(start, stop)
-            requests += requests_for(items, suite, name, spec.suites[suite], spec, len(requests))
-            room -= stop - start
-            start = stop
-            if not room:
-                yield requests
-                requests, room = [], WINDOW
-    if requests:
-        yield requests
-
-
-def predict(spec: PredictionSpec, selections: Sequence[Named], answerer: Answerer, parts: Parts, work: Path) -> None:
-    """Answer everything that is not answered yet."""
-    total = sum(selection.prompts(spec.suites[suite].permutations) for suite, _, selection in selections)
-    progress = Progress(work, spec.model, total, "prompts")
-    for window, requests in enumerate(_windows(spec, selections)):
-        if not parts.whole(window).exists():
-            done = parts.done(window)
-            by_place = {request.place: request for request in requests}
-            progress.resume_at(progress.done + len(done))
-            for answers in answerer.answers(requests, done):
-                parts.add(
-                    window, [_row(by_place[answer.place], answer, spec.prompting.label_separator) for answer in answers]
-                )
-                progress.advance(len(answers))
-            parts.close(window)
-        else:
-            progress.resume_at(progress.done + len(requests))
-
-
-def counts(predictions: Path) -> dict[str, Any]:
-    """Return what the run record says of a predictions file: rows, tokens, and how often a greedy text was read how."""
-    columns = ["greedy_outcome", "finish", "prompt_tokens", "generated_tokens"]
-    outcomes: Counter[str] = Counter()
-    finishes: Counter[str] = Counter()
-    totals = dict.fromkeys(("rows", "prompt_tokens", "generated_tokens"), 0)
-    for batch in pq.ParquetFile(predictions).iter_batches(columns=columns):
-        outcomes.update(outcome for outcome in batch["greedy_outcome"].to_pylist() if outcome is not None)
-        finishes.update(batch["finish"].to_pylist())
-        totals["rows"] += batch.num_rows
-        for name in ("prompt_tokens", "generated_tokens"):
-            totals[name] += sum(batch[name].to_pylist())
-    return {**totals, "greedy_outcomes": dict(outcomes), "finishes": dict(finishes)}
-
-
-def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
-    item = request.item
-    choice = bool(item.options)
-    reading = _reading(request, answer.greedy_text, separator) if choice else None
-    return {
-        "place": request.place,
-        "suite": request.suite,
-        "item": item.id,
-        "benchmark": request.benchmark,
-        "variant": request.variant,
-        "source": item.source,
-        "provenance": item.provenance,
-        "task": item.task,
-        "group": item.group,
-        "option_order": list(request.order),
-        "gold": list(displayed_gold(item.gold, request.order)),
-        "greedy_text": answer.greedy_text,
-        "greedy_outcome": reading.outcome if reading else None,
-        "greedy_labels": list(reading.labels) if reading and reading.outcome == "labels" else None,
-        "constrained_labels": list(answer.constrained_labels) if answer.constrained_labels is not None else None,
-        "label_probabilities": list(answer.label_probabilities) if answer.label_probabilities is not None else None,
-        "label_mass": answer.label_mass,
-        "prompt_tokens": answer.prompt_tokens,
-        "generated_tokens": answer.generated_tokens,
-        "finish": answer.finish,
-    }
-
-
-def _reading(request: Request, text: str, separator: str) -> Reading:
-    displayed = [request.item.options[index] for index in request.order]
-    if request.protocol == "published":
-        return read_published(text, displayed)
-    return read(text, displayed, separator)
+    predict(spec, options, inputs, loaded)
 
 
 if __name__ == "__main__":

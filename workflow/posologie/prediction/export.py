@@ -21,7 +21,8 @@ from posologie.commands import named_path, run
 from posologie.errors import InputError
 from posologie.files import read_json, write_text
 from posologie.items import LABELS, Item, read_items
-from posologie.prediction.spec import PredictionSpec
+from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.spec import PredictionSpec, Questions
 from posologie.prompting import chat, user_turn
 
 INVALID = "[invalid]"
@@ -40,7 +41,8 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--out", required=True, type=Path)
     options = arguments.parse_args(argv)
     record = read_json(options.run)
-    spec = PredictionSpec.model_validate(record["spec"])
+    kind = EndpointPredictionSpec if "backend" in record["spec"] else PredictionSpec
+    spec: Questions = kind.model_validate(record["spec"])
     items = {(source, item.id): item for source, path in options.items for item in read_items(path)}
     prompt = _prompt_writer(spec, options.backbone)
     rows = pq.read_table(options.predictions).to_pylist()
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> None:
         write_text(options.out / f"samples_{task}_{date}.jsonl", "\n".join(lines) + "\n")
 
 
-def _prompt_writer(spec: PredictionSpec, backbone: Path | None) -> Callable[[Item, list[int]], str]:
+def _prompt_writer(spec: Questions, backbone: Path | None) -> Callable[[Item, list[int]], str]:
     """Return what writes a prompt: in the model's chat template, or the user's turn alone."""
     if backbone is None:
         return lambda item, order: user_turn(item, order, spec.prompting)

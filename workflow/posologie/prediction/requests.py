@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from posologie.items import Item
-from posologie.prediction.spec import PredictionSpec, Suite
+from posologie.prediction.spec import Questions, Suite
 from posologie.prompting import option_order, variants
 
 
@@ -69,7 +69,7 @@ class Answerer(Protocol):
 
 
 def requests_for(
-    items: Sequence[Item], suite_name: str, benchmark: str, suite: Suite, spec: PredictionSpec, first_place: int
+    items: Sequence[Item], suite_name: str, benchmark: str, suite: Suite, spec: Questions, first_place: int
 ) -> list[Request]:
     """Return the requests for some items of a benchmark: every item with all its variants, as the table orders them."""
     requests: list[Request] = []

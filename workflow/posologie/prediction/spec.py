@@ -44,12 +44,17 @@ class Suite(Spec):
     )
 
 
-class PredictionSpec(Spec):
-    """Exactly what the predictions of one model on one bundle of suites depend on, beside its input files."""
+class Questions(Spec):
+    """What is asked, whoever answers."""
 
     model: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}`, or a published model")
     suites: dict[Name, Suite] = Field(description="the suites that one job answers, so that it loads the model once")
     prompting: Prompting
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
     seed: int = Field(description="seed of the option orders")
+
+
+class PredictionSpec(Questions):
+    """Exactly what the predictions of one model on one bundle of suites depend on, beside its input files."""
+
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
     threads: int = Field(description="torch's thread count: it changes the order of float sums")

@@ -1,0 +1,18 @@
+"""What predictions of a model behind an endpoint depend on."""
+
+from pydantic import Field
+
+from posologie.generation.backends.spec import OpenaiEndpoint
+from posologie.prediction.spec import Questions
+
+
+class EndpointPredictionSpec(Questions):
+    """Exactly what the predictions of a served model depend on, beside its input files."""
+
+    backend: OpenaiEndpoint = Field(description="the endpoint and the model's name there")
+    temperature: float | None = Field(
+        default=0.0, ge=0, le=2, description="0 is greedy; null sends none (reasoning models refuse one)"
+    )
+    choice_new_tokens: int = Field(
+        default=16, ge=1, description="tokens of an answer to a question with options, hidden reasoning included"
+    )
