@@ -1,9 +1,9 @@
 """One hash over the code behind a command: what Snakemake's `code` trigger compares (DESIGN, section 4).
 
 The hash covers the syntax trees of a module and of every module of this package that it imports, directly or not, at
-the top or inside a function. Comments, docstrings and layout do not count; neither do positions, and neither does the
-version of Python: the walk names the node types and non-empty fields itself instead of trusting `ast.dump`, whose text
-changes between versions.
+the top or inside a function. Comments, docstrings, descriptions of pydantic fields and layout do not count; neither do
+positions, and neither does the version of Python: the walk names the node types and non-empty fields itself instead of
+trusting `ast.dump`, whose text changes between versions.
 """
 
 import ast
@@ -113,6 +113,8 @@ def _pieces(node: ast.AST) -> Iterator[str]:
             continue
         if field == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             value = _without_docstring(value)
+        if isinstance(node, ast.Call) and field == "keywords" and _called(node) == "Field":
+            value = [keyword for keyword in value if keyword.arg != "description"]
         if value is None or value == []:
             continue
         yield f".{field}"
@@ -125,6 +127,11 @@ def _pieces(node: ast.AST) -> Iterator[str]:
         else:
             yield repr(value)
     yield ")"
+
+
+def _called(node: ast.Call) -> str:
+    """Return the name of what is called; the description of a pydantic field is documentation, not code."""
+    return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -43,6 +43,7 @@ rule train_adapter:
         mem_mb=growing(64000),
         runtime=growing(1440),
         micro_batch=STUDY.devices.training_micro_batch,
+        processes=max(1, STUDY.devices.gpus_per_training_job),
     conda:
         ENVIRONMENT
     log:
@@ -52,5 +53,5 @@ rule train_adapter:
             "posologie.training",
             "--spec {params.spec:q} --train {input.train:q} --validation {input.validation:q} --backbone {input.backbone:q}"
             " --weights {output.weights:q} --config {output.config:q} --history {output.history:q} --run {output.run:q}"
-            " --work {params.work:q} --micro-batch {resources.micro_batch}",
+            " --work {params.work:q} --micro-batch {resources.micro_batch} --processes {resources.processes}",
         )

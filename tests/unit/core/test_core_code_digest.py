@@ -81,6 +81,15 @@ def test_code_counts_also_that_of_imported_modules(package, module, text):
     assert code_digest.digest("posologie.stage") != before
 
 
+def test_the_description_of_an_option_does_not_count(package):
+    package("posologie.shared", "x = Field(default=1, description='one')\n")
+    before = code_digest.digest("posologie.stage")
+    package("posologie.shared", "x = Field(default=1, description='another')\n")
+    assert code_digest.digest("posologie.stage") == before
+    package("posologie.shared", "x = Field(default=2, description='another')\n")
+    assert code_digest.digest("posologie.stage") != before
+
+
 def test_code_that_is_not_imported_does_not_count(package):
     before = code_digest.digest("posologie.stage")
     package("posologie.other", "X = 2\n")
