@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from posologie.errors import InputError
@@ -136,3 +137,23 @@ def test_a_limit_expects_so_many_items_and_no_more(tmp_path):
     score(tmp_path, rows, suite)
     with pytest.raises(InputError, match="predictions for 1 items; expected 2"):
         score(tmp_path, rows[:2], suite)
+
+
+def test_reading_some_metrics_skips_row_groups_and_loses_no_row(tmp_path):
+    table = read_scores(score(tmp_path, predictions()))
+    small = tmp_path / "small.parquet"
+    pa.parquet.write_table(table, small, row_group_size=2)
+    asked = []
+
+    def wanted(metric: str, decoding: str) -> bool:
+        asked.append(metric)
+        return (metric, decoding) == ("em", "greedy")
+
+    part = read_scores(small, wanted)
+    assert len(part) < len(table) / 2
+    assert asked, "row groups of a single metric are asked about"
+    whole, found = (
+        [row for row in one.to_pylist() if (row["metric"], row["decoding"]) == ("em", "greedy")]
+        for one in (table, part)
+    )
+    assert found == whole
