@@ -65,7 +65,8 @@ def make(folder: Path, answers: int, models: int) -> None:
                 {
                     "item": item.id, "benchmark": "b", "variant": "original", "source": "s", "provenance": "native",
                     "task": "oeq", "group": item.id, "option_order": [], "gold": [],
-                    "greedy_text": " ".join(kept + more), "prompt_tokens": 50, "generated_tokens": 100, "finish": "stop",
+                    "greedy_text": " ".join(kept + more), "prompt_tokens": 50, "generated_tokens": 100,
+                    "finish": "stop",
                 }
             )  # fmt: skip
         table = pa.Table.from_pylist(rows, schema=prediction_schema())
