@@ -63,7 +63,7 @@ def test_the_best_mix_is_named_with_size_interval_and_certainty(tmp_path):
 
 def test_without_a_settled_gain_no_mix_is_said_to_help(tmp_path):
     (best, _), _ = said(tmp_path, TRAD, SYN)
-    assert best.startswith("No mix is shown to help: the largest difference from the base model is that of TRAD, −0.9")
+    assert best.startswith("No mix is shown to help: the best of them, TRAD, differs from the base model by −0.9")
     assert "p = 0.310" in best
 
 

@@ -44,7 +44,7 @@ def _best(comparison: Comparison, overall: Sequence[Effect], level: str) -> str:
     )
     if best.verdict == "higher":
         return f"{best.arm} helps most: against the base model it gains {told}."
-    return f"No mix is shown to help: the largest difference from the base model is that of {best.arm}, {told}."
+    return f"No mix is shown to help: the best of them, {best.arm}, differs from the base model by {told}."
 
 
 def _counts(overall: Sequence[Effect]) -> str:
