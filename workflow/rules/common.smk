@@ -22,7 +22,7 @@ REPOSITORY = Path(workflow.basedir).parent if Path(workflow.basedir).name == "wo
 ENVIRONMENT = str(REPOSITORY / "envs/posologie.yaml")
 
 
-PUBLISHED = str(REPOSITORY / "resources/published/results.yaml")
+PUBLISHED = os.path.relpath(REPOSITORY / "resources/published/results.yaml")
 
 
 def read_study():
