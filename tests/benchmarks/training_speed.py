@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 import transformers
+
 from posologie.items import read_items
 from posologie.models.load import load_tokenizer
 from posologie.prompting import Prompting
