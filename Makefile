@@ -18,7 +18,6 @@ lint: .venv/complete
 	ruff check .
 	ruff format --check .
 	mypy
-	snakemake --lint --configfile config/test.yaml
 
 format: .venv/complete
 	ruff check --fix .
