@@ -22,6 +22,6 @@ def tiny_model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_translator(tmp_path_factory):
     """Return the manifest of an untrained Marian model with real SentencePiece tokenizers."""
-    from generation_made import make_marian
+    from models_made import make_marian
 
     return make_marian(tmp_path_factory.mktemp("models") / "marian@untrained", CORPUS)

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 import torch
 from endpoint_server import EndpointServer
-from generation_made import GreedyModel, ask, endpoint, question
+from generation_made import ask, endpoint, question
+from models_made import GreedyModel
 
 from posologie.errors import InputError
 from posologie.generation.backends.cache import Cache

@@ -75,7 +75,7 @@ def test_under_a_hostile_server_every_request_ends_in_its_own_reply_or_a_failure
     texts = [f"{fault} #{number}" for number in range(6) for fault in (*FAULTS, "good", "never", "refused")]
     requests = [question(text) for text in texts]
     with EndpointServer(hostile) as server:
-        backend = endpoint(server, {"concurrency": 24, "attempts": 4, "timeout_seconds": 0.8})
+        backend = endpoint(server, {"concurrency": 24, "attempts": 4, "timeout_seconds": 3.0})
         outcomes = ask(backend, tmp_path, requests)
         answered, asked = list(server.answered), dict(server.asked)
     for text, outcome in zip(texts, outcomes, strict=True):
@@ -176,6 +176,26 @@ def test_a_refused_key_ends_the_run_at_once(tmp_path):
         with pytest.raises(InputError, match=r"401.*bad key"):
             ask(endpoint(server, {"concurrency": 2}), tmp_path, [question(f"q{number}") for number in range(50)])
         assert len(server.requests) <= 2
+
+
+def test_a_server_that_repeats_the_key_does_not_bring_it_into_messages(tmp_path, monkeypatch, caplog):
+    async def tell(body, before):
+        return Answer(b'{"error": {"message": "sesame-1234 is over its quota"}}', status=429)
+
+    monkeypatch.setenv("SOME_KEY", "sesame-1234")
+    with EndpointServer(tell) as server:
+        (outcome,) = ask(endpoint(server, {"attempts": 2}, key_variable="SOME_KEY"), tmp_path, [question("q")])
+    assert "(key) is over its quota" in outcome.error
+    assert "sesame" not in caplog.text
+
+
+def test_a_server_that_cannot_be_reached_costs_nothing(tmp_path):
+    with EndpointServer(echo) as server:
+        gone = endpoint(server, {"attempts": 3, "budget_tokens": 60})
+    (outcome,) = ask(gone, tmp_path, [question("q")])
+    assert "ClientConnectorError" in outcome.error
+    with Cache(tmp_path / "responses.sqlite") as cache:
+        assert cache.spending().tokens == 0
 
 
 def test_refusals_in_a_row_end_the_run(tmp_path):
@@ -310,9 +330,9 @@ def test_after_a_kill_no_stored_reply_is_asked_again(tmp_path):
 
 def test_two_processes_share_a_cache_and_pay_nothing_twice(tmp_path):
     with EndpointServer(slow_echo) as server:
-        processes = [child(server, tmp_path, 150) for _ in range(2)]
-        outputs = [process.communicate(timeout=60)[0].strip() for process in processes]
-        assert outputs == ["150", "150"]
+        processes = [child(server, tmp_path, 80) for _ in range(2)]
+        outputs = [process.communicate(timeout=400)[0].strip() for process in processes]
+        assert outputs == ["80", "80"]
         assert set(server.asked.values()) == {1}
 
 

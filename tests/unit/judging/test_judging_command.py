@@ -60,6 +60,14 @@ def test_a_reasoning_judge_is_read_where_it_decides():
     assert (unfinished["outcome"], unfinished["label"], unfinished["probability"]) == ("unparsable", None, None)
 
 
+def test_a_judge_can_say_its_labels_in_words():
+    settings = judge(labels=("No", "Yes"), verdict=r"^\W*(Yes|No)\b")
+    row = verdict(Reply("No, the answer", "stop", 9, 3, (LabelStep(0, (0.8, 0.2), 0.9),)), settings, "hash")
+    assert (row["label"], row["probability"]) == (0, 0.2)
+    with pytest.raises(InputError, match="matched '1'; expected No or Yes"):
+        verdict(Reply("1", "stop", 9, 3), judge(labels=("No", "Yes")), "hash")
+
+
 def test_withheld_and_failed_judgements_are_rows_too():
     assert verdict(Reply("", "filtered", 9, 0), judge(), "h")["outcome"] == "filtered"
     failed = verdict(Failure("status 500"), judge(), "h")

@@ -12,6 +12,7 @@ JUDGES = yaml.safe_load((ROOT / "resources" / "judges.yaml").read_text(encoding=
 def test_the_judges_of_the_study_are_ready_entries():
     judges = {name: Judge.model_validate(entry) for name, entry in JUDGES.items()}
     kinds = {name: judge.backend.kind for name, judge in judges.items()}
+    assert kinds.pop("smollm2") == "causal"
     assert sum(kind == "causal" for kind in kinds.values()) == 3
     assert sum(kind == "openai_endpoint" for kind in kinds.values()) == 4
     assert judges["gpt-5"].decoding.temperature is None

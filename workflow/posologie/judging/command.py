@@ -25,7 +25,7 @@ from posologie.judging.human import read_ratings
 from posologie.judging.overlap import questions_in
 from posologie.judging.schema import calibration_schema, judgement_schema
 from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec
-from posologie.judging.verdicts import LABELS, verdict
+from posologie.judging.verdicts import verdict
 from posologie.runs import Run
 
 
@@ -78,7 +78,7 @@ def judge_request(row: Mapping[str, str], judge: Judge, prompt: Prompt) -> Reque
     """Return the request for one answer; a context follows the question."""
     question = f"{row['question']}\n\n{row['context']}" if row["context"] else row["question"]
     places = {"question": question, "reference": row["reference"], "candidate": row["candidate"]}
-    return Request(prompt.turns(places), judge.decoding, labels=LABELS)
+    return Request(prompt.turns(places), judge.decoding, labels=judge.labels)
 
 
 def judged(

@@ -19,9 +19,13 @@ class Judge(Spec):
         description="prompt file with places for {question}, {reference} and {candidate}",
     )
     decoding: Decoding = Field(default=Decoding(max_new_tokens=8), description="how its reply is drawn")
+    labels: tuple[str, str] = Field(
+        default=("0", "1"),
+        description="what the prompt calls not equivalent and equivalent; each is one token of the model",
+    )
     verdict: str = Field(
         default=r"^\W*([01])(?![0-9.,%])",
-        description="regular expression whose one group is the label 0 or 1; its last match in the reply counts",
+        description="regular expression whose one group is one of the labels; its last match in the reply counts",
     )
     probability_at: Literal["first_token", "verdict"] = Field(
         default="first_token",

@@ -4,10 +4,9 @@ import re
 from collections import deque
 from typing import Any
 
+from posologie.errors import InputError
 from posologie.generation.backends.interface import Failure, LabelStep, Reply
 from posologie.judging.spec import Judge
-
-LABELS = ("0", "1")
 
 
 def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[str, Any]:
@@ -17,11 +16,14 @@ def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[
         nothing = {"text": "", "finish": None, "prompt_tokens": 0, "generated_tokens": 0}
         return {**columns, **nothing, "outcome": "failed", "error": outcome.error}
     found = last_match(judge.verdict, outcome.text)
+    if found is not None and found.group(1) not in judge.labels:
+        expected = " or ".join(judge.labels)
+        raise InputError(f"verdict = '{judge.verdict}': its group matched '{found.group(1)}'; expected {expected}")
     step = _step(outcome, judge, found)
     if step is not None:
         columns |= {"probability": step.probabilities[1], "label_mass": step.mass}
     if found is not None:
-        columns["label"] = int(found.group(1))
+        columns["label"] = judge.labels.index(found.group(1))
     return {
         **columns,
         "outcome": "label" if found else ("filtered" if outcome.finish == "filtered" else "unparsable"),

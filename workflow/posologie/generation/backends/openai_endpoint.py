@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import aiohttp
 import httpx2
 import openai
 import tenacity
@@ -212,13 +213,16 @@ class _Work:
         except openai.APIStatusError as error:
             raise self._of_status(error) from error
         except openai.APIConnectionError as error:  # timeouts included; the request may have arrived
-            cause = type(error.__cause__ or error).__name__
-            raise _TransientError(f"no whole reply ({cause})", paid=True) from error
+            first = _first_cause(error)
+            unreached = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            raise _TransientError(f"no whole reply ({type(first).__name__})", paid=not unreached) from error
         except UnicodeDecodeError as error:
             raise _TransientError("reply is not UTF-8", paid=True) from error
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
-        status, said = error.status_code, " ".join(str(error.message).split())[:300]
+        # A server may repeat the key in its complaint, and messages end up in logs and in the cache.
+        said = " ".join(str(error.message).replace(self.client.api_key, "(key)").split())[:300]
+        status = error.status_code
         if status in (401, 403, 404) or error.code == "insufficient_quota":
             return InputError(f"{self.spec.url}: status {status}: {said}")
         if status in (408, 409, 425, 429) or status >= 500:
@@ -320,6 +324,13 @@ def _label_steps(choice: dict[str, Any], labels: tuple[str, ...]) -> Iterator[La
                 yield LabelStep(len(written.decode("utf-8", "ignore")), shares, min(mass, 1.0))
         piece = step.get("bytes")
         written += bytes(piece) if piece is not None else text.encode("utf-8", "surrogatepass")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return what an error goes back to; the layers between call every failed connection a timeout."""
+    while error.__cause__ is not None and not isinstance(error, aiohttp.ClientError):
+        error = error.__cause__
+    return error
 
 
 def _asked_wait(error: openai.APIStatusError) -> float | None:
