@@ -69,7 +69,7 @@ def test_stock_peft_loads_the_adapter_with_equal_logits(job, backbone, method, m
     student = trained[0].model.eval()
     student.set_attn_implementation("sdpa")
     torch.testing.assert_close(student(input_ids=tokens).logits, expected, rtol=1e-4, atol=1e-4)
-    assert float((expected - untrained).abs().max()) > 0.01
+    assert float((expected - untrained).detach().abs().max()) > 0.01
 
 
 def test_the_same_spec_and_inputs_give_the_same_bytes_whatever_the_hash_seed_and_order_of_rows(job, backbone):
@@ -201,7 +201,19 @@ def test_a_signal_saves_and_the_retry_goes_on(job, number):
 
 def test_a_checkpoint_of_another_spec_input_or_backbone_is_not_resumed(job):
     stopped = job("job", {"epochs": 3})
-    assert stopped.outcome(stopped.fork(die_at(70), checkpoint_seconds=0.0)) == -signal.SIGKILL
+
+    def prepare():
+        step, calls = torch.optim.AdamW.step, []
+
+        def fifth(*args):
+            calls.append(1)
+            if len(calls) == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*args)
+
+        torch.optim.AdamW.step = fifth
+
+    assert stopped.outcome(stopped.fork(prepare, checkpoint_seconds=0.0)) == -signal.SIGKILL
     [before] = [path.name for path in stopped.options.work.iterdir() if path.is_dir()]
     other = job("job", {"epochs": 3, "learning_rate": 2e-4})
     other.run()
@@ -212,7 +224,7 @@ def test_a_checkpoint_of_another_spec_input_or_backbone_is_not_resumed(job):
     assert same.facts()["updates_of_earlier_attempts"] == 0
     assert [path.name for path in stopped.options.work.iterdir() if path.is_dir()] == [before]
     again = job("job", {"epochs": 3}).run()
-    assert again.facts()["updates_of_earlier_attempts"] > 0
+    assert again.facts()["updates_of_earlier_attempts"] == 4
 
 
 def test_a_loss_that_is_not_a_number_stops_and_names_the_items(job, monkeypatch):

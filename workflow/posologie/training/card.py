@@ -1,0 +1,149 @@
+"""Write the card of a trained model: its data, recipe, results and limits, from the records and nothing else.
+
+python -m posologie.training.card --spec CardSpec --run run.json --composition composition.json
+    [--results CSV…] --card OUT/README.md
+"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from posologie import commands
+from posologie.errors import InputError
+from posologie.files import read_json, write_text
+from posologie.training.release_spec import CardSpec
+
+LIMITS = (
+    "Not for clinical use: the model was not validated on patients, and its answers can be wrong and sound right.",
+    "One training run is one draw: another seed gives other numbers.",
+    "The answers were learnt from exam questions; how well they carry over to other tasks was not measured.",
+    "Synthetic and translated training items were written by other models and carry their faults.",
+)
+_ROWS = 40
+
+
+def main(argv: list[str]) -> None:
+    """Write a model card."""
+    arguments = commands.parser("posologie.training.card", __doc__ or "")
+    arguments.add_argument("--run", required=True, type=Path, help="the adapter's run.json")
+    arguments.add_argument("--composition", required=True, type=Path, help="the mix's composition.json")
+    arguments.add_argument("--results", nargs="*", default=[], type=Path, help="tables with a column 'model', as CSV")
+    arguments.add_argument("--card", required=True, type=Path, help="README.md to write")
+    options = arguments.parse_args(argv)
+    spec = CardSpec.from_json(options.spec)
+    results = {path.stem: results_of(path, spec.model) for path in options.results}
+    write_text(options.card, card(spec, read_json(options.run), read_json(options.composition), results))
+
+
+def results_of(path: Path, model: str) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table that are about this model.
+
+    Raises:
+        InputError: if the table has no column `model`.
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return [], []
+    if "model" not in rows[0]:
+        raise InputError(f"{path}: no column 'model'; expected a table of results by model")
+    own = [row for row in rows if row["model"] == model]
+    columns = [name for name in rows[0] if name != "model" and any(row[name] for row in own)]
+    return columns, [[row[name] for name in columns] for row in own]
+
+
+def card(
+    spec: CardSpec,
+    run: dict[str, Any],
+    composition: dict[str, Any],
+    results: dict[str, tuple[list[str], list[list[str]]]],
+) -> str:
+    """Return the card as Markdown with the hub's front matter."""
+    recipe, items = run["spec"]["recipe"], run["items"]["train"]
+    parts = [
+        _front_matter(spec),
+        f"# {spec.model}\n",
+        f"{_kind(spec, recipe)} of the study *{spec.study}*, made with Posologie.\n",
+        "## Data\n",
+        _table(["provenance", "training items"], _provenances(composition)),
+        f"Mix `{composition['mix']}`, drawn with seed {composition['seed']}; {items['used']} items used, "
+        f"{len(items['context_cut'])} with a shortened context, {len(items['rejected'])} too long and left out.\n",
+        "## Recipe\n",
+        _table(["setting", "value"], [[name, _shown(value)] for name, value in sorted(recipe.items())]),
+        "## Training\n",
+        _table(["fact", "value"], _facts(run)),
+        "## Results\n",
+    ]
+    shown = {name: table for name, table in results.items() if table[1]}
+    if not shown:
+        parts.append("No result of this model is recorded.\n")
+    for name, (columns, rows) in sorted(shown.items()):
+        parts.append(
+            f"Table `{name}`" + (f", its first {_ROWS} of {len(rows)} rows:\n" if len(rows) > _ROWS else ":\n")
+        )
+        parts.append(_table(columns, rows[:_ROWS]))
+    parts += ["## Limits\n", "\n".join(f"- {limit}" for limit in LIMITS) + "\n"]
+    return "\n".join(parts)
+
+
+def _front_matter(spec: CardSpec) -> str:
+    facts: dict[str, Any] = {
+        "language": spec.language,
+        "library_name": "transformers" if spec.merged else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["medical", "posologie"],
+    }
+    if spec.base is not None:
+        facts |= {"base_model": spec.base, "base_model_relation": "finetune" if spec.merged else "adapter"}
+    if spec.license is not None:
+        facts["license"] = spec.license
+    # Every JSON value is YAML.
+    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(facts.items())), "---\n"])
+
+
+def _kind(spec: CardSpec, recipe: dict[str, Any]) -> str:
+    names = {"dora": "DoRA adapter", "lora": "LoRA adapter", "rslora": "rsLoRA adapter", "full": "Full fine-tuning"}
+    kind = names[recipe["method"]]
+    return f"{kind}, merged into its backbone" if spec.merged else kind
+
+
+def _provenances(composition: dict[str, Any]) -> list[list[str]]:
+    by_provenance = composition["train"]["by_provenance"]
+    return [[name, str(found["items"])] for name, found in sorted(by_provenance.items())]
+
+
+def _facts(run: dict[str, Any]) -> list[list[str]]:
+    """Return what the run record says, numbers that were not measured left out."""
+    facts = {
+        "updates": run["updates"],
+        "tokens": run["tokens"],
+        "loss of the last update (nats a token)": run["final_loss"],
+        "validation loss (nats a token)": run["validation_loss"],
+        "validation loss of the answers": run["validation_answer_loss"],
+        "epoch kept": run["kept_epoch"],
+        "seconds of training": run["training_seconds"],
+        "GPU energy (joules)": run["gpu_energy_joules"],
+        "GPUs": ", ".join(gpu["name"] for gpu in run["hardware"]["gpus"]) or None,
+        "backbone revision": run["backbone_revision"],
+        "chat template (sha256)": run["chat_template_sha256"],
+        "code": run["code"],
+    }
+    facts |= {f"version of {name}": version for name, version in sorted(run["libraries"].items())}
+    return [[name, _shown(value)] for name, value in facts.items() if value is not None]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
+
+
+if __name__ == "__main__":
+    commands.run(main)

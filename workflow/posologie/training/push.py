@@ -1,0 +1,73 @@
+"""Push a trained model to the hub, when asked to.
+
+    python -m posologie.training.push --spec PushSpec --files F… --receipt OUT.json
+
+The token comes from the environment (`HF_TOKEN`) or from the hub's own login, never from a configuration.
+"""
+
+import logging
+from pathlib import Path
+
+import httpx
+import huggingface_hub
+from huggingface_hub.errors import HfHubHTTPError
+
+from posologie import commands
+from posologie.errors import InputError
+from posologie.files import sha256_of_file, write_json
+from posologie.training.release_spec import PushSpec
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> None:
+    """Push files to a repository of the hub in one commit."""
+    arguments = commands.parser("posologie.training.push", __doc__ or "")
+    arguments.add_argument("--files", required=True, nargs="+", type=Path, help="files, pushed under their own names")
+    arguments.add_argument("--receipt", required=True, type=Path, help="what was pushed where, as JSON")
+    options = arguments.parse_args(argv)
+    spec = PushSpec.from_json(options.spec)
+    commit = push(spec, options.files)
+    pushed = {path.name: sha256_of_file(path) for path in options.files}
+    write_json(
+        options.receipt, {"repository": spec.repository, "revision": spec.revision, "commit": commit, "files": pushed}
+    )
+    log.info("%s: %d files pushed as %s", spec.repository, len(options.files), commit)
+
+
+def push(spec: PushSpec, files: list[Path]) -> str:
+    """Push files in one commit, make the repository if there is none, and return the commit's hash.
+
+    Raises:
+        InputError: if a file is missing, two have one name, there is no token, or the hub refuses.
+    """
+    names = [path.name for path in files]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        if names.count(path.name) > 1:
+            raise InputError(f"{path}: two files are named {path.name}; expected distinct names")
+    if huggingface_hub.get_token() is None:
+        raise InputError(f"push to {spec.repository}: no token; set HF_TOKEN to one that may write there")
+    hub = huggingface_hub.HfApi()
+    try:
+        hub.create_repo(spec.repository, private=spec.private, exist_ok=True)
+        operations = [huggingface_hub.CommitOperationAdd(path.name, str(path)) for path in files]
+        commit = hub.create_commit(spec.repository, operations, commit_message=spec.message, revision=spec.revision)
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        reason = {
+            401: "the token is not valid",
+            403: "the token may not write there",
+            404: "no such repository or branch",
+        }
+        raise InputError(
+            f"push to {spec.repository}: the hub answered {status} ({reason.get(status, 'refused')})"
+        ) from error
+    except (httpx.TransportError, OSError) as error:
+        raise InputError(f"push to {spec.repository}: the hub cannot be reached ({type(error).__name__})") from error
+    return str(commit.oid)
+
+
+if __name__ == "__main__":
+    commands.run(main)
