@@ -18,6 +18,7 @@ lint: .venv/complete
 	ruff check .
 	ruff format --check .
 	mypy
+	snakemake --lint
 
 format: .venv/complete
 	ruff check --fix .

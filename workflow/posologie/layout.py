@@ -6,6 +6,11 @@ Rules that gather hundreds of files hand over the root and the names instead of 
 from pathlib import PurePosixPath
 
 
+def downloaded(hub: str, revision: str) -> str:
+    """Return the folder of something from the hub below its root: the same for the same thing in every study."""
+    return f"{hub.replace('/', '--')}@{revision.replace('/', '--')}"
+
+
 def shard(source: str, split: str) -> str:
     """Return the path of a shard."""
     return f"shards/{source}/{split}.parquet"

@@ -12,6 +12,7 @@ from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
 from posologie.items import SPLITS
 from posologie.judging.spec import KitSpec, RatingsSpec
+from posologie.layout import downloaded
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
 
@@ -47,7 +48,7 @@ except InputError as error:
     refuse(error)
 
 # Jobs use the Python that runs Snakemake, also where the environment was not activated; no path enters a shell string.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
 
 WORK = f"{STUDY.roots.work}/{STUDY.study}"

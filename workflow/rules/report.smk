@@ -1,58 +1,5 @@
 # Tables become figures and the report; predictions become the report's item browser.
-from posologie.report.spec import Report
-from posologie.report.template_files import templates_digest
-
-
-def report_spec(wildcards):
-    """Return the spec of the page and the figures."""
-    return plan.report_spec(STUDY, TABLES).canonical_json()
-
-
-def figures_spec(wildcards):
-    """Return the spec of the figures, which show neither the title nor the layout of the page."""
-    return plan.report_spec(STUDY, TABLES).model_copy(update={"title": "", "report": Report()}).canonical_json()
-
-
-def all_runs():
-    """Return every run record that the report rests on."""
-    adapters = [str(Path(path).with_name("run.json")) for path in all_adapters()]
-    return adapters + [path.replace(".parquet", ".run.json") for path in all_predictions()]
-
-
-def all_histories():
-    """Return the training history of every adapter."""
-    return [str(Path(path).with_name("history.parquet")) for path in all_adapters()]
-
-
-def all_figures():
-    """Return the files of every figure of the study, each for the page (SVG) and for a paper (PDF)."""
-    names = plan.report_spec(STUDY, TABLES).figures()
-    return [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("svg", "pdf")]
-
-
-def in_own_report(path):
-    """Return an SVG file as one that stands in Snakemake's own report too."""
-    return report(path, caption="../report/figure.rst", category="Figures", labels={"figure": Path(path).stem})
-
-
-def drawn_figures():
-    """Return the outputs of the drawing."""
-    return [in_own_report(path) if path.endswith(".svg") else path for path in all_figures()]
-
-
-def browser_spec(wildcards):
-    """Return the spec of the item browser's data."""
-    return plan.browser_spec(STUDY).canonical_json()
-
-
-def all_ratings():
-    """Return every set of human ratings."""
-    return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings]
-
-
-def report_parts():
-    """Return the page, and the item browser's index where the study wants one."""
-    return ["<results>/report/index.html", *(["<results>/report/items/index.js"] if STUDY.report.item_browser else [])]
+include: "functions/report.smk"
 
 
 rule draw_figures:

@@ -1,27 +1,5 @@
 # Mixes become adapters.
-def backbone_manifest(wildcards):
-    """Return the manifest of the backbone that is trained."""
-    return manifest_of(STUDY.backbones[wildcards.backbone])
-
-
-def mix_part(part):
-    """Return a function that gives a part of the mix that an adapter is trained on."""
-
-    def path(wildcards):
-        seed = plan.sampling_seed(STUDY, int(wildcards.seed))
-        return f"<results>/mixes/{wildcards.mix}/seed-{seed}/{part}.parquet"
-
-    return path
-
-
-def training_spec(wildcards):
-    """Return the spec of one adapter."""
-    return plan.training_spec(STUDY, wildcards.backbone, wildcards.mix, int(wildcards.seed)).canonical_json()
-
-
-def all_adapters():
-    """Return every adapter that the study trains."""
-    return [f"<results>/adapters/{model.id}/adapter_model.safetensors" for model in MODELS.values() if model.mix and not model.published]
+include: "functions/training.smk"
 
 
 rule train_adapter:

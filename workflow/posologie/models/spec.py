@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.layout import downloaded
 from posologie.specs import Spec
 
 
@@ -55,7 +56,7 @@ class Backbone(Spec):
     def folder_name(self) -> str:
         """Return `{name}@{revision}`: the same for the same model in every study, and never for two models."""
         if self.hub is not None:
-            return f"{self.hub.replace('/', '--')}@{self.revision.replace('/', '--')}"
+            return downloaded(self.hub, self.revision)
         if self.gguf_package is not None:
             return f"{self.gguf_package}--{PurePath(str(self.gguf_file)).stem}@installed"
         name = "untrained" if self.folder is None else PurePath(self.folder).name

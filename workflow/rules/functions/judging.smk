@@ -1,0 +1,53 @@
+# What the rules of judging.smk are given: inputs, specs, words of the command line, targets.
+def judge_backend(wildcards):
+    """Return the manifest of a judge's local model; an endpoint has none."""
+    return manifest_of_backend(STUDY.judges[wildcards.judge].backend)
+
+
+def judging_spec(wildcards):
+    """Return the spec of one judge's verdicts on a model's answers."""
+    return plan.judging_spec(STUDY, wildcards.judge, wildcards.model, wildcards.suite).canonical_json()
+
+
+def calibration_spec(wildcards):
+    """Return the spec of one judge's verdicts on a set of human ratings."""
+    return plan.calibration_spec(STUDY, wildcards.judge, wildcards.ratings).canonical_json()
+
+
+def all_judgements():
+    """Return the chosen judge's verdicts on every model's answers."""
+    chosen, suites = STUDY.judging.chosen, plan.open_suites(STUDY)
+    if chosen is None:
+        return []
+    return [f"<results>/judgements/{chosen}/{model}/{suite}.parquet" for model in MODELS for suite in suites]
+
+
+def all_calibrations():
+    """Return every judge's verdicts on every set of human ratings."""
+    return [f"<results>/judgements/{judge}/calibration/{name}.parquet" for judge in STUDY.judges for name in STUDY.judging.ratings]
+
+
+def ratings_spec(wildcards):
+    """Return the spec of one set of human ratings."""
+    return RatingsSpec(set=wildcards.ratings, ratings=STUDY.judging.ratings[wildcards.ratings]).canonical_json()
+
+
+def ratings_files(wildcards):
+    """Return the files of a set of human ratings."""
+    return list(STUDY.judging.ratings[wildcards.ratings].files.values())
+
+
+def kit_key(wildcards):
+    """Return the key of the rating kit whose sheets the ratings are; other ratings have none."""
+    kit = STUDY.judging.ratings[wildcards.ratings].kit
+    return [] if kit is None else f"<results>/human/kits/{kit}/key.parquet"
+
+
+def rated_spec(wildcards):
+    """Return the spec of the scores of answers that people rated."""
+    return plan.rated_spec(STUDY).canonical_json()
+
+
+def all_kits():
+    """Return the key of every rating kit."""
+    return [f"<results>/human/kits/{name}/key.parquet" for name in STUDY.judging.kits]

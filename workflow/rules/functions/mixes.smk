@@ -1,0 +1,19 @@
+# What the rules of mixes.smk are given: inputs, specs, words of the command line, targets.
+def mix_training_items(wildcards):
+    """Return the screened training shards that a mix draws from."""
+    return [f"<results>/screened/{name}/train.parquet" for name in plan.mix_sources(STUDY, wildcards.mix)]
+
+
+def mix_validation_items(wildcards):
+    """Return the screened shards of the validation set that all mixes share."""
+    return [f"<results>/screened/{name}/validation.parquet" for name in plan.validation_sources(STUDY)]
+
+
+def mix_spec(wildcards):
+    """Return the spec of one mix."""
+    return plan.mix_spec(STUDY, wildcards.mix, int(wildcards.seed)).canonical_json()
+
+
+def all_mixes():
+    """Return every mix of the study."""
+    return [f"<results>/mixes/{mix}/seed-{seed}/composition.json" for mix in STUDY.mixes for seed in plan.sampling_seeds(STUDY)]

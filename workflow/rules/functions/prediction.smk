@@ -1,0 +1,46 @@
+# What the rules of prediction.smk are given: inputs, specs, words of the command line, targets.
+def answering_backbone(wildcards):
+    """Return the manifest of the model that answers, without its adapter."""
+    model = MODELS[wildcards.model]
+    if model.backbone is not None:
+        return manifest_of(STUDY.backbones[model.backbone])
+    return manifest_of(STUDY.published_models[model.published].model)
+
+
+def answering_adapter(wildcards):
+    """Return the declared files of the answering model's adapter: none for a base or merged model."""
+    model = MODELS[wildcards.model]
+    if model.published:
+        published = STUDY.published_models[model.published]
+        return [] if published.adapter_on is None else [manifest_of(published.model)]
+    if model.mix is None:
+        return []
+    folder = f"<results>/adapters/{model.id}"
+    return [f"{folder}/adapter_model.safetensors", f"{folder}/adapter_config.json"]
+
+
+def adapter_words(wildcards, input):
+    """Return the words of the command line that name the adapter's files."""
+    if not input.adapter:
+        return []
+    folder = Path(input.adapter[0]).parent.as_posix()
+    return ["--adapter-weights", f"{folder}/adapter_model.safetensors", "--adapter-config", f"{folder}/adapter_config.json"]
+
+
+def suite_items(suites):
+    """Return the shards that suites take their items from."""
+    return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.suite_shards(STUDY, suites)]
+
+
+def prediction_spec(bundle):
+    """Return a function that gives the spec of one model's answers to a bundle."""
+
+    def spec(wildcards):
+        return plan.prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+
+    return spec
+
+
+def all_predictions():
+    """Return every predictions file of the study."""
+    return [f"<results>/predictions/{model}/{suite}.parquet" for model in MODELS for suite in STUDY.suites]

@@ -1,0 +1,31 @@
+# What the rules of scoring.smk are given: inputs, specs, words of the command line, targets.
+def scored_items(wildcards):
+    """Return the shards that a suite takes its items from."""
+    return suite_items([wildcards.suite])
+
+
+def scoring_spec(wildcards):
+    """Return the spec of one scores file."""
+    return plan.scoring_spec(STUDY, wildcards.suite).canonical_json()
+
+
+def all_scores():
+    """Return every scores file of the study."""
+    return [f"<results>/scores/{model}/{suite}.parquet" for model in MODELS for suite in STUDY.suites]
+
+
+def neural_spec(wildcards):
+    """Return the spec of one file of neural scores."""
+    return plan.neural_spec(STUDY, wildcards.suite).canonical_json()
+
+
+def encoder_manifest(wildcards):
+    """Return the manifest of an encoder from the hub; one from a package or a folder has none."""
+    encoder = STUDY.scoring.encoder
+    return [] if encoder.hub is None else manifest_of(plan.encoder_backbone(STUDY))
+
+
+def all_neural_scores():
+    """Return the neural scores of every model's open answers, where the study names an encoder."""
+    suites = plan.open_suites(STUDY) if STUDY.scoring.encoder is not None else []
+    return [f"<results>/scores_neural/{model}/{suite}.parquet" for model in MODELS for suite in suites]

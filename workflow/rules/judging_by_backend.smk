@@ -1,0 +1,116 @@
+# The rules of judging.smk of which there is one for each kind of backend that the study uses.
+def rule_of_judging(kind):
+    """Define the rules of one kind of judge (a function for the reason that `rule_of_table` gives)."""
+
+    rule:
+        name:
+            f"judge_with_{kind}"
+        localrule: kind == "openai_endpoint"
+        input:
+            predictions="<results>/predictions/{model}/{suite}.parquet",
+            shards=scored_items,
+            prompt=lambda wildcards: STUDY.judges[wildcards.judge].prompt,
+            backbone=judge_backend,
+        output:
+            judgements=ensure("<results>/judgements/{judge}/{model}/{suite}.parquet", non_empty=True),
+            run="<results>/judgements/{judge}/{model}/{suite}.run.json",
+        wildcard_constraints:
+            judge=with_kind(STUDY.judges, kind),
+        params:
+            spec=judging_spec,
+            shards=lambda wildcards, input: by_source(input.shards),
+            backbone=backbone_words,
+            running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
+            work=f"{WORK}/judging/{{judge}}",
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind),
+            mem_mb=growing(64000),
+            runtime=growing(240),
+        conda:
+            ENVIRONMENT
+        log:
+            "<work>/logs/judgements/{judge}/{model}/{suite}.log",
+        shell:
+            command(
+                f"posologie.judging.{kind}",
+                "--spec {params.spec:q} --prompt {input.prompt:q} --predictions {input.predictions:q}"
+                " --items {params.shards:q} {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
+                " --work {params.work:q} --running {params.running:q}",
+            )
+
+    rule:
+        name:
+            f"calibrate_{kind}"
+        localrule: kind == "openai_endpoint"
+        input:
+            human="<results>/human/{ratings}.parquet",
+            prompt=lambda wildcards: STUDY.judges[wildcards.judge].prompt,
+            trained_on=lambda wildcards: list(STUDY.judges[wildcards.judge].trained_on),
+            backbone=judge_backend,
+        output:
+            judgements=ensure("<results>/judgements/{judge}/calibration/{ratings}.parquet", non_empty=True),
+            run="<results>/judgements/{judge}/calibration/{ratings}.run.json",
+        wildcard_constraints:
+            judge=with_kind(STUDY.judges, kind),
+            ratings=one_of(STUDY.judging.ratings),
+        params:
+            spec=calibration_spec,
+            trained_on=lambda wildcards, input: ["--trained-on", *input.trained_on] if input.trained_on else [],
+            backbone=backbone_words,
+            running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
+            work=f"{WORK}/judging/{{judge}}",
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind),
+            mem_mb=growing(64000),
+            runtime=growing(60),
+        conda:
+            ENVIRONMENT
+        log:
+            "<work>/logs/judgements/{judge}/calibration/{ratings}.log",
+        shell:
+            command(
+                f"posologie.judging.{kind}",
+                "--spec {params.spec:q} --prompt {input.prompt:q} --human {input.human:q} {params.trained_on:q}"
+                " {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
+                " --work {params.work:q} --running {params.running:q}",
+            )
+
+
+for kind in kinds_of(STUDY.judges):
+    rule_of_judging(kind)
+
+
+def rule_of_kit(name, kit):
+    """Define the rule of one rating kit, with a sheet for each rater and the key that only the study keeps."""
+
+    rule:
+        name:
+            f"make_kit_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
+        localrule: True
+        input:
+            predictions=[f"<results>/predictions/{model}/{kit.suite}.parquet" for model in kit.models],
+            shards=suite_items([kit.suite]),
+        output:
+            key=ensure(f"<results>/human/kits/{name}/key.parquet", non_empty=True),
+            sheets=[f"<results>/human/kits/{name}/{rater}.xlsx" for rater in kit.raters],
+        params:
+            spec=lambda wildcards: KitSpec(name=name, kit=kit).canonical_json(),
+            predictions=lambda wildcards, input: named(zip(kit.models, input.predictions)),
+            shards=lambda wildcards, input: by_source(input.shards),
+            sheets=lambda wildcards, output: named(zip(kit.raters, output.sheets)),
+        conda:
+            ENVIRONMENT
+        log:
+            f"<work>/logs/human/kits/{name}.log",
+        shell:
+            command(
+                "posologie.judging.kit",
+                "--spec {params.spec:q} --predictions {params.predictions:q} --items {params.shards:q}"
+                " --sheets {params.sheets:q} --key {output.key:q}",
+            )
+
+
+for kit_name, kit in STUDY.judging.kits.items():
+    rule_of_kit(kit_name, kit)
