@@ -18,6 +18,6 @@ def test_the_lock_holds_everything_that_is_asked_for(repository):
     }
     for file in ("envs/requirements.in", "envs/models.in"):
         for line in (repository / file).read_text(encoding="utf-8").splitlines():
-            name = re.split(r"[=<>#\s]", line)[0]
+            name = re.split(r"[\[=<>#\s]", line)[0]
             if name:
                 assert re.sub(r"[-_.]+", "-", name).lower() in locked, f"{name}: run `make lock`"
