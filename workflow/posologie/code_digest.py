@@ -73,7 +73,7 @@ def _imports(module: str) -> tuple[str, ...]:
     path = _file_of(module)
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(_tree(module)):
+    for node in _statements(_tree(module)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -92,41 +92,54 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name != module and _file_of(name) is not None))
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement below a node; imports are statements, so that no expression has to be walked."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, block, ()):
+            yield statement
+            yield from _statements(statement)
+
+
 @cache
 def _module_digest(module: str) -> str:
-    text = hashlib.sha256()
-    for piece in _pieces(_tree(module)):
-        text.update(piece.encode("utf-8", "surrogatepass"))
-        text.update(b"\x00")
-    return text.hexdigest()
+    pieces: list[str] = []
+    _write(_tree(module), pieces)
+    return hashlib.sha256("".join(f"{piece}\0" for piece in pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _pieces(node: ast.AST) -> Iterator[str]:
-    """Yield the tree as text: the node's type, then each field that is not empty."""
-    yield type(node).__name__
-    for field in sorted(node._fields):
-        if field in ("type_comment", "kind", "type_ignores"):
-            continue
+@cache
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    return tuple(field for field in sorted(kind._fields) if field not in ("type_comment", "kind", "type_ignores"))
+
+
+def _write(node: ast.AST, pieces: list[str]) -> None:
+    """Append the tree as text: the node's type, then each field that is not empty."""
+    pieces.append(type(node).__name__)
+    if isinstance(node, ast.Constant):
+        pieces.append(f"{type(node.value).__name__}={node.value!r}")
+        pieces.append(")")
+        return
+    for field in _fields(type(node)):
         value: Any = getattr(node, field, None)
-        if isinstance(node, ast.Constant):
-            yield f"{type(value).__name__}={value!r}"
-            continue
         if field == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             value = _without_docstring(value)
-        if isinstance(node, ast.Call) and field == "keywords" and _called(node) == "Field":
+        elif field == "keywords" and isinstance(node, ast.Call) and _called(node) == "Field":
             value = [keyword for keyword in value if keyword.arg != "description"]
         if value is None or value == []:
             continue
-        yield f".{field}"
+        pieces.append(f".{field}")
         if isinstance(value, list):
             for element in value:
-                yield from _pieces(element) if isinstance(element, ast.AST) else [repr(element)]
-            yield "]"
+                if isinstance(element, ast.AST):
+                    _write(element, pieces)
+                else:
+                    pieces.append(repr(element))
+            pieces.append("]")
         elif isinstance(value, ast.AST):
-            yield from _pieces(value)
+            _write(value, pieces)
         else:
-            yield repr(value)
-    yield ")"
+            pieces.append(repr(value))
+    pieces.append(")")
 
 
 def _called(node: ast.Call) -> str:
