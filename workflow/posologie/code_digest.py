@@ -107,11 +107,6 @@ def _module_digest(module: str) -> str:
     return hashlib.sha256("".join(f"{piece}\0" for piece in pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    return tuple(field for field in sorted(kind._fields) if field not in ("type_comment", "kind", "type_ignores"))
-
-
 def _write(node: ast.AST, pieces: list[str]) -> None:
     """Append the tree as text: the node's type, then each field that is not empty."""
     pieces.append(type(node).__name__)
@@ -119,7 +114,9 @@ def _write(node: ast.AST, pieces: list[str]) -> None:
         pieces.append(f"{type(node.value).__name__}={node.value!r}")
         pieces.append(")")
         return
-    for field in _fields(type(node)):
+    for field in sorted(node._fields):
+        if field in ("type_comment", "kind", "type_ignores"):
+            continue
         value: Any = getattr(node, field, None)
         if field == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             value = _without_docstring(value)
