@@ -25,7 +25,9 @@ def test_every_study_plans_under_every_profile(project, config, profile):
     assert {"write_report", "draw_mix", "train_adapter"} <= {job.rule for job in jobs}
 
 
-@pytest.mark.parametrize("target", ["", "shards", "mixes", "adapters", "predictions", "scores", "tables", "report"])
+@pytest.mark.parametrize(
+    "target", ["", "shards", "mixes", "adapters", "predictions", "scores", "kits", "tables", "report"]
+)
 def test_every_named_target_plans(project, target):
     assert project.planned(*filter(None, [target]))
 

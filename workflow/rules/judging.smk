@@ -40,7 +40,7 @@ rule score_ratings:
     params:
         spec=rated_spec,
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
-    threads: 1
+    threads: STUDY.prediction.threads if STUDY.scoring.encoder is not None else 1
     resources:
         mem_mb=growing(8000),
         runtime=growing(30),

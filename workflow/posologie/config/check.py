@@ -96,6 +96,11 @@ def _check_makers(study: Study) -> None:
         for file in ratings.files.values():
             if not Path(file).is_file():
                 raise InputError(f"judging.ratings.{name}.files = '{file}': no such file")
+        if ratings.kit is not None and ratings.kit not in study.judging.kits:
+            raise _unknown(f"judging.ratings.{name}.kit", ratings.kit, study.judging.kits)
+    for name, kit in study.judging.kits.items():
+        if kit.suite not in study.suites:
+            raise _unknown(f"judging.kits.{name}.suite", kit.suite, study.suites)
 
 
 def _check_suites(study: Study) -> None:

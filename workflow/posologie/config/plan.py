@@ -269,13 +269,18 @@ def agreement_spec(study: Study) -> AgreementSpec:
         sets=tuple(study.judging.ratings),
         judges=tuple(study.judges),
         chosen=study.judging.chosen,
+        thresholds={
+            name: threshold
+            for name, ratings in study.judging.ratings.items()
+            if (threshold := ratings.right_from()) is not None
+        },
         statistics=study.statistics,
     )
 
 
 def rated_spec(study: Study) -> RatedSpec:
     """Return what the scores of answers that people rated depend on."""
-    return RatedSpec(text=study.scoring.text, encoder=study.scoring.encoder)
+    return RatedSpec(text=study.scoring.text, encoder=study.scoring.encoder, threads=study.prediction.threads)
 
 
 def blend(study: Study, mix: str) -> dict[Provenance, float]:
@@ -328,11 +333,12 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
 def browser_spec(study: Study) -> BrowserSpec:
     """Return what the item browser depends on."""
     scales = {name: ratings.scale.values.values() for name, ratings in study.judging.ratings.items()}
+    given = {name: ratings.right_from() for name, ratings in study.judging.ratings.items()}
     return BrowserSpec(
         models=evaluated_models(study),
         suites=tuple(study.suites),
         judges=(study.judging.chosen,) if study.judging.chosen is not None and open_suites(study) else (),
-        ratings={name: (min(values) + max(values)) / 2 for name, values in scales.items()},
+        ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
         items_per_file=study.report.items_per_file,
     )
 

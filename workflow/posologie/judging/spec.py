@@ -120,12 +120,29 @@ class Ratings(Spec):
     kit: Name | None = Field(default=None, description="the rating kit whose sheets the files are")
     sheet: str | None = Field(default=None, description="name of the sheet in an XLSX file; the first if left out")
     scale: Scale = Field(default=Scale(), description="the values of the ratings")
+    threshold: float | None = Field(
+        default=None,
+        exclude=True,
+        description="mean rating from which an answer counts as right; 0.5 on a binary scale if left out, and on an"
+        " ordinal one nothing is right or wrong",
+    )
 
     @model_validator(mode="after")
     def _columns_or_kit(self) -> Self:
         if (self.columns is None) == (self.kit is None):
             raise ValueError("either columns or kit")
         return self
+
+    @model_validator(mode="after")
+    def _threshold_in_scale(self) -> Self:
+        numbers = self.scale.values.values()
+        if self.threshold is not None and not min(numbers) < self.threshold <= max(numbers):
+            raise ValueError(f"a threshold above {min(numbers):g} and at most {max(numbers):g}, as in scale.values")
+        return self
+
+    def right_from(self) -> float | None:
+        """Return the mean rating from which an answer counts as right; None where nothing is right or wrong."""
+        return 0.5 if self.threshold is None and self.scale.kind == "binary" else self.threshold
 
 
 class RatingsSpec(Spec):

@@ -3,7 +3,8 @@
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row, estimate, number_cell, p_cell, table
+from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
+from posologie.report.words import metric_name
 
 STATISTICS = {
     "pearson": "Pearson r",
@@ -31,16 +32,18 @@ def agreements(inputs: Inputs, calibration_set: str) -> list[Row]:
 def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     """Return the section; None if no judge was calibrated."""
     sets = list(dict.fromkeys(row["set"] for row in inputs.rows("agreement")))
-    if not sets:
+    lengths = [_length_table(inputs, suite) for suite in inputs.suites_of("length")]
+    if not sets and not lengths:
         return None
-    blocks: list[Block] = [
-        Prose(
+    blocks: list[Block] = []
+    if sets:
+        intro = Prose(
             (
                 "A judge's number is worth what its agreement with people is worth. Intervals say how little a hundred "
                 "rated answers settle: judges whose intervals overlap are not ordered by them.",
             )
         )
-    ]
+        blocks.append(intro)
     for name in sets:
         blocks.append(Heading(f"Agreement with people: {name}"))
         if figure := figures.pop("agreement", None):
@@ -48,6 +51,10 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         if figure := figures.pop("calibration", None):
             blocks.append(figure)
         blocks.append(_agreement_table(inputs, name))
+        if rows := inputs.rows("agreement", set=name, rater_kind="human", generator="pooled"):
+            blocks.append(_people_table(name, rows))
+        if rows := inputs.rows("judge_choice", set=name):
+            blocks.append(_choice_table(name, rows))
         if rows := inputs.rows("agreement_contrasts", set=name):
             blocks.append(_contrasts_table(name, rows))
         if rows := inputs.rows("verbosity", set=name):
@@ -56,7 +63,24 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             if figure := figures.pop("generator", None):
                 blocks.append(figure)
             blocks.append(_generator_table(name, rows))
-    return Section("judges", "Judges against people", tuple(blocks))
+    if lengths:
+        blocks += [Heading("Length of the answers, and what judges make of it"), *lengths]
+    return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
+
+
+def mismatches(inputs: Inputs) -> list[str]:
+    """Return one sentence for each set of ratings on which the rule chooses another judge than the configured one."""
+    told = []
+    for name in dict.fromkeys(row["set"] for row in inputs.rows("judge_choice")):
+        rows = inputs.rows("judge_choice", set=name)
+        configured = next((row["judge"] for row in rows if row["configured"] == "1"), None)
+        by_rule = next((row for row in rows if row["by_rule"] == "1"), None)
+        if configured is not None and by_rule is not None and by_rule["judge"] != configured:
+            told.append(
+                f"On {name} the judge that agrees best with people is {by_rule['judge']} "
+                f"(r = {decimal(by_rule.number('value'))}); {configured} judged the answers (judging.chosen)."
+            )
+    return told
 
 
 def _agreement_table(inputs: Inputs, name: str) -> Table:
@@ -75,6 +99,87 @@ def _agreement_table(inputs: Inputs, name: str) -> Table:
     return table(
         f"agreement-{name}", f"Agreement with people, {name}", caption, columns, lines, layout.table("agreement")
     )
+
+
+def _people_table(name: str, rows: list[Row]) -> Table:
+    statistics = [statistic for statistic in STATISTICS if any(row["statistic"] == statistic for row in rows)]
+    found = {(row["rater"], row["against"], row["statistic"]): row for row in rows}
+    columns = [Column("rater", heading=True), Column("and"), Column("n", number=True)]
+    columns += [Column(STATISTICS[statistic], number=True) for statistic in statistics]
+    lines = []
+    for first, second in dict.fromkeys((row["rater"], row["against"]) for row in rows):
+        here = [found.get((first, second, statistic)) for statistic in statistics]
+        count = max((row.needed("n") for row in here if row is not None), default=None)
+        lines.append([Cell(first), Cell(second), number_cell(count), *(estimate(row, 2) for row in here)])
+    caption = "On the answers that both rated: no judge can be asked to agree with people better than they do."
+    title = f"Agreement between raters, {name}"
+    return table(f"raters-{name}", title, caption, columns, lines, layout.table("agreement"))
+
+
+def _choice_table(name: str, rows: list[Row]) -> Table:
+    columns = (
+        Column("judge", heading=True),
+        Column("n", number=True),
+        Column("left out", number=True),
+        Column("Pearson r", number=True),
+        Column("chosen, % of draws", number=True),
+        Column("by the rule"),
+        Column("configured"),
+        Column("r, corrected for the choice", number=True),
+    )
+    lines = [
+        (
+            Cell(row["judge"]),
+            number_cell(row.number("n")),
+            number_cell(row.number("excluded")),
+            estimate(row, 2),
+            number_cell(row.number("chosen_share"), 1),
+            Cell("yes" if row["by_rule"] == "1" else ""),
+            Cell("yes" if row["configured"] == "1" else ""),
+            number_cell(row.number("corrected"), 2),
+        )
+        for row in rows
+    ]
+    caption = (
+        "The rule takes the judge with the highest correlation. The best of several looks better than it is: the "
+        "corrected value is its correlation on questions that had no part in the choice. Left out: answers to "
+        "questions that one of the judges was trained on."
+    )
+    title = f"Which judge the rule chooses, {name}"
+    return table(f"judge-choice-{name}", title, caption, columns, lines, layout.table("judge_choice"))
+
+
+_LENGTH = {
+    "mean": "score, %",
+    "at_matched_length": "at matched length, %",
+    "length_correlation": "length and score (Pearson)",
+}
+
+
+def _length_table(inputs: Inputs, suite: str) -> Table:
+    rows = inputs.rows("length", suite=suite, scope_kind="all")
+    found = {(row["metric"], row["model"], row["statistic"]): row for row in rows}
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    columns = [Column("model", heading=True), Column("judge")]
+    columns += [Column(title, number=True) for title in _LENGTH.values()]
+    lines = [
+        [
+            Cell(arm.name),
+            Cell(metric_name(metric)),
+            *(
+                estimate(found.get((metric, arm.model, statistic)), 2 if statistic == "length_correlation" else 1)
+                for statistic in _LENGTH
+            ),
+        ]
+        for metric in metrics
+        for arm in inputs.arms
+    ]
+    caption = (
+        "At matched length: means within fifths of the length of all answers, weighted alike for every model. What a "
+        "model loses there it owed to the length of its answers."
+    )
+    title = f"Judges and length, suite {suite}"
+    return table(f"length-{suite}", title, caption, columns, lines, layout.table("length"))
 
 
 def _contrasts_table(name: str, rows: list[Row]) -> Table:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from posologie.report.blocks import Block, Cell, Column, Facts, Heading, Notice, Prose, Section, Source, Table
 from posologie.report.inputs import Inputs, RunRecord
+from posologie.report.judges import mismatches
 from posologie.report.tables import decimal, table
 from posologie.report.words import DECODINGS, listed, metric_name
 
@@ -17,6 +18,8 @@ def notices(inputs: Inputs) -> list[Notice]:
         found.append(Notice("Demonstration: n too small for any verdict.", points))
     if differs := differences(inputs):
         found.append(Notice("The tables on this page rest on runs that are not alike.", tuple(differs)))
+    if others := mismatches(inputs):
+        found.append(Notice("The configured judge is not the one that the rule chooses.", tuple(others)))
     return found
 
 

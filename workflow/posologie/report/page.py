@@ -60,6 +60,8 @@ PLACED = frozenset(
         "contrasts",
         "dose_response",
         "generator",
+        "judge_choice",
+        "length",
         "mcqa",
         "oeq",
         "paper",

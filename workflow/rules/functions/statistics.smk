@@ -20,6 +20,11 @@ def open_scores():
     return all_scores() + all_neural_scores() + all_judgements()
 
 
+def scores_and_judgements():
+    """Return all scores, and the chosen judge's verdicts."""
+    return all_scores() + all_judgements()
+
+
 def tables_of_scores():
     """Return each table of scores that the study's suites and mixes allow, with the function that gives its inputs."""
     tables = {}
@@ -27,6 +32,8 @@ def tables_of_scores():
         tables |= {"mcqa": all_scores, "position": scores_and_answers}
     if plan.open_suites(STUDY):
         tables |= {"oeq": open_scores}
+        if STUDY.judging.chosen is not None:
+            tables |= {"length": scores_and_judgements}
     tables |= {"contrasts": open_scores, "paper": open_scores}
     if plan.has_all_coalitions(STUDY):
         tables |= {"attribution": open_scores}
@@ -43,7 +50,8 @@ def ratings_and_verdicts():
 
 def tables_of_ratings():
     """Return the tables over human ratings, where there are any."""
-    names = ["agreement", "agreement_contrasts", "verbosity", "generator"]
+    of_judges = ["judge_choice", "generator"] if STUDY.judges else []
+    names = ["agreement", "agreement_contrasts", "verbosity", *of_judges]
     return dict.fromkeys(names if STUDY.judging.ratings else [], ratings_and_verdicts)
 
 
@@ -53,7 +61,7 @@ STATISTICS = {"composition": compositions, **tables_of_scores(), **tables_of_rat
 TABLES = ["screening", "topics", *STATISTICS, *(["translation_quality"] if plan.parallel_collections(STUDY) else [])]
 
 
-WITHOUT_PUBLISHED = {"composition", "compute", *tables_of_ratings()}
+WITHOUT_PUBLISHED = {"composition", "compute", "length", *tables_of_ratings()}
 
 
 def table_spec(table):

@@ -71,7 +71,7 @@ def draw_calibration(inputs: Inputs) -> Figure | None:
                 xs.append(sum(people) / len(people) + _spread(row["answer"], "x"))
                 ys.append(said + _spread(row["answer"], "y"))
         panel.plot(xs, ys, "o", color=INK, markersize=4, alpha=0.5, markeredgewidth=0)
-        panel.set_title(f"{name} (n = {len(xs):,})")
+        panel.set_title(f"{name.removeprefix('judge:')} (n = {len(xs):,})")
         panel.grid()
     panels[0].set_ylabel("judge")
     x_title(figure, f"mean human rating, set {sets[0]}")
@@ -79,7 +79,7 @@ def draw_calibration(inputs: Inputs) -> Figure | None:
 
 
 def _verdicts_file(inputs: Inputs, judge: str, name: str) -> Path:
-    return inputs.root / layout.calibration(judge, name)
+    return inputs.root / layout.calibration(judge.removeprefix("judge:"), name)
 
 
 def _spread(answer: str, axis: str) -> float:

@@ -1,0 +1,85 @@
+"""What the page says of judges: agreement of raters, the choice of a judge, and a mismatch at the top."""
+
+import pytest
+
+from posologie.report.inputs import Inputs
+from posologie.report.judges import mismatches, section
+from posologie.report.method import notices
+
+AGREEMENT = (
+    "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,silent,value,low,high,level,interval,note"
+)
+CHOICE = "set,judge,n,clusters,excluded,value,low,high,level,interval,chosen_share,by_rule,configured,corrected,note"
+LENGTH = (
+    "suite,scope_kind,scope,metric,statistic,model,kind,backbone,mix,seed,n,clusters,unit,value,low,high,level,"
+    "interval,note"
+)
+
+
+@pytest.fixture
+def rated(own_study):
+    root, spec = own_study
+    agreement = [
+        "doctors,judge,judge:small,human,pooled,pearson,100,100,0,2,0.6,0.5,0.7,0.95,percentile,",
+        "doctors,human,anne,bob,pooled,kappa,40,40,0,,0.71,0.6,0.8,0.95,percentile,",
+    ]
+    choice = [
+        "doctors,small,98,49,2,0.61,0.5,0.7,0.95,percentile,80,1,0,0.57,",
+        "doctors,large,98,49,2,0.49,0.4,0.6,0.95,percentile,20,0,1,,the configured judge is another",
+    ]
+    length = [
+        f"oeq,all,all,judge:large,{statistic},tiny/base,base,tiny,,,8,8,%,{value},1,99,0.95,percentile,"
+        for statistic, value in (("mean", 41.5), ("at_matched_length", 33.25), ("length_correlation", 0.42))
+    ]
+    for name, columns, rows in (
+        ("agreement", AGREEMENT, agreement), ("judge_choice", CHOICE, choice), ("length", LENGTH, length),
+    ):  # fmt: skip
+        (root / "tables" / f"{name}.csv").write_text("\n".join([columns, *rows]) + "\n")
+    tables = (*spec.tables, "agreement", "judge_choice", "length")
+    return root, spec.model_copy(update={"tables": tables})
+
+
+def tables_of(root, spec):
+    found = section(Inputs(spec, root), {})
+    assert found is not None
+    return {block.id: block for block in found.blocks if block.kind == "table"}
+
+
+def texts(table):
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_the_choice_of_a_judge_is_shown_with_its_correction(rated):
+    table = tables_of(*rated)["table-judge-choice-doctors"]
+    assert texts(table)[0] == ["small", "98", "2", "0.61", "80.0", "yes", "", "0.57"]
+    assert texts(table)[1][:2] + texts(table)[1][4:] == ["large", "98", "20.0", "", "yes", "–"]
+
+
+def test_raters_are_shown_against_each_other(rated):
+    assert texts(tables_of(*rated)["table-raters-doctors"]) == [["anne", "bob", "40", "0.71"]]
+
+
+def test_judges_are_shown_at_matched_length_for_every_model(rated):
+    table = tables_of(*rated)["table-length-oeq"]
+    assert ["41.5", "33.2", "0.42"] in [row[2:] for row in texts(table)]
+
+
+def test_without_ratings_the_length_is_shown_alone(rated):
+    root, spec = rated
+    kept = tuple(name for name in spec.tables if name not in ("agreement", "judge_choice"))
+    spec = spec.model_copy(update={"tables": kept})
+    assert list(tables_of(root, spec)) == ["table-length-oeq"]
+
+
+def test_a_configured_judge_that_the_rule_does_not_choose_is_told_at_the_top(rated):
+    root, spec = rated
+    told = mismatches(Inputs(spec, root))
+    assert told == [
+        "On doctors the judge that agrees best with people is small (r = 0.61); "
+        "large judged the answers (judging.chosen)."
+    ]
+    titles = [notice.title for notice in notices(Inputs(spec, root))]
+    assert "The configured judge is not the one that the rule chooses." in titles
+    choice = root / "tables" / "judge_choice.csv"
+    choice.write_text(choice.read_text().replace(",80,1,0,", ",80,1,1,").replace(",20,0,1,", ",20,0,0,"))
+    assert not mismatches(Inputs(spec, root))
