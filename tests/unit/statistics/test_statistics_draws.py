@@ -60,7 +60,13 @@ def test_signs_are_fair():
 
 def test_weighted_sums_are_the_sums_over_drawn_items():
     numbers = np.random.default_rng(5)
-    values = numbers.normal(size=(len(GROUP), 3))
+    values = np.column_stack(
+        [
+            numbers.normal(size=(len(GROUP), 2)),
+            numbers.integers(0, 2, len(GROUP)),
+            numbers.integers(0, 13, len(GROUP)) / 12,
+        ]
+    )
     part = np.array([0, 1, 0, 2, 2, 3, 4])
     clusters = make_clusters(BENCHMARK, GROUP, part)
     counts = bootstrap_counts(clusters, 20, seed=1)
@@ -69,4 +75,36 @@ def test_weighted_sums_are_the_sums_over_drawn_items():
         for place in range(5):
             inside = part == place
             times = counts[replicate, clusters.of_item[inside]]
-            assert weighted[replicate, place] == pytest.approx((values[inside] * times[:, None]).sum(axis=0), abs=1e-12)
+            assert weighted[place, :, replicate] == pytest.approx(
+                (values[inside] * times[:, None]).sum(axis=0), abs=1e-12
+            )
+
+
+@pytest.mark.parametrize("unit", [1, 3, 60, 180])
+def test_sums_of_whole_numbers_are_exact_in_single_precision(unit):
+    # 4,000 clusters of up to four items: shares of options, and their means over three permutations.
+    numbers = np.random.default_rng(unit)
+    values = numbers.integers(0, unit + 1, size=(4000, 2)) / unit
+    group = np.repeat(np.arange(1000), 4).astype(str)
+    clusters = make_clusters(np.full(4000, "a"), group)
+    counts = bootstrap_counts(clusters, 200, seed=1)
+    sums = cluster_sums(clusters, values)
+    exact = np.rint(sums.blocks[0][1] * unit).astype(int).T @ counts.T.astype(int)
+    assert np.array_equal(np.rint(sums.weighted(counts)[0] * unit).astype(int), exact)
+    assert np.abs(sums.weighted(counts)[0] - exact / unit).max() < 1e-9
+
+
+def test_values_that_are_no_whole_numbers_are_summed_in_double_precision():
+    numbers = np.random.default_rng(1)
+    values = np.column_stack([numbers.random(5000), numbers.integers(0, 2, 5000) * 1e6])
+    clusters = make_clusters(np.full(5000, "a"), np.arange(5000).astype(str))
+    counts = bootstrap_counts(clusters, 50, seed=1)
+    expected = values.T @ counts[:, clusters.of_item].T.astype(float)
+    assert cluster_sums(clusters, values).weighted(counts)[0] == pytest.approx(expected, rel=1e-13)
+
+
+def test_benchmarks_joined_through_a_third_are_one_stratum():
+    benchmark = np.array(["a", "b", "b", "c", "d", "e", "e"])
+    group = np.array(["1", "1", "2", "2", "3", "4", "5"])
+    strata = [(name, stratum.stop - stratum.start) for name, stratum in make_clusters(benchmark, group).strata]
+    assert strata == [("a+b+c", 2), ("d", 1), ("e", 2)]

@@ -8,7 +8,7 @@ from statsmodels.stats.proportion import proportion_confint
 from posologie.statistics.cells import Cell
 from posologie.statistics.draws import make_clusters
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import TOO_SMALL, bca, interval_of, percentile, wilson
+from posologie.statistics.intervals import CONSTANT, TOO_SMALL, bca, interval_of, percentile, wilson
 from posologie.statistics.scored import ScoredSuite
 from posologie.statistics.spec import Statistics
 
@@ -73,6 +73,13 @@ def test_draws_without_an_item_are_left_out_if_they_are_few():
     assert interval_of(0.5, many, 50, Statistics(), is_share=True).method == "none"
 
 
+def test_clusters_that_are_all_alike_make_no_interval_of_no_width():
+    share = interval_of(0.5, np.full(100, 0.5), 400, Statistics(), is_share=True)
+    assert (share.method, share.note) == ("wilson", CONSTANT)
+    other = interval_of(0.5, np.full(100, 0.5), 400, Statistics(), is_share=False)
+    assert (other.low, other.high, other.method, other.note) == (None, None, "none", CONSTANT)
+
+
 def one_benchmark(sizes: np.ndarray) -> ScoredSuite:
     """Return a suite of one benchmark with clusters of these sizes, and no values."""
     group = np.repeat(np.arange(len(sizes)).astype(str), sizes)
@@ -102,7 +109,7 @@ def test_intervals_cover_the_truth_in_95_of_100_studies(method):
     for study in range(1000):
         influence = None if estimate.influence is None else estimate.influence[:, study]
         interval = interval_of(
-            estimate.point[study], estimate.replicates[:, study], estimate.extent.effective, resampled.settings,
+            estimate.point[study], estimate.replicates[study], estimate.extent.effective, resampled.settings,
             is_share=True, influence=influence,
         )  # fmt: skip
         assert interval.method == method
@@ -116,7 +123,7 @@ def test_intervals_that_forget_the_clusters_would_not_cover():
     scores = clustered_scores(numbers, sizes, 1000)
     naive = one_benchmark(np.ones(400, dtype=int))
     estimate = next(iter(Resampled(naive, Statistics(replicates=1000)).means(scores)))
-    low, high = np.quantile(estimate.replicates, [0.025, 0.975], axis=0)
+    low, high = np.quantile(estimate.replicates, [0.025, 0.975], axis=1)
     assert ((low <= 0.4) & (high >= 0.4)).mean() < 0.92
 
 

@@ -85,11 +85,11 @@ class Ratings:
         write_parquet(file, pa.Table.from_pylist(rows, schema=calibration_schema()))
         self.judges.append(name)
 
-    def table(self, module, **spec) -> list[dict[str, str]]:
+    def table(self, module, *more: str, **spec) -> list[dict[str, str]]:
         out = self.root / "tables" / "table.csv"
         statistics = {"replicates": 400} | spec.pop("statistics", {})
         given = {"sets": ["set"], "judges": self.judges, "statistics": statistics} | spec
-        module.main(["--spec", json.dumps(given), "--results", str(self.root), "--table", str(out)])
+        module.main(["--spec", json.dumps(given), "--results", str(self.root), "--table", str(out), *more])
         with open(out, encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
@@ -123,6 +123,16 @@ def test_every_judge_and_metric_is_held_against_the_mean_of_the_raters(ratings):
     }  # fmt: skip
     scopes = {row["generator"] for row in rows if row["rater"] == "judge:good"}
     assert scopes == {"pooled", "within", *GENERATORS}
+
+
+def test_published_correlations_stand_beside_those_of_judges_and_metrics_of_their_names(ratings, repository):
+    ratings.judge("medgemma-27b", (ratings.quality > 0.2).astype(float))
+    rows = ratings.table(agreement, "--published", str(repository / "resources/published/results.yaml"))
+    row = pick(rows, rater="judge:medgemma-27b", generator="pooled", statistic="pearson")
+    assert row["published"] == "0.61"
+    assert float(row["difference"]) == pytest.approx(float(row["value"]) - 0.61, abs=2e-6)
+    assert pick(rows, rater="rouge2", generator="pooled", statistic="pearson")["published"] == "0.36"
+    assert {row["published"] for row in rows if row["statistic"] != "pearson" or row["generator"] != "pooled"} == {""}
 
 
 def test_raters_are_held_against_each_other(ratings):

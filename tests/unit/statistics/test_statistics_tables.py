@@ -238,6 +238,40 @@ def test_a_family_of_the_configuration_joins_its_rows(small):
     ]
 
 
+def test_a_family_may_hold_pairs_that_no_other_test_needs(study, make_item):
+    items = [make_item(number) for number in range(60)]
+    numbers = np.random.default_rng(3)
+    models = ("q/base", "q/NAT/seed-42", "q/SYN/seed-42")
+    write_models(study, items, {name: list((numbers.random(60) < 0.5).astype(float)) for name in models})
+    measured = {"metric": "em", "decoding": "constrained"}
+    family = {"suites": ["mcqa"], "measured": measured, "contrasts": [["NAT", "SYN"]]}
+    rows = table(study, contrasts, statistics={"families": {"blends": family}})
+    assert [(row["left"], row["right"], row["family_size"]) for row in rows if row["family"] == "blends"] == [
+        ("NAT", "SYN", "1")
+    ]
+
+
+def test_a_family_without_a_single_test_is_refused(small):
+    family = {"suites": ["mcqa"], "measured": {"metric": "em", "decoding": "constrained"}, "scopes": ["synthetic"]}
+    with pytest.raises(InputError, match=r"statistics.families.lost: no test belongs to it"):
+        table(small, contrasts, statistics={"families": {"lost": family}})
+
+
+def test_models_that_answer_alike_have_no_interval_of_no_width(small):
+    rows = table(small, contrasts)
+    row = pick(rows, scope="translated", task="all", aggregate="item_weighted")
+    assert (row["value"], row["p_value"], row["verdict"]) == ("0", "1", "not settled")
+    assert (row["low"], row["high"], row["detectable"], row["interval"]) == ("", "", "", "none")
+    assert row["note"].startswith("the same in every draw")
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_the_interval_of_a_difference_is_that_of_the_settings(small, method):
+    row = pick(table(small, contrasts, statistics={"interval": method}), scope="native", aggregate="item_weighted")
+    assert row["interval"] == method
+    assert float(row["low"]) < float(row["value"]) < float(row["high"])
+
+
 def test_listed_contrasts_of_unknown_mixes_are_refused(small):
     with pytest.raises(InputError, match=r"statistics.contrasts: 'TRAD': expected one of NAT, base"):
         table(small, contrasts, statistics={"contrasts": [["NAT", "TRAD"]]})

@@ -20,6 +20,7 @@ from posologie.statistics.table_files import write_table
 COLUMNS = (
     "set", "rater_kind", "rater", "against", "generator", "statistic",
     "n", "clusters", "excluded", "silent", "value", "low", "high", "level", "interval", "note",
+    "published", "difference",
 )  # fmt: skip
 _FOLDS = 5
 LATEX = Latex(
@@ -41,7 +42,18 @@ def main(argv: list[str]) -> None:
         for rater in rated.raters:
             rows.extend(_rater_rows(rated, rater, draws, command.spec))
         rows.extend(_people_rows(rated, draws, command.spec.statistics))
+    known = command.published.agreement if command.published is not None else {}
+    for row in rows:
+        _set_published(row, known)
     write_table(command.table, COLUMNS, rows, LATEX)
+
+
+def _set_published(row: dict[str, Any], known: Mapping[str, float]) -> None:
+    """Set the published correlation with people and ours − theirs; a judge is found by its name."""
+    pooled = (row["statistic"], row["generator"], row["against"]) == ("pearson", "pooled", "human")
+    value = known.get(row["rater"].removeprefix("judge:")) if pooled else None
+    row["published"] = value
+    row["difference"] = None if value is None or row["value"] is None else row["value"] - value
 
 
 def threshold_labels(

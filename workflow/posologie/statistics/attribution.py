@@ -11,7 +11,7 @@ from posologie.commands import run
 from posologie.items import PROVENANCES
 from posologie.statistics.coalitions import Coalition, coalitions, interaction_index, name_of, scheffe_matrix
 from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
-from posologie.statistics.estimates import Resampled
+from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import unit_of
@@ -61,8 +61,10 @@ def main(argv: list[str]) -> None:
     for suite in spec.suites if games else ():
         for _, scored in scored_parts(command.results, suite, spec, more_is_better):
             resampled = Resampled(scored, spec.statistics)
-            for measure in sorted(scored.values):
-                rows.extend(_rows(resampled, measure, games))
+            measures = sorted(scored.values)
+            values = [scored.over_variants(measure, "original") for measure in measures]
+            for measure, estimates in zip(measures, resampled.many_means(values), strict=True):
+                rows.extend(_rows(resampled, measure, estimates, games))
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
@@ -107,21 +109,23 @@ def _maps(players: Sequence[str], blends: Sequence[Mapping[Any, float]]) -> dict
     return maps
 
 
-def _rows(resampled: Resampled, measure: Measure, games: Sequence[Game]) -> Iterator[dict[str, Any]]:
+def _rows(
+    resampled: Resampled, measure: Measure, estimates: Iterator[Estimate], games: Sequence[Game]
+) -> Iterator[dict[str, Any]]:
     scored, settings = resampled.scored, resampled.settings
     arms = {arm.model: arm for game in games for arm in game.arms}
     weights = {name: seed_weights(arm, settings.replicates, settings.seed) for name, arm in arms.items()}
     scale = 100 if unit_of(measure.metric) == "%" else 1
-    for estimate in resampled.means(scored.over_variants(measure, "original")):
+    for estimate in estimates:
         values = {
             name: over_members(arm, estimate.point, estimate.replicates, weights[name]) for name, arm in arms.items()
         }
         for game in games:
             points = np.array([values[arm.model][0] for arm in game.arms])
             draws = np.stack([values[arm.model][1] for arm in game.arms])
-            for (method, term), linear in game.maps.items():
-                point = float(linear @ points)
-                interval = interval_of(point, linear @ draws, estimate.extent.effective, settings, is_share=False)
+            linear = np.stack(list(game.maps.values()))
+            for (method, term), point, drawn in zip(game.maps, linear @ points, linear @ draws, strict=True):
+                interval = interval_of(float(point), drawn, estimate.extent.effective, settings, is_share=False)
                 yield {
                     "suite": scored.suite,
                     "scope_kind": estimate.cell.scope_kind,
@@ -137,7 +141,7 @@ def _rows(resampled: Resampled, measure: Measure, games: Sequence[Game]) -> Iter
                     "n": estimate.extent.items,
                     "clusters": estimate.extent.clusters,
                     "unit": unit_of(measure.metric),
-                    "value": point * scale,
+                    "value": float(point) * scale,
                     "low": None if interval.low is None else interval.low * scale,
                     "high": None if interval.high is None else interval.high * scale,
                     "level": settings.level,

@@ -94,19 +94,25 @@ def aggregate(cell: Cell, numerators: NDArray[np.float64], denominators: NDArray
     """Return the cell's value from sums over parts.
 
     Args:
-        numerators: [..., part, column], sums of the values.
-        denominators: [..., part, 1 or column], sums of the weights (numbers of items).
+        numerators: [part, column, …], sums of the values.
+        denominators: [part, 1 or column, …], sums of the weights (numbers of items).
 
     Returns:
-        [..., column]; NaN where a group holds no item.
+        [column, …]; NaN where a group holds no item.
     """
-    ratios = []
+    mean: NDArray[np.float64] = np.zeros(())
     with np.errstate(invalid="ignore", divide="ignore"):
         for group in cell.groups:
-            parts = list(group)
-            ratios.append(numerators[..., parts, :].sum(axis=-2) / denominators[..., parts, :].sum(axis=-2))
-    mean: NDArray[np.float64] = np.mean(ratios, axis=0)
-    return mean
+            mean = mean + _sum(numerators, group) / _sum(denominators, group)
+    return mean / len(cell.groups)
+
+
+def _sum(sums: NDArray[np.float64], parts: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the sum over parts, without the copy that a list of indices makes."""
+    whole: NDArray[np.float64] = sums[parts[0]]
+    for part in parts[1:]:
+        whole = whole + sums[part]
+    return whole
 
 
 @dataclass(frozen=True)

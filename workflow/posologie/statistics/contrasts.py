@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.entries import FEWEST_SEEDS, Entry, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, defined_draws, percentile
+from posologie.statistics.intervals import defined_draws, interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import unit_of
-from posologie.statistics.measured import tested
+from posologie.statistics.measured import measures_named, tested
 from posologie.statistics.paired import bootstrap_p, exact_sign_flip_p, holm, mcnemar_p, sign_flip_p
 from posologie.statistics.published import Published, published_value
-from posologie.statistics.scored import Measure, is_sum
+from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Statistics
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
@@ -57,10 +57,15 @@ def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.contrasts", __doc__ or "", argv)
     spec = command.spec
-    pairs = pairs_of(arm_entries(spec.models), spec.statistics.contrasts)
+    listed = [
+        *spec.statistics.contrasts,
+        *(pair for one in spec.statistics.families.values() for pair in one.contrasts),
+    ]
+    pairs = pairs_of(arm_entries(spec.models), listed)
+    named = measures_named(spec.statistics)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for primary, scored in scored_parts(command.results, suite, spec, lambda measure: not is_sum(measure.metric)):
+        for primary, scored in scored_parts(command.results, suite, spec, named.__contains__):
             resampled = Resampled(scored, spec.statistics)
             for measured in tested(primary, suite, spec.statistics, set(scored.values)):
                 rows.extend(_rows(resampled, measured, pairs, command.published))
@@ -114,7 +119,13 @@ def _rows(
                 right, right_draws = over_members(
                     pair.right, estimate.point, estimate.replicates, weights[pair.right.model]
                 )
-                drawn = Drawn(left, right, left_draws - right_draws, added[:, column], flipped[:, column])
+                influence = None
+                if estimate.influence is not None and not (pair.left.draws_seeds or pair.right.draws_seeds):
+                    of_sides = (
+                        estimate.influence[:, list(arm.members)].mean(axis=1) for arm in (pair.left, pair.right)
+                    )
+                    influence = next(of_sides) - next(of_sides)
+                drawn = Drawn(left, right, left_draws - right_draws, added[:, column], flipped[column], influence)
                 row = _row(scored.suite, measure, variants, estimate.cell, estimate.extent, pair, drawn, settings)
                 row["p_mcnemar"] = None
                 if resampled.single_items and estimate.cell.aggregate == "item_weighted":
@@ -136,6 +147,7 @@ class Drawn:
         differences: [replicate], left − right under the cluster draws.
         added: [cluster], what each cluster adds to the difference.
         flipped: [replicate], the difference under random signs of the clusters.
+        influence: [cluster], for BCa; None unless asked for.
     """
 
     left: float
@@ -143,6 +155,7 @@ class Drawn:
     differences: NDArray[np.float64]
     added: NDArray[np.float64]
     flipped: NDArray[np.float64]
+    influence: NDArray[np.float64] | None
 
 
 def _row(
@@ -157,9 +170,15 @@ def _row(
 ) -> dict[str, Any]:
     scale = 100 if unit_of(measure.metric) == "%" else 1
     draws = defined_draws(drawn.differences)
-    few = extent.effective < settings.minimum_clusters
-    shown = len(draws) > 0 and not few
-    low, high = percentile(draws, settings.level) if shown else (None, None)
+    interval = interval_of(
+        drawn.left - drawn.right,
+        drawn.differences,
+        extent.effective,
+        settings,
+        is_share=False,
+        influence=drawn.influence,
+    )
+    shown = interval.low is not None
     if pair.left.draws_seeds or pair.right.draws_seeds:
         test = "seeds and clusters drawn"
         p_value = bootstrap_p(draws)
@@ -187,14 +206,14 @@ def _row(
         "left_value": drawn.left * scale,
         "right_value": drawn.right * scale,
         "value": (drawn.left - drawn.right) * scale,
-        "low": None if low is None else low * scale,
-        "high": None if high is None else high * scale,
+        "low": None if interval.low is None else interval.low * scale,
+        "high": None if interval.high is None else interval.high * scale,
         "level": settings.level,
-        "interval": "percentile" if shown else "none",
+        "interval": interval.method,
         "p_value": p_value,
         "test": test,
         "detectable": detectable_difference(float(np.std(draws)), settings) * scale if shown else None,
-        "note": TOO_SMALL if few else "" if shown else UNDEFINED,
+        "note": interval.note,
     }
 
 
@@ -203,7 +222,7 @@ def detectable_difference(standard_error: float, settings: Statistics) -> float:
 
     (z₁₋α⸝₂ + z_power) × standard error of the paired difference (Card et al. 2020).
     """
-    z = norm.ppf((1 + settings.level) / 2) + norm.ppf(settings.power)
+    z = ndtri((1 + settings.level) / 2) + ndtri(settings.power)
     return float(z * standard_error)
 
 
@@ -222,10 +241,19 @@ def _correct(rows: Sequence[dict[str, Any]], settings: Statistics) -> None:
     A family of the configuration holds the rows that it names. Any other row belongs to the family of its own suite,
     measure, variants, scope, task and aggregate, over all pairs: one number, every comparison that is made of it. A row
     belongs to one family, the first that names it.
+
+    Raises:
+        InputError: for a family of the configuration that holds no row.
     """
     families: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         families.setdefault(_family_of(row, settings), []).append(row)
+    for name, family in settings.families.items():
+        if name not in families:
+            raise InputError(
+                f"statistics.families.{name}: no test belongs to it; expected suites, a metric with its decoding,"
+                f" variants and aggregate, scopes ({', '.join(family.scopes)}) and pairs of this study"
+            )
     for name, members in families.items():
         adjusted = holm(np.array([row["p_value"] for row in members]))
         for row, value in zip(members, adjusted, strict=True):

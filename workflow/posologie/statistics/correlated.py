@@ -5,7 +5,7 @@ Both assume independent answers and normal ratings; the paired cluster bootstrap
 
 import math
 
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 
 def steiger_p(first: float, second: float, between: float, count: int) -> float:
@@ -20,12 +20,12 @@ def steiger_p(first: float, second: float, between: float, count: int) -> float:
     covariance = between * (1 - 2 * pooled**2) - 0.5 * pooled**2 * (1 - 2 * pooled**2 - between**2)
     share = covariance / (1 - pooled**2) ** 2
     z = (math.atanh(first) - math.atanh(second)) * math.sqrt(count - 3) / math.sqrt(2 - 2 * share)
-    return float(2 * norm.sf(abs(z)))
+    return float(2 * ndtr(-abs(z)))
 
 
 def zou_interval(first: float, second: float, between: float, count: int, level: float) -> tuple[float, float]:
     """Return the interval of first − second (Zou 2007, equations 11 to 13), from Fisher's intervals of the two."""
-    half = float(norm.ppf((1 + level) / 2)) / math.sqrt(count - 3)
+    half = float(ndtri((1 + level) / 2)) / math.sqrt(count - 3)
     (low_1, high_1), (low_2, high_2) = (
         (math.tanh(math.atanh(one) - half), math.tanh(math.atanh(one) + half)) for one in (first, second)
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
-from posologie.statistics.estimates import Resampled
+from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, unit_of
@@ -53,8 +53,10 @@ def main(argv: list[str]) -> None:
     for suite in spec.suites if sweeps else ():
         for _, scored in scored_parts(command.results, suite, spec, more_is_better):
             resampled = Resampled(scored, spec.statistics)
-            for measure in sorted(scored.values):
-                rows.extend(_rows(resampled, measure, sweeps))
+            measures = sorted(scored.values)
+            values = [scored.over_variants(measure, "original") for measure in measures]
+            for measure, estimates in zip(measures, resampled.many_means(values), strict=True):
+                rows.extend(_rows(resampled, measure, estimates, sweeps))
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
@@ -84,12 +86,14 @@ def best_shares(draws: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def _rows(resampled: Resampled, measure: Measure, sweeps: Sequence[Sweep]) -> Iterator[dict[str, Any]]:
+def _rows(
+    resampled: Resampled, measure: Measure, estimates: Iterator[Estimate], sweeps: Sequence[Sweep]
+) -> Iterator[dict[str, Any]]:
     scored, settings = resampled.scored, resampled.settings
     arms = {arm.model: arm for sweep in sweeps for arm in sweep.arms}
     weights = {name: seed_weights(arm, settings.replicates, settings.seed) for name, arm in arms.items()}
     scale = 100 if unit_of(measure.metric) == "%" else 1
-    for estimate in resampled.means(scored.over_variants(measure, "original")):
+    for estimate in estimates:
         values = {
             name: over_members(arm, estimate.point, estimate.replicates, weights[name]) for name, arm in arms.items()
         }

@@ -8,13 +8,18 @@ whole (Davison and Hinkley 1997, sections 3.2 and 3.8). All models, contrasts an
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
-_BATCH = 1 << 22
+_BATCH = 1 << 20
 """Drawn or multiplied at a time, in numbers: bounds memory, changes no result."""
+
+_SCALES = (1, 2, 3, 4, 6, 12, 60, 180)
+"""Factors that make whole numbers of shares of up to five options, and of their means over up to four variants."""
+_WHOLE = 1 << 24
+"""Below it every whole number is a float32."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,8 @@ class Clusters:
     """Clusters of items in strata.
 
     Attributes:
-        of_item: [item], the cluster of each item; clusters are numbered by stratum, then by their first part, then by
-            group, so that the clusters of a part lie close together.
+        of_item: [item], the cluster of each item; clusters are numbered by stratum, then by their first and last part,
+            then by group, so that the clusters of a part lie close together.
         part: [item], the part (benchmark and task) of each item, from 0.
         strata: name and range of clusters of each stratum, in order.
     """
@@ -50,12 +55,9 @@ def make_clusters(
     part = np.zeros(len(group), dtype=np.int64) if part is None else part
     benchmarks, benchmark_codes = np.unique(benchmark, return_inverse=True)
     groups, group_codes = np.unique(group, return_inverse=True)
-    graph = scipy.sparse.coo_array(
-        (np.ones(len(group), dtype=np.int8), (benchmark_codes, group_codes + len(benchmarks))),
-        shape=(len(benchmarks) + len(groups),) * 2,
-    )
-    _, component = scipy.sparse.csgraph.connected_components(graph, directed=False)
-    of_benchmark, of_group = component[: len(benchmarks)], component[len(benchmarks) :]
+    of_benchmark = _joined(benchmark_codes, group_codes, len(benchmarks))
+    of_group = np.empty(len(groups), dtype=np.int64)
+    of_group[group_codes] = of_benchmark[benchmark_codes]
     names = {
         label: "+".join(str(name) for name in benchmarks[of_benchmark == label]) for label in np.unique(of_benchmark)
     }
@@ -64,14 +66,33 @@ def make_clusters(
     stratum_of_group = np.array([position[label] for label in of_group])
     first_part = np.full(len(groups), np.iinfo(np.int64).max)
     np.minimum.at(first_part, group_codes, part)
+    last_part = np.zeros(len(groups), dtype=np.int64)
+    np.maximum.at(last_part, group_codes, part)
     rank = np.empty(len(groups), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(groups)), first_part, stratum_of_group))] = np.arange(len(groups))
+    order = np.lexsort((np.arange(len(groups)), last_part, first_part, stratum_of_group))
+    rank[order] = np.arange(len(groups))
     sizes = np.bincount(stratum_of_group, minlength=len(ordered))
     ends = np.cumsum(sizes)
     strata = tuple(
         (names[label], slice(int(end - size), int(end))) for label, size, end in zip(ordered, sizes, ends, strict=True)
     )
     return Clusters(rank[group_codes], part, strata)
+
+
+def _joined(benchmark: NDArray[np.int64], group: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return [benchmark], a number that benchmarks have in common if groups join them, be it through others.
+
+    Args:
+        benchmark, group: [item], codes.
+        count: number of benchmarks.
+    """
+    pairs = np.unique(group * count + benchmark)
+    same = np.flatnonzero(pairs[1:] // count == pairs[:-1] // count)
+    links = np.unique(np.stack([pairs[same] % count, pairs[same + 1] % count], axis=1), axis=0)
+    label = np.arange(count)
+    for first, second in links.tolist():
+        label[label == label[second]] = label[first]
+    return label
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
@@ -127,30 +148,84 @@ class ClusterSums:
         """Number of columns."""
         return int(self.blocks[0][1].shape[1])
 
+    def some(self, columns: slice) -> "ClusterSums":
+        """Return some of the columns."""
+        return ClusterSums(self.clusters, tuple((chosen, sums[:, columns]) for chosen, sums in self.blocks))
+
     def total(self) -> NDArray[np.float64]:
         """Return [part, column], the sums over all clusters."""
         return np.stack([sums.sum(axis=0) for _, sums in self.blocks])
 
     def weighted(self, weights: NDArray[np.uint8] | NDArray[np.int8]) -> NDArray[np.float64]:
-        """Return [replicate, part, column], the sums with clusters weighted by `weights` [replicate, cluster]."""
-        result = np.empty((len(weights), len(self.blocks), self.columns))
+        """Return [part, column, replicate], the sums with clusters weighted by `weights` [replicate, cluster].
+
+        Columns that are whole numbers after multiplication with a small one, as numbers of right answers are, are
+        summed in single precision, which is exact for them and takes half the time.
+
+        Args:
+            weights: their sizes sum, over the clusters of a stratum, to its number of clusters in every replicate.
+        """
+        result = np.empty((len(self.blocks), self.columns, len(weights)))
         for part, (chosen, sums) in enumerate(self.blocks):
-            for rows in _batches(len(weights), len(sums)):
-                result[rows, part] = weights[rows, chosen].astype(np.float64) @ sums
+            factor = _whole_by(sums, self._most(chosen))
+            whole = np.flatnonzero(factor)
+            if len(whole):
+                scaled = np.rint(sums[:, whole] * factor[whole]).astype(np.float32)
+                result[part, whole] = _product(weights[:, chosen], scaled) / factor[whole, None]
+            others = np.flatnonzero(factor == 0)
+            if len(others):
+                result[part, others] = _product(weights[:, chosen], sums[:, others])
         return result
+
+    def _most(self, chosen: slice) -> int:
+        """Return the number of clusters of the stratum that a range of clusters lies in."""
+        sizes = (
+            int(stratum.stop) - int(stratum.start)
+            for _, stratum in self.clusters.strata
+            if stratum.start < chosen.stop and chosen.start < stratum.stop
+        )
+        return max(sizes)
+
+
+def _whole_by(sums: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Return [column], the smallest factor that makes whole numbers whose weighted sums stay exact; 0 if there is none.
+
+    Args:
+        sums: [cluster, column].
+        most: largest sum of the weights' sizes.
+    """
+    found = np.zeros(sums.shape[1], dtype=np.int64)
+    largest = np.abs(sums).max(axis=0, initial=0.0)
+    for factor in reversed(_SCALES):
+        scaled = sums * factor
+        whole = (np.abs(scaled - np.rint(scaled)) < 1e-9 * factor).all(axis=0) & (largest * factor * most < _WHOLE)
+        found[whole] = factor
+    return found
+
+
+def _product(weights: NDArray[np.uint8] | NDArray[np.int8], sums: NDArray[Any]) -> NDArray[np.float64]:
+    """Return [column, replicate], the weighted sums, computed in the precision of `sums` [cluster, column]."""
+    product = np.empty((sums.shape[1], len(weights)))
+    turned = np.ascontiguousarray(sums.T)
+    for rows in _batches(len(weights), len(sums)):
+        product[:, rows] = turned @ weights[rows].T.astype(sums.dtype)
+    return product
 
 
 def cluster_sums(clusters: Clusters, values: NDArray[np.float64]) -> ClusterSums:
     """Sum item values [item, column] by cluster and part."""
+    order = np.lexsort((clusters.of_item, clusters.part))
+    part, cluster = clusters.part[order], clusters.of_item[order]
+    starts = np.flatnonzero((np.diff(part, prepend=-1) != 0) | (np.diff(cluster, prepend=-1) != 0))
+    sums = np.add.reduceat(values[order], starts, axis=0)
     blocks = []
-    for part in range(clusters.parts):
-        inside = np.flatnonzero(clusters.part == part)
-        cluster = clusters.of_item[inside]
-        start, stop = int(cluster.min()), int(cluster.max()) + 1
-        indicator = scipy.sparse.csr_array(
-            (np.ones(len(inside)), (cluster - start, np.arange(len(inside)))), shape=(stop - start, len(inside))
-        )
-        blocks.append((slice(start, stop), np.asarray(indicator @ values[inside])))
+    for one in range(clusters.parts):
+        inside = part[starts] == one
+        place = cluster[starts][inside]
+        first, last = int(place[0]), int(place[-1]) + 1
+        block = np.zeros((last - first, values.shape[1]))
+        block[place - first] = sums[inside]
+        blocks.append((slice(first, last), block))
     return ClusterSums(clusters, tuple(blocks))
 
 

@@ -83,7 +83,7 @@ def all_entries(models: Sequence[EvaluatedModel]) -> list[Entry]:
 
 
 def seed_weights(entry: Entry, replicates: int, seed: int) -> NDArray[np.float64]:
-    """Return [replicate, member], the weight of each of the entry's models in each replicate.
+    """Return [member, replicate], the weight of each of the entry's models in each replicate.
 
     With fewer than three seeds every weight is 1 / members: the adapters are taken as they are. With more, members − 1
     of them are drawn with replacement, which makes the variance over seeds unbiased (Rao and Wu 1988, with m = n − 1);
@@ -91,11 +91,10 @@ def seed_weights(entry: Entry, replicates: int, seed: int) -> NDArray[np.float64
     """
     count = len(entry.members)
     if not entry.draws_seeds:
-        return np.full((replicates, count), 1 / count)
+        return np.full((count, replicates), 1 / count)
     numbers = generator(seed, "seeds", entry.model)
-    weights: NDArray[np.float64] = numbers.multinomial(count - 1, np.full(count, 1 / count), size=replicates) / (
-        count - 1
-    )
+    drawn = numbers.multinomial(count - 1, np.full(count, 1 / count), size=replicates)
+    weights: NDArray[np.float64] = drawn.T / (count - 1)
     return weights
 
 
@@ -106,10 +105,10 @@ def over_members(
 
     Args:
         point: [model].
-        replicates: [replicate, model].
-        weights: [replicate, member], from `seed_weights`.
+        replicates: [model, replicate].
+        weights: [member, replicate], from `seed_weights`.
     """
     members = list(entry.members)
     if len(members) == 1:
-        return float(point[members[0]]), np.ascontiguousarray(replicates[:, members[0]])
-    return float(point[members].mean()), (replicates[:, members] * weights).sum(axis=1)
+        return float(point[members[0]]), replicates[members[0]]
+    return float(point[members].mean()), (replicates[members] * weights).sum(axis=0)

@@ -1,6 +1,6 @@
 """Values of all models in all cells of a suite, with their replicates: the one place where draws meet scores."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +19,9 @@ from posologie.statistics.draws import (
 from posologie.statistics.scored import ScoredSuite
 from posologie.statistics.spec import Statistics
 
+_COLUMNS = 128
+"""Columns that are drawn together: bounds memory, changes no result."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -26,7 +29,7 @@ class Estimate:
 
     Attributes:
         point: [column].
-        replicates: [replicate, column].
+        replicates: [column, replicate].
         influence: [cluster, column], for BCa; None unless asked for.
     """
 
@@ -98,9 +101,41 @@ class Resampled:
         Args:
             values: [column, item]; NaN where undefined, on the same items in every column.
         """
-        below = self.denominators(~np.isnan(values[0]))
-        sums = cluster_sums(self.clusters, np.nan_to_num(values).T)
+        yield from next(self.many_means([values]))
+
+    def many_means(self, arrays: Sequence[NDArray[np.float64]]) -> Iterator[Iterator[Estimate]]:
+        """Yield what `means` yields of each array; arrays that are defined on the same items are drawn together.
+
+        One product of the draws with many columns takes a fraction of the time of many with few.
+        """
+        start = 0
+        while start < len(arrays):
+            defined = ~np.isnan(arrays[start][0])
+            stop, width = start + 1, len(arrays[start])
+            while (
+                stop < len(arrays)
+                and width + len(arrays[stop]) <= _COLUMNS
+                and np.array_equal(~np.isnan(arrays[stop][0]), defined)
+            ):
+                width += len(arrays[stop])
+                stop += 1
+            yield from self._together(arrays[start:stop], defined)
+            start = stop
+
+    def _together(
+        self, arrays: Sequence[NDArray[np.float64]], defined: NDArray[np.bool_]
+    ) -> Iterator[Iterator[Estimate]]:
+        below = self.denominators(defined)
+        sums = cluster_sums(self.clusters, np.nan_to_num(np.concatenate(arrays)).T)
         weighted, total = sums.weighted(self.counts), sums.total()
+        ends = np.cumsum([len(values) for values in arrays]).tolist()
+        for values, end in zip(arrays, ends, strict=True):
+            own = slice(end - len(values), end)
+            yield self._estimates(below, sums.some(own), total[:, own], weighted[:, own])
+
+    def _estimates(
+        self, below: Denominators, sums: ClusterSums, total: NDArray[np.float64], weighted: NDArray[np.float64]
+    ) -> Iterator[Estimate]:
         for cell, held in zip(below.cells, below.extents, strict=True):
             yield Estimate(
                 cell,
@@ -119,13 +154,13 @@ class Resampled:
             differences: [column, item].
 
         Yields:
-            The cell, [cluster, column] and [replicate, column].
+            The cell, [cluster, column] and [column, replicate].
         """
         below = self.denominators(~np.isnan(differences[0]))
         sums = cluster_sums(self.clusters, np.nan_to_num(differences).T)
         flipped = sums.weighted(self.signs)
         for cell in below.cells:
-            yield cell, linear_parts(cell, sums, below.total), aggregate(cell, flipped, below.total)
+            yield cell, linear_parts(cell, sums, below.total), aggregate(cell, flipped, below.total[:, :, None])
 
 
 def _influence(cell: Cell, sums: ClusterSums, sizes: ClusterSums) -> NDArray[np.float64]:

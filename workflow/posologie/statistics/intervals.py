@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from posologie.statistics.spec import Statistics
 
@@ -22,6 +22,7 @@ class Interval:
 
 TOO_SMALL = "n too small"
 UNDEFINED = "undefined in some draws"
+CONSTANT = "the same in every draw"
 _MOST_UNDEFINED = 0.01
 """Draws without a single item of a rare kind say nothing; up to this share of them is left out."""
 
@@ -70,9 +71,9 @@ def bca(
     if not 0 < below < 1 or squares == 0:
         return percentile(replicates, level)
     acceleration = float(np.sum(influence**3)) / (6 * squares**1.5)
-    bias = norm.ppf(below)
-    tails = norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    adjusted = norm.cdf(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
+    bias = ndtri(below)
+    tails = ndtri([(1 - level) / 2, (1 + level) / 2])
+    adjusted = ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
     low, high = quantiles(replicates, adjusted.tolist())
     return low, high
 
@@ -86,7 +87,7 @@ def wilson(share: float, effective: float, level: float) -> tuple[float, float]:
     Args:
         effective: number of equal independent clusters.
     """
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(ndtri((1 + level) / 2))
     centre = (share + z * z / (2 * effective)) / (1 + z * z / effective)
     half = z * np.sqrt(share * (1 - share) / effective + z * z / (4 * effective**2)) / (1 + z * z / effective)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
@@ -112,15 +113,18 @@ def interval_of(
         influence: [cluster], wanted for BCa.
     """
     few = effective < settings.minimum_clusters
-    at_border = is_share and (point <= 0 or point >= 1)
     note = TOO_SMALL if few else ""
-    if is_share and (few or at_border):
+    if is_share and (few or point <= 0 or point >= 1):
         return Interval(*wilson(point, effective, settings.level), "wilson", note)
     if few:
         return Interval(None, None, "none", note)
     replicates = defined_draws(replicates)
     if not len(replicates):
         return Interval(None, None, "none", UNDEFINED)
+    if replicates.min() == replicates.max():  # clusters that are all alike would make an interval of no width
+        if is_share:
+            return Interval(*wilson(point, effective, settings.level), "wilson", CONSTANT)
+        return Interval(None, None, "none", CONSTANT)
     if inflated:
         bias = float(replicates.mean()) - point
         low, high = percentile(replicates, settings.level)

@@ -65,7 +65,7 @@ def _rows(resampled: Resampled, measure: Measure, entries: Sequence[Entry]) -> I
     moments = np.stack([np.ones_like(logs), logs, score, logs * score, logs**2, score**2])
     columns = np.concatenate([inside, inside * score, moments]).reshape(-1, items)
     sums = cluster_sums(resampled.clusters, columns.T)
-    total, weighted = sums.total()[None], sums.weighted(resampled.counts)
+    total, weighted = sums.total()[:, :, None], sums.weighted(resampled.counts)
     below = resampled.denominators(np.ones(items, dtype=bool))
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
     for cell, held in zip(below.cells, below.extents, strict=True):
@@ -73,10 +73,10 @@ def _rows(resampled: Resampled, measure: Measure, entries: Sequence[Entry]) -> I
             continue
         parts = list(cell.groups[0])
         point, draws = (
-            one[:, parts].sum(axis=1).reshape(len(one), -1, models) for one in (total, weighted)
+            one[parts].sum(axis=0).T.reshape(one.shape[2], -1, models) for one in (total, weighted)
         )  # [draw, statistic, model]
         for statistic, function in _STATISTICS.items():
-            values, replicates = function(point)[0], function(draws)
+            values, replicates = function(point)[0], function(draws).T
             for entry, weight in zip(entries, weights, strict=True):
                 value, drawn = over_members(entry, values, replicates, weight)
                 yield _row(resampled, cell, held, measure, statistic, entry, value, drawn)

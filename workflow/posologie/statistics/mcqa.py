@@ -77,7 +77,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
             if estimate.cell.aggregate != "item_weighted":
                 continue
             point = np.abs(estimate.point.reshape(shape)).sum(axis=0)
-            replicates = np.abs(estimate.replicates.reshape(-1, *shape)).sum(axis=1)
+            replicates = np.abs(estimate.replicates.reshape(*shape, -1)).sum(axis=0)
             for entry, weight in zip(entries, weights, strict=True):
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)

@@ -44,18 +44,21 @@ def mean_rows(
     """Yield the rows of these measures' means."""
     scored, settings = resampled.scored, resampled.settings
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
-    for measure in measures:
-        values = np.concatenate([scored.over_variants(measure, variants) for variants in scored.drawn_sets()])
-        if np.isnan(values).all():
-            continue
-        for estimate in resampled.means(values):
+    drawn_sets = scored.drawn_sets()
+    arrays = {
+        measure: np.concatenate([scored.over_variants(measure, variants) for variants in drawn_sets])
+        for measure in measures
+        if not np.isnan(scored.values[measure]).all()
+    }
+    for measure, estimates in zip(arrays, resampled.many_means(list(arrays.values())), strict=True):
+        for estimate in estimates:
             for variants, mixing in scored.set_weights().items():
                 drawn_point, drawn = _joined(estimate.point, mixing), _joined(estimate.replicates, mixing)
                 for entry, weight in zip(entries, weights, strict=True):
                     point, replicates = over_members(entry, drawn_point, drawn, weight)
                     influence = None
                     if estimate.influence is not None and not entry.draws_seeds:
-                        influence = _joined(estimate.influence, mixing)[:, list(entry.members)].mean(axis=1)
+                        influence = _joined(estimate.influence.T, mixing)[list(entry.members)].mean(axis=0)
                     interval = interval_of(
                         point,
                         replicates,
@@ -80,9 +83,11 @@ def mean_rows(
 
 
 def _joined(columns: NDArray[np.float64], mixing: Sequence[float]) -> NDArray[np.float64]:
-    """Return [..., model] from [..., set of variants × model]: the sets joined with these weights."""
-    by_set = columns.reshape(*columns.shape[:-1], len(mixing), -1)
-    joined: NDArray[np.float64] = np.tensordot(by_set, np.asarray(mixing), axes=([-2], [0]))
+    """Return [model, …] from [set of variants × model, …]: the sets joined with these weights."""
+    by_set = columns.reshape(len(mixing), -1, *columns.shape[1:])
+    joined: NDArray[np.float64] = by_set[int(np.argmax(mixing))]
+    if max(mixing) < 1:
+        joined = np.tensordot(np.asarray(mixing), by_set, axes=1)
     return joined
 
 

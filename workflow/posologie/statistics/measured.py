@@ -8,6 +8,12 @@ _MORE_IS_BETTER = {
 }  # fmt: skip
 
 
+def measures_named(settings: Statistics) -> set[Measure]:
+    """Return the measures that are tested on some suite: the primary ones and those of families."""
+    families = (family.measured for family in settings.families.values())
+    return {Measure(one.metric, one.decoding) for one in (settings.primary_choice, settings.primary_text, *families)}
+
+
 def tested(primary: Measured, suite: str, settings: Statistics, there: set[Measure]) -> list[tuple[Measure, list[str]]]:
     """Return what is tested on a suite: measures that there are, each with its sets of variants."""
     wanted = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]

@@ -62,7 +62,7 @@ def _corpus_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dic
                 continue
             scale = estimate.extent.items  # the scores are ratios of counts: means become sums again for the smoothing
             point = score(np.moveaxis(estimate.point.reshape(shape) * scale, 0, -1))
-            replicates = score(np.moveaxis(estimate.replicates.reshape(-1, *shape) * scale, 1, -1))
+            replicates = score(np.moveaxis(estimate.replicates.reshape(*shape, -1) * scale, 0, -1))
             for entry, weight in zip(entries, weights, strict=True):
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False)

@@ -65,7 +65,9 @@ def _rows(resampled: Resampled, arms: Sequence[Entry], published: Published) -> 
             if family_of(measure) != (compared.metric, compared.decoding):
                 continue
             for estimate in resampled.means(scored.over_variants(measure, compared.variants)):
-                if (estimate.cell.scope_kind, estimate.cell.task) != ("all", "all"):
+                if estimate.cell.scope_kind != "all":
+                    break  # the cells of all items come first
+                if estimate.cell.task != "all":
                     continue
                 common = {
                     "published_aggregate": name,

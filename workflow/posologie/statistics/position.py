@@ -61,7 +61,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A ratio in one scope: the models' values, their replicates, and how much they rest on."""
+    """A ratio in one scope: the models' values, their replicates [model, replicate], and how much they rest on."""
 
     point: NDArray[np.float64]
     replicates: NDArray[np.float64]
@@ -141,7 +141,7 @@ def draw(
     found = {}
     for scope in scopes:
         parts = list(scope.parts)
-        points, draws = total[parts].sum(axis=0), weighted[:, parts].sum(axis=1)
+        points, draws = total[parts].sum(axis=0), weighted[parts].sum(axis=0)
         for ratio, (above, below) in zip(ratios, places, strict=True):
             if not (points[below] > 0).all():
                 continue
@@ -152,7 +152,7 @@ def draw(
             with np.errstate(invalid="ignore", divide="ignore"):
                 found[Key(variants, ratio.statistic, ratio.label, scope)] = Drawn(
                     points[above] / points[below],
-                    draws[:, above] / draws[:, below],
+                    draws[above] / draws[below],
                     int(inside.sum()),
                     int((held > 0).sum()),
                     float(held.sum() ** 2 / (held @ held)),
@@ -194,15 +194,18 @@ def derived(drawn: Mapping[Key, Drawn], minimum: float) -> dict[Key, Drawn]:
             found[Key("permuted", statistic, "", scope)] = fallen
             if suffix == "mapped" and len(before.point) >= 3:
                 tau = kendall_tau(before.point, after.point)[None]
-                taus = kendall_tau(before.replicates, after.replicates)[:, None]
+                taus = kendall_tau(before.replicates.T, after.replicates.T)[None]
                 found[Key("permuted", "ranking_tau", "", scope)] = replace(before, point=tau, replicates=taus)
     return found
 
 
 def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Statistics) -> Iterator[dict[str, Any]]:
-    parts = make_parts(answers.benchmark, answers.task, answers.provenance)
-    clusters = make_clusters(answers.benchmark, answers.group, parts.of_item)
+    by_task = make_parts(answers.benchmark, answers.task, answers.provenance)
+    clusters = make_clusters(answers.benchmark, answers.group, by_task.of_item)
     counts = bootstrap_counts(clusters, settings.replicates, settings.seed)
+    # The draws are those of every other table; no scope here is a task, so that whole benchmarks are summed.
+    parts = make_parts(answers.benchmark, np.full_like(answers.task, "all"), answers.provenance)
+    clusters = replace(clusters, part=parts.of_item)
     scopes = _scopes(parts)
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
     count = len(answers.variants)
@@ -219,7 +222,7 @@ def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Stat
         for key, one in (drawn | derived(drawn, settings.minimum_clusters)).items():
             common = {"suite": answers.suite, "decoding": decoding}
             if len(one.point) == 1 and key.statistic in _WITHOUT_MODEL:
-                yield common | _row(key, one, None, float(one.point[0]), one.replicates[:, 0], settings)
+                yield common | _row(key, one, None, float(one.point[0]), one.replicates[0], settings)
                 continue
             for entry, weight in zip(entries, weights, strict=True):
                 yield common | _row(key, one, entry, *over_members(entry, one.point, one.replicates, weight), settings)

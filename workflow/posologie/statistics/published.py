@@ -35,6 +35,9 @@ class Published(Spec):
 
     source: str
     aggregates: dict[str, PublishedAggregate]
+    agreement: dict[str, float] = Field(
+        default_factory=dict, description="judge or metric → Pearson's correlation with people, over all answers"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from posologie.commands import parser
 from posologie.statistics.published import Published, read_published
 from posologie.statistics.spec import AgreementSpec, TableSpec
 
+_PUBLISHED = "the published numbers, resources/published/results.yaml"
+
 
 @dataclass(frozen=True)
 class TableCommand:
@@ -29,7 +31,7 @@ def table_arguments(module: str, description: str) -> argparse.ArgumentParser:
 def table_command(module: str, description: str, argv: list[str]) -> TableCommand:
     """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
     arguments = table_arguments(module, description)
-    arguments.add_argument("--published", help="the published numbers, resources/published/results.yaml")
+    arguments.add_argument("--published", help=_PUBLISHED)
     given = arguments.parse_args(argv)
     return TableCommand(TableSpec.from_json(given.spec), given.results, given.table, read_published(given.published))
 
@@ -41,9 +43,13 @@ class AgreementCommand:
     spec: AgreementSpec
     results: str
     table: str
+    published: Published | None
 
 
 def agreement_command(module: str, description: str, argv: list[str]) -> AgreementCommand:
-    """Read the arguments `--spec --results ROOT --table OUT.csv` of a table over human ratings."""
-    given = table_arguments(module, description).parse_args(argv)
-    return AgreementCommand(AgreementSpec.from_json(given.spec), given.results, given.table)
+    """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]` of a table over human ratings."""
+    arguments = table_arguments(module, description)
+    arguments.add_argument("--published", help=_PUBLISHED)
+    given = arguments.parse_args(argv)
+    spec, published = AgreementSpec.from_json(given.spec), read_published(given.published)
+    return AgreementCommand(spec, given.results, given.table, published)

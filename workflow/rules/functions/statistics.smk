@@ -61,7 +61,7 @@ STATISTICS = {"composition": compositions, **tables_of_scores(), **tables_of_rat
 TABLES = ["screening", "topics", *STATISTICS, *(["translation_quality"] if plan.parallel_collections(STUDY) else [])]
 
 
-WITHOUT_PUBLISHED = {"composition", "compute", "length", *tables_of_ratings()}
+WITHOUT_PUBLISHED = {"composition", "compute", "length", *tables_of_ratings()} - {"agreement"}
 
 
 def table_spec(table):
