@@ -16,14 +16,20 @@ from posologie.layout import downloaded
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
 
-REPOSITORY = Path(workflow.basedir).parent if Path(workflow.basedir).name == "workflow" else Path(workflow.basedir)
+# Where this file lies, also where another workflow uses this one as a module and has a folder of its own.
+REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).absolute().parents[1]
 
 
 # The conda file with the pins of the lock file, for those who deploy with `--software-deployment-method conda`.
 ENVIRONMENT = str(REPOSITORY / "envs/posologie.yaml")
 
 
-PUBLISHED = os.path.relpath(REPOSITORY / "resources/published/results.yaml")
+def shipped(path):
+    """Return a file of the study; where it is not here, the one that ships with this project under the same name."""
+    return path if os.path.exists(path) or not (REPOSITORY / path).exists() else os.path.relpath(REPOSITORY / path)
+
+
+PUBLISHED = shipped("resources/published/results.yaml")
 
 
 def read_study():

@@ -9,7 +9,7 @@ def rule_of_judging(kind):
         input:
             predictions="<results>/predictions/{model}/{suite}.parquet",
             shards=scored_items,
-            prompt=lambda wildcards: STUDY.judges[wildcards.judge].prompt,
+            prompt=lambda wildcards: shipped(STUDY.judges[wildcards.judge].prompt),
             backbone=judge_backend,
         output:
             judgements=ensure("<results>/judgements/{judge}/{model}/{suite}.parquet", non_empty=True),
@@ -45,7 +45,7 @@ def rule_of_judging(kind):
         localrule: kind == "openai_endpoint"
         input:
             human="<results>/human/{ratings}.parquet",
-            prompt=lambda wildcards: STUDY.judges[wildcards.judge].prompt,
+            prompt=lambda wildcards: shipped(STUDY.judges[wildcards.judge].prompt),
             trained_on=lambda wildcards: list(STUDY.judges[wildcards.judge].trained_on),
             backbone=judge_backend,
         output:

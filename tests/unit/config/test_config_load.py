@@ -43,6 +43,10 @@ def test_a_study_file_is_read(write):
     ("sections", "expected"),
     [
         ({"mixs": {}}, "mixs = {}: unknown key; expected 'mixes'"),
+        (
+            {"judges": {"a": {"backend": {"kind": "causal", "bakbone": "b"}}}},
+            "judges.a.backend.causal.bakbone = 'b': unknown key; expected 'backbone'",
+        ),
         ({"training": {"recipe": {"epoch": 3}}}, "training.recipe.epoch = 3: unknown key; expected 'epochs'"),
         (
             {"mixes": {"NAT": {"shares": {"native": 1}, "sise": 3}}},

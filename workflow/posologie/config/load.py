@@ -109,7 +109,10 @@ def _unknown_key(problem: ErrorDetails) -> str:
 
 
 def _keys_at(location: list[int | str]) -> set[str]:
-    """Return the keys that the configuration knows at a place; names of a map and positions in a list stand for any."""
+    """Return the keys that the configuration knows at a place; names of a map and positions in a list stand for any.
+
+    Where a section is one of several kinds, the place of an error names the kind too.
+    """
     models: list[type[BaseModel]] = [Study]
     skip = False
     for part in location:
@@ -118,6 +121,11 @@ def _keys_at(location: list[int | str]) -> set[str]:
             continue
         fields = [item for model in models for item in model.model_fields.items()]
         here = [field for name, field in fields if (field.alias or name) == part]
+        kinds = [(model.model_fields["kind"].default, model) for model in models if "kind" in model.model_fields]
+        of_kind = [model for kind, model in kinds if kind == part]
+        if of_kind and not here:
+            models = of_kind
+            continue
         found = [below for field in here for below in models_in(field.annotation)]
         models, skip = [model for model, _ in found], any(many for _, many in found)
     return {field.alias or name for model in models for name, field in model.model_fields.items()}

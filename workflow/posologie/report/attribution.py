@@ -9,8 +9,10 @@ from posologie.report.words import measure_name, scope_title, scopes, sentence, 
 METHODS = {
     "shapley": "average over all orders of adding the provenances (Shapley)",
     "interaction": "what two or three add together beyond each alone (Grabisch and Roubens)",
-    "scheffe": "special cubic on the seven mixes (Scheffé)",
+    "scheffe": "coefficients of the special cubic through the seven mixes (Scheffé); those of one provenance are the "
+    "values of its own mix",
 }
+NAMES = {"shapley": "Shapley value", "interaction": "interaction", "scheffe": "mixture model"}
 
 
 def terms(inputs: Inputs, suite: str, method: str, scope: str) -> list[Row]:
@@ -64,11 +66,11 @@ def _attribution_table(inputs: Inputs, suite: str) -> Table:
                 ]
                 name = f"{term} ({backbone})" if len(backbones) > 1 else term
                 signed = method != "scheffe"
-                lines.append([Cell(name), Cell(method), *(estimate(row, 1, sign=signed) for row in values)])
+                lines.append([Cell(name), Cell(NAMES[method]), *(estimate(row, 1, sign=signed) for row in values)])
     first = next((row for method in METHODS for row in terms(inputs, suite, method, "all")), rows[0])
     columns = [Column("term", heading=True), Column("method")]
     columns += [Column(scope_title(*scope), number=True) for scope in here]
-    methods = "; ".join(f"{name}: {told}" for name, told in METHODS.items())
+    methods = "; ".join(f"{NAMES[method]}: {told}" for method, told in METHODS.items())
     return table(
         f"attribution-{suite}",
         f"What each provenance adds, suite {suite}",

@@ -6,7 +6,7 @@ from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, table
-from posologie.report.words import AGGREGATES, measure_name
+from posologie.report.words import AGGREGATES, measure_name, published_name
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ComparedAggregate:
     @property
     def title(self) -> str:
         """The published aggregate's name in words."""
-        return self.published.replace("_", " ")
+        return published_name(self.published)
 
 
 def compared(inputs: Inputs) -> list[ComparedAggregate]:
@@ -113,7 +113,7 @@ def _signs(row: ComparedRow, base: ComparedRow, aggregate: str) -> list[Cell]:
     theirs = row.published - base.published
     ours = row.ours[aggregate].needed("value") - base.ours[aggregate].needed("value")
     sign = "same" if theirs * ours > 0 else "opposite" if theirs * ours < 0 else "no difference"
-    return [number_cell(theirs, 1, sign=True), number_cell(ours, 1, sign=True), Cell(sign)]
+    return [number_cell(theirs, 2, sign=True), number_cell(ours, 1, sign=True), Cell(sign)]
 
 
 def _agreement_table(rows: list[Row]) -> Table:
@@ -132,7 +132,7 @@ def _agreement_table(rows: list[Row]) -> Table:
         agree = NOTHING if equal is None or not total else Cell(f"{equal:.0f} of {total:.0f}", sort=equal / total)
         lines.append(
             (
-                Cell(row["published_aggregate"].replace("_", " ")),
+                Cell(published_name(row["published_aggregate"])),
                 Cell(f"{measure}, {row['variants']}, {row['aggregate'].replace('_', ' ')}"),
                 number_cell(row.number("mixes")),
                 Cell(

@@ -84,7 +84,7 @@ def synthesis_spec(wildcards):
 def synthesis_prompts(wildcards):
     """Return the prompt file of each task of a generator."""
     generator = STUDY.generators[wildcards.generator]
-    return [f"{generator.prompts}/{task}.md" for task in sorted(generator.tasks)]
+    return [shipped(f"{generator.prompts}/{task}.md") for task in sorted(generator.tasks)]
 
 
 def translation_spec(wildcards):
@@ -95,7 +95,7 @@ def translation_spec(wildcards):
 def translation_prompt(wildcards):
     """Return the prompt of a translator; a sequence-to-sequence model has none."""
     translator = STUDY.translators[wildcards.translator]
-    return [] if translator.backend.kind == "seq2seq" else translator.prompt
+    return [] if translator.backend.kind == "seq2seq" else shipped(translator.prompt)
 
 
 def prompt_words(wildcards, input):
@@ -112,7 +112,7 @@ def quality_spec(wildcards):
 def quality_prompt(wildcards):
     """Return the prompt for plain text of a translator; a sequence-to-sequence model has none."""
     translator = STUDY.translators[wildcards.translator]
-    return [] if translator.backend.kind == "seq2seq" else translator.text_prompt
+    return [] if translator.backend.kind == "seq2seq" else shipped(translator.text_prompt)
 
 
 def parallel_texts():

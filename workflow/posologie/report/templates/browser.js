@@ -143,7 +143,7 @@
       const options = element("ol", undefined, { class: "options", lang: language });
       item.options.forEach((text, number) => options.append(
         element("li", "(" + LABELS[number] + ") " + text, item.gold.includes(number) ? { class: "gold" } : {})));
-      parts.push(options, choices(item));
+      parts.push(options, choices(item), wrote(item));
     } else {
       parts.push(element("p", "Reference: " + item.answer, { class: "said", lang: language }), texts(item));
     }
@@ -169,17 +169,29 @@
   function choices(item) {
     const back = (labels, order) => (labels === null ? null : labels.map((label) => order[label]).sort((a, b) => a - b));
     const gold = letters(item.gold);
-    const rows = item.said.map((answers, model) => [index.models[model], ...answers.map(([text, greedy, constrained, shares], number) => {
+    const rows = item.said.map((answers, model) => [index.models[model], ...answers.map(([, greedy, constrained], number) => {
       const order = item.orders[number][1];
       const answer = letters(back(constrained, order));
       const cell = element("td", undefined, { class: answer === gold ? "better" : "worse" });
       const wrote = letters(back(greedy, order));
-      cell.append(answer + (answer === gold ? " ✓" : " ✗") + (wrote === answer ? "" : " (greedy: " + wrote + ")"));
-      cell.title = "wrote: " + text + (shares ? "\nfirst step: " + order.map((option, position) => LABELS[option] + " " + shares[position] + " %").join(", ") : "");
+      cell.append(answer + (answer === gold ? " ✓" : " ✗") + (wrote === answer ? "" : " (greedy: " + (greedy === null ? "unreadable" : wrote) + ")"));
       return cell;
     })]);
     const headings = ["model", ...item.orders.map(([variant, order]) => variant + (variant === "original" ? "" : " (" + order.map((option) => LABELS[option]).join("") + ")"))];
     return table(headings, rows, "Answers under constraint, as letters of the order above; right: " + gold);
+  }
+
+  // What each model wrote when nothing held it to the labels, and how probable it found each label at the first step.
+  function wrote(item) {
+    const rows = item.said.flatMap((answers, model) => answers.map(([text, , , shares], number) => {
+      const [variant, order] = item.orders[number];
+      const told = shares ? order.map((option, position) => LABELS[option] + " " + shares[position] + " %").sort().join(", ") : "–";
+      return [index.models[model], variant, element("td", text, { class: "said", lang: language }), told];
+    }));
+    const all = element("details");
+    const caption = "What each model wrote, and the labels’ probabilities at the first step";
+    all.append(element("summary", caption), table(["model", "options", "text", "probabilities"], rows, caption));
+    return all;
   }
 
   function texts(item) {
