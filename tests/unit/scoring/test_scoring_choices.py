@@ -96,6 +96,13 @@ def test_an_answer_without_labels_is_wrong_and_never_right_by_omission():
     assert values["ambiguous", "greedy"].tolist() == [0, 1]
 
 
+def test_a_constrained_answer_that_could_not_be_asked_for_has_no_score():
+    values = scored(prediction(greedy="A") | {"constrained_labels": None}, prediction(greedy="A"))
+    for metric in ("em", "hamming", "hamming_options", "em_unmapped", "hamming_unmapped"):
+        assert np.isnan(values[metric, "constrained"]).tolist() == [True, False]
+        assert not np.isnan(values[metric, "greedy"]).any()
+
+
 def test_an_empty_gold_is_an_error_that_names_the_item():
     with pytest.raises(InputError, match="item i: no gold label"):
         scored(prediction(gold=""))

@@ -6,7 +6,8 @@
 The greedy answer is the reply's text. Label probabilities are those of the first token where the endpoint offers
 log-probabilities and names a label among its likeliest tokens; the likeliest label is then the constrained answer to a
 single-answer question. Otherwise, and for several answers, labels are asked for once more under a JSON schema, if the
-endpoint knows structured output; without it there is no constrained answer. Replies stay in a cache in the work folder.
+endpoint knows structured output; without it there is no constrained answer (null), and a reply that does not keep to
+the schema is one without labels (an empty list, which counts as wrong). Replies stay in a cache in the work folder.
 """
 
 import json
@@ -112,8 +113,8 @@ class ServedModel:
     def _answer(self, request: Request, reply: Reply, constrained: Reply | None) -> Answer:
         first = first_step(reply) if request.item.options else None
         labels = None
-        if constrained is not None:
-            labels = labels_in(constrained.text, len(request.order), request.item.task == "mcq")
+        if constrained is not None:  # an endpoint that did not keep to the schema named no label, which is an answer
+            labels = labels_in(constrained.text, len(request.order), request.item.task == "mcq") or ()
         elif first is not None and request.item.task == "mcqu":
             labels = (max(range(len(request.order)), key=first.probabilities.__getitem__),)
         return Answer(

@@ -13,6 +13,25 @@ from functools import cache
 from typing import Literal
 
 from posologie.items import LABELS
+from posologie.prediction.parsing_patterns import (
+    ALL,
+    AND,
+    BEFORE,
+    BEHIND_LABEL,
+    CUE,
+    EXCEPT,
+    FALSE,
+    FILLING,
+    JOIN,
+    LABEL,
+    NEGATION,
+    NOUN,
+    PRONOUN,
+    QUALIFIER,
+    REFUSAL,
+    RIGHT,
+    TRUE,
+)
 
 Outcome = Literal["labels", "none", "ambiguous"]
 
@@ -28,71 +47,6 @@ class Reading:
 NONE = Reading("none")
 AMBIGUOUS = Reading("ambiguous")
 
-# A capital that begins a sentence can be a word: "A noter", "A patient", "I think", "Y a-t-il", "O stands for".
-_WORD_OR_LABEL = "AIOY"
-_BEHIND_LABEL = (
-    r"(?:et|and|ou|or|ainsi|as well|car|parce|puisque|because|since|as|est|sont|is|are|pour|for|qui|which|"
-    r"seul(?:e|ement)?|only|uniquement|à\s+[A-Z]\b|to\s+[A-Z]\b|mais|but|en|dans|in|with|avec|donc|so)\b"
-)
-_LETTER = (
-    rf"(?<![\w'])[A-Z](?!\w|'|-[a-zà-ÿ]|[./][A-Za-zà-ÿ]{{2}})(?!(?<=[{_WORD_OR_LABEL}])[ ](?!{_BEHIND_LABEL})[a-zà-ÿ])"
-)
-_LABEL = rf"(?:\([ ]*[A-Z][ ]*\)|\[[ ]*[A-Z][ ]*\]|{_LETTER}(?:[ ]?\)|\.(?=[ ]*(?:,|;|et\b|and\b|[A-Z]\b|$)))?)"
-_NOUN = (
-    r"(?:réponses?|reponses?|options?|choix|propositions?|items?|lettres?|solutions?|affirmations?|answers?|choices?|"
-    r"letters?|statements?)"
-)
-_BEFORE = rf"(?i:(?:l'|(?:la|le|les|the|both|à la fois|{_NOUN})[ ]+)*)"
-_AND = r"\b(?:et|and|ainsi que|as well as)\b"
-_JOIN = rf"(?:(?<=[.])|\s*(?:,\s*{_AND}|,|;|/|\||&|\+|\n|{_AND})\s*|[ ]+|[ ]?-[ ]?)"
-
-_FILLING = (
-    r"(?:[:=>–—→-]+|est|sont|serait|seraient|sera|seront|is|are|was|were|be|would|should|must|doit|doivent|être|la|le|"
-    r"les|l'|the|de|du|à|of|to|cette|question|this|correcte?s?|exactes?|justes?|vraie?s?|bonnes?|bons?|appropriée?s?|finale?s?|final|"
-    r"attendue?s?|adaptée?s?|choisie?s?|correct|right|best|true|appropriate|most|likely|plus|probables?|suivantes?|suivants?|"
-    r"following|donc|clairement|probablement|certainement|clearly|probably|therefore|my|ma|mes|ici|here|ones?|bien|"
-    r"single|seule?s?|unique|celle|numéro|number|no|uniquement|only|seulement|both|ou)"
-)
-_CUE = (
-    rf"(?:{_NOUN}|je (?:choisis|choisirais|sélectionne|retiens|réponds|dirais|propose|coche|pense que)|j'opte pour|"
-    r"j'opterais pour|il s'agit|c'est|ce sont|"
-    r"i (?:choose|chose|pick|select|think|believe|would (?:say|choose|pick|select)|go with)|"
-    r"it is|it's|they are|conclusion|donc|therefore|thus)"
-)
-_RIGHT = (
-    r"(?:(?:la|les|l'|le|the|une|toutes?|bien|both|also|aussi|all|clairement|clearly|most|plus|seule?s?|only)\s*)*"
-    r"(?:bonnes?|correcte?s?|exactes?|justes?|vraie?s?|right|correct|true|best|appropriée?s?|appropriate|réponses?|"
-    r"answers?|options?|adaptée?s?)\b"
-)
-_NEGATION = (
-    r"\b(?:ne|n'|pas|not|isn't|aren't|jamais|never|sauf|excepté|hormis|except|but not|ni|neither|nor|fausses?|faux|"
-    r"incorrecte?s?|false|wrong)"
-)
-
-_QUALIFIER = (
-    r"(?i:(?<!\w)(?:seule?(?:ment)?|uniquement|exclusivement|only|just|probablement|probably|answer|réponse)(?!\w) ?:?)"
-)
-
-_REFUSAL = re.compile(
-    r"\b(?:je (?:suis (?:désolée?|navrée?)|regrette|ne (?:peux|sais|suis|dispose|saurais|connais))|désolée?|"
-    r"en tant qu'(?:ia|assistant|intelligence|modèle)|en tant que modèle|impossible de répondre|aucune idée|"
-    r"i(?:'m| am) (?:sorry|unable|not able|an ai|just an ai)|"
-    r"i (?:cannot|can't|can not|do not know|don't know|am not sure)|sorry|as an ai|as a language model|"
-    r"(?:unable|impossible) to (?:answer|determine)|no idea)\b"
-)
-_ALL = re.compile(
-    r"\W*(?:réponse|answer)?\s*:?\s*(?:toutes|tous|all)\b(?: (?:les|des|of|the|ces|these))*"
-    r"(?: (?:réponses|propositions|options|choix|affirmations|items|above|answers|choices|statements|them))*"
-    r"(?: (?:ci-dessus|précédentes?|proposées))*"
-    r"(?: (?:sont|are) (?:toutes )?(?:exactes|correctes|justes|vraies|bonnes|correct|true|right))?(?P<rest>.*)",
-    re.DOTALL,
-)
-_EXCEPT = re.compile(
-    r"\s*,?\s*(?:sauf|excepté|hormis|à l'exception de|except(?: for)?|but)\b\s*:?\s*(?P<labels>.+)", re.DOTALL
-)
-_TRUE = r"(?:vraie?s?|correcte?s?|exactes?|justes?|true|right|oui|yes|v|✓|✔|✅)"
-_FALSE = r"(?:fausses?|faux|incorrecte?s?|inexactes?|false|wrong|non|no|f|✗|✘|❌)"
-
 
 def read(text: str, options: Sequence[str], separator: str = ",") -> Reading:
     """Read which options a text answers.
@@ -103,15 +57,16 @@ def read(text: str, options: Sequence[str], separator: str = ",") -> Reading:
         separator: between labels in the training format, beside the usual ones.
     """
     written = _written(text)
-    plain = _plain(written)
-    if not re.search(r"\w", plain):
-        return NONE
     count = len(options)
     folded = [_folded(option) for option in options]
+    plain = _without_glosses(_plain(written), folded)
+    if not re.search(r"\w", plain):
+        return NONE
     readers: tuple[Callable[[], Reading | None], ...] = (
         lambda: _whole_list(plain, count, separator),
         lambda: _whole_options(written, folded),
-        lambda: NONE if _REFUSAL.search(plain.lower()) else None,
+        lambda: NONE if REFUSAL.search(plain.lower()) else None,
+        lambda: _first_line(plain, count, separator),
         lambda: _verdicts(plain, count),
         lambda: _all_of_them(plain, count),
         lambda: _alternatives(plain, count),
@@ -149,6 +104,24 @@ def _plain(written: str) -> str:
     return re.sub(r"^(?:question )?\d+ ?[.:)] ", "", text, flags=re.IGNORECASE)
 
 
+def _without_glosses(text: str, options: Sequence[str]) -> str:
+    """Return the text without an option's text in brackets behind its label, and with `E. coli` as one word."""
+
+    def bare(match: re.Match[str]) -> str:
+        label = LABELS.index(match[1])
+        if label < len(options) and _folded(match[2]) == options[label]:
+            return match[1]
+        return f"{match[1]}. {match[2]}" if _folded(match[2]) in options else match[0]
+
+    def joined(match: re.Match[str]) -> str:
+        behind = _folded(text[match.start(2) :])
+        return match[0] if behind.startswith(tuple(filter(None, options))) else f"{match[1]}.{match[2]}"
+
+    species = rf"(?<![\w'])([A-Z])\.[ ](?!{BEHIND_LABEL}|{PRONOUN})([a-zà-ÿ]{{3,}})"
+    text = re.sub(species, joined, text)
+    return re.sub(r"(?<![\w'])([A-Z])[ ]?\(([^()]{2,})\)", bare, text)
+
+
 def _folded(text: str) -> str:
     """Return a text for comparison: composed, lower case, blanks collapsed, no article and no final punctuation."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
@@ -168,8 +141,8 @@ def _labels(letters: Iterable[str], count: int) -> Reading:
 @cache
 def _list_pattern(separator: str) -> str:
     core = separator.strip()
-    join = _JOIN if not core else rf"(?:{_JOIN}|\s*{re.escape(core)}\s*)"
-    return rf"{_BEFORE}{_LABEL}(?:{join}{_BEFORE}{_LABEL})*"
+    join = JOIN if not core else rf"(?:{JOIN}|\s*{re.escape(core)}\s*)"
+    return rf"{BEFORE}{LABEL}(?:{join}{BEFORE}{LABEL})*"
 
 
 def _letters(text: str) -> list[str]:
@@ -179,10 +152,12 @@ def _letters(text: str) -> list[str]:
 
 def _whole_list(text: str, count: int, separator: str) -> Reading | None:
     """A label, or a list of labels, and nothing else."""
-    bare = re.sub(_QUALIFIER, "", text).strip(" .!:;,?")
-    bare = re.sub(rf"(?:\s*(?:,|{_AND}))+$", "", bare)
+    bare = re.sub(QUALIFIER, "", text).strip(" .!:;,?")
+    bare = re.sub(rf"(?:\s*(?:,|{AND}))+$", "", bare)
     if re.fullmatch(r"[(\[][A-Z]", bare):
         bare = bare[1:]  # the tokens ran out before the bracket closed
+    if bare.upper() == "N/A":
+        return NONE
     if re.fullmatch(r"[A-Z]{2,26}", bare):
         return _run_together(bare, count)
     if found := re.fullmatch(r"(?:de )?([A-Z]) (?:à|to|through) ([A-Z])", bare):
@@ -194,6 +169,15 @@ def _whole_list(text: str, count: int, separator: str) -> Reading | None:
         return _labels(letters, count)
     if re.fullmatch(r"\(?[a-z]\)?(?:(?:, ?| et | and |; ?)\(?[a-z]\)?)*", bare):
         return _labels(re.findall("[a-z](?![a-z])(?<![a-z]{2})", bare), count)
+    return None
+
+
+def _first_line(text: str, count: int, separator: str) -> Reading | None:
+    """A list of labels on the first line, and an explanation below it."""
+    first, _, below = text.partition("\n")
+    if below and re.search(r"\w[^\w]+\w", first):
+        found = _whole_list(first, count, separator)
+        return found if found and found.outcome == "labels" else None
     return None
 
 
@@ -235,8 +219,9 @@ def _unique(texts: Iterable[str], options: Sequence[str]) -> Reading:
 
 def _verdicts(text: str, count: int) -> Reading | None:
     """Two or more labels, each with its verdict: `A : vrai, B : faux`."""
-    found = re.findall(rf"({_LABEL})\s*[:=.,–-]?\s*({_TRUE}|{_FALSE})(?![\w'])", text, re.IGNORECASE)
-    judged = {_letters(label.upper())[0]: re.fullmatch(_TRUE, verdict.lower()) is not None for label, verdict in found}
+    verb = "" if re.search(r"\b(?:sont|are)\b", text) else r"(?:(?:est|is)\s+)?"
+    found = re.findall(rf"({LABEL})\s*[:=.,–-]?\s*{verb}({TRUE}|{FALSE})(?![\w'])", text, re.IGNORECASE)
+    judged = {_letters(label.upper())[0]: re.fullmatch(TRUE, verdict.lower()) is not None for label, verdict in found}
     if len(judged) < 2:
         return None
     return _labels([letter for letter, right in judged.items() if right], count)
@@ -247,13 +232,13 @@ def _all_of_them(text: str, count: int) -> Reading | None:
     lowered = text[:1].lower() + text[1:]
     if re.match(r"\W*(?:réponse|answer)?\s*:?\s*(?:aucune?|none|ni\b|neither)\b", lowered, re.IGNORECASE):
         return NONE
-    found = _ALL.fullmatch(lowered) or _ALL.fullmatch(text)
+    found = ALL.fullmatch(lowered) or ALL.fullmatch(text)
     if not found:
         return None
     rest = found["rest"].strip(" .!")
     if not rest:
         return Reading("labels", tuple(range(count)))
-    if excepted := _EXCEPT.fullmatch(found["rest"].rstrip(" .!")):
+    if excepted := EXCEPT.fullmatch(found["rest"].rstrip(" .!")):
         inner = re.match(_list_pattern(","), excepted["labels"])
         if inner and (left := _labels(_letters(inner.group()), count)).outcome == "labels":
             return Reading("labels", tuple(label for label in range(count) if label not in left.labels))
@@ -262,13 +247,13 @@ def _all_of_them(text: str, count: int) -> Reading | None:
 
 def _alternatives(text: str, count: int) -> Reading | None:
     """`A ou B` does not say which."""
-    pattern = rf"{_LABEL}\s*(?:,\s*)?(?:\bet/ou\b|\band/or\b|\bou\b|\bor\b|\bou bien\b)\s*{_BEFORE}{_LABEL}"
+    pattern = rf"{LABEL}\s*(?:,\s*)?(?:\bet/ou\b|\band/or\b|\bou\b|\bor\b|\bou bien\b)\s*{BEFORE}{LABEL}"
     found = re.search(pattern, text)
-    if found or re.search(rf"\b(?:soit|either)\s+{_BEFORE}{_LABEL}", text, re.IGNORECASE):
+    if found or re.search(rf"\b(?:soit|either)\s+{BEFORE}{LABEL}", text, re.IGNORECASE):
         return AMBIGUOUS
-    if re.search(rf"\b(?:ni|neither)\s+{_BEFORE}{_LABEL}", text, re.IGNORECASE):
+    if re.search(rf"\b(?:ni|neither)\s+{BEFORE}{LABEL}", text, re.IGNORECASE):
         return NONE
-    if found := re.search(rf"{_NOUN}[ ]+([A-Z]) (?:à|to|through) ([A-Z])(?!\w)", text, re.IGNORECASE):
+    if found := re.search(rf"{NOUN}[ ]+([A-Z]) (?:à|to|through) ([A-Z])(?!\w)", text, re.IGNORECASE):
         return _range(found[1].upper(), found[2].upper(), count)
     return None
 
@@ -276,13 +261,14 @@ def _alternatives(text: str, count: int) -> Reading | None:
 def _enumerated(text: str, options: Sequence[str]) -> Reading | None:
     """Labels before texts: `B. Amoxicilline`, one or several, at the beginning of the text or of lines."""
     opening = (
-        rf"(?:^|\n)\W{{0,3}}(?:{_BEFORE})(?:\(([A-Z])\)|\[([A-Z])\]|([A-Z])[ ]?[).:–-]+|"
-        r"([A-Z])(?=,? (?:car|parce|because|since)\b)|([A-Z])(?=[ ]*\n))"
+        rf"(?:^|\n|; ?)\W{{0,3}}(?:\d+[.)] ?)?(?:{BEFORE})"
+        r"(?:\(([A-Z])\)|\[([A-Z])\]|([A-Z])[ ]?[).:–-]+(?!(?<=[A-Z]\.)[a-zà-ÿ])|"
+        r"([A-Z])(?=,? (?:car|parce|because|since)\b)|([A-Z])(?=[ ]*(?:\n|\Z)))"
     )
     found = list(re.finditer(opening, text))
     if not found:
         return _label_and_text(text, options)
-    denial = rf"(?:{_JOIN}{_LABEL})*\s*(?i:n'est|ne sont|est|sont|isn't|aren't|is|are)\s+(?i:pas|not|{_FALSE})\b"
+    denial = rf"(?:{JOIN}{LABEL})*\s*(?i:n'est|ne sont|est|sont|isn't|aren't|is|are)\s+(?i:pas|not|{FALSE})\b"
     if re.match(denial, text[found[0].end() :]):
         return None
     letters = ["".join(group or "" for group in match.groups()) for match in found]
@@ -293,7 +279,9 @@ def _enumerated(text: str, options: Sequence[str]) -> Reading | None:
         if following in options and options.index(following) != LABELS.index(letter) and options.count(following) == 1:
             return AMBIGUOUS  # the label of one option, the text of another
     rest = text[found[0].end() :]
-    inline = re.findall(r"(?<!\w)\(([A-Z])\)", rest.split("\n")[0]) if len(found) == 1 else []
+    behind = rest.split("\n")[0]
+    reasons = re.search(rf"{NEGATION}|\b(?:car|parce|because|since)\b", behind, re.IGNORECASE)
+    inline = re.findall(r"(?<!\w)\(?([A-Z])\)", behind) if len(found) == 1 and not reasons else []
     if inline and set(inline) != set(letters):
         every = {*letters, *inline}
         return AMBIGUOUS if len(every) == len(options) and len(options) > 2 else _labels(every, len(options))
@@ -316,8 +304,11 @@ def _announced(text: str, count: int) -> Reading | None:
     The last announcement that is called final decides; without one, announcements that differ decide nothing.
     """
     listed = _list_pattern(",")
-    forward = re.compile(rf"(?P<cue>(?i:\b{_CUE}))(?P<filling>(?:\s*(?i:{_FILLING})(?!\w))*)\s*(?P<labels>{listed})")
-    backward = re.compile(rf"(?P<labels>{listed})\s*,?\s*(?i:est|sont|is|are)\s+(?i:{_RIGHT})")
+    forward = re.compile(rf"(?P<cue>(?i:\b{CUE}))(?P<filling>(?:\s*(?i:{FILLING})(?!\w))*)\s*(?P<labels>{listed})")
+    backward = re.compile(rf"(?P<labels>{listed})\s*,?\s*(?i:est|sont|is|are)\s+(?i:{RIGHT})")
+    together = re.search(rf"\b{NOUN}\b[^.\n]*[: ]\s*([A-Z]{{2,26}})\W*$", text, re.IGNORECASE)
+    if together and together[1].isupper() and _run_together(together[1], count) != NONE:
+        return _run_together(together[1], count)
     closing = re.compile(rf"(?i:\best|\bsont|\bis|\bare|:)\s*(?P<labels>{listed})\W*$")
     said: list[tuple[bool, Reading]] = []
     for match in (*forward.finditer(text), *closing.finditer(text)):
@@ -344,17 +335,17 @@ def _denied(before: str, behind: str) -> bool:
     clause_before = re.split(r"[.;:!?\n,]", before)[-1]
     clause_behind = re.split(r"[.;:!?\n,]", behind)[0][:40]
     return (
-        re.search(_NEGATION, clause_before, re.IGNORECASE) is not None
-        or re.match(rf"\s*(?:\w+\s+){{0,2}}?{_NEGATION}", clause_behind, re.IGNORECASE) is not None
+        re.search(NEGATION, clause_before, re.IGNORECASE) is not None
+        or re.match(rf"\s*(?:\w+\s+){{0,2}}?{NEGATION}", clause_behind, re.IGNORECASE) is not None
     )
 
 
 def _bracketed(text: str, count: int) -> Reading | None:
     """Labels in brackets somewhere in the text: one, or one list of them."""
     found = re.findall(r"(?<!\w)[(\[]([A-Z])[)\]]", text)
-    if not found or re.search(_NEGATION, text, re.IGNORECASE):
+    if not found or re.search(NEGATION, text, re.IGNORECASE):
         return AMBIGUOUS if found else None
-    if len(set(found)) == 1 or re.search(rf"(?:[(\[][A-Z][)\]]{_JOIN}){{{len(found) - 1}}}[(\[][A-Z][)\]]", text):
+    if len(set(found)) == 1 or re.search(rf"(?:[(\[][A-Z][)\]]{JOIN}){{{len(found) - 1}}}[(\[][A-Z][)\]]", text):
         return _labels(found, count)
     return AMBIGUOUS
 
@@ -371,6 +362,6 @@ def _mentioned_option(text: str, options: Sequence[str]) -> Reading | None:
     labels = {label for _, _, label in outer}
     if not labels:
         return None
-    if len(labels) > 1 or re.search(_NEGATION, folded):
+    if len(labels) > 1 or re.search(NEGATION, folded):
         return AMBIGUOUS
     return Reading("labels", tuple(labels))

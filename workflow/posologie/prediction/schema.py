@@ -31,7 +31,7 @@ def prediction_schema() -> "pyarrow.Schema":
             pa.field("greedy_text", pa.string(), nullable=False),
             pa.field("greedy_outcome", pa.string()),  # labels | none | ambiguous; null for open questions
             pa.field("greedy_labels", labels),  # null unless the outcome is "labels"
-            pa.field("constrained_labels", labels),  # null for open questions, or not known
+            pa.field("constrained_labels", labels),  # null for open questions, or where it could not be asked for
             pa.field("label_probabilities", pa.list_(pa.float32())),  # at the first step, over the labels; sums to 1
             pa.field("label_mass", pa.float32()),  # probability of all labels together under the full vocabulary
             pa.field("prompt_tokens", pa.int32(), nullable=False),

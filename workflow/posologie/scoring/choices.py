@@ -49,7 +49,8 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
     predicted|, the study's "Hamming score"; Godbole and Sarawagi 2004), `hamming_options` (share of options that are
     rightly chosen or rightly left), and `em_unmapped`, `hamming_unmapped`, which compare the displayed labels with the
     letters that the gold options had *before* the options were permuted: the fault described in PAPER, section 5. An
-    answer in which no labels were read scores 0 on all of them. Greedy decoding has the rates `invalid` and
+    answer in which no labels were read scores 0 on all of them; a null constrained answer, which an endpoint could not be
+    asked for, has no score. Greedy decoding has the rates `invalid` and
     `ambiguous` too.
 
     The probabilities of the labels give, for single-answer questions, `brier` (sum over the labels, 0 to 2; Brier
@@ -65,14 +66,19 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
     letters = original_sets(table["gold"], table["option_order"])
     options = pc.list_value_length(table["option_order"]).to_numpy()
     outcome = table["greedy_outcome"]
-    for decoding in ("greedy", "constrained"):
+    unasked = {"greedy": np.zeros(len(table), bool), "constrained": pc.is_null(table["constrained_labels"]).to_numpy()}
+    for decoding, undefined in unasked.items():
         predicted = label_sets(table[f"{decoding}_labels"])
-        yield Scores("em", decoding, SIGNATURE, (predicted == gold).astype(float))
-        yield Scores("hamming", decoding, SIGNATURE, _overlap(gold, predicted))
         right = (options - np.bitwise_count(gold ^ predicted)) / options
-        yield Scores("hamming_options", decoding, SIGNATURE, np.where(predicted == 0, 0.0, right))
-        yield Scores("em_unmapped", decoding, SIGNATURE, (predicted == letters).astype(float))
-        yield Scores("hamming_unmapped", decoding, SIGNATURE, _overlap(letters, predicted))
+        metrics = {
+            "em": (predicted == gold).astype(float),
+            "hamming": _overlap(gold, predicted),
+            "hamming_options": np.where(predicted == 0, 0.0, right),
+            "em_unmapped": (predicted == letters).astype(float),
+            "hamming_unmapped": _overlap(letters, predicted),
+        }
+        for metric, values in metrics.items():
+            yield Scores(metric, decoding, SIGNATURE, np.where(undefined, np.nan, values))
     for rate, found in (("invalid", "none"), ("ambiguous", "ambiguous")):
         yield Scores(rate, "greedy", SIGNATURE, pc.equal(outcome, found).to_numpy().astype(float))
     yield from _probability_scores(table, gold)
