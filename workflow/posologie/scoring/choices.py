@@ -49,9 +49,8 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
     predicted|, the study's "Hamming score"; Godbole and Sarawagi 2004), `hamming_options` (share of options that are
     rightly chosen or rightly left), and `em_unmapped`, `hamming_unmapped`, which compare the displayed labels with the
     letters that the gold options had *before* the options were permuted: the fault described in PAPER, section 5. An
-    answer in which no labels were read scores 0 on all of them; a null constrained answer, which an endpoint could not be
-    asked for, has no score. Greedy decoding has the rates `invalid` and
-    `ambiguous` too.
+    answer in which no labels were read scores 0 on all of them; a null constrained answer, which an endpoint could not
+    be asked for, has no score. Greedy decoding has the rates `invalid` and `ambiguous` too.
 
     The probabilities of the labels give, for single-answer questions, `brier` (sum over the labels, 0 to 2; Brier
     1950), `confidence` (probability of the most probable label), `right_at_first_step` (1 if that label is the gold).
