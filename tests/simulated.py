@@ -252,7 +252,8 @@ def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
         write_parquet(root / layout.mix(mix, seed, part), held)
     facts = contents(held)
     write_json(
-        root / layout.mix(mix, seed, "composition"), {"mix": mix, "seed": seed, "train": facts, "validation": facts}
+        root / layout.mix(mix, seed, "composition"),
+        {"mix": mix, "seed": seed, "train": facts, "validation": facts, "redistributed": []},
     )
 
 

@@ -36,11 +36,18 @@ def test_the_published_study_has_the_jobs_that_a_hand_counts(project):
     counts = Counter(job.rule for job in project.planned())
     assert counts["fetch_dataset"] == 3
     assert counts["fetch_model_hub"] == 1
-    assert counts["read_hub_records"] == 6, "train of three sources, validation of one, test of two"
+    assert counts["read_hub_records"] == 7, "the composition table counts every split that the sources have"
     assert counts["screen_shard"] == 4, "train of three sources, and the native validation items"
     assert counts["draw_mix"] == counts["train_adapter"] == 7
     assert counts["predict_mcqa"] == counts["predict_oeq"] == 8, "base and seven adapters"
     assert counts["score_predictions"] == 16
+
+
+def test_each_value_of_a_sweep_is_a_mix_with_an_adapter_of_its_own(project):
+    jobs = project.planned("--configfile", "config/paper-doses.yaml")
+    counts = Counter(job.rule for job in jobs)
+    assert counts["draw_mix"] == counts["train_adapter"] == 11, "five shares, three added doses, three sizes"
+    assert counts["tabulate_dose_response"] == 1
 
 
 def test_a_mistake_in_the_configuration_is_one_line_before_any_job(project):

@@ -69,6 +69,7 @@ EVERY_READING = {
         "native validation",
         "native test",
         "translated train",
+        "translated validation",
         "translated test",
         "synthetic train",
     )
@@ -230,7 +231,7 @@ EDITS = {
     "the prompt": (
         CONFIG,
         appending('prompting:\n  choices_line: "Options :"'),
-        after_training(*MIXES) | EVERY_ANSWER,
+        after_training(*MIXES) | EVERY_ANSWER | {"tabulate_composition"},
         {"train_adapter tiny NAT 42": PARAMS, "predict_mcqa tiny/base": PARAMS},
     ),
     "a shard module, in one step": (

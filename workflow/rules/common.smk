@@ -30,6 +30,7 @@ def shipped(path):
 
 
 PUBLISHED = shipped("resources/published/results.yaml")
+PUBLISHED_COMPOSITION = shipped("resources/published/composition.yaml")
 
 
 def read_study():

@@ -28,3 +28,31 @@ rule draw_mix:
             "--spec {params.spec:q} --train {params.train:q} --validation {params.validation:q}"
             " --out-train {output.train:q} --out-validation {output.validation:q} --composition {output.composition:q}",
         )
+
+
+rule tabulate_composition:
+    input:
+        mixes=all_mixes(),
+        shards=shard_reports(),
+        published=PUBLISHED_COMPOSITION,
+        backbone=counting_backbone,
+    output:
+        csv=ensure("<results>/tables/composition.csv", non_empty=True),
+        tex="<results>/tables/composition.tex",
+    params:
+        spec=composition_spec,
+        results=results_root,
+    threads: 2
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(30),
+    conda:
+        ENVIRONMENT
+    log:
+        "<work>/logs/tables/composition.log",
+    shell:
+        command(
+            "posologie.statistics.composition",
+            "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q}"
+            " --published {input.published:q} --backbone {input.backbone:q}",
+        )

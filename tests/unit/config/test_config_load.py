@@ -135,3 +135,41 @@ def test_a_circle_of_inheritance_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
     assert "extends itself" in refusal(tmp_path / "a.yaml")
+
+
+SWEEPS = {
+    "syn": {"kind": "share", "of": "synthetic", "rest": "native", "values": [0, 0.125, 1], "size": 24},
+    "n": {"kind": "size", "shares": {"native": 1}, "values": [8, 16]},
+    "plus": {"kind": "additive", "base": {"native": 8}, "of": "synthetic", "values": [0, 8]},
+}
+
+TWO = {name: {"provenance": name, "hub": f"owner/{name}"} for name in ("native", "synthetic")}
+
+
+def test_each_value_of_a_sweep_is_a_mix_beside_those_written_out(write):
+    study = load_study(write(sources=TWO, sweeps=SWEEPS))
+    made = ["syn-0", "syn-12.5", "syn-100", "n-8", "n-16", "plus-0", "plus-8"]
+    assert set(study.mixes) == {"NAT", *made}
+    assert study.mixes["syn-12.5"].shares == {"synthetic": 0.125, "native": 0.875}
+    assert study.mixes["plus-8"].counts == {"native": 8, "synthetic": 8}
+    assert study.statistics.sweeps["syn"] == {"syn-0": 0, "syn-12.5": 0.125, "syn-100": 1}
+    assert set(study.statistics.sweeps) == {"syn", "n", "plus"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"mixes": {"n-8": {"shares": {"native": 1}, "size": 8}}},
+            "sweeps.n: makes a mix 'n-8', which is already there",
+        ),
+        ({"statistics": {"sweeps": {"n": {"NAT": 1}}}}, "sweeps.n: statistics.sweeps has a curve of this name too"),
+        (
+            {"sweeps": {"n": SWEEPS["n"] | {"shares": {"natve": 1}}}},
+            "sweeps.n = 'natve': expected one of native, synth",
+        ),
+        ({"sweeps": {"n": SWEEPS["n"] | {"share": 1}}}, "sweeps.n.size.share = 1: unknown key; expected 'shares'"),
+    ],
+)
+def test_a_sweep_that_does_not_fit_its_study_is_one_line(write, changes, problem):
+    assert problem in refusal(write(**{"sources": TWO, "sweeps": SWEEPS} | changes))

@@ -1,4 +1,4 @@
-"""The tables over compositions and run records."""
+"""The table over run records."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ import pytest
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import write_json
-from posologie.statistics import composition, compute
+from posologie.statistics import compute
 
 RECORD = {
     "started": "2026-01-01T00:00:00+00:00",
@@ -76,22 +76,3 @@ def test_energy_that_could_not_be_read_stays_empty(records):
         "",
         "0",
     )
-
-
-def test_composition_counts_every_mix_by_source_task_and_origin(tmp_path):
-    def held(items: int) -> dict:
-        return {"items": items, "source": {"s": items}, "task": {"mcqu": items}, "origin": {"o": items},
-                "characters": {"total": 10 * items}}  # fmt: skip
-
-    part = held(4) | {"by_provenance": {"native": held(3), "synthetic": held(1)}}
-    write_json(tmp_path / layout.mix("NAT-SYN", 7, "composition"), {"train": part, "validation": part})
-    rows = table(tmp_path, composition, {"mixes": {"NAT-SYN": [7]}})
-    shares = {
-        (row["provenance"], row["by"], row["name"]): (row["items"], row["share"])
-        for row in rows
-        if row["part"] == "train"
-    }
-    assert shares["all", "all", "all"] == ("4", "100")
-    assert shares["native", "task", "mcqu"] == ("3", "75")
-    assert shares["synthetic", "all", "all"] == ("1", "25")
-    assert {row["part"] for row in rows} == {"train", "validation"}

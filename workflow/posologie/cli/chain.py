@@ -99,7 +99,7 @@ class Chains:
             return self.mix(parts[0], parts[1].removeprefix("seed-"))
         if folder in ("screened", "shards") and len(parts) == 2:
             split = parts[1].partition(".")[0]
-            return self._screened(parts[0], split) if folder == "screened" else self._shard(parts[0], split)
+            return self._screened(parts[0], split) if folder == "screened" else self.shard(parts[0], split)
         return Link(folder.rstrip("s"), path.as_posix())
 
     def _once(self, kind: str, below: str, fill: Any) -> Link:
@@ -156,7 +156,7 @@ class Chains:
             if part == "adapters":
                 return None
             if part == "shards" and len(rest) == 2:
-                return self._shard(rest[0], rest[1].partition(".")[0])
+                return self.shard(rest[0], rest[1].partition(".")[0])
             if part == "predictions" and len(rest) > 1:
                 return self.predictions("/".join(rest[:-1]), rest[-1].removesuffix(".parquet"))
         kind = "model" if parts[-1] == "manifest.json" else "file"
@@ -187,11 +187,13 @@ class Chains:
             if report.is_file():
                 facts = read_json(report)
                 link.facts = {name: facts[name] for name in ("mode", "read", "kept", "removed") if name in facts}
-            link.parents = [self._shard(source, split)]
+            link.parents = [self.shard(source, split)]
 
         return self._once("screened", layout.screened(source, split), fill)
 
-    def _shard(self, source: str, split: str) -> Link:
+    def shard(self, source: str, split: str) -> Link:
+        """Return the chain behind a shard."""
+
         def fill(link: Link) -> None:
             report = Path(layout.beside(link.file, ".json"))
             if report.is_file():

@@ -51,7 +51,8 @@ def answer(given: argparse.Namespace) -> int:
 def _behind(chains: Chains, number: Number) -> list[Link]:
     """Return what the rows of a number were made from."""
     if number.table == "composition":
-        return [chains.mix(row["mix"], row["seed"]) for row in number.rows]
+        drawn = [chains.mix(row["mix"], row["seed"]) for row in number.rows if row["mix"]]
+        return drawn + [chains.shard(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
     found: list[Link] = []
     for model, suites in models_behind(chains.root, number).items():
         if number.table == "compute" and number.rows[0]["stage"] == "training":

@@ -43,6 +43,7 @@ MEASURED = frozenset(
         "items",
         "share",
         "characters",
+        "length",
         "best_share",
         "excluded",
         "chosen_share",

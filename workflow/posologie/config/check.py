@@ -10,6 +10,7 @@ from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge
+from posologie.mixes.sweeps import doses
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
 
 
@@ -125,15 +126,16 @@ def _check_suites(study: Study) -> None:
 
 
 def _check_mixes(study: Study) -> None:
-    trainable = {name for name, source in study.sources.items() if "train" in source.splits}
+    trainable = {name for name, source in study.sources.items() if source.mixed and "train" in source.splits}
     provenances = {study.sources[name].provenance for name in trainable}
+    places = {mix: f"sweeps.{name}" for name, sweep in study.sweeps.items() for mix in doses(name, sweep)}
     for name, mix in study.mixes.items():
         for part in (mix.shares or {}).keys() | (mix.counts or {}).keys():
-            key = f"mixes.{name}.{'shares' if mix.shares else 'counts'}"
+            key = places.get(name, f"mixes.{name}.{'shares' if mix.shares else 'counts'}")
             if part in PROVENANCES and part not in provenances and part not in study.sources:
-                raise InputError(f"{key} = '{part}': no source of this provenance has a train split")
+                raise InputError(f"{key} = '{part}': no source of this provenance has a train split to be drawn from")
             if part not in provenances and part not in trainable:
-                raise _unknown(key, part, [*sorted(provenances), *sorted(trainable)])
+                raise _unknown(key, part, dict.fromkeys([*sorted(provenances), *sorted(trainable)]))
         if name == "base":
             raise InputError("mixes.base: 'base' names the model without adapter; expected another name")
 

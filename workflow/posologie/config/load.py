@@ -14,9 +14,10 @@ from pydantic_core import ErrorDetails
 from posologie.config.check import check_references
 from posologie.config.study import Study
 from posologie.errors import InputError
+from posologie.mixes.sweeps import doses, expand_sweeps
 from posologie.specs import first_problem
 
-REPLACED = ("sources", "mixes", "suites", "judges")
+REPLACED = ("sources", "mixes", "sweeps", "suites", "judges")
 """Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
 
 
@@ -41,10 +42,31 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except ValidationError as error:
         raise InputError(f"{origin}: {_problem(error)}") from error
     try:
+        study = with_sweeps(study)
         check_references(study)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
     return study
+
+
+def with_sweeps(study: Study) -> Study:
+    """Return the study with the mixes of its sweeps beside those written out, and a dose–response curve for each sweep.
+
+    Raises:
+        InputError: if a mix or curve of that name is already there.
+    """
+    mixes = dict(study.mixes)
+    curves = dict(study.statistics.sweeps)
+    for name, sweep in study.sweeps.items():
+        if name in curves:
+            raise InputError(f"sweeps.{name}: statistics.sweeps has a curve of this name too; expected another name")
+        curves[name] = doses(name, sweep)
+        for mix, drawn in expand_sweeps({name: sweep}).items():
+            if mix in mixes:
+                raise InputError(f"sweeps.{name}: makes a mix '{mix}', which is already there; expected another name")
+            mixes[mix] = drawn
+    statistics = study.statistics.model_copy(update={"sweeps": curves})
+    return study.model_copy(update={"mixes": mixes, "statistics": statistics})
 
 
 class _Loader(yaml.SafeLoader):
@@ -121,14 +143,18 @@ def _keys_at(location: list[int | str]) -> set[str]:
             continue
         fields = [item for model in models for item in model.model_fields.items()]
         here = [field for name, field in fields if (field.alias or name) == part]
-        kinds = [(model.model_fields["kind"].default, model) for model in models if "kind" in model.model_fields]
-        of_kind = [model for kind, model in kinds if kind == part]
-        if of_kind and not here:
+        of_kind = [model for model in models if part in _kinds_of(model)]
+        if len(models) > 1 and of_kind:  # a section of several kinds, such as a sweep: its errors name the kind first
             models = of_kind
             continue
         found = [below for field in here for below in models_in(field.annotation)]
         models, skip = [model for model, _ in found], any(many for _, many in found)
     return {field.alias or name for model in models for name, field in model.model_fields.items()}
+
+
+def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:
+    kind = model.model_fields.get("kind")
+    return () if kind is None else typing.get_args(kind.annotation)
 
 
 def models_in(annotation: Any, many: bool = False) -> list[tuple[type[BaseModel], bool]]:

@@ -254,8 +254,13 @@ def table_spec(study: Study) -> TableSpec:
 
 
 def composition_spec(study: Study) -> CompositionSpec:
-    """Return what the table of what each mix holds depends on."""
-    return CompositionSpec(mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes})
+    """Return what the table of what each mix and each source holds depends on."""
+    return CompositionSpec(
+        mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes},
+        shards={name: source.splits for name, source in study.sources.items()},
+        backbone=next(iter(study.backbones)),
+        prompting=study.prompting,
+    )
 
 
 def compute_spec(study: Study) -> ComputeSpec:

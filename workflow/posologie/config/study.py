@@ -8,7 +8,7 @@ from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.generation.translation_quality.spec import TranslationQuality
 from posologie.judging.spec import Judge, Kit, Ratings
-from posologie.mixes.spec import Mix, Validation
+from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
@@ -103,6 +103,10 @@ class Study(Spec):
     suites: dict[Name, Suite] = Field(min_length=1, description="what the models are asked")
     screening: Screening = Field(default=Screening(), description="duplicates, and overlap with the suites")
     mixes: dict[Name, Mix] = Field(default_factory=dict, description="what is trained on")
+    sweeps: dict[Name, Sweep] = Field(
+        default_factory=dict,
+        description="further mixes that differ in one number, written once; each sweep is a dose–response curve too",
+    )
     validation: Validation = Field(default=Validation(), description="items that all trainings are validated on")
     backbones: dict[Name, Backbone] = Field(min_length=1, description="models that are adapted")
     published_models: dict[Name, PublishedModel] = Field(

@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from posologie.items import Provenance, Split, Task
-from posologie.prompting import Prompting
+from posologie.items import Provenance, Task
 from posologie.specs import Name, Spec
 
 Stratum = Literal["task", "source", "subject", "length"]
@@ -144,11 +143,3 @@ class AdditiveSweep(Drawing):
 
 Sweep = Annotated[ShareSweep | SizeSweep | AdditiveSweep, Field(discriminator="kind")]
 """Mixes that differ in one number, written once."""
-
-
-class CompositionSpec(Spec):
-    """Exactly what the table of composition depends on, beside the files that it gathers."""
-
-    mixes: dict[Name, tuple[int, ...]] = Field(description="mix → sampling seeds, in the order of the study")
-    shards: dict[Name, tuple[Split, ...]] = Field(description="source → splits, in the order of the study")
-    prompting: Prompting = Field(default=Prompting(), description="how items become chats, for lengths in tokens")

@@ -6,7 +6,7 @@ from posologie import layout
 from posologie.items import PROVENANCES
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import decimal, number_cell, table
+from posologie.report.tables import Row, decimal, number_cell, table
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class MixContents:
 
 def mixes(inputs: Inputs) -> list[MixContents]:
     """Return the contents of every mix, in the order of the study."""
-    rows = inputs.rows("composition")
+    rows = [row for row in inputs.rows("composition") if row["mix"]]
     drawn = list(dict.fromkeys((row["mix"], row["seed"]) for row in rows))
     place = {name: number for number, name in enumerate(inputs.spec.mixes)}
     drawn.sort(key=lambda key: (place.get(key[0], len(place)), key[1]))
@@ -67,7 +67,8 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     ]
     if figure:
         blocks.append(figure)
-    return Section("composition", "What each mix holds", (*blocks, _table(found)))
+    further = (_sources_table(inputs), _published_table(inputs))
+    return Section("composition", "What each mix holds", (*blocks, _table(found), *(one for one in further if one)))
 
 
 def _table(found: list[MixContents]) -> Table:
@@ -100,3 +101,54 @@ def _table(found: list[MixContents]) -> Table:
         lines,
         layout.table("composition"),
     )
+
+
+def _sources_table(inputs: Inputs) -> Table | None:
+    """Return what was read of each source and why records were rejected; None if the table has no sources."""
+    shards: dict[tuple[str, str], list[Row]] = {}
+    for row in inputs.rows("composition"):
+        if row.cells.get("subject") == "source":
+            shards.setdefault((row["source"], row["part"]), []).append(row)
+    if not shards:
+        return None
+    columns = [Column("source", heading=True), Column("split"), Column("provenance")]
+    columns += [*(Column(name, number=True) for name in ("read", "kept", "rejected")), Column("reasons")]
+    lines = []
+    for (source, split), rows in shards.items():
+        read, kept = (int(next(row for row in rows if row["by"] == by).needed("items")) for by in ("read", "kept"))
+        reasons = [row for row in rows if row["by"] == "rejected"]
+        why = ", ".join(f"{row['name']} {decimal(row.needed('items'), 0)}" for row in reasons)
+        counts = (number_cell(count) for count in (read, kept, read - kept))
+        lines.append([Cell(source), Cell(split), Cell(rows[0]["provenance"]), *counts, Cell(why)])
+    caption = "Records of each source and split, and why some were rejected; every one of them is in a file of rejects."
+    return table("sources", "What was read", caption, columns, lines, layout.table("composition"))
+
+
+def _published_table(inputs: Inputs) -> Table | None:
+    """Return the published numbers of records beside ours, and those that contradict each other.
+
+    None for a demonstration, which has other data, and for a table without any.
+    """
+    printed = [row for row in inputs.rows("composition") if row.cells.get("subject") == "published"]
+    if inputs.spec.demonstration or not any(row["items"] for row in printed):
+        return None
+    contradictions = inputs.rows("composition", subject="contradiction")
+    columns = [Column("published number", heading=True), Column("records of")]
+    columns += [Column(name, number=True) for name in ("ours", "published", "difference")]
+    columns.append(Column("remark"))
+    lines = [
+        [
+            Cell(row["name"].replace("_", " ")),
+            Cell(row["by"] or "two printed numbers"),
+            number_cell(row.number("items")),
+            number_cell(row.number("published")),
+            number_cell(row.number("difference"), sign=True),
+            Cell(row["note"]),
+        ]
+        for row in (*printed, *contradictions)
+    ]
+    caption = (
+        "Numbers of records as they were printed, beside what the shards hold. Below them, printed numbers that "
+        "contradict each other: one stands in the column of ours."
+    )
+    return table("records", "Ours and the published", caption, columns, lines, layout.table("composition"))

@@ -66,7 +66,7 @@ def _screening_table(inputs: Inputs) -> Table:
 
 def _audit_table(inputs: Inputs) -> Table | None:
     """Return how many training items of each mix match a tested item, from the audits; None if there are none."""
-    drawn = list(dict.fromkeys((row["mix"], row["seed"]) for row in inputs.rows("composition", part="train")))
+    drawn = list(dict.fromkeys((row["mix"], row["seed"]) for row in inputs.rows("composition", part="train", by="all")))
     if not (inputs.root / "leakage").is_dir() or not drawn:
         return None
     several = len({seed for _, seed in drawn}) > 1

@@ -1,53 +1,180 @@
-"""The table of what each mix holds."""
+"""The table of what every mix and every source holds, beside the published numbers."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from posologie import layout
 from posologie.commands import run
 from posologie.files import read_json
+from posologie.items import read_item_table, table_to_items
+from posologie.mixes.contents import QUANTILES, lengths
+from posologie.mixes.published import PublishedComposition, contradictions, ours, read_published
+from posologie.models.store import checked_folder
+from posologie.prompting import Prompting, assistant_turn, chat, option_order
 from posologie.statistics.latex import Latex
 from posologie.statistics.spec import CompositionSpec
 from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_table
 
-COLUMNS = ("mix", "seed", "part", "provenance", "by", "name", "items", "share", "characters")
-"""`by` is `all`, `source`, `task` or `origin`, and `name` one of them; `share` is in percent of the part."""
+log = logging.getLogger("posologie.statistics")
+
+COLUMNS = (
+    *("subject", "mix", "seed", "source", "part", "provenance", "by", "name"),
+    *("items", "share", "characters", "length", "published", "difference", "note"),
+)
+"""One fact a row. `subject` is `mix`, `source`, `published` (a printed number, ours in `items`) or `contradiction` (two
+printed numbers, one in `items`, the other in `published`); `part` is train, validation or test; `by` says what is
+counted (all, groups, source, origin, task, options, gold_mcqu, gold_mcq, redistributed; of a source read, kept,
+rejected, repaired …) or measured (characters, tokens: then the number stands in `length`), and `name` one of it;
+`share` is in percent of the part, of a source's records that were read, or of the labels; `difference` is `items` −
+`published`."""
+
 LATEX = Latex(
     "Training items of each mix by provenance.",
     index=("mix", "seed"),
-    where={"part": ("train",), "by": ("all",)},
+    where={"subject": ("mix",), "part": ("train",), "by": ("all",)},
     across=("provenance",),
     show=("items",),
 )
 
 
+def row(**facts: Any) -> dict[str, Any]:
+    """Return a row of the table; what is not given is empty."""
+    return {column: facts.get(column) for column in COLUMNS}
+
+
+def mix_rows(mix: str, seed: int, facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what one mix holds, from its composition.json."""
+    for part in ("train", "validation"):
+        whole = facts[part]["items"]
+        for provenance, held in {"all": facts[part], **facts[part]["by_provenance"]}.items():
+            common = {"subject": "mix", "mix": mix, "seed": seed, "part": part, "provenance": provenance}
+            items, characters = held["items"], held["characters"]["total"]
+            yield row(**common, by="all", name="all", items=items, share=_percent(items, whole), characters=characters)
+            yield row(**common, by="groups", name="all", items=held["groups"])
+            for by in ("source", "origin", "task", "options"):
+                for name, count in sorted(held[by].items()):
+                    yield row(**common, by=by, name=name, items=count, share=_percent(count, whole))
+            for task, labels in sorted(held["gold_labels"].items()):
+                for label, count in labels.items():
+                    share = _percent(count, sum(labels.values()))
+                    yield row(**common, by=f"gold_{task}", name=label, items=count, share=share)
+            yield from _length_rows(common, "characters", held["characters"])
+    common = {"subject": "mix", "mix": mix, "seed": seed, "part": "train", "by": "redistributed"}
+    for one in facts["redistributed"]:
+        note = f"{one['held']} held, {one['asked']} asked for"
+        yield row(**common, source=one["source"], name=one["stratum"], items=one["taken"], note=note)
+
+
+def _percent(count: int, total: int) -> float | None:
+    return 100 * count / total if total else None
+
+
+def _length_rows(
+    common: Mapping[str, Any], by: str, facts: Mapping[str, Any], note: str = ""
+) -> Iterator[dict[str, Any]]:
+    quantiles = {name: facts["quantiles"].get(name) for name in QUANTILES}
+    for name, length in {"total": facts["total"], "mean": facts["mean"], **quantiles}.items():
+        yield row(**common, by=by, name=name, length=length, note=note)
+
+
+def source_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what one shard holds, from its report; shares are of the records that were read."""
+    common = {"subject": "source", "source": report["source"]}
+    common |= {"part": report["split"], "provenance": report["provenance"]}
+    read = report["read"]
+    yield row(**common, by="read", name="all", items=read)
+    yield row(**common, by="kept", name="all", items=report["kept"], share=_percent(report["kept"], read))
+    counted = {"rejected": report["rejected"]["by_reason"], "repaired": report["repaired"]}
+    counted |= {"origin": report["origins"], "task": report["tasks"], "options": report["options"]}
+    for by, counts in counted.items():
+        for name, count in sorted(counts.items()):
+            yield row(**common, by=by, name=name, items=count, share=_percent(count, read))
+
+
+def published_rows(published: PublishedComposition, reports: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each printed number beside ours, then the printed numbers that contradict each other."""
+    for name, one in published.printed.items():
+        found = ours(one, reports)
+        kept, read = (None, None) if found is None else found
+        yield row(
+            **{"subject": "published", "part": one.split or "all", "provenance": one.provenance or "all"},
+            **{"by": one.counted(), "name": name, "items": kept, "published": one.records},
+            difference=None if kept is None else kept - one.records,
+            note="no shard of this study" if kept is None else "" if read in (None, kept) else f"{read} read",
+        )
+    for found_one in contradictions(published):
+        yield row(
+            **{"subject": "contradiction", "name": found_one.name, "items": found_one.one},
+            **{"published": found_one.other, "difference": found_one.one - found_one.other, "note": found_one.words},
+        )
+
+
+def token_rows(spec: CompositionSpec, root: Path, manifest: str) -> Iterator[dict[str, Any]]:
+    """Yield the lengths of every mix in tokens of the chats that are trained on, the chat template's included."""
+    from posologie.models.load import load_tokenizer
+
+    tokenizer = load_tokenizer(checked_folder(manifest))
+    known: dict[str, int] = {}
+    for name, seeds in spec.mixes.items():
+        for seed in seeds:
+            items = read_item_table(root / layout.mix(name, seed, "train"))
+            wanted = [item for item in items["id"].to_pylist() if item not in known]
+            fresh = items.filter(pc.is_in(items["id"], value_set=pa.array(wanted, pa.string())))
+            known |= _token_counts(fresh, tokenizer, spec.prompting)
+            counts = np.array([known[item] for item in items["id"].to_pylist()], dtype=np.int64)
+            provenances = np.array(items["provenance"].to_pylist(), dtype=object)
+            for provenance in ("all", *sorted(set(provenances))):
+                inside = counts if provenance == "all" else counts[provenances == provenance]
+                common = {"subject": "mix", "mix": name, "seed": seed, "part": "train", "provenance": provenance}
+                yield from _length_rows(common, "tokens", lengths(inside), f"tokens of {spec.backbone}")
+
+
+def _token_counts(table: pa.Table, tokenizer: Any, prompting: Prompting) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for batch in table.to_batches(max_chunksize=2048):
+        items = list(table_to_items(pa.Table.from_batches([batch])))
+        chats = []
+        for item in items:
+            order = option_order(item.id, len(item.options), "original", 0)
+            answer = {"role": "assistant", "content": assistant_turn(item, order, prompting)}
+            chats.append(tokenizer.apply_chat_template([*chat(item, order, prompting), answer], tokenize=False))
+        encoded = tokenizer(chats, add_special_tokens=False)["input_ids"]
+        counts |= {item.id: len(tokens) for item, tokens in zip(items, encoded, strict=True)}
+    return counts
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
-    arguments = table_arguments("posologie.statistics.composition", __doc__ or "").parse_args(argv)
-    spec = CompositionSpec.from_json(arguments.spec)
-    drawn = [(mix, seed) for mix, seeds in spec.mixes.items() for seed in seeds]
-    rows = [row for mix, seed in drawn for row in _rows(mix, seed, Path(arguments.results))]
-    write_table(arguments.table, COLUMNS, rows, LATEX)
-
-
-def _rows(mix: str, seed: int, root: Path) -> Iterator[dict[str, Any]]:
-    facts = read_json(root / layout.mix(mix, seed, "composition"))
-    for part in ("train", "validation"):
-        whole = facts[part]
-        held = {"all": whole, **whole["by_provenance"]}
-        for provenance, one in held.items():
-            common = {"mix": mix, "seed": seed, "part": part, "provenance": provenance}
-            yield common | _counted("all", "all", one["items"], whole["items"], one["characters"]["total"])
-            for by in ("source", "task", "origin"):
-                for name, items in sorted(one[by].items()):
-                    yield common | _counted(by, name, items, whole["items"], None)
-
-
-def _counted(by: str, name: str, items: int, total: int, characters: int | None) -> dict[str, Any]:
-    share = 100 * items / total if total else None
-    return {"by": by, "name": name, "items": items, "share": share, "characters": characters}
+    arguments = table_arguments("posologie.statistics.composition", __doc__ or "")
+    arguments.add_argument("--published", help="the published numbers, resources/published/composition.yaml")
+    arguments.add_argument("--backbone", help="manifest of the backbone whose tokens are counted")
+    given = arguments.parse_args(argv)
+    spec = CompositionSpec.from_json(given.spec)
+    root = Path(given.results)
+    table: list[dict[str, Any]] = []
+    for name, seeds in spec.mixes.items():
+        for seed in seeds:
+            table += mix_rows(name, seed, read_json(root / layout.mix(name, seed, "composition")))
+    if given.backbone is not None:
+        table += token_rows(spec, root, given.backbone)
+    reports = [
+        read_json(root / layout.beside(layout.shard(source, split), ".json"))
+        for source, splits in spec.shards.items()
+        for split in splits
+    ]
+    for report in reports:
+        table += source_rows(report)
+    if given.published is not None:
+        table += published_rows(read_published(given.published), reports)
+    write_table(given.table, COLUMNS, table, LATEX)
+    log.info("%d mixes, %d shards, %d rows", len(spec.mixes), len(reports), len(table))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.items import Provenance
+from posologie.items import Provenance, Split
 from posologie.prediction.spec import Suite
+from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
 
 Aggregate = Literal["item_weighted", "mean_of_benchmarks", "mean_of_tasks"]
@@ -115,9 +116,14 @@ class AgreementSpec(Spec):
 
 
 class CompositionSpec(Spec):
-    """Exactly what the table of what each mix holds depends on, beside the mixes."""
+    """Exactly what the table of composition depends on, beside the mixes and the reports of the shards."""
 
-    mixes: dict[Name, tuple[int, ...]] = Field(min_length=1, description="sampling seeds of each mix")
+    mixes: dict[Name, tuple[int, ...]] = Field(description="sampling seeds of each mix, in the order of the study")
+    shards: dict[Name, tuple[Split, ...]] = Field(
+        default_factory=dict, description="splits of each source, in the order of the study"
+    )
+    backbone: Name | None = Field(default=None, description="the backbone whose tokens are counted")
+    prompting: Prompting = Field(default=Prompting(), description="how items become chats, for lengths in tokens")
 
 
 class ComputeSpec(Spec):

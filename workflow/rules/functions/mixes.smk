@@ -17,3 +17,18 @@ def mix_spec(wildcards):
 def all_mixes():
     """Return every mix of the study."""
     return [f"<results>/mixes/{mix}/seed-{seed}/composition.json" for mix in STUDY.mixes for seed in plan.sampling_seeds(STUDY)]
+
+
+def shard_reports():
+    """Return the report of every shard of the study."""
+    return [path.replace(".parquet", ".json") for path in all_shards()]
+
+
+def composition_spec(wildcards):
+    """Return the spec of the table of what every mix and source holds."""
+    return plan.composition_spec(STUDY).canonical_json()
+
+
+def counting_backbone(wildcards):
+    """Return the manifest of the backbone in whose tokens lengths are counted."""
+    return manifest_of(next(iter(STUDY.backbones.values())))

@@ -1,9 +1,4 @@
 # What the rules of statistics.smk are given: inputs, specs, words of the command line, targets.
-def compositions():
-    """Return what every mix holds."""
-    return all_mixes()
-
-
 def records_of_all_jobs():
     """Return the run record of every adapter and predictions file."""
     adapters = [str(Path(path).with_name("run.json")) for path in all_adapters()]
@@ -55,19 +50,18 @@ def tables_of_ratings():
     return dict.fromkeys(names if STUDY.judging.ratings else [], ratings_and_verdicts)
 
 
-STATISTICS = {"composition": compositions, **tables_of_scores(), **tables_of_ratings(), "compute": records_of_all_jobs}
+STATISTICS = {**tables_of_scores(), **tables_of_ratings(), "compute": records_of_all_jobs}
 
 
-TABLES = ["screening", "topics", *STATISTICS, *(["translation_quality"] if plan.parallel_collections(STUDY) else [])]
+TABLES = ["screening", "topics", "composition", *STATISTICS, *(["translation_quality"] if plan.parallel_collections(STUDY) else [])]
 
 
-WITHOUT_PUBLISHED = {"composition", "compute", "length", *tables_of_ratings()} - {"agreement"}
+WITHOUT_PUBLISHED = {"compute", "length", *tables_of_ratings()} - {"agreement"}
 
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
-    narrow = {"composition": plan.composition_spec, "compute": plan.compute_spec}
-    narrow |= dict.fromkeys(tables_of_ratings(), plan.agreement_spec)
+    narrow = {"compute": plan.compute_spec, **dict.fromkeys(tables_of_ratings(), plan.agreement_spec)}
 
     def spec(wildcards):
         return narrow.get(table, plan.table_spec)(STUDY).canonical_json()
