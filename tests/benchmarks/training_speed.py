@@ -6,8 +6,8 @@
 Every side trains on the same updates of the same examples with the published settings: DoRA or LoRA, r 16, dropout
 0.05, seven projections, AdamW, gradient checkpointing, micro-batches of 12. In each round every side makes one update,
 in an order that changes from round to round, so that a busy machine slows all sides alike. A ratio is the geometric
-mean of the rounds' ratios of times, with the 95 % t interval of its logarithm. `--memory` runs each side by itself
-for two updates and reports the peak.
+mean of the rounds' ratios of times, by the clock and of the processors (less disturbed on a busy machine; on a CPU
+only), with the 95 % t interval of its logarithm. `--memory` runs each side by itself for two updates and reports the peak.
 """
 
 import argparse
@@ -17,23 +17,25 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
 
 from posologie.items import read_items
 from posologie.models.load import load_tokenizer
 from posologie.prompting import Prompting
-from posologie.training.adapters import attach, trainable
 from posologie.training.attention import PACKED
 from posologie.training.examples import Examples, tokenise
-from posologie.training.loop import Hooks, Student, train
+from posologie.training.loop import Hooks, train
 from posologie.training.order import updates_of_epoch
 from posologie.training.processes import Group
-from posologie.training.spec import Recipe
+from posologie.training.spec import Recipe, TrainingSpec
+from posologie.training.student import student_of
 
 SIDES = (
     "trainer, stock DoRA",
@@ -89,15 +91,15 @@ class Turns:
         self.mine.acquire()
 
     def take(self):
-        """Return the seconds of one update."""
+        """Return the seconds of one update: by the clock, and of all processors together."""
         synchronize()
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         self.mine.release()
         self.back.acquire()
         if self.error is not None:
             raise self.error
         synchronize()
-        return time.perf_counter() - started
+        return time.perf_counter() - started, time.process_time() - processor
 
 
 def synchronize():
@@ -119,79 +121,72 @@ def model_for(attention):
     ).to(Group().device)
 
 
-def recipe_for(side, updates):
+def recipe_for(side):
     return Recipe(
         method="lora" if "LoRA" in side else "dora",
         dropout_on="adapter" if "adapter" in side else "input",
         loss_on="answer" if "answer" in side else "all",
-        epochs=updates,
+        epochs=1,
         effective_batch=options.micro_batch * options.accumulation,
         precision=options.precision,
         gradient_checkpointing=not options.no_checkpointing,
+        warmup_ratio=0.0,
+        schedule="constant",
     )
 
 
-def one_epoch(examples, size):
-    """Return the examples of `--updates` updates of like make-up, as tables of one update each."""
-    updates = updates_of_epoch(
-        examples.ids, examples.lengths, effective_batch=size, seed=0, epoch=0, group_by_length=True
+def updates_of(examples):
+    """Return the example indices of each update, as this package's loop takes them in its first epoch."""
+    size = options.micro_batch * options.accumulation
+    return updates_of_epoch(examples.ids, examples.lengths, effective_batch=size, seed=0, epoch=0, group_by_length=True)
+
+
+def ours(side, examples, pause, report):
+    """Train with this package's loop."""
+    spec = TrainingSpec(
+        backbone="benchmark", mix="NAT", seed=0, recipe=recipe_for(side), prompting=Prompting(), threads=options.threads
     )
-    return [update for update in updates if len(update) == size]
-
-
-def ours(side, examples, updates, pause, report):
-    """Train with this package's loop; one update an epoch, so that the given updates come in their order."""
-    recipe = recipe_for(side, len(updates))
-    model = model_for(PACKED)
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
-    if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
-    adapted, masks = attach(model, recipe, backbone="benchmark", seed=0)
-    student = Student(adapted, decoder, head, trainable(adapted), masks)
-    empty = part_of(examples, [])
+    student = student_of(model_for(PACKED), spec, Group().device)
     pause()
-    for update in updates:
 
-        def told(entry):
-            report(side, entry.loss)
-
-        hooks = Hooks(save=lambda checkpoint: None, seconds_between=1e9, updated=told)
-        train(
-            student,
-            part_of(examples, update),
-            empty,
-            recipe.model_copy(update={"epochs": 1, "warmup_ratio": 0.0, "schedule": "constant"}),
-            seed=0,
-            micro_batch=options.micro_batch,
-            group=Group(),
-            start=None,
-            hooks=hooks,
-        )
+    def updated(update):
+        report(side, update.loss)
         pause()
+
+    train(
+        student,
+        examples,
+        part_of(examples, []),
+        spec.recipe,
+        seed=0,
+        micro_batch=options.micro_batch,
+        group=Group(),
+        start=None,
+        hooks=Hooks(save=lambda checkpoint: None, seconds_between=1e9, updated=updated),
+    )
 
 
 def part_of(examples, chosen):
     """Return the examples at some indices."""
-    import numpy as np
-
+    chosen = sorted(int(index) for index in chosen)
     pieces = [examples.tokens[examples.starts[i] : examples.starts[i + 1]] for i in chosen]
     return Examples(
         ids=tuple(examples.ids[i] for i in chosen),
         tokens=np.concatenate(pieces) if pieces else examples.tokens[:0],
         starts=np.cumsum([0, *(len(piece) for piece in pieces)]),
-        answers=examples.answers[list(chosen)],
-        answer_ends=examples.answer_ends[list(chosen)],
+        answers=examples.answers[chosen],
+        answer_ends=examples.answer_ends[chosen],
         context_cut=(),
         rejected=(),
     )
 
 
-def stock(side, examples, updates, pause, report):
+def stock(side, examples, pause, report):
     """Train with transformers' Trainer and peft's layers, as the published script does."""
     import peft
 
-    recipe = recipe_for(side, len(updates))
-    order = [int(index) for update in updates for index in update]
+    recipe = recipe_for(side)
+    order = [int(index) for update in updates_of(examples) for index in update]
     rows = [
         {"input_ids": torch.from_numpy(examples.tokens[examples.starts[i] : examples.starts[i + 1]].astype("int64"))}
         for i in order
@@ -226,7 +221,7 @@ def stock(side, examples, updates, pause, report):
     torch.manual_seed(0)
     model = peft.get_peft_model(model_for("sdpa"), config)
     arguments = transformers.TrainingArguments(
-        output_dir="/tmp/training_speed",
+        output_dir=tempfile.gettempdir(),  # nothing is saved
         per_device_train_batch_size=options.micro_batch,
         gradient_accumulation_steps=options.accumulation,
         num_train_epochs=1,
@@ -260,25 +255,28 @@ def interval(ratios):
     return [round(math.exp(value), 3) for value in (mean, mean - half, mean + half)]
 
 
-def speed(sides, examples, updates):
-    """Return seconds per update of each side, and its losses."""
+def speed(sides, examples):
+    """Return for each side the seconds of each update (by the clock, of the processors), and its losses."""
     seconds, losses = {side: [] for side in sides}, {side: [] for side in sides}
     turns = {side: Turns() for side in sides}
     for side in sides:
         work = stock if side.startswith("trainer") else ours
         turns[side].start(
             lambda pause, side=side, work=work: work(
-                side, examples, updates, pause, lambda name, loss: losses[name].append(loss)
+                side, examples, pause, lambda name, loss: losses[name].append(loss)
             )
         )
         turns[side].take()  # loads the model
     shuffle = random.Random(0)
-    for number in range(len(updates) - 1):  # the Trainer ends with its last update, without a pause
+    deadline = time.perf_counter() + options.seconds
+    for number in range(options.rounds + 1):
         for side in shuffle.sample(sides, len(sides)):
             elapsed = turns[side].take()
             if number:  # the first update warms up
                 seconds[side].append(elapsed)
         print(f"round {number}", file=sys.stderr, flush=True)
+        if time.perf_counter() > deadline:
+            break
     return seconds, losses
 
 
@@ -293,38 +291,47 @@ def main():
     torch.set_num_threads(options.threads)
     tokenizer = load_tokenizer(Path(options.tokenizer or options.model))
     examples = tokenise(read_items(options.items), tokenizer, Prompting(), 2048)
-    updates = one_epoch(examples, options.micro_batch * options.accumulation)
-    while len(updates) < options.rounds + 2:
-        updates = updates + updates
-    updates = updates[: options.rounds + 2]
+    count = 3 if options.only else options.rounds + 2  # one to warm up, and one at the end, which nobody waits for
+    full = [update for update in updates_of(examples) if len(update) == options.micro_batch * options.accumulation]
+    if len(full) < count:
+        raise SystemExit(f"{options.items}: {len(examples)} items; expected enough for {count} updates")
+    examples = part_of(examples, np.concatenate(full[:count]))
     if options.only:
         from posologie.runs import peak_memory as peak_of_process
 
         work = stock if options.only.startswith("trainer") else ours
-        work(options.only, examples, updates[:3], lambda: None, lambda name, loss: None)
+        work(options.only, examples, lambda: None, lambda name, loss: None)
         found = peak_of_process()
         print(json.dumps({"peak": found["gpu"] or found["process"]}))
         return
-    tokens = statistics.fmean(int(examples.lengths[update].sum()) for update in updates[1:-1])
     sides = [side for side in SIDES if not options.sides or side in options.sides]
-    result = {"settings": vars(options), "tokens_per_update": tokens, "sides": {}, "ratios": {}}
+    result = {"settings": vars(options), "sides": {}, "ratios": {}}
     if options.memory:
         result["peak_bytes"] = {side: peak_memory(side) for side in sides}
     else:
-        seconds, losses = speed(sides, examples, updates)
+        seconds, losses = speed(sides, examples)
+        timed = updates_of(examples)[1 : 1 + len(seconds[sides[0]])]
+        tokens = statistics.fmean(int(examples.lengths[update].sum()) for update in timed)
+        result["tokens_per_update"] = tokens
         for side in sides:
+            by_clock, by_processor = zip(*seconds[side], strict=True)
             result["sides"][side] = {
-                "tokens_per_second": round(tokens / statistics.fmean(seconds[side]), 2),
-                "seconds": [round(value, 3) for value in seconds[side]],
+                "tokens_per_second": round(tokens / statistics.fmean(by_clock), 2),
+                "seconds": [round(value, 3) for value in by_clock],
+                "processor_seconds": [round(value, 3) for value in by_processor],
                 "losses": [round(float(value), 4) for value in losses[side]],
             }
         for fast, slow in RATIOS:
             if fast in sides and slow in sides:
-                pairs = zip(seconds[slow], seconds[fast], strict=True)
-                result["ratios"][f"{fast} / {slow}"] = interval([theirs / mine for theirs, mine in pairs])
+                for kind, place in (("clock", 0), ("processor", 1)):
+                    pairs = [
+                        (theirs[place], mine[place]) for theirs, mine in zip(seconds[slow], seconds[fast], strict=True)
+                    ]
+                    ratios = interval([theirs / mine for theirs, mine in pairs])
+                    result["ratios"].setdefault(f"{fast} / {slow}", {})[kind] = ratios
         if torch.cuda.is_available():
             result["matrix_product_fraction"] = {
-                side: round(matrix_product_fraction(tokens / statistics.fmean(seconds[side])), 3) for side in sides
+                side: round(matrix_product_fraction(result["sides"][side]["tokens_per_second"]), 3) for side in sides
             }
     text = json.dumps(result, indent=1)
     print(text)
@@ -363,6 +370,7 @@ if __name__ == "__main__":
     arguments.add_argument("--tokenizer", help="folder of a tokenizer, with --qwen3-4b")
     arguments.add_argument("--items", required=True)
     arguments.add_argument("--rounds", type=int, default=8)
+    arguments.add_argument("--seconds", type=float, default=math.inf, help="begin no round after this time")
     arguments.add_argument("--micro-batch", type=int, default=12)
     arguments.add_argument("--accumulation", type=int, default=1)
     arguments.add_argument("--precision", default="float32")

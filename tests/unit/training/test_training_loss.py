@@ -45,6 +45,20 @@ def test_values_and_gradients_are_those_of_the_whole_logits(rows, vocabulary, ch
         torch.testing.assert_close(parameter.grad, gradient)
 
 
+def test_in_bfloat16_the_sum_over_many_targets_is_not_rounded():
+    torch.manual_seed(0)
+    head = torch.nn.Linear(16, 300, bias=False, dtype=torch.bfloat16).requires_grad_(False)
+    hidden, targets = torch.randn(3000, 16).bfloat16().requires_grad_(), torch.randint(0, 300, (3000,))
+    exact = hidden.detach().double().requires_grad_()
+    truth = cross_entropy(exact @ head.weight.double().T, targets, reduction="sum")
+    found = summed_loss(hidden, head, targets)
+    for loss in (truth, found):
+        (loss / 3000).backward()
+    assert found.dtype == torch.float32
+    assert float(found) == pytest.approx(float(truth), rel=1e-4)
+    assert float((hidden.grad.double() - exact.grad).norm() / exact.grad.norm()) < 0.01
+
+
 def test_a_frozen_output_layer_gets_no_gradient():
     head = torch.nn.Linear(6, 9, bias=False).requires_grad_(False)
     hidden = torch.randn(4, 6, requires_grad=True)

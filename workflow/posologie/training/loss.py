@@ -1,10 +1,13 @@
-"""The loss of next tokens, without ever holding the logits of a whole batch."""
+"""The loss of next tokens, without ever holding the logits of a whole batch.
+
+torch has `linear_cross_entropy` for this. It returns the sum in the precision of the hidden states, though: in bfloat16
+it is rounded to 8 bits, and so are the recorded losses. Here products have that precision and all else is float32.
+"""
 
 from typing import Any
 
 import torch
-from torch.nn import LinearCrossEntropyOptions
-from torch.nn.functional import cross_entropy, linear_cross_entropy
+from torch.nn.functional import cross_entropy, linear
 
 from posologie.errors import InputError
 
@@ -30,6 +33,45 @@ def chunk_rows(vocabulary: int, rows: int) -> int:
     return max(1, min(rows, CHUNK_BYTES // (4 * vocabulary)))
 
 
+class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
+    """The summed cross-entropy of a linear output layer; its gradients are taken on the way, chunk by chunk."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
+    ) -> torch.Tensor:
+        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        d_hidden = torch.empty_like(hidden) if needs_hidden else None
+        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
+        size = chunk_rows(weight.shape[0], len(targets))
+        for start in range(0, len(targets), size):
+            rows, wanted = hidden[start : start + size], targets[start : start + size, None]
+            logits = linear(rows, weight, bias).float()
+            right = logits.gather(1, wanted)
+            top = logits.amax(1, keepdim=True)
+            shares = logits.sub_(top).exp_()
+            sums = shares.sum(1, keepdim=True)
+            total += (sums.log() + top - right).sum()
+            shares.div_(sums).scatter_add_(1, wanted, shares.new_full((), -1.0).expand_as(wanted))
+            narrow = shares.to(weight.dtype)
+            if d_hidden is not None:
+                torch.mm(narrow, weight, out=d_hidden[start : start + size])
+            if d_weight is not None:
+                d_weight += narrow.T @ rows
+            if d_bias is not None:
+                d_bias += shares.sum(0)
+        ctx.precision = weight.dtype
+        ctx.save_for_backward(d_hidden, d_weight, d_bias)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        scaled = [None if saved is None else (saved * gradients[0]).to(ctx.precision) for saved in ctx.saved_tensors]
+        return (*scaled, None)
+
+
 def summed_loss(
     hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor, precision: torch.dtype | None = None
 ) -> torch.Tensor:
@@ -45,10 +87,8 @@ def summed_loss(
     if precision is not None:
         hidden, weight = hidden.to(precision), weight.to(precision)
         bias = None if bias is None else bias.to(precision)
-    options = LinearCrossEntropyOptions(
-        batch_chunk_size=chunk_rows(head.weight.shape[0], len(targets)), chunking_method=None
-    )
-    return linear_cross_entropy(hidden, weight, targets, linear_bias=bias, reduction="sum", options=options).float()
+    loss: torch.Tensor = _SummedLoss.apply(hidden, weight, bias, targets)
+    return loss
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

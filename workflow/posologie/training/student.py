@@ -47,6 +47,21 @@ class Student:
 def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Student:
     """Load a backbone and make it ready for training.
 
+    Raises:
+        InputError: if the recipe does not fit the backbone or the installed packages.
+    """
+    recipe = spec.recipe
+    options: dict[str, Any] = {"attn_implementation": PACKED}
+    if recipe.quantization != "none":
+        options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision))
+        options["device_map"] = {"": device}
+    precision = "float32" if recipe.method == "full" else recipe.precision
+    return student_of(load_model(folder, precision=precision, device=str(device), **options), spec, device)
+
+
+def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
+    """Make a loaded backbone ready for training, in place.
+
     An adapter's weights are float32 and its backbone has the recipe's precision. Full fine-tuning keeps float32 weights
     and computes in the recipe's precision.
 
@@ -55,11 +70,6 @@ def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Stud
     """
     recipe = spec.recipe
     full = recipe.method == "full"
-    options: dict[str, Any] = {"attn_implementation": PACKED}
-    if recipe.quantization != "none":
-        options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision))
-        options["device_map"] = {"": device}
-    model = load_model(folder, precision="float32" if full else recipe.precision, device=str(device), **options)
     check_output_layer(model, spec.backbone)
     if recipe.kernels == "liger":
         _use_liger(model, device)
