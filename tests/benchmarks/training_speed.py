@@ -7,7 +7,8 @@ Every side trains on the same updates of the same examples with the published se
 0.05, seven projections, AdamW, gradient checkpointing, micro-batches of 12. In each round every side makes one update,
 in an order that changes from round to round, so that a busy machine slows all sides alike. A ratio is the geometric
 mean of the rounds' ratios of times, by the clock and of the processors (less disturbed on a busy machine; on a CPU
-only), with the 95 % t interval of its logarithm. `--memory` runs each side by itself for two updates and reports the peak.
+only), with the 95 % t interval of its logarithm. `--memory` runs each side by itself for two updates and reports
+the peak.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Every shipped study under every profile, as a dry run without GPU, network or token."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -7,7 +8,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from studies import REPOSITORY, Project
+from studies import REPOSITORY, Project, jobs_of
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml"))
 PROFILES = ["profiles/demo", "profiles/local-gpu", "slurm"]
@@ -25,9 +26,10 @@ def test_every_study_plans_under_every_profile(project, config, profile):
     assert {"write_report", "draw_mix", "train_adapter"} <= {job.rule for job in jobs}
 
 
-@pytest.mark.parametrize(
-    "target", ["", "shards", "mixes", "adapters", "predictions", "scores", "kits", "tables", "report"]
-)
+TARGETS = ("", "shards", "mixes", "adapters", "predictions", "scores", "kits", "tables", "report", "release")
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_every_named_target_plans(project, target):
     assert project.planned(*filter(None, [target]))
 
@@ -48,6 +50,39 @@ def test_each_value_of_a_sweep_is_a_mix_with_an_adapter_of_its_own(project):
     counts = Counter(job.rule for job in jobs)
     assert counts["draw_mix"] == counts["train_adapter"] == 11, "five shares, three added doses, three sizes"
     assert counts["tabulate_dose_response"] == 1
+
+
+def test_published_models_take_the_place_of_training_and_an_adapter_is_put_on_its_backbone(project):
+    taken = {
+        "nat": {"model": {"hub": "MedInjection-FR/QWEN-4B-NAT"}, "in_place_of": "qwen3-4b/NAT/seed-42"},
+        "syn": {
+            "model": {"hub": "someone/adapter"},
+            "adapter_on": "qwen3-4b",
+            "in_place_of": "qwen3-4b/SYN/seed-42",
+        },
+    }
+    output = project.snakemake("-n", "-p", "--cores", "2", "--config", f"published_models={json.dumps(taken)}")
+    counts = Counter(job.rule for job in jobs_of(output))
+    assert counts["train_adapter"] == 5
+    assert counts["predict_mcqa"] == 8
+    assert counts["fetch_model_hub"] == 3
+    asked = [line for line in output.splitlines() if "python -m posologie.prediction --spec" in line]
+    nat, syn = (next(line for line in asked if f"qwen3-4b/{mix}/seed-42" in line) for mix in ("NAT", "SYN"))
+    assert "--backbone models/MedInjection-FR--QWEN-4B-NAT@main/manifest.json" in nat
+    assert "--adapter-weights" not in nat
+    assert "--backbone models/Qwen--Qwen3-4B-Instruct-2507@main/manifest.json" in syn
+    assert "--adapter-weights models/someone--adapter@main/adapter_model.safetensors" in syn
+
+
+def test_what_is_released_is_merged_described_and_pushed_only_when_asked_for(project):
+    release = json.dumps({"models": ["tiny/NAT/seed-42"], "repository": "me/{mix}-{form}"})
+    asked = ("--configfile", "config/test.yaml", "--config", f"release={release}")
+    counts = Counter(job.rule for job in project.planned("push", *asked))
+    assert (counts["merge_adapter"], counts["write_card"], counts["push_model"]) == (1, 2, 2)
+    everything = {job.rule for job in project.planned(*asked)}
+    assert not everything & {"merge_adapter", "write_card", "push_model"}
+    output = project.snakemake("-n", "push", "--configfile", "config/test.yaml", fails=True)
+    assert output.splitlines()[-1].startswith("error: release.repository: missing; expected `owner/name`")
 
 
 def test_a_mistake_in_the_configuration_is_one_line_before_any_job(project):

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from posologie.code_digest import digest
-from posologie.config import plan
+from posologie import layout
+from posologie.config import plan, releases
 from posologie.config.load import load_study, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
@@ -86,6 +87,7 @@ wildcard_constraints:
     model=one_of(MODELS),
     suite=one_of(STUDY.suites),
     folder=one_of(plan.model_specs(STUDY)),
+    form="adapter|merged",
 
 
 def command(module, arguments):

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
 
 from posologie.errors import InputError
 from posologie.files import sha256_of_file, write_json
@@ -63,6 +64,25 @@ def test_in_bfloat16_the_merge_is_rounded_once(tiny_manifest, tmp_path):
     for name, weight in found.state_dict().items():
         assert weight.dtype == torch.bfloat16
         assert torch.equal(weight, exact[name].to(torch.bfloat16)), name
+
+
+def test_a_fully_trained_backbone_answers_with_its_own_weights(tiny_manifest, tmp_path):
+    trained = load_model(tiny_manifest.parent, precision="float32", device="cpu")
+    with torch.no_grad():
+        for weight in trained.parameters():
+            weight.mul_(1.1)
+        expected = trained(input_ids=IDS).logits
+    tied = set(trained._tied_weights_keys or {}) if trained.config.tie_word_embeddings else set()
+    state = {name: tensor.contiguous() for name, tensor in trained.state_dict().items() if name not in tied}
+    weights, config = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    save_file(state, weights)
+    write_json(config, {"method": "full", "base_model_name_or_path": "tiny"})
+    with torch.no_grad():
+        found = load(tiny_manifest, "float32", weights, config).network(input_ids=IDS).logits
+    assert torch.allclose(found, expected, atol=1e-5)
+    save_file({"no.such.weight": torch.zeros(2), **state}, weights)
+    with pytest.raises(InputError, match="0 tensors missing, 1 unknown; expected the weights of this backbone"):
+        load(tiny_manifest, "float32", weights, config)
 
 
 def test_an_adapter_of_another_backbone_is_refused(tiny_manifest, tmp_path):

@@ -1,5 +1,6 @@
 """A trained model leaves the study: merged, described, pushed."""
 
+import base64
 import http.server
 import json
 import shutil
@@ -245,6 +246,21 @@ def test_a_push_is_one_commit_with_the_token_of_the_environment(hub, tmp_path):
     assert receipt["commit"] == "c0ffee"
     assert set(receipt["files"]) == {"README.md", "adapter_config.json"}
     assert "hf_secret" not in (tmp_path / "receipt.json").read_text(encoding="utf-8")
+
+
+def test_a_merged_model_is_pushed_by_its_manifest_and_an_adapter_names_its_backbone_on_the_hub(hub, tmp_path):
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    manifest = write_manifest(folder, {"name": "m"}, folder.iterdir())
+    push([*pushing(tmp_path, base="owner/backbone"), "--manifest", str(manifest)])
+    lines = [json.loads(line) for line in hub.seen[-1][2].splitlines()]
+    sent = {line["value"]["path"]: line["value"]["content"] for line in lines if line["key"] == "file"}
+    assert set(sent) == {"README.md", "adapter_config.json", "config.json"}
+    assert json.loads(base64.b64decode(sent["adapter_config.json"]))["base_model_name_or_path"] == "owner/backbone"
+    (folder / "config.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(InputError, match="sha256"):
+        push([*pushing(tmp_path), "--manifest", str(manifest)])
 
 
 @pytest.mark.parametrize(("status", "message"), [(401, "token is not valid"), (403, "may not write"), (404, "no such")])

@@ -45,7 +45,7 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
             yield "mixes", f"{mix}/seed-{seed}", layout.mix(mix, seed, "train"), None
     models = plan.models(study)
     for model in models.values():
-        if model.kind == "mix":
+        if model.trained:
             weights, record = (layout.adapter(model.id, file) for file in ("adapter_model.safetensors", "run.json"))
             yield "adapters", model.id, weights, record
     for kind, path_of in (("predictions", layout.predictions), ("scores", layout.scores)):

@@ -4,7 +4,8 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from posologie.config.study import Study
+from posologie.config import plan, releases
+from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
@@ -25,6 +26,7 @@ def check_references(study: Study) -> None:
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
+    _check_release(study)
 
 
 def _check_sources(study: Study) -> None:
@@ -144,10 +146,50 @@ def _check_models(study: Study) -> None:
     for name, published in study.published_models.items():
         if published.adapter_on is not None and published.adapter_on not in study.backbones:
             raise _unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
+        if published.in_place_of is not None:
+            _check_in_place(study, name, published)
     if "published" in study.backbones:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+
+
+def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:
+    """Check that a published model takes the place of a model of this study, and no other one does."""
+    key, place = f"published_models.{name}", str(published.in_place_of)
+    known = {model.id: model for model in plan.models(study).values() if model.kind == "mix"}
+    if place not in known:
+        raise _unknown(f"{key}.in_place_of", place, known or ["the models of a mix"])
+    model = known[place]
+    if model.published != name:
+        raise InputError(f"{key}.in_place_of = '{place}': published_models.{model.published} takes it already")
+    if published.adapter_on not in (None, model.backbone):
+        raise InputError(f"{key}.adapter_on = '{published.adapter_on}': expected {model.backbone}, as in in_place_of")
+    if published.mix not in (None, model.mix):
+        raise InputError(f"{key}.mix = '{published.mix}': expected {model.mix}, as in in_place_of")
+
+
+def _check_release(study: Study) -> None:
+    release, trained = study.release, [model.id for model in releases.trained_models(study)]
+    for model in release.models or ():
+        if model not in trained:
+            raise _unknown("release.models", model, trained or ["the models that this study trains"])
+    if study.training.recipe.method == "full" and "merged" not in release.forms:
+        raise InputError("release.forms = [adapter]: training.recipe.method is full; expected [merged]")
+    if release.repository is None:
+        return
+    seen: dict[str, str] = {}
+    for one, form in releases.released(study):
+        try:
+            repository = releases.push_spec(study, one, form).repository
+        except ValueError as error:
+            raise InputError(f"release.repository = '{release.repository}': no `owner/name` for {one.id}") from error
+        if repository in seen:
+            raise InputError(
+                f"release.repository = '{release.repository}': {repository} for {seen[repository]} and for {one.id} "
+                f"({form}); expected one repository for each"
+            )
+        seen[repository] = f"{one.id} ({form})"
 
 
 def _unknown(key: str, value: str, expected: Iterable[str]) -> InputError:

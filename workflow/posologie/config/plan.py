@@ -25,7 +25,10 @@ SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the study. Its id is its folder under `predictions/` and `scores/`."""
+    """One model of the study. Its id is its folder under `predictions/` and `scores/`.
+
+    `published` names the published model that answers: beside the others, or in the place of one that is not trained.
+    """
 
     id: str
     backbone: str | None = None
@@ -36,20 +39,29 @@ class Model:
     @property
     def kind(self) -> Literal["base", "mix", "published"]:
         """Say how the model came about."""
-        if self.published is not None:
-            return "published"
-        return "base" if self.mix is None else "mix"
+        if self.seed is not None:
+            return "mix"
+        return "base" if self.published is None else "published"
+
+    @property
+    def trained(self) -> bool:
+        """Whether this study trains it."""
+        return self.kind == "mix" and self.published is None
 
 
 def models(study: Study) -> dict[str, Model]:
     """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
     trained = [(mix, seed) for mix in study.mixes for seed in study.training.seeds]
+    instead = {one.in_place_of: name for name, one in study.published_models.items() if one.in_place_of is not None}
     found = []
     for backbone in study.backbones:
         found.append(Model(f"{backbone}/base", backbone))
-        found += [Model(f"{backbone}/{mix}/seed-{seed}", backbone, mix, seed) for mix, seed in trained]
+        for mix, seed in trained:
+            name = f"{backbone}/{mix}/seed-{seed}"
+            found.append(Model(name, backbone, mix, seed, instead.get(name)))
     for name, published in study.published_models.items():
-        found.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
+        if published.in_place_of is None:
+            found.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
     return {model.id: model for model in found}
 
 
@@ -235,7 +247,14 @@ def encoder_backbone(study: Study) -> Backbone:
 def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     """Return the models of the tables, in the order of the configuration."""
     return tuple(
-        EvaluatedModel(name=model.id, kind=model.kind, backbone=model.backbone, mix=model.mix, seed=model.seed)
+        EvaluatedModel(
+            name=model.id,
+            kind=model.kind,
+            backbone=model.backbone,
+            mix=model.mix,
+            seed=model.seed,
+            published=model.published is not None,
+        )
         for model in models(study).values()
     )
 

@@ -18,6 +18,7 @@ from posologie.screening.spec import Screening
 from posologie.sources.spec import Collection, Source
 from posologie.specs import Name, Spec
 from posologie.statistics.spec import Statistics
+from posologie.training.release_spec import Release
 from posologie.training.spec import Recipe
 
 
@@ -64,13 +65,17 @@ class Devices(Spec):
 
 
 class PublishedModel(Spec):
-    """A trained model that takes the place of training: an adapter on one of the backbones, or a merged model."""
+    """A trained model that others published: an adapter on one of the backbones, or a merged model."""
 
     model: Backbone = Field(description="where it comes from: hub or folder")
     adapter_on: Name | None = Field(
         default=None, description="the backbone under the adapter; a merged model if left out"
     )
     mix: Name | None = Field(default=None, description="the mix that it was trained on, for the tables")
+    in_place_of: str | None = Field(
+        default=None,
+        description="`{backbone}/{mix}/seed-{seed}`: the model that is not trained, because this one takes its place",
+    )
 
 
 class Scoring(Spec):
@@ -110,7 +115,7 @@ class Study(Spec):
     validation: Validation = Field(default=Validation(), description="items that all trainings are validated on")
     backbones: dict[Name, Backbone] = Field(min_length=1, description="models that are adapted")
     published_models: dict[Name, PublishedModel] = Field(
-        default_factory=dict, description="trained models that are evaluated beside"
+        default_factory=dict, description="trained models that are evaluated beside, or take the place of training"
     )
     prompting: Prompting = Field(default=Prompting(), description="how an item becomes a prompt")
     training: Training = Field(default=Training(), description="recipe and seeds")
@@ -132,3 +137,4 @@ class Study(Spec):
     scoring: Scoring = Field(default=Scoring(), description="settings of the metrics")
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
     report: Report = Field(default=Report(), description="language and item browser")
+    release: Release = Field(default=Release(), description="what is merged, described and pushed on request")

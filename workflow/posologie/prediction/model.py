@@ -79,6 +79,8 @@ def merged(network: Any, weights: Path, config: Path) -> Any:
     Raises:
         InputError: if the adapter has weights for modules that the backbone lacks, or lacks some.
     """
+    if read_json(config).get("method") == "full":
+        return replaced(network, weights)
     settings = PeftConfig.from_peft_type(**{**read_json(config), "inference_mode": True})
     precision = next(network.parameters()).dtype
     try:
@@ -98,6 +100,25 @@ def merged(network: Any, weights: Path, config: Path) -> Any:
                 module.merge(safe_merge=True)
                 module.to(precision)
     return attached.unload().eval()
+
+
+def replaced(network: Any, weights: Path) -> Any:
+    """Return the backbone with the weights of a full fine-tuning, in its own precision.
+
+    Raises:
+        InputError: if they are those of another backbone.
+    """
+    try:
+        outcome = network.load_state_dict(load_file(weights), strict=False)
+    except RuntimeError as error:  # other shapes
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{weights}: expected the weights of this backbone ({reason}…)") from error
+    tied = set(network._tied_weights_keys or {}) if network.config.tie_word_embeddings else set()
+    missing = set(outcome.missing_keys) - tied
+    if missing or outcome.unexpected_keys:
+        found = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
+        raise InputError(f"{weights}: {found}; expected the weights of this backbone")
+    return network.eval()
 
 
 def score_in_float32(network: Any) -> None:

@@ -114,7 +114,7 @@ class Inputs:
             files: list[tuple[str | None, str]] = [
                 (suite, layout.predictions_run(model.name, suite)) for suite in self.spec.suites
             ]
-            if model.kind == "mix":
+            if model.kind == "mix" and not model.published:
                 files.insert(0, (None, layout.adapter(model.name, "run.json")))
             for suite, file in files:
                 if not (self.root / file).is_file():

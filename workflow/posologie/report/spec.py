@@ -41,7 +41,10 @@ class ReportSpec(Spec):
             **{name: (name,) for name in ("composition", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]
-        return (*found, *(("training",) if any(model.kind == "mix" for model in self.models) else ()))
+        return (
+            *found,
+            *(("training",) if any(model.kind == "mix" and not model.published for model in self.models) else ()),
+        )
 
 
 class BrowserSpec(Spec):

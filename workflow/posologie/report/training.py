@@ -28,7 +28,7 @@ def curves(inputs: Inputs) -> list[Curve]:
     """
     found = []
     for model in inputs.models:
-        if model.kind != "mix":
+        if model.kind != "mix" or model.published:
             continue
         file = inputs.root / layout.adapter(model.name, "history.parquet")
         if not file.is_file():

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
 
 def _rows(spec: ComputeSpec, root: Path) -> Iterator[dict[str, Any]]:
     for model in spec.models:
-        if model.kind == "mix":
+        if model.kind == "mix" and not model.published:
             record = _record(root / layout.adapter(model.name, "run.json"))
             yield _row("training", model.name, "", record) | {"trained_tokens": record.get("tokens")}
     for model in spec.models:

@@ -78,6 +78,7 @@ class EvaluatedModel(Spec):
     backbone: Name | None = None
     mix: Name | None = None
     seed: int | None = None
+    published: bool = Field(default=False, description="a published model, which has no run record and no history here")
 
     @model_validator(mode="after")
     def _parts_of_its_kind(self) -> Self:

@@ -86,7 +86,7 @@ def merge(source: Path, weights: Path, config: Path, target: Path) -> None:
                 merged = {name: change.applied(name, shard.get_tensor(name)) for name in shard.keys()}  # noqa: SIM118
                 metadata = shard.metadata()
             safetensors.torch.save_file(merged, target / path.name, metadata=metadata)
-        elif path.is_file() and path.name != "manifest.json":
+        elif path.is_file() and path.name not in ("manifest.json", "README.md"):  # the card is the merged model's own
             shutil.copyfile(path, target / path.name)
     if change.left:
         raise InputError(

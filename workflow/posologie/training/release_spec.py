@@ -1,7 +1,8 @@
-"""What a merged model, a model card and a push to the hub depend on."""
+"""How trained models are released; what a merged model, a model card and a push to the hub depend on."""
 
 import re
-from typing import Annotated
+from string import Formatter
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -17,6 +18,44 @@ def _checked_repository(value: str) -> str:
 
 
 Repository = Annotated[str, AfterValidator(_checked_repository)]
+
+
+_PLACES = ("study", "backbone", "mix", "seed", "form")
+
+
+def _checked_template(value: str) -> str:
+    try:
+        used = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        shown = value.format(**dict.fromkeys(_PLACES, "x")) if used <= set(_PLACES) else ""
+    except (ValueError, IndexError, KeyError):
+        shown = ""
+    if not _REPOSITORY.fullmatch(shown):
+        raise ValueError(f"`owner/name` on the hub, in which {', '.join(f'{{{name}}}' for name in _PLACES)} may stand")
+    return value
+
+
+Form = Literal["adapter", "merged"]
+
+
+class Release(Spec):
+    """What leaves the study on request: `snakemake release` makes it, `snakemake push` uploads it to the hub."""
+
+    models: tuple[str, ...] | None = Field(
+        default=None, description="`{backbone}/{mix}/seed-{seed}`; every model that the study trains if left out"
+    )
+    forms: tuple[Form, ...] = Field(
+        default=("adapter", "merged"), min_length=1, description="adapters, and models with their adapter merged in"
+    )
+    language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$", description="language of the data (ISO 639)")
+    license: str | None = Field(default=None, description="license of what is released, as the hub names licenses")
+    repository: Annotated[str, AfterValidator(_checked_template)] | None = Field(
+        default=None,
+        description="`owner/name` on the hub, with `{study}`, `{backbone}`, `{mix}`, `{seed}` and `{form}` for the "
+        "model's own; needed to push",
+    )
+    private: bool = Field(default=True, description="make a repository that does not exist yet private")
+    revision: str = Field(default="main", description="branch that is pushed to")
+    message: str = Field(default="Add a model trained with Posologie", description="of the commit")
 
 
 class MergeSpec(Spec):
@@ -40,6 +79,7 @@ class PushSpec(Spec):
     """Exactly what a push to the hub depends on, beside its input files."""
 
     repository: Repository = Field(description="`owner/name` on the hub")
+    base: str | None = Field(default=None, description="the backbone's repository, which a pushed adapter names")
     private: bool = Field(default=True, description="make the repository private if it does not exist yet")
     revision: str = Field(default="main", description="branch that is pushed to")
     message: str = Field(default="Add a model trained with Posologie", description="of the commit")

@@ -2,9 +2,9 @@
 def answering_backbone(wildcards):
     """Return the manifest of the model that answers, without its adapter."""
     model = MODELS[wildcards.model]
-    if model.backbone is not None:
-        return manifest_of(STUDY.backbones[model.backbone])
-    return manifest_of(STUDY.published_models[model.published].model)
+    if model.published is not None and STUDY.published_models[model.published].adapter_on is None:
+        return manifest_of(STUDY.published_models[model.published].model)
+    return manifest_of(STUDY.backbones[model.backbone])
 
 
 def answering_adapter(wildcards):

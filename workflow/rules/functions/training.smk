@@ -9,7 +9,7 @@ def mix_part(part):
 
     def path(wildcards):
         seed = plan.sampling_seed(STUDY, int(wildcards.seed))
-        return f"<results>/mixes/{wildcards.mix}/seed-{seed}/{part}.parquet"
+        return f"<results>/{layout.mix(wildcards.mix, seed, part)}"
 
     return path
 
@@ -21,4 +21,4 @@ def training_spec(wildcards):
 
 def all_adapters():
     """Return every adapter that the study trains."""
-    return [f"<results>/adapters/{model.id}/adapter_model.safetensors" for model in MODELS.values() if model.mix and not model.published]
+    return [f"<results>/adapters/{model.id}/adapter_model.safetensors" for model in MODELS.values() if model.trained]
