@@ -2,8 +2,8 @@
 
     python -m posologie.training.push --spec PushSpec --files F… [--manifest M] --receipt OUT.json
 
-With `--manifest` the model's files that it lists are pushed too, after a check. A pushed adapter names its backbone on the
-hub, which its configuration here does not.
+With `--manifest` the model's files that it lists are pushed too, after a check. A pushed adapter names its backbone on
+the hub, which its configuration here does not.
 
 The token comes from the environment (`HF_TOKEN`) or from the hub's own login, never from a configuration.
 """
