@@ -85,6 +85,15 @@ def test_what_is_released_is_merged_described_and_pushed_only_when_asked_for(pro
     assert output.splitlines()[-1].startswith("error: release.repository: missing; expected `owner/name`")
 
 
+def test_a_quality_screen_rates_the_training_items_that_it_names_before_they_are_screened(project):
+    judges = {"j": {"backend": {"kind": "openai_endpoint", "model": "m"}}}
+    screening = {"mode": "remove", "quality": {"judge": "j", "threshold": 3, "sources": ["synthetic"]}}
+    settings = [f"judges={json.dumps(judges)}", f"screening={json.dumps(screening)}"]
+    jobs = project.planned("--configfile", "config/test.yaml", "--config", *settings)
+    rating = [job.wildcards for job in jobs if job.rule == "rate_items_with_openai_endpoint"]
+    assert rating == ["judge=j, source=synthetic"]
+
+
 def test_a_mistake_in_the_configuration_is_one_line_before_any_job(project):
     output = project.snakemake("-n", "--config", 'mixs={"A": 1}', fails=True)
     lines = [line for line in output.splitlines() if not line.startswith("Using workflow specific profile")]

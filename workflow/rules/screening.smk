@@ -1,5 +1,6 @@
 # Shards become screened shards: duplicates, and overlap with the suites that the study lists.
 include: "functions/screening.smk"
+include: "screening_by_backend.smk"
 
 
 rule screen_shard:
@@ -7,6 +8,7 @@ rule screen_shard:
         shard="<results>/shards/{source}/{split}.parquet",
         earlier=earlier_shards,
         tests=screening_tests,
+        quality=ratings_of_items,
     output:
         screened=ensure("<results>/screened/{source}/{split}.parquet", non_empty=True),
         report="<results>/screened/{source}/{split}.json",
@@ -17,6 +19,7 @@ rule screen_shard:
         spec=screening_spec,
         earlier=lambda wildcards, input: by_source(input.earlier),
         tests=lambda wildcards, input: by_source(input.tests),
+        quality=lambda wildcards, input: ["--quality", input.quality] if input.quality else [],
     threads: 2
     resources:
         mem_mb=growing(8000),
@@ -29,7 +32,7 @@ rule screen_shard:
         command(
             "posologie.screening",
             "--spec {params.spec:q} --items {input.shard:q} --earlier {params.earlier:q} --tests {params.tests:q}"
-            " --screened {output.screened:q} --report {output.report:q} --matches {output.matches:q}",
+            " {params.quality:q} --screened {output.screened:q} --report {output.report:q} --matches {output.matches:q}",
         )
 
 

@@ -62,7 +62,8 @@ def test_the_matrix_has_a_row_for_each_source_and_suite_with_an_interval(tmp_pat
 @pytest.fixture
 def rated(tmp_path):
     """Screen three items with these ratings."""
-    items = [item(key, question, source="syn") for key, question in (("a", ASPIRIN), ("b", STATINS), ("c", "Autre ?"))]
+    questions = {"a": ASPIRIN, "b": STATINS, "c": "Autre ?"}
+    items = [item(key, text, source="syn", options=("oui", "non")) for key, text in questions.items()]
 
     def run(ratings, mode="remove", sources=None):
         write_parquet(tmp_path / "items.parquet", items_to_table(items))
@@ -89,7 +90,9 @@ def rated(tmp_path):
 def test_items_rated_below_the_threshold_are_removed_and_counted(rated):
     kept, report = rated({"a": 2.9, "b": 3.0, "c": None})
     assert kept == 2
-    assert report["quality"] == {"judge": "judge", "threshold": 3, "unrated": 1, "below": 1}
+    assert report["quality"] == {
+        "judge": "judge", "threshold": 3, "rated": 2, "unrated": 1, "of_other_tasks": 0, "below": 1,
+    }  # fmt: skip
     assert report["removed"] == report["flagged"] == 1
     assert rated({"a": 1.0, "b": 3.0, "c": 5.0}, mode="report")[0] == 3
 

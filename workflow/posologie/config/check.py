@@ -114,6 +114,18 @@ def _check_suites(study: Study) -> None:
                 raise _unknown(f"{key}.source", benchmark.source, study.sources)
             if benchmark.split not in study.sources[benchmark.source].splits:
                 raise _unknown(f"{key}.split", benchmark.split, study.sources[benchmark.source].splits)
+    quality = study.screening.quality
+    if quality is not None and quality.judge not in study.judges:
+        raise _unknown(
+            "screening.quality.judge", quality.judge, study.judges or ["the study's judges, of which there are none"]
+        )
+    for name in (quality.sources or ()) if quality is not None else ():
+        if name not in study.sources or "train" not in study.sources[name].splits:
+            raise _unknown(
+                "screening.quality.sources",
+                name,
+                [one for one in study.sources if "train" in study.sources[one].splits],
+            )
     for name in study.screening.against:
         if name not in study.suites:
             raise _unknown("screening.against", name, study.suites)

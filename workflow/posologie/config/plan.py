@@ -14,7 +14,7 @@ from posologie.models.spec import Backbone, ModelSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
-from posologie.screening.spec import LeakageSpec, MatrixSpec, ScreeningSpec, TopicsSpec
+from posologie.screening.spec import LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import PARALLEL, patterns
 from posologie.sources.spec import ShardSpec, Source
 from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, EvaluatedModel, TableSpec
@@ -156,6 +156,28 @@ def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
     """Return what a screened shard depends on."""
     suites = {} if study.screening.mode == "off" else {name: study.suites[name] for name in study.screening.against}
     return ScreeningSpec(source=source, split=split, screening=study.screening, suites=suites)
+
+
+def rated_sources(study: Study) -> list[str]:
+    """Return the sources whose training items a judge rates for the quality screen."""
+    quality = study.screening.quality
+    if quality is None or study.screening.mode == "off":
+        return []
+    return [name for name in trained_sources(study) if quality.sources is None or name in quality.sources]
+
+
+def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
+    """Return what a judge's ratings of a source's training items depend on.
+
+    Raises:
+        ValueError: if the study has no quality screen.
+    """
+    quality = study.screening.quality
+    if quality is None:
+        raise ValueError("screening.quality: missing, and required for ratings")
+    return RatingSpec(
+        judge=judge, source=source, tasks=quality.tasks, backend=study.judges[judge].backend, rating=quality.rating
+    )
 
 
 def screened_splits(study: Study) -> dict[str, tuple[Split, ...]]:

@@ -1,9 +1,12 @@
 """What a screened shard depends on."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from posologie.errors import InputError
+from posologie.generation.backends.spec import ChatBackend, Decoding
 from posologie.items import Split, Task
 from posologie.specs import Name, Spec
 
@@ -47,12 +50,65 @@ class Comparing(Spec):
     shingle: int = Field(default=5, ge=2, le=20, description="characters of the shingles whose sets are compared")
 
 
+class Rating(Spec):
+    """How a judge is asked for the score of an item."""
+
+    prompt: str = Field(
+        default="resources/prompts/fr/quality/item.md",
+        exclude=True,
+        description="prompt file with places for {question}, {options} and {answer}",
+    )
+    decoding: Decoding = Field(default=Decoding(max_new_tokens=8), description="how its reply is drawn")
+    score: str = Field(
+        default=r"^\W*([1-5])(?![0-9.,%])",
+        description="regular expression whose one group is the score, a number; its last match in the reply counts",
+    )
+
+    @model_validator(mode="after")
+    def _one_group(self) -> Self:
+        try:
+            groups = re.compile(self.score).groups
+        except re.error as error:
+            raise ValueError(f"a regular expression in score ({error})") from error
+        if groups != 1:
+            raise ValueError(f"one group in score, not {groups}")
+        return self
+
+    def score_in(self, reply: str) -> float | None:
+        """Return the score in a judge's reply, or None if it holds none.
+
+        Raises:
+            InputError: if what the expression finds is no number.
+        """
+        found = [match.group(1) for match in re.finditer(self.score, reply)]
+        if not found:
+            return None
+        try:
+            return float(found[-1].replace(",", "."))
+        except ValueError:
+            raise InputError(f"score = '{self.score}': its group matched '{found[-1]}'; expected a number") from None
+
+
 class Quality(Spec):
     """Training items that a judge rates too low."""
 
-    judge: Name = Field(description="the judge whose ratings `quality/{judge}/{source}.parquet` are used")
+    judge: Name = Field(description="the judge, whose backend rates: `quality/{judge}/{source}.parquet`")
     threshold: float = Field(description="items with a score below it are flagged, or removed in mode remove")
     sources: tuple[Name, ...] | None = Field(default=None, description="sources that are rated; all if left out")
+    tasks: tuple[Task, ...] = Field(
+        default=("mcqu", "mcq"), min_length=1, description="tasks of the items that are rated; others stay"
+    )
+    rating: Rating = Field(default=Rating(), exclude=True, description="how the judge is asked")
+
+
+class RatingSpec(Spec):
+    """Exactly what a judge's ratings of the training items of a source depend on, beside the shard and the prompt."""
+
+    judge: Name
+    source: Name
+    tasks: tuple[Task, ...]
+    backend: ChatBackend
+    rating: Rating = Rating()
 
 
 class Screening(Comparing):

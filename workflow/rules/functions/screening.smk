@@ -16,6 +16,22 @@ def screening_spec(wildcards):
     return plan.screening_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
 
 
+def ratings_of_items(wildcards):
+    """Return the ratings of the items that are screened, where the study has a quality screen for them."""
+    rated = wildcards.split == "train" and wildcards.source in plan.rated_sources(STUDY)
+    return f"<results>/quality/{STUDY.screening.quality.judge}/{wildcards.source}.parquet" if rated else []
+
+
+def rating_spec(wildcards):
+    """Return the spec of one judge's ratings of a source."""
+    return plan.rating_spec(STUDY, wildcards.judge, wildcards.source).canonical_json()
+
+
+def rating_kinds():
+    """Return the kind of backend that rates training items, where the study has a quality screen."""
+    return [STUDY.judges[STUDY.screening.quality.judge].backend.kind] if plan.rated_sources(STUDY) else []
+
+
 def by_source(paths):
     """Return SOURCE=PATH words for shards, whose folder is named after their source."""
     return named((Path(path).parent.name, path) for path in paths)

@@ -1,0 +1,1 @@
+"""A judge rates training items: the ratings that the quality screen reads."""

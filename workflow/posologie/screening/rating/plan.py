@@ -1,0 +1,30 @@
+"""What rating the training items of a source would ask and cost.
+
+python -m posologie.screening.rating.plan --spec RatingSpec --prompt FILE --items SHARD --work DIR
+    [--running JSON] [--plan OUT.json]
+"""
+
+from pathlib import Path
+
+from posologie.commands import parser, run
+from posologie.generation.plan import add_plan_arguments, plan_of, show
+from posologie.generation.prompts import read_prompt
+from posologie.screening.rating.command import rated_items, requests
+from posologie.screening.spec import RatingSpec
+
+
+def main(argv: list[str]) -> None:
+    """Print the plan."""
+    arguments = parser("posologie.screening.rating.plan", __doc__ or "")
+    add_plan_arguments(arguments)
+    arguments.add_argument("--prompt", required=True, type=Path)
+    arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
+    options = arguments.parse_args(argv)
+    spec, prompt = RatingSpec.from_json(options.spec), read_prompt(options.prompt)
+    asked = (request for _, request in requests(rated_items(options.items, spec), spec.rating, prompt))
+    longest = spec.rating.decoding.max_new_tokens * 4
+    show(plan_of(asked, spec.backend, options, lambda request: longest), options)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+# The rule of screening.smk that depends on the kind of backend of the judge that rates training items.
+def rule_of_rating(kind):
+    """Define the rule of one kind of judge (a function for the reason that `rule_of_table` gives)."""
+
+    rule:
+        name:
+            f"rate_items_with_{kind}"
+        localrule: kind == "openai_endpoint"
+        input:
+            shard="<results>/shards/{source}/train.parquet",
+            prompt=STUDY.screening.quality.rating.prompt,
+            backbone=lambda wildcards: manifest_of_backend(STUDY.judges[wildcards.judge].backend),
+        output:
+            ratings=ensure("<results>/quality/{judge}/{source}.parquet", non_empty=True),
+            run="<results>/quality/{judge}/{source}.run.json",
+        wildcard_constraints:
+            judge=with_kind(STUDY.judges, kind),
+        params:
+            spec=rating_spec,
+            backbone=backbone_words,
+            running=lambda wildcards: STUDY.judges[wildcards.judge].running.canonical_json(),
+            work=f"{WORK}/quality/{{judge}}",
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind),
+            mem_mb=growing(64000),
+            runtime=growing(1440),
+        conda:
+            ENVIRONMENT
+        log:
+            "<work>/logs/quality/{judge}/{source}.log",
+        shell:
+            command(
+                f"posologie.screening.rating.{kind}",
+                "--spec {params.spec:q} --prompt {input.prompt:q} --items {input.shard:q} {params.backbone:q}"
+                " --ratings {output.ratings:q} --run {output.run:q} --work {params.work:q} --running {params.running:q}",
+            )
+
+
+for kind in rating_kinds():
+    rule_of_rating(kind)
