@@ -14,6 +14,11 @@ demo: .venv/complete
 test: .venv/complete
 	pytest -n 2
 
+# Tests on a real SLURM cluster that they start on this machine: needs root and Debian's munge, slurmctld, slurmd and
+# slurm-client; where these are missing, the tests are skipped and say so.
+test-slurm: .venv/complete
+	pytest tests/slurm -rs
+
 lint: .venv/complete
 	ruff check .
 	ruff format --check .

@@ -11,9 +11,10 @@ from posologie.errors import InputError
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
-    """Return the argument parser of a stage's command, with the `--spec` that every stage takes."""
+    """Return the argument parser of a stage's command, with what every stage takes: `--spec`, `--devices`."""
     arguments = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     arguments.add_argument("--spec", required=True, help="the spec as JSON, or @FILE that holds it")
+    arguments.add_argument("--devices", type=int, default=0, help="GPUs to claim where no scheduler gives any")
     return arguments
 
 

@@ -136,12 +136,15 @@ def read_item_table(path: str | os.PathLike[str], columns: list[str] | None = No
     """Read a table of items, or some of its columns.
 
     Raises:
-        InputError: naming the file and the first column that is missing or of another type.
+        InputError: naming the file and the first column that is missing or of another type; or if the file is not as
+            the report beside it says.
     """
     import pyarrow
 
     from posologie.files import parquet_schema, read_parquet
+    from posologie.seals import check_seal
 
+    check_seal(path)
     found = parquet_schema(path)
     schema = item_schema()
     for expected in schema:

@@ -105,8 +105,11 @@ def growing(amount):
 
 
 def gpus(count):
-    """Return the resources of a job on this many GPUs of one node; a job on the CPU asks for none."""
-    return {"gpu": count, "nodes": 1} if count else {"nodes": 1}
+    """Return the resources of a job on this many GPUs of one node; a job on the CPU asks for none.
+
+    `devices` tells the job how many to claim where no scheduler gives it any.
+    """
+    return {"gpu": count, "nodes": 1, "devices": count} if count else {"nodes": 1, "devices": 0}
 
 
 def named(pairs):

@@ -75,7 +75,7 @@ def rule_of_synthesis(kind):
                 f"posologie.generation.synthesis.{kind}",
                 "--spec {params.spec:q} --documents {input.documents:q} --prompts {params.prompts:q} {params.backbone:q}"
                 " --part {wildcards.part}/{wildcards.parts} --items {output.made:q} --rejects {output.rejects:q}"
-                " --report {output.report:q} --work {params.work:q} --running {params.running:q}",
+                " --report {output.report:q} --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
             )
 
 
@@ -122,7 +122,7 @@ def rule_of_translation(kind):
                 f"posologie.generation.translation.{kind}",
                 "--spec {params.spec:q} --source {input.source:q} {params.prompt:q} {params.backbone:q}"
                 " --part {wildcards.part}/{wildcards.parts} --items {output.made:q} --rejects {output.rejects:q}"
-                " --report {output.report:q} --work {params.work:q} --running {params.running:q}",
+                " --report {output.report:q} --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
             )
 
 
@@ -167,7 +167,7 @@ def rule_of_quality(kind):
                 f"posologie.generation.translation_quality.{kind}",
                 "--spec {params.spec:q} --pairs {params.pairs:q} {params.prompt:q} {params.backbone:q}"
                 " --sentences {output.sentences:q} --run {output.run:q} --work {params.work:q}"
-                " --running {params.running:q}",
+                " --running {params.running:q} --devices {resources.devices}",
             )
 
 

@@ -36,7 +36,7 @@ def rule_of_judging(kind):
                 f"posologie.judging.{kind}",
                 "--spec {params.spec:q} --prompt {input.prompt:q} --predictions {input.predictions:q}"
                 " --items {params.shards:q} {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
-                " --work {params.work:q} --running {params.running:q}",
+                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
             )
 
     rule:
@@ -74,7 +74,7 @@ def rule_of_judging(kind):
                 f"posologie.judging.{kind}",
                 "--spec {params.spec:q} --prompt {input.prompt:q} --human {input.human:q} {params.trained_on:q}"
                 " {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
-                " --work {params.work:q} --running {params.running:q}",
+                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
             )
 
 

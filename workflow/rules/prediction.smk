@@ -37,7 +37,7 @@ def rule_of_bundle(bundle, suites):
                 "posologie.prediction",
                 "--spec {params.spec:q} --items {params.shards:q} --backbone {input.backbone:q} {params.adapter:q}"
                 " --predictions {params.predictions:q} --run {params.run:q}"
-                " --work {params.work:q} --chunk-tokens {resources.chunk_tokens}",
+                " --work {params.work:q} --chunk-tokens {resources.chunk_tokens} --devices {resources.devices}",
             )
 
 

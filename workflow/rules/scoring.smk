@@ -52,5 +52,5 @@ rule score_predictions_neurally:
         command(
             "posologie.scoring.neural",
             "--spec {params.spec:q} --predictions {input.predictions:q} --items {params.shards:q} {params.encoder:q}"
-            " --scores {output:q} --chunk-tokens {resources.chunk_tokens}",
+            " --scores {output:q} --chunk-tokens {resources.chunk_tokens} --devices {resources.devices}",
         )

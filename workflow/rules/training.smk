@@ -19,7 +19,8 @@ rule train_adapter:
     resources:
         **gpus(STUDY.devices.gpus_per_training_job),
         mem_mb=growing(64000),
-        runtime=growing(1440),
+        # not growing: a retry goes on from the last checkpoint, and many sites end every job after 20 hours
+        runtime=1200,
         micro_batch=STUDY.devices.training_micro_batch,
         processes=max(1, STUDY.devices.gpus_per_training_job),
     conda:
@@ -31,5 +32,5 @@ rule train_adapter:
             "posologie.training",
             "--spec {params.spec:q} --train {input.train:q} --validation {input.validation:q} --backbone {input.backbone:q}"
             " --weights {output.weights:q} --config {output.config:q} --history {output.history:q} --run {output.run:q}"
-            " --work {params.work:q} --micro-batch {resources.micro_batch} --processes {resources.processes}",
+            " --work {params.work:q} --micro-batch {resources.micro_batch} --processes {resources.processes} --devices {resources.devices}",
         )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Backend, Failure, Request, Session
@@ -39,6 +40,7 @@ def cache_path(work: Path) -> Path:
 def asking(backend_spec: Any, options: argparse.Namespace, open_backend: OpenBackend, what: str) -> Iterator["Asking"]:
     """Open the backend and its cache for the time of a `with` block; `what` is the artifact, for the progress."""
     running = Running.from_json(options.running)
+    claim_devices(options.devices)
     backend = open_backend(backend_spec, running, options.backbone)
     with Cache(cache_path(options.work)) as cache:
         yield Asking(Session(backend, cache), running, options.work, what)

@@ -7,6 +7,7 @@ from typing import Any
 from posologie.errors import InputError
 from posologie.files import read_parquet
 from posologie.items import read_item_table
+from posologie.seals import check_seal
 
 
 def open_answers(predictions: Path, shards: Mapping[str, Path | str]) -> list[dict[str, Any]]:
@@ -16,6 +17,7 @@ def open_answers(predictions: Path, shards: Mapping[str, Path | str]) -> list[di
         InputError: naming the first item whose question is in none of the shards.
     """
     columns = ["item", "benchmark", "variant", "source", "provenance", "group", "task", "greedy_text"]
+    check_seal(predictions)
     table = read_parquet(predictions)
     for name in columns:
         if name not in table.column_names:

@@ -14,6 +14,7 @@ from posologie.mixes.contents import contents
 from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
 from posologie.mixes.spec import Mix, MixSpec, Validation
+from posologie.seals import seal
 
 log = logging.getLogger("posologie.mixes")
 
@@ -143,7 +144,14 @@ def main(argv: list[str]) -> None:
     write_parquet(given.out_validation, validation)
     write_json(
         given.composition,
-        {"mix": spec.name, "seed": spec.seed, **facts, "train": contents(train), "validation": contents(validation)},
+        {
+            "mix": spec.name,
+            "seed": spec.seed,
+            **facts,
+            "train": contents(train),
+            "validation": contents(validation),
+            **seal(given.out_train, given.out_validation),
+        },
     )
     log.info("mix %s: %d training and %d validation items", spec.name, train.num_rows, validation.num_rows)
 

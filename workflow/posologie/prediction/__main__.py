@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from posologie.commands import parser, run
+from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.prediction.job import add_job_arguments, predict
 from posologie.prediction.local import LocalModel
@@ -26,6 +27,7 @@ def main(argv: list[str]) -> None:
         raise InputError("--adapter-weights and --adapter-config: expected both or neither")
     if options.chunk_tokens is not None and options.chunk_tokens < 1:
         raise InputError(f"--chunk-tokens {options.chunk_tokens}: expected at least 1")
+    claim_devices(options.devices)
     inputs = {"backbone": options.backbone}
     if options.adapter_weights is not None:
         inputs |= {"adapter_weights": options.adapter_weights, "adapter_config": options.adapter_config}

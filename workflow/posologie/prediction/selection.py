@@ -16,6 +16,7 @@ from posologie.errors import InputError
 from posologie.files import whole_file
 from posologie.items import Item, item_schema, table_to_items
 from posologie.prediction.spec import Benchmark
+from posologie.seals import check_seal
 
 _BATCH = 4096
 
@@ -108,6 +109,7 @@ def _rank(item_id: str, seed: int) -> bytes:
 
 def _batches(path: Path) -> Iterator[pa.Table]:
     """Yield a shard's rows, a few thousand at a time."""
+    check_seal(path)
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError as error:

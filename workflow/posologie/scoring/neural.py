@@ -12,6 +12,7 @@ import transformers
 from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
+from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.files import sha256_of_file, write_parquet
 from posologie.items import Item, read_items
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--scores", required=True)
     arguments.add_argument("--chunk-tokens", type=int, default=16384, help="tokens in one forward pass")
     given = arguments.parse_args(argv)
+    claim_devices(given.devices)
     spec = NeuralSpec.from_json(given.spec)
     predictions = read_predictions(given.predictions)
     items: dict[str, dict[str, Item]] = {}

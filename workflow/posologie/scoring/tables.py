@@ -13,6 +13,7 @@ from posologie.prediction.schema import prediction_schema
 from posologie.prediction.spec import Suite
 from posologie.scoring.choices import Scores
 from posologie.scoring.schema import score_schema
+from posologie.seals import check_seal
 
 KEYS = ("item", "benchmark", "variant", "provenance", "task", "group")
 
@@ -21,8 +22,9 @@ def read_predictions(path: str | os.PathLike[str]) -> pa.Table:
     """Read a predictions file, ordered by benchmark, item and variant.
 
     Raises:
-        InputError: naming the first column that is missing.
+        InputError: naming the first column that is missing; or if the file is not as its run record says.
     """
+    check_seal(path)
     table = read_parquet(path)
     if missing := [name for name in prediction_schema().names if name not in table.column_names]:
         raise InputError(f"{path}: column '{missing[0]}' is missing; expected a table of predictions")

@@ -15,6 +15,7 @@ from posologie.screening.quality import below_threshold
 from posologie.screening.report import match_table, report
 from posologie.screening.schema import match_schema
 from posologie.screening.spec import ScreeningSpec
+from posologie.seals import seal
 
 log = logging.getLogger("posologie.screening")
 
@@ -40,7 +41,9 @@ def main(argv: list[str]) -> None:
     if spec.screening.mode == "off":
         write_parquet(given.screened, items)
         write_parquet(given.matches, match_schema().empty_table())
-        write_json(given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0})
+        write_json(
+            given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0, **seal(given.screened)}
+        )
         return
 
     whole = population(items, given.earlier, given.tests, spec.suites)
@@ -56,7 +59,10 @@ def main(argv: list[str]) -> None:
     write_parquet(given.screened, screened)
     write_parquet(given.matches, match_table(whole, compared, removed))
     counts = report(whole, compared, flagged, spec.suites)
-    write_json(given.report, {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed)})
+    write_json(
+        given.report,
+        {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed), **seal(given.screened)},
+    )
     log.info(
         "%s %s: %d read, %d flagged, %d removed", spec.source, spec.split, items.num_rows, len(flagged), len(removed)
     )

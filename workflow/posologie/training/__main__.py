@@ -1,10 +1,13 @@
 """Train one adapter: the command behind the rule `train_adapter`."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
 from posologie import commands
+from posologie.claims import claimed
+from posologie.devices import claim_devices
 
 
 def main(argv: list[str]) -> None:
@@ -23,10 +26,19 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--checkpoint-seconds", type=float, default=600, help="least time between checkpoints")
     arguments.add_argument("--report-to", choices=["tensorboard", "wandb"], help="show losses there as well")
     options = arguments.parse_args(argv)
-    if options.processes > 1 and "RANK" not in os.environ:
-        from posologie.training.launcher import launch
+    if "RANK" in os.environ:  # one of several processes, whose launcher holds the claim
+        _train(options)
+        return
+    claim_devices(options.devices)
+    with claimed(options.work, options.weights, argv):
+        if options.processes > 1:
+            from posologie.training.launcher import launch
 
-        sys.exit(launch(argv, options.processes, options.work))
+            sys.exit(launch(argv, options.processes, options.work))
+        _train(options)
+
+
+def _train(options: argparse.Namespace) -> None:
     from posologie.training.job import train_adapter
 
     train_adapter(options)

@@ -48,6 +48,10 @@ def train_adapter(options: Namespace) -> None:
         logging.getLogger().setLevel(logging.WARNING)
     inputs = {"train": options.train, "validation": options.validation, "backbone": options.backbone}
     run = Run("training", spec, inputs)
+    if run.is_made(options.run, {"weights": options.weights, "config": options.config, "history": options.history}):
+        log.info("%s was made by another job while this one waited", options.weights)
+        group.leave()
+        return
     key = checkpoints.checkpoint_key(
         spec.canonical_json(), *(str(fact["sha256"]) for fact in run.inputs.values()), run.code
     )

@@ -36,7 +36,7 @@ def backbone_words(wildcards, input):
 
 def backend_resources(kind):
     """Return what a job asks for besides memory and time: a GPU for a local model, nothing for an endpoint."""
-    return {} if kind == "openai_endpoint" else gpus(STUDY.devices.gpus_per_prediction_job)
+    return gpus(0) if kind == "openai_endpoint" else gpus(STUDY.devices.gpus_per_prediction_job)
 
 
 def parts_of(path):

@@ -1,0 +1,229 @@
+"""An exclusive claim on an artifact: two jobs that make the same one never write at once, on whatever nodes they run.
+
+A Snakemake that was killed leaves its SLURM jobs running; started again, it submits them a second time. So whoever
+makes an artifact that takes long claims it first. A claim is a numbered file in a folder of the shared file system,
+made with `O_EXCL`, which one process alone succeeds in; the highest number holds. Its owner writes a new count into it
+every few seconds. A claim whose owner is dead is passed over by making the next number, which again one process alone
+succeeds in.
+
+- The second of two equal jobs waits. When the first is done it finds the artifact whole and of its own spec, inputs and
+  code, and has nothing to do; when the first died it goes on from the checkpoint.
+- A job of another spec supersedes the one under way, which belongs to a configuration that is no longer.
+- An owner that finds a higher number than its own was taken for dead (its node hung, say). It ends at once, as if it
+  had been killed: everything it had not moved into place does not count.
+
+Whether an owner lives is known at once on the same machine (same boot, same process namespace); of other machines it is
+judged by the count alone: unchanged for `SILENCE` seconds of the observer's own clock, so that clocks need not agree.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+log = logging.getLogger(__name__)
+
+BEAT = 10.0
+"""Seconds between two signs of life."""
+
+SILENCE = 120.0
+"""Seconds without a sign of life after which an owner on another machine counts as dead: more than NFS caches."""
+
+LOST = 75
+"""The exit status of a process that lost its claim: `EX_TEMPFAIL` of sysexits.h."""
+
+_LOOK = 2.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a claim, as its file says.
+
+    Attributes:
+        job: what the owner makes; equal for equal jobs.
+        machine: boot and process namespace, within which a pid means one process.
+        started: when the process started, in seconds since the epoch.
+        told: host and SLURM job, for people.
+    """
+
+    job: str
+    machine: str
+    pid: int
+    started: float
+    told: str
+
+    def dead(self) -> bool:
+        """Whether the owner is known to be dead; False where that cannot be known from here."""
+        if self.machine != _machine():
+            return False
+        try:
+            return bool(abs(psutil.Process(self.pid).create_time() - self.started) > 1)
+        except psutil.NoSuchProcess:
+            return True
+
+
+@contextlib.contextmanager
+def claimed(work: Path, artifact: Path, job: Sequence[str]) -> Iterator[None]:
+    """Hold the claim on `artifact` while the block runs, once nobody else holds it.
+
+    Args:
+        work: a folder that all jobs which may make the artifact see.
+        artifact: the artifact's path; two paths are two artifacts.
+        job: what is made and how; a job with another text supersedes the one under way.
+    """
+    name = hashlib.sha256(str(artifact.absolute()).encode()).hexdigest()[:16]
+    text = hashlib.sha256("\x00".join(job).encode()).hexdigest()[:16]
+    claim = _Claim(work / "claims" / name, text, artifact)
+    claim.acquire()
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+class _Claim:
+    def __init__(self, folder: Path, job: str, artifact: Path) -> None:
+        self.folder, self.artifact = folder, artifact
+        process = psutil.Process()
+        told = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+        if slurm := os.environ.get("SLURM_JOB_ID"):
+            told = f"SLURM job {slurm} on {told}"
+        self.me = Owner(job, _machine(), process.pid, process.create_time(), told)
+        self.number = 0
+        self.released = threading.Event()
+        self._seen: dict[int, tuple[bytes, float]] = {}
+
+    def acquire(self) -> None:
+        """Return when this process holds the claim and no earlier owner is left."""
+        waited = False
+        while not self.number:
+            top = max(_numbers(self.folder), default=0)
+            owner = _owner(self._file(top))
+            if top and not self._gone(top) and (owner is None or owner.job == self.me.job):
+                if not waited:
+                    who = "another process" if owner is None else owner.told
+                    log.info("%s is being made by %s; waiting for it", self.artifact, who)
+                waited = True
+                time.sleep(_LOOK)
+            elif self._take(top + 1):
+                self.number = top + 1
+        threading.Thread(target=self._beat, daemon=True).start()
+        while earlier := [number for number in _numbers(self.folder) if number < self.number]:
+            for number in earlier:
+                if self._gone(number):
+                    self._file(number).unlink(missing_ok=True)
+                else:
+                    time.sleep(_LOOK / len(earlier))
+
+    def release(self) -> None:
+        """Give the claim back; the folder stays only while somebody uses it."""
+        self.released.set()
+        if self.number < max(_numbers(self.folder), default=0):
+            self._lose()
+        self._file(self.number).unlink(missing_ok=True)
+        for folder in (self.folder, self.folder.parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number:06d}"
+
+    def _take(self, number: int) -> bool:
+        """Make the claim of this number, unless somebody else has."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(self._file(number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o664)
+        except (FileExistsError, FileNotFoundError):  # the second: the last owner removed the folder just now
+            return False
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_content(self.me, 0))
+            file.flush()
+            os.fsync(descriptor)
+        return True
+
+    def _beat(self) -> None:
+        """Write a new count every few seconds; end the process where another has taken the claim over."""
+        count = 0
+        while not self.released.wait(BEAT):
+            if max(_numbers(self.folder), default=self.number) > self.number:
+                self._lose()
+            count += 1
+            try:
+                with open(self._file(self.number), "r+b") as file:
+                    file.write(_content(self.me, count))
+                    file.flush()
+                    os.fsync(file.fileno())
+            except FileNotFoundError:  # somebody took this process for dead, and is done by now
+                self._lose()
+            except OSError as error:  # a full or hanging file system: an observer will see the silence
+                log.warning("no sign of life could be written for %s: %s", self.artifact, error)
+
+    def _lose(self) -> None:
+        """End as if killed: another process holds the claim, and nothing may be written any more."""
+        log.error("%s was claimed by another process; this one ends", self.artifact)
+        self._file(self.number).unlink(missing_ok=True)
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        os._exit(LOST)
+
+    def _gone(self, number: int) -> bool:
+        """Whether the owner of a number has gone: its claim given back, its process dead, or silent for too long."""
+        file = self._file(number)
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            return True
+        owner = _parsed(content)
+        if owner is not None and owner.dead():
+            return True
+        before, since = self._seen.get(number, (b"", 0.0))
+        if content != before or not since:
+            self._seen[number] = (content, time.monotonic())
+            return False
+        return time.monotonic() - since > SILENCE
+
+
+def _numbers(folder: Path) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(folder) if name.isdigit()]
+    except FileNotFoundError:
+        return []
+
+
+def _content(owner: Owner, count: int) -> bytes:
+    facts = {"job": owner.job, "machine": owner.machine, "pid": owner.pid, "started": owner.started, "told": owner.told}
+    return json.dumps({"count": f"{count:09d}", **facts}).encode()
+
+
+def _owner(file: Path) -> Owner | None:
+    try:
+        return _parsed(file.read_bytes())
+    except OSError:
+        return None
+
+
+def _parsed(content: bytes) -> Owner | None:
+    """Return the owner that a claim names; None while it is being written."""
+    try:
+        facts = json.loads(content)
+        return Owner(facts["job"], facts["machine"], facts["pid"], facts["started"], facts["told"])
+    except (ValueError, KeyError):
+        return None
+
+
+def _machine() -> str:
+    """Return what identifies the machine since its boot, and the namespace in which pids count."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return os.uname().nodename
