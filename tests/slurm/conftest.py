@@ -1,28 +1,13 @@
-"""The test cluster, and projects that run on it under the profile that ships."""
+"""The test cluster, and folders that Snakemake runs in on it."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slurm.cluster import Cluster, missing
+from slurm.running import Slurm
 from studies import Project
-
-QUICK = str(Path(__file__).with_name("snakemake_quick.py"))
-PARTITIONS = str(Path(__file__).with_name("partitions.yaml"))
-TESTED = (
-    "--slurm-init-seconds-before-status-checks",
-    "2",
-    "--latency-wait",
-    "20",
-    "--slurm-partition-config",
-    PARTITIONS,
-)
 
 
 @pytest.fixture(scope="session")
@@ -38,109 +23,11 @@ def cluster() -> Iterator[Cluster]:
         cluster.stop()
 
 
-class Running:
-    """A Snakemake under way, and what it has said so far."""
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process, self.log = process, log
-
-    @property
-    def said(self) -> str:
-        """What it has printed."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def kill(self) -> None:
-        """Kill it as in a power cut of the login node; its SLURM jobs run on."""
-        self.process.kill()
-        self.process.wait()
-
-    def interrupt(self) -> None:
-        """Press ^C."""
-        self.process.send_signal(signal.SIGINT)
-
-    def end(self, timeout: float = 240, fails: bool = False) -> str:
-        """Wait for its end, and return what it printed; a failure is an error of the test unless it is expected."""
-        try:
-            status = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"no end after {timeout} s:\n{self.said[-6000:]}") from None
-        assert (status != 0) == fails, self.said[-6000:]
-        return self.said
-
-
-class Slurm:
-    """Starts Snakemake in a folder, on the test cluster."""
-
-    def __init__(self, cluster: Cluster, root: Path) -> None:
-        self.cluster, self.root = cluster, root
-        self.started: list[Running] = []
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment of a login node."""
-        own = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-        return (
-            self.cluster.environment()
-            | own
-            | Project(self.root).environment()
-            | {
-                "SLURM_CONF": str(self.cluster.configuration),
-                "OMP_NUM_THREADS": "1",
-            }
-        )
-
-    def start(self, *arguments: str) -> Running:
-        """Start Snakemake with the profile `slurm`."""
-        log = self.root / f"snakemake-{len(self.started)}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, QUICK, "--profile", "slurm", *arguments, *TESTED],
-                cwd=self.root,
-                env=self.environment(),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        self.started.append(Running(process, log))
-        return self.started[-1]
-
-    def jobs(self, *, ended: bool = False) -> list[dict[str, str]]:
-        """Return the SLURM jobs that were submitted from this folder."""
-        return [job for job in self.cluster.jobs(ended=ended) if job["folder"] == str(self.root)]
-
-    def running(self, rule: str, seconds: float = 90) -> dict[str, str]:
-        """Wait until a job of a rule (its name, or what its comment begins with) runs, and return it."""
-        return self._seen(lambda job: job["rule"].startswith(rule) and job["state"] == "RUNNING", seconds, rule)
-
-    def _seen(self, fits, seconds: float, what: str) -> dict[str, str]:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if found := [job for job in self.jobs() if fits(job)]:
-                return found[0]
-            time.sleep(0.3)
-        raise AssertionError(f"no job {what} within {seconds} s; there are {self.jobs(ended=True)}")
-
-    def clean_up(self) -> None:
-        """End what the test has left."""
-        for one in self.started:
-            if one.process.poll() is None:
-                one.kill()
-        if left := [job["id"] for job in self.jobs()]:
-            self.cluster.ask("scancel", *left)
-
-
 @pytest.fixture
 def slurm(cluster: Cluster, tmp_path: Path) -> Iterator[Slurm]:
-    """A folder with the profile that ships and no workflow: the test writes one, or copies the project there."""
+    """A copy of the project."""
     root = tmp_path / "project"
     Project.copy_to(root)
     one = Slurm(cluster, root)
     yield one
     one.clean_up()
-
-
-def until(holds, seconds: float = 60, what: str = "it holds") -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.3)

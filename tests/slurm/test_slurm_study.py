@@ -1,36 +1,22 @@
-"""The test study on the cluster, under the profile that ships."""
+"""A small study on the cluster, under the profile that ships, while it is killed five times."""
 
-import csv
+import argparse
+import json
 
 import pytest
-import yaml
 
-STUDY = {
-    "extends": "test.yaml",
-    "study": "small",
-    "mixes": {"NAT": {"shares": {"native": 1}, "size": 24}},
-    "sources": {"native": {"provenance": "native", "path": "resources/demo/native"}},
-    "suites": {"mcqa": {"benchmarks": {"native-mcqu": {"source": "native", "tasks": ["mcqu"]}}}},
-    # the cluster has stand-ins for GPUs: the scheduler counts them, torch does not find them
-    "devices": {
-        "training_micro_batch": 8,
-        "prediction_chunk_tokens": 8192,
-        "gpus_per_training_job": 1,
-        "gpus_per_prediction_job": 1,
-    },
-}
+from slurm.chaos import storms
 
 
-@pytest.mark.timeout(600)
-def test_the_small_study_runs_to_its_table_and_gpu_jobs_get_a_gpu(slurm):
-    (slurm.root / "config/small.yaml").write_text(yaml.safe_dump(STUDY))
-    said = slurm.start("results/small/tables/mcqa.csv", "--configfile", "config/small.yaml").end(580)
-    assert "100%" in said
-    with (slurm.root / "results/small/tables/mcqa.csv").open(encoding="utf-8", newline="") as file:
-        assert {row["model"] for row in csv.DictReader(file)} == {"tiny/base", "tiny/NAT/seed-42"}
-    ended = {job["rule"].split("_wildcards")[0]: job for job in slurm.jobs(ended=True)}
-    assert {job["state"] for job in ended.values()} == {"COMPLETED"}
-    assert ended["train_adapter"]["node"].startswith("gpu")
-    assert ended["predict_mcqa"]["node"].startswith("gpu")
-    assert ended["draw_mix"]["node"].startswith("cpu")
-    assert not [rule for rule in ended if rule.startswith(("fetch_", "write_"))], "what needs the network is local"
+@pytest.mark.timeout(900)
+def test_a_study_that_is_killed_five_times_has_the_tables_of_an_undisturbed_one(cluster, tmp_path, capsys):
+    given = argparse.Namespace(seed=3, kills=5, pause=8.0, minutes=14.0, study="small")
+    with (tmp_path / "chaos.jsonl").open("w+", encoding="utf-8") as log:
+        code = storms(cluster, tmp_path, given, log)
+        log.seek(0)
+        lines = [json.loads(line) for line in log]
+    told = capsys.readouterr().out
+    assert code == 0, told
+    summaries = [line for line in lines if "differences" in line]
+    assert sum(summary["kills"] for summary in summaries) == 5
+    assert not [wrong for summary in summaries for wrong in summary["differences"]]

@@ -1,13 +1,18 @@
 """How the command behind a rule starts and ends: arguments, log lines, one clear error, the exit status."""
 
 import argparse
+import importlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from posologie.errors import InputError
+
+STARTED = "started as "
+"""What a log's first line says before code hash and command: by it `posologie resume` knows what a job did."""
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -38,9 +43,21 @@ def run(main: Callable[[list[str]], None]) -> NoReturn:
     logging.captureWarnings(True)
     for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "urllib3", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    _log_start()
     try:
         main(sys.argv[1:])
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
+
+
+def _log_start() -> None:
+    """Log what was started: the hash over the code as it is now, the module and its arguments."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None:
+        return
+    module = spec.name.removesuffix(".__main__")
+    # by name, because what is imported belongs to the code that is hashed, and the hash itself does not
+    code = importlib.import_module("posologie.code_digest").digest(module)
+    logging.getLogger("posologie").info("%s%s %s", STARTED, code, shlex.join([module, *sys.argv[1:]]))

@@ -58,6 +58,10 @@ except InputError as error:
 # Jobs use the Python that runs Snakemake, also where the environment was not activated; no path enters a shell string.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
+# Compute nodes have no internet: what a cluster job does not find in models/ and datasets/ must fail at once.
+if workflow.remote_exec:
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+
 
 WORK = f"{STUDY.roots.work}/{STUDY.study}"
 

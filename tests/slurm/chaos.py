@@ -1,0 +1,216 @@
+"""A study on the test cluster while a seeded script kills its jobs and its Snakemake: `python tests/slurm/chaos.py`.
+
+A calm run on this machine makes the tables that count. Then the same study runs on the cluster, is disturbed at random
+moments and started again, until it ends; and again with the next seed, until there have been enough kills. In the end
+every table but that of measured time must have the bytes of the calm run, and results/ and work/ must hold nothing that
+the calm run did not leave there.
+
+Four things happen to it, by chance: a job is killed at once (SIGKILL to all its processes), a job is cancelled, all
+processes of a job are asked to end (SIGTERM), Snakemake is killed (SIGKILL) and started again while its jobs run on —
+at once, after `posologie resume --cancel`, or after `posologie resume --adopt`.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from slurm.cluster import Cluster, missing
+from slurm.running import Running, Slurm
+from studies import Project
+
+MEASURED = ("tables/compute.csv", "tables/compute.tex")
+"""The table of measured time; figures and the report show it too, and run records and logs hold times."""
+
+SMALL = {
+    "extends": "test.yaml",
+    "study": "small",
+    "mixes": {"NAT": {"shares": {"native": 1}, "size": 24}},
+    "sources": {"native": {"provenance": "native", "path": "resources/demo/native"}},
+    "suites": {"mcqa": {"benchmarks": {"native-mcqu": {"source": "native", "tasks": ["mcqu"]}}}},
+    # the cluster has stand-ins for GPUs: the scheduler counts them, torch does not find them
+    "devices": {
+        "training_micro_batch": 8,
+        "prediction_chunk_tokens": 8192,
+        "gpus_per_training_job": 1,
+        "gpus_per_prediction_job": 1,
+    },
+}
+"""The study of the short run: one mix, one suite."""
+
+
+class Storm:
+    """One study under kills."""
+
+    def __init__(self, slurm: Slurm, study: list[str], seed: int, kills: int, pause: float, log) -> None:
+        self.slurm, self.study, self.kills, self.pause, self.log = slurm, study, kills, pause, log
+        self.seed, self.random = seed, random.Random(seed)
+        self.done: list[str] = []
+
+    def run(self, deadline: float) -> bool:
+        """Run the study to its end and return whether it got there before the deadline (of the monotonic clock)."""
+        running = self._start()
+        next_kill = time.monotonic() + self.random.expovariate(1 / self.pause)
+        while time.monotonic() < deadline:
+            status = running.process.poll()
+            if status == 0:
+                return True
+            if status is not None:  # its retries are used up
+                self._tell("snakemake", f"ended with {status}")
+                running = self._start()
+            if len(self.done) < self.kills and time.monotonic() >= next_kill:
+                running = self._strike(running)
+                next_kill = time.monotonic() + self.random.expovariate(1 / self.pause)
+            time.sleep(0.2)
+        running.kill()
+        return False
+
+    def _start(self) -> Running:
+        self._locks_away()
+        return self.slurm.start("--retries", "20", *self.study)
+
+    def _locks_away(self) -> None:
+        for lock in (self.slurm.root / ".snakemake/locks").glob("*.lock"):
+            lock.unlink(missing_ok=True)
+
+    def _strike(self, running: Running) -> Running:
+        jobs = sorted((job for job in self.slurm.jobs() if job["state"] == "RUNNING"), key=lambda job: int(job["id"]))
+        how = self.random.choice(["kill", "cancel", "ask", "snakemake", "kill", "snakemake"])
+        victim = self.random.choice(jobs) if jobs and how != "snakemake" else None
+        afterwards = self.random.choice(["at once", "at once", "cancel", "adopt"])
+        if victim is None:
+            running.kill()
+            self._count("snakemake", f"killed with {len(jobs)} jobs running, then {afterwards}")
+            if afterwards != "at once":
+                self._resume(afterwards)
+            return self._start()
+        options = {"kill": ["--signal=KILL"], "cancel": [], "ask": ["--signal=TERM"]}[how]
+        subprocess.run(["scancel", *options, victim["id"]], env=self.slurm.cluster.environment(), check=False)
+        self._count(victim["rule"], f"{how} (SLURM job {victim['id']})")
+        return running
+
+    def _resume(self, how: str) -> None:
+        words = [sys.executable, "-m", "posologie", "resume", f"--{how}", "--every", "2", *self.study]
+        done = subprocess.run(
+            words, cwd=self.slurm.root, env=self.slurm.environment(), capture_output=True, text=True, check=False
+        )
+        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
+        self._tell("resume", f"--{how}: {' '.join(last)} ({done.returncode})")
+
+    def _count(self, what: str, how: str) -> None:
+        self.done.append(what)
+        self._tell(what, how)
+
+    def _tell(self, what: str, how: str) -> None:
+        line = {"time": time.strftime("%H:%M:%S"), "seed": self.seed, "kill": len(self.done), "what": what, "how": how}
+        self.log.write(json.dumps(line) + "\n")
+        self.log.flush()
+
+
+def differences(calm: Path, stormy: Path, study: str) -> list[str]:
+    """Return what is wrong with the results of a disturbed run, one line each."""
+    wrong = []
+    for folder in (f"results/{study}", f"work/{study}"):
+        before, after = _files(calm / folder), _files(stormy / folder)
+        wrong += [f"{folder}/{name}: left by the disturbed run alone" for name in sorted(after - before)]
+        wrong += [f"{folder}/{name}: missing after the disturbed run" for name in sorted(before - after)]
+    for table in sorted((calm / f"results/{study}/tables").iterdir()):
+        name = f"tables/{table.name}"
+        other = stormy / f"results/{study}" / name
+        if name not in MEASURED and other.is_file() and table.read_bytes() != other.read_bytes():
+            wrong.append(f"results/{study}/{name}: other bytes than in the calm run")
+    return wrong
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def calm_run(root: Path, study: list[str]) -> None:
+    """Make the study without a cluster."""
+    Project(root).snakemake("--cores", "2", *study, timeout=3600)
+
+
+def main() -> int:
+    """Run the storm; the exit code is 1 if anything differs in the end."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--seed", type=int, default=1, help="of the first run; the next one has the next seed")
+    arguments.add_argument("--kills", type=int, default=100, help="over all runs")
+    arguments.add_argument("--pause", type=float, default=6.0, help="mean seconds between two kills")
+    arguments.add_argument("--minutes", type=float, default=240.0, help="no new run after so long")
+    arguments.add_argument("--study", default="config/test.yaml", help="the study file; small: that of the short run")
+    arguments.add_argument("--log", type=Path, default=Path("chaos.jsonl"))
+    given = arguments.parse_args()
+    if why := missing():
+        print(why, file=sys.stderr)
+        return 2
+    cluster = Cluster()
+    ran = cluster.alive("slurmctld")
+    cluster.start()
+    with tempfile.TemporaryDirectory() as folder, given.log.open("w", encoding="utf-8") as log:
+        try:
+            return storms(cluster, Path(folder), given, log)
+        finally:
+            if not ran:
+                cluster.stop()
+
+
+def storms(cluster: Cluster, folder: Path, given: argparse.Namespace, log) -> int:
+    """Make runs until there have been enough kills, and compare each with the calm one."""
+    calm = Project.copy_to(folder / "calm")
+    file, name = study_file(calm.root, given.study)
+    study = ["--configfile", file]
+    calm_run(calm.root, study)
+    began, killed, seed, failed = time.monotonic(), 0, given.seed, 0
+    deadline = began + 60 * given.minutes
+    while killed < given.kills and time.monotonic() < deadline:
+        root = folder / f"seed-{seed}"
+        Project.copy_to(root)
+        study_file(root, given.study)
+        slurm = Slurm(cluster, root)
+        storm = Storm(slurm, study, seed, given.kills - killed, given.pause, log)
+        try:
+            ended = storm.run(deadline)
+        finally:
+            slurm.clean_up()
+        wrong = differences(calm.root, root, name) if ended else ["not at its end in time"]
+        killed += len(storm.done)
+        failed += bool(wrong)
+        summary = {"seed": seed, "kills": len(storm.done), "ended": ended, "differences": wrong}
+        log.write(json.dumps(summary) + "\n")
+        log.flush()
+        print(
+            f"seed {seed}: {len(storm.done)} kills, {storm.done.count('snakemake')} of them of Snakemake;"
+            f" {'as the calm run' if not wrong else '; '.join(wrong[:5])}",
+            flush=True,
+        )
+        if not wrong:
+            shutil.rmtree(root)
+        seed += 1
+    minutes = (time.monotonic() - began) / 60
+    print(f"{killed} kills in {seed - given.seed} runs, {failed} of them wrong, {minutes:.0f} min; {given.log}")
+    return 1 if failed or killed < given.kills else 0
+
+
+def study_file(root: Path, which: str) -> tuple[str, str]:
+    """Return the study file to use in a copy of the project, and the study's name."""
+    if which != "small":
+        return which, yaml.safe_load((root / which).read_text(encoding="utf-8"))["study"]
+    (root / "config/small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    return "config/small.yaml", "small"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""SLURM jobs whose Snakemake was killed: found by the queue, by Snakemake's own marks, and by who still runs here."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from posologie.errors import InputError
+
+_RUN_ID = re.compile(r"SLURM run ID: (\S+)")
+_MADE = re.compile(r"^    output: (.*)$", re.MULTILINE)
+_PIECE = 254
+_ASKED = "%A|%T|%N|%M|%k|%Z|%j"
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """One SLURM job that nobody waits for.
+
+    Attributes:
+        job: its SLURM number.
+        what: rule and wildcards, as Snakemake commented them.
+        outputs: the files that Snakemake marked as being made by it.
+    """
+
+    job: str
+    state: str
+    node: str
+    elapsed: str
+    what: str
+    run: str
+    outputs: tuple[str, ...]
+
+
+def orphans(folder: Path) -> list[Orphan]:
+    """Return the jobs in the queue that were submitted from a folder by a Snakemake that runs no more.
+
+    Raises:
+        InputError: where SLURM cannot be asked.
+    """
+    own = run_of_living(folder)
+    marked = marked_outputs(folder)
+    found = []
+    for line in _squeue():
+        job, state, node, elapsed, comment, place, run = line.split("|")
+        if Path(place).resolve() != folder.resolve() or not comment.startswith("rule_") or run == own:
+            continue
+        rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
+        what = f"{rule} {wildcards.replace('_', ' ')}".strip()
+        found.append(Orphan(job, state, node, elapsed, what, run, marked.get(job, ())))
+    return sorted(found, key=lambda orphan: int(orphan.job))
+
+
+def _squeue() -> list[str]:
+    if shutil.which("squeue") is None:
+        raise InputError("squeue: not found; expected SLURM's commands on this machine (is it a login node?)")
+    done = subprocess.run(
+        ["squeue", "-h", "--me", "-o", _ASKED], capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode:
+        raise InputError(f"squeue: {done.stderr.strip() or 'failed'}")
+    return done.stdout.splitlines()
+
+
+def marked_outputs(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the files that Snakemake has marked as incomplete, by the SLURM job that was to make them.
+
+    A mark is a file below `.snakemake/incomplete` whose name is the output's path in base64 (in pieces, where it is
+    long); the job itself takes it away when it has succeeded.
+    """
+    marks = folder / ".snakemake/incomplete"
+    found: dict[str, list[str]] = {}
+    for mark in sorted(path for path in marks.rglob("*") if path.is_file()):
+        encoded = "".join(part.removeprefix("@") for part in mark.relative_to(marks).parts)
+        try:
+            output = base64.urlsafe_b64decode(encoded).decode()
+            job = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
+        except (ValueError, OSError, AttributeError):  # being written or removed while we look
+            continue
+        if job:
+            found.setdefault(str(job), []).append(output)
+    return {job: tuple(outputs) for job, outputs in found.items()}
+
+
+def unrecorded(folder: Path) -> set[str]:
+    """Return the files that SLURM jobs have made here and that Snakemake has no record of.
+
+    The jobs say in their SLURM logs what they make; a record is written by the Snakemake that waits for the job.
+    """
+    made: set[str] = set()
+    for log in (folder / ".snakemake/slurm_logs").rglob("*.log"):
+        for outputs in _MADE.findall(log.read_text(encoding="utf-8", errors="replace")):
+            made.update(outputs.split(", "))
+    return {output for output in made if (folder / output).is_file() and not _record(folder, output).exists()}
+
+
+def _record(folder: Path, output: str) -> Path:
+    """Return where Snakemake records an output: its path in base64, in pieces that fit a file name."""
+    encoded = base64.urlsafe_b64encode(output.encode()).decode()
+    pieces = [encoded[start : start + _PIECE] for start in range(0, len(encoded), _PIECE)]
+    return folder.joinpath(".snakemake/metadata", *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
+
+
+def living(folder: Path) -> list[int]:
+    """Return the pids of the Snakemakes on this machine that run in a folder; those inside jobs do not count."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            snakemake = any(Path(word).name == "snakemake" or "snakemake" in word for word in words[:4])
+            if snakemake and "--mode" not in words and Path(process.cwd()) == folder.resolve():
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def run_of_living(folder: Path) -> str | None:
+    """Return the name under which a Snakemake that runs in a folder submits its jobs; None where none runs.
+
+    The newest log that names a run is that of the running one: its lock keeps a second one from starting.
+    """
+    if not living(folder):
+        return None
+    return next(iter(run_ids(folder)), None)
+
+
+def run_ids(folder: Path) -> list[str]:
+    """Return the names of the runs of a folder, the newest first."""
+    logs = sorted((folder / ".snakemake/log").glob("*.snakemake.log"), reverse=True)
+    found = [_RUN_ID.search(log.read_text(encoding="utf-8", errors="replace")) for log in logs]
+    return [match[1] for match in found if match]
+
+
+def locked(folder: Path) -> bool:
+    """Whether Snakemake's lock lies in a folder."""
+    return any((folder / ".snakemake/locks").glob("*.lock"))

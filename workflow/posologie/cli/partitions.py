@@ -1,0 +1,112 @@
+"""Write the partition file of this cluster from what `sinfo` says.
+
+The file tells Snakemake's SLURM plugin which partition takes which job: for each partition the longest time, and the
+threads, memory and GPUs of its largest node. Partitions that are down or drained are left out. Read it before use, and
+delete partitions that you may not use.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from posologie.cli.places import print_json
+from posologie.errors import InputError
+from posologie.files import write_text
+
+_ASKED = "%R|%a|%l|%c|%m|%G|%f"
+"""Partition, availability, time limit, CPUs, MiB, generic resources and features, one line for each node."""
+
+_GPU = re.compile(r"gpu(?::(?P<model>[^:,()]+))?:(?P<count>\d+)")
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `partitions`."""
+    arguments.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: standard output)")
+    arguments.add_argument("--only", nargs="+", metavar="NAME", help="these partitions alone")
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print or write the partition file."""
+    found = partitions(_sinfo().splitlines())
+    if unknown := sorted(set(given.only or ()) - set(found)):
+        raise InputError(f"--only {unknown[0]}: no such partition is up; there are {', '.join(sorted(found))}")
+    chosen = {name: limits for name, limits in found.items() if not given.only or name in given.only}
+    if given.json:
+        print_json({"partitions": chosen})
+        return 0
+    text = _HEAD + yaml.safe_dump({"partitions": chosen}, sort_keys=False)
+    if given.out is None:
+        print(text, end="")
+    else:
+        write_text(given.out, text)
+        print(f"{given.out}: {len(chosen)} partitions; name it in the profile as slurm-partition-config")
+    return 0
+
+
+_HEAD = """\
+# The partitions of this cluster, from `sinfo`: what the largest node of each offers, and the longest time.
+# Delete the partitions that you may not use; a job goes to the tightest one that holds what it asks for.
+"""
+
+
+def _sinfo() -> str:
+    if shutil.which("sinfo") is None:
+        raise InputError("sinfo: not found; expected SLURM's commands on this machine (is it a login node?)")
+    done = subprocess.run(["sinfo", "-h", "-N", "-o", _ASKED], capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise InputError(f"sinfo: {done.stderr.strip() or 'failed'}")
+    return done.stdout
+
+
+def partitions(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the limits of each partition, by name, in the order of the lines.
+
+    Args:
+        lines: of `sinfo -h -N -o` with `_ASKED`, one for each node of each partition.
+
+    Raises:
+        InputError: naming a line that does not have this form.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        fields = line.strip().split("|")
+        if len(fields) != 7:
+            raise InputError(f"sinfo said '{line.strip()}'; expected seven fields: {_ASKED}")
+        name, available, limit, cpus, memory, resources, features = fields
+        if available != "up":
+            continue
+        limits = found.setdefault(name, {})
+        if (minutes := minutes_of(limit)) is not None:
+            limits["max_runtime"] = minutes
+        limits["max_threads"] = max(limits.get("max_threads", 0), int(cpus.rstrip("+")))
+        # SLURM counts MiB, Snakemake's mem_mb is what the plugin hands over as --mem in the same unit
+        limits["max_mem_mb"] = max(limits.get("max_mem_mb", 0), int(memory.rstrip("+")))
+        gpus = [(match["model"], int(match["count"])) for match in _GPU.finditer(resources)]
+        if gpus:
+            limits["max_gpu"] = max(limits.get("max_gpu", 0), sum(count for _, count in gpus))
+            models = {model for model, _ in gpus if model}
+            if models:
+                limits["available_gpu_models"] = sorted(models | set(limits.get("available_gpu_models", ())))
+        if features not in ("", "(null)"):
+            known = set(limits.get("available_constraints", ()))
+            limits["available_constraints"] = sorted(known | set(features.split(",")))
+    return found
+
+
+def minutes_of(limit: str) -> int | None:
+    """Return a time limit of SLURM (`days-hours:minutes:seconds` and its short forms) in minutes; None for none."""
+    if limit in ("infinite", "UNLIMITED", "n/a"):
+        return None
+    days, _, clock = limit.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if days or len(parts) == 3:
+        hours, minutes = (*parts, 0)[:2]
+    else:
+        hours, minutes = 0, parts[0]
+    return (int(days or 0) * 24 + hours) * 60 + minutes
