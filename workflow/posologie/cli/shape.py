@@ -120,7 +120,7 @@ class Records:
             return None
         size = mix.size if isinstance(mix.size, int) else median(sizes)
         passes = size * study.training.recipe.epochs
-        return passes * median(rates) / max(1, job.gpus) + median(besides)
+        return float(passes * median(rates) / max(1, job.gpus) + median(besides))
 
     def _prediction(self, job: Job) -> float | None:
         """The median of earlier predictions of the same backbone on the same suites."""
