@@ -19,6 +19,15 @@ test: .venv/complete
 test-slurm: .venv/complete
 	pytest tests/slurm -rs
 
+# The report in Debian's Chromium. axe, which checks the accessibility, comes in a Python package whose own code is not used.
+AXE := axe-playwright-python==0.1.8
+test-browser: .venv/complete
+	@if ! command -v chromedriver >/dev/null || ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	  echo "make test-browser: skipped, there is no Chromium with its driver (Debian: apt-get install chromium chromium-driver)"; exit 0; fi; \
+	test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
+	  echo "make test-browser: no axe; the accessibility check is skipped"; \
+	pytest tests/browser
+
 lint: .venv/complete
 	ruff check .
 	ruff format --check .

@@ -1,7 +1,7 @@
 """A browser without network, and the pages of two simulated studies: a small one, and one of 30,000 items.
 
-The stage needs Chromium and its driver (Debian: `chromium chromium-driver`) and, for the accessibility check, axe-core
-in `tests/.cache/axe` (`npm install --prefix tests/.cache/axe axe-core`). What is absent skips with a message.
+The stage needs Chromium and its driver (Debian: `chromium chromium-driver`) and, for the accessibility check, axe-core,
+which `make test-browser` puts into `tests/.cache/axe`. What is absent skips with a message.
 """
 
 import json
@@ -19,9 +19,9 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache"
 @pytest.fixture(scope="session")
 def axe():
     """The source of axe-core, or a skip where it is not installed."""
-    path = Path(os.environ.get("POSOLOGIE_AXE", CACHE / "axe" / "node_modules" / "axe-core" / "axe.min.js"))
+    path = Path(os.environ.get("POSOLOGIE_AXE", CACHE / "axe" / "axe_playwright_python" / "axe.min.js"))
     if not path.is_file():
-        pytest.skip(f"no axe-core at {path}; `make test-browser` fetches it where npm is installed")
+        pytest.skip(f"no axe-core at {path}; `make test-browser` fetches it")
     return path.read_text(encoding="utf-8")
 
 
@@ -41,6 +41,7 @@ def driver():
     service = webdriver.ChromeService(executable_path=driver_file)
     started = webdriver.Chrome(options=options, service=service)
     started.set_page_load_timeout(60)
+    started.set_script_timeout(180)
     started.execute_cdp_cmd("Network.enable", {})
     offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
     started.execute_cdp_cmd("Network.emulateNetworkConditions", offline)

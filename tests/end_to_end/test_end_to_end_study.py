@@ -2,11 +2,13 @@
 
 import csv
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
 
 from posologie.items import read_items
+from studies import REPOSITORY
 
 pytestmark = [pytest.mark.xdist_group("finished_study"), pytest.mark.slow]
 
@@ -121,6 +123,11 @@ def test_the_report_is_one_file_that_says_it_is_a_demonstration(results):
     assert "demonstration: n too small" in page
     assert 'src="http' not in page
     assert 'href="http' not in page.replace('href="https://arxiv.org', "")
+
+
+def test_the_item_that_the_readme_asks_about_exists(results):
+    [item] = re.findall(r"posologie testcase ([0-9a-f]+) ", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    assert item in {item.id for item in read_items(results / "shards/native/test.parquet")}
 
 
 def test_a_run_record_says_what_made_the_artifact(results):

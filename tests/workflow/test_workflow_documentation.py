@@ -18,7 +18,9 @@ from documented import PROGRAMS, blocks, commands, guides
 from posologie.config.load import load_study
 from posologie.config.plan import shard_spec
 from posologie.config.study import Study
+from posologie.items import read_items
 from posologie.sources.layouts import local_files
+from simulated import make_study
 from studies import REPOSITORY, Project, jobs_of
 
 # One worker runs them all: the dry runs are made once.
@@ -163,7 +165,46 @@ def test_the_partition_files_writer_is_there():
     assert "usage" in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("arguments", of_program("posologie"), ids=" ".join)
+ABOUT_RESULTS = ("explain", "compare", "testcase")
+"""Commands that are tried on a finished study, of simulated answers, under the documented folder."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which a study stands finished under both documented names, and the id of an item of it."""
+    root = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        make_study(Path("results/demo"), choices=24, open_questions=4, tables=("mcqa",))
+        shutil.copytree("results/demo", "results/demo-3-epochs")
+        return root, next(item.id for item in read_items("results/demo/shards/native/test.parquet"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [found for found in of_program("posologie") if len(found) > 1 and found[0] in ABOUT_RESULTS],
+    ids=" ".join,
+)
+def test_every_question_about_results_is_answered(arguments, finished, monkeypatch, capsys):
+    from posologie.cli.commands import main
+
+    root, item = finished
+    monkeypatch.chdir(root)
+    asked = [item if re.fullmatch(r"[0-9a-f]{20}", word) else word for word in arguments]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    if arguments[0] == "explain":
+        assert " rows are meant" not in printed
+        assert "computed again from the scores file" in printed
+    if "--output" in arguments:
+        assert json.loads(Path(arguments[arguments.index("--output") + 1]).read_text())["item"]["id"] == item
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [found for found in of_program("posologie") if len(found) < 2 or found[0] not in ABOUT_RESULTS],
+    ids=" ".join,
+)
 def test_every_posologie_command_is_one(arguments, project, monkeypatch, capsys):
     """Those that need no results are run, the others are parsed."""
     from posologie.cli.commands import main, parser

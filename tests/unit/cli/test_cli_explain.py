@@ -100,3 +100,23 @@ def test_a_file_outside_of_any_study_is_refused(project, posologie):
     code, _, err = posologie("explain", "notes.txt")
     assert code == 2
     assert "not below results/<study>/" in err
+
+
+def test_hours_of_all_jobs_lead_to_adapters_and_predictions_that_exist(project, asked):
+    (project / "results/simulated/tables/compute.csv").write_text(
+        "stage,model,suites,hours\ntraining,tiny/NAT/seed-42,,1\nprediction,tiny/base,mcqa,2\n"
+    )
+    code, found = asked("explain", "results/simulated/tables/compute.csv")
+    assert code == 0
+    assert {link["kind"] for link in found["chain"]["parents"]} == {"adapter", "predictions"}
+
+
+def test_a_row_over_human_ratings_leads_to_the_ratings_and_the_judges_verdicts(project, asked):
+    (project / "results/simulated/tables/agreement.csv").write_text("set,rater,value\nkit,judge:strict,0.5\n")
+    for file in ("human/kit.parquet", "judgements/strict/calibration/kit.parquet"):
+        path = project / "results/simulated" / file
+        path.parent.mkdir(parents=True)
+        path.write_text("stands for the file")
+    code, found = asked("explain", "results/simulated/tables/agreement.csv")
+    assert code == 0
+    assert [link["kind"] for link in found["chain"]["parents"]] == ["human", "judgements"]

@@ -1,6 +1,6 @@
 """The chain behind an artifact, read from the files themselves: scores, predictions, adapter, mix, shards, data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ class Chains:
         """Return the chain behind a mix."""
         return self._once("mix", layout.mix(name, int(seed), "train"), lambda link: self._of_mix(link, name, seed))
 
+    def rated(self, ratings: str, judges: Sequence[str]) -> list[Link]:
+        """Return a set of human ratings and the chains behind these judges' verdicts on it."""
+        verdicts = [self.judgements(judge, "calibration", ratings) for judge in judges]
+        return [self._once("human", layout.human(ratings), lambda link: None), *verdicts]
+
     def any_of(self, path: Path) -> Link:
         """Return the chain behind whatever artifact lies at a path."""
         below = _below(path, self.root)
@@ -99,7 +104,7 @@ class Chains:
             return self.mix(parts[0], parts[1].removeprefix("seed-"))
         if folder in ("screened", "shards") and len(parts) == 2:
             split = parts[1].partition(".")[0]
-            return self._screened(parts[0], split) if folder == "screened" else self.shard(parts[0], split)
+            return self.screened(parts[0], split) if folder == "screened" else self.shard(parts[0], split)
         return Link(folder.rstrip("s"), path.as_posix())
 
     def _once(self, kind: str, below: str, fill: Any) -> Link:
@@ -179,9 +184,11 @@ class Chains:
             return
         train = read_json(composition)["train"]
         link.facts = {name: train[name] for name in ("items", "provenance", "source", "task") if name in train}
-        link.parents = [self._screened(source, "train") for source in sorted(train.get("source", {}))]
+        link.parents = [self.screened(source, "train") for source in sorted(train.get("source", {}))]
 
-    def _screened(self, source: str, split: str) -> Link:
+    def screened(self, source: str, split: str) -> Link:
+        """Return the chain behind a screened shard."""
+
         def fill(link: Link) -> None:
             report = Path(layout.beside(link.file, ".json"))
             if report.is_file():
@@ -199,9 +206,17 @@ class Chains:
             if report.is_file():
                 facts = read_json(report)
                 link.facts = {name: facts[name] for name in ("read", "kept", "provenance") if name in facts}
-                link.parents = [Link("file", file, dict(counts)) for file, counts in facts.get("files", {}).items()]
+                link.parents = [self._read(file, counts) for file, counts in facts.get("files", {}).items()]
 
         return self._once("shard", layout.shard(source, split), fill)
+
+    def _read(self, file: str, counts: dict[str, Any]) -> Link:
+        """Return a file that a shard was read from; of what the study made itself, also its counts."""
+        makers = ("generated", "translated")
+        kind = next((name for name in makers if Path(file).is_relative_to(self.root / name)), "file")
+        report = Path(layout.beside(file, ".json"))
+        made = read_json(report) if kind != "file" and report.is_file() else {}
+        return Link(kind, file, {**counts, **{name: value for name, value in made.items() if isinstance(value, int)}})
 
 
 def _below(path: Path, root: Path) -> Path:

@@ -92,7 +92,8 @@ def models(study: Study) -> Iterator[Finding]:
     for key, backbone in _backbones(study).items():
         manifest = Path(study.roots.models) / backbone.folder_name() / "manifest.json"
         if manifest.is_file():
-            yield Finding(OK, f"{key}: fetched, revision {read_json(manifest).get('revision', 'unknown')}")
+            revision = read_json(manifest).get("revision")
+            yield Finding(OK, f"{key}: {'made here' if revision is None else f'fetched, revision {revision}'}")
         elif backbone.folder is not None:
             there = (Path(backbone.folder) / "config.json").is_file()
             problem = (

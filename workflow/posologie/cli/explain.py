@@ -1,8 +1,9 @@
-"""Print the chain behind a number or a file.
+r"""Print the chain behind a number or a file.
 
 FILE is any artifact of a study. Of a table, --row and --column choose the number:
 
-  posologie explain results/demo/tables/mcqa.csv --row mix=NAT metric=em decoding=constrained scope=all
+  posologie explain results/demo/tables/mcqa.csv --row mix=NAT metric=em decoding=constrained \
+      scope=all task=all variants=original aggregate=item_weighted
   posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=native --column p_holm
   posologie explain results/demo/adapters/smollm2/NAT/seed-42/adapter_model.safetensors
 
@@ -10,13 +11,15 @@ Every file of the chain that has a run record is hashed and compared with it.
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rich.tree import Tree
 
+from posologie import layout
 from posologie.cli.chain import Chains, Link
-from posologie.cli.numbers import Number, items_behind, models_behind, number_of
+from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind, number_of
 from posologie.cli.places import console, duration, print_json, relative, root_of
 
 _SHOWN = 10
@@ -52,16 +55,35 @@ def _behind(chains: Chains, number: Number) -> list[Link]:
     """Return what the rows of a number were made from."""
     if number.table == "composition":
         drawn = [chains.mix(row["mix"], row["seed"]) for row in number.rows if row["mix"]]
-        return drawn + [chains.shard(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
+        read = [chains.shard(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
+        return _once([*drawn, *read])
+    if number.table in ("screening", "topics"):
+        return _once(chains.screened(row["source"], row.get("split") or "train") for row in number.rows)
+    if "set" in number.rows[0]:
+        return _once(link for row in number.rows for link in chains.rated(row["set"], _judges_of(row)))
     found: list[Link] = []
+    stages = {row.get("stage", "prediction") for row in number.rows}
     for model, suites in models_behind(chains.root, number).items():
-        if number.table == "compute" and number.rows[0]["stage"] == "training":
+        if "training" in stages and (chains.root / layout.adapter(model, "run.json")).is_file():
             found.append(chains.adapter(model))
-        elif number.table in ("compute", "position"):
+        if number.table == "compute" and stages == {"training"}:
+            continue
+        if number.table in ("compute", "position"):
             found += [chains.predictions(model, suite) for suite in suites]
         else:
             found += [chains.scores(model, suite) for suite in suites]
-    return list({link.file: link for link in found}.values())
+    return _once(found)
+
+
+def _judges_of(row: dict[str, str]) -> list[str]:
+    """Return the judges that a row over human ratings is about: by their name, or as metrics `judge…:{name}`."""
+    names = [row[key] for key in ("judge", "left_judge", "right_judge") if row.get(key)]
+    metrics = [value for key, value in row.items() if key not in MEASURED and value.startswith("judge")]
+    return list(dict.fromkeys([*names, *(value.partition(":")[2] for value in metrics if ":" in value)]))
+
+
+def _once(links: Iterable[Link]) -> list[Link]:
+    return list({link.file: link for link in links}.values())
 
 
 def _as_json(root: Path, link: Link, number: Number | None) -> dict[str, Any]:
