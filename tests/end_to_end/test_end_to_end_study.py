@@ -130,6 +130,19 @@ def test_the_item_that_the_readme_asks_about_exists(results):
     assert item in {item.id for item in read_items(results / "shards/native/test.parquet")}
 
 
+def test_snakemakes_own_report_is_made_without_network_and_holds_every_table_and_figure(finished_study, tmp_path):
+    page = tmp_path / "report.html"
+    finished_study.snakemake("--configfile", "config/test.yaml", "--report", str(page))
+    text = page.read_text(encoding="utf-8")
+    results = finished_study.root / "results/test"
+    for kind, files in (("table", results.glob("tables/*.csv")), ("figure", results.glob("figures/*.svg"))):
+        named = {file.stem for file in files}
+        assert named
+        assert named <= set(re.findall(rf'"{kind}": "(\w+)"', text))
+    assert "how much of which provenance" in text
+    assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="http', text)
+
+
 def test_a_run_record_says_what_made_the_artifact(results):
     record = json.loads((results / "adapters/tiny/NAT/seed-42/run.json").read_text())
     assert record["spec"]["recipe"]["method"] == "dora"

@@ -94,6 +94,16 @@ wildcard_constraints:
     form="adapter|merged",
 
 
+def in_own_report(path, kind, group):
+    """Return an output as one that stands in Snakemake's own report too, with its caption, below a heading."""
+    return report(path, caption=f"../report/{kind}.rst", category=group, labels={kind: Path(path).stem})
+
+
+def table_csv(name):
+    """Return the CSV file of a table as an output: never empty, and in Snakemake's own report."""
+    return ensure(in_own_report(f"<results>/tables/{name}.csv", "table", "Tables"), non_empty=True)
+
+
 def command(module, arguments):
     """Return the shell command of a stage, ended by a hash over the code behind it, which is what re-runs the stage."""
     return f"python -m {module} {arguments} 2> {{log}} # code {digest(module)}"

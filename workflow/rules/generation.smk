@@ -51,7 +51,7 @@ rule tabulate_translation_quality:
         sentences=translated_parallel_texts(),
         published=PUBLISHED,
     output:
-        ensure("<results>/tables/translation_quality.csv", non_empty=True),
+        table_csv("translation_quality"),
     params:
         spec=QualityTableSpec(quality=STUDY.translation_quality).canonical_json().replace("{", "{{").replace("}", "}}"),
         sentences=lambda wildcards, input: named((Path(path).stem, path) for path in input.sentences),

@@ -37,7 +37,7 @@ rule tabulate_composition:
         published=PUBLISHED_COMPOSITION,
         backbone=counting_backbone,
     output:
-        csv=ensure("<results>/tables/composition.csv", non_empty=True),
+        csv=table_csv("composition"),
         tex="<results>/tables/composition.tex",
     params:
         spec=composition_spec,

@@ -66,7 +66,7 @@ rule tabulate_screening:
     input:
         screening_reports(),
     output:
-        ensure("<results>/tables/screening.csv", non_empty=True),
+        table_csv("screening"),
     params:
         spec=screening_table_spec,
         results=results_root,
@@ -86,7 +86,7 @@ rule tabulate_topics:
         train=topic_training_shards,
         tests=topic_tested_shards,
     output:
-        ensure("<results>/tables/topics.csv", non_empty=True),
+        table_csv("topics"),
     params:
         spec=topics_spec,
         train=lambda wildcards, input: by_source(input.train),

@@ -13,7 +13,7 @@ def rule_of_table(table, table_inputs):
             measured=table_inputs(),
             published=[] if table in WITHOUT_PUBLISHED else PUBLISHED,
         output:
-            csv=ensure(f"<results>/tables/{table}.csv", non_empty=True),
+            csv=table_csv(table),
             tex=f"<results>/tables/{table}.tex",
         params:
             spec=table_spec(table),

@@ -32,14 +32,9 @@ def all_figures():
     return [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("svg", "pdf")]
 
 
-def in_own_report(path):
-    """Return an SVG file as one that stands in Snakemake's own report too."""
-    return report(path, caption="../report/figure.rst", category="Figures", labels={"figure": Path(path).stem})
-
-
 def drawn_figures():
     """Return the outputs of the drawing."""
-    return [in_own_report(path) if path.endswith(".svg") else path for path in all_figures()]
+    return [in_own_report(path, "figure", "Figures") if path.endswith(".svg") else path for path in all_figures()]
 
 
 def browser_spec(wildcards):
