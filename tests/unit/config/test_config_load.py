@@ -173,3 +173,15 @@ def test_each_value_of_a_sweep_is_a_mix_beside_those_written_out(write):
 )
 def test_a_sweep_that_does_not_fit_its_study_is_one_line(write, changes, problem):
     assert problem in refusal(write(**{"sources": TWO, "sweeps": SWEEPS} | changes))
+
+
+def test_two_splits_of_the_same_files_are_refused_unless_the_form_tells_them_apart(write, tmp_path):
+    (tmp_path / "all.jsonl").write_text("{}\n")
+    files = {"train": ["*.jsonl"], "test": ["*.jsonl"]}
+    columns = {"question": "q", "answer": "a"}
+    source = {"provenance": "native", "reader": "columns", "path": str(tmp_path), "splits": ["train", "test"]}
+    assert "sources.native.files: test and train are the same files" in refusal(
+        write(sources={"native": {**source, "files": files, "options": columns}})
+    )
+    told = columns | {"split_column": "s", "splits": {"a": "train", "b": "test"}}
+    assert load_study(write(sources={"native": {**source, "files": files, "options": told}}))

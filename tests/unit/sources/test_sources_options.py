@@ -26,6 +26,13 @@ def test_an_option_may_run_over_several_lines():
     assert options == ["un\nsuite de un", "deux\nA) n'est pas une option", "trois"]
 
 
+def test_a_line_that_leaps_over_a_label_still_to_come_is_part_of_an_option():
+    text = "Lequel ?\nChoix de réponses :\n(A) selon :\n(C) un critère\n(B) deux\n(C) trois"
+    _, labels, options = options_in_text(text, set())
+    assert labels == ["A", "B", "C"]
+    assert options == ["selon :\nC) un critère", "deux", "trois"]
+
+
 def test_the_last_choices_line_counts():
     text = "Texte :\nChoix de réponses :\nen parlait déjà.\nLequel ?\nChoix de réponses :\n(A) un\n(B) deux"
     question, _, options = options_in_text(text, set())

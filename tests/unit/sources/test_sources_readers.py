@@ -373,3 +373,24 @@ def test_a_mapping_that_does_not_fit_is_named_in_one_line(read, options, message
     with pytest.raises(InputError, match=message) as error:
         read("columns", {"rows.json": [{"q": "a"}]}, options=options)
     assert "\n" not in str(error.value)
+
+
+def test_options_by_label_keep_their_places_where_one_is_empty_or_there_are_ten(read):
+    lettered = {"q": "Lequel ?", "o": {"A": "un", "B": None, "C": "trois", "D": "quatre"}, "a": "C"}
+    numbered = {"q": "Lequel des dix ?", "o": {str(number): f"texte {number}" for number in range(1, 11)}, "a": "10"}
+    columns = {"question": "q", "options": "o", "answer": "a"}
+    (item,) = read("columns", {"a.jsonl": [lettered]}, options=columns).items
+    assert (item.options, item.gold) == (("un", "trois", "quatre"), (1,))
+    (item,) = read("columns", {"b.jsonl": [numbered]}, options={**columns, "answer_form": "index1"}).items
+    assert item.options[item.gold[0]] == "texte 10"
+
+
+def test_medmcqa_in_parquet_has_to_say_from_where_its_key_counts(read):
+    record = {"question": "Which?", "opa": "1", "opb": "2", "opc": "3", "opd": "4", "cop": 3}
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([record]), sink)
+    files = {"data/train.parquet": sink.getvalue().to_pybytes()}
+    with pytest.raises(InputError, match=r"options.cop_from: missing for Parquet files; expected 0 .* or 1"):
+        read("medmcqa", files)
+    (item,) = read("medmcqa", files, options={"cop_from": 0}).items
+    assert item.gold == (3,)

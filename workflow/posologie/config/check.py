@@ -13,6 +13,7 @@ from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge
 from posologie.mixes.sweeps import doses
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
+from posologie.sources.spec import Source
 
 
 def check_references(study: Study) -> None:
@@ -49,8 +50,25 @@ def _check_sources(study: Study) -> None:
             except InputError as error:
                 raise InputError(f"sources.{name}.{error}") from error
 
+        if source.path is not None:
+            _check_splits_apart(name, source)
         if source.made is not None:
             _check_made(study, name, source.made)
+
+
+def _check_splits_apart(name: str, source: Source) -> None:
+    """Check that no two splits are the same files, unless the records or a further file say which split they are of."""
+    seen: dict[tuple[str, ...], str] = {}
+    for split in source.splits:
+        files = tuple(local_files(source, split))
+        told = any(option in source.options for option in ("split_column", "origins")) or source.reader == "casimedicos"
+        told = told or any(Path(file).name == "test_ground_truth.json" for file in files)
+        if files in seen and not told:
+            raise InputError(
+                f"sources.{name}.files: {split} and {seen[files]} are the same files, {', '.join(files)}; expected "
+                "files of their own, or a form that tells the splits apart"
+            )
+        seen[files] = split
 
 
 def _check_made(study: Study, name: str, made: str) -> None:

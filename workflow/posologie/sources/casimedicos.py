@@ -13,7 +13,7 @@ from typing import Any
 from posologie.commands import run
 from posologie.items import Split
 from posologie.sources import shards
-from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.drafts import Draft, given, in_order_of_labels, native_key
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
@@ -31,7 +31,7 @@ def draft(record: Any, place: Place, split: Split) -> Draft:
             raise Elsewhere
     options = record["options"]
     if isinstance(options, dict):
-        options = [options[number] for number in sorted(options)]
+        options = in_order_of_labels(options)
     return Draft(
         question=given(record, "question", "full_question"),
         context=record.get("clinical_case"),

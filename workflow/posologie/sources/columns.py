@@ -13,7 +13,7 @@ from typing import Any
 from posologie.commands import run
 from posologie.items import Split
 from posologie.sources import shards
-from posologie.sources.drafts import Draft, native_key
+from posologie.sources.drafts import Draft, in_order_of_labels, native_key
 from posologie.sources.reader_options.columns import Options
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
@@ -64,7 +64,7 @@ def _options(record: Any, columns: Options) -> list[Any] | None:
     if isinstance(value, str) and columns.option_separator is not None:
         return value.split(columns.option_separator)
     if isinstance(value, dict):
-        return [value[label] for label in sorted(value) if value[label] is not None]
+        return in_order_of_labels(value)
     if isinstance(value, list):
         return value
     raise Rejected("unreadable options", f"{columns.options}: {type(value).__name__}; expected a list")

@@ -123,6 +123,15 @@ def given(record: Mapping[str, Any], *names: str, required: bool = True) -> Any:
     return None
 
 
+def in_order_of_labels(options: Mapping[str, Any]) -> list[Any]:
+    """Return the options of a map from label to text: numbers in the order of numbers, letters in that of letters.
+
+    An option without text keeps its place, so that the labels after it still name what they named.
+    """
+    numbered = all(label.isdecimal() for label in options)
+    return [options[label] for label in sorted(options, key=(lambda label: int(label)) if numbered else None)]
+
+
 def native_key(value: Any) -> str | None:
     """Return a record's own identifier as text, or None where it has none that can serve."""
     if isinstance(value, str) and value.strip():

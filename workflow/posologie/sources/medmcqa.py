@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from posologie.commands import run
+from posologie.errors import InputError
 from posologie.sources import shards
 from posologie.sources.drafts import Draft, native_key
 from posologie.sources.reader_options.medmcqa import Options
@@ -38,8 +39,17 @@ def draft(record: Any, place: Place, options: Options) -> Draft:
 
 
 def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
-    """Return the reader with its options."""
-    return partial(draft, options=shards.options_of(spec, Options))
+    """Return the reader with its options.
+
+    Raises:
+        InputError: if a Parquet file (the hub's copy comes in these) is read without saying from where `cop` counts.
+    """
+    options = shards.options_of(spec, Options)
+    if "cop_from" not in options.model_fields_set and any(path.suffix == ".parquet" for path in files.values()):
+        raise InputError(
+            f"sources.{spec.source}.options.cop_from: missing for Parquet files; expected 0 (the hub's copy) or 1"
+        )
+    return partial(draft, options=options)
 
 
 def main(argv: list[str]) -> None:

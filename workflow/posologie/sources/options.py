@@ -50,10 +50,14 @@ def _lenient_split(text: str, repairs: set[str], choices_line: re.Pattern[str]) 
     labels: list[str] = []
     options: list[str] = []
     before = parts[0]
-    for label, option in zip(parts[1::2], parts[2::2], strict=True):
-        # A line that begins like an option but does not carry on the sequence belongs to the option before it.
+    found_labels = [label.upper() for label in parts[1::2]]
+    for place, (label, option) in enumerate(zip(parts[1::2], parts[2::2], strict=True)):
+        # A line that begins like an option but does not carry on the sequence belongs to the option before it; so does
+        # one that would leave out a label that is still to come.
         last = labels[-1] if labels else "@"
-        if label.upper() > last and (labels or label.upper() == "A"):
+        following = chr(ord(last) + 1)
+        leaps = label.upper() > following and following in found_labels[place + 1 :]
+        if label.upper() > last and (labels or label.upper() == "A") and not leaps:
             labels.append(label.upper())
             options.append(option)
         elif options:
