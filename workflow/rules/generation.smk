@@ -46,15 +46,65 @@ rule gather_parts:
         )
 
 
+# A target by hand: it makes the documents and shards that would be worked on, prints what their requests would cost, and
+# asks nothing.
+rule generation_plan:
+    localrule: True
+    input:
+        tables_to_work_on(),
+        prompts_in_use(),
+    params:
+        entries=plan_entries,
+    conda:
+        ENVIRONMENT
+    log:
+        "<work>/logs/generation_plan.log",
+    shell:
+        command("posologie.generation.plan_study", "--entries {params.entries:q}")
+
+
+if "comet" in STUDY.translation_quality.metrics:
+
+    # COMET's package pins its own torch. Where it or the checkpoint is absent, the file says so and the table too.
+    rule score_translations_with_comet:
+        input:
+            sentences="<results>/translation_quality/{translator}.parquet",
+            model=comet_checkpoint(),
+        output:
+            comet="<results>/translation_quality/{translator}.comet.parquet",
+            facts="<results>/translation_quality/{translator}.comet.json",
+        wildcard_constraints:
+            translator=one_of(STUDY.translators),
+        params:
+            model=comet_words,
+        threads: STUDY.prediction.threads
+        resources:
+            **gpus(STUDY.devices.gpus_per_prediction_job),
+            mem_mb=growing(16000),
+            runtime=growing(60),
+        conda:
+            str(REPOSITORY / "envs/comet.yaml")
+        log:
+            "<work>/logs/translation_quality/{translator}.comet.log",
+        shell:
+            command(
+                "posologie.generation.translation_quality.comet",
+                "--spec '{{}}' --sentences {input.sentences:q} {params.model:q} --comet {output.comet:q}"
+                " --facts {output.facts:q}",
+            )
+
+
 rule tabulate_translation_quality:
     input:
         sentences=translated_parallel_texts(),
-        published=PUBLISHED,
+        comet=comet_scores(),
+        published=os.path.relpath(REPOSITORY / "resources/published/translation_quality.yaml"),
     output:
         table_csv("translation_quality"),
     params:
-        spec=QualityTableSpec(quality=STUDY.translation_quality).canonical_json().replace("{", "{{").replace("}", "}}"),
+        spec=quality_table_spec,
         sentences=lambda wildcards, input: named((Path(path).stem, path) for path in input.sentences),
+        comet=comet_table_words,
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -66,5 +116,6 @@ rule tabulate_translation_quality:
     shell:
         command(
             "posologie.generation.translation_quality.table",
-            "--spec {params.spec:q} --sentences {params.sentences:q} --published {input.published:q} --table {output:q}",
+            "--spec {params.spec:q} --sentences {params.sentences:q} {params.comet:q} --published {input.published:q}"
+            " --table {output:q}",
         )

@@ -94,6 +94,32 @@ def test_what_does_not_fit_is_refused_in_one_line(write, sections, expected):
     assert expected in refusal(write(**sections))
 
 
+ENDPOINT = {"model": "m", "kind": "openai_endpoint"}
+MADE = {
+    "collections": {"cases": {"reader": "morfitt", "hub": "owner/cases", "files": ["*.tsv"]}},
+    "generators": {"g": {"backend": ENDPOINT, "tasks": {"mcqu": 1}, "collections": ["cases"]}},
+    "translators": {"t": {"backend": ENDPOINT, "sources": ["native"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "splits", "expected"),
+    [
+        ("generated/g/cases", ["train", "test"], "generated items are one split; expected [train]"),
+        ("translated/t/native", ["train", "validation"], "sources.made.splits = 'validation': expected one of train"),
+        (
+            "translated/t/other",
+            ["train"],
+            "sources.made.from = 'translated/t/other': expected one of generated/g/cases",
+        ),
+    ],
+)
+def test_a_source_takes_from_the_study_only_what_the_study_makes(write, made, splits, expected):
+    native = {"provenance": "native", "hub": "o/d", "splits": ["train", "test"]}
+    source = {"provenance": "translated", "from": made, "splits": splits}
+    assert expected in refusal(write(**MADE, sources={"native": native, "made": source}))
+
+
 def test_a_key_given_twice_is_refused(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("study: a\ntitle: x\nstudy: b\n", encoding="utf-8")

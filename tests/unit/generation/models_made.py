@@ -50,6 +50,21 @@ def make_marian(folder: Path, corpus: Path) -> Path:
     )
 
 
+def make_walking(manifest: Path, folder: Path) -> Path:
+    """Copy a causal model so that each token calls for the seventh after it, and return the copy's manifest.
+
+    An untrained model repeats its last token, a line break; this one says something else at every step.
+    """
+    model = transformers.AutoModelForCausalLM.from_pretrained(manifest.parent, dtype=torch.float32)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.get_input_embeddings().weight.detach().roll(7, dims=0).clone())
+    model.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(manifest.parent).save_pretrained(folder)
+    return write_manifest(
+        folder, {"name": "walking", "kind": "untrained"}, [p for p in folder.iterdir() if p.is_file()]
+    )
+
+
 class GreedyModel:
     """A causal model answered the plain way: one chat, one token at a time, nothing cached."""
 

@@ -61,6 +61,17 @@ def test_a_process_that_gave_no_sign_of_life_counts_as_dead(tmp_path, monkeypatc
         assert cache.claim(key(1), 10, 0, FREE) == "claimed"
 
 
+def test_a_process_that_was_taken_for_dead_does_not_give_back_what_another_claimed(tmp_path, monkeypatch):
+    with Cache(tmp_path / "c.sqlite") as silent, Cache(tmp_path / "c.sqlite") as other:
+        silent.claim(key(1), 10, 0, FREE)
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 300)
+        other.beat()
+        assert other.claim(key(1), 10, 0, FREE) == "claimed"
+        silent.release(key(1))
+        assert silent.claim(key(1), 10, 0, FREE) == "under way", "the other one is still asking"
+
+
 def test_a_failure_is_kept_until_there_is_a_reply(tmp_path):
     with Cache(tmp_path / "c.sqlite") as cache:
         cache.claim(key(1), 10, 0, FREE)

@@ -42,7 +42,8 @@ def test_no_more_requests_are_open_than_the_concurrency_allows(tmp_path):
         assert server.most_open == 7
 
 
-FAULTS = ("429", "429 later", "500", "503", "cut", "silent", "malformed", "wrong schema", "no text", "twice", "slow")
+FAULTS = ("429", "429 later", "500", "503", "cut", "silent", "malformed", "wrong schema", "no text", "twice", "slow",
+          "reordered")  # fmt: skip
 
 
 async def hostile(body, before):
@@ -55,6 +56,10 @@ async def hostile(body, before):
         return Answer(b'{"error": {"message": "too long"}}', status=400)
     if fault == "twice":
         return Answer(good, twice=True)
+    if fault == "reordered":  # the second choice first
+        body = json.loads(good)
+        second = {"index": 1, "message": {"role": "assistant", "content": "another"}, "finish_reason": "stop"}
+        return Answer(json.dumps({**body, "choices": [second, *body["choices"]]}).encode())
     if before >= 2 or fault == "good":
         return Answer(good, delay=(hash(text) % 7) / 100)
     return {
@@ -241,6 +246,29 @@ def test_attempts_whose_outcome_is_unknown_count_in_full(tmp_path):
         with pytest.raises(InputError, match="budget reached"):
             ask(backend, tmp_path, [question("q")])
         assert len(server.requests) == 200 // (8 + 1 + 32)
+
+
+def test_hidden_reasoning_that_only_the_total_shows_is_spent(tmp_path):
+    async def thinks(body, before):
+        answer = json.loads(completion("x", 10, 5))
+        answer["usage"]["total_tokens"] = 75
+        return Answer(json.dumps(answer).encode())
+
+    with EndpointServer(thinks) as server:
+        (reply,) = ask(endpoint(server), tmp_path, [question("q")])
+    assert (reply.prompt_tokens, reply.generated_tokens) == (10, 65)
+    with Cache(tmp_path / "responses.sqlite") as cache:
+        assert cache.spending().tokens == 75
+
+
+def test_a_refused_key_spends_nothing_of_the_budget(tmp_path):
+    async def refuse(body, before):
+        return Answer(b'{"error": {"message": "bad key"}}', status=401)
+
+    with EndpointServer(refuse) as server, pytest.raises(InputError, match="401"):
+        ask(endpoint(server, {"concurrency": 1}), tmp_path, [question("q")])
+    with Cache(tmp_path / "responses.sqlite") as cache:
+        assert cache.spending().tokens == 0
 
 
 def test_every_response_is_kept_raw_also_one_that_was_none(tmp_path):

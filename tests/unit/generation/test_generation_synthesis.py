@@ -301,3 +301,44 @@ def test_a_prompt_that_is_missing_or_of_another_language_is_named(tmp_path):
     spec["generator"]["language"] = "es"
     with pytest.raises(InputError, match="language 'fr'; expected 'es'"):
         plan.main(["--spec", json.dumps(spec), *common, "--prompts", f"mcqu={PROMPTS}/mcqu.md"])
+
+
+FAULTS = (
+    Answer(b'{"error": {"message": "slow down"}}', status=429, headers={"retry-after": "0.01"}),
+    Answer(b"oops", status=500),
+    Answer(completion("lost"), cut=True),
+    Answer(silent=True),
+    Answer(b'{"choices": [{"message": {"content": "half'),
+    Answer(b'{"object": "list", "data": []}'),
+    Answer(completion("late"), delay=30),
+)
+
+
+def test_under_a_hostile_server_every_question_is_accepted_rejected_or_failed(tmp_path):
+    """Each first attempt meets a fault, document 0 never gets a reply, and the author writes as badly as ever."""
+
+    answered = []
+
+    async def hostile(body, before):
+        number = number_of(body)
+        if number == 0:
+            return Answer(b"", status=503)
+        if not before:
+            return FAULTS[number % len(FAULTS)]
+        answered.append(json.dumps(body))
+        return await author(body, before)
+
+    documents(tmp_path, 21)
+    running = {"attempts": 3, "longest_wait_seconds": 0.02, "timeout_seconds": 2, "tolerated_failures": 0.1}
+    with EndpointServer(hostile) as server:
+        outputs = run_synthesis(server, tmp_path, running=running)
+        assert len(answered) == len(set(answered)) > 40, "nothing was paid twice"
+        asked = len(server.requests)
+        again = run_synthesis(server, tmp_path, running=running)
+        assert len(server.requests) == asked + 2 * 3, "only what failed is asked again"
+    rejects = pq.read_table(outputs["rejects"]).to_pylist()
+    assert len(read_items(outputs["items"])) + len(rejects) == 21 * 3
+    assert {row["document"] for row in rejects if row["reason"] == "failed"} == {"d0"}
+    tasks = read_json(outputs["report"])["tasks"].values()
+    assert all(task["asked"] == task["accepted"] + sum(task["rejected"].values()) for task in tasks)
+    assert [again[kind].read_bytes() for kind in again] == [outputs[kind].read_bytes() for kind in outputs]

@@ -53,7 +53,7 @@ def _check_sources(study: Study) -> None:
         if source.path is not None:
             _check_splits_apart(name, source)
         if source.made is not None:
-            _check_made(study, name, source.made)
+            _check_made(study, name, source.made, source.splits)
 
 
 def _check_splits_apart(name: str, source: Source) -> None:
@@ -71,13 +71,18 @@ def _check_splits_apart(name: str, source: Source) -> None:
         seen[files] = split
 
 
-def _check_made(study: Study, name: str, made: str) -> None:
-    """Check that what a source is made from is made by this study."""
+def _check_made(study: Study, name: str, made: str, splits: tuple[str, ...]) -> None:
+    """Check that what a source is made from is made by this study, in the source's splits."""
     kind, _, rest = made.partition("/")
     maker, _, of = rest.partition("/")
     if kind == "generated" and maker in study.generators and of in study.generators[maker].collections:
+        if len(splits) > 1:  # the same items would be trained on and tested
+            raise InputError(f"sources.{name}.splits = {list(splits)}: generated items are one split; expected [train]")
         return
     if kind == "translated" and maker in study.translators and of in study.translators[maker].sources:
+        for split in splits:
+            if of in study.sources and split not in study.sources[of].splits:
+                raise _unknown(f"sources.{name}.splits", split, study.sources[of].splits)
         return
     made_here = [f"generated/{maker}/{of}" for maker, one in study.generators.items() for of in one.collections]
     made_here += [f"translated/{maker}/{of}" for maker, one in study.translators.items() for of in one.sources]

@@ -410,5 +410,17 @@ def translation_spec(study: Study, translator: str, source: str, split: Split) -
 
 
 def parallel_collections(study: Study) -> list[str]:
-    """Return the collections that hold parallel text."""
+    """Return the collections of parallel text; none where nobody translates them."""
+    if not study.translators:
+        return []
     return [name for name, collection in study.collections.items() if collection.reader in PARALLEL]
+
+
+def made_artifacts(study: Study) -> list[str]:
+    """Return what the study's sources take from its generators and translators, each artifact once."""
+    made = []
+    for source in study.sources.values():
+        if source.made is not None:
+            translated = source.made.startswith("translated/")
+            made += [f"{source.made}/{split}" for split in source.splits] if translated else [source.made]
+    return list(dict.fromkeys(made))

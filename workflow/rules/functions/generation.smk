@@ -64,10 +64,7 @@ def parted(path, suffix):
 
 def whole_table(wildcards):
     """Return the table that is worked on in parts: a collection, or a shard."""
-    kind, _, *rest = wildcards.made.split("/")
-    if kind == "generated":
-        return f"<results>/documents/{rest[0]}.parquet"
-    return f"<results>/shards/{rest[0]}/{rest[1]}.parquet"
+    return table_of(wildcards.made)
 
 
 def part_size(wildcards):
@@ -123,3 +120,80 @@ def parallel_texts():
 def translated_parallel_texts():
     """Return every translator's version of the parallel text."""
     return [f"<results>/translation_quality/{name}.parquet" for name in STUDY.translators]
+
+
+def quality_table_spec(wildcards):
+    """Return the spec of the table of translation quality."""
+    return QualityTableSpec(quality=STUDY.translation_quality).canonical_json()
+
+
+def comet_checkpoint():
+    """Return the file of the COMET model; nothing where there is none, which the table then says."""
+    model = STUDY.translation_quality.comet_checkpoint
+    return [model] if model is not None and Path(model).is_file() else []
+
+
+def comet_words(wildcards, input):
+    """Return the words of the command line that name the COMET model."""
+    model = STUDY.translation_quality.comet_checkpoint
+    return [] if model is None else ["--checkpoint", model]
+
+
+def comet_scores():
+    """Return the COMET scores of every translator, where the study wants them."""
+    wanted = "comet" in STUDY.translation_quality.metrics
+    return [f"<results>/translation_quality/{name}.comet.parquet" for name in STUDY.translators if wanted]
+
+
+def comet_table_words(wildcards, input):
+    """Return the words of the command line that name the COMET scores."""
+    words = named((Path(path).name.removesuffix(".comet.parquet"), path) for path in input.comet)
+    return ["--comet", *words] if words else []
+
+
+def tables_to_work_on():
+    """Return the documents, shards and parallel texts that the study's generators and translators work on."""
+    tables = [table_of(made) for made in plan.made_artifacts(STUDY)]
+    return list(dict.fromkeys([*tables, *parallel_texts()]))
+
+
+def table_of(made):
+    """Return the table from which an artifact is made."""
+    kind, _, *rest = made.split("/")
+    return f"<results>/documents/{rest[0]}.parquet" if kind == "generated" else f"<results>/shards/{rest[0]}/{rest[1]}.parquet"
+
+
+def prompts_in_use():
+    """Return the prompt files of all generators and translators."""
+    generators = [f"{one.prompts}/{task}.md" for one in STUDY.generators.values() for task in sorted(one.tasks)]
+    chats = [one for one in STUDY.translators.values() if one.backend.kind != "seq2seq"]
+    return list(dict.fromkeys([*generators, *(path for one in chats for path in (one.prompt, one.text_prompt))]))
+
+
+def plan_entries(wildcards):
+    """Return what everything that the study makes would be asked with, as JSON (see posologie.generation.plan_study)."""
+    results = f"results/{STUDY.study}"
+    entries = []
+    for made in plan.made_artifacts(STUDY):
+        kind, name, *rest = made.split("/")
+        table = table_of(made).replace("<results>", results)
+        if kind == "generated":
+            maker, spec = STUDY.generators[name], plan.synthesis_spec(STUDY, name, rest[0])
+            prompts = {task: f"{maker.prompts}/{task}.md" for task in maker.tasks}
+        else:
+            maker, spec = STUDY.translators[name], plan.translation_spec(STUDY, name, rest[0], rest[1])
+            prompts = {} if maker.backend.kind == "seq2seq" else {"item": maker.prompt}
+        work = f"{WORK}/{'generation' if kind == 'generated' else 'translation'}/{name}"
+        entries.append(plan_entry(made, kind, spec, table, prompts, maker, work))
+    pairs = {name: f"{results}/documents/{name}.parquet" for name in plan.parallel_collections(STUDY)}
+    for name, maker in STUDY.translators.items() if pairs else ():
+        prompts = {} if maker.backend.kind == "seq2seq" else {"text": maker.text_prompt}
+        spec, work = QualitySpec(name=name, translator=maker), f"{WORK}/translation/{name}"
+        entries.append(plan_entry(f"translation_quality/{name}", "translation_quality", spec, pairs, prompts, maker, work))
+    return json.dumps(entries, sort_keys=True, ensure_ascii=False)
+
+
+def plan_entry(made, kind, spec, table, prompts, maker, work):
+    """Return one entry of `plan_entries`."""
+    described = {"made": made, "kind": kind, "table": table, "prompts": prompts, "work": work}
+    return {**described, "spec": json.loads(spec.canonical_json()), "running": json.loads(maker.running.canonical_json())}

@@ -168,13 +168,13 @@ class Cache:
         """Store the reply of a claimed key with what it really spent (prompt tokens, generated tokens)."""
         with self._transaction():
             self._store(key, request, raw, prompt_characters, *used)
-            self._connection.execute("DELETE FROM pending WHERE key = ?", (key,))
+            self._unclaim(key)
             self._spend("answered", 1, sum(used), money)
 
     def fail(self, key: bytes, request: str, error: str) -> None:
         """Release a claimed key whose request failed for good."""
         with self._transaction():
-            self._connection.execute("DELETE FROM pending WHERE key = ?", (key,))
+            self._unclaim(key)
             self._connection.execute(
                 "INSERT OR REPLACE INTO failures (key, request, error) VALUES (?, ?, ?)", (key, request, error)
             )
@@ -182,12 +182,12 @@ class Cache:
     def release(self, key: bytes) -> None:
         """Release a claimed key that was not asked after all."""
         with self._transaction():
-            self._connection.execute("DELETE FROM pending WHERE key = ?", (key,))
+            self._unclaim(key)
 
     def discard(self, key: bytes, problem: str, raw: str | None, tokens: int, money: float) -> None:
         """Release a claimed key whose attempt brought no reply but may have been paid, with what it can have spent."""
         with self._transaction():
-            self._connection.execute("DELETE FROM pending WHERE key = ?", (key,))
+            self._unclaim(key)
             self._connection.execute("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
 
@@ -226,6 +226,10 @@ class Cache:
             "UPDATE spending SET requests = requests + ?, tokens = tokens + ?, money = money + ? WHERE kind = ?",
             (requests, tokens, money, kind),
         )
+
+    def _unclaim(self, key: bytes) -> None:
+        """Give a key back, unless another process claimed it while this one was silent and counted as dead."""
+        self._connection.execute("DELETE FROM pending WHERE key = ? AND owner = ?", (key, self.owner))
 
     def _under_way(self, key: bytes) -> bool:
         row = self._connection.execute("SELECT owner FROM pending WHERE key = ?", (key,)).fetchone()

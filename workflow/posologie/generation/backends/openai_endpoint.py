@@ -192,6 +192,9 @@ class _Work:
             else:
                 self.cache.release(key)
             raise
+        except InputError:  # the key or the address is wrong: nothing was answered, so nothing was spent
+            self.cache.release(key)
+            raise
         finally:
             self.under_way -= 1
             self.settled.set()
@@ -286,14 +289,18 @@ def checked_body(raw: str) -> dict[str, Any]:
 
 
 def _usage(body: dict[str, Any]) -> tuple[int, int] | None:
-    """Return the prompt and generated tokens that a body states, or None."""
+    """Return the prompt and generated tokens that a body states, or None.
+
+    Where the total is larger than their sum, the rest is hidden reasoning: some endpoints leave it out of
+    `completion_tokens` and bill it all the same.
+    """
     usage = body.get("usage")
     if not isinstance(usage, dict):
         return None
-    prompt, generated = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    prompt, generated, total = (usage.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
     if not (isinstance(prompt, int) and isinstance(generated, int) and prompt >= 0 and generated >= 0):
         return None
-    return prompt, generated
+    return prompt, max(generated, total - prompt) if isinstance(total, int) else generated
 
 
 def _finish(choice: dict[str, Any]) -> Literal["stop", "length", "filtered"]:

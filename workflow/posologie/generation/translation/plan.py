@@ -4,6 +4,7 @@ python -m posologie.generation.translation.plan --spec TranslationSpec --source 
     [--running JSON] [--plan OUT.json]
 """
 
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from posologie.commands import parser, run
 from posologie.generation.backends.interface import Request
-from posologie.generation.plan import add_plan_arguments, plan_of, show
+from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
 from posologie.generation.translation.chats import ChatTranslation
 from posologie.generation.translation.command import manner_of
 from posologie.generation.translation.fields import fields_of
@@ -27,6 +28,11 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--source", required=True, type=Path)
     arguments.add_argument("--prompt", type=Path)
     options = arguments.parse_args(argv)
+    show(planned(options), options)
+
+
+def planned(options: Namespace) -> Plan:
+    """Return the plan: `options` are those of `main`."""
     translator = TranslationSpec.from_json(options.spec).translator
     manner = manner_of(translator, options)
     requests = (request for item in _items(options.source) for request in _requests(item, manner))
@@ -35,7 +41,7 @@ def main(argv: list[str]) -> None:
     def as_long_as_the_item(request: Request) -> int:
         return max(1, len(request.turns[-1][1]) - instructions)
 
-    show(plan_of(requests, translator.backend, options, as_long_as_the_item), options)
+    return plan_of(requests, translator.backend, options, as_long_as_the_item)
 
 
 def _items(path: Path) -> Iterator[Item]:

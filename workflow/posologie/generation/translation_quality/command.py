@@ -42,7 +42,7 @@ def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> 
     }
     run = Run("generation.translation_quality", spec, inputs)
     rows = parallel_rows(dict(options.pairs), spec.translator)
-    prompt = _prompt(spec.translator, options)
+    prompt = prompt_of(spec.translator, options)
     requests = [request_for(row["source"], spec.translator, prompt) for row in rows]
     with asking(spec.translator.backend, options, open_backend, f"{spec.name}/parallel") as session:
         session.complete(iter(requests), len(requests), "segments")
@@ -79,7 +79,12 @@ def request_for(text: str, translator: Translator, prompt: Prompt | None) -> Req
     return Request(turns, translator.decoding)
 
 
-def _prompt(translator: Translator, options: Namespace) -> Prompt | None:
+def prompt_of(translator: Translator, options: Namespace) -> Prompt | None:
+    """Return the prompt for plain text, or None for a sequence-to-sequence model.
+
+    Raises:
+        InputError: if a chat model comes without one.
+    """
     if translator.backend.kind == "seq2seq":
         return None
     if options.prompt is None:

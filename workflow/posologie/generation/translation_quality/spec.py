@@ -30,6 +30,11 @@ class TranslationQuality(Spec):
     published_set: Name | None = Field(
         default=None, description="our collection that is the published test set; elsewhere no difference is printed"
     )
+    comet_checkpoint: str | None = Field(
+        default=None,
+        exclude=True,
+        description="file of a COMET model; it is a pickle, which can run code when it is loaded",
+    )
 
 
 class QualityTableSpec(Spec):

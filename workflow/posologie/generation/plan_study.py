@@ -1,0 +1,95 @@
+"""What everything that a study generates and translates would ask and cost, before anything is asked.
+
+python -m posologie.generation.plan_study --entries JSON
+
+The entries name one artifact each, with what its `plan` command takes:
+{"made": …, "kind": "generated" | "translated" | "translation_quality", "spec": …, "table": …, "prompts": {name: file},
+ "running": …, "work": …}; `table` maps names to files for translation_quality. One line per artifact is printed as soon
+as it is counted, then the sum. A total in money is only printed where every artifact of an endpoint has prices.
+"""
+
+import argparse
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from posologie.commands import run
+from posologie.generation.plan import Plan
+from posologie.generation.synthesis import plan as synthesis_plan
+from posologie.generation.translation import plan as translation_plan
+from posologie.generation.translation_quality import plan as quality_plan
+
+_PLANS: Mapping[str, Callable[[Namespace], Plan]] = {
+    "generated": synthesis_plan.planned,
+    "translated": translation_plan.planned,
+    "translation_quality": quality_plan.planned,
+}
+_ROW = "{:<44} {:>12} {:>12} {:>16} {:>16} {:>18} {:>14}"
+_HEAD = ("artifact", "requests", "answered", "prompt tokens", "new tokens", "tokens at most", "money")
+
+
+def main(argv: list[str]) -> None:
+    """Print the plan of each artifact and their sum."""
+    arguments = argparse.ArgumentParser(prog="python -m posologie.generation.plan_study", description=__doc__)
+    arguments.add_argument("--entries", required=True, type=json.loads, metavar="JSON")
+    options = arguments.parse_args(argv)
+    if not options.entries:
+        print("This study generates and translates nothing.")
+        return
+    print(_ROW.format(*_HEAD))
+    plans = []
+    for entry in options.entries:
+        one = _PLANS[entry["kind"]](_options(entry))
+        local = entry["spec"]["translator" if "translator" in entry["spec"] else "generator"]["backend"]["kind"]
+        plans.append((one, local != "openai_endpoint"))
+        print(_row(entry["made"], one, "local" if plans[-1][1] else "no price"), flush=True)
+    print(_row("all", *_sum(plans)))
+    for basis in sorted({one.basis for one, _ in plans}):
+        print(f"Estimated {basis}.")
+    print("Nothing was asked. Repairs and retries come on top.")
+
+
+def _options(entry: Mapping[str, Any]) -> Namespace:
+    """Return an entry as the options of its plan command."""
+    prompts = [(name, path) for name, path in entry["prompts"].items()]
+    one = prompts[0][1] if prompts else None
+    table = entry["table"]
+    pairs = [(name, path) for name, path in table.items()] if isinstance(table, dict) else []
+    return Namespace(
+        spec=json.dumps(entry["spec"]),
+        running=json.dumps(entry["running"]),
+        work=Path(entry["work"]),
+        documents=table,
+        source=table,
+        pairs=pairs,
+        prompts=prompts,
+        prompt=Path(one) if one is not None else None,
+    )
+
+
+def _sum(plans: list[tuple[Plan, bool]]) -> tuple[Plan, str]:
+    """Return the sum of the plans, and what stands where no sum of money is known."""
+    paid = [one.money for one, local in plans if not local]
+    money = sum(one for one in paid if one is not None) if paid and None not in paid else None
+    whole = Plan(
+        requests=sum(one.requests for one, _ in plans),
+        answered=sum(one.answered for one, _ in plans),
+        prompt_tokens=sum(one.prompt_tokens for one, _ in plans),
+        generated_tokens=sum(one.generated_tokens for one, _ in plans),
+        most_tokens=sum(one.most_tokens for one, _ in plans),
+        money=money,
+        basis="",
+    )
+    return whole, "no price" if paid else "local"
+
+
+def _row(name: str, plan: Plan, without: str) -> str:
+    money = without if plan.money is None else f"{plan.money:,.2f}"
+    counts = (plan.requests, plan.answered, plan.prompt_tokens, plan.generated_tokens, plan.most_tokens)
+    return _ROW.format(name, *(f"{count:,}" for count in counts), money)
+
+
+if __name__ == "__main__":
+    run(main)
