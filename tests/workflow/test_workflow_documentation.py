@@ -29,6 +29,7 @@ pytestmark = pytest.mark.xdist_group("documentation")
 NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
     ".venv/bin/pip install": "installs the environment",
+    "python -m posologie.prediction.export": "needs predictions; tests/unit/prediction runs it on some",
     "PYTHONPATH=workflow snakemake --software-deployment-method conda": "needs conda",
 }
 """Beginnings of commands that no test can run, and why."""

@@ -94,6 +94,22 @@ def test_a_quality_screen_rates_the_training_items_that_it_names_before_they_are
     assert rating == ["judge=j, source=synthetic"]
 
 
+def test_published_models_are_asked_where_they_are(project):
+    study = yaml.safe_load((project.root / "config" / "test.yaml").read_text(encoding="utf-8"))
+    study["published_models"] = {
+        "adapter": {"model": {"hub": "someone/adapter", "revision": "0123abc"}, "adapter_on": "tiny"},
+        "merged": {"model": {"folder": "resources"}},
+        "elsewhere": {"served": {"backend": {"model": "m", "url": "http://localhost:1/v1", "key_variable": None}}},
+    }
+    (project.root / "config" / "published.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    jobs = project.planned("--configfile", "config/published.yaml", "--", "predictions")
+    counts = Counter(job.rule for job in jobs)
+    assert counts["predict_mcqa"] == counts["predict_oeq"] == 1 + 3 + 2, "base, three mixes, adapter and merged model"
+    assert counts["ask_mcqa"] == counts["ask_oeq"] == 1
+    assert {job.wildcards for job in jobs if job.rule.startswith("ask_")} == {"model=published/elsewhere"}
+    assert counts["fetch_model_hub"] == counts["fetch_model_folder"] == 1
+
+
 def test_a_mistake_in_the_configuration_is_one_line_before_any_job(project):
     output = project.snakemake("-n", "--config", 'mixs={"A": 1}', fails=True)
     lines = [line for line in output.splitlines() if not line.startswith("Using workflow specific profile")]

@@ -1,5 +1,8 @@
-# Models answer suites: one rule for each bundle of suites, one job for each model and bundle.
+# Models answer suites: one rule for each bundle of suites, one job for each model and bundle; served models have a rule of their own.
 include: "functions/prediction.smk"
+
+
+SERVED = plan.served_models(STUDY)
 
 
 def rule_of_bundle(bundle, suites):
@@ -15,6 +18,8 @@ def rule_of_bundle(bundle, suites):
         output:
             **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        wildcard_constraints:
+            model=one_of(name for name in MODELS if name not in SERVED),
         params:
             spec=prediction_spec(bundle),
             shards=lambda wildcards, input: by_source(input.shards),
@@ -41,5 +46,40 @@ def rule_of_bundle(bundle, suites):
             )
 
 
+def rule_of_asking(bundle, suites):
+    """Define the rule of one bundle for models behind endpoints: local, because compute nodes often have no network."""
+
+    rule:
+        name:
+            f"ask_{bundle}"
+        localrule: True
+        input:
+            shards=suite_items(suites),
+        output:
+            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        wildcard_constraints:
+            model=one_of(SERVED),
+        params:
+            spec=endpoint_prediction_spec(bundle),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            running=endpoint_running,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        conda:
+            ENVIRONMENT
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        shell:
+            command(
+                "posologie.prediction.openai_endpoint",
+                "--spec {params.spec:q} --items {params.shards:q} --predictions {params.predictions:q} --run {params.run:q}"
+                " --work {params.work:q} --running {params.running:q}",
+            )
+
+
 for bundle, suites in BUNDLES.items():
     rule_of_bundle(bundle, suites)
+    if SERVED:
+        rule_of_asking(bundle, suites)

@@ -44,6 +44,21 @@ def test_a_study_file_is_read(write):
     [
         ({"mixs": {}}, "mixs = {}: unknown key; expected 'mixes'"),
         (
+            {"published_models": {"p": {"mix": "NAT"}}},
+            "published_models.p = {'mix': 'NAT'}: expected exactly one of model and served",
+        ),
+        (
+            {"published_models": {"p": {"served": {"backend": {"model": "m", "structured": "none"}}}}},
+            "published_models.p.served.backend.structured = 'none': expected json_schema, for constrained answers",
+        ),
+        (
+            {
+                "published_models": {"p": {"served": {"backend": {"model": "m"}}}},
+                "suites": {"mcqa": {**STUDY["suites"]["mcqa"], "protocol": "published"}},
+            },
+            "suites.mcqa.protocol = 'published': its masks need a local model, and published_models.p.served is none",
+        ),
+        (
             {"judges": {"a": {"backend": {"kind": "causal", "bakbone": "b"}}}},
             "judges.a.backend.causal.bakbone = 'b': unknown key; expected 'backbone'",
         ),

@@ -2,6 +2,9 @@
 
 import json
 import math
+import re
+import shlex
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -105,15 +108,36 @@ def test_a_sample_has_the_keys_of_the_harness(folder):
                 assert sample["doc_id"] == number
 
 
+def documented(start):
+    """Return the block of the specification of the results that holds a line beginning so."""
+    text = (Path(__file__).parents[3] / "results" / "README.md").read_text(encoding="utf-8")
+    (block,) = (block for block in re.findall(r"^```\w+\n(.*?)^```$", text, re.M | re.S) if block.startswith(start))
+    return block
+
+
 def test_datasets_loads_predictions_and_samples_in_one_line(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    from datasets import load_dataset
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    import datasets
 
-    found = load_dataset("parquet", data_files=str(folder / "s.parquet"), split="train", cache_dir=str(tmp_path))
-    assert len(found) == 16
-    assert found[0]["label_probabilities"]
+    line = re.sub(r"results/\S+\.parquet", str(folder / "s.parquet"), documented("predictions = "))
+    scope = {"datasets": datasets}
+    exec(line, scope)
+    assert len(scope["predictions"]) == 16
+    assert scope["predictions"][0]["label_probabilities"]
     greedy = str(next((folder / "samples").glob("*original_greedy*")))
-    assert len(load_dataset("json", data_files=greedy, split="train", cache_dir=str(tmp_path))) == 9
+    assert len(datasets.load_dataset("json", data_files=greedy, split="train", cache_dir=str(tmp_path))) == 9
+
+
+def test_the_documented_command_exports(folder, tmp_path):
+    words = shlex.split(documented("python -m posologie.prediction.export").replace("\\\n", " "))[3:]
+    changed = {"--predictions": folder / "s.parquet", "--run": folder / "s.run.json", "--out": tmp_path / "samples"}
+    for option, path in changed.items():
+        words[words.index(option) + 1] = str(path)
+    first, last = words.index("--items") + 1, words.index("--out")
+    words[first:last] = [f"demo={folder / 'shard.parquet'}"]
+    export(words)
+    assert len(list((tmp_path / "samples").iterdir())) == 6
 
 
 def test_an_item_that_is_not_in_the_shards_is_named(folder, tmp_path):

@@ -136,6 +136,21 @@ def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, told):
     assert notice.endswith("for SYN.")
 
 
+def test_flips_between_batches_and_halved_chunks_are_told(own_study):
+    root, spec = own_study
+    assert "No prompt was computed once more by itself" in page_of(root, spec)
+    for name, prompts, flipped in (("base", 64, 1), ("SYN/seed-42", 36, 2)):
+        for suite in spec.suites:  # the suites of one job state the whole job
+            record = root / "predictions" / "tiny" / name / f"{suite}.run.json"
+            audit = {"prompts": prompts, "likeliest_label_flipped": flipped}
+            facts = {"started": "2026-01-01T00:00:00", "recomputed_alone": audit, "chunk_halvings": flipped}
+            record.write_text(json.dumps(json.loads(record.read_text()) | facts))
+    text = page_of(root, spec)
+    assert "100 prompts of 2 jobs were computed once more by themselves: 3 had another likeliest label" in text
+    assert "(3.0 %)" in text
+    assert re.search(r"Memory ran out in 2 of \d+ prediction jobs, which went on with chunks halved 3 times", text)
+
+
 def test_a_title_is_text_and_never_markup(own_study):
     root, spec = own_study
     text = page_of(root, spec.model_copy(update={"title": "<script>alert(1)</script>"}))

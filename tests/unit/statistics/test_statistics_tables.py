@@ -175,6 +175,28 @@ def test_calibration_error_by_hand(study, make_item):
     assert row["interval"] == "shifted"
 
 
+def test_a_model_that_tells_no_probabilities_for_some_questions_has_no_calibration(study, make_item):
+    items = [make_item(number) for number in range(5)]
+
+    def scores(*confidence):
+        told = [None if one is None else 1 for one in confidence]
+        return {
+            EM: {"original": [1, 1, 0, 0, 0]},
+            ("brier", "probabilities"): {"original": list(confidence)},
+            ("confidence", "probabilities"): {"original": list(confidence)},
+            ("right_at_first_step", "probabilities"): {"original": told},
+        }
+
+    study.scores("q/base", "mcqa", items, scores(0.5, 0.75, 0.75, 0.75, 0.75))
+    alone = table(study, mcqa, name="alone")
+    study.scores("q/NAT/seed-42", "mcqa", items, scores(0.5, None, 0.75, None, 0.75))
+    rows = table(study, mcqa)
+    assert [row for row in rows if row["model"] == "q/base"] == alone
+    metrics = {row["metric"] for row in alone}
+    assert {"em", "brier", "confidence", "calibration_error"} <= metrics
+    assert {row["metric"] for row in rows if row["model"] == "q/NAT/seed-42"} == {"em"}
+
+
 def test_contrasts_are_paired_and_tested_by_sign_flips_of_clusters(small):
     row = pick(table(small, contrasts), scope_kind="all", task="all", aggregate="item_weighted")
     assert (row["left"], row["right"], row["n"], row["clusters"]) == ("NAT", "base", "100", "100")

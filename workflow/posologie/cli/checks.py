@@ -111,17 +111,19 @@ def models(study: Study) -> Iterator[Finding]:
 def _backbones(study: Study) -> dict[str, Backbone]:
     return {
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
-        **{f"published_models.{name}.model": published.model for name, published in study.published_models.items()},
+        **{f"published_models.{name}.model": one.model for name, one in study.published_models.items() if one.model},
         **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},
     }
 
 
 def keys(study: Study) -> Iterator[Finding]:
     """Look for the environment variables that hold the keys of endpoints."""
+    published = study.published_models.items()
     makers = {
         **{f"judges.{name}": judge.backend for name, judge in study.judges.items()},
         **{f"generators.{name}": generator.backend for name, generator in study.generators.items()},
         **{f"translators.{name}": translator.backend for name, translator in study.translators.items()},
+        **{f"published_models.{name}": one.served.backend for name, one in published if one.served},
     }
     for name, backend in makers.items():
         variable = getattr(backend, "key_variable", None)

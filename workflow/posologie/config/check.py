@@ -12,6 +12,7 @@ from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge
 from posologie.mixes.sweeps import doses
+from posologie.prediction.endpoint_spec import Served
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
 from posologie.sources.spec import Source
 
@@ -183,6 +184,8 @@ def _check_models(study: Study) -> None:
             raise _unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
         if published.in_place_of is not None:
             _check_in_place(study, name, published)
+        if published.served is not None:
+            _check_served(study, f"published_models.{name}.served", published.served)
     if "published" in study.backbones:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
@@ -225,6 +228,16 @@ def _check_release(study: Study) -> None:
                 f"({form}); expected one repository for each"
             )
         seen[repository] = f"{one.id} ({form})"
+
+
+def _check_served(study: Study, key: str, served: Served) -> None:
+    """Check that a served model can answer what every table counts: constrained answers, by the automaton's rules."""
+    if served.backend.structured != "json_schema":
+        found = served.backend.structured
+        raise InputError(f"{key}.backend.structured = '{found}': expected json_schema, for constrained answers")
+    for name, suite in study.suites.items():
+        if suite.protocol == "published":
+            raise InputError(f"suites.{name}.protocol = 'published': its masks need a local model, and {key} is none")
 
 
 def _unknown(key: str, value: str, expected: Iterable[str]) -> InputError:

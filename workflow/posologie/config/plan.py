@@ -11,6 +11,7 @@ from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
 from posologie.judging.spec import CalibrationSpec, JudgingSpec
 from posologie.mixes.spec import MixSpec
 from posologie.models.spec import Backbone, ModelSpec
+from posologie.prediction.endpoint_spec import EndpointPredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
@@ -63,6 +64,12 @@ def models(study: Study) -> dict[str, Model]:
         if published.in_place_of is None:
             found.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
     return {model.id: model for model in found}
+
+
+def served_models(study: Study) -> list[str]:
+    """Return the ids of the models that answer behind an endpoint."""
+    served = {name for name, published in study.published_models.items() if published.served is not None}
+    return [model.id for model in models(study).values() if model.published in served]
 
 
 def bundles(study: Study) -> dict[str, tuple[str, ...]]:
@@ -129,7 +136,7 @@ def local_model(study: Study, name: str) -> Backbone:
 
 def model_specs(study: Study) -> dict[str, ModelSpec]:
     """Return the spec of every folder below the models root, by the folder's name."""
-    published = (one.model for one in study.published_models.values())
+    published = (one.model for one in study.published_models.values() if one.model is not None)
     encoders = [encoder_backbone(study)] if study.scoring.encoder is not None and study.scoring.encoder.hub else []
     origins = [*study.backbones.values(), *study.local_models.values(), *published, *encoders]
     return {origin.folder_name(): ModelSpec(name=origin.folder_name(), backbone=origin) for origin in origins}
@@ -241,6 +248,27 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
         precision=study.prediction.precision,
         seed=study.prediction.seed,
         threads=study.prediction.threads,
+    )
+
+
+def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
+    """Return what a served model's answers to one bundle of suites depend on.
+
+    Raises:
+        ValueError: if the model is not a served one.
+    """
+    name = models(study)[model].published
+    served = None if name is None else study.published_models[name].served
+    if served is None:
+        raise ValueError(f"{model}: not a served model")
+    return EndpointPredictionSpec(
+        model=model,
+        suites={name: study.suites[name] for name in bundles(study)[bundle]},
+        prompting=study.prompting,
+        seed=study.prediction.seed,
+        backend=served.backend,
+        temperature=served.temperature,
+        choice_new_tokens=served.choice_new_tokens,
     )
 
 

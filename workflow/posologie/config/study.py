@@ -1,8 +1,8 @@
 """The study: every section of a configuration, composed from the specs of the stages."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
@@ -10,6 +10,7 @@ from posologie.generation.translation_quality.spec import TranslationQuality
 from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
+from posologie.prediction.endpoint_spec import Served
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.report.spec import Report
@@ -65,9 +66,10 @@ class Devices(Spec):
 
 
 class PublishedModel(Spec):
-    """A trained model that others published: an adapter on one of the backbones, or a merged model."""
+    """A trained model that others published: an adapter on one of the backbones, a merged model, or a served one."""
 
-    model: Backbone = Field(description="where it comes from: hub or folder")
+    model: Backbone | None = Field(default=None, description="where it comes from: hub or folder")
+    served: Served | None = Field(default=None, description="the endpoint behind which it answers")
     adapter_on: Name | None = Field(
         default=None, description="the backbone under the adapter; a merged model if left out"
     )
@@ -76,6 +78,14 @@ class PublishedModel(Spec):
         default=None,
         description="`{backbone}/{mix}/seed-{seed}`: the model that is not trained, because this one takes its place",
     )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.model is None) == (self.served is None):
+            raise ValueError("exactly one of model and served")
+        if self.served is not None and self.adapter_on is not None:
+            raise ValueError("adapter_on only with model: an endpoint serves whole models")
+        return self
 
 
 class Scoring(Spec):

@@ -2,12 +2,13 @@
 
 from pydantic import Field
 
-from posologie.generation.backends.spec import OpenaiEndpoint
+from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.prediction.spec import Questions
+from posologie.specs import Spec
 
 
-class EndpointPredictionSpec(Questions):
-    """Exactly what the predictions of a served model depend on, beside its input files."""
+class Asked(Spec):
+    """How a served model is asked."""
 
     backend: OpenaiEndpoint = Field(description="the endpoint and the model's name there")
     temperature: float | None = Field(
@@ -16,3 +17,13 @@ class EndpointPredictionSpec(Questions):
     choice_new_tokens: int = Field(
         default=16, ge=1, description="tokens of an answer to a question with options, hidden reasoning included"
     )
+
+
+class Served(Asked):
+    """A model behind an endpoint."""
+
+    running: Running = Field(default=Running(), description="how the endpoint is asked: changes no reply")
+
+
+class EndpointPredictionSpec(Questions, Asked):
+    """Exactly what the predictions of a served model depend on, beside its input files."""

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,8 @@ def _likelihoods(doc: Row, row: Row, prompt: str) -> Row:
     for label, share in enumerate(row["label_probabilities"]):
         joint = share * row["label_mass"]
         likelihood = math.log(joint) if joint > 0 else -math.inf
-        found.append([str(likelihood), str(row["greedy_text"].strip() == LABELS[label])])
+        greedy = re.match(rf"\s*{LABELS[label]}(?!\w)", row["greedy_text"]) is not None
+        found.append([str(likelihood), str(greedy)])
     likeliest = max(range(len(found)), key=row["label_probabilities"].__getitem__)
     requests = [(prompt, LABELS[label]) for label in range(len(found))]
     metrics = {"acc": float(likeliest in row["gold"])}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from posologie.report import flips
 from posologie.report.blocks import Block, Cell, Column, Facts, Heading, Notice, Prose, Section, Source, Table
 from posologie.report.inputs import Inputs, RunRecord
 from posologie.report.judges import mismatches
@@ -97,6 +98,8 @@ def section(inputs: Inputs) -> Section:
         ),
         Heading("Metrics"),
         _signatures(inputs),
+        Heading("Predictions and batches"),
+        flips.told(inputs),
         Heading("Runs"),
         *_runs(inputs),
     ]

@@ -99,7 +99,8 @@ class Resampled:
         """Yield each cell's mean of item values.
 
         Args:
-            values: [column, item]; NaN where undefined, on the same items in every column.
+            values: [column, item]; NaN where undefined, on the same items in every column but those that are NaN
+                throughout, whose means say nothing.
         """
         yield from next(self.many_means([values]))
 
@@ -110,12 +111,12 @@ class Resampled:
         """
         start = 0
         while start < len(arrays):
-            defined = ~np.isnan(arrays[start][0])
+            defined: NDArray[np.bool_] = np.any(~np.isnan(arrays[start]), axis=0)
             stop, width = start + 1, len(arrays[start])
             while (
                 stop < len(arrays)
                 and width + len(arrays[stop]) <= _COLUMNS
-                and np.array_equal(~np.isnan(arrays[stop][0]), defined)
+                and np.array_equal(np.any(~np.isnan(arrays[stop]), axis=0), defined)
             ):
                 width += len(arrays[stop])
                 stop += 1

@@ -10,7 +10,7 @@ from posologie.statistics.entries import Entry, all_entries, over_members, seed_
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
-from posologie.statistics.means import COLUMNS, mean_rows, row_of
+from posologie.statistics.means import COLUMNS, mean_rows, row_of, with_values
 from posologie.statistics.scored import Measure, read_suite
 from posologie.statistics.suites import CHOICE_TASKS
 from posologie.statistics.table_command import table_command
@@ -63,6 +63,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
     )
     gap = right - confidence
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    told = with_values(scored, CONFIDENCE, entries, weights)
     signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
     for variants in scored.drawn_sets():
         chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
@@ -78,7 +79,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
                 continue
             point = np.abs(estimate.point.reshape(shape)).sum(axis=0)
             replicates = np.abs(estimate.replicates.reshape(*shape, -1)).sum(axis=0)
-            for entry, weight in zip(entries, weights, strict=True):
+            for entry, weight in told:
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)
                 yield row_of(

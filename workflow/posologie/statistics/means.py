@@ -11,7 +11,7 @@ from posologie.statistics.entries import Entry, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import Interval, interval_of
 from posologie.statistics.published import Published, published_value
-from posologie.statistics.scored import Measure
+from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import Statistics
 
 COLUMNS = (
@@ -51,10 +51,11 @@ def mean_rows(
         if not np.isnan(scored.values[measure]).all()
     }
     for measure, estimates in zip(arrays, resampled.many_means(list(arrays.values())), strict=True):
+        told = with_values(scored, measure, entries, weights)
         for estimate in estimates:
             for variants, mixing in scored.set_weights().items():
                 drawn_point, drawn = _joined(estimate.point, mixing), _joined(estimate.replicates, mixing)
-                for entry, weight in zip(entries, weights, strict=True):
+                for entry, weight in told:
                     point, replicates = over_members(entry, drawn_point, drawn, weight)
                     influence = None
                     if estimate.influence is not None and not entry.draws_seeds:
@@ -80,6 +81,15 @@ def mean_rows(
                         settings,
                         published,
                     )
+
+
+def with_values(
+    scored: ScoredSuite, measure: Measure, entries: Sequence[Entry], weights: Sequence[NDArray[np.float64]]
+) -> list[tuple[Entry, NDArray[np.float64]]]:
+    """Return the entries, with their weights, whose models all have values of a measure: an endpoint may tell none."""
+    without = set(np.flatnonzero(np.isnan(scored.values[measure]).all(axis=(1, 2))).tolist())
+    pairs = zip(entries, weights, strict=True)
+    return [(entry, weight) for entry, weight in pairs if not without.intersection(entry.members)]
 
 
 def _joined(columns: NDArray[np.float64], mixing: Sequence[float]) -> NDArray[np.float64]:

@@ -43,7 +43,8 @@ class ScoredSuite:
     Attributes:
         benchmark, item, provenance, task, group: one text per item, in order of benchmark and item.
         variants: names of the variants that every item has, ascending (`original` first).
-        values: for each measure an array [model, item, variant]; NaN where the measure is undefined for the item.
+        values: for each measure an array [model, item, variant]; NaN where the measure is undefined for the item, or
+            has no value for the model.
     """
 
     suite: str
@@ -122,7 +123,9 @@ def read_suite(
     joined = {measure: np.concatenate(parts) for measure, parts in gathered.items()}
     for measure, array in joined.items():
         undefined = np.isnan(array)
-        if (undefined != undefined[:1]).any():
+        if measure.decoding == "probabilities":  # an endpoint may tell none, or not for every question: it has no value
+            array[(undefined != undefined[:1]).any(axis=(1, 2))] = np.nan
+        elif (undefined != undefined[:1]).any():
             model_index, row, _ = (int(index[0]) for index in np.nonzero(undefined != undefined[:1]))
             raise InputError(
                 f"{suite}: {measure.metric} of item {first.item[row]} is defined for {models[0].name} and not for"

@@ -41,6 +41,20 @@ def prediction_spec(bundle):
     return spec
 
 
+def endpoint_prediction_spec(bundle):
+    """Return a function that gives the spec of one served model's answers to a bundle."""
+
+    def spec(wildcards):
+        return plan.endpoint_prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+
+    return spec
+
+
+def endpoint_running(wildcards, resources):
+    """Return how a served model is asked; it takes `resources`, which never trigger, because it changes no reply."""
+    return STUDY.published_models[MODELS[wildcards.model].published].served.running.canonical_json()
+
+
 def all_predictions():
     """Return every predictions file of the study."""
     return [f"<results>/predictions/{model}/{suite}.parquet" for model in MODELS for suite in STUDY.suites]

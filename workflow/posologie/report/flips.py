@@ -1,0 +1,40 @@
+"""Whether predictions depend on what else was computed with them: what the jobs counted of it."""
+
+from posologie.report.blocks import Prose
+from posologie.report.inputs import Inputs
+from posologie.report.tables import decimal
+
+
+def told(inputs: Inputs) -> Prose:
+    """Say how many of the prompts computed once more by themselves had another likeliest label.
+
+    In float32 none is computed again: the labels are those of decoding one by one. The run records of one job's suites
+    state the whole job, so each job counts once.
+    """
+    jobs = {
+        (record.model.name, record.facts.get("started")): record.facts
+        for record in inputs.runs
+        if record.facts["stage"] == "prediction"
+    }
+    audits = [audit for facts in jobs.values() if (audit := facts.get("recomputed_alone")) and audit["prompts"]]
+    prompts = sum(audit["prompts"] for audit in audits)
+    flipped = sum(audit["likeliest_label_flipped"] for audit in audits)
+    halved = [halvings for facts in jobs.values() if (halvings := facts.get("chunk_halvings", 0))]
+    sentences = []
+    if prompts:
+        sentences.append(
+            f"Where models answered in bfloat16, {prompts:,} prompts of {len(audits)} jobs were computed once more by "
+            f"themselves: {flipped:,} had another likeliest label than in their batch "
+            f"({decimal(100 * flipped / prompts, 1)} %): near-ties, which rounding decides."
+        )
+    else:
+        sentences.append(
+            "No prompt was computed once more by itself: models answered in float32, where batches change no label, "
+            "or behind an endpoint."
+        )
+    if halved:
+        sentences.append(
+            f"Memory ran out in {len(halved)} of {len(jobs)} prediction jobs, which went on with chunks halved "
+            f"{sum(halved)} times in all; this changes no label beyond such ties."
+        )
+    return Prose((" ".join(sentences),))
