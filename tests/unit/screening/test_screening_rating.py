@@ -92,7 +92,18 @@ def test_an_endpoint_that_fails_ends_the_job_or_is_recorded(rate):
 
 @pytest.mark.parametrize(
     ("text", "score"),
-    [("4", 4), ("**3**", 3), ("10", None), ("4,5", None), ("Note : 4", None), ("", None), ("6", None)],
+    [
+        ("4", 4),
+        ("4.", 4),
+        ("4, car tout est juste", 4),
+        ("4.5", None),
+        ("**3**", 3),
+        ("10", None),
+        ("4,5", None),
+        ("Note : 4", None),
+        ("", None),
+        ("6", None),
+    ],
 )
 def test_a_score_is_read_or_missing_but_never_guessed(text, score):
     row = rated(Reply(text, "stop", 9, 1), Rating())

@@ -60,7 +60,7 @@ class Rating(Spec):
     )
     decoding: Decoding = Field(default=Decoding(max_new_tokens=8), description="how its reply is drawn")
     score: str = Field(
-        default=r"^\W*([1-5])(?![0-9.,%])",
+        default=r"^\W*([1-5])(?![0-9%]|[.,][0-9])",
         description="regular expression whose one group is the score, a number; its last match in the reply counts",
     )
 
