@@ -10,6 +10,7 @@ from posologie.files import read_json, write_parquet
 from posologie.generation.translation import openai_endpoint, plan, seq2seq
 from posologie.generation.translation.fields import Fields, problem_of, problem_of_whole
 from posologie.generation.translation.spec import Translator
+from posologie.generation.wording import exchanged
 from posologie.items import Item, items_to_table, read_items
 
 PROMPT = Path(__file__).parents[3] / "resources" / "prompts" / "fr" / "translation" / "item.md"
@@ -192,6 +193,37 @@ def test_the_number_check_is_text_by_text_so_that_exchanged_options_are_found():
     assert problem_of(short, Fields("x" * 30), translator).reason == "length"
     equal = Fields("Q ?", options=("Yes", "No")), Fields("Q ?", options=("Oui", "oui."))
     assert problem_of_whole(*equal, translator).reason == "options became equal"
+
+
+@pytest.mark.parametrize(
+    ("english", "french", "reason"),
+    [
+        (("Aortic stenosis", "Mitral stenosis"), ("Sténose aortique", "Sténose mitrale"), None),
+        (("Aortic stenosis", "Mitral stenosis"), ("Sténose mitrale", "Sténose aortique"), "options changed places"),
+        (("Colonoscopy", "Serology", "Heart"), ("Sérologie", "Cœur", "Coloscopie"), "options changed places"),
+        (("Always", "Never", "Sometimes"), ("Toujours", "Jamais", "Parfois"), None),
+    ],
+)
+def test_options_without_numbers_may_not_change_places_either(english, french, reason):
+    translator = Translator.model_validate({"backend": {"kind": "seq2seq", "backbone": "m"}})
+    problem = problem_of(Fields("Q?", options=english), Fields("Q ?", options=french), translator)
+    assert (problem and problem.reason) == reason
+
+
+@pytest.mark.real_data
+def test_professional_translations_pass_the_check_of_places_and_exchanged_options_do_not(real_data):
+    texts = {}
+    for language in ("en", "fr"):
+        lines = (real_data / f"casimedicos/reconstructed_{language}_mcqu.jsonl").read_text("utf-8").splitlines()
+        for record in map(json.loads, lines):
+            options = [option for option in record["options"] if option != "nan"]
+            texts.setdefault((record["split"], record["idx"]), {})[language] = options
+    pairs = [(both["en"], both["fr"]) for both in texts.values() if len(both) == 2]
+    pairs = [(english, french) for english, french in pairs if len(english) == len(french) > 1]
+    assert len(pairs) > 500
+    assert sum(exchanged(english, french) >= 0.3 for english, french in pairs) <= 2
+    found = sum(exchanged(english, [french[1], french[0], *french[2:]]) >= 0.3 for english, french in pairs)
+    assert found > 0.9 * len(pairs)
 
 
 def test_a_prompt_is_required_where_the_model_takes_instructions(tmp_path):

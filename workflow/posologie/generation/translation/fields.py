@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from posologie.generation.language import language_problem
 from posologie.generation.quantities import problems
 from posologie.generation.translation.spec import Translator
-from posologie.generation.wording import words
+from posologie.generation.wording import exchanged, words
 from posologie.items import Item
 
 _LONG = 80
 _SHORTEST, _LONGEST = 0.4, 2.5
 """Ratio of characters, translation to source, outside which a text of 80 characters lost or gained something."""
+
+_EXCHANGED = 0.3
+"""Gain in resemblance from which options count as exchanged. Of 547 CasiMedicos items in English and French, none in
+its own order reaches it, and 94 % do when two of their options change places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +87,5 @@ def _problems(source: Fields, translation: Fields, translator: Translator) -> It
         ratio = len(after) / max(len(before), 1)
         if len(before) >= _LONG and not _SHORTEST <= ratio <= _LONGEST:
             yield Problem("length", f"{ratio:.2f} times the source")
+    if len(source.options) > 1 and exchanged(source.options, translation.options) >= _EXCHANGED:
+        yield Problem("options changed places", "the gold would be another option")
