@@ -1,11 +1,15 @@
 """Loading a backbone that the store has checked: always safetensors, never remote code unless the user said so."""
 
+import datetime
+import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import jinja2
 import torch
 import transformers
 
@@ -16,8 +20,17 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 Precision = Literal["bfloat16", "float32"]
 
 
+TEMPLATE_DAY = datetime.date(2024, 7, 26)
+"""What chat templates that write today's date are told: the day that Llama's fall back to. A prompt has no clock."""
+
+_DIRECTIVES = "".join(f" | replace('%{letter}', '{TEMPLATE_DAY:%{letter}}')" for letter in "dmYyBbAaHMSIpj")
+_STOPPED_CLOCK = f"{{%- macro strftime_now(form) -%}}{{{{ form{_DIRECTIVES} }}}}{{%- endmacro -%}}"
+
+
 def load_tokenizer(folder: Path) -> Any:
     """Return the tokenizer of a model folder.
+
+    Its chat template writes `TEMPLATE_DAY` for today, and raises InputError for a chat that it refuses.
 
     Raises:
         InputError: if it has no chat template: the study's prompts are chats.
@@ -25,7 +38,19 @@ def load_tokenizer(folder: Path) -> Any:
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=_remote_code(folder))
     if not tokenizer.chat_template:
         raise InputError(f"{folder}: the tokenizer has no chat template; expected an instruct model")
+    tokenizer.apply_chat_template = functools.partial(_render, folder, tokenizer.apply_chat_template)
     return tokenizer
+
+
+def _render(folder: Path, apply: Callable[..., Any], *chat: Any, **options: Any) -> Any:
+    template = apply.__self__.chat_template  # type: ignore[attr-defined]
+    if isinstance(template, str) and "strftime_now" in template:
+        options.setdefault("chat_template", _STOPPED_CLOCK + template)
+    try:
+        return apply(*chat, **options)
+    except jinja2.TemplateError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder}: the chat template refuses the chat ({reason}); expected other turns") from error
 
 
 def load_model(folder: Path, *, precision: Precision, device: str | None = None, **options: Any) -> Any:
