@@ -18,7 +18,7 @@ def rule_of_table(table, table_inputs):
         params:
             spec=table_spec(table),
             results=results_root,
-        threads: 2
+        threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(20),

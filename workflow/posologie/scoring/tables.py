@@ -43,7 +43,7 @@ def reference_texts(suite: Suite, items: Mapping[str, Mapping[str, Item]]) -> di
 
 def table_of(blocks: Sequence[tuple[pa.Table, Sequence[Scores]]]) -> pa.Table:
     """Return a table with `score_schema` from metrics over rows of predictions that are in order."""
-    parts = [(one, _keys(rows)) for rows, scores in blocks if len(rows) for one in scores]
+    parts = [(one, keys) for rows, scores in blocks if len(rows) for keys in [_keys(rows)] for one in scores]
     parts.sort(key=lambda part: (part[0].decoding, part[0].metric))
     if not parts:
         return score_schema().empty_table()

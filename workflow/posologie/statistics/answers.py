@@ -72,6 +72,7 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
             chosen[name].append(one.chosen[name])
     if first is None:
         return None
+    pa.default_memory_pool().release_unused()  # the draws need the room
     keys = {name: getattr(first, name) for name in (*_KEYS, "variants", "gold", "letters")}
     joined = ({name: np.concatenate(parts) for name, parts in sets.items()} for sets in (displayed, chosen))
     return ChoiceAnswers(suite, **keys, displayed=next(joined), chosen=next(joined))

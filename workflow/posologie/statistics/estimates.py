@@ -19,7 +19,7 @@ from posologie.statistics.draws import (
 from posologie.statistics.scored import ScoredSuite
 from posologie.statistics.spec import Statistics
 
-_COLUMNS = 128
+_COLUMNS = 64
 """Columns that are drawn together: bounds memory, changes no result."""
 
 

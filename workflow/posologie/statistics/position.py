@@ -1,5 +1,6 @@
 """The table of position: whether the place of an option moves the answer, and the ranking of the models."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -121,15 +122,15 @@ def ratios_of(answers: ChoiceAnswers, decoding: str, variants: Sequence[int]) ->
 
 def draw(
     variants: str, ratios: Sequence[Ratio], scopes: Sequence[Scope], clusters: Clusters, counts: NDArray[np.uint8]
-) -> dict[Key, Drawn]:
-    """Return each ratio of a set of variants in each scope in which it is defined."""
+) -> Iterator[dict[Key, Drawn]]:
+    """Yield, for each scope, the ratios of a set of variants that are defined in it."""
     columns: dict[bytes, tuple[slice, NDArray[np.float64]]] = {}  # denominators serve several ratios
     width = 0
 
     def place_of(array: NDArray[np.float64]) -> slice:
         nonlocal width
         array = array.astype(float)
-        key = array.tobytes()
+        key = hashlib.blake2b(array.tobytes()).digest()
         if key not in columns:
             columns[key] = slice(width, width + len(array)), array
             width += len(array)
@@ -138,8 +139,8 @@ def draw(
     places = [(place_of(ratio.above), place_of(ratio.below)) for ratio in ratios]
     sums = cluster_sums(clusters, np.concatenate([array for _, array in columns.values()]).T)
     total, weighted = sums.total(), sums.weighted(counts)
-    found = {}
     for scope in scopes:
+        found = {}
         parts = list(scope.parts)
         points, draws = total[parts].sum(axis=0), weighted[parts].sum(axis=0)
         for ratio, (above, below) in zip(ratios, places, strict=True):
@@ -157,16 +158,11 @@ def draw(
                     int((held > 0).sum()),
                     float(held.sum() ** 2 / (held @ held)),
                 )
-    return found
+        yield found
 
 
-def derived(drawn: Mapping[Key, Drawn], minimum: float) -> dict[Key, Drawn]:
-    """Return what is computed from the ratios.
-
-    `recall_spread`: largest minus smallest recall over the labels with at least `minimum` equal clusters.
-    `em_drop`, `em_drop_unmapped`: original minus permuted. `ranking_tau`: Kendall's τ-b between the models in the
-    original order and under permutation, from three models on.
-    """
+def spreads(drawn: Mapping[Key, Drawn], minimum: float) -> dict[Key, Drawn]:
+    """Return `recall_spread`: largest minus smallest recall over the labels with at least `minimum` equal clusters."""
     found: dict[Key, Drawn] = {}
     for variants, scope in dict.fromkeys((key.variants, key.scope) for key in drawn):
         recalls = [
@@ -183,6 +179,16 @@ def derived(drawn: Mapping[Key, Drawn], minimum: float) -> dict[Key, Drawn]:
                 replicates=draws.max(axis=0) - draws.min(axis=0),
                 items=sum(one.items for one in recalls),
             )
+    return found
+
+
+def changes(drawn: Mapping[Key, Drawn]) -> dict[Key, Drawn]:
+    """Return what permutation changes.
+
+    `em_drop`, `em_drop_unmapped`: original minus permuted. `ranking_tau`: Kendall's τ-b between the models in the
+    original order and under permutation, from three models on.
+    """
+    found: dict[Key, Drawn] = {}
     for scope in dict.fromkeys(key.scope for key in drawn):
         for suffix in ("mapped", "unmapped"):
             pair = [drawn.get(Key(variants, f"em_{suffix}", "", scope)) for variants in ("original", "permuted")]
@@ -210,22 +216,28 @@ def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Stat
     weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
     count = len(answers.variants)
     sets = {"original": [0]} | ({"permuted": list(range(1, count)), "all": list(range(count))} if count > 1 else {})
-    for decoding in DECODINGS:
-        drawn: dict[Key, Drawn] = {}
-        for variants, chosen in sets.items():
-            wanted = [
-                ratio
-                for ratio in ratios_of(answers, decoding, chosen)
-                if (ratio.statistic == "consistency") == (variants == "all")
-            ]
-            drawn |= draw(variants, wanted, scopes, clusters, counts)
-        for key, one in (drawn | derived(drawn, settings.minimum_clusters)).items():
+
+    def rows(decoding: str, found: Mapping[Key, Drawn]) -> Iterator[dict[str, Any]]:
+        for key, one in found.items():
             common = {"suite": answers.suite, "decoding": decoding}
             if len(one.point) == 1 and key.statistic in _WITHOUT_MODEL:
                 yield common | _row(key, one, None, float(one.point[0]), one.replicates[0], settings)
                 continue
             for entry, weight in zip(entries, weights, strict=True):
                 yield common | _row(key, one, entry, *over_members(entry, one.point, one.replicates, weight), settings)
+
+    for decoding in DECODINGS:
+        compared: dict[Key, Drawn] = {}  # the draws of all else are done with when their rows are
+        for variants, chosen in sets.items():
+            wanted = [
+                ratio
+                for ratio in ratios_of(answers, decoding, chosen)
+                if (ratio.statistic == "consistency") == (variants == "all")
+            ]
+            for drawn in draw(variants, wanted, scopes, clusters, counts):
+                yield from rows(decoding, drawn | spreads(drawn, settings.minimum_clusters))
+                compared |= {key: one for key, one in drawn.items() if key.statistic.startswith("em_")}
+        yield from rows(decoding, changes(compared))
 
 
 def _scopes(parts: Parts) -> list[Scope]:

@@ -120,7 +120,7 @@ def read_suite(
             gathered.setdefault(measure, []).append(values)
     if first is None:
         return None
-    joined = {measure: np.concatenate(parts) for measure, parts in gathered.items()}
+    joined = {measure: np.concatenate(gathered.pop(measure)) for measure in list(gathered)}
     for measure, array in joined.items():
         undefined = np.isnan(array)
         if measure.decoding == "probabilities":  # an endpoint may tell none, or not for every question: it has no value
@@ -131,6 +131,7 @@ def read_suite(
                 f"{suite}: {measure.metric} of item {first.item[row]} is defined for {models[0].name} and not for"
                 f" {models[model_index].name}, or the reverse; expected one denominator"
             )
+    pa.default_memory_pool().release_unused()  # the draws need the room
     everything = {name: getattr(first, name) for name in (*KEYS, "variants", "signatures")}
     return ScoredSuite(suite=suite, models=tuple(models), values=joined, **everything)
 
@@ -204,10 +205,12 @@ def _codes(table: pa.Table, name: str) -> tuple[NDArray[np.int32], NDArray[np.st
 
 
 def _check_same(first: ScoredSuite, other: ScoredSuite, file: Path) -> None:
-    here, there = (set(zip(one.benchmark, one.item, strict=True)) for one in (first, other))
-    for lacking, where in ((here - there, file), (there - here, first.models[0].name)):
-        if lacking:
-            raise InputError(f"{where}: no scores of {listed(sorted(item for _, item in lacking))}; expected one each")
+    if not all(np.array_equal(getattr(first, name), getattr(other, name)) for name in ("benchmark", "item")):
+        here, there = (set(zip(one.benchmark, one.item, strict=True)) for one in (first, other))
+        for lacking, where in ((here - there, file), (there - here, first.models[0].name)):
+            if lacking:
+                ids = listed(sorted(str(item) for _, item in lacking))
+                raise InputError(f"{where}: no scores of {ids}; expected one each")
     if first.variants != other.variants:
         found, expected = ", ".join(other.variants), ", ".join(first.variants)
         raise InputError(f"{file}: variants {found}; expected {expected}")
