@@ -52,7 +52,7 @@ def shard_report(read: int, split: str, tasks: dict[str, int]) -> dict:
 def gather(tmp_path):
     """Run the command over two mixes and two shards; gives the rows."""
 
-    def run(*further):
+    def run(*further, unmixed=()):
         for name, items in MIXES.items():
             table = items_to_table(items)
             write_parquet(tmp_path / layout.mix(name, 1, "train"), table)
@@ -63,6 +63,7 @@ def gather(tmp_path):
         write_json(tmp_path / "shards/nat/train.json", shard_report(63, "train", {"mcqu": 30, "mcq": 30}))
         write_json(tmp_path / "shards/nat/test.json", shard_report(5, "test", {"oeq": 5}))
         spec = {"mixes": {"NAT": [1], "ALL": [1]}, "shards": {"nat": ["train", "test"]}, "backbone": "words"}
+        spec["unmixed"] = unmixed
         out = tmp_path / layout.table("composition")
         main(["--spec", json.dumps(spec), "--results", str(tmp_path), "--table", str(out), *further])
         with out.open(encoding="utf-8", newline="") as file:
@@ -120,6 +121,12 @@ def test_ours_stands_beside_the_published_number_with_the_difference(gather):
     assert picked(rows, *columns, subject="published", name="translated_test") == [
         ("", "13293", "", "no shard of this study")
     ]
+
+
+def test_raw_material_for_translation_is_shown_but_not_compared_with_published_numbers(gather):
+    rows = gather("--published", str(PUBLISHED), unmixed=["nat"])
+    assert picked(rows, "items", subject="source", by="kept", part="train") == [("60",)]
+    assert picked(rows, "items", subject="published", name="native_train") == [("",)]
 
 
 def test_the_published_numbers_that_contradict_each_other_are_named(gather):

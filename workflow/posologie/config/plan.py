@@ -327,6 +327,7 @@ def composition_spec(study: Study) -> CompositionSpec:
     return CompositionSpec(
         mixes={mix: tuple(sampling_seeds(study)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
+        unmixed=tuple(name for name, source in study.sources.items() if not source.mixed),
         backbone=next(iter(study.backbones)),
         prompting=study.prompting,
     )

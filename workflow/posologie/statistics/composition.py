@@ -172,7 +172,8 @@ def main(argv: list[str]) -> None:
     for report in reports:
         table += source_rows(report)
     if given.published is not None:
-        table += published_rows(read_published(given.published), reports)
+        mixed = [report for report in reports if report["source"] not in spec.unmixed]
+        table += published_rows(read_published(given.published), mixed)
     write_table(given.table, COLUMNS, table, LATEX)
     log.info("%d mixes, %d shards, %d rows", len(spec.mixes), len(reports), len(table))
 

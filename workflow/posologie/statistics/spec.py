@@ -123,6 +123,9 @@ class CompositionSpec(Spec):
     shards: dict[Name, tuple[Split, ...]] = Field(
         default_factory=dict, description="splits of each source, in the order of the study"
     )
+    unmixed: tuple[Name, ...] = Field(
+        default=(), description="sources that no mix draws from, which no published number counts either"
+    )
     backbone: Name | None = Field(default=None, description="the backbone whose tokens are counted")
     prompting: Prompting = Field(default=Prompting(), description="how items become chats, for lengths in tokens")
 
