@@ -64,7 +64,7 @@ def rule_of_synthesis(kind):
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
-            mem_mb=growing(32000),
+            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(480),
         conda:
             ENVIRONMENT
@@ -111,7 +111,7 @@ def rule_of_translation(kind):
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
-            mem_mb=growing(32000),
+            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(480),
         conda:
             ENVIRONMENT
@@ -156,7 +156,7 @@ def rule_of_quality(kind):
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
-            mem_mb=growing(32000),
+            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(240),
         conda:
             ENVIRONMENT

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from generation_made import QUICK, ask, endpoint, question
 from posologie.errors import InputError
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.backends.spec import Decoding
+from posologie.generation.backends.spec import Decoding, Running
 
 HERE = Path(__file__).parent
 
@@ -235,6 +236,26 @@ def test_a_budget_in_money_counts_prompt_and_generated_tokens(tmp_path):
             assert cache.spending().money == pytest.approx(0.6 * len(server.requests))
             assert cache.spending().money <= 6.0
         assert len(server.requests) > 5
+
+
+def test_a_budget_that_another_process_holds_is_waited_for(tmp_path):
+    """What another job claims for its request is an upper bound, of which most comes back."""
+
+    def other_job():
+        with Cache(tmp_path / "responses.sqlite") as other:
+            other.claim(b"k" * 32, 970, 0.0, Running(budget_tokens=1000))
+            claimed.set()
+            time.sleep(0.7)
+            other.settle(b"k" * 32, "request", "raw", 7, (10, 5), 0.0)
+
+    claimed = threading.Event()
+    thread = threading.Thread(target=other_job)
+    thread.start()
+    assert claimed.wait(30)
+    with EndpointServer(echo) as server:
+        (reply,) = ask(endpoint(server, {"budget_tokens": 1000}), tmp_path, [question("q")])
+    thread.join()
+    assert reply.text == "echo q"
 
 
 def test_attempts_whose_outcome_is_unknown_count_in_full(tmp_path):

@@ -100,7 +100,7 @@ def _counted(
             continue
         characters += request.characters()
         replies += min(reply_characters(request), int(request.decoding.max_new_tokens * running.characters_per_token))
-        most += request.prompt_bytes() + request.decoding.max_new_tokens
+        most += request.most_prompt_tokens() + request.decoding.max_new_tokens
     per_token = running.characters_per_token
     prompt_tokens, generated_tokens = characters / per_token, replies / per_token
     basis = f"assuming {per_token:g} characters a token and replies of the assumed length"

@@ -191,6 +191,13 @@ class Cache:
             self._connection.execute("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
 
+    def others_under_way(self) -> bool:
+        """Return whether other live processes have requests under way, which may spend less than they claimed."""
+        with self._transaction():
+            self._sweep()
+            row = self._connection.execute("SELECT 1 FROM pending WHERE owner != ? LIMIT 1", (self.owner,)).fetchone()
+        return row is not None
+
     def beat(self) -> None:
         """Give a sign of life, at least every minute while requests are under way."""
         with self._transaction():

@@ -10,6 +10,9 @@ from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.spec import Decoding
 from posologie.progress import Progress
 
+_OVERHEAD = 16
+"""Tokens that a chat template may add to a turn."""
+
 Turn = tuple[str, str]
 """Role (system, user, assistant) and content."""
 
@@ -39,9 +42,13 @@ class Request:
         """Return the number of characters of the prompt."""
         return sum(len(content) for _, content in self.turns)
 
-    def prompt_bytes(self) -> int:
-        """Return the bytes of the prompt in UTF-8: no byte-level tokenizer makes more tokens of it."""
-        return sum(len(content.encode("utf-8", "surrogatepass")) for _, content in self.turns)
+    def most_prompt_tokens(self) -> int:
+        """Return what the prompt can be billed as at most: a token for each byte of turns and schema, and the template.
+
+        No byte-level tokenizer makes more tokens than bytes.
+        """
+        texts = [content for _, content in self.turns] + ([self.schema] if self.schema is not None else [])
+        return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + _OVERHEAD * (len(self.turns) + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,6 @@ from posologie.progress import Progress
 
 log = logging.getLogger(__name__)
 
-_OVERHEAD = 16
-"""Tokens that a chat template may add to a turn, counted when a request's spending is bounded from above."""
-
 _HEARTBEAT = 20.0
 _POLL = 0.25
 
@@ -128,7 +125,7 @@ class _Work:
                     return True
                 case "answered":
                     return False
-                case "over budget" if not self.under_way:
+                case "over budget" if not self.under_way and not self.cache.others_under_way():
                     spent = self.cache.spending()
                     raise InputError(
                         f"budget reached: {spent.tokens} tokens and {spent.money:.4f} spent, and the next request may"
@@ -142,10 +139,7 @@ class _Work:
 
     def _bound(self, request: Request) -> tuple[int, float]:
         """Return what one attempt can spend at most, in tokens and money."""
-        prompt = request.prompt_bytes() + _OVERHEAD * (len(request.turns) + 1)
-        if request.schema is not None:
-            prompt += len(request.schema.encode())
-        generated = request.decoding.max_new_tokens
+        prompt, generated = request.most_prompt_tokens(), request.decoding.max_new_tokens
         return prompt + generated, self.running.money(prompt, generated) or 0.0
 
     async def _ask(self, key: bytes, request: Request) -> None:
