@@ -20,6 +20,8 @@ OPTIONS = ["Le foie", "La rate", "Le rein", "Le cœur", "Le poumon"]
         ("A et C", "labels", (0, 2)),
         ("A and C", "labels", (0, 2)),
         ("ACE", "labels", (0, 2, 4)),
+        ("['A', 'C']", "labels", (0, 2)),
+        ('["B"]', "labels", (1,)),
         (["a", "c"], "labels", (0, 2)),
         (["A,C", "E"], "labels", (0, 2, 4)),
         ("B. La rate", "labels", (1,)),

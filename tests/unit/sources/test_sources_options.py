@@ -8,6 +8,7 @@ from posologie.sources.rejection import Rejected
     "text",
     [
         "Quel organe ?\nChoix de réponses :\n(A) Le foie\n(B) La rate",
+        "Quel organe ?\n\nChoix de réponses :\n\n(A) Le foie\n\n(B) La rate",
         "Quel organe ?\nChoix de réponses:\n(A) Le foie\n(B) La rate",
         "Quel organe ?\nCHOIX DE REPONSES :\nA) Le foie\nB) La rate",
         "Quel organe ?\nChoix des réponses :\na. Le foie\nb. La rate",

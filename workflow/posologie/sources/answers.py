@@ -10,11 +10,12 @@ from posologie.sources.cleaning import as_text
 from posologie.sources.rejection import Rejected
 
 AnswerForm = Literal["labels", "index0", "index1", "text", "any"]
-"""How answers are given. labels: `B`, `A,C`, `(A)`, `A et C`, `ACE`, `B. text`, or else the option's text; index0 and
-index1: numbers from 0 or 1; text: the option's text; any: labels or text, refused where the two readings differ."""
+"""How answers are given. labels: `B`, `A,C`, `(A)`, `A et C`, `ACE`, `['A', 'C']`, `B. text`, or else the option's
+text; index0 and index1: numbers from 0 or 1; text: the option's text; any: labels or text, refused where the two
+readings differ."""
 
 _PLAIN = re.compile(r"[A-Z](?:,[A-Z])*")
-_ONE_LABEL = re.compile(r"[(\[]?([A-Za-z])[)\].:]{0,2}")
+_ONE_LABEL = re.compile(r"""[(\["']{0,2}([A-Za-z])["')\].:]{0,2}""")
 _BETWEEN_LABELS = re.compile(r"\s*(?:[,;/+&|]|\bet\b|\band\b|\s)\s*", re.IGNORECASE)
 _COMPACT = re.compile(r"[A-Z]{2,26}")
 _LABEL_AND_TEXT = re.compile(r"[(\[]?([A-Z])[)\].:]{1,2}\s+(.+)", re.DOTALL)

@@ -34,7 +34,7 @@ def options_in_text(
         parts = _PUBLISHED_OPTION.split("\n" + block)
         labels = parts[1::2]
         if not parts[0].strip() and "".join(labels) == LABELS[: len(labels)] and len(labels) > 1:
-            return question, labels, [option.strip() for option in parts[2::2]]
+            return question.strip(), labels, [option.strip() for option in parts[2::2]]
     return _lenient_split(text, repairs, choices_line or _DEFAULT_LINE)
 
 
