@@ -20,7 +20,7 @@ from posologie.models.load import load_model
 from posologie.training import checkpoints
 from posologie.training.__main__ import main
 from posologie.training.history import Update
-from posologie.training.interruption import EXIT_STATUS
+from posologie.training.interruption import EXIT_STATUS, LAUNCHER, StopRequest
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.processes import Group
 from posologie.training.spec import Recipe
@@ -199,6 +199,41 @@ def test_a_signal_saves_and_the_retry_goes_on(job, number):
     assert stopped.facts()["updates_of_earlier_attempts"] == 3
 
 
+@pytest.mark.parametrize(("keep", "epoch"), [("last", 1), ("best", 2)])
+def test_a_signal_during_validation_is_heard_and_the_retry_validates_first(job, keep, epoch):
+    recipe = {"epochs": 2, "keep": keep, "learning_rate": 1e-2}
+    expected = job("whole", recipe).run().artifacts()
+    stopped = job("stopped", recipe)
+
+    def prepare():
+        from posologie.training import loop
+
+        losses, calls = loop.loss_of.losses, []
+
+        def signalled(*args):
+            calls.append(1)
+            if len(calls) == 2 * epoch - 1:  # the first of the two micro-batches of validation
+                os.kill(os.getpid(), signal.SIGTERM)
+            return losses(*args)
+
+        loop.loss_of.losses = signalled
+
+    assert stopped.outcome(stopped.fork(prepare)) == EXIT_STATUS
+    [folder] = [path for path in stopped.options.work.iterdir() if path.is_dir()]
+    history = checkpoints.load(folder).history
+    assert len(history) == 3 * epoch
+    assert history[-1].validation_loss is None
+    stopped.run()
+    assert stopped.artifacts() == expected
+
+
+def test_processes_whose_launcher_was_killed_stop(monkeypatch):
+    monkeypatch.setenv(LAUNCHER, str(os.getppid()))
+    assert not StopRequest().requested
+    monkeypatch.setenv(LAUNCHER, str(os.getpid()))
+    assert StopRequest().requested
+
+
 def test_a_checkpoint_of_another_spec_input_or_backbone_is_not_resumed(job):
     stopped = job("job", {"epochs": 3})
 
@@ -288,6 +323,21 @@ def test_without_memory_it_says_what_to_lower(job, monkeypatch, error):
         job().run()
 
 
+def test_without_memory_for_the_optimizer_or_for_validation_it_says_so(job, monkeypatch):
+    def fail(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    from posologie.training import loop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.optim.AdamW, "step", fail)
+        with pytest.raises(InputError, match="update 1: out of memory for AdamW's moments; lower"):
+            job("one").run()
+    monkeypatch.setattr(loop.loss_of, "losses", fail)
+    with pytest.raises(InputError, match=r"validation of epoch 1: out of memory with 2 examples .* lower devices"):
+        job("two").run()
+
+
 def test_other_errors_stay_what_they_are(job, monkeypatch):
     from posologie.training import loop
 
@@ -317,6 +367,7 @@ def test_full_fine_tuning_writes_every_weight(job, backbone):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     trained = safetensors.torch.load_file(done.options.weights)
     assert set(before) - set(trained) == {"lm_head.weight"}  # tied to the embedding
+    assert all(trained[name].shape == before[name].shape for name in trained), "the embedding table keeps its size"
     assert all(not torch.equal(trained[name], before[name]) for name in trained)
     assert json.loads(done.options.config.read_text(encoding="utf-8"))["method"] == "full"
     assert done.history()[-1]["loss"] < done.history()[0]["loss"] - 0.3
@@ -355,7 +406,9 @@ def test_an_empty_validation_set_is_allowed(job):
         ({"items": []}, "no item to train on"),
         ({"items": [an_item(1, words=400)], "recipe": {"max_length": 100}}, "no item to train on"),
         ({"recipe": {"quantization": "4bit"}}, "bitsandbytes is not installed"),
+        ({"recipe": {"quantization": "8bit"}}, "bitsandbytes is not installed"),
         ({"recipe": {"kernels": "liger"}}, "need a GPU"),
+        ({"recipe": {"keep": "best"}, "validation": []}, "holds no item; expected some, or keep: last"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(job, changes, message):
@@ -366,6 +419,19 @@ def test_what_cannot_be_trained_is_refused_in_one_line(job, changes, message):
     with pytest.raises(InputError, match=message) as caught:
         job(**changes).run()
     assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_embedding_table_has_rows_is_refused(job, monkeypatch):
+    from posologie.training import job as job_module
+
+    def longer(items, *args):
+        found = tokenise(items, *args)
+        return replace(found, tokens=found.tokens + 400)
+
+    tokenise = job_module.examples.tokenise
+    monkeypatch.setattr(job_module.examples, "tokenise", longer)
+    with pytest.raises(InputError, match=r"token \d+, but its embedding table has \d+ rows"):
+        job().run()
 
 
 def test_an_altered_backbone_is_refused(job, backbone, tmp_path):

@@ -17,6 +17,7 @@ from posologie.errors import InputError
 from posologie.models.load import load_model
 from posologie.models.store import checked_folder, write_manifest
 from posologie.training.card import main as write_card
+from posologie.training.card import results_of
 from posologie.training.merge import main as merge
 from posologie.training.push import main as push
 
@@ -160,6 +161,21 @@ def test_the_card_says_what_the_records_say(job, tmp_path):
     assert str(tmp_path) not in body
     write_card([*words, "--card", str(card)])
     assert "No result of this model is recorded." in card.read_text(encoding="utf-8")
+
+
+def test_the_card_shows_the_main_numbers_beside_the_bases(tmp_path):
+    table = tmp_path / "mcqa.csv"
+    lines = ["suite,scope_kind,task,aggregate,metric,decoding,variants,model,n,unit,value,low,high"]
+    for model, value in (("tiny/base", 11.5), ("tiny/NAT/seed-42", 22.5), ("tiny/SYN/seed-42", 33.5)):
+        lines += [
+            f"mcqa,{scope},all,{aggregate},em,constrained,original,{model},40,%,{value},1.5,90.5"
+            for scope in ("all", "benchmark")
+            for aggregate in ("item_weighted", "mean_of_tasks")
+        ]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns, rows = results_of(table, "tiny/NAT/seed-42")
+    assert columns == ["suite", "task", "metric", "decoding", "value", "low", "high", "base", "unit", "n"]
+    assert rows == [["mcqa", "all", "em", "constrained", "22.5", "1.5", "90.5", "11.5", "%", "40"]]
 
 
 def test_a_table_that_is_not_by_model_is_refused(job, tmp_path):

@@ -33,7 +33,7 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int, masks: MaskS
     names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     for target in recipe.target_modules:
         if target not in names:
-            raise InputError(f"training.target_modules: {backbone} has no module '{target}'")
+            raise InputError(f"training.recipe.target_modules: {backbone} has no module '{target}'")
     config = peft.LoraConfig(
         task_type="CAUSAL_LM",
         base_model_name_or_path=backbone,

@@ -20,7 +20,9 @@ LIMITS = (
     "The answers were learnt from exam questions; how well they carry over to other tasks was not measured.",
     "Synthetic and translated training items were written by other models and carry their faults.",
 )
-_ROWS = 40
+_ROWS = 80
+_WHERE = {"scope_kind": "all", "aggregate": "item_weighted", "variants": "original"}
+_SHOWN = ("suite", "task", "metric", "decoding", "value", "low", "high", "base", "unit", "n")
 
 
 def main(argv: list[str]) -> None:
@@ -37,7 +39,9 @@ def main(argv: list[str]) -> None:
 
 
 def results_of(path: Path, model: str) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of a table that are about this model.
+    """Return the header and the rows of a table that are about this model, with the value of its base beside.
+
+    Of this project's tables: every item counts once, options in their own order, all benchmarks of a suite together.
 
     Raises:
         InputError: if the table has no column `model`.
@@ -48,9 +52,16 @@ def results_of(path: Path, model: str) -> tuple[list[str], list[list[str]]]:
         return [], []
     if "model" not in rows[0]:
         raise InputError(f"{path}: no column 'model'; expected a table of results by model")
-    own = [row for row in rows if row["model"] == model]
-    columns = [name for name in rows[0] if name != "model" and any(row[name] for row in own)]
-    return columns, [[row[name] for name in columns] for row in own]
+    rows = [row for row in rows if all(row.get(name, value) == value for name, value in _WHERE.items())]
+    base = {_key(row): row["value"] for row in rows if "value" in row and row["model"] == f"{model.split('/')[0]}/base"}
+    own = [row | {"base": base.get(_key(row), "")} for row in rows if row["model"] == model]
+    known = _SHOWN if own and "value" in own[0] else [name for name in (own[0] if own else ()) if name != "model"]
+    columns = [name for name in known if any(row.get(name) for row in own)]
+    return columns, [[row.get(name, "") for name in columns] for row in own]
+
+
+def _key(row: dict[str, str]) -> tuple[str | None, ...]:
+    return tuple(row.get(name) for name in ("suite", "task", "metric", "decoding"))
 
 
 def card(
@@ -64,7 +75,7 @@ def card(
     parts = [
         _front_matter(spec),
         f"# {spec.model}\n",
-        f"{_kind(spec, recipe)} of the study *{spec.study}*, made with Posologie.\n",
+        f"{_kind(spec, recipe, spec.study)}, made with Posologie.\n",
         "## Data\n",
         _table(["provenance", "training items"], _provenances(composition)),
         f"Mix `{composition['mix']}`, drawn with seed {composition['seed']}; {items['used']} items used, "
@@ -102,10 +113,10 @@ def _front_matter(spec: CardSpec) -> str:
     return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(facts.items())), "---\n"])
 
 
-def _kind(spec: CardSpec, recipe: dict[str, Any]) -> str:
+def _kind(spec: CardSpec, recipe: dict[str, Any], study: str) -> str:
     names = {"dora": "DoRA adapter", "lora": "LoRA adapter", "rslora": "rsLoRA adapter", "full": "Full fine-tuning"}
-    kind = names[recipe["method"]]
-    return f"{kind}, merged into its backbone" if spec.merged else kind
+    kind = f"{names[recipe['method']]} of the study *{study}*"
+    return f"{kind}, merged into its backbone" if spec.merged and recipe["method"] != "full" else kind
 
 
 def _provenances(composition: dict[str, Any]) -> list[list[str]]:

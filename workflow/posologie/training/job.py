@@ -23,6 +23,7 @@ from posologie.training.examples import Examples
 from posologie.training.history import Update, history_table
 from posologie.training.interruption import EXIT_STATUS, InterruptionError, StopRequest
 from posologie.training.loop import Hooks, total_updates, train
+from posologie.training.memory import memory_explained
 from posologie.training.processes import Group
 from posologie.training.reporting import listeners
 from posologie.training.spec import TrainingSpec
@@ -67,7 +68,13 @@ def train_adapter(options: Namespace) -> None:
     training, validation = parts["train"], parts["validation"]
     if training is None or validation is None:
         raise InputError(f"{folder}: the tokenised examples are gone")
-    student = make_student(backbone, spec, group.device)
+    if spec.recipe.keep == "best" and not len(validation):
+        raise InputError(
+            f"training.recipe.keep = 'best': {options.validation} holds no item; expected some, or keep: last"
+        )
+    with memory_explained(spec.backbone, _LOADING):
+        student = make_student(backbone, spec, group.device)
+    _check_tokens(student, parts)
     start = checkpoints.load(folder)
     total = total_updates(training, spec.recipe)
     done = 0 if start is None else len(start.history)
@@ -146,6 +153,20 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     if not len(found) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
     examples.save(found, folder)
+
+
+_LOADING = "for its weights; take a device with more memory, or set training.recipe.quantization"
+
+
+def _check_tokens(student: Student, parts: dict[str, Examples | None]) -> None:
+    """Check that the embedding table has a row for every token: it keeps its size."""
+    rows = student.model.get_input_embeddings().weight.shape[0]
+    for found in parts.values():
+        if found is not None and len(found) and int(found.tokens.max()) >= rows:
+            raise InputError(
+                f"{student.name}: its tokenizer gave token {int(found.tokens.max())}, but its embedding table has "
+                f"{rows} rows; expected a tokenizer and a model that fit together"
+            )
 
 
 def _facts(

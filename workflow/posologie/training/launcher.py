@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from posologie.training.interruption import LAUNCHER
+
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 30.0
@@ -36,6 +38,7 @@ def launch(argv: list[str], count: int, work: Path) -> int:
                     "LOCAL_RANK": str(rank),
                     "WORLD_SIZE": str(count),
                     "POSOLOGIE_MEETING": meeting,
+                    LAUNCHER: str(os.getpid()),
                 },
             )
             for rank in range(count)

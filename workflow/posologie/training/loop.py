@@ -18,17 +18,17 @@ from posologie.training.checkpoints import Checkpoint
 from posologie.training.examples import Examples
 from posologie.training.history import Update
 from posologie.training.interruption import InterruptionError, StopRequest
+from posologie.training.memory import memory_explained
+from posologie.training.optimizer import copy_of, make_optimizer, put_back, state_of
 from posologie.training.order import micro_batches, updates_of_epoch
 from posologie.training.processes import Group
 from posologie.training.schedule import learning_rate
 from posologie.training.spec import Recipe
-from posologie.training.state import copy_of, put_back, state_of
 from posologie.training.student import Student
 
 log = logging.getLogger(__name__)
 
 DIVERGENCE_WINDOW = 20
-_MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 @dataclass
@@ -77,9 +77,7 @@ def train(
         InterruptionError: after a checkpoint, if a stop was asked for.
     """
     parameters = list(student.weights.values())
-    optimizer = torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=group.device.type == "cuda"
-    )
+    optimizer = make_optimizer(student.weights, recipe, group.device)
     history: list[Update] = []
     best: dict[str, torch.Tensor] = {}
     earlier_energy: float | None = 0.0
@@ -89,7 +87,6 @@ def train(
         put_back(student.weights, optimizer, start.tensors)
     total = total_updates(examples, recipe)
     counts = target_counts(examples, recipe.loss_on)
-    clock = saved = time.perf_counter()
 
     def state(*, tensors: bool) -> Checkpoint:
         energy = hooks.energy()
@@ -101,6 +98,26 @@ def train(
         optimizer.zero_grad()
         hooks.save(state(tensors=True))
         raise InterruptionError
+
+    def end_epoch() -> None:
+        """Validate, put the losses into the last update's entry, and keep the weights if they are the best so far."""
+        nonlocal best
+        found = validation_loss(
+            student, validation, recipe, micro_batch=micro_batch, group=group, stop=hooks.stop, epoch=history[-1].epoch
+        )
+        if found is None:
+            stop()
+        else:
+            overall, answers = found
+            earlier = [entry.validation_loss for entry in history if entry.validation_loss is not None]
+            if recipe.keep == "best" and all(overall < other for other in earlier):
+                best = copy_of(student.weights)
+            history[-1] = replace(history[-1], validation_loss=overall, validation_answer_loss=answers)
+
+    per_epoch = max(1, total // recipe.epochs)
+    if history and len(history) % per_epoch == 0 and len(validation) and history[-1].validation_loss is None:
+        end_epoch()  # the attempt before was stopped while it validated
+    clock = saved = time.perf_counter()
 
     for epoch, chosen, last_of_epoch in _remaining(examples, recipe, seed, len(history)):
         if group.any(hooks.stop.requested):
@@ -119,11 +136,8 @@ def train(
             if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, above
                 stop()
             student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
-            try:
+            with memory_explained(f"update {step + 1}", _what_to_lower(batch, micro_batch)):
                 sums[number] = _backward(student, batch, targets)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                _explain_memory(error, step + 1, batch, micro_batch)
-                raise
         for parameter in parameters:
             if parameter.grad is None:  # a process without examples in a short update
                 parameter.grad = torch.zeros_like(parameter)
@@ -133,7 +147,8 @@ def train(
         loss, gradient_norm = torch.stack([loss_sum / targets, norm]).tolist()  # the one wait for the device
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             _refuse_numbers(step + 1, epoch, loss, gradient_norm, batches, sums, group)
-        optimizer.step()
+        with memory_explained(f"update {step + 1}", _OPTIMIZER):
+            optimizer.step()
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer does not, and DoRA's norms rely on it
         optimizer.zero_grad()
 
@@ -150,14 +165,10 @@ def train(
             validation_answer_loss=None,
             seconds=time.perf_counter() - clock,
         )
-        if last_of_epoch and len(validation):
-            overall, answers = validation_loss(student, validation, recipe, micro_batch=micro_batch, group=group)
-            update = replace(update, validation_loss=overall, validation_answer_loss=answers)
-            earlier = [entry.validation_loss for entry in history if entry.validation_loss is not None]
-            if recipe.keep == "best" and all(overall < other for other in earlier):
-                best = copy_of(student.weights)
         history.append(update)
-        hooks.updated(update)
+        if last_of_epoch and len(validation):
+            end_epoch()
+        hooks.updated(history[-1])
         _refuse_divergence(history, recipe, chosen, examples, group)
         if last_of_epoch or time.perf_counter() - saved >= hooks.seconds_between:
             hooks.save(state(tensors=True))
@@ -181,15 +192,30 @@ def _backward(student: Student, batch: Batch, targets: int) -> torch.Tensor:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def validation_loss(
-    student: Student, examples: Examples, recipe: Recipe, *, micro_batch: int, group: Group
-) -> tuple[float, float]:
-    """Return the mean loss over the recipe's kind of targets, and over the answers' tokens alone, in nats."""
+    student: Student,
+    examples: Examples,
+    recipe: Recipe,
+    *,
+    micro_batch: int,
+    group: Group,
+    stop: StopRequest,
+    epoch: int,
+) -> tuple[float, float] | None:
+    """Return the mean loss over the recipe's kind of targets, and over the answers' tokens alone, in nats.
+
+    None if a stop was asked for meanwhile.
+    """
     student.model.eval()
     sums = torch.zeros(4, dtype=torch.float64, device=group.device)
     everything = np.arange(len(examples))
-    for part in micro_batches(everything, examples.lengths, size=micro_batch, process=group.rank, processes=group.size):
-        batch = assemble(examples, part, loss_on=recipe.loss_on, device=group.device)
-        with student.arithmetic():
+    own = micro_batches(everything, examples.lengths, size=micro_batch, process=group.rank, processes=group.size)
+    for number in range(math.ceil(len(examples) / group.size / micro_batch)):  # as many rounds in every process
+        if group.any(stop.requested):
+            return None
+        if number >= len(own):
+            continue
+        batch = assemble(examples, own[number], loss_on=recipe.loss_on, device=group.device)
+        with memory_explained(f"validation of epoch {epoch}", _what_to_lower(batch, micro_batch)), student.arithmetic():
             hidden = hidden_states(student.decoder, batch)
             losses = loss_of.losses(hidden[batch.rows], student.head, batch.targets).double()
         in_answer = batch.in_answer.double()
@@ -256,13 +282,15 @@ def _refuse_divergence(
         )
 
 
-def _explain_memory(error: BaseException, step: int, batch: Batch, micro_batch: int) -> None:
-    """Say what to lower if the error is about memory. Nothing is lowered silently: that would change the batch."""
-    if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _MEMORY_SIGNS):
-        return
-    rows = batch.bounds[-1]
-    raise InputError(
-        f"update {step}: out of memory with {len(batch.ids)} examples of {rows} tokens in a micro-batch, the longest "
-        f"of {batch.longest}; lower devices.training_micro_batch (now {micro_batch}; it changes no result), or "
+_OPTIMIZER = (
+    "for AdamW's moments; lower training.recipe.rank, or train an adapter (training.recipe.method dora or lora) "
+    "instead of all weights, or take a device with more memory"
+)
+
+
+def _what_to_lower(batch: Batch, micro_batch: int) -> str:
+    return (
+        f"with {len(batch.ids)} examples of {batch.bounds[-1]} tokens in a micro-batch, the longest of "
+        f"{batch.longest}; lower devices.training_micro_batch (now {micro_batch}; it changes no result), or "
         f"training.recipe.max_length, or turn on training.recipe.gradient_checkpointing"
-    ) from error
+    )

@@ -21,6 +21,7 @@ class Student:
     """What is trained.
 
     Attributes:
+        name: of the backbone.
         model: the adapted backbone, or the backbone itself.
         decoder: its part from token ids to hidden states.
         head: its output layer.
@@ -29,6 +30,7 @@ class Student:
         autocast: precision of the products where it is not that of the weights.
     """
 
+    name: str
     model: Any
     decoder: Any
     head: torch.nn.Linear
@@ -85,7 +87,7 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
         trained = attach(model, recipe, backbone=spec.backbone, seed=spec.seed, masks=masks)
     weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
     autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
-    return Student(trained, decoder, head, weights, masks, autocast)
+    return Student(spec.backbone, trained, decoder, head, weights, masks, autocast)
 
 
 def _quantization(kind: str, precision: torch.dtype) -> Any:

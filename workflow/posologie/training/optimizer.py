@@ -1,6 +1,30 @@
-"""Trained weights and the optimizer's moments, to and from named tensors."""
+"""AdamW over the trained weights, and its moments to and from named tensors."""
+
+import re
 
 import torch
+
+from posologie.training.spec import Recipe
+
+_NOT_DECAYED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
+
+
+def make_optimizer(
+    weights: dict[str, torch.nn.Parameter], recipe: Recipe, device: torch.device
+) -> torch.optim.Optimizer:
+    """Return AdamW as transformers' Trainer sets it up: biases and the weights of norms do not decay.
+
+    Args:
+        weights: the trained parameters by name.
+    """
+    kept = [parameter for name, parameter in weights.items() if _NOT_DECAYED.search(name.lower())]
+    decayed = [parameter for name, parameter in weights.items() if not _NOT_DECAYED.search(name.lower())]
+    groups = [
+        {"params": parameters, "weight_decay": decay}
+        for parameters, decay in ((decayed, recipe.weight_decay), (kept, 0.0))
+        if parameters
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=device.type == "cuda")
 
 
 def copy_of(weights: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
