@@ -73,6 +73,8 @@ def dry(arguments):
     if "--report" in arguments:
         place = arguments.index("--report")
         arguments = arguments[:place] + arguments[place + 2 :]
+    if "push" in arguments:  # refused without a repository, which only the user can name
+        arguments = [*arguments, "--config", 'release={"repository": "my-lab/{study}-{mix}-{form}"}']
     planned = arguments if "-n" in arguments else [*arguments, "-n"]
     return planned if "--cores" in arguments else [*planned, "--cores", "64"]
 

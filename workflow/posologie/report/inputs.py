@@ -100,6 +100,10 @@ class Inputs:
         """Return the short name of a single model, with its seed where the study has several."""
         return label(model, self.spec.models)
 
+    def generator_name(self, generator: str) -> str:
+        """Return the short name of the model that wrote rated answers; another generator's as it is."""
+        return next((self.name(model) for model in self.models if model.name == generator), generator)
+
     @cached_property
     def runs(self) -> list[RunRecord]:
         """The run records of every adapter and of all predictions.

@@ -4,7 +4,7 @@ from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
-from posologie.report.words import metric_name
+from posologie.report.words import metric_name, rater_name
 
 STATISTICS = {
     "pearson": "Pearson r",
@@ -62,7 +62,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         if rows := inputs.rows("generator", set=name):
             if figure := figures.pop("generator", None):
                 blocks.append(figure)
-            blocks.append(_generator_table(name, rows))
+            blocks.append(_generator_table(inputs, name, rows))
     if lengths:
         blocks += [Heading("Length of the answers, and what judges make of it"), *lengths]
     return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
@@ -94,7 +94,7 @@ def _agreement_table(inputs: Inputs, name: str) -> Table:
     for rater, kind in raters:
         here = [found.get((rater, statistic)) for statistic in statistics]
         count = max((row.needed("n") for row in here if row is not None), default=None)
-        lines.append([Cell(rater), Cell(kind), number_cell(count), *(estimate(row, 2) for row in here)])
+        lines.append([Cell(rater_name(rater)), Cell(kind), number_cell(count), *(estimate(row, 2) for row in here)])
     caption = "Agreement of each judge and metric with the mean human rating, over all generators."
     return table(
         f"agreement-{name}", f"Agreement with people, {name}", caption, columns, lines, layout.table("agreement")
@@ -110,7 +110,9 @@ def _people_table(name: str, rows: list[Row]) -> Table:
     for first, second in dict.fromkeys((row["rater"], row["against"]) for row in rows):
         here = [found.get((first, second, statistic)) for statistic in statistics]
         count = max((row.needed("n") for row in here if row is not None), default=None)
-        lines.append([Cell(first), Cell(second), number_cell(count), *(estimate(row, 2) for row in here)])
+        lines.append(
+            [Cell(rater_name(first)), Cell(rater_name(second)), number_cell(count), *(estimate(row, 2) for row in here)]
+        )
     caption = "On the answers that both rated: no judge can be asked to agree with people better than they do."
     title = f"Agreement between raters, {name}"
     return table(f"raters-{name}", title, caption, columns, lines, layout.table("agreement"))
@@ -192,8 +194,8 @@ def _contrasts_table(name: str, rows: list[Row]) -> Table:
     )
     lines = [
         (
-            Cell(row["left"]),
-            Cell(row["right"]),
+            Cell(rater_name(row["left"])),
+            Cell(rater_name(row["right"])),
             Cell(STATISTICS.get(row["statistic"], row["statistic"])),
             estimate(row, 2, sign=True),
             p_cell(row.number("p_holm")),
@@ -213,14 +215,17 @@ def _verbosity_table(name: str, rows: list[Row]) -> Table:
     }
     columns = [Column("judge", heading=True), *(Column(_VERBOSITY[statistic], number=True) for statistic in there)]
     judges = dict.fromkeys(row["judge"] for row in rows)
-    lines = [[Cell(judge), *(estimate(found.get((judge, statistic)), 2) for statistic in there)] for judge in judges]
+    lines = [
+        [Cell(rater_name(judge) or "people"), *(estimate(found.get((judge, statistic)), 2) for statistic in there)]
+        for judge in judges
+    ]
     caption = (
         "A judge that favours longer answers beyond what people do has a correlation left when the human score is held."
     )
     return table(f"verbosity-{name}", f"Length of answers, {name}", caption, columns, lines, layout.table("verbosity"))
 
 
-def _generator_table(name: str, rows: list[Row]) -> Table:
+def _generator_table(inputs: Inputs, name: str, rows: list[Row]) -> Table:
     columns = (
         Column("judge", heading=True),
         Column("answers of"),
@@ -232,8 +237,8 @@ def _generator_table(name: str, rows: list[Row]) -> Table:
     )
     lines = [
         (
-            Cell(row["judge"]),
-            Cell(row["generator"]),
+            Cell(rater_name(row["judge"])),
+            Cell(inputs.generator_name(row["generator"])),
             number_cell(row.number("n")),
             number_cell(row.number("human"), 1),
             number_cell(row.number("judge_value"), 1),

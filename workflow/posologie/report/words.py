@@ -65,6 +65,16 @@ def metric_name(metric: str) -> str:
     return f"{name} {judge}" if judge else name
 
 
+def rater_name(rater: str) -> str:
+    """Return what a rater of answers is called: a judge by its name, a metric by its title, a person as given."""
+    kind, _, judge = rater.partition(":")
+    if kind == "judge":
+        return judge
+    if kind == "judge_probability":
+        return f"{judge}, probability"
+    return METRICS.get(rater, rater)
+
+
 def measure_name(metric: str, decoding: str) -> str:
     """Return what a metric under one decoding is called, without a decoding that goes without saying."""
     if decoding in ("judged", "probabilities") or (decoding == "greedy" and not metric.startswith(("em", "hamming"))):

@@ -11,6 +11,7 @@ from posologie.report.figures.style import new_figure, point, row_panels, x_titl
 from posologie.report.inputs import Inputs
 from posologie.report.judges import STATISTICS, agreements
 from posologie.report.names import INK, MUTED, PROVENANCE_COLOURS
+from posologie.report.words import rater_name
 
 _CORRELATIONS = ("pearson", "spearman", "kendall", "kappa")
 _KINDS = {"human": PROVENANCE_COLOURS["synthetic"], "judge": INK, "metric": MUTED}
@@ -26,7 +27,7 @@ def draw_agreement(inputs: Inputs) -> Figure | None:
     raters = list(dict.fromkeys(row["rater"] for row in rows if row["statistic"] in shown))
     if not raters:
         return None
-    figure, panels = row_panels(raters, len(shown))
+    figure, panels = row_panels([rater_name(rater) for rater in raters], len(shown))
     for panel, statistic in zip(panels, shown, strict=True):
         panel.axvline(0, color=MUTED, linewidth=1)
         for row in (row for row in rows if row["statistic"] == statistic):
@@ -36,7 +37,7 @@ def draw_agreement(inputs: Inputs) -> Figure | None:
                 y = raters.index(row["rater"])
                 point(panel, value, y, row.number("low"), row.number("high"), colour=colour)
         panel.set_title(STATISTICS[statistic])
-    x_title(figure, f"agreement with people, set {sets[0]}")
+    x_title(figure, f"agreement with people (ratings: {sets[0]})")
     return figure
 
 
@@ -74,7 +75,7 @@ def draw_calibration(inputs: Inputs) -> Figure | None:
         panel.set_title(f"{name.removeprefix('judge:')} (n = {len(xs):,})")
         panel.grid()
     panels[0].set_ylabel("judge")
-    x_title(figure, f"mean human rating, set {sets[0]}")
+    x_title(figure, f"mean human rating (ratings: {sets[0]})")
     return figure
 
 
@@ -95,13 +96,13 @@ def draw_generator(inputs: Inputs) -> Figure | None:
     rows = inputs.rows("generator", set=sets[0])
     judges = list(dict.fromkeys(row["judge"] for row in rows))[:4]
     generators = list(dict.fromkeys(row["generator"] for row in rows))
-    figure, panels = row_panels(generators, len(judges))
+    figure, panels = row_panels([inputs.generator_name(name) for name in generators], len(judges))
     for panel, judge in zip(panels, judges, strict=True):
         panel.axvline(0, color=MUTED, linewidth=1)
         for row in (row for row in rows if row["judge"] == judge):
             value = row.number("value")
             if value is not None:
                 point(panel, value, generators.index(row["generator"]), row.number("low"), row.number("high"))
-        panel.set_title(judge)
+        panel.set_title(rater_name(judge))
     x_title(figure, "judge − people (points)")
     return figure
