@@ -109,16 +109,3 @@ def test_every_translator_has_its_scores_and_the_comet_column_says_why_it_is_emp
     assert rows["bleu"]["signature"].startswith("nrefs:1|")
     assert rows["comet"]["value"] == ""
     assert "unbabel-comet is not installed" in rows["comet"]["note"]
-
-
-def test_other_parts_ask_for_nothing_again_and_change_no_byte(project, made, server):
-    asked, before = len(server.requests), {path: (made / path).read_bytes() for path in (
-        "generated/writer/abstracts.parquet", "translated/translator/english/train.parquet")}  # fmt: skip
-    study = (project.root / "config/made.yaml").read_text()
-    (project.root / "config/made.yaml").write_text(study.replace('"part_size": 4', '"part_size": 100'))
-    project.snakemake(MIX, *RUN)
-    (project.root / "config/made.yaml").write_text(study)
-    assert len(server.requests) == asked
-    assert max(server.asked.values()) == 1
-    for path, content in before.items():
-        assert (made / path).read_bytes() == content, path
