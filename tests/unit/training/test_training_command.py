@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import peft
 import pytest
@@ -391,6 +392,31 @@ def test_cut_and_rejected_items_are_counted_in_the_record(job):
     assert facts["used"] == 7
     assert facts["context_cut"] == [an_item(90).id]
     assert facts["rejected"] == [an_item(91).id]
+
+
+def test_losses_are_shown_elsewhere_only_when_asked_for_and_change_no_artifact(job, monkeypatch):
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            written.append(folder)
+
+        def add_scalar(self, name, value, step):
+            written.append((name, step))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    quiet = job("quiet").run()
+    assert written == []
+    shown = job("shown").run(report_to="tensorboard")
+    assert ("loss", 1) in written
+    assert ("validation_loss", 3) in written
+    assert shown.artifacts() == quiet.artifacts()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match="the package tensorboard is not installed"):
+        job("missing").run(report_to="tensorboard")
 
 
 def test_an_empty_validation_set_is_allowed(job):

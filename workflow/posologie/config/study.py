@@ -40,6 +40,9 @@ class Training(Spec):
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
     )
     threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+    report_to: Literal["tensorboard", "wandb"] | None = Field(
+        default=None, description="show the losses there too, while training runs; re-runs nothing"
+    )
 
 
 class Prediction(Spec):

@@ -24,7 +24,12 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--micro-batch", type=int, default=12, help="examples on a device at once")
     arguments.add_argument("--processes", type=int, default=1, help="processes that train together, one per GPU")
     arguments.add_argument("--checkpoint-seconds", type=float, default=600, help="least time between checkpoints")
-    arguments.add_argument("--report-to", choices=["tensorboard", "wandb"], help="show losses there as well")
+    arguments.add_argument(
+        "--report-to",
+        choices=["tensorboard", "wandb"],
+        default=os.environ.get("POSOLOGIE_REPORT_TO"),
+        help="show losses there as well",
+    )
     options = arguments.parse_args(argv)
     if "RANK" in os.environ:  # one of several processes, whose launcher holds the claim
         _train(options)
