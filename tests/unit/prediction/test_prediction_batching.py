@@ -146,6 +146,38 @@ def windowed_model(vocabulary):
     return transformers.MistralForCausalLM(settings).eval()
 
 
+def layers_of_both_kinds(vocabulary):
+    """Layers that look back over a window and layers that look at everything, in turns, as Gemma."""
+    torch.manual_seed(1)
+    settings = transformers.Gemma2Config(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=16,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    return transformers.Gemma2ForCausalLM(settings).eval()
+
+
+def absolute_positions(vocabulary):
+    torch.manual_seed(1)
+    settings = transformers.GPT2Config(vocab_size=vocabulary, n_embd=32, n_layer=2, n_head=4)
+    return transformers.GPT2LMHeadModel(settings).eval()
+
+
+def biases_in_place_of_positions(vocabulary):
+    """ALiBi, as Bloom: a position is read from the mask."""
+    torch.manual_seed(1)
+    settings = transformers.BloomConfig(vocab_size=vocabulary, hidden_size=32, n_layer=2, n_head=4)
+    return transformers.BloomForCausalLM(settings).eval()
+
+
 SUITE = Suite(benchmarks={"all": Benchmark(source="demo")}, permutations=2, max_new_tokens=12)
 SPEC = PredictionSpec(
     model="tiny/base", suites={"s": SUITE}, prompting=Prompting(), precision="float32", seed=1, threads=1
@@ -259,14 +291,42 @@ class TestAnswers:
         assert asked.facts()["prompts_packed"] is False
         equal_but_for_noise(together[1], answers)
 
-    def test_a_windowed_model_is_answered_as_alone(self, tiny):
-        model = dataclasses.replace(tiny, network=windowed_model(len(tiny.tokenizer)))
+    @pytest.mark.parametrize(
+        "make", [windowed_model, layers_of_both_kinds, absolute_positions, biases_in_place_of_positions]
+    )
+    def test_other_architectures_are_answered_as_alone(self, tiny, make):
+        model = dataclasses.replace(tiny, network=make(len(tiny.tokenizer)))
         asked, answers = answered(model, REQUESTS[:4] + REQUESTS[-3:])
-        for request in REQUESTS[-3:]:
-            made = greedy_alone(model, asked._prompt(request), request.new_tokens)
-            assert answers[request.place].generated_tokens == len(made)
+        for request in REQUESTS[:4] + REQUESTS[-3:]:
+            prompt = asked._prompt(request)
+            look_on = asked._question(request).look_on if request.item.options else None
+            made = greedy_alone(model, prompt, request.new_tokens, look_on)
+            answer = answers[request.place]
+            assert answer.generated_tokens == len(made)
             ended = made[-1] in model.end_tokens
-            assert answers[request.place].greedy_text == tiny.tokenizer.decode(made[:-1] if ended else made)
+            assert answer.greedy_text == tiny.tokenizer.decode(made[:-1] if ended else made)
+            if request.item.options:
+                shares = alone(model.network, prompt).softmax(-1)
+                expected = [0.0] * len(request.order)
+                automaton = asked._question(request).automaton
+                for move in automaton.moves(automaton.start):
+                    expected[move.symbol] += float(shares[automaton.tokens[move.slot]])
+                assert answer.label_mass == pytest.approx(sum(expected), rel=1e-3)
+                assert answer.label_probabilities == pytest.approx([e / sum(expected) for e in expected], abs=1e-4)
+
+    def test_a_model_with_recurrent_layers_is_refused(self, tiny):
+        settings = transformers.Lfm2Config(
+            vocab_size=len(tiny.tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            layer_types=["conv", "full_attention"],
+        )
+        model = dataclasses.replace(tiny, network=transformers.Lfm2ForCausalLM(settings).eval())
+        with pytest.raises(InputError, match="model of type 'lfm2': layers of kind 'conv'"):
+            answered(model)
 
     def test_what_is_done_is_not_answered_again(self, tiny, together):
         done = frozenset([0, 1, 2, 20, 40, len(REQUESTS) - 1])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache
 
+from posologie.errors import InputError
 from posologie.prediction.forest import Row, grow
 
 
@@ -222,6 +223,21 @@ def _widened(states: torch.Tensor, width: int) -> torch.Tensor:
     if missing <= 0:
         return states[:, :, -missing:] if missing else states
     return torch.nn.functional.pad(states, (0, 0, missing, 0))
+
+
+def refuse_recurrent(model: Any) -> None:
+    """Refuse a model with layers that hold one state for a whole text: texts could not branch from a shared prompt.
+
+    Raises:
+        InputError: naming the first kind of layer that does not attend.
+    """
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
+    other = next((kind for kind in kinds if not kind.endswith("attention") or kind.startswith("linear")), None)
+    if other is not None:
+        raise InputError(
+            f"model of type '{model.config.model_type}': layers of kind '{other}'; expected layers that attend to all "
+            "tokens or to a window (serve it behind an endpoint instead)"
+        )
 
 
 def packs(model: Any) -> bool:

@@ -14,7 +14,7 @@ from posologie.items import stable_id
 from posologie.prediction.automaton import Automaton, LabelAutomaton, Vocabulary
 from posologie.prediction.choices import ChoiceAnswer, ChoiceQuestion, answer_choices
 from posologie.prediction.forest import Tokens, bins, common_prefix, grow, tree_size
-from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of
+from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of, refuse_recurrent
 from posologie.prediction.model import Model
 from posologie.prediction.open_questions import OpenAnswer, answer_open
 from posologie.prediction.parsing import is_bare_label
@@ -61,6 +61,7 @@ class LocalModel:
         self.halvings = 0
         self.computed_tokens = 0
         self.audited = self.flipped = 0
+        refuse_recurrent(model.network)
         self.packs = packs(model.network)
         if not self.packs:
             log.info("prompts are padded, not packed: this architecture does not attend to all that comes before")
