@@ -46,7 +46,7 @@ def candidates(values: np.ndarray, of_interest: np.ndarray) -> Candidates:
     alive = (values != EMPTY).any(axis=(1, 2))
     numbers = np.flatnonzero(alive)
     for band in range(values.shape[2]):
-        keys = band_keys(values[numbers], band)
+        keys = band_keys(values, band)[numbers]
         order = np.argsort(keys, kind="stable")
         keys, members = keys[order], numbers[order]
         repeated = np.zeros(len(keys), dtype=bool)
