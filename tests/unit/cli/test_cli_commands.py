@@ -44,3 +44,9 @@ def test_it_starts_without_the_libraries_of_models():
     code = "import sys, posologie.cli.commands as c; c.parser(); print({'torch', 'transformers'} & {*sys.modules})"
     started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert started.stdout == "set()\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(finished):
+    piped = f"set -o pipefail; {sys.executable} -m posologie explain results/simulated/tables/mcqa.csv | true"
+    done = subprocess.run(["bash", "-c", piped], cwd=finished, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

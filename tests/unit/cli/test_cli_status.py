@@ -93,6 +93,21 @@ def test_what_is_there_is_done_and_the_time_left_follows_from_it(study, asked):
     assert found["seconds_left"] == pytest.approx(120)
 
 
+JUDGED = """  oeq:
+    benchmarks: {open: {source: native, tasks: [oeq]}}
+judges:
+  own: {backend: {kind: causal, backbone: tiny}}
+judging: {chosen: own}
+"""
+
+
+def test_the_chosen_judges_verdicts_count_too(study, asked):
+    (study / "study.yaml").write_text(STUDY + JUDGED)
+    made(study, "judgements/own/tiny/base/oeq.parquet")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert stage(found, "judgements") == (1, 2)
+
+
 def test_a_running_job_tells_how_far_it_is_and_how_long_still(study, asked):
     progress(study, "training/tiny/NAT/seed-42", pid=os.getpid(), started=time.time() + 3600)
     progress(study, "prediction/tiny/base/mcqa", started=time.time() - 40, host="elsewhere")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from posologie import layout
@@ -36,6 +37,9 @@ def artifacts(study: Study) -> list[Artifact]:
 
 def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
     screened = _screened(study)
+    for made in plan.made_artifacts(study):
+        kind, _, name = made.partition("/")
+        yield kind, name, f"{made}.parquet", None
     for name, split in _shards(study, screened):
         yield "shards", f"{name}/{split}", layout.shard(name, split), None
     for name, split in screened:
@@ -53,7 +57,18 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
             for suite in study.suites:
                 run = layout.predictions_run(model_id, suite) if kind == "predictions" else None
                 yield kind, f"{model_id}/{suite}", path_of(model_id, suite), run
+    for name, file in _judged(study, list(models)):
+        yield "judgements", name, file, layout.beside(file, ".run.json")
     yield "report", "index.html", "report/index.html", None
+
+
+def _judged(study: Study, models: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and file of the chosen judge's verdicts on every model, and of every judge's on the human ratings."""
+    if (chosen := study.judging.chosen) is not None:
+        for model, suite in product(models, plan.open_suites(study)):
+            yield f"{chosen}/{model}/{suite}", layout.judgements(chosen, model, suite)
+    for judge, ratings in product(study.judges, study.judging.ratings):
+        yield f"{judge}/calibration/{ratings}", layout.calibration(judge, ratings)
 
 
 def _screened(study: Study) -> list[tuple[str, str]]:

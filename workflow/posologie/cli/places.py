@@ -121,9 +121,15 @@ def relative(path: Path) -> Path:
         return path
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which ends well: the reader of a pipe has seen enough."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Return the console of standard output: plain text where that is no terminal."""
-    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    return _Output(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def print_json(value: Any) -> None:
