@@ -88,7 +88,7 @@ def judged(folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print one line of JSON."""
+    """Print each source as it is done, then all results as JSON."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--scale", type=float, default=1.0)
@@ -97,7 +97,11 @@ def main() -> None:
     if not (given.folder / "planted.json").exists():
         corpus = Path(__file__).with_name("screening_corpus.py")
         subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale)], check=True)
-    runs = {source: screen(given.folder, source, given.processes) for source in ORDER}
+    runs = {}
+    for source in ORDER:
+        runs[source] = screen(given.folder, source, given.processes)
+        shown = "{:.1f} s, {:.1f} s of processor time, {:.2f} GB".format(*runs[source])
+        print(f"{source}: {shown}", file=sys.stderr, flush=True)
     seconds = sum(run[0] for run in runs.values())
     least = floor(given.folder)  # last: a child's peak memory begins at its parent's
     print(
