@@ -4,7 +4,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-browser lint format lock schema clean
+.PHONY: demo test test-slurm chaos test-browser lint format lock schema clean
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
@@ -27,6 +27,10 @@ test-browser: .venv/complete
 	test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
 	  echo "make test-browser: no axe; the accessibility check is skipped"; \
 	pytest tests/browser
+
+# The test study on the test cluster, killed a hundred times at random: hours. Seed and pace: python tests/slurm/chaos.py -h
+chaos: .venv/complete
+	mkdir -p work && python tests/slurm/chaos.py --log work/chaos.jsonl
 
 lint: .venv/complete
 	ruff check .
