@@ -112,12 +112,18 @@ def living(folder: Path) -> list[int]:
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            snakemake = any(Path(word).name == "snakemake" or "snakemake" in word for word in words[:4])
-            if snakemake and "--mode" not in words and Path(process.cwd()) == folder.resolve():
+            if _is_snakemake(words) and Path(process.cwd()) == folder.resolve():
                 found.append(process.pid)
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def _is_snakemake(words: list[str]) -> bool:
+    """Whether a command line is that of a Snakemake which submits jobs; those inside jobs are told their `--mode`."""
+    if "--mode" in words or not Path(words[0] if words else "").name.startswith(("python", "snakemake")):
+        return False
+    return any(Path(word).name.startswith("snakemake") for word in words[:3])
 
 
 def run_of_living(folder: Path) -> str | None:
