@@ -44,7 +44,7 @@ def orphans(folder: Path) -> list[Orphan]:
         InputError: where SLURM cannot be asked.
     """
     own = run_of_living(folder)
-    marked = marked_outputs(folder)
+    marked = marks(folder)
     found = []
     for line in _squeue():
         job, state, node, elapsed, comment, place, run = line.split("|")
@@ -52,7 +52,7 @@ def orphans(folder: Path) -> list[Orphan]:
             continue
         rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
         what = f"{rule} {wildcards.replace('_', ' ')}".strip()
-        found.append(Orphan(job, state, node, elapsed, what, run, marked.get(job, ())))
+        found.append(Orphan(job, state, node, elapsed, what, run, _outputs_of(folder, job, marked)))
     return sorted(found, key=lambda orphan: int(orphan.job))
 
 
@@ -67,24 +67,38 @@ def _squeue() -> list[str]:
     return done.stdout.splitlines()
 
 
-def marked_outputs(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return the files that Snakemake has marked as incomplete, by the SLURM job that was to make them.
+def marks(folder: Path) -> dict[str, str | None]:
+    """Return the files that Snakemake has marked as incomplete, each with the SLURM job that was submitted to make it.
 
     A mark is a file below `.snakemake/incomplete` whose name is the output's path in base64 (in pieces, where it is
-    long); the job itself takes it away when it has succeeded.
+    long). A job that has begun marks its outputs anew without its number; when it succeeds it takes the marks away.
     """
-    marks = folder / ".snakemake/incomplete"
-    found: dict[str, list[str]] = {}
-    for mark in sorted(path for path in marks.rglob("*") if path.is_file()):
-        encoded = "".join(part.removeprefix("@") for part in mark.relative_to(marks).parts)
+    place = folder / ".snakemake/incomplete"
+    found: dict[str, str | None] = {}
+    for mark in sorted(path for path in place.rglob("*") if path.is_file()):
+        encoded = "".join(part.removeprefix("@") for part in mark.relative_to(place).parts)
         try:
             output = base64.urlsafe_b64decode(encoded).decode()
-            job = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
+            found[output] = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
         except (ValueError, OSError, AttributeError):  # being written or removed while we look
             continue
-        if job:
-            found.setdefault(str(job), []).append(output)
-    return {job: tuple(outputs) for job, outputs in found.items()}
+    return found
+
+
+def _outputs_of(folder: Path, job: str, marked: dict[str, str | None]) -> tuple[str, ...]:
+    """Return what a job makes: what was marked when it was submitted, or what it says in its log once it has begun."""
+    submitted = {output for output, number in marked.items() if str(number) == job}
+    begun = {output for log in _logs(folder) if log.stem == job for output in _told_in(log)}
+    return tuple(sorted(submitted | begun))
+
+
+def _logs(folder: Path) -> list[Path]:
+    return list((folder / ".snakemake/slurm_logs").rglob("*.log"))
+
+
+def _told_in(log: Path) -> set[str]:
+    told = _MADE.findall(log.read_text(encoding="utf-8", errors="replace"))
+    return {output for outputs in told for output in outputs.split(", ")}
 
 
 def unrecorded(folder: Path) -> set[str]:
@@ -92,10 +106,7 @@ def unrecorded(folder: Path) -> set[str]:
 
     The jobs say in their SLURM logs what they make; a record is written by the Snakemake that waits for the job.
     """
-    made: set[str] = set()
-    for log in (folder / ".snakemake/slurm_logs").rglob("*.log"):
-        for outputs in _MADE.findall(log.read_text(encoding="utf-8", errors="replace")):
-            made.update(outputs.split(", "))
+    made = {output for log in _logs(folder) for output in _told_in(log)}
     return {output for output in made if (folder / output).is_file() and not _record(folder, output).exists()}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.table import Table
 
 from posologie.cli.adoption import adoptable, record
-from posologie.cli.orphans import Orphan, living, locked, marked_outputs, orphans, unrecorded
+from posologie.cli.orphans import Orphan, living, locked, marks, orphans, unrecorded
 from posologie.cli.places import console, print_json
 from posologie.errors import InputError
 
@@ -105,8 +105,7 @@ def _adopt(found: Sequence[Orphan], here: Path, given: argparse.Namespace) -> in
         time.sleep(given.every)
     _wait_for_files(outputs, here)
     _unlock(here)
-    marked = {output for made in marked_outputs(here).values() for output in made}
-    finished = sorted({*outputs, *unrecorded(here)} - marked)
+    finished = sorted({*outputs, *unrecorded(here)} - set(marks(here)))
     whole = [output for output in finished if (here / output).is_file()]
     arguments = [*(["--configfile", given.configfile] if given.configfile else [])]
     arguments += ["--config", *given.config] if given.config else []
@@ -126,8 +125,7 @@ def _wait_for_files(outputs: set[str], here: Path) -> None:
     """Wait until each output has lost its mark and is there, or neither: the file system may show it late."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        marked = {output for made in marked_outputs(here).values() for output in made}
-        if all((here / output).exists() for output in outputs - marked):
+        if all((here / output).exists() for output in outputs - set(marks(here))):
             return
         time.sleep(1)
 

@@ -1,0 +1,128 @@
+"""`posologie plan`: the shape of a run, and its GPU-hours by the records of earlier runs."""
+
+import json
+
+import pytest
+
+from posologie.cli import plan, shape
+from posologie.config.load import load_study
+
+# As a dry run prints them.
+TOLD = """\
+local rules: write_report fetch_model_hub
+Building DAG of jobs...
+
+[Fri Jan  2 10:00:00 2026]
+rule train_adapter:
+    input: results/s/mixes/A/seed-42/train.parquet
+    output: results/s/adapters/qwen/A/seed-42/adapter_model.safetensors
+    log: work/s/logs/a.log
+    jobid: 3
+    reason: Missing output files: x; Input files updated by another job: y
+    wildcards: backbone=qwen, mix=A, seed=42
+    threads: 8
+    resources: tmpdir=/tmp, mem_mb=64000, mem=64 GB, runtime=1200, nodes=1, gpu=2, devices=2
+
+[Fri Jan  2 10:00:00 2026]
+rule predict_mcqa:
+    input: x
+    output: results/s/predictions/qwen/base/mcqa.parquet
+    wildcards: model=qwen/base
+    threads: 8
+    resources: tmpdir=/tmp, mem_mb=32000, runtime=480, nodes=1, gpu=1, devices=1
+
+[Fri Jan  2 10:00:00 2026]
+rule draw_mix:
+    output: results/s/mixes/A/seed-42/train.parquet
+    wildcards: mix=A, seed=42
+    resources: tmpdir=/tmp, mem_mb=3000, runtime=15, nodes=1
+
+[Fri Jan  2 10:00:00 2026]
+rule write_report:
+    output: results/s/report/index.html
+    resources: tmpdir=/tmp, mem_mb=4000, runtime=30, nodes=1
+
+[Fri Jan  2 10:00:00 2026]
+rule all:
+    input: results/s/report/index.html
+    resources: tmpdir=/tmp
+"""
+
+TRAINED = {
+    "spec": {"backbone": "qwen", "recipe": {"epochs": 2}},
+    "items": {"train": {"used": 1000}},
+    "training_seconds": 4000.0,
+    "seconds": 4100.0,
+    "hardware": {"gpus": [{"name": "H100"}]},
+}
+PREDICTED = {
+    "spec": {"model": "qwen/B/seed-1", "suites": {"mcqa": {}}},
+    "started": "2026-01-01T00:00:00+00:00",
+    "seconds": 30.0,
+}
+
+
+@pytest.fixture
+def study(tmp_path, repository):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "study": "s",
+                "sources": {"native": {"provenance": "native", "path": str(repository / "resources/demo/native")}},
+                "mixes": {"A": {"shares": {"native": 1}, "size": 500}},
+                "backbones": {"qwen": {"folder": "model"}},
+                "training": {"recipe": {"epochs": 3}},
+                "suites": {"mcqa": {"benchmarks": {"n": {"source": "native", "tasks": ["mcqu"]}}}},
+            }
+        )
+    )
+    return load_study(str(file), {})
+
+
+@pytest.fixture
+def records(tmp_path):
+    root = tmp_path / "earlier"
+    for name, record in (
+        ("adapters/qwen/B/seed-1/run.json", TRAINED),
+        ("adapters/other/B/seed-1/run.json", {**TRAINED, "spec": {**TRAINED["spec"], "backbone": "other"}}),
+        ("predictions/qwen/B/seed-1/mcqa.run.json", PREDICTED),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(json.dumps(record))
+    return shape.Records([root])
+
+
+def by_rule(found):
+    return {rule["rule"]: rule for rule in found["rules"]}
+
+
+def test_jobs_are_counted_by_rule_and_place(study, tmp_path):
+    found = plan.plan_of(study, list(shape._jobs(TOLD)), shape.Records([tmp_path / "nothing"]))
+    assert {name: (rule["jobs"], rule["where"]) for name, rule in by_rule(found).items()} == {
+        "train_adapter": (1, "GPU"),
+        "predict_mcqa": (1, "GPU"),
+        "draw_mix": (1, "CPU"),
+        "write_report": (1, "local"),
+    }
+    assert (found["cluster_jobs"], found["gpu_jobs"]) == (3, 2)
+    assert found["gpu_hours_asked"] == 2 * 20 + 8
+    assert found["gpu_hours_estimated"] is None
+    assert found["without_record"] == ["train_adapter", "predict_mcqa"]
+
+
+def test_training_takes_its_passes_at_the_pace_of_earlier_runs(study, records):
+    found = plan.plan_of(study, list(shape._jobs(TOLD)), records)
+    # 4,000 s for 2,000 passes on one GPU: 1,500 passes on two take 1,500 s, and 100 s besides
+    assert by_rule(found)["train_adapter"]["seconds"] == pytest.approx(1500 + 100)
+    assert found["gpu_hours_estimated"] == pytest.approx((2 * 1600 + 30) / 3600)
+
+
+def test_a_job_shorter_than_a_minute_is_named(study, records):
+    found = plan.plan_of(study, list(shape._jobs(TOLD)), records)
+    assert found["short"] == ["predict_mcqa"]
+    assert any("Shorter than a minute: predict_mcqa" in line for line in plan._told(found, len(records)))
+
+
+def test_local_rules_are_those_that_snakemake_names():
+    assert {job.rule for job in shape._jobs(TOLD) if job.local} == {"write_report"}
