@@ -69,7 +69,8 @@ class Storm:
             if status is not None:  # its retries are used up
                 self._tell("snakemake", f"ended with {status}")
                 running = self._start()
-            if len(self.done) < self.kills and time.monotonic() >= next_kill:
+            due = len(self.done) < self.kills and time.monotonic() >= next_kill
+            if due and self.slurm.jobs():  # a Snakemake that has submitted nothing yet is not worth a kill
                 running = self._strike(running)
                 next_kill = time.monotonic() + self.random.expovariate(1 / self.pause)
             time.sleep(0.2)
@@ -77,12 +78,9 @@ class Storm:
         return False
 
     def _start(self) -> Running:
-        self._locks_away()
-        return self.slurm.start("--retries", "20", *self.study)
-
-    def _locks_away(self) -> None:
         for lock in (self.slurm.root / ".snakemake/locks").glob("*.lock"):
             lock.unlink(missing_ok=True)
+        return self.slurm.start("--retries", "20", *self.study)
 
     def _strike(self, running: Running) -> Running:
         jobs = sorted((job for job in self.slurm.jobs() if job["state"] == "RUNNING"), key=lambda job: int(job["id"]))

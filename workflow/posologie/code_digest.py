@@ -7,7 +7,10 @@ trusting `ast.dump`, whose text changes between versions.
 """
 
 import ast
+import contextlib
 import hashlib
+import json
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 PACKAGE = "posologie"
 _ROOT = Path(__file__).parent
 _LENGTH = 16
+_NEW: list[str] = []
 
 
 def digest(module: str) -> str:
@@ -27,6 +31,7 @@ def digest(module: str) -> str:
     total = hashlib.sha256()
     for name in sorted(modules_behind(module)):
         total.update(f"{name}:{_module_digest(name)}\n".encode())
+    _keep()
     return total.hexdigest()[:_LENGTH]
 
 
@@ -61,10 +66,59 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _tree(module: str) -> ast.Module:
+def _facts(module: str) -> dict[str, Any]:
+    """Return a module's digest and its import statements: level (None for `import`), what from, which names.
+
+    They depend on the bytes of the file alone, and are kept from run to run by a hash over them.
+    """
     path = _file_of(module)
     assert path is not None  # noqa: S101 - callers only pass modules that were found
-    return ast.parse(path.read_bytes())
+    source = path.read_bytes()
+    key = hashlib.sha256(source).hexdigest()
+    if key not in _kept():
+        tree = ast.parse(source)
+        pieces: list[str] = []
+        _write(tree, pieces)
+        text = "".join(f"{piece}\0" for piece in pieces)
+        _kept()[key] = {
+            "digest": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+            "imports": [_import(node) for node in _statements(tree) if isinstance(node, ast.Import | ast.ImportFrom)],
+        }
+        _NEW.append(key)
+    facts: dict[str, Any] = _kept()[key]
+    return facts
+
+
+def _import(node: ast.Import | ast.ImportFrom) -> list[Any]:
+    names = [alias.name for alias in node.names]
+    return [None, "", names] if isinstance(node, ast.Import) else [node.level, node.module or "", names]
+
+
+@cache
+def _file_of_facts() -> Path:
+    """Return where facts are kept, beside Snakemake's records; another walk over the trees has another file."""
+    return Path(".snakemake") / f"posologie-code-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]}.json"
+
+
+@cache
+def _kept() -> dict[str, Any]:
+    try:
+        kept = json.loads(_file_of_facts().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _keep() -> None:
+    """Write the facts that are new, where Snakemake has a folder for its records."""
+    file = _file_of_facts()
+    if not _NEW or not file.parent.is_dir():
+        return
+    _NEW.clear()
+    partial = file.with_name(f"{file.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # somebody else's folder, a full disk: the next run walks again
+        partial.write_text(json.dumps(_kept()), encoding="utf-8")
+        os.replace(partial, file)
 
 
 @cache
@@ -73,17 +127,14 @@ def _imports(module: str) -> tuple[str, ...]:
     path = _file_of(module)
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
-    for node in _statements(_tree(module)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parent = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1])
-                base = f"{parent}.{base}" if base else parent
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    for level, base, imported in _facts(module)["imports"]:
+        if level is None:
+            names = imported
         else:
-            continue
+            if level:
+                parent = ".".join(package.split(".")[: len(package.split(".")) - level + 1])
+                base = f"{parent}.{base}" if base else parent
+            names = [base, *(f"{base}.{name}" for name in imported)]
         for name in names:
             parts = name.split(".")
             found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
@@ -100,11 +151,8 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(statement)
 
 
-@cache
 def _module_digest(module: str) -> str:
-    pieces: list[str] = []
-    _write(_tree(module), pieces)
-    return hashlib.sha256("".join(f"{piece}\0" for piece in pieces).encode("utf-8", "surrogatepass")).hexdigest()
+    return str(_facts(module)["digest"])
 
 
 def _write(node: ast.AST, pieces: list[str]) -> None:

@@ -26,7 +26,7 @@ def package(tmp_path, monkeypatch):
         path = path / "__init__.py" if name in packages else path.with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        for cached in (code_digest._file_of, code_digest._tree, code_digest._imports, code_digest._module_digest):
+        for cached in (code_digest._file_of, code_digest._facts, code_digest._imports):
             cached.cache_clear()
 
     monkeypatch.setattr(code_digest, "_ROOT", root)
@@ -34,7 +34,7 @@ def package(tmp_path, monkeypatch):
         write(name, text)
     yield write
     monkeypatch.undo()
-    for cached in (code_digest._file_of, code_digest._tree, code_digest._imports, code_digest._module_digest):
+    for cached in (code_digest._file_of, code_digest._facts, code_digest._imports):
         cached.cache_clear()
 
 
@@ -111,3 +111,20 @@ def test_the_digest_is_the_same_on_every_version_of_python(package):
 def test_a_module_that_does_not_exist_is_an_error():
     with pytest.raises(ModuleNotFoundError):
         code_digest.digest("posologie.nowhere")
+
+
+def test_what_is_kept_from_run_to_run_changes_no_digest(package, monkeypatch, tmp_path):
+    place = tmp_path / "run"
+    (place / ".snakemake").mkdir(parents=True)
+    monkeypatch.chdir(place)
+
+    def fresh():
+        for cached in (code_digest._file_of, code_digest._facts, code_digest._imports, code_digest._kept):
+            cached.cache_clear()
+        return code_digest.digest("posologie.stage")
+
+    first = fresh()
+    assert len(list((place / ".snakemake").glob("posologie-code-*.json"))) == 1
+    monkeypatch.setattr(code_digest, "_write", None)  # no tree is walked again
+    assert fresh() == first
+    monkeypatch.undo()
