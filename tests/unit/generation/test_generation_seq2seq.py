@@ -1,6 +1,7 @@
 import pytest
 from generation_made import ask, question
 
+from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Request
 from posologie.generation.backends.seq2seq import Seq2seqBackend
 from posologie.generation.backends.spec import Decoding, Running, Seq2seq
@@ -58,6 +59,34 @@ def test_what_is_complete_is_not_translated_again(tiny_translator, tmp_path, mon
     first = ask(translator(tiny_translator), tmp_path, requests)
     monkeypatch.setattr(Seq2seqBackend, "_load", lambda self: pytest.fail("loaded"))
     assert ask(translator(tiny_translator), tmp_path, requests) == first
+
+
+def test_a_killed_run_keeps_what_was_done_and_ends_with_the_same_texts(tiny_translator, tmp_path, monkeypatch):
+    requests = [question(f"{text} Il a {number} ans.") for number in range(5) for text in TEXTS]
+    small = {"batch_tokens": 500}
+    whole = ask(translator(tiny_translator, small), tmp_path / "whole", requests)
+    translated, most = [], 4
+    translate = Seq2seqBackend._translate_batch
+
+    def dying(self, batch):
+        if len(translated) == most:
+            raise KeyboardInterrupt
+        translated.append(batch)
+        translate(self, batch)
+
+    monkeypatch.setattr(Seq2seqBackend, "_translate_batch", dying)
+    with pytest.raises(KeyboardInterrupt):
+        ask(translator(tiny_translator, small), tmp_path / "killed", requests)
+    with Cache(tmp_path / "killed/responses.sqlite") as cache:
+        stored = cache.observed().replies
+    assert 0 < stored < len(requests)
+    before, most = len(translated), 1000
+    translated.clear()
+    assert ask(translator(tiny_translator, small), tmp_path / "killed", requests) == whole
+    after = len(translated)
+    translated.clear()
+    ask(translator(tiny_translator, small), tmp_path / "other", requests)
+    assert after < len(translated) <= before + after, "batches of which every reply was stored are not made again"
 
 
 def test_the_search_is_part_of_the_identity(tiny_translator):

@@ -1,6 +1,7 @@
 """A local sequence-to-sequence translation model: text in pieces at sentence borders, batched, sorted by length.
 
-The last turn of a request is the text to translate. Line breaks stay where they are.
+The last turn of a request is the text to translate. Line breaks stay where they are. The batches are cut from all
+requests, answered ones included, and a reply is stored with its last piece: a killed run ends with the same texts.
 """
 
 from collections.abc import Iterator
@@ -24,11 +25,14 @@ from posologie.models.store import checked_folder
 from posologie.progress import Progress
 
 _WINDOW = 256
-"""Requests that are cut into pieces, sorted and stored together."""
+"""Requests that are cut into pieces and sorted together."""
 
 
 @dataclass(slots=True)
 class _Piece:
+    """A piece of the text of the request at a position of the window."""
+
+    of: int
     text: str
     tokens: list[int]
     attempt: int
@@ -57,14 +61,17 @@ class Seq2seqBackend:
 
     def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         """Translate every request that has no reply yet."""
-        while window := list(islice(requests, _WINDOW)):
-            if not all(cache.has(key) for key, _ in window):
-                self._load()
-                replies = self._translate([request for _, request in window])
-                cache.put(
-                    (key, *cache_entry(request, reply)) for (key, request), reply in zip(window, replies, strict=True)
-                )
-            progress.advance(len(window))
+        while taken := list(islice(requests, _WINDOW)):
+            window = list(dict(taken).items())  # equal texts, such as an option of many items, once
+            progress.advance(len(taken) - len(window))
+            answered = [cache.has(key) for key, _ in window]
+            progress.advance(sum(answered))
+            if all(answered):
+                continue
+            self._load()
+            for replies in self._translated([request for _, request in window], answered):
+                cache.put((window[of][0], *cache_entry(window[of][1], reply)) for of, reply in replies)
+                progress.advance(len(replies))
 
     def _load(self) -> None:
         if self._model is not None:
@@ -77,20 +84,30 @@ class Seq2seqBackend:
         )
         self._model = model.to(default_device()).eval()
 
-    def _translate(self, requests: list[Request]) -> list[Reply]:
-        """Return one reply per request: its pieces translated, white space between them kept."""
+    def _translated(self, requests: list[Request], answered: list[bool]) -> Iterator[list[tuple[int, Reply]]]:
+        """Yield the replies of requests without answer, with their positions, as soon as all their pieces are done."""
         cut = [list(pieces(request.turns[-1][1], self._count, self.spec.window)) for request in requests]
         every = [
-            [_Piece(text, self._encode(text), request.attempt) if text.strip() else None for text in texts]
-            for request, texts in zip(requests, cut, strict=True)
+            [_Piece(of, text, self._encode(text), request.attempt) if text.strip() else None for text in texts]
+            for of, (request, texts) in enumerate(zip(requests, cut, strict=True))
         ]
+        left = [sum(piece is not None for piece in of_request) for of_request in every]
+        blank = [of for of, count in enumerate(left) if not count and not answered[of]]
+        yield [(of, _joined(cut[of], every[of])) for of in blank]
         waiting = [piece for of_request in every for piece in of_request if piece is not None]
         waiting.sort(key=lambda piece: (piece.attempt, -len(piece.tokens), piece.text))
         for batch in batches(
             waiting, self._width, lambda piece: (piece.attempt, self._most_new(piece)), self.running.batch_tokens
         ):
+            if all(answered[piece.of] for piece in batch):
+                continue
             self._translate_batch(batch)
-        return [_joined(texts, of_request) for texts, of_request in zip(cut, every, strict=True)]
+            done = []
+            for piece in batch:
+                left[piece.of] -= 1
+                if not left[piece.of] and not answered[piece.of]:
+                    done.append(piece.of)
+            yield [(of, _joined(cut[of], every[of])) for of in done]
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer(self.spec.prefix + text.strip())["input_ids"])
