@@ -191,6 +191,18 @@ class Cache:
             self._connection.execute("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
 
+    def leave_checkpoints_to_others(self) -> None:
+        """Let no store of this process wait for the disk: `checkpoint`, in another thread, moves the log on."""
+        self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file, on a connection of its own: safe in any thread, and no one waits."""
+        connection = sqlite3.connect(self.path, timeout=120.0, isolation_level=None)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            connection.close()
+
     def others_under_way(self) -> bool:
         """Return whether other live processes have requests under way, which may spend less than they claimed."""
         with self._transaction():

@@ -259,9 +259,11 @@ def _key(spec: OpenaiEndpoint) -> str:
 
 
 async def _beat(cache: Cache) -> None:
+    cache.leave_checkpoints_to_others()  # a disk that is busy would hold up every reply that is coming in
     while True:
         await asyncio.sleep(_HEARTBEAT)
         cache.beat()
+        await asyncio.to_thread(cache.checkpoint)
 
 
 def checked_body(raw: str) -> dict[str, Any]:
