@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from posologie.code_digest import modules_behind
 from posologie.errors import InputError
 from posologie.files import read_parquet, write_parquet
 from posologie.items import Item, items_to_table
@@ -157,3 +158,11 @@ def test_reading_some_metrics_skips_row_groups_and_loses_no_row(tmp_path):
         for one in (table, part)
     )
     assert found == whole
+
+
+def test_no_command_that_may_ask_for_a_gpu_rests_on_the_metrics_of_the_cpu():
+    asking = ("training", "prediction", "judging.causal", "generation.synthesis.causal", "scoring.neural")
+    for stage in asking:
+        behind = modules_behind(f"posologie.{stage}")
+        assert not behind & {f"posologie.scoring.{name}" for name in ("choices", "text", "__main__")}, stage
+    assert {"posologie.scoring.choices", "posologie.scoring.text"} <= modules_behind("posologie.scoring")

@@ -292,3 +292,17 @@ def test_a_judge_that_favours_one_model_is_found_out(ratings):
     assert float(row["value"]) == pytest.approx(100 * np.mean(1 - right[favoured]), abs=1e-5)
     assert float(row["p_holm"]) < 0.01
     assert float(pick(rows, generator=GENERATORS[1])["value"]) == 0
+
+
+def test_where_no_judge_has_a_correlation_the_rule_chooses_none_and_nothing_is_a_mismatch(ratings):
+    ratings.judge("yes", np.ones(80))
+    ratings.judge("no", np.zeros(80))
+    for row in ratings.table(judge_choice, chosen="yes"):
+        assert (row["value"], row["chosen_share"], row["by_rule"], row["corrected"]) == ("", "", "0", "")
+        assert row["note"] == "undefined: a rating is constant"
+
+
+def test_an_agreement_that_no_draw_changes_has_no_interval_of_no_width(ratings):
+    ratings.judge("no", np.zeros(80))
+    row = pick(ratings.table(agreement), rater="judge:no", generator="pooled", statistic="kappa")
+    assert (row["value"], row["low"], row["high"], row["note"]) == ("0", "", "", "the same in every draw")

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from posologie.commands import run
 from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
 from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, scopes_of
-from posologie.statistics.intervals import TOO_SMALL, UNDEFINED, Interval, defined_draws, percentile
+from posologie.statistics.intervals import (
+    CONSTANT,
+    TOO_SMALL,
+    UNDEFINED,
+    Interval,
+    are_constant,
+    defined_draws,
+    percentile,
+)
 from posologie.statistics.latex import Latex
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
 from posologie.statistics.spec import AgreementSpec, Statistics
@@ -150,6 +158,8 @@ def interval_of_agreement(found: Estimated, effective: float, settings: Statisti
     draws = defined_draws(found.draws)
     if not len(draws):
         return Interval(None, None, "none", UNDEFINED)
+    if are_constant(draws):
+        return Interval(None, None, "none", CONSTANT)
     return Interval(*percentile(draws, settings.level), "percentile")
 
 

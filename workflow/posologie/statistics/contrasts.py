@@ -104,7 +104,7 @@ def _rows(
     scored, settings = resampled.scored, resampled.settings
     measure, sets = measured
     arms = {entry.model: entry for pair in pairs for entry in (pair.left, pair.right)}
-    weights = {name: seed_weights(entry, settings.replicates, settings.seed) for name, entry in arms.items()}
+    weights = {name: seed_weights(entry, settings) for name, entry in arms.items()}
     for variants in sets:
         if variants not in scored.variant_sets():
             continue

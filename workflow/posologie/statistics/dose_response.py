@@ -91,7 +91,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     scored, settings = resampled.scored, resampled.settings
     arms = {arm.model: arm for sweep in sweeps for arm in sweep.arms}
-    weights = {name: seed_weights(arm, settings.replicates, settings.seed) for name, arm in arms.items()}
+    weights = {name: seed_weights(arm, settings) for name, arm in arms.items()}
     scale = 100 if unit_of(measure.metric) == "%" else 1
     for estimate in estimates:
         values = {

@@ -36,6 +36,12 @@ def defined_draws(replicates: NDArray[np.float64]) -> NDArray[np.float64]:
     return defined if len(defined) >= (1 - _MOST_UNDEFINED) * len(replicates) else defined[:0]
 
 
+def are_constant(draws: NDArray[np.float64]) -> bool:
+    """Say whether draws differ by no more than rounding."""
+    low, high = float(draws.min()), float(draws.max())
+    return high - low <= 1e-12 * max(abs(low), abs(high), 1e-3)
+
+
 def percentile(replicates: NDArray[np.float64], level: float) -> tuple[float, float]:
     """Return the percentile interval (Efron and Tibshirani 1993, section 13.3)."""
     low, high = quantiles(replicates, ((1 - level) / 2, (1 + level) / 2))
@@ -121,7 +127,7 @@ def interval_of(
     replicates = defined_draws(replicates)
     if not len(replicates):
         return Interval(None, None, "none", UNDEFINED)
-    if replicates.min() == replicates.max():  # clusters that are all alike would make an interval of no width
+    if are_constant(replicates):  # clusters that are all alike would make an interval of no width
         if is_share:
             return Interval(*wilson(point, effective, settings.level), "wilson", CONSTANT)
         return Interval(None, None, "none", CONSTANT)
@@ -129,6 +135,9 @@ def interval_of(
         bias = float(replicates.mean()) - point
         low, high = percentile(replicates, settings.level)
         return Interval(max(0.0, low - bias), max(0.0, high - bias), "shifted")
+    bootstrap, method = percentile(replicates, settings.level), "percentile"
     if settings.interval == "bca" and influence is not None:
-        return Interval(*bca(point, replicates, influence, settings.level), "bca")
-    return Interval(*percentile(replicates, settings.level), "percentile")
+        bootstrap, method = bca(point, replicates, influence, settings.level), "bca"
+    if is_share:  # draws of seeds are stretched, maybe beyond what a share can be
+        return Interval(max(0.0, bootstrap[0]), min(1.0, bootstrap[1]), method)
+    return Interval(*bootstrap, method)

@@ -28,7 +28,8 @@ class Choice:
     """What the rule "take the judge with the highest correlation" does under resampling.
 
     Attributes:
-        shares: [judge], how often each is chosen; ties are shared out.
+        shares: [judge], how often each is chosen, of the draws in which a judge has a correlation; ties are shared out;
+            NaN if there is no such draw.
         corrected: mean correlation, on the clusters that a draw leaves out, of the judge chosen in that draw; NaN if it
             is never defined.
     """
@@ -77,7 +78,9 @@ def choice_of(
     with np.errstate(invalid="ignore"):
         outside = np.where(weights > 0, weights * left_out, 0.0).sum(axis=0)
     defined = outside[~np.isnan(outside)]
-    return points, drawn, Choice(weights.mean(axis=1), float(defined.mean()) if len(defined) else float("nan"))
+    known = ~np.isnan(drawn).all(axis=0)
+    shares = weights[:, known].mean(axis=1) if known.any() else np.full(len(scores), np.nan)
+    return points, drawn, Choice(shares, float(defined.mean()) if len(defined) else float("nan"))
 
 
 def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
@@ -93,7 +96,7 @@ def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
             Estimated(points[place], drawn[place]), effective_clusters(rated.group[kept]), spec.statistics
         )
         notes = [interval.note] if interval.note else []
-        if configured and place != by_rule:
+        if configured and by_rule is not None and place != by_rule:
             notes.append(MISMATCH)
         rows.append(
             {
@@ -107,7 +110,7 @@ def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
                 "high": interval.high,
                 "level": spec.statistics.level,
                 "interval": interval.method,
-                "chosen_share": 100 * float(choice.shares[place]),
+                "chosen_share": None if np.isnan(choice.shares[place]) else 100 * float(choice.shares[place]),
                 "by_rule": int(place == by_rule),
                 "configured": int(configured),
                 "corrected": choice.corrected if place == by_rule and not np.isnan(choice.corrected) else None,

@@ -67,7 +67,7 @@ def _rows(resampled: Resampled, measure: Measure, entries: Sequence[Entry]) -> I
     sums = cluster_sums(resampled.clusters, columns.T)
     total, weighted = sums.total()[:, :, None], sums.weighted(resampled.counts)
     below = resampled.denominators(np.ones(items, dtype=bool))
-    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    weights = [seed_weights(entry, settings) for entry in entries]
     for cell, held in zip(below.cells, below.extents, strict=True):
         if cell.aggregate != "item_weighted":
             continue

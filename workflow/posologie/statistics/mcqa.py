@@ -62,7 +62,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
         (np.nan_to_num(confidence) * settings.calibration_bins).astype(int), settings.calibration_bins - 1
     )
     gap = right - confidence
-    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    weights = [seed_weights(entry, settings) for entry in entries]
     told = with_values(scored, CONFIDENCE, entries, weights)
     signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
     for variants in scored.drawn_sets():

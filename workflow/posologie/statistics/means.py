@@ -43,7 +43,7 @@ def mean_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of these measures' means."""
     scored, settings = resampled.scored, resampled.settings
-    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    weights = [seed_weights(entry, settings) for entry in entries]
     drawn_sets = scored.drawn_sets()
     arrays = {
         measure: np.concatenate([scored.over_variants(measure, variants) for variants in drawn_sets])

@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
 def _corpus_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     """Yield corpus BLEU and chrF, which are functions of sums over all answers, not means over items."""
     scored, settings = resampled.scored, resampled.settings
-    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    weights = [seed_weights(entry, settings) for entry in entries]
     for name, family, counts, score in _CORPUS:
         measures = [Measure(f"{family}:{count}", "greedy") for count in counts]
         if measures[0] not in scored.values:

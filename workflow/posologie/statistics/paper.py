@@ -56,7 +56,7 @@ def _rows(resampled: Resampled, arms: Sequence[Entry], published: Published) -> 
     mix − base; Kendall's τ-b compares the rankings of the models that both have.
     """
     scored, settings = resampled.scored, resampled.settings
-    weights = [seed_weights(arm, settings.replicates, settings.seed) for arm in arms]
+    weights = [seed_weights(arm, settings) for arm in arms]
     for name, aggregate in published.aggregates.items():
         compared = aggregate.compared_with
         if compared.variants not in scored.variant_sets():

@@ -213,7 +213,7 @@ def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Stat
     parts = make_parts(answers.benchmark, np.full_like(answers.task, "all"), answers.provenance)
     clusters = replace(clusters, part=parts.of_item)
     scopes = _scopes(parts)
-    weights = [seed_weights(entry, settings.replicates, settings.seed) for entry in entries]
+    weights = [seed_weights(entry, settings) for entry in entries]
     count = len(answers.variants)
     sets = {"original": [0]} | ({"permuted": list(range(1, count)), "all": list(range(count))} if count > 1 else {})
 
