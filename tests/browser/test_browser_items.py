@@ -94,6 +94,18 @@ def test_a_choice_question_shows_options_gold_and_every_variant_in_the_items_own
     assert page.find_all(".item thead th")[1].text == "original"
 
 
+def test_what_every_model_wrote_to_a_choice_question_can_be_unfolded(page):
+    opened(page)
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item details') !== null")
+    assert not page.find(".item details td.said").is_displayed()
+    page.run("arguments[0].click()", page.find(".item details summary"))
+    rows = page.find_all(".item details tbody tr")
+    assert len(rows) == 8 * 2, "eight models, two orders of the options"
+    assert all(re.search(r"[A-E] \d+ %", row.text) for row in rows)
+    assert page.find(".item details td.said").is_displayed()
+
+
 def test_what_a_model_wrote_is_shown_and_never_run(page):
     opened(page)
     search(page, benchmark=str(page.run("return [...document.querySelector('.browser form').benchmark.options]"

@@ -79,6 +79,10 @@ def test_print_leaves_out_what_paper_cannot_do_and_keeps_every_table(small_page)
         " && getComputedStyle(one).overflowY !== 'visible').length"
     )
     assert cut == 0
+    places = page.run(
+        "return [...document.querySelectorAll('table.data th')].map((one) => getComputedStyle(one).position)"
+    )
+    assert set(places) == {"static"}, "a heading that sticks covers the text beside it on paper"
     printed = base64.b64decode(page.driver.print_page())
     assert printed.startswith(b"%PDF")
     small_page.open()
