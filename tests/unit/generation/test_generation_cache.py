@@ -1,5 +1,6 @@
 import os
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -70,6 +71,20 @@ def test_a_process_that_was_taken_for_dead_does_not_give_back_what_another_claim
         assert other.claim(key(1), 10, 0, FREE) == "claimed"
         silent.release(key(1))
         assert silent.claim(key(1), 10, 0, FREE) == "under way", "the other one is still asking"
+
+
+def test_the_log_is_moved_to_the_file_beside_a_process_that_stores(tmp_path):
+    with Cache(tmp_path / "c.sqlite") as cache:
+        cache.leave_checkpoints_to_others()
+        before = (tmp_path / "c.sqlite").stat().st_size
+        for number in range(300):
+            cache.put([(key(number), "request " * 200, "raw " * 200, 4, 1, 2)])
+        assert (tmp_path / "c.sqlite").stat().st_size == before
+        thread = threading.Thread(target=cache.checkpoint)
+        thread.start()
+        thread.join()
+        assert (tmp_path / "c.sqlite").stat().st_size > 300 * 200
+        assert cache.reply(key(299)) == "raw " * 200
 
 
 def test_a_failure_is_kept_until_there_is_a_reply(tmp_path):

@@ -9,6 +9,7 @@ of a request without reply), `discarded` (responses that were no replies, raw), 
 `owners` (the processes and their last sign of life), `spending` (tokens and money by kind).
 """
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -196,12 +197,13 @@ class Cache:
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")
 
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the file, on a connection of its own: safe in any thread, and no one waits."""
-        connection = sqlite3.connect(self.path, timeout=120.0, isolation_level=None)
-        try:
+        """Move the write-ahead log into the file, on a connection of its own: safe in any thread, and no one waits.
+
+        Where another process is at it, there is nothing to do.
+        """
+        connection = sqlite3.connect(self.path, timeout=5.0, isolation_level=None)
+        with contextlib.closing(connection), contextlib.suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
-            connection.close()
 
     def others_under_way(self) -> bool:
         """Return whether other live processes have requests under way, which may spend less than they claimed."""
