@@ -292,7 +292,7 @@ def main():
     torch.set_num_threads(options.threads)
     tokenizer = load_tokenizer(Path(options.tokenizer or options.model))
     examples = tokenise(read_items(options.items), tokenizer, Prompting(), 2048)
-    count = 3 if options.only else options.rounds + 2  # one to warm up, and one at the end, which nobody waits for
+    count = 2 if options.only else options.rounds + 2  # one to warm up, and one at the end, which nobody waits for
     full = [update for update in updates_of(examples) if len(update) == options.micro_batch * options.accumulation]
     if len(full) < count:
         raise SystemExit(f"{options.items}: {len(examples)} items; expected enough for {count} updates")
