@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -114,6 +115,16 @@ def test_a_missing_figure_or_run_record_is_named(own_study):
     (root / "adapters" / "tiny" / "SYN" / "seed-42" / "run.json").unlink()
     with pytest.raises(InputError, match=r"SYN/seed-42/run\.json: no such file"):
         page_of(root, spec)
+
+
+def test_a_published_model_in_the_place_of_training_has_no_record_or_history_here(own_study):
+    root, spec = own_study
+    shutil.rmtree(root / "adapters" / "tiny" / "SYN")
+    models = tuple(
+        model.model_copy(update={"published": True}) if model.mix == "SYN" else model for model in spec.models
+    )
+    text = page_of(root, spec.model_copy(update={"models": models}))
+    assert 'id="training"' in text
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,13 @@ def test_a_missing_record_is_named(records):
         table(records, compute, {"models": MODELS, "suites": ["mcqa", "oeq"]})
 
 
+def test_a_published_model_in_the_place_of_training_cost_no_training_here(records):
+    (records / layout.adapter("q/NAT/seed-42", "run.json")).unlink()
+    taken = [MODELS[0] | {"published": True}]
+    [prediction] = table(records, compute, {"models": taken, "suites": ["mcqa", "oeq"]})
+    assert prediction["stage"] == "prediction"
+
+
 def test_energy_that_could_not_be_read_stays_empty(records):
     path = records / layout.adapter("q/NAT/seed-42", "run.json")
     cpu = {"hardware": RECORD["hardware"] | {"gpus": []}, "gpu_energy_joules": None}
