@@ -90,7 +90,7 @@ if "comet" in STUDY.translation_quality.metrics:
             command(
                 "posologie.generation.translation_quality.comet",
                 "--spec '{{}}' --sentences {input.sentences:q} {params.model:q} --comet {output.comet:q}"
-                " --facts {output.facts:q}",
+                " --facts {output.facts:q} --devices {resources.devices}",
             )
 
 

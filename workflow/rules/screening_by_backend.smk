@@ -33,7 +33,8 @@ def rule_of_rating(kind):
             command(
                 f"posologie.screening.rating.{kind}",
                 "--spec {params.spec:q} --prompt {input.prompt:q} --items {input.shard:q} {params.backbone:q}"
-                " --ratings {output.ratings:q} --run {output.run:q} --work {params.work:q} --running {params.running:q}",
+                " --ratings {output.ratings:q} --run {output.run:q} --work {params.work:q} --running {params.running:q}"
+                " --devices {resources.devices}",
             )
 
 

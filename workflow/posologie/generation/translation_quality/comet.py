@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from posologie.commands import parser, run
+from posologie.devices import claim_devices
 from posologie.files import read_parquet, sha256_of_file, write_json, write_parquet
 from posologie.generation.translation_quality.schema import comet_schema
 from posologie.specs import Spec
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--comet", required=True, type=Path)
     arguments.add_argument("--facts", required=True, type=Path)
     options = arguments.parse_args(argv)
+    claim_devices(options.devices)
     spec = CometSpec.from_json(options.spec)
     rows = read_parquet(options.sentences, ["test_set", "id", "source", "reference", "translation"]).to_pylist()
     absent = _absent(options.checkpoint)
