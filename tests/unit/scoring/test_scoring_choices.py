@@ -8,7 +8,8 @@ from sklearn.metrics import hamming_loss, jaccard_score
 from posologie.errors import InputError
 from posologie.items import LABELS
 from posologie.prediction.schema import prediction_schema
-from posologie.scoring.choices import choice_scores, label_sets
+from posologie.scoring.choices import choice_scores
+from posologie.scoring.labels import label_sets
 
 LETTERS = {letter: position for position, letter in enumerate(LABELS)}
 

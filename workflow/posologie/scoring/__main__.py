@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 from posologie.commands import named_path, parser, run
 from posologie.files import write_parquet
 from posologie.items import Item, read_items
-from posologie.scoring.choices import Scores, choice_scores
+from posologie.scoring.choices import choice_scores
 from posologie.scoring.completeness import check_complete
+from posologie.scoring.schema import Scores
 from posologie.scoring.spec import ScoringSpec, TextMetrics
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
 

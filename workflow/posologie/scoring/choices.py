@@ -1,8 +1,6 @@
 """Metrics of choice questions, computed on sets of labels held as bits: bit p is the label displayed at position p."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,36 +8,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from posologie.errors import InputError
+from posologie.scoring.labels import flat, label_sets, original_sets
+from posologie.scoring.schema import Scores
 
 SIGNATURE = "sets of labels|no readable answer counts as wrong|v1"
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One metric over all rows of a table: `values[row]`, NaN where the metric is undefined."""
-
-    metric: str
-    decoding: str
-    signature: str
-    values: NDArray[np.float64]
-
-
-def label_sets(column: pa.ChunkedArray | pa.Array) -> NDArray[np.uint32]:
-    """Return each row's labels as bits; null and empty lists are 0."""
-    rows, labels = _flat(column)
-    sets = np.zeros(len(column), dtype=np.uint32)
-    np.bitwise_or.at(sets, rows, np.uint32(1) << labels.astype(np.uint32))
-    return sets
-
-
-def original_sets(displayed: pa.ChunkedArray | pa.Array, order: pa.ChunkedArray | pa.Array) -> NDArray[np.uint32]:
-    """Return the options at displayed positions as bits over the item's own order: bit i is the item's option i."""
-    starts = _starts(order)
-    _, options = _flat(order)
-    rows, positions = _flat(displayed)
-    sets = np.zeros(len(displayed), dtype=np.uint32)
-    np.bitwise_or.at(sets, rows, np.uint32(1) << options[starts[rows] + positions].astype(np.uint32))
-    return sets
 
 
 def choice_scores(table: pa.Table) -> Iterator[Scores]:
@@ -89,7 +61,7 @@ def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[S
     given = single & pc.greater(pc.fill_null(pc.list_value_length(table["label_probabilities"]), 0), 0).to_numpy()
     confidence, right, brier = (np.full(len(table), np.nan) for _ in range(3))
     if given.any():
-        rows, probabilities = _flat(table["label_probabilities"].filter(pa.array(given)))
+        rows, probabilities = flat(table["label_probabilities"].filter(pa.array(given)))
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         position = np.arange(len(rows)) - starts[rows]
         top = np.maximum.reduceat(probabilities, starts)
@@ -110,18 +82,3 @@ def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[S
 def _overlap(gold: NDArray[np.uint32], predicted: NDArray[np.uint32]) -> NDArray[np.float64]:
     overlap: NDArray[np.float64] = np.bitwise_count(gold & predicted) / np.bitwise_count(gold | predicted)
     return overlap
-
-
-def _lengths(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
-    lengths: NDArray[np.int64] = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
-    return lengths
-
-
-def _starts(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
-    lengths = _lengths(column)
-    return np.cumsum(lengths) - lengths
-
-
-def _flat(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the row of every list element, and the elements."""
-    return np.repeat(np.arange(len(column)), _lengths(column)), pc.list_flatten(column).to_numpy()

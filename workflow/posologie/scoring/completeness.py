@@ -10,7 +10,7 @@ from posologie.errors import InputError
 from posologie.items import Item
 from posologie.prediction.spec import Benchmark, Suite
 from posologie.prompting import variants
-from posologie.scoring.choices import label_sets, original_sets
+from posologie.scoring.labels import label_sets, original_sets
 
 _SHOWN = 5
 

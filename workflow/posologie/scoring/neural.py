@@ -18,8 +18,8 @@ from posologie.files import sha256_of_file, write_parquet
 from posologie.items import Item, read_items
 from posologie.models.store import checked_folder, read_manifest
 from posologie.scoring.bertscore import BertScorer
-from posologie.scoring.choices import Scores
 from posologie.scoring.completeness import check_complete
+from posologie.scoring.schema import Scores
 from posologie.scoring.spec import Encoder, NeuralSpec
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
 

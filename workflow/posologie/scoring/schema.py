@@ -2,12 +2,25 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posologie.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One metric over all rows of a table: `values[row]`, NaN where the metric is undefined."""
+
+    metric: str
+    decoding: str
+    signature: str
+    values: "NDArray[np.float64]"
 
 
 def score_schema() -> "pyarrow.Schema":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
-from posologie.scoring.choices import label_sets, original_sets
+from posologie.scoring.labels import label_sets, original_sets
 from posologie.statistics.spec import EvaluatedModel
 
 DECODINGS = ("greedy", "constrained")
