@@ -47,7 +47,7 @@ def rule_of_bundle(bundle, suites):
 
 
 def rule_of_asking(bundle, suites):
-    """Define the rule of one bundle for models behind endpoints: local, because compute nodes often have no network."""
+    """Define the local rule of one bundle for models behind endpoints, because compute nodes often have no network."""
 
     rule:
         name:
