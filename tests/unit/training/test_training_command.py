@@ -429,6 +429,8 @@ def test_an_empty_validation_set_is_allowed(job):
     ("changes", "message"),
     [
         ({"recipe": {"target_modules": ["q_proj", "c_attn"]}}, "tiny has no module 'c_attn'"),
+        ({"recipe": {"target_modules": ["q_proj", "lm_head"]}}, "target_modules = 'lm_head': Linear of tiny; expected"),
+        ({"recipe": {"target_modules": ["mlp"]}}, "target_modules = 'mlp': Qwen3MLP of tiny; expected linear layers"),
         ({"items": []}, "no item to train on"),
         ({"items": [an_item(1, words=400)], "recipe": {"max_length": 100}}, "no item to train on"),
         ({"recipe": {"quantization": "4bit"}}, "bitsandbytes is not installed"),
@@ -445,6 +447,15 @@ def test_what_cannot_be_trained_is_refused_in_one_line(job, changes, message):
     with pytest.raises(InputError, match=message) as caught:
         job(**changes).run()
     assert "\n" not in str(caught.value)
+
+
+def test_layers_that_keep_pefts_forward_pass_have_no_dropout_on_the_adapter_alone(job, monkeypatch):
+    from posologie.training import adapters
+
+    monkeypatch.setattr(adapters, "make_fast", lambda layer, dropout_on: False)  # as for quantised layers
+    with pytest.raises(InputError, match=r"dropout_on = 'adapter': tiny has layers of kind Linear, .* expected input"):
+        job("adapter", {"dropout_on": "adapter"}).run()
+    job("input", {"dropout_on": "input"}).run()
 
 
 def test_a_tokenizer_with_more_tokens_than_the_embedding_table_has_rows_is_refused(job, monkeypatch):

@@ -28,12 +28,10 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int, masks: MaskS
         masks: the source of the dropout masks.
 
     Raises:
-        InputError: if the recipe names a projection that the backbone does not have.
+        InputError: if the recipe names a layer that the backbone does not have or that gets no adapter, or a kind of
+            dropout that a layer of it cannot have.
     """
-    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    for target in recipe.target_modules:
-        if target not in names:
-            raise InputError(f"training.recipe.target_modules: {backbone} has no module '{target}'")
+    _check_targets(model, recipe, backbone)
     config = peft.LoraConfig(
         task_type="CAUSAL_LM",
         base_model_name_or_path=backbone,
@@ -51,8 +49,30 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int, masks: MaskS
     for number, layer in enumerate(low_rank_layers(adapted)):
         if recipe.dropout:
             layer.lora_dropout["default"] = ExampleDropout(recipe.dropout, number, masks)
-        make_fast(layer, recipe.dropout_on)
+        fast = make_fast(layer, recipe.dropout_on)
+        if not fast and recipe.method == "dora" and recipe.dropout and recipe.dropout_on == "adapter":
+            kind = type(layer.get_base_layer()).__name__
+            raise InputError(
+                f"training.recipe.dropout_on = 'adapter': {backbone} has layers of kind {kind}, which keep peft's "
+                f"forward pass; expected input"
+            )
     return adapted
+
+
+def _check_targets(model: Any, recipe: Recipe, backbone: str) -> None:
+    """Check that every target is a linear layer of the decoder: the loss goes past an adapter on the output layer."""
+    found: dict[str, list[Any]] = {}
+    for name, module in model.named_modules():
+        found.setdefault(name.rpartition(".")[2], []).append(module)
+    for target in recipe.target_modules:
+        if target not in found:
+            raise InputError(f"training.recipe.target_modules: {backbone} has no module '{target}'")
+        for module in found[target]:
+            if not isinstance(module, torch.nn.Linear) or module is model.get_output_embeddings():
+                raise InputError(
+                    f"training.recipe.target_modules = '{target}': {type(module).__name__} of {backbone}; "
+                    f"expected linear layers below the output layer"
+                )
 
 
 def initialise(adapted: Any, seed: int) -> None:

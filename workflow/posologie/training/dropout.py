@@ -1,6 +1,7 @@
 """Dropout whose masks belong to the example, not to the batch.
 
-A mask depends on the seed, the update, the item, the layer and the token, and on nothing else. So neither the size of a
+A mask depends on the seed, the update, the item, the layer and the token, and on nothing else but the kind of device,
+which draws it: drawn on the CPU, the masks of a large model would take longer than its products on a GPU. So neither the size of a
 micro-batch nor the number of processes changes a result, gradient checkpointing recomputes the same mask without saving
 a random state, and a resumed run needs none.
 """
@@ -39,14 +40,15 @@ class MaskSource:
         the activations `like`, since a product of two types takes a CPU twenty times as long.
         """
         threshold = round(probability * _LEVELS) - _LEVELS // 2
-        kept = torch.empty(self.bounds[-1], features, dtype=like.dtype)
-        generator = torch.Generator()
+        kept = torch.empty(self.bounds[-1], features, dtype=like.dtype, device=like.device)
+        generator = torch.Generator(like.device)
         for key, start, end in zip(self.keys, self.bounds, self.bounds[1:], strict=False):
             generator.manual_seed((key + layer * 0x9E3779B97F4A7C15) % (1 << 63))
             count = (end - start) * features
-            bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(1 << 63), None, generator=generator)
+            bits = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
+            bits.random_(-(1 << 63), None, generator=generator)
             torch.ge(bits.view(torch.int16)[:count].view(end - start, features), threshold, out=kept[start:end])
-        return kept.to(like.device, non_blocking=True)
+        return kept
 
 
 @dataclass(frozen=True)
