@@ -1,9 +1,9 @@
 """Dropout whose masks belong to the example, not to the batch.
 
-A mask depends on the seed, the update, the item, the layer and the token, and on nothing else but the kind of device,
-which draws it: drawn on the CPU, the masks of a large model would take longer than its products on a GPU. So neither the size of a
-micro-batch nor the number of processes changes a result, gradient checkpointing recomputes the same mask without saving
-a random state, and a resumed run needs none.
+A mask depends on the seed, the update, the item, the layer, the token and the kind of device, which draws it (drawn on
+the CPU, the masks of a large model would take longer than its products on a GPU), and on nothing else. So neither the
+size of a micro-batch nor the number of processes changes a result, gradient checkpointing recomputes the same mask
+without saving a random state, and a resumed run needs none.
 """
 
 import hashlib
