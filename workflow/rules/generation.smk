@@ -67,6 +67,7 @@ if "comet" in STUDY.translation_quality.metrics:
 
     # COMET's package pins its own torch. Where it or the checkpoint is absent, the file says so and the table too.
     rule score_translations_with_comet:
+        localrule: not comet_checkpoint()
         input:
             sentences="<results>/translation_quality/{translator}.parquet",
             model=comet_checkpoint(),
@@ -79,8 +80,8 @@ if "comet" in STUDY.translation_quality.metrics:
             model=comet_words,
         threads: STUDY.prediction.threads
         resources:
-            **gpus(STUDY.devices.gpus_per_prediction_job),
-            mem_mb=growing(16000),
+            **(gpus(STUDY.devices.gpus_per_prediction_job) if comet_checkpoint() else {}),
+            mem_mb=growing(16000 if comet_checkpoint() else 1000),
             runtime=growing(60),
         conda:
             str(REPOSITORY / "envs/comet.yaml")
