@@ -149,3 +149,29 @@ def test_a_study_file_that_does_not_fit_is_one_line(study, posologie):
     assert out == ""
     assert "backbone" in err
     assert err.count("\n") == 1
+
+
+COLUMNS = """
+sources:
+  native:
+    provenance: native
+    path: own
+    reader: columns
+    files: {train: [a.csv], validation: [c.tsv], test: [b.jsonl]}
+    options: {question: q, options: [a, b], answer: data.right, id: number}
+"""
+
+
+def test_a_column_that_a_file_has_not_is_a_problem_that_names_those_it_has(study, found):
+    (study / "own").mkdir()
+    (study / "own/a.csv").write_text("q,a,b,right\n1,2,3,A\n")
+    (study / "own/c.tsv").write_text("")
+    (study / "own/b.jsonl").write_text('{"q": "1", "a": "2", "b": "3", "number": 1, "data": {"right": "A"}}\n')
+    text = STUDY.replace("sources:\n  native: {provenance: native, path: data}\n", COLUMNS.lstrip())
+    (study / "columns.yaml").write_text(text)
+    code, told = found("", "--offline", "--configfile", "columns.yaml")
+    assert code == 1
+    assert told["data", "problem"] == [
+        "sources.native.options.answer = 'data.right': own/a.csv has no such column; it has q, a, b, right",
+        "sources.native.options.id = 'number': own/a.csv has no such column; it has q, a, b, right",
+    ]

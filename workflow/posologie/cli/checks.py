@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posologie import layout
+from posologie.cli.named_columns import missing_columns
 from posologie.cli.places import results_of
 from posologie.config import plan
 from posologie.config.study import Study
@@ -52,15 +53,18 @@ def environment(study: Study) -> Iterator[Finding]:
 
 
 def data(study: Study) -> Iterator[Finding]:
-    """Look for the local files of every source and split."""
+    """Look for the local files of every source and split, and for the columns that the reader is told of."""
     for name, source in study.sources.items():
         if source.path is not None:
             try:
+                files = {file: Path(file) for split in source.splits for file in local_files(source, split)}
                 count = sum(len(local_files(source, split)) for split in source.splits)
+                unknown = list(missing_columns(name, source, files)) if source.reader == "columns" else []
             except InputError as error:
                 yield Finding(PROBLEM, f"sources.{name}: {error}")
             else:
                 yield Finding(OK, f"sources.{name}: {count} file{'s' if count > 1 else ''} below {source.path}")
+                yield from (Finding(PROBLEM, told) for told in unknown)
         elif source.made is not None:
             kind, _, rest = source.made.partition("/")
             maker = rest.partition("/")[0]
