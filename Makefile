@@ -17,7 +17,9 @@ test: .venv/complete
 # Tests on a real SLURM cluster that they start on this machine: needs root and Debian's munge, slurmctld, slurmd and
 # slurm-client; where these are missing, the tests are skipped and say so.
 test-slurm: .venv/complete
-	pytest tests/slurm -rs
+	@python tests/slurm/cluster.py start >/dev/null || true; \
+	pytest -n 2 tests/slurm -rs; status=$$?; \
+	python tests/slurm/cluster.py stop; exit $$status
 
 # The report in Debian's Chromium. axe, which checks the accessibility, comes in a Python package whose own code is not used.
 AXE := axe-playwright-python==0.1.8

@@ -174,7 +174,8 @@ def states(slurm, rule):
     return [job["state"] for job in sorted(jobs, key=lambda job: int(job["id"]))]
 
 
-pytestmark = pytest.mark.timeout(600)
+# A node is killed: the training that another file stops on purpose must not run meanwhile.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("nodes")]
 
 
 @pytest.mark.parametrize("fault", ["exit", "memory", "cancel", "node", "preempt", "requeue", "late", "disk"])

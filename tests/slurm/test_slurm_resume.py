@@ -47,6 +47,9 @@ if __name__ == "__main__":
 """
 
 
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("jobs")]
+
+
 @pytest.fixture
 def killed(slurm):
     """A folder in which Snakemake was killed while its two jobs ran."""
@@ -72,7 +75,6 @@ def posologie(slurm, *arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.timeout(400)
 def test_orphans_are_shown_and_adopted_and_nothing_is_made_twice(killed):
     code, shown = posologie(killed, "resume", "--json")
     assert code == 1
@@ -88,7 +90,6 @@ def test_orphans_are_shown_and_adopted_and_nothing_is_made_twice(killed):
     assert "Params have changed" in changed, "the record knows what it was made with"
 
 
-@pytest.mark.timeout(400)
 def test_what_snakemake_would_make_otherwise_now_is_not_adopted(killed):
     (killed.root / "go").touch()
     code, told = posologie(killed, "resume", "--adopt", "--every", "1", "--config", "text=other")
@@ -96,7 +97,6 @@ def test_what_snakemake_would_make_otherwise_now_is_not_adopted(killed):
     assert not list((killed.root / "made").iterdir())
 
 
-@pytest.mark.timeout(400)
 def test_orphans_are_cancelled_and_the_lock_is_taken_away(killed):
     code, told = posologie(killed, "resume", "--cancel", "--every", "1")
     assert (code, "2 cancelled" in told) == (0, True), told

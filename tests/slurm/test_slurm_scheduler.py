@@ -17,7 +17,7 @@ rule make:
     shell: "while [ ! -e go ]; do sleep 0.2; done; echo whole > {output}"
 """
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("jobs")]
 
 
 @pytest.fixture
