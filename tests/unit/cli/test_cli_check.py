@@ -165,7 +165,7 @@ sources:
 def test_a_column_that_a_file_has_not_is_a_problem_that_names_those_it_has(study, found):
     (study / "own").mkdir()
     (study / "own/a.csv").write_text("q,a,b,right\n1,2,3,A\n")
-    (study / "own/c.tsv").write_text("")
+    (study / "own/c.tsv").write_text("q\ta\tb\tdata.right\tnumber\n1\t2\t3\tA\t1\n")
     (study / "own/b.jsonl").write_text('{"q": "1", "a": "2", "b": "3", "number": 1, "data": {"right": "A"}}\n')
     text = STUDY.replace("sources:\n  native: {provenance: native, path: data}\n", COLUMNS.lstrip())
     (study / "columns.yaml").write_text(text)
