@@ -45,7 +45,7 @@ def test_the_whole_study_plans_with_its_rules_under_the_names_of_the_other_workf
 
 
 def test_a_rule_of_the_module_runs_in_the_other_folder(other):
-    wanted = "results/spanish/mixes/NAT-SYN/seed-42/train.parquet"
+    wanted = "results/spanish/shards/native/train.parquet"
     other.snakemake("--cores", "2", wanted)
     assert (other.root / wanted).is_file()
     assert "Nothing to be done" in other.snakemake("-n", wanted)
