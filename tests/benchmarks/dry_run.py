@@ -64,6 +64,10 @@ def inputs_of(name):
     return lambda wildcards: table[tuple(sorted(wildcards.items()))]
 
 
+def growing(amount):
+    return lambda wildcards, attempt: amount * attempt
+
+
 rule all:
     input: [path for _, inputs in TOLD["rules"]["all"]["jobs"] for path in inputs]
 """
@@ -75,7 +79,8 @@ rule {name}:
     output: {output}
     params: spec={spec!r}
     threads: 2
-    resources: mem_mb=4000, runtime=30, nodes=1
+    resources: mem_mb=growing(4000), runtime=growing(30), nodes=1
+    conda: "envs/posologie.yaml"
     log: {log}
     shell: "python -m command --spec {{params.spec:q}} {{input:q}} {{output:q}} 2> {{log}}"
 """
@@ -94,7 +99,8 @@ def main() -> int:
         whole.mkdir(), bare.mkdir()
         for name in ("Snakefile", "workflow", "resources", "envs"):
             (whole / name).symlink_to(REPOSITORY / name)
-        (bare / "resources").symlink_to(REPOSITORY / "resources")
+        for name in ("resources", "envs"):
+            (bare / name).symlink_to(REPOSITORY / name)
         write_study(whole, given.jobs)
         run(whole, "-c", TOLD)
         (whole / "rules.json").rename(bare / "rules.json")
