@@ -50,6 +50,7 @@ def untrained(cluster, trained, tmp_path):
     """The same on the cluster, with everything but the adapter."""
     project = trained.clone(tmp_path / "project")
     shutil.rmtree(project.root / FOLDER)
+    shutil.rmtree(project.root / "work/long/training")  # its progress is that of the finished training
     slurm = Slurm(cluster, project.root)
     yield slurm
     slurm.clean_up()
