@@ -1,7 +1,7 @@
 # What the rules of training.smk are given: inputs, specs, words of the command line, targets.
 # Where losses are shown changes no adapter, so it travels beside the command: in it, it would train everything again.
 if STUDY.training.report_to is not None:
-    os.environ["POSOLOGIE_REPORT_TO"] = STUDY.training.report_to
+    os.environ.update(POSOLOGIE_REPORT_TO=STUDY.training.report_to)
 
 
 def backbone_manifest(wildcards):
