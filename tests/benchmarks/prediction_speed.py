@@ -13,6 +13,8 @@ other work, the ratio of processor times (with `--threads 1`) is the one to trus
 - ours: greedy text, constrained labels and label probabilities of every item, through `LocalModel`.
 - published: one item at a time, two `generate` calls (greedy, and constrained by a mask of labels, separators and the
   end of text), scores kept at every step; 1 new token for single, 2 × options for multiple answers (written anew).
+  Questions are asked as the study asks them: in their own and in three permuted orders. The other sides are compared
+  on the original order alone.
 - lm-eval: log-likelihoods of the labels by lm-evaluation-harness, in an environment that this script makes below --work
   on top of the project's own libraries, and finds there again; single answers only. The best of several batch sizes.
 - floor: one padding-free forward pass over the same prompt tokens, logits at the last only; single answers only. Once
@@ -207,8 +209,12 @@ def serve(options):
 
     torch.set_num_threads(options.threads)
     items = read_items(options.items)
-    suite = Suite(benchmarks={"all": Benchmark(source="x")}, permutations=options.permutations)
-    spec = PredictionSpec(model="m", suites={"s": suite}, prompting=Prompting(), seed=1, threads=options.threads)
+
+    def asked(numbers, permutations):
+        suite = Suite(benchmarks={"all": Benchmark(source="x")}, permutations=permutations)
+        spec = PredictionSpec(model="m", suites={"s": suite}, prompting=Prompting(), seed=1, threads=options.threads)
+        return requests_for([items[number] for number in numbers], "s", "all", suite, spec, 0)
+
     sides = {
         "ours": lambda: ours(options),
         "published": lambda: published(options),
@@ -220,7 +226,7 @@ def serve(options):
     real = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        requests = requests_for([items[number] for number in json.loads(line)], "s", "all", suite, spec, 0)
+        requests = asked(*json.loads(line))
         wall, cpu = time.perf_counter(), time.process_time()
         chosen, facts = answer(requests)
         if torch.cuda.is_available():
@@ -237,7 +243,7 @@ class Side:
 
     def __init__(self, name, python, options, items, batch=None):
         call = [python, __file__, "--serve", name, "--items", str(items)]
-        for key in ("model", "precision", "threads", "permutations", "chunk_tokens"):
+        for key in ("model", "precision", "threads", "chunk_tokens"):
             value = getattr(options, key)
             call += [f"--{key.replace('_', '-')}", str(value)] if value is not None else []
         call += ["--batch", str(batch)] if batch else []
@@ -246,8 +252,8 @@ class Side:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(call, stderr=log, env=environment, **pipes)
 
-    def answer(self, numbers):
-        self.process.stdin.write(json.dumps(numbers) + "\n")
+    def answer(self, numbers, permutations=0):
+        self.process.stdin.write(json.dumps([numbers, permutations]) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
@@ -328,7 +334,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=6)
     arguments.add_argument("--singles", type=int, default=24, help="single-answer questions of a round")
     arguments.add_argument("--multiples", type=int, default=12, help="questions with several answers of a round")
-    arguments.add_argument("--permutations", type=int, default=0)
+    arguments.add_argument("--permutations", type=int, default=3, help="beside the original order, against published")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--chunk-tokens", type=int)
     arguments.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes of lm-eval")
@@ -386,9 +392,10 @@ def compare(options, folder):
         for turn in turns[number % len(turns) :] + turns[: number % len(turns)]:
             kind, side = turn
             asked = take(singles, number, options.singles)
+            permutations = 0
             if kind == "both":
-                asked = asked + take(multiples, number, options.multiples)
-            found = sides[side].answer(asked)
+                asked, permutations = asked + take(multiples, number, options.multiples), options.permutations
+            found = sides[side].answer(asked, permutations)
             times[turn].append(found["seconds"])
             cpu[turn].append(found["cpu"])
             chosen[turn] = found["chosen"]
@@ -401,19 +408,18 @@ def compare(options, folder):
                 equal[side] += sum(map(int.__eq__, chosen["single", "ours"], chosen["single", side]))
     for side in sides.values():
         side.end()
+    both = (options.singles + options.multiples) * (1 + options.permutations)
+    prompts_of = {"single": options.singles, "both": both}
     report = {
         "items": name,
         "rounds": options.rounds,
         "items a round": {
             "single": options.singles,
             "multiple": options.multiples,
-            "permutations": options.permutations,
+            "permutations against the published protocol": options.permutations,
         },
         "prompts a second, ours": {
-            kind: statistics.median(
-                (options.singles + (options.multiples if kind == "both" else 0)) * (1 + options.permutations) / seconds
-                for seconds in times[kind, "ours"]
-            )
+            kind: statistics.median(prompts_of[kind] / seconds for seconds in times[kind, "ours"])
             for kind in ("single", "both")
             if (kind, "ours") in times
         },
