@@ -4,7 +4,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm chaos test-browser lint format lock schema clean
+.PHONY: demo test test-slurm test-slurm-training chaos test-browser lint format lock schema clean
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
@@ -29,6 +29,10 @@ test-browser: .venv/complete
 	test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
 	  echo "make test-browser: no axe; the accessibility check is skipped"; \
 	pytest tests/browser
+
+# Trainings on the test cluster that are cut and doubled: some minutes, by hand.
+test-slurm-training: .venv/complete
+	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_slurm_training.py
 
 # The test study on the test cluster, killed a hundred times at random: hours. Seed and pace: python tests/slurm/chaos.py -h
 chaos: .venv/complete
