@@ -80,7 +80,7 @@ if "comet" in STUDY.translation_quality.metrics:
             model=comet_words,
         threads: STUDY.prediction.threads
         resources:
-            **(gpus(STUDY.devices.gpus_per_prediction_job) if comet_checkpoint() else {}),
+            **gpus(STUDY.devices.gpus_per_prediction_job if comet_checkpoint() else 0),
             mem_mb=growing(16000 if comet_checkpoint() else 1000),
             runtime=growing(60),
         conda:

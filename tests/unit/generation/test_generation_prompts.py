@@ -48,7 +48,8 @@ def test_another_wording_is_another_hash(tmp_path):
 
 
 def test_the_prompts_that_ship_can_be_filled():
-    values = dict.fromkeys(("question", "reference", "candidate", "document", "count", "options", "item", "text"), "x")
+    places = ("question", "reference", "candidate", "answer", "document", "count", "options", "item", "text")
+    values = dict.fromkeys(places, "x")
     paths = sorted(PROMPTS.rglob("*.md"))
     for path in paths:
         prompt = read_prompt(path)
