@@ -197,7 +197,7 @@ def storms(cluster: Cluster, folder: Path, given: argparse.Namespace, log) -> in
             shutil.rmtree(root)
         seed += 1
     minutes = (time.monotonic() - began) / 60
-    print(f"{killed} kills in {seed - given.seed} runs, {failed} of them wrong, {minutes:.0f} min; {given.log}")
+    print(f"{killed} kills in {seed - given.seed} runs, {failed} of them wrong, {minutes:.0f} min; {log.name}")
     return 1 if failed or killed < given.kills else 0
 
 
