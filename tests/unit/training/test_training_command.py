@@ -483,8 +483,8 @@ def test_an_altered_backbone_is_refused(job, backbone, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_starts_several_processes_and_hands_on_signals(job):
-    expected = job("whole", {"epochs": 40}).run().history()
-    each = job("pair", {"epochs": 40})
+    expected = job("whole", {"epochs": 16}).run().history()
+    each = job("pair", {"epochs": 16})
     words = [f"--{name.replace('_', '-')}={value}" for name, value in vars(each.options).items() if value is not None]
     words[words.index("--processes=1")] = "--processes=2"
 
