@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,6 @@ from typing import Any, Literal
 import aiohttp
 import httpx2
 import openai
-import tenacity
 
 from posologie.errors import InputError
 from posologie.generation.backends.cache import Cache
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _HEARTBEAT = 20.0
 _POLL = 0.25
+_FIRST_WAIT = 0.5
+_PLATFORM_HEADERS = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
+"""What the client tells of the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
 
 
 class _TransientError(Exception):
@@ -76,6 +79,7 @@ class OpenaiEndpointBackend:
             base_url=self.spec.url,
             timeout=self.running.timeout_seconds,
             max_retries=0,
+            default_headers={f"X-Stainless-{name}": openai.Omit() for name in _PLATFORM_HEADERS},
             http_client=openai.DefaultAioHttpClient(),  # half the processor time of the default transport
         ) as client:
             work = _Work(self.spec, self.running, client, requests, cache, progress)
@@ -104,6 +108,7 @@ class _Work:
     ) -> None:
         self.spec, self.running, self.client = spec, running, client
         self.requests, self.cache, self.progress = requests, cache, progress
+        self.address = f"{spec.url.rstrip('/')}/chat/completions"  # whole, so that no request puts it together again
         self.under_way = 0
         self.refused_in_a_row = 0
         self.settled = asyncio.Event()
@@ -143,16 +148,8 @@ class _Work:
         return prompt + generated, self.running.money(prompt, generated) or 0.0
 
     async def _ask(self, key: bytes, request: Request) -> None:
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self.running.attempts),
-            wait=self._wait,
-            retry=tenacity.retry_if_exception_type(_TransientError),
-            reraise=True,
-        )
         try:
-            async for attempt in retrying:
-                with attempt:
-                    await self._attempt(key, request)
+            await self._attempts(key, request)
         except _TransientError as error:
             self.cache.fail(key, request.canonical_json(), f"{error} ({self.running.attempts} attempts)")
             log.warning("request %s failed: %s", key.hex()[:12], error)
@@ -165,12 +162,22 @@ class _Work:
                     f"{self.spec.url}: {self.refused_in_a_row} refusals in a row, the last: {error}"
                 ) from None
 
-    def _wait(self, state: tenacity.RetryCallState) -> float:
+    async def _attempts(self, key: bytes, request: Request) -> None:
+        """Attempt a request until it has a reply; raise what the last attempt met."""
+        for number in range(self.running.attempts - 1):
+            try:
+                await self._attempt(key, request)
+                return
+            except _TransientError as error:
+                wait = self._wait(number, error)
+            await asyncio.sleep(wait)
+        await self._attempt(key, request)
+
+    def _wait(self, number: int, error: _TransientError) -> float:
         """Exponential back-off with full jitter; never less than what the endpoint asked for."""
-        jitter = tenacity.wait_random_exponential(multiplier=0.5, max=self.running.longest_wait_seconds)(state)
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, _TransientError) and error.wait is not None else 0.0
-        return min(asked, self.running.longest_wait_seconds) + jitter
+        longest = self.running.longest_wait_seconds
+        jitter = random.uniform(0.0, min(_FIRST_WAIT * 2 ** min(number, 32), longest))  # noqa: S311 - no secret
+        return min(error.wait or 0.0, longest) + jitter
 
     async def _attempt(self, key: bytes, request: Request) -> None:
         tokens, money = self._bound(request)
@@ -205,7 +212,7 @@ class _Work:
         """Send one attempt and return the body as received."""
         try:
             # The client's typed method takes another millisecond to look at every field, and hides the raw body.
-            response = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=self._body(request))
+            response = await self.client.post(self.address, cast_to=httpx2.Response, body=self._body(request))
             return str(response.text)
         except openai.APIStatusError as error:
             raise self._of_status(error) from error
