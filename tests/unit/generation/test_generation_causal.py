@@ -88,6 +88,19 @@ def test_a_killed_run_goes_on_with_the_batches_that_are_missing(tiny_model, tmp_
     assert sum(batches) == len(requests) + first[-1], "only the batch that was not stored was made again"
 
 
+def test_prompts_that_differ_in_their_seed_share_a_batch(tiny_model, tmp_path, monkeypatch):
+    batches = []
+    generate = CausalBackend._generate
+
+    def counting(self, batch):
+        batches.append(len(batch))
+        return generate(self, batch)
+
+    monkeypatch.setattr(CausalBackend, "_generate", counting)
+    ask(causal(tiny_model), tmp_path, [question(f"q{seed}", temperature=1.0, seed=seed) for seed in range(9)])
+    assert batches == [9]
+
+
 def test_a_run_that_is_complete_loads_no_model(tiny_model, tmp_path):
     requests = [question(text) for text in QUESTIONS]
     first = ask(causal(tiny_model), tmp_path, requests)

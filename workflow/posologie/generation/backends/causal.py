@@ -41,8 +41,9 @@ class _Prompt:
 
     @property
     def manner(self) -> str:
-        """What the prompts of one batch must share."""
-        return f"{self.request.decoding.canonical_json()} {self.request.labels}"
+        """What the prompts of one batch must share; not the seed, since every row draws by its own key."""
+        decoding = self.request.decoding.model_dump(exclude={"seed"})
+        return f"{sorted(decoding.items())} {self.request.labels}"
 
 
 class CausalBackend:
