@@ -37,7 +37,10 @@ def install(module: str, description: str, gather: Gather, argv: list[str]) -> N
         facts = gather(spec.backbone, gathered, folder)
         files = [path for path in sorted(gathered.rglob("*")) if path.is_file()]
         if not any(path.suffix == ".safetensors" for path in files):
-            raise InputError(f"backbone '{spec.name}': no .safetensors file found; expected safetensors weights")
+            raise InputError(
+                f"backbone '{spec.name}': no .safetensors file found; expected safetensors weights"
+                " (config/README.md says how pickled ones are converted)"
+            )
         defaults = {"name": spec.name, "requested_revision": None, "revision": None, "trust_remote_code": False}
         write_manifest(gathered, {**defaults, **facts}, files)
         shutil.rmtree(folder, ignore_errors=True)
