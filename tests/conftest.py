@@ -4,12 +4,42 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+TOGETHER = {
+    "test_end_to_end_study.py": "the finished study",
+    "test_workflow_reruns.py": "the finished study",
+    "test_workflow_ratings.py": "the finished study",
+    "test_slurm_faults.py": "nodes of the cluster",
+    "test_slurm_study.py": "nodes of the cluster",
+    "test_slurm_training.py": "nodes of the cluster",
+    "test_slurm_resume.py": "jobs of the cluster",
+    "test_slurm_scheduler.py": "jobs of the cluster",
+}
+"""Files whose tests one worker runs: they share what takes long to make, or take down what the others would use."""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives each file, or the files of `TOGETHER`, to one worker as a whole, in the order of collection.
+
+    The group marks of pytest-xdist 3.8 have no effect under pytest 9.2, which ignores the node ids that they change.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return TOGETHER.get(Path(file).name, file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Spread the tests over the workers by file."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +61,8 @@ def real_data() -> Path:
 def finished_study(tmp_path_factory):
     """A copy of the project in which `config/test.yaml` has run to the report.
 
-    Tests that use it belong to the group `finished_study`, so that one worker makes it once. They leave it as it was:
-    they make dry runs of edits that they take back, or work on `finished_study.clone(folder)`.
+    One worker makes it, once: the files that use it are named in `TOGETHER`. They leave it as it was: they make dry
+    runs of edits that they take back, or work on `finished_study.clone(folder)`.
     """
     from studies import Project
 

@@ -10,7 +10,7 @@ import pytest
 from posologie.items import read_items
 from studies import REPOSITORY
 
-pytestmark = [pytest.mark.xdist_group("finished_study"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

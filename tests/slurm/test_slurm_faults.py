@@ -175,7 +175,7 @@ def states(slurm, rule):
 
 
 # A node is killed: the training that another file stops on purpose must not run meanwhile.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("nodes")]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize("fault", ["exit", "memory", "cancel", "node", "preempt", "requeue", "late", "disk"])

@@ -47,7 +47,7 @@ if __name__ == "__main__":
 """
 
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture

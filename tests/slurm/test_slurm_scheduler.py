@@ -18,7 +18,7 @@ rule make:
     shell: "while [ ! -e go ]; do sleep 0.2; done; echo whole > {output}"
 """
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.timeout(600)
 
 
 # Before the real command, and out of order while a file says so.

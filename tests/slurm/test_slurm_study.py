@@ -9,7 +9,6 @@ from slurm.chaos import storms
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.xdist_group("nodes")
 def test_a_study_that_is_killed_five_times_has_the_tables_of_an_undisturbed_one(cluster, tmp_path, capsys):
     given = argparse.Namespace(seed=3, kills=5, pause=8.0, minutes=14.0, study="small")
     with (tmp_path / "chaos.jsonl").open("w+", encoding="utf-8") as log:

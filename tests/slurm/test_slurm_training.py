@@ -34,7 +34,6 @@ ADAPTER = f"{FOLDER}/adapter_model.safetensors"
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("nodes"),
     pytest.mark.skipif("POSOLOGIE_BY_HAND" not in os.environ, reason="by hand: make test-slurm-training"),
 ]
 

@@ -24,8 +24,6 @@ from simulated import make_study
 from studies import REPOSITORY, Project, jobs_of
 
 # One worker runs them all: the dry runs are made once.
-pytestmark = pytest.mark.xdist_group("documentation")
-
 NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
     ".venv/bin/pip install": "installs the environment",

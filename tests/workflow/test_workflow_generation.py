@@ -16,7 +16,7 @@ from studies import Project
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "generation"))
 from endpoint_server import Answer, EndpointServer, completion
 
-pytestmark = [pytest.mark.xdist_group("made_study"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 MIX = "results/made/mixes/TRAD-SYN/seed-42/train.parquet"
 QUALITY = "results/made/tables/translation_quality.csv"

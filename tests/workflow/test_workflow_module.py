@@ -8,8 +8,6 @@ import yaml
 from documented import blocks
 from studies import REPOSITORY, Project
 
-pytestmark = pytest.mark.xdist_group("module")
-
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):

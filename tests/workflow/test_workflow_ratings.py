@@ -7,7 +7,7 @@ import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
-pytestmark = [pytest.mark.xdist_group("finished_study"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 KIT = """
 extends: test.yaml

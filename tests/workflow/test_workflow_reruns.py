@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-pytestmark = [pytest.mark.xdist_group("finished_study"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 STUDY = ("--configfile", "config/test.yaml")
 MIXES = ("NAT", "SYN", "NAT-SYN")

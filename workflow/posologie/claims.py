@@ -9,14 +9,17 @@ succeeds in.
 - The second of two equal jobs waits. When the first is done it finds the artifact whole and of its own spec, inputs and
   code, and has nothing to do; when the first died it goes on from the checkpoint.
 - A job of another spec supersedes the one under way, which belongs to a configuration that is no longer.
-- An owner that finds a higher number than its own was taken for dead (its node hung, say). It ends at once, as if it
-  had been killed: everything it had not moved into place does not count.
+- An owner that finds a higher claim which passed it over was taken for dead (its node hung, say). It ends at once, as
+  if it had been killed: everything it had not moved into place does not count.
+- The numbers begin anew when a claim is given back. So two waiting jobs may make two of them at once, one above the
+  claim that was given back and one in its place; the higher one passed nobody over and waits for the lower one.
 
 Whether an owner lives is known at once on the same machine (same boot, same process namespace); of other machines it is
 judged by the count alone: unchanged for `SILENCE` seconds of the observer's own clock, so that clocks need not agree.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -52,6 +55,7 @@ class Owner:
         machine: boot and process namespace, within which a pid means one process.
         started: when the process started, in seconds since the epoch.
         told: host and SLURM job, for people.
+        passed: the processes that this owner took for dead or superseded when it made its claim.
     """
 
     job: str
@@ -59,6 +63,12 @@ class Owner:
     pid: int
     started: float
     told: str
+    passed: tuple[str, ...] = ()
+
+    @property
+    def process(self) -> str:
+        """The process, named so that no other one on any machine has the name."""
+        return f"{self.machine} {self.pid} {self.started}"
 
     def dead(self) -> bool:
         """Whether the owner is known to be dead; False where that cannot be known from here."""
@@ -106,27 +116,29 @@ class _Claim:
         waited = False
         while not self.number:
             top = max(_numbers(self.folder), default=0)
-            owner = _owner(self._file(top))
-            if top and not self._gone(top) and (owner is None or owner.job == self.me.job):
+            content = self._read(top)
+            owner = _parsed(content)
+            if not self._gone(top, content) and (owner is None or owner.job == self.me.job):
                 if not waited:
                     who = "another process" if owner is None else owner.told
                     log.info("%s is being made by %s; waiting for it", self.artifact, who)
                 waited = True
                 time.sleep(_LOOK)
-            elif self._take(top + 1):
+            elif self._take(top + 1, owner):
                 self.number = top + 1
         threading.Thread(target=self._beat, daemon=True).start()
         while earlier := [number for number in _numbers(self.folder) if number < self.number]:
             for number in earlier:
-                if self._gone(number):
-                    self._file(number).unlink(missing_ok=True)
-                else:
+                content = self._read(number)
+                if not self._gone(number, content):
                     time.sleep(_LOOK / len(earlier))
+                elif content is not None:
+                    self._file(number).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the claim back; the folder stays only while somebody uses it."""
         self.released.set()
-        if self.number < max(_numbers(self.folder), default=0):
+        if self._passed_over():
             self._lose()
         self._file(self.number).unlink(missing_ok=True)
         for folder in (self.folder, self.folder.parent):
@@ -136,9 +148,10 @@ class _Claim:
     def _file(self, number: int) -> Path:
         return self.folder / f"{number:06d}"
 
-    def _take(self, number: int) -> bool:
-        """Make the claim of this number, unless somebody else has."""
+    def _take(self, number: int, below: Owner | None) -> bool:
+        """Make the claim of this number, unless somebody else has; it says whom it passes over."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.me = dataclasses.replace(self.me, passed=(below.process,) if below else ())
         try:
             descriptor = os.open(self._file(number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o664)
         except (FileExistsError, FileNotFoundError):  # the second: the last owner removed the folder just now
@@ -153,7 +166,7 @@ class _Claim:
         """Write a new count every few seconds; end the process where another has taken the claim over."""
         count = 0
         while not self.released.wait(BEAT):
-            if max(_numbers(self.folder), default=self.number) > self.number:
+            if self._passed_over():
                 self._lose()
             count += 1
             try:
@@ -169,27 +182,43 @@ class _Claim:
     def _lose(self) -> None:
         """End as if killed: another process holds the claim, and nothing may be written any more."""
         log.error("%s was claimed by another process; this one ends", self.artifact)
-        self._file(self.number).unlink(missing_ok=True)
+        mine = _parsed(self._read(self.number))
+        if mine is not None and mine.process == self.me.process:
+            self._file(self.number).unlink(missing_ok=True)
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 child.kill()
         os._exit(LOST)
 
-    def _gone(self, number: int) -> bool:
-        """Whether the owner of a number has gone: its claim given back, its process dead, or silent for too long."""
-        file = self._file(number)
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
+    def _passed_over(self) -> bool:
+        """Whether another process took this one for dead, or makes the artifact of another spec."""
+        content = self._read(self.number)
+        mine = _parsed(content)
+        if content is None or (mine is not None and mine.process != self.me.process):
             return True
+        higher = [_parsed(self._read(number)) for number in _numbers(self.folder) if number > self.number]
+        return any(owner.job != self.me.job or self.me.process in owner.passed for owner in higher if owner)
+
+    def _gone(self, number: int, content: bytes | None) -> bool:
+        """Whether the owner of a number has gone: its claim given back, its process dead, or silent for too long."""
         owner = _parsed(content)
-        if owner is not None and owner.dead():
+        if content is None or (owner is not None and owner.dead()):
             return True
         before, since = self._seen.get(number, (b"", 0.0))
         if content != before or not since:
             self._seen[number] = (content, time.monotonic())
             return False
         return time.monotonic() - since > SILENCE
+
+    def _read(self, number: int) -> bytes | None:
+        """Return the content of a claim: None where there is no such claim, empty where it cannot be read just now."""
+        try:
+            return self._file(number).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("a claim for %s cannot be read: %s", self.artifact, error)
+            return b""
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -200,23 +229,16 @@ def _numbers(folder: Path) -> list[int]:
 
 
 def _content(owner: Owner, count: int) -> bytes:
-    facts = {"job": owner.job, "machine": owner.machine, "pid": owner.pid, "started": owner.started, "told": owner.told}
-    return json.dumps({"count": f"{count:09d}", **facts}).encode()
+    return json.dumps({"count": f"{count:09d}", **dataclasses.asdict(owner)}).encode()
 
 
-def _owner(file: Path) -> Owner | None:
+def _parsed(content: bytes | None) -> Owner | None:
+    """Return the owner that a claim names; None without a claim and while it is being written."""
     try:
-        return _parsed(file.read_bytes())
-    except OSError:
-        return None
-
-
-def _parsed(content: bytes) -> Owner | None:
-    """Return the owner that a claim names; None while it is being written."""
-    try:
-        facts = json.loads(content)
-        return Owner(facts["job"], facts["machine"], facts["pid"], facts["started"], facts["told"])
-    except (ValueError, KeyError):
+        facts = json.loads(content or b"")
+        facts.pop("count")
+        return Owner(**{**facts, "passed": tuple(facts["passed"])})
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -87,6 +87,10 @@ def test_a_study_file_is_read(write):
         ),
         ({"screening": {"against": ["mcq"]}}, "screening.against = 'mcq': expected one of mcqa"),
         (
+            {"judging": {"kits": {"round": {"models": ["b/NAT"], "suite": "mcqa", "raters": ["anne"]}}}},
+            "judging.kits.round.models = 'b/NAT': expected one of b/base, b/NAT/seed-42",
+        ),
+        (
             {"sources": {"native": {"provenance": "native", "hub": "o/d", "reader": "nothing"}}},
             "sources.native.reader = 'nothing': expected",
         ),

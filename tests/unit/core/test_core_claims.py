@@ -58,6 +58,19 @@ def test_of_many_equal_jobs_one_writes_at_a_time_and_nothing_is_left(tmp_path):
     assert not (tmp_path / "claims").exists()
 
 
+@pytest.mark.parametrize(
+    ("above", "passes", "lost"), [("a", False, False), ("a", True, True), ("of another spec", False, True)]
+)
+def test_only_a_claim_that_passed_it_over_or_of_another_spec_ends_an_owner(tmp_path, above, passes, lost):
+    """Two jobs that waited for one may hold numbers at once: one found no claim any more, the other passed the last."""
+    lower = claims._Claim(tmp_path, "a", tmp_path / "artifact")
+    assert lower._take(1, None)
+    lower.number = 1
+    higher = claims._Claim(tmp_path, above, tmp_path / "artifact")
+    assert higher._take(2, lower.me if passes else None)
+    assert lower._passed_over() == lost
+
+
 def test_a_killed_owner_on_the_same_machine_loses_at_once(tmp_path):
     first = holder(tmp_path, "a", 60)
     wait_for_claim(tmp_path)

@@ -190,6 +190,11 @@ def _check_models(study: Study) -> None:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    models = plan.models(study)
+    for name, kit in study.judging.kits.items():
+        for model in kit.models:
+            if model not in models:
+                raise _unknown(f"judging.kits.{name}.models", model, models)
 
 
 def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:
