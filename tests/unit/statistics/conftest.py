@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from study_tables import two_benchmarks, write_models
 
 from posologie import layout
 from posologie.files import write_parquet
@@ -68,3 +69,13 @@ def study(tmp_path: Path) -> StudyOnDisk:
 @pytest.fixture
 def make_item():
     return item
+
+
+@pytest.fixture
+def small(study, make_item):
+    items = two_benchmarks(make_item)
+    # base: half of nat, none of trad's mcq, all of trad's mcqu. NAT: ten more of nat.
+    base = [1.0] * 30 + [0.0] * 30 + [0.0] * 20 + [1.0] * 20
+    nat = [1.0] * 40 + [0.0] * 20 + [0.0] * 20 + [1.0] * 20
+    write_models(study, items, {"q/base": base, "q/NAT/seed-42": nat})
+    return study
