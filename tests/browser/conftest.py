@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from posologie.report.browser import JUDGE_DIFFERS
 from simulated import make_study
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
@@ -121,6 +122,18 @@ def large_page(driver, tmp_path_factory):
     """The report of a study of 30,000 items and 8 models, without its tables."""
     root = tmp_path_factory.mktemp("large")
     return Page(driver, _written(make_study(root, choices=30_000, open_questions=0, permutations=0, tables=())))
+
+
+@pytest.fixture(scope="session")
+def judged_page(driver, small_page, tmp_path_factory):
+    """The small page, whose first three questions a judge and a person judge differently."""
+    folder = shutil.copytree(small_page.path.parent, tmp_path_factory.mktemp("judged") / "report")
+    file = folder / "items" / "index.js"
+    before, after = "posologie.index(", ");\n"
+    index = json.loads(file.read_text(encoding="utf-8").removeprefix(before).removesuffix(after))
+    index["marks"][:3] = [mark | JUDGE_DIFFERS for mark in index["marks"][:3]]
+    file.write_text(before + json.dumps(index) + after, encoding="utf-8")
+    return Page(driver, folder / small_page.path.name)
 
 
 @pytest.fixture

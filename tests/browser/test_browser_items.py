@@ -79,6 +79,18 @@ def test_filters_narrow_and_add_up(page):
     assert "✓" in rows[4].find_element("css selector", "td").text
 
 
+def test_where_a_judge_and_a_person_differ_can_be_asked_for_where_there_are_both(small_page, judged_page):
+    of_judge = "[value='4'][name=mark]"
+    opened(small_page.open())
+    assert not small_page.find(of_judge).is_displayed()
+    opened(judged_page.open())
+    assert judged_page.find(of_judge).is_displayed()
+    everything = search(judged_page)
+    assert everything > 3
+    assert search(judged_page, **{of_judge: True}) == 3
+    assert len(judged_page.find_all(".hits button")) == 3
+
+
 def test_a_choice_question_shows_options_gold_and_every_variant_in_the_items_own_letters(page):
     opened(page)
     page.find(".hits button").click()
