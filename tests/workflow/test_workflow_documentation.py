@@ -1,7 +1,6 @@
 """What the documentation says can be done: every command, every example, every link, every listed column."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -14,9 +13,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from documented import PROGRAMS, blocks, commands, guides
+from documented import PROGRAMS, blocks, commands
+from dry_runs import named_in, resources_by_rule, run_dry
+from posologie.config.job_specs import shard_spec
 from posologie.config.load import load_study
-from posologie.config.plan import shard_spec
 from posologie.config.study import Study
 from posologie.items import read_items
 from posologie.sources.layouts import local_files
@@ -31,26 +31,6 @@ NOT_RUN = {
     "PYTHONPATH=workflow snakemake --software-deployment-method conda": "needs conda",
 }
 """Beginnings of commands that no test can run, and why."""
-
-# Starts Snakemake's dry runs as forks of one process that has imported it: half of the time of each is the import.
-DRY_RUNS = """
-import json, os, sys
-import snakemake.api, snakemake.cli
-import posologie.config.plan
-for number, arguments in enumerate(json.load(sys.stdin)):
-    child = os.fork()
-    if child == 0:
-        with open(f"dry-run-{number}.log", "w") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-        try:
-            snakemake.cli.main(arguments)
-        except SystemExit as end:
-            sys.stdout.flush()
-            os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
 
 
 COMMANDS = commands()
@@ -117,18 +97,7 @@ def dry_runs(project):
     """The output of every documented Snakemake command as a dry run, and of the worked examples' profiles."""
     wanted = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
     wanted |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
-    done = subprocess.run(
-        [sys.executable, "-c", DRY_RUNS],
-        input=json.dumps(list(wanted.values())),
-        cwd=project.root,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    codes = [int(line) for line in done.stdout.split()]
-    outputs = [(project.root / f"dry-run-{number}.log").read_text(encoding="utf-8") for number in range(len(wanted))]
-    return dict(zip(wanted, zip(codes, outputs, strict=True), strict=True))
+    return dict(zip(wanted, run_dry(project, list(wanted.values())), strict=True))
 
 
 def test_every_command_is_tried_here_or_says_why_it_cannot_be():
@@ -235,32 +204,6 @@ def test_every_posologie_command_is_one(arguments, project, monkeypatch, capsys)
             main([*arguments, "--help"])
 
 
-def test_every_documented_part_of_the_tests_exists():
-    paths = [path for arguments in of_program("pytest") for path in arguments if not path.startswith("-")]
-    assert paths
-    assert not [path for path in paths if not list((REPOSITORY / path.split("::")[0]).glob("**/test_*.py")) and not
-                (REPOSITORY / path.split("::")[0]).is_file()]  # fmt: skip
-
-
-def slugs(path):
-    """Return the anchors of a Markdown file's headings, as GitHub makes them."""
-    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("path", guides(), ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_every_link_leads_to_a_file(path):
-    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"[a-z]+:", target):
-            continue
-        name, _, anchor = target.partition("#")
-        file = path.parent / name if name else path
-        assert file.exists(), target
-        assert not anchor or anchor in slugs(file), target
-
-
 def study_fragments():
     keys = {field.alias or name for name, field in Study.model_fields.items()} | {"extends"}
     plain = [block for block in BLOCKS if block.language == "yaml" and not block.file]
@@ -312,17 +255,6 @@ def test_the_example_of_own_data_becomes_shards_without_a_reject(project, monkey
     assert counts["synthetic", "train"] == 2
 
 
-def resources_by_rule(output):
-    """Return the resources of one job of each rule of a dry run, with its threads."""
-    found = {}
-    for block in re.split(r"\n(?=(?:local)?rule \S+:\n)", output)[1:]:
-        rule = re.match(r"(?:local)?rule (\S+):", block)
-        fields = dict(re.findall(r"^    (\w+): (.*)$", block.split("\n\n")[0], flags=re.MULTILINE))
-        values = dict(pair.split("=", 1) for pair in fields.get("resources", "").split(", ") if "=" in pair)
-        found[rule[1]] = {**values, "threads": int(fields.get("threads", 1)), "local": block.startswith("local")}
-    return found
-
-
 def best_partition(file, resources, attempt=1):
     """Return the partition that the SLURM plugin chooses for a job."""
     from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
@@ -336,7 +268,7 @@ def best_partition(file, resources, attempt=1):
 
 def test_the_large_centre_sends_each_job_where_it_belongs(project, dry_runs):
     asked = resources_by_rule(dry_runs["--profile profiles/h100"][1])
-    partitions = project.root / "profiles/h100/partitions.yaml"
+    partitions = project.root / "profiles/h100/profile.yaml"
     for rule, resources in asked.items():
         if resources["local"]:
             continue
@@ -348,6 +280,13 @@ def test_the_large_centre_sends_each_job_where_it_belongs(project, dry_runs):
         assert resources["slurm_account"] == ("project@h100" if "gpu" in resources else "project@cpu")
     assert asked["train_adapter"]["constraint"] == "h100"
     assert asked["train_adapter"]["runtime"] == "1200"
+
+
+def test_what_needs_the_network_runs_on_the_login_node(dry_runs):
+    assert named_in(dry_runs["--profile slurm"][1], "networked rules") >= {"fetch_dataset", "fetch_model_hub"}
+    for command, (_, output) in dry_runs.items():
+        assert named_in(output, "networked rules") <= named_in(output, "local rules"), command
+    assert "train_adapter" not in named_in(dry_runs["--profile slurm"][1], "local rules")
 
 
 def test_the_small_lab_gives_every_job_its_one_partition(dry_runs):
@@ -398,46 +337,7 @@ def span(text):
     return range(min(numbers), max(numbers) + 1)
 
 
-def test_every_column_of_the_stored_tables_is_specified():
-    from posologie.items import item_schema
-    from posologie.prediction.schema import prediction_schema
-    from posologie.scoring.schema import score_schema
-    from posologie.screening.schema import match_schema
-
-    text = (REPOSITORY / "results/README.md").read_text(encoding="utf-8")
-    schemas = (item_schema(), prediction_schema(), score_schema(), match_schema())
-    missing = [name for schema in schemas for name in schema.names if f"`{name}`" not in text]
-    assert not missing
-
-
 def test_every_folder_of_the_results_is_specified(dry_runs):
     text = (REPOSITORY / "results/README.md").read_text(encoding="utf-8")
     outputs = re.findall(r"results/(?:paper|demo)/(\w+)/", dry_runs[""][1] + dry_runs["--profile profiles/demo"][1])
     assert not [folder for folder in set(outputs) if f"`{folder}/" not in text]
-
-
-def test_every_option_says_what_it_means():
-    manual = (REPOSITORY / "config/README.md").read_text(encoding="utf-8")
-    assert not re.findall(r"^\| `\w+` \|.*\|  \|$", manual, re.MULTILINE)
-
-
-def test_every_section_of_a_study_is_explained():
-    manual = (REPOSITORY / "config/README.md").read_text(encoding="utf-8").split("<!-- options")[0]
-    explained = " ".join(re.findall(r"^## (.+)$", manual, re.MULTILINE))
-    sections = [field.alias or name for name, field in Study.model_fields.items()]
-    assert not [section for section in sections if f"`{section}`" not in explained]
-
-
-def test_the_changelog_keeps_its_form():
-    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
-    versions = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert versions[0] == "[Unreleased]"
-    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", version) for version in versions[1:])
-    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
-    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
-
-
-def test_no_guide_names_a_machine():
-    homes = re.compile(r"/(?:root|home|work|Users)/\w")
-    assert not [str(path) for path in guides() if homes.search(path.read_text(encoding="utf-8"))]
-    assert os.environ.get("HOME", "/nowhere") not in "".join(path.read_text(encoding="utf-8") for path in guides())

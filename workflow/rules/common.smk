@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posologie.code_digest import digest
 from posologie import layout
-from posologie.config import plan, releases
+from posologie.config import job_specs, plan, releases
 from posologie.config.load import load_study, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec

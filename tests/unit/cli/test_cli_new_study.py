@@ -39,14 +39,14 @@ def test_the_file_is_a_valid_study_of_the_given_files(data, posologie):
 
 
 def test_its_data_can_be_read_as_it_says(data, posologie):
-    from posologie.config import plan
+    from posologie.config import job_specs
     from posologie.items import read_items
 
     posologie("new-study", "mine", "--native", "mine/native.csv")
     study = load_study("config/mine.yaml")
     for split in ("train", "validation", "test"):
         outputs = [part for name in ("items", "rejects", "report") for part in (f"--{name}", str(data / name))]
-        spec = plan.shard_spec(study, "native", split).canonical_json()
+        spec = job_specs.shard_spec(study, "native", split).canonical_json()
         columns.main(["--spec", spec, "--inputs", "mine/native.csv", *outputs])
         (item,) = read_items(data / "items")
         assert item.options == ("w", "x", "y", "z")

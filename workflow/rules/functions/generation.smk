@@ -75,7 +75,7 @@ def part_size(wildcards):
 
 def synthesis_spec(wildcards):
     """Return the spec of the items that a generator makes from a collection."""
-    return plan.synthesis_spec(STUDY, wildcards.generator, wildcards.collection).canonical_json()
+    return job_specs.synthesis_spec(STUDY, wildcards.generator, wildcards.collection).canonical_json()
 
 
 def synthesis_prompts(wildcards):
@@ -86,7 +86,7 @@ def synthesis_prompts(wildcards):
 
 def translation_spec(wildcards):
     """Return the spec of the translation of a split."""
-    return plan.translation_spec(STUDY, wildcards.translator, wildcards.source, wildcards.split).canonical_json()
+    return job_specs.translation_spec(STUDY, wildcards.translator, wildcards.source, wildcards.split).canonical_json()
 
 
 def translation_prompt(wildcards):
@@ -178,10 +178,10 @@ def plan_entries(wildcards):
         kind, name, *rest = made.split("/")
         table = table_of(made).replace("<results>", results)
         if kind == "generated":
-            maker, spec = STUDY.generators[name], plan.synthesis_spec(STUDY, name, rest[0])
+            maker, spec = STUDY.generators[name], job_specs.synthesis_spec(STUDY, name, rest[0])
             prompts = {task: f"{maker.prompts}/{task}.md" for task in maker.tasks}
         else:
-            maker, spec = STUDY.translators[name], plan.translation_spec(STUDY, name, rest[0], rest[1])
+            maker, spec = STUDY.translators[name], job_specs.translation_spec(STUDY, name, rest[0], rest[1])
             prompts = {} if maker.backend.kind == "seq2seq" else {"item": maker.prompt}
         work = f"{WORK}/{'generation' if kind == 'generated' else 'translation'}/{name}"
         entries.append(plan_entry(made, kind, spec, table, prompts, maker, work))

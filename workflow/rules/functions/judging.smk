@@ -6,12 +6,12 @@ def judge_backend(wildcards):
 
 def judging_spec(wildcards):
     """Return the spec of one judge's verdicts on a model's answers."""
-    return plan.judging_spec(STUDY, wildcards.judge, wildcards.model, wildcards.suite).canonical_json()
+    return job_specs.judging_spec(STUDY, wildcards.judge, wildcards.model, wildcards.suite).canonical_json()
 
 
 def calibration_spec(wildcards):
     """Return the spec of one judge's verdicts on a set of human ratings."""
-    return plan.calibration_spec(STUDY, wildcards.judge, wildcards.ratings).canonical_json()
+    return job_specs.calibration_spec(STUDY, wildcards.judge, wildcards.ratings).canonical_json()
 
 
 def all_judgements():
@@ -45,7 +45,7 @@ def kit_key(wildcards):
 
 def rated_spec(wildcards):
     """Return the spec of the scores of answers that people rated."""
-    return plan.rated_spec(STUDY).canonical_json()
+    return job_specs.rated_spec(STUDY).canonical_json()
 
 
 def all_kits():

@@ -11,7 +11,7 @@ def mix_validation_items(wildcards):
 
 def mix_spec(wildcards):
     """Return the spec of one mix."""
-    return plan.mix_spec(STUDY, wildcards.mix, int(wildcards.seed)).canonical_json()
+    return job_specs.mix_spec(STUDY, wildcards.mix, int(wildcards.seed)).canonical_json()
 
 
 def all_mixes():
@@ -26,7 +26,7 @@ def shard_reports():
 
 def composition_spec(wildcards):
     """Return the spec of the table of what every mix and source holds."""
-    return plan.composition_spec(STUDY).canonical_json()
+    return job_specs.composition_spec(STUDY).canonical_json()
 
 
 def counting_backbone(wildcards):

@@ -36,7 +36,7 @@ def prediction_spec(bundle):
     """Return a function that gives the spec of one model's answers to a bundle."""
 
     def spec(wildcards):
-        return plan.prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+        return job_specs.prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
 
     return spec
 
@@ -45,7 +45,7 @@ def endpoint_prediction_spec(bundle):
     """Return a function that gives the spec of one served model's answers to a bundle."""
 
     def spec(wildcards):
-        return plan.endpoint_prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+        return job_specs.endpoint_prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
 
     return spec
 

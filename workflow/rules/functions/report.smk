@@ -7,12 +7,12 @@ from posologie.report.template_files import templates_digest
 
 def report_spec(wildcards):
     """Return the spec of the page and the figures."""
-    return plan.report_spec(STUDY, TABLES).canonical_json()
+    return job_specs.report_spec(STUDY, TABLES).canonical_json()
 
 
 def figures_spec(wildcards):
     """Return the spec of the figures, which show neither the title nor the layout of the page."""
-    return plan.report_spec(STUDY, TABLES).model_copy(update={"title": "", "report": Report()}).canonical_json()
+    return job_specs.report_spec(STUDY, TABLES).model_copy(update={"title": "", "report": Report()}).canonical_json()
 
 
 def all_runs():
@@ -28,7 +28,7 @@ def all_histories():
 
 def all_figures():
     """Return the files of every figure of the study, each for the page (SVG) and for a paper (PDF)."""
-    names = plan.report_spec(STUDY, TABLES).figures()
+    names = job_specs.report_spec(STUDY, TABLES).figures()
     return [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("svg", "pdf")]
 
 
@@ -39,7 +39,7 @@ def drawn_figures():
 
 def browser_spec(wildcards):
     """Return the spec of the item browser's data."""
-    return plan.browser_spec(STUDY).canonical_json()
+    return job_specs.browser_spec(STUDY).canonical_json()
 
 
 def all_ratings():

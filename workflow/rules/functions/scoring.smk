@@ -6,7 +6,7 @@ def scored_items(wildcards):
 
 def scoring_spec(wildcards):
     """Return the spec of one scores file."""
-    return plan.scoring_spec(STUDY, wildcards.suite).canonical_json()
+    return job_specs.scoring_spec(STUDY, wildcards.suite).canonical_json()
 
 
 def all_scores():
@@ -16,7 +16,7 @@ def all_scores():
 
 def neural_spec(wildcards):
     """Return the spec of one file of neural scores."""
-    return plan.neural_spec(STUDY, wildcards.suite).canonical_json()
+    return job_specs.neural_spec(STUDY, wildcards.suite).canonical_json()
 
 
 def encoder_manifest(wildcards):

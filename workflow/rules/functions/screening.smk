@@ -13,7 +13,7 @@ def screening_tests(wildcards):
 
 def screening_spec(wildcards):
     """Return the spec of one screened shard."""
-    return plan.screening_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
+    return job_specs.screening_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
 
 
 def ratings_of_items(wildcards):
@@ -24,7 +24,7 @@ def ratings_of_items(wildcards):
 
 def rating_spec(wildcards):
     """Return the spec of one judge's ratings of a source."""
-    return plan.rating_spec(STUDY, wildcards.judge, wildcards.source).canonical_json()
+    return job_specs.rating_spec(STUDY, wildcards.judge, wildcards.source).canonical_json()
 
 
 def rating_kinds():
@@ -39,7 +39,7 @@ def by_source(paths):
 
 def leakage_spec(wildcards):
     """Return the spec of the audit of one mix against one suite."""
-    return plan.leakage_spec(STUDY, wildcards.mix, wildcards.suite).canonical_json()
+    return job_specs.leakage_spec(STUDY, wildcards.mix, wildcards.suite).canonical_json()
 
 
 def tested_shards(wildcards):
@@ -61,7 +61,7 @@ def screening_reports():
 
 def screening_table_spec(wildcards):
     """Return the spec of the table of screening."""
-    return plan.screening_table_spec(STUDY).canonical_json()
+    return job_specs.screening_table_spec(STUDY).canonical_json()
 
 
 def topic_training_shards(wildcards):
@@ -76,4 +76,4 @@ def topic_tested_shards(wildcards):
 
 def topics_spec(wildcards):
     """Return the spec of the table of topic mismatch."""
-    return plan.topics_spec(STUDY).canonical_json()
+    return job_specs.topics_spec(STUDY).canonical_json()

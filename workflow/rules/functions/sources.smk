@@ -30,7 +30,7 @@ def source_files(wildcards):
 
 def shard_spec(wildcards):
     """Return the spec of one shard."""
-    return plan.shard_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
+    return job_specs.shard_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
 
 
 def all_shards():

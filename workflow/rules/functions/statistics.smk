@@ -61,10 +61,10 @@ WITHOUT_PUBLISHED = {"compute", "length", *tables_of_ratings()} - {"agreement"}
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
-    narrow = {"compute": plan.compute_spec, **dict.fromkeys(tables_of_ratings(), plan.agreement_spec)}
+    narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(tables_of_ratings(), job_specs.agreement_spec)}
 
     def spec(wildcards):
-        return narrow.get(table, plan.table_spec)(STUDY).canonical_json()
+        return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()
 
     return spec
 

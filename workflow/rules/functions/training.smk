@@ -21,7 +21,7 @@ def mix_part(part):
 
 def training_spec(wildcards):
     """Return the spec of one adapter."""
-    return plan.training_spec(STUDY, wildcards.backbone, wildcards.mix, int(wildcards.seed)).canonical_json()
+    return job_specs.training_spec(STUDY, wildcards.backbone, wildcards.mix, int(wildcards.seed)).canonical_json()
 
 
 def all_adapters():

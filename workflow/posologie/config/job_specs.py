@@ -1,0 +1,243 @@
+"""What each job of a study depends on: one spec for each artifact, with no more in it than changes the artifact."""
+
+from collections.abc import Iterable
+
+from posologie.config import plan
+from posologie.config.study import Study
+from posologie.generation.synthesis.spec import SynthesisSpec
+from posologie.generation.translation.spec import TranslationSpec
+from posologie.items import Split
+from posologie.judging.spec import CalibrationSpec, JudgingSpec
+from posologie.mixes.spec import MixSpec
+from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.spec import PredictionSpec
+from posologie.report.spec import BrowserSpec, ReportSpec
+from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
+from posologie.screening.spec import LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
+from posologie.sources.layouts import patterns
+from posologie.sources.spec import ShardSpec
+from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, TableSpec
+from posologie.training.spec import TrainingSpec
+
+
+def shard_spec(study: Study, source: str, split: Split) -> ShardSpec:
+    """Return what a shard depends on."""
+    described = study.sources[source]
+    return ShardSpec(
+        source=source,
+        provenance=described.provenance,
+        split=split,
+        patterns=patterns(described, split) if described.hub is not None else (),
+        options=described.options,
+    )
+
+
+def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
+    """Return what a screened shard depends on."""
+    suites = {} if study.screening.mode == "off" else {name: study.suites[name] for name in study.screening.against}
+    return ScreeningSpec(source=source, split=split, screening=study.screening, suites=suites)
+
+
+def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
+    """Return what a judge's ratings of a source's training items depend on.
+
+    Raises:
+        ValueError: if the study has no quality screen.
+    """
+    quality = study.screening.quality
+    if quality is None:
+        raise ValueError("screening.quality: missing, and required for ratings")
+    return RatingSpec(
+        judge=judge, source=source, tasks=quality.tasks, backend=study.judges[judge].backend, rating=quality.rating
+    )
+
+
+def screening_table_spec(study: Study) -> MatrixSpec:
+    """Return what the table of screening gathers."""
+    return MatrixSpec(screened=plan.screened_splits(study))
+
+
+def topics_spec(study: Study) -> TopicsSpec:
+    """Return what the table of topic mismatch depends on."""
+    return TopicsSpec(suites={name: study.suites[name] for name in plan.choice_suites(study)})
+
+
+def leakage_spec(study: Study, mix: str, suite: str) -> LeakageSpec:
+    """Return what the audit of one mix against one suite depends on."""
+    return LeakageSpec(
+        mix=mix,
+        suite=suite,
+        tested=study.suites[suite],
+        similarity=study.screening.similarity,
+        shingle=study.screening.shingle,
+    )
+
+
+def mix_spec(study: Study, mix: str, seed: int) -> MixSpec:
+    """Return what a mix depends on."""
+    names = [*plan.mix_sources(study, mix), *plan.validation_sources(study)]
+    return MixSpec(
+        name=mix,
+        mix=study.mixes[mix],
+        seed=seed,
+        provenance_of={name: study.sources[name].provenance for name in sorted(set(names))},
+        validation=study.validation,
+    )
+
+
+def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingSpec:
+    """Return what an adapter depends on."""
+    return TrainingSpec(
+        backbone=backbone,
+        mix=mix,
+        seed=seed,
+        recipe=study.training.recipe,
+        prompting=study.prompting,
+        threads=study.training.threads,
+    )
+
+
+def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
+    """Return what one model's answers to one bundle of suites depend on."""
+    return PredictionSpec(
+        model=model,
+        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
+        prompting=study.prompting,
+        precision=study.prediction.precision,
+        seed=study.prediction.seed,
+        threads=study.prediction.threads,
+    )
+
+
+def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
+    """Return what a served model's answers to one bundle of suites depend on.
+
+    Raises:
+        ValueError: if the model is not a served one.
+    """
+    name = plan.models(study)[model].published
+    served = None if name is None else study.published_models[name].served
+    if served is None:
+        raise ValueError(f"{model}: not a served model")
+    return EndpointPredictionSpec(
+        model=model,
+        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
+        prompting=study.prompting,
+        seed=study.prediction.seed,
+        backend=served.backend,
+        temperature=served.temperature,
+        choice_new_tokens=served.choice_new_tokens,
+    )
+
+
+def scoring_spec(study: Study, suite: str) -> ScoringSpec:
+    """Return what the scores of one suite depend on."""
+    return ScoringSpec(suite=study.suites[suite], text=study.scoring.text)
+
+
+def neural_spec(study: Study, suite: str) -> NeuralSpec:
+    """Return what the neural scores of one suite depend on.
+
+    Raises:
+        ValueError: if the study names no encoder.
+    """
+    if study.scoring.encoder is None:
+        raise ValueError("scoring.encoder: missing, and required for neural scores")
+    return NeuralSpec(suite=study.suites[suite], encoder=study.scoring.encoder, threads=study.prediction.threads)
+
+
+def table_spec(study: Study) -> TableSpec:
+    """Return what the tables over all scores depend on."""
+    return TableSpec(
+        models=plan.evaluated_models(study),
+        suites=study.suites,
+        statistics=study.statistics,
+        demonstration=study.demonstration,
+        blends={mix: plan.blend(study, mix) for mix in study.mixes},
+        neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
+        judges=(study.judging.chosen,) if study.judging.chosen is not None else (),
+    )
+
+
+def composition_spec(study: Study) -> CompositionSpec:
+    """Return what the table of what each mix and each source holds depends on."""
+    return CompositionSpec(
+        mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
+        shards={name: source.splits for name, source in study.sources.items()},
+        unmixed=tuple(name for name, source in study.sources.items() if not source.mixed),
+        backbone=next(iter(study.backbones)),
+        prompting=study.prompting,
+    )
+
+
+def compute_spec(study: Study) -> ComputeSpec:
+    """Return what the table of costs depends on."""
+    return ComputeSpec(models=plan.evaluated_models(study), suites=tuple(study.suites))
+
+
+def agreement_spec(study: Study) -> AgreementSpec:
+    """Return what the tables over human ratings depend on."""
+    return AgreementSpec(
+        sets=tuple(study.judging.ratings),
+        judges=tuple(study.judges),
+        chosen=study.judging.chosen,
+        thresholds={
+            name: threshold
+            for name, ratings in study.judging.ratings.items()
+            if (threshold := ratings.right_from()) is not None
+        },
+        statistics=study.statistics,
+    )
+
+
+def rated_spec(study: Study) -> RatedSpec:
+    """Return what the scores of answers that people rated depend on."""
+    return RatedSpec(text=study.scoring.text, encoder=study.scoring.encoder, threads=study.prediction.threads)
+
+
+def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
+    """Return what the page and the figures depend on."""
+    return ReportSpec(
+        study=study.study,
+        title=study.title,
+        demonstration=study.demonstration,
+        mixes=tuple(study.mixes),
+        models=plan.evaluated_models(study),
+        suites=tuple(study.suites),
+        tables=tuple(tables),
+        statistics=study.statistics,
+        report=study.report,
+    )
+
+
+def browser_spec(study: Study) -> BrowserSpec:
+    """Return what the item browser depends on."""
+    scales = {name: ratings.scale.values.values() for name, ratings in study.judging.ratings.items()}
+    given = {name: ratings.right_from() for name, ratings in study.judging.ratings.items()}
+    return BrowserSpec(
+        models=plan.evaluated_models(study),
+        suites=tuple(study.suites),
+        judges=(study.judging.chosen,) if study.judging.chosen is not None and plan.open_suites(study) else (),
+        ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
+        items_per_file=study.report.items_per_file,
+    )
+
+
+def judging_spec(study: Study, judge: str, model: str, suite: str) -> JudgingSpec:
+    """Return what one judge's verdicts on a model's answers depend on."""
+    return JudgingSpec(name=judge, model=model, suite=suite, judge=study.judges[judge])
+
+
+def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
+    """Return what one judge's verdicts on a set of human ratings depend on."""
+    return CalibrationSpec(name=judge, set=ratings, judge=study.judges[judge])
+
+
+def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
+    """Return what the items that a generator makes from a collection depend on."""
+    return SynthesisSpec(name=generator, collection=collection, generator=study.generators[generator])
+
+
+def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:
+    """Return what the translation of a split depends on."""
+    return TranslationSpec(name=translator, source=source, split=split, translator=study.translators[translator])
