@@ -58,6 +58,21 @@ def test_the_plugin_reads_what_is_written(monkeypatch, tmp_path, capsys):
     assert set(yaml.safe_load((tmp_path / "partitions.yaml").read_text())["partitions"]) == {"cpu_p1", "gpu_p6"}
 
 
+def test_in_a_profile_the_key_alone_is_replaced(monkeypatch, tmp_path, repository):
+    monkeypatch.setattr(partitions, "_sinfo", lambda: TOLD)
+    shipped = (repository / "profiles/slurm/profile.yaml").read_text(encoding="utf-8")
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(shipped, encoding="utf-8")
+    commands.main(["partitions", "--out", str(profile)])
+    assert profile.read_text(encoding="utf-8").startswith(shipped)
+    profile.write_text(f"{profile.read_text(encoding='utf-8')}\n# mine\nkeep-going: true\n", encoding="utf-8")
+    commands.main(["partitions", "--out", str(profile), "--only", "cpu_p1"])
+    text = profile.read_text(encoding="utf-8")
+    assert text.startswith(shipped)
+    assert text.endswith("\n# mine\nkeep-going: true\n")
+    assert [partition.name for partition in read_partition_file(profile)] == ["cpu_p1"]
+
+
 def test_an_unknown_partition_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(partitions, "_sinfo", lambda: TOLD)
     assert commands.main(["partitions", "--only", "gpu_p9"]) == 2

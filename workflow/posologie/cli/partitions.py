@@ -1,8 +1,9 @@
-"""Write the partition file of this cluster from what `sinfo` says.
+"""Write the partitions of this cluster into a profile, from what `sinfo` says.
 
-The file tells Snakemake's SLURM plugin which partition takes which job: for each partition the longest time, and the
-threads, memory and GPUs of its largest node. Partitions that are down or drained are left out. Read it before use, and
-delete partitions that you may not use.
+They tell Snakemake's SLURM plugin which partition takes which job: for each partition the longest time, and the
+threads, memory and GPUs of its largest node. Partitions that are down or drained are left out. Read them before use,
+and delete partitions that you may not use. `--out` may be the profile itself or a file of its own; of what stands
+there, the key `partitions` alone is replaced.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 
 def answer(given: argparse.Namespace) -> int:
-    """Print or write the partition file."""
+    """Print or write the partitions."""
     found = partitions(_sinfo().splitlines())
     if unknown := sorted(set(given.only or ()) - set(found)):
         raise InputError(f"--only {unknown[0]}: no such partition is up; there are {', '.join(sorted(found))}")
@@ -40,11 +41,13 @@ def answer(given: argparse.Namespace) -> int:
     if given.json:
         print_json({"partitions": chosen})
         return 0
-    text = _HEAD + yaml.safe_dump({"partitions": chosen}, sort_keys=False)
+    text = yaml.safe_dump({"partitions": chosen}, sort_keys=False)
     if given.out is None:
-        print(text, end="")
+        print(_HEAD + text, end="")
     else:
-        write_text(given.out, text)
+        write_text(
+            given.out, with_partitions(given.out.read_text(encoding="utf-8") if given.out.exists() else "", text)
+        )
         print(f"{given.out}: {len(chosen)} partitions; name it in the profile as slurm-partition-config")
     return 0
 
@@ -53,6 +56,16 @@ _HEAD = """\
 # The partitions of this cluster, from `sinfo`: what the largest node of each offers, and the longest time.
 # Delete the partitions that you may not use; a job goes to the tightest one that holds what it asks for.
 """
+
+
+def with_partitions(text: str, block: str) -> str:
+    """Return the text of a YAML file with this block in the place of its key `partitions`, or else at its end."""
+    replaced, count = _BLOCK.subn(lambda _: block, text, count=1)
+    return replaced if count else f"{text.rstrip()}\n\n{_HEAD}{block}".lstrip()
+
+
+_BLOCK = re.compile(r"^partitions:.*(?:\n(?:[ \t].*|[ \t]*(?=\n[ \t])))*\n?", re.MULTILINE)
+"""The key and the lines below it that are indented."""
 
 
 def _sinfo() -> str:
