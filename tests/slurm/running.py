@@ -66,14 +66,14 @@ class Slurm:
             }
         )
 
-    def start(self, *arguments: str) -> Running:
-        """Start Snakemake with the profile `slurm`."""
+    def start(self, *arguments: str, without: tuple[str, ...] = ()) -> Running:
+        """Start Snakemake with the profile `slurm`, `without` some variables of the environment."""
         log = self.root / f"snakemake-{len(self.started)}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, QUICK, "--profile", "slurm", *arguments, *TESTED, *self._partitions()],
                 cwd=self.root,
-                env=self.environment(),
+                env={name: value for name, value in self.environment().items() if name not in without},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
