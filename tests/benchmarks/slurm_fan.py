@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from slurm.cluster import Cluster, missing
+from slurm.cluster import Cluster
 from studies import Project
 
 SNAKEFILE = """
@@ -68,23 +68,18 @@ def main() -> int:
     arguments.add_argument("--slots", type=int, default=8, choices=[1, 2, 4, 8, 16, 32])
     arguments.add_argument("--most", type=float, default=1.25, help="times the ideal schedule")
     given = arguments.parse_args()
-    if why := missing():
-        print(why, file=sys.stderr)
-        return 2
     cluster = Cluster()
-    ran = cluster.alive("slurmctld")
-    cluster.start()
     ideal = math.ceil(given.jobs / given.slots) * given.seconds
     few, many = max(1, given.jobs // 10), given.jobs
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            taken, looks = fan(cluster, Path(folder) / "many", many, given.seconds, given.slots)
-            other, other_looks = fan(cluster, Path(folder) / "few", few, taken - 10, given.slots)
-    finally:
-        if not ran:
-            cluster.stop()
+    with cluster.running(), tempfile.TemporaryDirectory() as folder:
+        taken, looks = fan(cluster, Path(folder) / "many", many, given.seconds, given.slots)
+        print(
+            f"{many} jobs of {given.seconds:.0f} s in {given.slots} slots: {taken:.0f} s, ideal {ideal:.0f} s",
+            flush=True,
+        )
+        other, other_looks = fan(cluster, Path(folder) / "few", few, taken - 10, given.slots)
     ratio = taken / ideal
-    print(f"{many} jobs of {given.seconds:.0f} s in {given.slots} slots: {taken:.0f} s, {ratio:.2f} × {ideal:.0f} s")
+    print(f"{ratio:.2f} times the ideal schedule")
     print(f"looks at the queue: {looks} in {taken:.0f} s for {many} jobs, {other_looks} in {other:.0f} s for {few}")
     return 1 if ratio > given.most or looks > 2 * other_looks else 0
 

@@ -26,7 +26,7 @@ import yaml
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from slurm.cluster import Cluster, missing
+from slurm.cluster import Cluster
 from slurm.running import Running, Slurm
 from studies import Project
 
@@ -150,18 +150,13 @@ def main() -> int:
     arguments.add_argument("--study", default="config/test.yaml", help="the study file; small: that of the short run")
     arguments.add_argument("--log", type=Path, default=Path("chaos.jsonl"))
     given = arguments.parse_args()
-    if why := missing():
-        print(why, file=sys.stderr)
-        return 2
     cluster = Cluster()
-    ran = cluster.alive("slurmctld")
-    cluster.start()
-    with tempfile.TemporaryDirectory() as folder, given.log.open("w", encoding="utf-8") as log:
-        try:
-            return storms(cluster, Path(folder), given, log)
-        finally:
-            if not ran:
-                cluster.stop()
+    with (
+        cluster.running(),
+        tempfile.TemporaryDirectory() as folder,
+        given.log.open("w", encoding="utf-8") as log,
+    ):
+        return storms(cluster, Path(folder), given, log)
 
 
 def storms(cluster: Cluster, folder: Path, given: argparse.Namespace, log) -> int:

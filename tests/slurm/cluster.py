@@ -105,6 +105,17 @@ class Cluster:
                 self.start_node(node)
             _until(60, "all nodes are idle", self._all_idle)
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start the cluster if it does not run, and stop it afterwards if it did not run before."""
+        ran = self.alive("slurmctld")
+        self.start()
+        try:
+            yield
+        finally:
+            if not ran:
+                self.stop()
+
     def start_node(self, node: str) -> None:
         """Start one node, and put it back into service."""
         (self.root / f"state/{node}").mkdir(exist_ok=True)

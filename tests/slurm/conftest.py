@@ -16,11 +16,8 @@ def cluster() -> Iterator[Cluster]:
     if why := missing():
         pytest.skip(why)
     cluster = Cluster()
-    ran = cluster.alive("slurmctld")
-    cluster.start()
-    yield cluster
-    if not ran:
-        cluster.stop()
+    with cluster.running():
+        yield cluster
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Request, Session
 from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
+from posologie.generation.prompts import Prompt
 
 _ENOUGH_REPLIES = 20
 """Replies from which on the estimate rests on what they used instead of on assumptions."""
@@ -63,6 +64,12 @@ def show(plan: Plan, options: argparse.Namespace) -> None:
     print(plan.lines())
     if options.plan is not None:
         write_json(options.plan, asdict(plan))
+
+
+def as_long_as_the_text(prompt: Prompt | None) -> Callable[[Request], int]:
+    """Return what takes a reply to be as long as the text in its request, without the prompt's own words."""
+    instructions = len(prompt.sections["user"]) if prompt is not None else 0
+    return lambda request: max(1, len(request.turns[-1][1]) - instructions)
 
 
 def plan_of(

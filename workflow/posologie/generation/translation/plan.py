@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from posologie.commands import parser, run
 from posologie.generation.backends.interface import Request
-from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
+from posologie.generation.plan import Plan, add_plan_arguments, as_long_as_the_text, plan_of, show
 from posologie.generation.translation.chats import ChatTranslation
 from posologie.generation.translation.command import manner_of
 from posologie.generation.translation.fields import fields_of
@@ -36,12 +36,8 @@ def planned(options: Namespace) -> Plan:
     translator = TranslationSpec.from_json(options.spec).translator
     manner = manner_of(translator, options)
     requests = (request for item in _items(options.source) for request in _requests(item, manner))
-    instructions = len(manner.prompt.sections["user"]) if isinstance(manner, ChatTranslation) else 0
-
-    def as_long_as_the_item(request: Request) -> int:
-        return max(1, len(request.turns[-1][1]) - instructions)
-
-    return plan_of(requests, translator.backend, options, as_long_as_the_item)
+    prompt = manner.prompt if isinstance(manner, ChatTranslation) else None
+    return plan_of(requests, translator.backend, options, as_long_as_the_text(prompt))
 
 
 def _items(path: Path) -> Iterator[Item]:

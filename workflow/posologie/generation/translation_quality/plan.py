@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from posologie.commands import named_path, parser, run
-from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
+from posologie.generation.plan import Plan, add_plan_arguments, as_long_as_the_text, plan_of, show
 from posologie.generation.translation_quality.command import parallel_rows, prompt_of, request_for
 from posologie.generation.translation_quality.spec import QualitySpec
 
@@ -29,10 +29,7 @@ def planned(options: Namespace) -> Plan:
     prompt = prompt_of(translator, options)
     rows = parallel_rows(dict(options.pairs), translator)
     requests = (request_for(row["source"], translator, prompt) for row in rows)
-    instructions = len(prompt.sections["user"]) if prompt is not None else 0
-    return plan_of(
-        requests, translator.backend, options, lambda request: max(1, len(request.turns[-1][1]) - instructions)
-    )
+    return plan_of(requests, translator.backend, options, as_long_as_the_text(prompt))
 
 
 if __name__ == "__main__":
