@@ -60,6 +60,7 @@ PREDICTED = {
     "started": "2026-01-01T00:00:00+00:00",
     "seconds": 30.0,
 }
+ANOTHER_SUITE = {**PREDICTED, "spec": {**PREDICTED["spec"], "suites": {"oeq": {}}}, "seconds": 9000.0}
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ def records(tmp_path):
         ("adapters/qwen/B/seed-1/run.json", TRAINED),
         ("adapters/other/B/seed-1/run.json", {**TRAINED, "spec": {**TRAINED["spec"], "backbone": "other"}}),
         ("predictions/qwen/B/seed-1/mcqa.run.json", PREDICTED),
+        ("predictions/qwen/B/seed-1/oeq.run.json", ANOTHER_SUITE),
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(json.dumps(record))

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from posologie.config.plan import bundles
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
@@ -101,7 +102,7 @@ class Records:
         if job.rule == "train_adapter":
             return self._training(study, job)
         if job.rule.startswith("predict_"):
-            return self._prediction(job)
+            return self._prediction(study, job)
         return None
 
     def _training(self, study: Study, job: Job) -> float | None:
@@ -122,15 +123,16 @@ class Records:
         passes = size * study.training.recipe.epochs
         return float(passes * median(rates) / max(1, job.gpus) + median(besides))
 
-    def _prediction(self, job: Job) -> float | None:
+    def _prediction(self, study: Study, job: Job) -> float | None:
         """The median of earlier predictions of the same backbone on the same suites."""
-        backbone, suites = job.wildcards["model"].partition("/")[0], job.rule.removeprefix("predict_")
+        backbone = job.wildcards["model"].partition("/")[0]
+        suites = bundles(study).get(job.rule.removeprefix("predict_"), ())
         found = {}
         for record in self.predictions:
             spec = record.get("spec", {})
-            bundled = {suites} | set(spec.get("suites", {}))
-            if str(spec.get("model", "")).partition("/")[0] == backbone and suites in bundled:
-                found[record["started"], str(spec["model"])] = float(record["seconds"])
+            model = str(spec.get("model", ""))
+            if model.partition("/")[0] == backbone and set(spec.get("suites", {})) == set(suites):
+                found[record["started"], model] = float(record["seconds"])  # one record for each suite of a job
         return median(found.values()) if found else None
 
 
