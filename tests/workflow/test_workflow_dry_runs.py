@@ -34,6 +34,12 @@ def test_every_named_target_plans(project, target):
     assert project.planned(*filter(None, [target]))
 
 
+def test_the_first_dry_run_of_a_fresh_clone_keeps_what_it_learned_of_the_code(tmp_path):
+    clone = Project.copy_to(tmp_path / "project")
+    clone.planned("mixes")
+    assert list(clone.root.glob(".snakemake/posologie-code-*.json"))
+
+
 def test_the_published_study_has_the_jobs_that_a_hand_counts(project):
     counts = Counter(job.rule for job in project.planned())
     assert counts["fetch_dataset"] == 3

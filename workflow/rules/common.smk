@@ -63,6 +63,11 @@ if workflow.remote_exec:
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 
 
+# What is known of the code behind the rules is kept here from run to run; in a fresh clone Snakemake makes this folder only
+# after it has read the rules.
+os.makedirs(".snakemake", exist_ok=True)
+
+
 WORK = f"{STUDY.roots.work}/{STUDY.study}"
 
 
