@@ -21,7 +21,7 @@ rule cluster:
     shell: "echo ${{HF_HUB_OFFLINE:-online}} ${{HF_DATASETS_OFFLINE:-online}} $SLURM_JOB_ID > {output}"
 """
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_jobs_on_the_cluster_run_with_the_hub_offline_and_local_rules_do_not(slurm):
