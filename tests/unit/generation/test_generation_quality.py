@@ -14,7 +14,7 @@ from sacrebleu.significance import PairedTest
 
 from posologie.documents import pair_schema
 from posologie.errors import InputError
-from posologie.files import write_parquet
+from posologie.files import read_json, write_parquet
 from posologie.generation.translation_quality import comet, openai_endpoint, table
 from posologie.generation.translation_quality.schema import sentence_schema
 from posologie.generation.translation_quality.scores import CorpusMetric, cluster_draws, resampled
@@ -146,8 +146,13 @@ def test_comet_says_why_it_is_absent_and_is_in_the_table_where_it_is_not(tmp_pat
     package.load_from_checkpoint = lambda path: Scorer()
     monkeypatch.setitem(sys.modules, "comet", package)
     monkeypatch.setattr(comet.importlib.metadata, "version", lambda name: "2.2.0")
-    checkpoint = tmp_path / "model.ckpt"
+    checkpoint = tmp_path / "model" / "checkpoints" / "model.ckpt"
+    checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"weights")
+    comet.main([*arguments, "--checkpoint", str(checkpoint)])
+    described = tmp_path / "model" / "hparams.yaml"
+    assert read_json(tmp_path / "comet.json")["absent"].startswith(f"there is no {described}")
+    described.write_text("class_identifier: regression_metric\n")
     comet.main([*arguments, "--checkpoint", str(checkpoint)])
     rows = made_table(tmp_path, named, "--comet", f"good={tmp_path / 'comet.parquet'}")
     (row,) = (row for row in rows if row["metric"] == "comet")

@@ -56,7 +56,10 @@ def _absent(checkpoint: Path | None) -> str | None:
         return "the package unbabel-comet is not installed"
     if checkpoint is None:
         return "no checkpoint is configured"
-    return None if checkpoint.is_file() else f"there is no checkpoint {checkpoint}"
+    if not checkpoint.is_file():
+        return f"there is no checkpoint {checkpoint}"
+    described = checkpoint.absolute().parents[1] / "hparams.yaml"  # where COMET looks for the model's class
+    return None if described.is_file() else f"there is no {described}, which belongs to the checkpoint"
 
 
 def _scores(rows: list[dict[str, Any]], checkpoint: Path, batch_size: int) -> list[float]:
