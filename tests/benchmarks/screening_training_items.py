@@ -3,7 +3,7 @@
     python tests/benchmarks/screening_training_items.py FOLDER [--scale 0.25]
 
 FOLDER holds the shards of `screening_corpus.py`, which is run if it is empty. The floor is reading and writing the same
-shards with pyarrow.
+shards with pyarrow. Memory is the largest sum over a command and its processes, sampled 10 times a second.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from sources_shards import peak_memory, processor_seconds
 
 ORDER = ("native", "translated", "synthetic")
 TESTED = ("native", "translated")
@@ -23,12 +24,9 @@ TESTED = ("native", "translated")
 
 def measured(command: list[str]) -> tuple[float, float, float]:
     """Run a command; return its seconds, its processor seconds and its peak memory in GB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"failed: {' '.join(command)}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6
+    before = processor_seconds()
+    seconds, peak = peak_memory(subprocess.Popen(command))
+    return seconds, processor_seconds() - before, peak / 1e9
 
 
 def floor(folder: Path) -> float:

@@ -61,6 +61,29 @@ def test_nearly_all_similar_pairs_are_found_and_none_else(threshold, width):
     assert all(similarity == pytest.approx(expected[pair]) for pair, similarity in pairs.items())
 
 
+def test_how_many_pairs_are_verified_at_once_changes_nothing_and_questions_on_a_case_are_cut_once(monkeypatch):
+    rng = random.Random(1)
+    cases = [" ".join(rng.choices(WORDS.split(), k=50)) for _ in range(60)]
+    fields = [(f"{case} {number}",) for case in cases for number in range(4)]
+    rng.shuffle(fields)
+    values, everything = signatures_of(fields, shape_for(0.7, 5)), np.ones(len(fields), dtype=bool)
+    cut = []
+
+    def given(chosen):
+        cut.append(len(chosen))
+        return [fields[one] for one in chosen]
+
+    at_once, _ = near_duplicates(values, given, everything, 0.7, 5)
+    assert (len(at_once), cut) == (60 * 6, [240])
+    assert at_once == sorted(at_once, key=lambda pair: (pair.one, pair.other))
+    cut.clear()
+    monkeypatch.setattr(near, "_VERIFIED_AT_ONCE", 30)
+    in_parts, _ = near_duplicates(values, given, everything, 0.7, 5)
+    assert in_parts == at_once
+    assert len(cut) > 10
+    assert sum(cut) <= 240 + 4 * len(cut)
+
+
 def test_pairs_without_a_text_of_interest_are_left_out():
     fields = texts(400)
     shape = shape_for(0.7, 5)

@@ -57,8 +57,10 @@ def _similar_items(
     screened = np.zeros(len(positions), dtype=bool)
     screened[same.of_item[whole.screened.start :]] = True
 
+    compared = whole.table.select(["question", "context", "answer", "options", "gold"])
+
     def fields(numbers: np.ndarray) -> list[tuple[str, ...]]:
-        return [text.fields for text in texts(whole.table.take(pa.array(positions[numbers])))]
+        return [text.fields for text in texts(compared.take(pa.array(positions[numbers])))]
 
     return near_duplicates(signatures[positions], fields, screened, threshold, shape.width)
 

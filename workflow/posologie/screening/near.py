@@ -13,6 +13,8 @@ from posologie.screening.shingles import EMPTY, band_keys, shingles
 log = logging.getLogger("posologie.screening")
 
 _PAIRS_AT_ONCE = 1 << 13
+_VERIFIED_AT_ONCE = 1 << 10
+"""Pairs whose texts and shingles are in memory together."""
 _CROWD = 64
 """In a band, an item is compared with so many items before it: a boilerplate shared by thousands stays affordable."""
 
@@ -88,7 +90,7 @@ def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> l
     each one asks (question and options, without context) occurs in the other: two questions on one case are not alike.
     """
     found: list[Similar] = []
-    for part in np.array_split(pairs, len(pairs) // _PAIRS_AT_ONCE + 1):
+    for part in np.array_split(_by_neighbourhood(pairs), len(pairs) // _VERIFIED_AT_ONCE + 1):
         numbers = np.unique(part)
         block = texts(numbers)
         whole = _sets(block, width)
@@ -104,7 +106,17 @@ def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> l
             sides = ((one, other), (other, one))
             if all(_common(asked[left], whole[right]) >= threshold * len(asked[left]) for left, right in sides):
                 found.append(Similar(int(numbers[one]), int(numbers[other]), similarity))
-    return found
+    return sorted(found, key=lambda pair: (pair.one, pair.other))
+
+
+def _by_neighbourhood(pairs: np.ndarray) -> np.ndarray:
+    """Return the pairs in an order in which those of a text and of its neighbours come together.
+
+    The questions on one case are all alike: so each of their texts is cut into shingles once, not once a pair.
+    """
+    first = np.arange(pairs.max(initial=-1) + 1)
+    np.minimum.at(first, pairs[:, 1], pairs[:, 0])
+    return pairs[np.argsort(first[pairs[:, 0]], kind="stable")]
 
 
 def _sets(items: Sequence[Sequence[str]], width: int) -> list[np.ndarray]:
@@ -118,9 +130,9 @@ def _sets(items: Sequence[Sequence[str]], width: int) -> list[np.ndarray]:
 
 
 def _common(one: np.ndarray, other: np.ndarray) -> int:
-    """Return the number of values that two sets share."""
+    """Return the number of values that two sets, ascending, share."""
     both = np.concatenate([one, other])
-    both.sort()
+    both.sort(kind="stable")  # which merges two sorted runs
     return int(np.count_nonzero(both[1:] == both[:-1]))
 
 
