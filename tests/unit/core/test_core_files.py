@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, sha256_of_file, whole_file, write_json, write_parquet
+from posologie.files import read_json, read_parquet, sha256_of_file, whole_file, write_csv, write_json, write_parquet
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -55,3 +55,11 @@ def test_what_is_not_json_is_named_with_its_line(tmp_path):
     path.write_text('{"a": 1,\n}')
     with pytest.raises(InputError, match=r"a\.json, line 2: not JSON"):
         read_json(path)
+
+
+def test_numbers_in_csv_have_six_decimals_at_most_and_no_minus_zero(tmp_path):
+    values = (1.0, 0.1 + 0.2, -1e-9, None, 12, "x")
+    write_csv(tmp_path / "t.csv", ("place", "value"), [{"place": 0, "value": value} for value in values])
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "place,value\n0,1\n0,0.3\n0,0\n0,\n0,12\n0,x\n"
+    with pytest.raises(ValueError, match="row with \\['other'\\]"):
+        write_csv(tmp_path / "t.csv", ("place",), [{"place": 0, "other": 1}])

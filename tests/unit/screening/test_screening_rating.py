@@ -10,7 +10,7 @@ from posologie.items import Item, items_to_table
 from posologie.screening.__main__ import main as screen
 from posologie.screening.rating import openai_endpoint, plan
 from posologie.screening.rating.command import places, rated
-from posologie.screening.schema import rating_schema
+from posologie.screening.rating.schema import rating_schema
 from posologie.screening.spec import Quality, Rating
 from studies import REPOSITORY
 
@@ -106,17 +106,17 @@ def test_an_endpoint_that_fails_ends_the_job_or_is_recorded(rate):
     ],
 )
 def test_a_score_is_read_or_missing_but_never_guessed(text, score):
-    row = rated(Reply(text, "stop", 9, 1), Rating())
+    row = rated(Reply(text, "stop", 9, 1), Rating(), "sha")
     assert (row["score"], row["outcome"]) == (score, "unparsable" if score is None else "score")
-    assert rated(Reply("", "filtered", 9, 0), Rating())["outcome"] == "filtered"
-    assert rated(Failure("timed out"), Rating())["error"] == "timed out"
+    assert rated(Reply("", "filtered", 9, 0), Rating(), "sha")["outcome"] == "filtered"
+    assert rated(Failure("timed out"), Rating(), "sha")["error"] == "timed out"
 
 
 def test_another_scale_is_an_expression_with_one_number():
     scale = Rating(score=r"Note\s*:\s*([\d,]+)/20")
-    assert rated(Reply("Note : 3/20. Après relecture, Note : 12,5/20", "stop", 9, 9), scale)["score"] == 12.5
+    assert rated(Reply("Note : 3/20. Après relecture, Note : 12,5/20", "stop", 9, 9), scale, "sha")["score"] == 12.5
     with pytest.raises(InputError, match="its group matched 'bon'; expected a number"):
-        rated(Reply("bon", "stop", 9, 9), Rating(score="(bon)"))
+        rated(Reply("bon", "stop", 9, 9), Rating(score="(bon)"), "sha")
     with pytest.raises(ValueError, match="one group in score, not 2"):
         Rating(score="(a)(b)")
 

@@ -1,7 +1,7 @@
 """LaTeX beside each table."""
 
 from posologie.statistics.latex import Latex, escape, latex_table
-from posologie.statistics.table_files import text_of, write_table
+from posologie.statistics.table_files import write_table
 
 ROWS = [
     {"model": "q/base", "scope": scope, "value": value, "low": low, "high": value + 1, "level": 0.95, "note": "a_b & c"}
@@ -24,10 +24,6 @@ def test_a_list_has_a_line_for_each_row_that_is_wanted():
 
 def test_what_latex_would_read_as_a_command_is_text():
     assert escape("50 % & {x}_1 \\ ~") == "50 \\% \\& \\{x\\}\\_1 \\textbackslash{} \\textasciitilde{}"
-
-
-def test_numbers_have_six_decimals_at_most_and_no_minus_zero():
-    assert [text_of(value) for value in (1.0, 0.1 + 0.2, -1e-9, None, 12, "x")] == ["1", "0.3", "0", "", "12", "x"]
 
 
 def test_csv_and_latex_lie_beside_each_other(tmp_path):

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from posologie.generation.replies import reply_fields
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -17,12 +19,7 @@ def _verdict_fields() -> list["pyarrow.Field"]:
         pa.field("label", pa.int8()),  # the hard verdict, 0 or 1; null unless the outcome is "label"
         pa.field("probability", pa.float64()),  # of "1" among the two labels; null where the backend gives none
         pa.field("label_mass", pa.float64()),  # probability of both labels together under the full vocabulary
-        pa.field("text", pa.string(), nullable=False),  # the reply as it came
-        pa.field("finish", pa.string()),  # stop | length | filtered; null when there was no reply
-        pa.field("error", pa.string()),  # why there was no reply
-        pa.field("prompt_sha256", pa.string(), nullable=False),
-        pa.field("prompt_tokens", pa.int32(), nullable=False),
-        pa.field("generated_tokens", pa.int32(), nullable=False),
+        *reply_fields(),
     ]
 
 

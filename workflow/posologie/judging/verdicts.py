@@ -6,15 +6,16 @@ from typing import Any
 
 from posologie.errors import InputError
 from posologie.generation.backends.interface import Failure, LabelStep, Reply
+from posologie.generation.replies import reply_columns
 from posologie.judging.spec import Judge
 
 
 def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[str, Any]:
     """Return the columns of a verdict (`posologie.judging.schema`); a reply without verdict is a row like any other."""
-    columns: dict[str, Any] = {"label": None, "probability": None, "label_mass": None, "prompt_sha256": prompt_sha256}
+    columns: dict[str, Any] = {"label": None, "probability": None, "label_mass": None, "outcome": "failed"}
+    columns |= reply_columns(outcome, prompt_sha256)
     if isinstance(outcome, Failure):
-        nothing = {"text": "", "finish": None, "prompt_tokens": 0, "generated_tokens": 0}
-        return {**columns, **nothing, "outcome": "failed", "error": outcome.error}
+        return columns
     found = last_match(judge.verdict, outcome.text)
     if found is not None and found.group(1) not in judge.labels:
         expected = " or ".join(judge.labels)
@@ -24,15 +25,8 @@ def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[
         columns |= {"probability": step.probabilities[1], "label_mass": step.mass}
     if found is not None:
         columns["label"] = judge.labels.index(found.group(1))
-    return {
-        **columns,
-        "outcome": "label" if found else ("filtered" if outcome.finish == "filtered" else "unparsable"),
-        "text": outcome.text,
-        "finish": outcome.finish,
-        "error": None,
-        "prompt_tokens": outcome.prompt_tokens,
-        "generated_tokens": outcome.generated_tokens,
-    }
+    without = "filtered" if outcome.finish == "filtered" else "unparsable"
+    return {**columns, "outcome": "label" if found else without}
 
 
 def last_match(pattern: str, text: str) -> re.Match[str] | None:

@@ -1,4 +1,4 @@
-"""The tables of screening: what a training item shares with another item, and what a judge thinks of it."""
+"""The table of matches: what a training item shares with another item."""
 
 from typing import TYPE_CHECKING
 
@@ -34,29 +34,5 @@ def match_schema() -> "pyarrow.Schema":
             pa.field("similarity", pa.float64()),
             pa.field("same_answer", pa.bool_()),
             pa.field("removed", pa.bool_(), nullable=False),
-        ]
-    )
-
-
-def rating_schema() -> "pyarrow.Schema":
-    """Return the schema of `quality/{judge}/{source}.parquet`: one row per training item that is rated, in file order.
-
-    `outcome` is `score`; `unparsable` (a reply without a score); `filtered` (withheld by the endpoint); or `failed` (no
-    reply at all).
-    """
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            pa.field("item", pa.string(), nullable=False),
-            pa.field("task", pa.string(), nullable=False),
-            pa.field("score", pa.float64()),  # as the prompt's scale has it; null unless the outcome is "score"
-            pa.field("outcome", pa.string(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),  # the reply as it came
-            pa.field("finish", pa.string()),  # stop | length | filtered; null when there was no reply
-            pa.field("error", pa.string()),  # why there was no reply
-            pa.field("prompt_sha256", pa.string(), nullable=False),
-            pa.field("prompt_tokens", pa.int32(), nullable=False),
-            pa.field("generated_tokens", pa.int32(), nullable=False),
         ]
     )

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from posologie.generation.language import language_problem
 from posologie.generation.quantities import quantities
+from posologie.generation.rejection import Problem
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.synthesis.tasks import ChoiceQuestion, Question, SupportedQuestion, SynthesisTask
 from posologie.generation.wording import contains, shared, words
@@ -31,17 +31,6 @@ _ON_THE_OPTIONS = {
     "fr": r"\b(?:toutes|tous|aucune|aucun)\b.{0,12}\b(?:réponses?|propositions?|options?|choix)\b",
     "en": r"\b(?:all|none|both) of the (?:above|options|answers)\b",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a question cannot become an item: a reason of a small vocabulary, and what was found."""
-
-    reason: str
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 
 def problem_of(question: Question, task: SynthesisTask, generator: Generator, document: str) -> Problem | None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from posologie.generation.backends.interface import Failure, Reply
+from posologie.generation.rejection import Problem
 from posologie.generation.structured import MalformedError, read_reply
-from posologie.generation.synthesis.checks import Problem, problem_of, right_options
+from posologie.generation.synthesis.checks import problem_of, right_options
 from posologie.generation.synthesis.requests import Ask, document_text
 from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.synthesis.tasks import TASKS, ChoiceQuestion, Question

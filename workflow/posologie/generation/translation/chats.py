@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict
 from posologie.errors import InputError
 from posologie.generation.backends.interface import Failure, Reply, Request
 from posologie.generation.prompts import Prompt
+from posologie.generation.rejection import Problem
 from posologie.generation.sentences import packed
 from posologie.generation.structured import MalformedError, json_schema, read_reply
-from posologie.generation.translation.fields import Fields, Problem
+from posologie.generation.translation.fields import Fields
 from posologie.generation.translation.spec import Translator
 
 

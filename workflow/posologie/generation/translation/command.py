@@ -25,8 +25,9 @@ from posologie.generation.asking import Asking, OpenBackend, add_asking_argument
 from posologie.generation.backends.interface import Failure, Reply, Request
 from posologie.generation.parts import add_part_argument, part_of
 from posologie.generation.prompts import read_prompt
+from posologie.generation.rejection import Problem
 from posologie.generation.translation.chats import ChatTranslation
-from posologie.generation.translation.fields import Fields, Problem, fields_of, joined, problem_of, problem_of_whole
+from posologie.generation.translation.fields import Fields, fields_of, joined, problem_of, problem_of_whole
 from posologie.generation.translation.spec import TranslationSpec, Translator
 from posologie.generation.translation.texts import TextTranslation
 from posologie.items import Item, items_to_table, read_item_table, stable_id, table_to_items

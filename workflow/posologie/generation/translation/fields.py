@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from posologie.generation.language import language_problem
 from posologie.generation.quantities import problems
+from posologie.generation.rejection import Problem
 from posologie.generation.translation.spec import Translator
 from posologie.generation.wording import exchanged, words
 from posologie.items import Item
@@ -16,17 +17,6 @@ _SHORTEST, _LONGEST = 0.4, 2.5
 _EXCHANGED = 0.3
 """Gain in resemblance from which options count as exchanged. Of 547 CasiMedicos items in English and French, none in
 its own order reaches it, and 94 % do when two of their options change places."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a translation is not accepted: a reason of a small vocabulary, and what was found."""
-
-    reason: str
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.translation.fields import Fields, Problem
+from posologie.generation.rejection import Problem
+from posologie.generation.translation.fields import Fields
 from posologie.generation.translation.spec import Translator
 
 

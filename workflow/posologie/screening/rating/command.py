@@ -19,9 +19,10 @@ from posologie.files import write_parquet
 from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
 from posologie.generation.backends.interface import Failure, Reply, Request
 from posologie.generation.prompts import Prompt, read_prompt
+from posologie.generation.replies import reply_columns
 from posologie.items import LABELS, Item, read_item_table, table_to_items
 from posologie.runs import Run
-from posologie.screening.schema import rating_schema
+from posologie.screening.rating.schema import rating_schema
 from posologie.screening.spec import Rating, RatingSpec
 
 _AT_ONCE = 2048
@@ -45,8 +46,8 @@ def rate_command(argv: list[str], module: str, open_backend: OpenBackend) -> Non
     with asking(spec.backend, options, open_backend, f"{spec.judge}/{spec.source}") as session:
         session.complete((request for _, request in requests(items, spec.rating, prompt)), items.num_rows, "items")
         for item, request in requests(items, spec.rating, prompt):
-            identity = {"item": item.id, "task": item.task, "prompt_sha256": prompt.sha256}
-            rows.append(identity | rated(session.reply(request), spec.rating))
+            identity = {"item": item.id, "task": item.task}
+            rows.append(identity | rated(session.reply(request), spec.rating, prompt.sha256))
         session.check_failures({row["item"]: row["error"] for row in rows if row["outcome"] == "failed"})
     write_parquet(options.ratings, pa.Table.from_pylist(rows, schema=rating_schema()))
     outcomes = [row["outcome"] for row in rows]
@@ -90,19 +91,11 @@ def places(item: Item) -> dict[str, str]:
     }
 
 
-def rated(outcome: Reply | Failure, rating: Rating) -> dict[str, Any]:
+def rated(outcome: Reply | Failure, rating: Rating, prompt_sha256: str) -> dict[str, Any]:
     """Return what became of one request: the score, or why there is none (`rating_schema`)."""
+    columns = {"score": None, "outcome": "failed", **reply_columns(outcome, prompt_sha256)}
     if isinstance(outcome, Failure):
-        nothing = {"score": None, "text": "", "finish": None, "prompt_tokens": 0, "generated_tokens": 0}
-        return {**nothing, "outcome": "failed", "error": outcome.error}
+        return columns
     score = rating.score_in(outcome.text)
     without = "filtered" if outcome.finish == "filtered" else "unparsable"
-    return {
-        "score": score,
-        "outcome": without if score is None else "score",
-        "text": outcome.text,
-        "finish": outcome.finish,
-        "error": None,
-        "prompt_tokens": outcome.prompt_tokens,
-        "generated_tokens": outcome.generated_tokens,
-    }
+    return {**columns, "score": score, "outcome": without if score is None else "score"}
