@@ -19,17 +19,17 @@ def ours(options):
     from posologie.prediction.model import load
     from posologie.prompting import Prompting
 
-    model = load(Path(options.model), options.precision)
+    asked = LocalModel(load(Path(options.model), options.precision), Prompting(), options.chunk_tokens)
 
     def answer(requests):
-        asked = LocalModel(model, Prompting(), options.chunk_tokens)
+        before = asked.computed_tokens
         found = {one.place: one for some in asked.answers(requests, frozenset()) for one in some}
         likeliest = [
             max(range(len(p)), key=p.__getitem__) for p in (found[r.place].label_probabilities for r in requests)
         ]
         return likeliest, {
             "prompt tokens": sum(one.prompt_tokens for one in found.values()),
-            "computed": asked.computed_tokens,
+            "computed": asked.computed_tokens - before,
         }
 
     return answer

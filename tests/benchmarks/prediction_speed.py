@@ -173,9 +173,9 @@ def compare(options, folder):
         for batch in options.batches:
             sides[f"lm-eval, batch {batch}"] = Side("lm-eval", python, options, items, batch)
     only_singles = [side for side in sides if side != "published"]
-    turns = [("single", side) for side in only_singles] + [
-        ("both", side) for side in ("ours", "published") if side in sides
-    ]
+    turns = [("single", side) for side in only_singles]
+    if "published" in sides:
+        turns += [("both", "ours"), ("both", "published")]
     times = {turn: [] for turn in turns}
     cpu = {turn: [] for turn in turns}
     prompts, equal, compared, facts = 0, dict.fromkeys(sides, 0), 0, []

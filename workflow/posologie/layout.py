@@ -71,6 +71,11 @@ def human_scores(ratings: str) -> str:
     return f"human_scores/{ratings}.parquet"
 
 
+def quality(judge: str, source: str) -> str:
+    """Return the path of a judge's ratings of a source's training items."""
+    return f"quality/{judge}/{source}.parquet"
+
+
 def table(name: str) -> str:
     """Return the path of a table as CSV."""
     return f"tables/{name}.csv"

@@ -76,6 +76,7 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("adapters", 0, 1),
         ("predictions", 0, 2),
         ("scores", 0, 2),
+        ("tables", 0, 8),
         ("report", 0, 1),
     ]
     assert not found["finished"]
@@ -106,6 +107,14 @@ def test_the_chosen_judges_verdicts_count_too(study, asked):
     made(study, "judgements/own/tiny/base/oeq.parquet")
     _, found = asked("status", "--configfile", "study.yaml")
     assert stage(found, "judgements") == (1, 2)
+
+
+def test_the_ratings_of_training_items_count_too(study, asked):
+    screened = "screening: {mode: report, quality: {judge: own, threshold: 3}}\n"
+    (study / "study.yaml").write_text(STUDY + JUDGED + screened)
+    made(study, "quality/own/native.parquet")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert stage(found, "quality") == (1, 1)
 
 
 def test_a_running_job_tells_how_far_it_is_and_how_long_still(study, asked):

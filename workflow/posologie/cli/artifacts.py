@@ -42,6 +42,9 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
         yield kind, name, f"{made}.parquet", None
     for name, split in _shards(study, screened):
         yield "shards", f"{name}/{split}", layout.shard(name, split), None
+    for source in plan.rated_sources(study):
+        judge = study.screening.quality.judge if study.screening.quality is not None else ""
+        yield "quality", f"{judge}/{source}", layout.quality(judge, source), None
     for name, split in screened:
         yield "screened", f"{name}/{split}", layout.screened(name, split), None
     for mix in study.mixes:
@@ -59,6 +62,8 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
                 yield kind, f"{model_id}/{suite}", path_of(model_id, suite), run
     for name, file in _judged(study, list(models)):
         yield "judgements", name, file, layout.beside(file, ".run.json")
+    for table in plan.tables(study):
+        yield "tables", table, layout.table(table), None
     yield "report", "index.html", "report/index.html", None
 
 

@@ -220,3 +220,28 @@ def made_artifacts(study: Study) -> list[str]:
             translated = source.made.startswith("translated/")
             made += [f"{source.made}/{split}" for split in source.splits] if translated else [source.made]
     return list(dict.fromkeys(made))
+
+
+def score_tables(study: Study) -> list[str]:
+    """Return the tables of scores that the study's suites and mixes allow."""
+    names = ["mcqa", "position"] if choice_suites(study) else []
+    if open_suites(study):
+        names += ["oeq", "length"] if study.judging.chosen is not None else ["oeq"]
+    names += ["contrasts", "paper"]
+    names += ["attribution"] if has_all_coalitions(study) else []
+    return names + (["dose_response"] if study.statistics.sweeps else [])
+
+
+def rating_tables(study: Study) -> list[str]:
+    """Return the tables over human ratings, where there are any."""
+    if not study.judging.ratings:
+        return []
+    of_judges = ["judge_choice", "generator"] if study.judges else []
+    return ["agreement", "agreement_contrasts", "verbosity", *of_judges]
+
+
+def tables(study: Study) -> list[str]:
+    """Return every table of the study, in the order of the report."""
+    of_pairs = ["translation_quality"] if parallel_collections(study) else []
+    statistics = [*score_tables(study), *rating_tables(study), "compute"]
+    return ["screening", "topics", "composition", *statistics, *of_pairs]

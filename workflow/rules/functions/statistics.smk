@@ -20,48 +20,34 @@ def scores_and_judgements():
     return all_scores() + all_judgements()
 
 
-def tables_of_scores():
-    """Return each table of scores that the study's suites and mixes allow, with the function that gives its inputs."""
-    tables = {}
-    if plan.choice_suites(STUDY):
-        tables |= {"mcqa": all_scores, "position": scores_and_answers}
-    if plan.open_suites(STUDY):
-        tables |= {"oeq": open_scores}
-        if STUDY.judging.chosen is not None:
-            tables |= {"length": scores_and_judgements}
-    tables |= {"contrasts": open_scores, "paper": open_scores}
-    if plan.has_all_coalitions(STUDY):
-        tables |= {"attribution": open_scores}
-    if STUDY.statistics.sweeps:
-        tables |= {"dose_response": open_scores}
-    return tables
-
-
 def ratings_and_verdicts():
     """Return the human ratings, the scores of the rated answers, and every judge's verdicts on them."""
     names = STUDY.judging.ratings
     return [f"<results>/{folder}/{name}.parquet" for folder in ("human", "human_scores") for name in names] + all_calibrations()
 
 
-def tables_of_ratings():
-    """Return the tables over human ratings, where there are any."""
-    of_judges = ["judge_choice", "generator"] if STUDY.judges else []
-    names = ["agreement", "agreement_contrasts", "verbosity", *of_judges]
-    return dict.fromkeys(names if STUDY.judging.ratings else [], ratings_and_verdicts)
+def inputs_of_scores(table):
+    """Return the function that gives the inputs of a table of scores."""
+    narrow = {"mcqa": all_scores, "position": scores_and_answers, "length": scores_and_judgements}
+    return narrow.get(table, open_scores)
 
 
-STATISTICS = {**tables_of_scores(), **tables_of_ratings(), "compute": records_of_all_jobs}
+STATISTICS = {
+    **{table: inputs_of_scores(table) for table in plan.score_tables(STUDY)},
+    **dict.fromkeys(plan.rating_tables(STUDY), ratings_and_verdicts),
+    "compute": records_of_all_jobs,
+}
 
 
-TABLES = ["screening", "topics", "composition", *STATISTICS, *(["translation_quality"] if plan.parallel_collections(STUDY) else [])]
+TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {"compute", "length", *tables_of_ratings()} - {"agreement"}
+WITHOUT_PUBLISHED = {"compute", "length", *plan.rating_tables(STUDY)} - {"agreement"}
 
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
-    narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(tables_of_ratings(), job_specs.agreement_spec)}
+    narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(plan.rating_tables(STUDY), job_specs.agreement_spec)}
 
     def spec(wildcards):
         return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()
