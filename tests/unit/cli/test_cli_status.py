@@ -175,6 +175,7 @@ def test_a_half_written_progress_file_is_no_matter(study, asked):
     assert (code, found["jobs"]) == (0, [])
 
 
+@pytest.mark.timeout(60)
 def test_watching_ends_when_the_study_is_done(study, posologie):
     code, found, _ = posologie("status", "--configfile", "study.yaml", "--json")
     for one in json.loads(found)["stages"]:
@@ -182,6 +183,7 @@ def test_watching_ends_when_the_study_is_done(study, posologie):
             file = {
                 "mixes": f"mixes/{name}/train.parquet",
                 "adapters": f"adapters/{name}/adapter_model.safetensors",
+                "tables": f"tables/{name}.csv",
                 "report": "report/index.html",
             }.get(one["stage"], f"{one['stage']}/{name}.parquet")
             made(study, file)
