@@ -88,8 +88,11 @@ class OpenaiEndpointBackend:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self.running.concurrency):
                         group.create_task(work.worker())
-            except* InputError as errors:
-                raise errors.exceptions[0] from None
+            except BaseExceptionGroup as errors:  # `except*` would wrap what is raised here, before Python 3.11.4
+                refused, others = errors.split(InputError)
+                if refused is None or others is not None:
+                    raise
+                raise refused.exceptions[0] from None
             finally:
                 heart.cancel()
 
