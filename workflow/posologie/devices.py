@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from posologie import nvml
+
 log = logging.getLogger(__name__)
 
 _HELD: list[int] = []
@@ -70,16 +72,8 @@ def usable_devices() -> list[str]:
 
 def _installed() -> int:
     """Return how many GPUs the driver knows, without starting CUDA."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # noqa: BLE001 - no driver, no library, no permission: no device
-        return 0
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    finally:
-        pynvml.nvmlShutdown()
+    with nvml.driver() as library:
+        return 0 if library is None else int(library.nvmlDeviceGetCount())
 
 
 def _locked(file: Path) -> int | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from posologie import nvml
 from posologie.code_digest import digest
 from posologie.errors import InputError
 from posologie.files import read_json, sha256_of_file, write_json
@@ -128,34 +129,27 @@ def peak_memory() -> dict[str, int | None]:
     return {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "gpu": gpu}
 
 
-def _visible_gpus(nvml: Any) -> list[Any]:
+def _visible_gpus(library: Any) -> list[Any]:
     """Return NVML handles of the devices that this process may use."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        return [library.nvmlDeviceGetHandleByIndex(index) for index in range(library.nvmlDeviceGetCount())]
     handles = []
     for name in filter(None, visible.split(",")):
         if name.isdigit():
-            handles.append(nvml.nvmlDeviceGetHandleByIndex(int(name)))
+            handles.append(library.nvmlDeviceGetHandleByIndex(int(name)))
         else:
-            handles.append(nvml.nvmlDeviceGetHandleByUUID(name))
+            handles.append(library.nvmlDeviceGetHandleByUUID(name))
     return handles
 
 
 def _gpu_energy() -> float | None:
     """Return the energy counters of the visible GPUs in joules, or None where they cannot be read."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # noqa: BLE001 - no driver, no library, no permission: there is no counter to read
-        return None
-    try:
-        handles = _visible_gpus(pynvml)
-        if not handles:
+    with nvml.driver() as library:
+        if library is None:
             return None
-        return float(sum(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in handles)) / 1000
-    except pynvml.NVMLError:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
+        try:
+            counters = [library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in _visible_gpus(library)]
+        except library.NVMLError:  # older devices have no counter
+            return None
+    return float(sum(counters)) / 1000 if counters else None

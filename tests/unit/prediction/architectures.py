@@ -10,19 +10,20 @@ def alone(model, tokens):
         return model(input_ids=torch.tensor([tokens])).logits[0, -1].float()
 
 
+WINDOWED = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "sliding_window": 16,
+    "bos_token_id": None,
+    "eos_token_id": 2,
+}
+
+
 def windowed_model(vocabulary):
     torch.manual_seed(1)
-    settings = transformers.MistralConfig(
-        vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        sliding_window=16,
-        bos_token_id=None,
-        eos_token_id=2,
-    )
+    settings = transformers.MistralConfig(vocab_size=vocabulary, num_hidden_layers=2, **WINDOWED)
     return transformers.MistralForCausalLM(settings).eval()
 
 
@@ -30,17 +31,7 @@ def layers_of_both_kinds(vocabulary):
     """Layers that look back over a window and layers that look at everything, in turns, as Gemma."""
     torch.manual_seed(1)
     settings = transformers.Gemma2Config(
-        vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        sliding_window=16,
-        bos_token_id=None,
-        eos_token_id=2,
-        pad_token_id=0,
+        vocab_size=vocabulary, num_hidden_layers=4, head_dim=8, pad_token_id=0, **WINDOWED
     )
     return transformers.Gemma2ForCausalLM(settings).eval()
 

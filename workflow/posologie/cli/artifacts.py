@@ -42,9 +42,9 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
         yield kind, name, f"{made}.parquet", None
     for name, split in _shards(study, screened):
         yield "shards", f"{name}/{split}", layout.shard(name, split), None
-    for source in plan.rated_sources(study):
-        judge = study.screening.quality.judge if study.screening.quality is not None else ""
-        yield "quality", f"{judge}/{source}", layout.quality(judge, source), None
+    if (quality := study.screening.quality) is not None:
+        for source in plan.rated_sources(study):
+            yield "quality", f"{quality.judge}/{source}", layout.quality(quality.judge, source), None
     for name, split in screened:
         yield "screened", f"{name}/{split}", layout.screened(name, split), None
     for mix in study.mixes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from posologie import layout
+from posologie import layout, nvml
 from posologie.cli.named_columns import missing_columns
 from posologie.cli.places import results_of
 from posologie.config import plan
@@ -196,17 +196,11 @@ def gpus(study: Study) -> Iterator[Finding]:
 
 
 def _gpu_names() -> list[str]:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
-        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
-    finally:
-        pynvml.nvmlShutdown()
+    with nvml.driver() as library:
+        if library is None:
+            return []
+        handles = [library.nvmlDeviceGetHandleByIndex(number) for number in range(library.nvmlDeviceGetCount())]
+        return [str(library.nvmlDeviceGetName(handle)) for handle in handles]
 
 
 def disk(study: Study) -> Iterator[Finding]:
