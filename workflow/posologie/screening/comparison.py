@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from posologie.screening.matching import Match, Similar, group_matches, matches
 from posologie.screening.near import near_duplicates
 from posologie.screening.population import Classes, Population, classes
+from posologie.screening.rows import TableRows
 from posologie.screening.shingles import Shape, shape_for, signatures_of
 from posologie.screening.sketches import sketches
 from posologie.screening.spec import Comparing
@@ -57,10 +57,10 @@ def _similar_items(
     screened = np.zeros(len(positions), dtype=bool)
     screened[same.of_item[whole.screened.start :]] = True
 
-    compared = whole.table.select(["question", "context", "answer", "options", "gold"])
+    rows = TableRows(whole.table.select(["question", "context", "answer", "options", "gold"]))
 
     def fields(numbers: np.ndarray) -> list[tuple[str, ...]]:
-        return [text.fields for text in texts(compared.take(pa.array(positions[numbers])))]
+        return [text.fields for text in texts(rows.at(positions[numbers]))]
 
     return near_duplicates(signatures[positions], fields, screened, threshold, shape.width)
 
@@ -71,9 +71,10 @@ def _similar_contexts(whole: Population, same: Classes, threshold: float, shape:
     places = places[same.of_context[places] >= 0]
     numbers, first = np.unique(same.of_context[places], return_index=True)
     positions = places[first]
+    rows = TableRows(whole.table.select(["context"]))
 
     def fields(chosen: np.ndarray) -> list[tuple[str, ...]]:
-        return [(text,) for text in normalised(whole.table["context"].take(pa.array(positions[chosen])).to_pylist())]
+        return [(text,) for text in normalised(rows.at(positions[chosen])["context"].to_pylist())]
 
     blocks = np.array_split(np.arange(len(numbers)), len(numbers) // 2048 + 1)
     values = np.concatenate([signatures_of(fields(block), shape) for block in blocks])

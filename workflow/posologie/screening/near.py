@@ -63,7 +63,7 @@ def candidates(values: np.ndarray, of_interest: np.ndarray) -> Candidates:
             wanted = of_interest[one] | of_interest[other]
             found.append(one[wanted] * count + other[wanted])
         crowded += int((keys[_CROWD + 1 :] == keys[: -_CROWD - 1]).sum()) if len(keys) > _CROWD + 1 else 0
-    codes = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    codes = _distinct(np.concatenate([np.empty(0, np.int64), *found]))
     return Candidates(np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), crowded)
 
 
@@ -122,11 +122,13 @@ def _by_neighbourhood(pairs: np.ndarray) -> np.ndarray:
 def _sets(items: Sequence[Sequence[str]], width: int) -> list[np.ndarray]:
     """Return the different shingles of each item, ascending."""
     hashes, bounds = shingles(items, width)
-    sets = []
-    for first, last in pairwise(bounds.tolist()):
-        own = np.sort(hashes[first:last])
-        sets.append(own[np.r_[True, own[1:] != own[:-1]]] if len(own) else own)
-    return sets
+    return [_distinct(hashes[first:last]) for first, last in pairwise(bounds.tolist())]
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Return the different values, ascending, by sorting; `np.unique` hashes, which is slower for integers."""
+    ordered = np.sort(values)
+    return ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered
 
 
 def _common(one: np.ndarray, other: np.ndarray) -> int:

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from posologie.screening.rows import TableRows
 from posologie.screening.shingles import Shape, signatures_of
 from posologie.screening.text import digest, texts
 
@@ -51,8 +52,9 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int) -> Sketches:
 
 def _sketched(items: pa.Table, shape: Shape | None, processes: int) -> Iterator[Sketches]:
     """Yield the sketches of consecutive items, with at most a few blocks waiting in each process."""
-    columns = items.select(["id", "question", "context", "options", "gold", "answer"])
-    blocks = (columns.slice(first, _ITEMS_AT_ONCE) for first in range(0, items.num_rows, _ITEMS_AT_ONCE))
+    rows = TableRows(items.select(["id", "question", "context", "options", "gold", "answer"]))
+    firsts = range(0, items.num_rows, _ITEMS_AT_ONCE)
+    blocks = (rows.at(np.arange(first, min(first + _ITEMS_AT_ONCE, items.num_rows))) for first in firsts)
     work = partial(sketch, shape=shape)
     if processes < 2 or items.num_rows < _WORTH_PROCESSES:
         yield from map(work, blocks)
@@ -60,7 +62,7 @@ def _sketched(items: pa.Table, shape: Shape | None, processes: int) -> Iterator[
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: deque[Future[Sketches]] = deque()
         for block in blocks:
-            waiting.append(pool.submit(work, pa.concat_tables([block]).combine_chunks()))
+            waiting.append(pool.submit(work, block))
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
         while waiting:
