@@ -7,8 +7,10 @@ Every side trains on the same updates of the same examples with the published se
 0.05, seven projections, AdamW, gradient checkpointing, micro-batches of 12. In each round every side makes one update,
 in an order that changes from round to round, so that a busy machine slows all sides alike. A ratio is the geometric
 mean of the rounds' ratios of times, by the clock and of the processors (less disturbed on a busy machine; on a CPU
-only), with the 95 % t interval of its logarithm. `--memory` runs each side by itself for two updates and reports
-the peak.
+only), with the 95 % t interval of its logarithm. `--memory` runs each side by itself for two updates, `--rounds` times,
+and reports the peaks and their ratios. On a CPU freed memory then goes back to the system at once (a fixed
+MALLOC_MMAP_THRESHOLD_): the peak is that of what is in use, not of what glibc's heap keeps, which differs from run to
+run by more than the sides do.
 """
 
 import argparse
@@ -285,7 +287,8 @@ def speed(sides, examples):
 def peak_memory(side):
     """Return the peak memory of two updates of one side in a process of its own, in bytes."""
     command = [sys.executable, __file__, *sys.argv[1:], "--only", side]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 16)}
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     return json.loads(answer.splitlines()[-1])["peak"]
 
 
@@ -309,7 +312,17 @@ def main():
     sides = [side for side in SIDES if not options.sides or side in options.sides]
     result = {"settings": vars(options), "sides": {}, "ratios": {}}
     if options.memory:
-        result["peak_bytes"] = {side: peak_memory(side) for side in sides}
+        shuffle = random.Random(0)
+        peaks = {side: [] for side in sides}
+        for number in range(options.rounds):
+            for side in shuffle.sample(sides, len(sides)):
+                peaks[side].append(peak_memory(side))
+            print(f"round {number}", file=sys.stderr, flush=True)
+        result["peak_bytes"] = peaks
+        for mine, theirs in RATIOS:
+            if mine in sides and theirs in sides:
+                ratios = [one / other for one, other in zip(peaks[mine], peaks[theirs], strict=True)]
+                result["ratios"][f"{mine} / {theirs}"] = {"memory": interval(ratios)}
     else:
         seconds, losses = speed(sides, examples)
         timed = updates_of(examples)[1 : 1 + len(seconds[sides[0]])]

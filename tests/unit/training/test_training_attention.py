@@ -3,43 +3,10 @@
 import pytest
 import torch
 import transformers
+from packed_models import FAMILIES, packed
 
 from posologie.training.attention import PACKED, packed_attention
-from posologie.training.batches import Batch, hidden_states
-
-SMALL = {
-    "vocab_size": 61,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "pad_token_id": 0,
-}
-FAMILIES = {
-    "qwen3": lambda: transformers.Qwen3Config(**SMALL),
-    "qwen2": lambda: transformers.Qwen2Config(**SMALL),
-    "llama": lambda: transformers.LlamaConfig(**SMALL),
-    "mistral": lambda: transformers.MistralConfig(**SMALL, sliding_window=16),
-}
-
-
-def packed(rows):
-    lengths = [len(row) for row in rows]
-    bounds = [0, *torch.tensor(lengths).cumsum(0).tolist()]
-    none = torch.zeros(0, dtype=torch.long)
-    return Batch(
-        ids=tuple(str(n) for n in range(len(rows))),
-        tokens=torch.cat(rows)[None],
-        positions=torch.cat([torch.arange(n) for n in lengths])[None],
-        bounds=bounds,
-        cumulative=torch.tensor(bounds, dtype=torch.int32),
-        longest=max(lengths),
-        rows=none,
-        targets=none,
-        in_answer=none.bool(),
-    )
+from posologie.training.batches import hidden_states
 
 
 @pytest.mark.parametrize("family", FAMILIES)

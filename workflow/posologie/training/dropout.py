@@ -23,10 +23,12 @@ class MaskSource:
     Attributes:
         keys: one 63-bit integer per example.
         bounds: example i holds the rows `bounds[i]` to `bounds[i + 1]` of every activation.
+        rows: the rows that activations hold at present, where they are not all.
     """
 
     keys: list[int] = field(default_factory=list)
     bounds: list[int] = field(default_factory=list)
+    rows: torch.Tensor | None = None
 
     def begin(self, *, seed: int, update: int, ids: Sequence[str], bounds: Sequence[int]) -> None:
         """Set the masks of the next micro-batch."""
@@ -48,7 +50,7 @@ class MaskSource:
             bits = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
             bits.random_(-(1 << 63), None, generator=generator)
             torch.ge(bits.view(torch.int16)[:count].view(end - start, features), threshold, out=kept[start:end])
-        return kept
+        return kept if self.rows is None else kept[self.rows]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 
 from posologie.errors import InputError
 from posologie.training import loss as loss_of
-from posologie.training.batches import Batch, assemble, hidden_states, target_counts
+from posologie.training.batches import Batch, assemble, target_counts
 from posologie.training.checkpoints import Checkpoint
 from posologie.training.examples import Examples
 from posologie.training.history import Update
@@ -183,9 +183,8 @@ def train(
 
 def _backward(student: Student, batch: Batch, targets: int) -> torch.Tensor:
     """Add a micro-batch's part of the gradient and return its summed loss."""
-    with student.arithmetic():
-        hidden = hidden_states(student.decoder, batch)
-    loss = loss_of.summed_loss(hidden[batch.rows], student.head, batch.targets, student.autocast)
+    states = student.predicting_states(batch)
+    loss = loss_of.summed_loss(states, student.head, batch.targets, student.autocast)
     (loss / targets).backward()
     return loss.detach()
 
@@ -216,8 +215,7 @@ def validation_loss(
             continue
         batch = assemble(examples, own[number], loss_on=recipe.loss_on, device=group.device)
         with memory_explained(f"validation of epoch {epoch}", _what_to_lower(batch, micro_batch)), student.arithmetic():
-            hidden = hidden_states(student.decoder, batch)
-            losses = loss_of.losses(hidden[batch.rows], student.head, batch.targets).double()
+            losses = loss_of.losses(student.predicting_states(batch), student.head, batch.targets).double()
         in_answer = batch.in_answer.double()
         sums += torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum()])
     group.sum_in_place([sums])

@@ -11,7 +11,9 @@ from posologie.errors import InputError
 from posologie.models.load import load_model
 from posologie.training.adapters import attach
 from posologie.training.attention import PACKED
+from posologie.training.batches import Batch, hidden_states
 from posologie.training.dropout import MaskSource
+from posologie.training.last_layer import PredictingRows, restrict_last_layer
 from posologie.training.loss import check_output_layer
 from posologie.training.spec import TrainingSpec
 
@@ -27,6 +29,7 @@ class Student:
         head: its output layer.
         weights: the trained parameters by name, in the order of the model.
         masks: the source of its dropout masks.
+        predicting: the rows that the last layer computes, where it does not compute all.
         autocast: precision of the products where it is not that of the weights.
     """
 
@@ -36,6 +39,7 @@ class Student:
     head: torch.nn.Linear
     weights: dict[str, torch.nn.Parameter]
     masks: MaskSource
+    predicting: PredictingRows | None = None
     autocast: torch.dtype | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
@@ -44,6 +48,13 @@ class Student:
             return nullcontext()
         autocast: AbstractContextManager[Any] = torch.autocast(self.head.weight.device.type, self.autocast)
         return autocast
+
+    def predicting_states(self, batch: Batch) -> torch.Tensor:
+        """Return the last hidden states of the rows that predict the batch's targets, shape (targets, hidden size)."""
+        if self.predicting is not None:
+            self.predicting.begin(batch.rows, batch.bounds[-1])
+        with self.arithmetic():
+            return hidden_states(self.decoder, batch)[batch.rows]
 
 
 def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Student:
@@ -85,9 +96,14 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
         trained = model
     else:
         trained = attach(model, recipe, backbone=spec.backbone, seed=spec.seed, masks=masks)
+    predicting = None
+    if recipe.loss_on == "answer" and (predicting := restrict_last_layer(decoder, masks)) is not None:
+        for layer in decoder.layers[-2:]:
+            # The last layer keeps little now, and the one before it what any layer keeps while it is recomputed.
+            layer.gradient_checkpointing = False
     weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
     autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
-    return Student(spec.backbone, trained, decoder, head, weights, masks, autocast)
+    return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast)
 
 
 def _quantization(kind: str, precision: torch.dtype) -> Any:
