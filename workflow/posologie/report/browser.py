@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +24,7 @@ from posologie.items import read_item_table
 from posologie.report.names import label
 from posologie.report.spec import BrowserSpec
 from posologie.report.verdicts import judged, rated, with_people
+from posologie.rows import TableRows
 from posologie.scoring.schema import read_scores
 
 DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
@@ -93,16 +95,17 @@ class _Shelf:
     """The items of all shards, found by id."""
 
     def __init__(self, shards: Sequence[str]) -> None:
-        self.table = pa.concat_tables([read_item_table(path) for path in dict.fromkeys(shards)])
-        self.row = {item: row for row, item in enumerate(self.table["id"].to_pylist())}
+        table = pa.concat_tables([read_item_table(path) for path in dict.fromkeys(shards)])
+        self.rows = TableRows(table)
+        self.row = {item: row for row, item in enumerate(table["id"].to_pylist())}
 
     def items(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return the records of some items, in the order asked for."""
         try:
-            rows = [self.row[item] for item in ids]
+            rows = np.array([self.row[item] for item in ids], dtype=np.int64)
         except KeyError as error:
             raise InputError(f"item {error.args[0]} was predicted and is in none of the shards of --items") from None
-        records: list[dict[str, Any]] = self.table.take(rows).to_pylist()
+        records: list[dict[str, Any]] = self.rows.at(rows).to_pylist()
         return records
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posologie.rows import TableRows
 from posologie.screening.matching import Match, Similar, group_matches, matches
 from posologie.screening.near import near_duplicates
 from posologie.screening.population import Classes, Population, classes
-from posologie.screening.rows import TableRows
 from posologie.screening.shingles import Shape, shape_for, signatures_of
 from posologie.screening.sketches import sketches
 from posologie.screening.spec import Comparing

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from posologie.screening.rows import TableRows
+from posologie.rows import TableRows
 from posologie.screening.shingles import Shape, signatures_of
 from posologie.screening.text import digest, texts
 

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 
-from posologie.screening.rows import TableRows
+from posologie.rows import TableRows
 
 OPTIONS = [[f"option {number}", "é" * (number % 3)] for number in range(1000)]
 SCHEMA = pa.schema({"id": pa.string(), "options": pa.list_(pa.string())})
