@@ -1,12 +1,15 @@
 """The fast layers are peft's layers: same values, same gradients, same files."""
 
 import copy
+import weakref
 
 import peft
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from posologie.training.adapters import initialise, low_rank_layers
 from posologie.training.dora import FastLinear, make_fast, row_norms, row_squares
@@ -238,6 +241,38 @@ def test_a_fresh_adapter_changes_nothing_even_in_bfloat16():
         make_fast(layer, "input")
     x = torch.randn(1, 4, 32).bfloat16()
     torch.testing.assert_close(model(x), stack(x), rtol=0, atol=0)
+
+
+class Created(TorchDispatchMode):
+    """Remembers every tensor that is made, without keeping it alive."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        result = function(*arguments, **(keywords or {}))
+        self.made += [weakref.ref(one) for one in pytree.tree_leaves(result) if isinstance(one, torch.Tensor)]
+        return result
+
+    def alive(self):
+        """Return the addresses of what is still in memory."""
+        return {one().untyped_storage().data_ptr() for one in self.made if one() is not None}
+
+
+@pytest.mark.parametrize("method", ["dora", "lora"])
+@pytest.mark.parametrize("dropout_on", ["input", "adapter"])
+def test_checkpointing_keeps_nothing_but_the_outputs_of_the_blocks(method, dropout_on):
+    stock, source = adapted(Stack(8, 6, True, checkpointed=True), dropout=0.1, method=method)
+    fast, fast_source = fast_copy(stock, source, dropout_on)
+    fast_source.begin(seed=0, update=0, ids=["a"], bounds=[0, 4])
+    x = torch.randn(1, 4, 8)
+    fast(x)  # what is computed once for each change of A or B stays
+    with Created() as created:
+        output = fast(x)
+    assert output.grad_fn is not None
+    assert len(created.made) > 50
+    assert len(created.alive()) <= 2
 
 
 def test_gradients_reach_only_the_adapter():

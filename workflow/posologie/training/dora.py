@@ -120,18 +120,17 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
             if bias is not None:
                 y.add_(bias)
             kept = y
-        ctx.constants = weight, bias, scaling, factors, mask, exact
-        ctx.save_for_backward(rows, low, kept, b, magnitude, *([] if mask is None else mask.tensors))
+        # All activations are saved as tensors: what hangs on the context itself, checkpointing could not drop.
+        ctx.constants = weight, bias, scaling, factors, scale, exact
+        ctx.save_for_backward(rows, low, kept, b, magnitude, None if mask is None else mask.kept)
         ctx.shape = x.shape
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        weight, bias, scaling, factors, mask, exact = ctx.constants
-        rows, low, kept, b, magnitude, *mask_tensors = ctx.saved_tensors
-        if mask is not None:
-            mask = mask.with_tensors(mask_tensors)
-        scale = 1.0 if mask is None else mask.scale
+        weight, bias, scaling, factors, scale, exact = ctx.constants
+        rows, low, kept, b, magnitude, entries = ctx.saved_tensors
+        mask = None if entries is None else Mask(entries, scale)
         dy = gradients[0].reshape(-1, weight.shape[0])
         d_magnitude = None
         if factors.gain is None:

@@ -65,15 +65,6 @@ class Mask:
     kept: torch.Tensor
     scale: float
 
-    @property
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        """What a backward pass must keep."""
-        return (self.kept,)
-
-    def with_tensors(self, tensors: Sequence[torch.Tensor]) -> "Mask":
-        """Return the mask over `tensors` as kept for the backward pass."""
-        return Mask(tensors[0], self.scale)
-
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         """Return x with dropped entries at zero and the others as they are: scaling is cheaper further on."""
         return x * self.kept.view(x.shape)
