@@ -134,7 +134,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(job, changes, message):
 def test_layers_that_keep_pefts_forward_pass_have_no_dropout_on_the_adapter_alone(job, monkeypatch):
     from posologie.training import adapters
 
-    monkeypatch.setattr(adapters, "make_fast", lambda layer, dropout_on: False)  # as for quantised layers
+    monkeypatch.setattr(adapters, "make_fast", lambda layer, dropout_on, **_: False)  # as for quantised layers
     with pytest.raises(InputError, match=r"dropout_on = 'adapter': tiny has layers of kind Linear, .* expected input"):
         job("adapter", {"dropout_on": "adapter"}).run()
     job("input", {"dropout_on": "input"}).run()

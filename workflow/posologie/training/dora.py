@@ -25,6 +25,7 @@ import torch
 from torch.nn.functional import linear
 
 from posologie.training.dropout import ExampleDropout, Mask
+from posologie.training.recomputation import Slot, slot_of
 
 DropoutOn = Literal["input", "adapter"]
 
@@ -85,6 +86,30 @@ def _scaled(x: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
     return torch.mul(x, gain, out=torch.empty_like(x))
 
 
+def _product(
+    rows: torch.Tensor,
+    low_input: torch.Tensor,
+    low: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    factors: Factors,
+    scale: float,
+    exact: bool,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return the output for inputs `rows`, and the activation that the magnitude's gradient needs beside it."""
+    last = factors.gain is not None and not exact  # the gain multiplies the base product, but not the bias
+    y = linear(rows, weight, None if last else bias)
+    if factors.gain is None:
+        return y.addmm_(low, factors.sb.T), None
+    if exact:
+        kept = linear(low_input, weight)
+        return y.addcmul_(kept, (factors.gain - 1).mul_(scale)).addmm_(low, factors.gsb.T), kept
+    y.addmm_(low, factors.sb.T).mul_(factors.gain)
+    if bias is not None:
+        y.add_(bias)
+    return y, y
+
+
 class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
     """The layer's product; gradients for x, A, B and m."""
 
@@ -101,25 +126,19 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
         factors: Factors,
         mask: Mask | None,
         exact: bool,
+        slot: Slot | None,
     ) -> torch.Tensor:
         exact = exact and mask is not None and factors.gain is not None
         rows = x.reshape(-1, x.shape[-1])
         low_input = rows if mask is None else mask.apply(rows)
         scale = 1.0 if mask is None else mask.scale
         low = (low_input @ factors.a.T).mul_(scale)
-        last = factors.gain is not None and not exact  # the gain multiplies the base product, but not the bias
-        y = linear(rows, weight, None if last else bias)
-        kept = None  # the activation that the magnitude's gradient needs, beside y
-        if factors.gain is None:
-            y.addmm_(low, factors.sb.T)
-        elif exact:
-            kept = linear(low_input, weight)
-            y.addcmul_(kept, (factors.gain - 1).mul_(scale)).addmm_(low, factors.gsb.T)
+        if slot is not None and slot.value is not None:
+            y, kept = slot.value
         else:
-            y.addmm_(low, factors.sb.T).mul_(factors.gain)
-            if bias is not None:
-                y.add_(bias)
-            kept = y
+            y, kept = _product(rows, low_input, low, weight, bias, factors, scale, exact)
+            if slot is not None:
+                slot.value = y, kept
         # All activations are saved as tensors: what hangs on the context itself, checkpointing could not drop.
         ctx.constants = weight, bias, scaling, factors, scale, exact
         ctx.save_for_backward(rows, low, kept, b, magnitude, None if mask is None else mask.kept)
@@ -160,7 +179,7 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
             dx = dx.view(ctx.shape)
         low_input = rows if mask is None else mask.apply(rows)
         d_a = (d_low.T @ low_input).to(b.dtype)
-        return dx, d_a, d_b, d_magnitude, None, None, None, None, None, None
+        return dx, d_a, d_b, d_magnitude, None, None, None, None, None, None, None
 
 
 class FastLinear(peft.tuners.lora.Linear):  # type: ignore[misc]
@@ -170,6 +189,7 @@ class FastLinear(peft.tuners.lora.Linear):  # type: ignore[misc]
     """
 
     _dropout_on: DropoutOn
+    _keeps_output: bool
     _squares: torch.Tensor | None
     _factors: tuple[tuple[Any, ...], Factors] | None
 
@@ -192,6 +212,7 @@ class FastLinear(peft.tuners.lora.Linear):  # type: ignore[misc]
             self._current_factors(x.dtype, magnitude),
             mask,
             self._dropout_on == "input",
+            slot_of(self) if self._keeps_output else None,
         )
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -215,9 +236,10 @@ class FastLinear(peft.tuners.lora.Linear):  # type: ignore[misc]
         return factors
 
 
-def make_fast(layer: Any, dropout_on: DropoutOn) -> bool:
+def make_fast(layer: Any, dropout_on: DropoutOn, *, keeps_output: bool = False) -> bool:
     """Turn a peft LoRA or DoRA linear layer into a `FastLinear`, in place, and return whether that was done.
 
+    Its output outlives gradient checkpointing if it `keeps_output` (`posologie.training.recomputation`).
     Layers of other kinds (embeddings, quantised weights, transposed weights, other variants) are left as they are.
     """
     plain = type(layer) is peft.tuners.lora.Linear and type(layer.get_base_layer()) is torch.nn.Linear
@@ -226,5 +248,6 @@ def make_fast(layer: Any, dropout_on: DropoutOn) -> bool:
         return False
     layer.__class__ = FastLinear
     layer._dropout_on = dropout_on
+    layer._keeps_output = keeps_output
     layer._squares = layer._factors = None
     return True

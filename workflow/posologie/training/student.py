@@ -15,6 +15,7 @@ from posologie.training.batches import Batch, hidden_states
 from posologie.training.dropout import MaskSource
 from posologie.training.last_layer import PredictingRows, restrict_last_layer
 from posologie.training.loss import check_output_layer
+from posologie.training.recomputation import both_passes
 from posologie.training.spec import TrainingSpec
 
 
@@ -89,7 +90,9 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     if recipe.gradient_checkpointing:
         # Masks are keyed by example, and there is no other randomness to preserve.
-        model.activation_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
+        model.activation_checkpointing_enable(
+            {"use_reentrant": False, "preserve_rng_state": False, "context_fn": both_passes}
+        )
     masks = MaskSource()
     if full:
         model.requires_grad_(True)

@@ -1,0 +1,105 @@
+"""What checkpointing keeps of wide layers changes the work, and no result."""
+
+import pytest
+import torch
+import transformers
+from packed_models import FAMILIES, SMALL, packed
+
+from posologie.prompting import Prompting
+from posologie.training import dora, student
+from posologie.training.adapters import low_rank_layers
+from posologie.training.attention import PACKED
+from posologie.training.loss import summed_loss
+from posologie.training.recomputation import both_passes, slot_of
+from posologie.training.spec import Recipe, TrainingSpec
+
+LENGTHS = (9, 4, 13)
+ROWS = tuple(row for row in range(sum(LENGTHS)) if row not in (8, 12, 25))
+
+
+def made(family, **changes):
+    """Return a student whose weights are away from their starting values, and a batch for it."""
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(FAMILIES[family](), attn_implementation=PACKED)
+    recipe = Recipe.model_validate({"precision": "float32", "rank": 4, "dropout": 0.2, **changes})
+    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting(), threads=1)
+    found = student.student_of(model, spec, torch.device("cpu"))
+    with torch.no_grad():
+        for weight in found.weights.values():
+            weight.add_(torch.randn_like(weight), alpha=0.05)
+    found.model.train()
+    return found, packed([torch.randint(1, 61, (length,)) for length in LENGTHS], ROWS)
+
+
+def products(monkeypatch):
+    """Return a list that grows by the input width of every base product of a forward pass."""
+    widths = []
+    original = dora._product
+    monkeypatch.setattr(dora, "_product", lambda rows, *rest: widths.append(rows.shape[1]) or original(rows, *rest))
+    return widths
+
+
+def gradients(found, batch):
+    found.masks.begin(seed=1, update=2, ids=batch.ids, bounds=batch.bounds)
+    summed_loss(found.predicting_states(batch), found.head, batch.targets).backward()
+    return {name: weight.grad for name, weight in found.weights.items()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("recipe", [{"dropout_on": "input"}, {"dropout_on": "adapter"}, {"method": "lora"}])
+def test_gradients_are_those_of_a_full_recomputation_and_of_none(family, recipe, monkeypatch):
+    kept = gradients(*made(family, **recipe))
+    monkeypatch.setattr(student, "both_passes", torch.utils.checkpoint.noop_context_fn)
+    assert_equal(kept, gradients(*made(family, **recipe)))
+    assert_equal(kept, gradients(*made(family, **recipe, gradient_checkpointing=False)))
+
+
+def assert_equal(some, others):
+    assert some.keys() == others.keys()
+    for name, gradient in some.items():
+        assert torch.equal(gradient, others[name]), name
+
+
+def test_products_of_inputs_wider_than_the_residual_stream_are_not_computed_again(monkeypatch):
+    found, batch = made("qwen3")
+    widths = products(monkeypatch)
+    gradients(found, batch)
+    layers, wide, narrow = SMALL["num_hidden_layers"], SMALL["intermediate_size"], SMALL["hidden_size"]
+    assert widths.count(wide) == layers
+    assert widths.count(narrow) == 2 * 6 * layers
+
+
+def test_each_micro_batch_keeps_its_own(monkeypatch):
+    found, batch = made("llama")
+    once = {name: gradient.clone() for name, gradient in gradients(found, batch).items()}
+    twice = gradients(found, batch)
+    for name, gradient in once.items():
+        torch.testing.assert_close(twice[name], 2 * gradient)
+    widths = products(monkeypatch)
+    found.masks.begin(seed=1, update=3, ids=batch.ids, bounds=batch.bounds)
+    states = found.predicting_states(batch)  # as before a stop: nothing follows
+    del states
+    gradients(found, batch)
+    assert widths.count(SMALL["intermediate_size"]) == 2 * SMALL["num_hidden_layers"]
+
+
+def test_validation_keeps_nothing():
+    found, batch = made("qwen2")
+    found.model.eval()
+    with torch.no_grad():
+        before = found.predicting_states(batch)
+    assert all(slot_of(layer) is None for layer in low_rank_layers(found.model))
+    with torch.no_grad():
+        assert torch.equal(found.predicting_states(batch), before)
+
+
+def test_a_layer_that_is_called_twice_has_a_slot_for_each_call():
+    layer = torch.nn.Linear(2, 2)
+    forward, again = both_passes()
+    with forward:
+        first, second = slot_of(layer), slot_of(layer)
+    assert first is not second
+    with again:
+        assert slot_of(layer) is first
+        assert slot_of(layer) is second
+    assert slot_of(layer) is None
