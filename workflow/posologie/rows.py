@@ -1,4 +1,4 @@
-"""TableRows of a table by their positions, for the price of those rows alone."""
+"""Rows of a table by their positions, for the price of those rows alone."""
 
 import numpy as np
 import pyarrow as pa

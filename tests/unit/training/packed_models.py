@@ -8,7 +8,7 @@ from posologie.training.batches import Batch
 SMALL = {
     "vocab_size": 61,
     "hidden_size": 32,
-    "intermediate_size": 48,
+    "intermediate_size": 72,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,

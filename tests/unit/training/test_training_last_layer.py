@@ -107,17 +107,49 @@ def test_a_decoder_with_other_names_computes_all_rows():
     assert restrict_last_layer(model.get_decoder(), MaskSource()) is None
 
 
-def test_a_router_of_experts_computes_all_rows():
-    configuration = transformers.Qwen3MoeConfig(
-        **SMALL, moe_intermediate_size=16, num_experts=4, num_experts_per_tok=2, decoder_sparse_step=1
-    )
+EXPERTS = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2}
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        transformers.Qwen3MoeConfig(**SMALL, **EXPERTS, decoder_sparse_step=1),
+        transformers.GPTNeoXConfig(vocab_size=61, hidden_size=32, num_hidden_layers=2, num_attention_heads=4),
+    ],
+    ids=["experts", "other names"],
+)
+def test_a_layer_whose_parts_are_not_known_computes_all_rows_and_is_recomputed(configuration):
     made = student(configuration, method="full")
-    last = made.decoder.layers[-1]
-    assert made.predicting is not None
-    assert last.self_attn.q_proj._forward_hooks
-    assert not last.mlp._forward_hooks
+    assert made.predicting is None
+    assert all(layer.gradient_checkpointing for layer in made.decoder.layers)
     loss, gradients = loss_and_gradients(made, Student.predicting_states)
-    whole_loss, expected = loss_and_gradients(student(configuration, method="full"), all_rows)
-    assert float(loss) == pytest.approx(float(whole_loss), rel=1e-6)
-    for name, gradient in expected.items():
-        torch.testing.assert_close(gradients[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
+
+
+def test_a_layer_with_a_convolution_computes_all_rows():
+    model = transformers.AutoModelForCausalLM.from_config(FAMILIES["qwen3"]())
+    decoder = model.get_decoder()
+    decoder.layers[-1].self_attn.conv1d = torch.nn.Conv1d(32, 32, 3)
+    assert restrict_last_layer(decoder, MaskSource()) is None
+
+
+def test_a_restricted_layer_may_be_recomputed():
+    expected = loss_and_gradients(student(FAMILIES["qwen3"]()), Student.predicting_states)[1]
+    made = student(FAMILIES["qwen3"]())
+    for layer in made.decoder.layers:
+        layer.gradient_checkpointing = True
+    for name, gradient in loss_and_gradients(made, Student.predicting_states)[1].items():
+        assert torch.equal(gradient, expected[name]), name
+    assert made.masks.rows is None
+
+
+def test_after_an_error_masks_are_for_all_rows():
+    def fail(*_):
+        raise RuntimeError("no memory")
+
+    made = student(FAMILIES["qwen3"]())
+    made.decoder.layers[-1].mlp.down_proj.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="no memory"):
+        loss_and_gradients(made, Student.predicting_states)
+    assert made.masks.rows is None

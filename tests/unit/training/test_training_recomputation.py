@@ -60,7 +60,7 @@ def assert_equal(some, others):
         assert torch.equal(gradient, others[name]), name
 
 
-def test_products_of_inputs_wider_than_the_residual_stream_are_not_computed_again(monkeypatch):
+def test_products_of_inputs_much_wider_than_the_residual_stream_are_not_computed_again(monkeypatch):
     found, batch = made("qwen3")
     widths = products(monkeypatch)
     gradients(found, batch)
@@ -83,14 +83,26 @@ def test_each_micro_batch_keeps_its_own(monkeypatch):
     assert widths.count(SMALL["intermediate_size"]) == 2 * SMALL["num_hidden_layers"]
 
 
-def test_validation_keeps_nothing():
+@pytest.mark.parametrize("training", [False, True])
+def test_without_gradients_nothing_is_kept(training, monkeypatch):
     found, batch = made("qwen2")
-    found.model.eval()
+    found.model.train(training)
+    found.masks.begin(seed=1, update=2, ids=batch.ids, bounds=batch.bounds)
+    slots = []
+    monkeypatch.setattr(dora, "slot_of", lambda layer: slots.append(slot_of(layer)) or slots[-1])
     with torch.no_grad():
-        before = found.predicting_states(batch)
-    assert all(slot_of(layer) is None for layer in low_rank_layers(found.model))
-    with torch.no_grad():
-        assert torch.equal(found.predicting_states(batch), before)
+        found.predicting_states(batch)
+    assert slots == [None] * SMALL["num_hidden_layers"]
+
+
+def test_an_input_a_little_wider_than_the_residual_stream_is_not_worth_its_memory():
+    configuration = transformers.Qwen3Config(**SMALL | {"num_attention_heads": 6})
+    model = transformers.AutoModelForCausalLM.from_config(configuration, attn_implementation=PACKED)
+    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=Recipe(), prompting=Prompting(), threads=1)
+    found = student.student_of(model, spec, torch.device("cpu"))
+    keeping = {layer.in_features for layer in low_rank_layers(found.model) if layer._keeps_output}
+    assert 48 in {layer.in_features for layer in low_rank_layers(found.model)}
+    assert keeping == {SMALL["intermediate_size"]}
 
 
 def test_a_layer_that_is_called_twice_has_a_slot_for_each_call():

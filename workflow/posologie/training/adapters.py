@@ -12,6 +12,7 @@ from posologie.errors import InputError
 from posologie.files import whole_file, write_json
 from posologie.training.dora import make_fast, row_squares
 from posologie.training.dropout import ExampleDropout, MaskSource
+from posologie.training.recomputation import WIDE
 from posologie.training.spec import Recipe, TrainingSpec
 
 
@@ -46,11 +47,11 @@ def attach(model: Any, recipe: Recipe, *, backbone: str, seed: int, masks: MaskS
     model.name_or_path = backbone  # peft would otherwise record the folder that the backbone was read from
     adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
     initialise(adapted, seed)
-    hidden_size = model.get_input_embeddings().weight.shape[1]
+    hidden_size = model.config.get_text_config().hidden_size
     for number, layer in enumerate(low_rank_layers(adapted)):
         if recipe.dropout:
             layer.lora_dropout["default"] = ExampleDropout(recipe.dropout, number, masks)
-        fast = make_fast(layer, recipe.dropout_on, keeps_output=layer.in_features > hidden_size)
+        fast = make_fast(layer, recipe.dropout_on, keeps_output=layer.in_features >= WIDE * hidden_size)
         if not fast and recipe.method == "dora" and recipe.dropout and recipe.dropout_on == "adapter":
             kind = type(layer.get_base_layer()).__name__
             raise InputError(

@@ -34,6 +34,7 @@ class MaskSource:
         """Set the masks of the next micro-batch."""
         self.keys = [_key(f"{seed}\x1f{update}\x1f{name}") for name in ids]
         self.bounds = list(bounds)
+        self.rows = None
 
     def kept(self, layer: int, features: int, probability: float, like: torch.Tensor) -> torch.Tensor:
         """Return 1 for the entries that stay and 0 for the others, shape (rows, features).

@@ -1,7 +1,8 @@
 """What the last layer of a decoder need not compute when few rows predict a target, as with the loss on answers.
 
 No row looks at another behind the attention of the last layer: there, queries, the attention's output and the
-feed-forward block matter for predicting rows alone. The other rows get zeros, which nothing reads, and no gradient.
+feed-forward block matter for predicting rows alone. For the others, zeros stand in: what comes of them is not read, and
+no gradient comes back.
 """
 
 from typing import Any
@@ -28,27 +29,34 @@ class PredictingRows:
     def restrict(self, module: torch.nn.Module) -> None:
         """Let a module with one argument, of shape (…, rows, features), compute these rows alone from now on."""
         module.register_forward_pre_hook(self._gather)
-        module.register_forward_hook(self._scatter)
+        module.register_forward_hook(self._scatter, always_call=True)
 
     def _gather(self, module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
         self._masks.rows = self._rows
         return (inputs[0].index_select(-2, self._rows),)
 
-    def _scatter(self, module: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    def _scatter(
+        self, module: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor | None
+    ) -> torch.Tensor | None:
         self._masks.rows = None
+        if output is None:  # an error, or a recomputation that has all it needs
+            return None
         whole = output.new_zeros(*output.shape[:-2], self._count, output.shape[-1])
         return whole.index_copy_(-2, self._rows, output)
 
 
 def restrict_last_layer(decoder: Any, masks: MaskSource) -> PredictingRows | None:
-    """Restrict what can be restricted of a decoder's last layer; None where its parts are not known by their names.
+    """Restrict a decoder's last layer; None, and no change, where its parts are not known to treat rows one by one.
 
-    A router of experts stays: it does more than its rows.
+    They are known by their names. Experts are not restricted (their router may keep statistics of all rows), nor is a
+    layer with a convolution.
     """
-    layer = decoder.layers[-1] if hasattr(decoder, "layers") else None
-    found = [module for name, module in layer.named_modules() if name in _BY_ROW] if layer is not None else []
+    layer = decoder.layers[-1] if hasattr(decoder, "layers") else torch.nn.Module()
+    parts = [module for name, module in layer.named_modules() if name in _BY_ROW]
+    by_row = len(parts) == len(_BY_ROW) and not any(hasattr(part, "experts") for part in parts)
+    if not by_row or any(isinstance(module, torch.nn.Conv1d) for module in layer.modules()):
+        return None
     rows = PredictingRows(masks)
-    known = [module for module in found if not hasattr(module, "experts")]
-    for module in known:
-        rows.restrict(module)
-    return rows if known else None
+    for part in parts:
+        rows.restrict(part)
+    return rows

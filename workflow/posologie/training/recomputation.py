@@ -1,7 +1,8 @@
 """What gradient checkpointing keeps of a layer beside its input, so that it is not computed again.
 
-Checkpointing recomputes each decoder layer in the backward pass. Of its products, those that take an input wider than
-the residual stream (the down projection above all) cost most for each entry of their output: such outputs are kept.
+Checkpointing recomputes each decoder layer in the backward pass. Of its products, those that take an input much wider
+than the residual stream (the down projection) cost most for each entry of their output: such outputs are kept. That is
+one tensor of the size of the layer's input, which checkpointing keeps anyway, and two with DoRA's dropout on the input.
 """
 
 from collections import defaultdict, deque
@@ -9,6 +10,9 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 
 import torch
+
+WIDE = 2
+"""How many times as wide as the residual stream an input is at least whose layer's output is kept."""
 
 
 @dataclass

@@ -46,12 +46,14 @@ class Recipe(Spec):
     precision: Literal["bfloat16", "float32"] = Field(
         default="bfloat16", description="of the backbone; the adapter's weights are float32"
     )
-    gradient_checkpointing: bool = Field(default=True, description="compute activations twice to save memory")
+    gradient_checkpointing: bool = Field(default=True, description="compute most activations twice to save memory")
     quantization: Literal["none", "8bit", "4bit"] = Field(
         default="none", description="of the frozen backbone; needs the package bitsandbytes"
     )
     kernels: Literal["torch", "liger"] = Field(
-        default="torch", description="norms and gates by torch, or by the package liger-kernel on a GPU"
+        default="torch",
+        description="norms, rotations and gates by torch, or by the package liger-kernel on a GPU (the norms alone for "
+        "DoRA without dropout on the input)",
     )
     keep: Literal["last", "best"] = Field(
         default="last", description="the last epoch's weights, or those of the epoch with the lowest validation loss"

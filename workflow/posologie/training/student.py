@@ -15,8 +15,9 @@ from posologie.training.batches import Batch, hidden_states
 from posologie.training.dropout import MaskSource
 from posologie.training.last_layer import PredictingRows, restrict_last_layer
 from posologie.training.loss import check_output_layer
+from posologie.training.packing import check_packing
 from posologie.training.recomputation import both_passes
-from posologie.training.spec import TrainingSpec
+from posologie.training.spec import Recipe, TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,13 @@ def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Stud
         options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision))
         options["device_map"] = {"": device}
     precision = "float32" if recipe.method == "full" else recipe.precision
-    return student_of(load_model(folder, precision=precision, device=str(device), **options), spec, device)
+    try:
+        model = load_model(folder, precision=precision, device=str(device), **options)
+    except KeyError as error:
+        if error.args != (PACKED,):
+            raise
+        raise InputError(f"{spec.backbone}: its layers take no other attention than their own") from error
+    return student_of(model, spec, device)
 
 
 def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
@@ -86,8 +93,10 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
     full = recipe.method == "full"
     check_output_layer(model, spec.backbone)
     if recipe.kernels == "liger":
-        _use_liger(model, device)
+        _use_liger(model, recipe, device)
     decoder, head = model.get_decoder(), model.get_output_embeddings()
+    _switch_dropout_off(model)
+    check_packing(model, spec.backbone)
     if recipe.gradient_checkpointing:
         # Masks are keyed by example, and there is no other randomness to preserve.
         model.activation_checkpointing_enable(
@@ -102,7 +111,8 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
     predicting = None
     if recipe.loss_on == "answer" and (predicting := restrict_last_layer(decoder, masks)) is not None:
         for layer in decoder.layers[-2:]:
-            # The last layer keeps little now, and the one before it what any layer keeps while it is recomputed.
+            # The last layer keeps little where few rows predict, and the one before it what any layer keeps while it is
+            # recomputed.
             layer.gradient_checkpointing = False
     weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
     autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
@@ -127,12 +137,26 @@ def _quantization(kind: str, precision: torch.dtype) -> Any:
     )
 
 
-def _use_liger(model: Any, device: torch.device) -> None:
-    """Let liger-kernel compute norms, rotations and gates; the loss stays `posologie.training.loss`."""
+def _switch_dropout_off(model: Any) -> None:
+    """Switch off the dropout that a backbone brings of its own: a recomputation would draw it anew."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+
+
+def _use_liger(model: Any, recipe: Recipe, device: torch.device) -> None:
+    """Let liger-kernel compute norms, rotations and gates; the loss stays `posologie.training.loss`.
+
+    Its rotations and gates write over their inputs, the outputs of linear layers, which our DoRA layers need in their
+    backward pass unless dropout lies on the input: such a recipe gets the norms alone.
+    """
     if device.type != "cuda":
         raise InputError("training.recipe.kernels = 'liger': its kernels need a GPU")
     try:
         from liger_kernel.transformers import _apply_liger_kernel_to_instance
     except ImportError as error:
         raise InputError("training.recipe.kernels = 'liger': the package liger-kernel is not installed") from error
-    _apply_liger_kernel_to_instance(model=model, cross_entropy=False, fused_linear_cross_entropy=False)
+    without = ["cross_entropy", "fused_linear_cross_entropy"]
+    if recipe.method == "dora" and not (recipe.dropout and recipe.dropout_on == "input"):
+        without += ["rope", "swiglu", "geglu"]
+    _apply_liger_kernel_to_instance(model=model, **dict.fromkeys(without, False))

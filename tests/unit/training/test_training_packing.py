@@ -1,0 +1,116 @@
+"""Backbones that mix packed examples are refused; others pass, whatever their precision."""
+
+import pytest
+import torch
+import transformers
+from packed_models import FAMILIES, SMALL
+
+from posologie.errors import InputError
+from posologie.prompting import Prompting
+from posologie.training.attention import PACKED
+from posologie.training.packing import check_packing
+from posologie.training.spec import Recipe, TrainingSpec
+from posologie.training.student import _use_liger, make_student, student_of
+
+BARE = {"vocab_size": 61, "hidden_size": 32, "num_hidden_layers": 2}
+HEADS = {**BARE, "num_attention_heads": 4}
+
+
+def model_of(configuration, **options):
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(configuration, attn_implementation=PACKED, **options)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_decoders_that_attend_pass_and_stay_as_they_are(family, dtype):
+    model = model_of(FAMILIES[family](), dtype=dtype).eval()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    check_packing(model, "tiny")
+    assert not model.training
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name])
+
+
+def test_experts_pass():
+    check_packing(
+        model_of(transformers.Qwen3MoeConfig(**SMALL, moe_intermediate_size=16, num_experts=4, num_experts_per_tok=2)),
+        "tiny",
+    )
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        transformers.Lfm2Config(**SMALL, layer_types=["conv", "full_attention", "conv"]),
+        transformers.MambaConfig(**BARE),
+        transformers.BloomConfig(vocab_size=61, hidden_size=32, n_layer=2, n_head=4),
+    ],
+    ids=["convolutions", "state space", "biases of its own"],
+)
+def test_what_mixes_examples_is_refused(configuration):
+    with pytest.raises(InputError, match=f"tiny: model of type '{configuration.model_type}' mixes examples") as caught:
+        check_packing(model_of(configuration), "tiny")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "reason"),
+    [
+        (transformers.Gemma2Config(**SMALL), "neither dropout nor logit caps"),
+        (transformers.MistralConfig(**SMALL, sliding_window=8), "sliding window needs a GPU"),
+    ],
+    ids=["logit caps", "a short window"],
+)
+def test_what_packed_attention_does_not_do_is_refused_before_the_first_update(configuration, reason):
+    with pytest.raises(InputError, match=f"tiny: model of type .* one behind the other: .*{reason}"):
+        check_packing(model_of(configuration), "tiny")
+
+
+def test_dropout_that_cannot_be_switched_off_is_refused():
+    opt = {**HEADS, "ffn_dim": 64, "word_embed_proj_dim": 32}
+    with pytest.raises(InputError, match="computes something else each time"):
+        check_packing(model_of(transformers.OPTConfig(**opt, dropout=0.1)), "tiny")
+    check_packing(model_of(transformers.OPTConfig(**opt, dropout=0.0)), "tiny")
+
+
+def test_layers_with_an_attention_of_their_own_are_refused(tmp_path):
+    model = transformers.AutoModelForCausalLM.from_config(transformers.FalconConfig(**HEADS))
+    model.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="tiny: its layers take no other attention than their own"):
+        make_student(tmp_path, spec(), torch.device("cpu"))
+
+
+def spec(**recipe):
+    recipe = Recipe.model_validate({"precision": "float32", "rank": 4, **recipe})
+    return TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting(), threads=1)
+
+
+def test_a_backbones_own_dropout_is_off():
+    configuration = transformers.GPT2Config(vocab_size=61, n_embd=32, n_layer=2, n_head=4)
+    made = student_of(model_of(configuration), spec(method="full"), torch.device("cpu"))
+    assert configuration.resid_pdrop > 0
+    assert {module.p for module in made.model.modules() if isinstance(module, torch.nn.Dropout)} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "norms_alone"),
+    [
+        ({"dropout_on": "input"}, False),
+        ({"dropout_on": "adapter"}, True),
+        ({"dropout_on": "input", "dropout": 0.0}, True),
+        ({"method": "lora"}, False),
+        ({"method": "full"}, False),
+    ],
+)
+def test_liger_does_not_write_over_what_the_backward_pass_needs(recipe, norms_alone, monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    seen = {}
+    fake = SimpleNamespace(_apply_liger_kernel_to_instance=lambda model, **options: seen.update(options))
+    monkeypatch.setitem(sys.modules, "liger_kernel", SimpleNamespace(transformers=fake))
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers", fake)
+    _use_liger(None, spec(**recipe).recipe, torch.device("cuda"))
+    off = {"cross_entropy": False, "fused_linear_cross_entropy": False}
+    assert seen == off | (dict.fromkeys(("rope", "swiglu", "geglu"), False) if norms_alone else {})
