@@ -4,13 +4,14 @@
     python tests/benchmarks/training_speed.py --qwen3-4b --items FILE.parquet --tokenizer FOLDER      (a GPU)
 
 Every side trains on the same updates of the same examples with the published settings: DoRA or LoRA, r 16, dropout
-0.05, seven projections, AdamW, gradient checkpointing, micro-batches of 12. In each round every side makes one update,
-in an order that changes from round to round, so that a busy machine slows all sides alike. A ratio is the geometric
-mean of the rounds' ratios of times, by the clock and of the processors (less disturbed on a busy machine; on a CPU
-only), with the 95 % t interval of its logarithm. `--memory` runs each side by itself for two updates, `--rounds` times,
-and reports the peaks and their ratios. On a CPU freed memory then goes back to the system at once (a fixed
-MALLOC_MMAP_THRESHOLD_): the peak is that of what is in use, not of what glibc's heap keeps, which differs from run to
-run by more than the sides do.
+0.05, seven projections, AdamW, gradient checkpointing, micro-batches of 12. Each side is a process of its own, as a
+training is (threads of one process would share OpenMP's allowance of threads, and wait longer for each other). In each
+round every side makes one update while the others wait, in an order that changes from round to round, so that a busy
+machine slows all sides alike. A ratio is the geometric mean of the rounds' ratios of times, by the clock and of the
+processors (less disturbed on a busy machine; on a CPU only), with the 95 % t interval of its logarithm. `--memory` runs
+each side by itself for two updates, `--rounds` times, and reports the peaks and their ratios. On a CPU freed memory
+then goes back to the system at once (a fixed MALLOC_MMAP_THRESHOLD_): the peak is that of what is in use, not of what
+glibc's heap keeps, which differs from run to run by more than the sides do.
 """
 
 import argparse
@@ -22,7 +23,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -70,40 +70,55 @@ QWEN3_4B = {
 }
 
 
-class Turns:
-    """Lets threads run one at a time: a side runs when it is called, until it has made one update."""
+class Side:
+    """One side in a process of its own, as a training job is; it makes one update when it is called."""
 
-    def __init__(self):
-        self.mine, self.back = threading.Semaphore(0), threading.Semaphore(0)
-        self.error = None
-
-    def start(self, work):
-        def body():
-            try:
-                self.mine.acquire()
-                torch.set_num_threads(options.threads)
-                work(self.pause)
-            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-                self.error = error
-            finally:
-                self.back.release()
-
-        threading.Thread(target=body, daemon=True).start()
-
-    def pause(self):
-        self.back.release()
-        self.mine.acquire()
+    def __init__(self, name):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *sys.argv[1:], "--only", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def take(self):
-        """Return the seconds of one update: by the clock, and of all processors together."""
+        """Return what one update took and its loss, as `Turn.pause` reports them."""
+        print(file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"a side ended with {self.process.wait()}")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Turn:
+    """The process of one side: waits at the end of each update until it is called again."""
+
+    def __init__(self):
+        self.answers = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what libraries print is no answer
+        self.losses = []
+        self.started = None
+
+    def report(self, side, loss):
+        self.losses.append(float(loss))
+
+    def pause(self):
+        """Report seconds by the clock and of the processors, and the losses so far; wait for the next call."""
         synchronize()
-        started, processor = time.perf_counter(), time.process_time()
-        self.mine.release()
-        self.back.acquire()
-        if self.error is not None:
-            raise self.error
-        synchronize()
-        return time.perf_counter() - started, time.process_time() - processor
+        if self.started is not None:
+            clock, processor = time.perf_counter() - self.started[0], time.process_time() - self.started[1]
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()  # the other sides need the memory
+            print(json.dumps({"times": [clock, processor], "losses": self.losses}), file=self.answers, flush=True)
+        else:
+            print(json.dumps({"losses": []}), file=self.answers, flush=True)  # the model is loaded
+        if not sys.stdin.readline():
+            os._exit(0)
+        self.started = time.perf_counter(), time.process_time()
 
 
 def synchronize():
@@ -259,29 +274,28 @@ def interval(ratios):
     return [round(math.exp(value), 3) for value in (mean, mean - half, mean + half)]
 
 
-def speed(sides, examples):
+def speed(sides):
     """Return for each side the seconds of each update (by the clock, of the processors), and its losses."""
-    seconds, losses = {side: [] for side in sides}, {side: [] for side in sides}
-    turns = {side: Turns() for side in sides}
-    for side in sides:
-        work = stock if side.startswith("trainer") else ours
-        turns[side].start(
-            lambda pause, side=side, work=work: work(
-                side, examples, pause, lambda name, loss: losses[name].append(loss)
-            )
-        )
-        turns[side].take()  # loads the model
-    shuffle = random.Random(0)
-    deadline = time.perf_counter() + options.seconds
-    for number in range(options.rounds + 1):
-        for side in shuffle.sample(sides, len(sides)):
-            elapsed = turns[side].take()
-            if number:  # the first update warms up
-                seconds[side].append(elapsed)
-        print(f"round {number}", file=sys.stderr, flush=True)
-        if time.perf_counter() > deadline:
-            break
-    return seconds, losses
+    times, losses = {side: [] for side in sides}, {}
+    processes = {side: Side(side) for side in sides}
+    try:
+        for side in sides:
+            processes[side].take()  # loads the model
+        shuffle = random.Random(0)
+        deadline = time.perf_counter() + options.seconds
+        for number in range(options.rounds + 1):
+            for side in shuffle.sample(sides, len(sides)):
+                answer = processes[side].take()
+                losses[side] = answer["losses"]
+                if number:  # the first update warms up
+                    times[side].append(answer["times"])
+            print(f"round {number}", file=sys.stderr, flush=True)
+            if time.perf_counter() > deadline:
+                break
+    finally:
+        for process in processes.values():
+            process.close()
+    return times, losses
 
 
 def peak_memory(side):
@@ -292,22 +306,32 @@ def peak_memory(side):
     return json.loads(answer.splitlines()[-1])["peak"]
 
 
+def run_side(side, examples):
+    """Be the process of one side."""
+    from posologie.runs import peak_memory as peak_of_process
+
+    work = stock if side.startswith("trainer") else ours
+    if options.memory:
+        work(side, examples, lambda: None, lambda name, loss: None)
+        found = peak_of_process()
+        print(json.dumps({"peak": found["gpu"] or found["process"]}))
+    else:
+        turn = Turn()
+        sys.stdin.readline()
+        work(side, examples, turn.pause, turn.report)
+
+
 def main():
     torch.set_num_threads(options.threads)
     tokenizer = load_tokenizer(Path(options.tokenizer or options.model))
     examples = tokenise(read_items(options.items), tokenizer, Prompting(), 2048)
-    count = 2 if options.only else options.rounds + 2  # one to warm up, and one at the end, which nobody waits for
+    count = 2 if options.memory else options.rounds + 2  # one to warm up, and one at the end, which nobody waits for
     full = [update for update in updates_of(examples) if len(update) == options.micro_batch * options.accumulation]
     if len(full) < count:
         raise SystemExit(f"{options.items}: {len(examples)} items; expected enough for {count} updates")
     examples = part_of(examples, np.concatenate(full[:count]))
     if options.only:
-        from posologie.runs import peak_memory as peak_of_process
-
-        work = stock if options.only.startswith("trainer") else ours
-        work(options.only, examples, lambda: None, lambda name, loss: None)
-        found = peak_of_process()
-        print(json.dumps({"peak": found["gpu"] or found["process"]}))
+        run_side(options.only, examples)
         return
     sides = [side for side in SIDES if not options.sides or side in options.sides]
     result = {"settings": vars(options), "sides": {}, "ratios": {}}
@@ -324,7 +348,7 @@ def main():
                 ratios = [one / other for one, other in zip(peaks[mine], peaks[theirs], strict=True)]
                 result["ratios"][f"{mine} / {theirs}"] = {"memory": interval(ratios)}
     else:
-        seconds, losses = speed(sides, examples)
+        seconds, losses = speed(sides)
         timed = updates_of(examples)[1 : 1 + len(seconds[sides[0]])]
         tokens = statistics.fmean(int(examples.lengths[update].sum()) for update in timed)
         result["tokens_per_update"] = tokens
@@ -396,8 +420,4 @@ if __name__ == "__main__":
     arguments.add_argument("--only", help=argparse.SUPPRESS)
     arguments.add_argument("--out")
     options = arguments.parse_args()
-    if (
-        "MALLOC_ARENA_MAX" not in os.environ
-    ):  # the sides' threads take turns: each would keep the other's peak for itself
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "MALLOC_ARENA_MAX": "1"})
     main()
