@@ -17,7 +17,11 @@ class TableRows:
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
 
     def at(self, positions: np.ndarray) -> pa.Table:
-        """Return the rows at these positions, in their order."""
+        """Return the rows at these positions, in their order.
+
+        Raises:
+            IndexError: if the table has no row at one of them.
+        """
         order = np.argsort(positions, kind="stable")
         ascending = positions[order]
         bounds = np.searchsorted(ascending, self._starts)

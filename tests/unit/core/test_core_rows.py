@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from posologie.rows import TableRows
 
@@ -24,6 +25,12 @@ def test_rows_come_in_the_order_of_their_positions_across_chunks() -> None:
 
 def test_no_rows_have_the_tables_columns() -> None:
     assert TableRows(TABLE).at(np.empty(0, dtype=np.int64)).schema == TABLE.schema
+
+
+@pytest.mark.parametrize("position", [-1, 1000])
+def test_a_position_outside_the_table_is_an_error(position: int) -> None:
+    with pytest.raises(IndexError):
+        TableRows(TABLE).at(np.array([5, position]))
 
 
 def test_rows_sent_to_another_process_take_no_other_rows_along() -> None:
