@@ -7,6 +7,7 @@ from packed_models import FAMILIES, SMALL
 
 from posologie.errors import InputError
 from posologie.prompting import Prompting
+from posologie.training import packing
 from posologie.training.attention import PACKED
 from posologie.training.packing import check_packing
 from posologie.training.spec import Recipe, TrainingSpec
@@ -21,6 +22,11 @@ def model_of(configuration, **options):
     return transformers.AutoModelForCausalLM.from_config(configuration, attn_implementation=PACKED, **options)
 
 
+def with_experts():
+    experts = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2}
+    return transformers.Qwen3MoeConfig(**SMALL, **experts)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_decoders_that_attend_pass_and_stay_as_they_are(family, dtype):
@@ -32,11 +38,9 @@ def test_decoders_that_attend_pass_and_stay_as_they_are(family, dtype):
         assert torch.equal(weight, before[name])
 
 
-def test_experts_pass():
-    check_packing(
-        model_of(transformers.Qwen3MoeConfig(**SMALL, moe_intermediate_size=16, num_experts=4, num_experts_per_tok=2)),
-        "tiny",
-    )
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_experts_pass(dtype):
+    check_packing(model_of(with_experts(), dtype=dtype), "tiny")
 
 
 @pytest.mark.parametrize(
@@ -48,10 +52,24 @@ def test_experts_pass():
     ],
     ids=["convolutions", "state space", "biases of its own"],
 )
-def test_what_mixes_examples_is_refused(configuration):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_mixes_examples_is_refused(configuration, dtype):
     with pytest.raises(InputError, match=f"tiny: model of type '{configuration.model_type}' mixes examples") as caught:
-        check_packing(model_of(configuration), "tiny")
+        check_packing(model_of(configuration, dtype=dtype), "tiny")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("experts", [True, False])
+def test_another_rounding_passes_for_experts_in_half_precision_only(experts, dtype, monkeypatch):
+    states = iter([torch.ones(5, 8), torch.ones(5, 8), torch.ones(5, 8) * 1.01])
+    monkeypatch.setattr(packing, "_middle", lambda model, step: next(states))
+    model = model_of(with_experts() if experts else FAMILIES["qwen3"](), dtype=dtype)
+    if experts and dtype == torch.bfloat16:
+        check_packing(model, "tiny")
+    else:
+        with pytest.raises(InputError, match="mixes examples"):
+            check_packing(model, "tiny")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from posologie.errors import InputError
-from posologie.training.batches import Batch, hidden_states
+from posologie.training.batches import assemble, hidden_states
+from posologie.training.examples import Examples
 
 _LENGTHS = (9, 5, 13)
 
@@ -35,37 +37,40 @@ def check_packing(model: Any, name: str) -> None:
         ) from error
     finally:
         model.train(was_training)
-    # Experts sum the tokens of a batch in an order that depends on all of them: equal but for rounding.
-    tolerance = 1e-5 if first.dtype == torch.float32 else 0.1
-    tolerance *= float(first.abs().max())
-    if not (first - again).abs().max() <= tolerance:
+    kind = f"{name}: model of type '{model.config.model_type}'"
+    # Batches of one shape have equal roundings. Experts compute tokens in groups whose size depends on all of them, and
+    # products in 8 bits look for outliers in all rows: there, half precision rounds otherwise.
+    groups = getattr(model, "is_quantized", False) or any(hasattr(module, "experts") for module in model.modules())
+    tolerance = 0.05 if groups and model.dtype != torch.float32 else 1e-4
+    if not _difference(first, again) <= tolerance:
         raise InputError(
-            f"{name}: model of type '{model.config.model_type}' computes something else each time (its dropout?); "
-            "expected equal hidden states of equal batches"
+            f"{kind} computes something else each time (its dropout?); expected equal hidden states of equal batches"
         )
-    if not (first - second).abs().max() <= tolerance:
+    if not _difference(first, second) <= tolerance:
         raise InputError(
-            f"{name}: model of type '{model.config.model_type}' mixes examples packed one behind the other; expected a "
-            "decoder whose layers only attend, with positions as they are given"
+            f"{kind} mixes examples packed one behind the other; expected a decoder whose layers only attend, with "
+            "positions as they are given"
         )
+
+
+def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
+    """Return the largest relative difference of two rows; not a number if a state is none."""
+    return float(((some - others).norm(dim=-1) / some.norm(dim=-1)).max())
 
 
 def _middle(model: Any, step: int) -> torch.Tensor:
     """Return the hidden states of an example between two others, which depend on the step."""
-    size, device = model.get_input_embeddings().weight.shape[0], model.device
-    before, _, after = (torch.arange(1, length + 1, device=device) * step % size for length in _LENGTHS)
-    middle = torch.arange(1, _LENGTHS[1] + 1, device=device) % size
-    bounds = [0, *torch.tensor(_LENGTHS).cumsum(0).tolist()]
-    none = torch.empty(0, dtype=torch.int64, device=device)
-    batch = Batch(
-        ids=("before", "middle", "after"),
-        tokens=torch.cat([before, middle, after])[None],
-        positions=torch.cat([torch.arange(length, device=device) for length in _LENGTHS])[None],
-        bounds=bounds,
-        cumulative=torch.tensor(bounds, dtype=torch.int32, device=device),
-        longest=max(_LENGTHS),
-        rows=none,
-        targets=none,
-        in_answer=none.bool(),
+    size = model.get_input_embeddings().weight.shape[0]
+    texts = [np.arange(1, length + 1) * factor % size for length, factor in zip(_LENGTHS, (step, 1, step), strict=True)]
+    bounds = np.cumsum([0, *_LENGTHS])
+    examples = Examples(
+        ids=("1", "2", "3"),
+        tokens=np.concatenate(texts),
+        starts=bounds,
+        answers=np.ones(3, dtype=np.int64),
+        answer_ends=np.array(_LENGTHS),
+        context_cut=(),
+        rejected=(),
     )
+    batch = assemble(examples, range(3), loss_on="all", device=model.device)
     return hidden_states(model.get_decoder(), batch)[bounds[1] : bounds[2]].float()

@@ -1,8 +1,8 @@
 """What gradient checkpointing keeps of a layer beside its input, so that it is not computed again.
 
 Checkpointing recomputes each decoder layer in the backward pass. Of its products, those that take an input much wider
-than the residual stream (the down projection) cost most for each entry of their output: such outputs are kept. That is
-one tensor of the size of the layer's input, which checkpointing keeps anyway, and two with DoRA's dropout on the input.
+than the residual stream (the down projection) cost most for each entry of their output: such outputs are kept. Beside
+the input of each decoder layer, memory then holds one more tensor of its size; two with DoRA's dropout on the input.
 """
 
 from collections import defaultdict, deque
