@@ -18,6 +18,7 @@ from posologie.prediction.spec import Benchmark, Suite
 from posologie.prompting import option_order, variants
 from posologie.report.spec import BrowserSpec, Report, ReportSpec
 from posologie.scoring.spec import ScoringSpec
+from posologie.seals import Identity, write_seal
 from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
 from posologie.training.history import SCHEMA as HISTORY
 
@@ -85,6 +86,7 @@ def make_study(
         write_parquet(
             shard, items_to_table(sorted((item for item in items if item.source == source), key=lambda item: item.id))
         )
+        _seal("sources.columns", [], [shard])
         shards.append(f"{source}={shard}")
     suites = {
         "mcqa": Suite(
@@ -102,6 +104,8 @@ def make_study(
     ]
     for path in (layout.shard("native", "train"), layout.screened("native", "train")):
         write_parquet(root / path, items_to_table(_item(number, "native", "mcqu") for number in range(24)))
+    _seal("sources.columns", [], [root / layout.shard("native", "train")])
+    _seal("screening", [root / layout.shard("native", "train")], [root / layout.screened("native", "train")])
     for mix, shares in MIXES.items():
         for seed in seeds:
             _compose(root, mix, seed, shares)
@@ -115,8 +119,9 @@ def make_study(
             inputs = [path.split("=")[1] for path in shards]
             if model.mix:
                 inputs.append(root / layout.adapter(model.name, "adapter_model.safetensors"))
-            record = _record("prediction", model, len(rows), inputs, [root / layout.predictions(model.name, name)])
-            write_json(root / layout.predictions_run(model.name, name), record)
+            run = root / layout.predictions_run(model.name, name)
+            write_json(run, _record("prediction", model, len(rows), inputs))
+            _seal("prediction", inputs, [root / layout.predictions(model.name, name), run])
     statistics = Statistics(replicates=200)
     spec = TableSpec(
         models=tuple(models),
@@ -203,12 +208,18 @@ def _hashed(files: list) -> dict:
     return {str(number): {"file": str(path), "sha256": sha256_of_file(path)} for number, path in enumerate(files)}
 
 
-def _record(stage: str, model: EvaluatedModel, rows: int, inputs: list, outputs: list) -> dict:
+def _seal(module: str, inputs: list, outputs: list) -> None:
+    """Seal an artifact as the job of a rule does."""
+    made = {"run": "simulated", "started": "2026-01-01T00:00:00+00:00", "seconds": 60.0}
+    identity = Identity(f"posologie.{module}", "0123456789abcdef", {"simulated": True})
+    write_seal(outputs, identity, {str(path): sha256_of_file(path) for path in inputs}, made)
+
+
+def _record(stage: str, model: EvaluatedModel, rows: int, inputs: list) -> dict:
     return {
         "stage": stage,
         "spec": {"model": model.name, "stage": stage, "recipe": {"learning_rate": 1e-4}},
         "inputs": _hashed(inputs),
-        "outputs": _hashed(outputs),
         "code": "0123456789abcdef",
         "libraries": {"python": "3.11.7", "torch": "2.13.0"},
         "hardware": {"machine": "x86_64", "cpus": 2, "gpus": []},
@@ -238,7 +249,8 @@ def _train(root: Path, model: EvaluatedModel) -> None:
     write_text(folder / "adapter_model.safetensors", f"stands for the weights of {model.name}")
     inputs = [root / layout.mix(model.mix, model.seed, part) for part in ("train", "validation")]
     outputs = [folder / "adapter_model.safetensors", folder / "history.parquet"]
-    write_json(folder / "run.json", _record("training", model, 0, inputs, outputs))
+    write_json(folder / "run.json", _record("training", model, 0, inputs))
+    _seal("training", inputs, [*outputs, folder / "run.json"])
 
 
 def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
@@ -255,6 +267,8 @@ def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
         root / layout.mix(mix, seed, "composition"),
         {"mix": mix, "seed": seed, "train": facts, "validation": facts, "redistributed": []},
     )
+    made = [root / layout.mix(mix, seed, part) for part in ("train", "validation", "composition")]
+    _seal("mixes", [root / layout.screened("native", "train")], made)
 
 
 def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: tuple[str, ...]) -> None:
@@ -263,7 +277,10 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
         for name, suite in spec.suites.items():
             arguments = ["--spec", ScoringSpec(suite=suite).canonical_json(), "--items", *shards]
             arguments += ["--predictions", str(root / layout.predictions(model.name, name))]
-            scoring.main([*arguments, "--scores", str(root / layout.scores(model.name, name))])
+            scores = root / layout.scores(model.name, name)
+            scoring.main([*arguments, "--scores", str(scores)])
+            read = [root / layout.predictions(model.name, name), *(shard.split("=")[1] for shard in shards)]
+            _seal("scoring", read, [scores])
     published = Path(__file__).resolve().parents[1] / "resources" / "published" / "results.yaml"
     seeds = {mix: tuple(model.seed for model in spec.models if model.mix == mix) for mix in MIXES}
     own = {
@@ -275,3 +292,5 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
         arguments += ["--table", str(root / layout.table(table))]
         arguments += [] if table in own else ["--published", str(published)]
         import_module(f"posologie.statistics.{table}").main(arguments)
+        read = [root / layout.scores(model.name, name) for model in spec.models for name in spec.suites]
+        _seal(f"statistics.{table}", read, [root / layout.table(table)])

@@ -47,6 +47,39 @@ _LOOK = 2.0
 
 
 @dataclass(frozen=True)
+class Process:
+    """A process, named so that no other one on any machine has the name.
+
+    Attributes:
+        machine: boot and process namespace, within which a pid means one process.
+        started: when the process started, in seconds since the epoch.
+        host: the machine's name, for people.
+    """
+
+    machine: str
+    pid: int
+    started: float
+    host: str = ""
+
+    @classmethod
+    def this(cls) -> "Process":
+        """Return the process that asks."""
+        process = psutil.Process()
+        return cls(
+            _machine(), process.pid, process.create_time(), os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+        )
+
+    def dead(self) -> bool:
+        """Whether the process is known to be dead; False where that cannot be known from here."""
+        if self.machine != _machine():
+            return False
+        try:
+            return bool(abs(psutil.Process(self.pid).create_time() - self.started) > 1)
+        except psutil.NoSuchProcess:
+            return True
+
+
+@dataclass(frozen=True)
 class Owner:
     """Who holds a claim, as its file says.
 
@@ -72,12 +105,7 @@ class Owner:
 
     def dead(self) -> bool:
         """Whether the owner is known to be dead; False where that cannot be known from here."""
-        if self.machine != _machine():
-            return False
-        try:
-            return bool(abs(psutil.Process(self.pid).create_time() - self.started) > 1)
-        except psutil.NoSuchProcess:
-            return True
+        return Process(self.machine, self.pid, self.started).dead()
 
 
 @contextlib.contextmanager

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from posologie.errors import InputError
-
-STARTED = "started as "
-"""What a log's first line says before code hash and command: by it `posologie resume` knows what a job did."""
+from posologie.sealing import make, taken_out
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -34,6 +32,8 @@ def named_path(text: str) -> tuple[str, str]:
 def run(main: Callable[[list[str]], None]) -> NoReturn:
     """Run `main` on the command line's arguments and exit.
 
+    A command that a rule starts with `--sealing` makes an artifact and seals it (`posologie.sealing`).
+
     Log lines go to standard error. An `InputError` becomes one line on standard error and status 2. Whatever else is
     raised is a bug and keeps its traceback (status 1).
     """
@@ -43,21 +43,26 @@ def run(main: Callable[[list[str]], None]) -> NoReturn:
     logging.captureWarnings(True)
     for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "urllib3", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    _log_start()
     try:
-        main(sys.argv[1:])
+        _started(main)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
 
 
-def _log_start() -> None:
-    """Log what was started: the hash over the code as it is now, the module and its arguments."""
+def _started(main: Callable[[list[str]], None]) -> None:
+    """Run `main`; where a rule started the command, make and seal its artifact."""
+    argv, request = taken_out(sys.argv[1:])
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None:
+        main(argv)
         return
     module = spec.name.removesuffix(".__main__")
     # by name, because what is imported belongs to the code that is hashed, and the hash itself does not
-    code = importlib.import_module("posologie.code_digest").digest(module)
-    logging.getLogger("posologie").info("%s%s %s", STARTED, code, shlex.join([module, *sys.argv[1:]]))
+    digest = importlib.import_module("posologie.code_digest").digest
+    logging.getLogger("posologie").info("started %s %s", digest(module), shlex.join([module, *argv]))
+    if request is None:
+        main(argv)
+    else:
+        make(module, digest, argv, request, main)

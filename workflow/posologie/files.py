@@ -32,7 +32,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
-        if _abandoned(left):
+        if is_abandoned(left):
             left.unlink(missing_ok=True)
     partial = target.with_name(f".{target.name}.{os.uname().nodename}.{os.getpid()}.partial")
     try:
@@ -44,8 +44,11 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _abandoned(partial: Path) -> bool:
-    """Whether nobody writes a temporary file any more: its process is gone, or on another host it is long unchanged."""
+def is_abandoned(partial: Path) -> bool:
+    """Whether nobody writes a temporary file or folder any more.
+
+    Its process is gone, or on another host it is long unchanged.
+    """
     host, _, pid = partial.name.removesuffix(".partial").rpartition(".")
     try:
         if host.endswith(f".{os.uname().nodename}"):

@@ -13,8 +13,7 @@ from typing import Any
 
 from posologie import nvml
 from posologie.code_digest import digest
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file, write_json
+from posologie.files import sha256_of_file, write_json
 from posologie.specs import Spec
 
 LIBRARIES = (
@@ -48,37 +47,16 @@ class Run:
         now = _gpu_energy()
         return None if now is None or self.energy_at_start is None else now - self.energy_at_start
 
-    def is_made(self, path: str | os.PathLike[str], outputs: Mapping[str, str | os.PathLike[str]]) -> bool:
-        """Return whether the outputs are there and whole, of this spec, these inputs and this code.
-
-        Args:
-            path: the run record that a job which made them has written.
-            outputs: name → file, as for `write`.
-        """
-        try:
-            record = read_json(path)
-            same = (record["spec"], record["inputs"], record["code"]) == (
-                self.spec.model_dump(mode="json"),
-                self.inputs,
-                self.code,
-            )
-            stated = {name: record["outputs"][name]["sha256"] for name in outputs}
-            return same and all(stated[name] == sha256_of_file(file) for name, file in outputs.items())
-        except (OSError, InputError, KeyError, TypeError):
-            return False
-
-    def write(self, path: str | os.PathLike[str], outputs: Mapping[str, str | os.PathLike[str]], **facts: Any) -> None:
+    def write(self, path: str | os.PathLike[str], **facts: Any) -> None:
         """Write `run.json`: the spec, hashes, code, versions, hardware, seconds, memory, energy, the stage's facts.
 
         Args:
-            outputs: name → file, hashed here, so that an altered artifact is found before it is used.
             facts: what the stage counted (tokens, items, chat-template hash …), as JSON values.
         """
         record = {
             "stage": self.stage,
             "spec": self.spec.model_dump(mode="json"),
             "inputs": self.inputs,
-            "outputs": {name: {"file": str(file), "sha256": sha256_of_file(file)} for name, file in outputs.items()},
             "code": self.code,
             "libraries": versions(),
             "hardware": hardware(),

@@ -1,58 +1,237 @@
-"""The checksums that a stage writes beside its artifact, and the check before the next stage uses it.
+"""The seal of an artifact: what it was made of, by which code, and the bytes of its files.
 
-Reports of shards, screened shards and mixes hold `sha256`, from file name to checksum; run records hold `outputs`. A
-file that was truncated, or altered by hand or by a job of an older configuration, is refused by name, never read.
+A seal lies beside the artifact's first file (`train.parquet.seal.json`) and is written last, by the process that made
+the artifact. It holds the canonical spec, the settings, the digest of the code, the checksum of each input as it was
+read and the checksum of each file. Nothing else says what an artifact is: the plan compares seals with the study, a
+stage compares the seals of its inputs with their bytes before it reads them, and both refuse or make again what
+differs.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from posologie.errors import InputError
-from posologie.files import sha256_of_file
+from posologie.files import sha256_of_file, write_json
+
+SUFFIX = ".seal.json"
+FORMAT = 1
 
 
-def seal(*files: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
-    """Return the entry of a report that seals files of its folder: `{"sha256": {name: checksum}}`."""
-    return {"sha256": {Path(file).name: sha256_of_file(file) for file in files}}
+@dataclass(frozen=True)
+class Identity:
+    """What a job is asked to make, apart from the content of its inputs.
+
+    Attributes:
+        module: the module that was run, which stands for the stage.
+        code: digest of the code behind the module.
+        spec: the stage's spec as a JSON value.
+        settings: what else the artifact depends on, as a JSON value.
+    """
+
+    module: str
+    code: str
+    spec: Any
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return a checksum of the identity without its code, which a person may accept in another version."""
+        return hashlib.sha256(_canonical([self.module, self.spec, self.settings]).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A seal as it was read.
+
+    Attributes:
+        path: where it lies.
+        inputs: checksum of each input by its path, as it was read.
+        outputs: checksum of each file of the artifact, by its path from the seal's folder.
+        made: when, by which run and on which machine; not part of the identity.
+    """
+
+    path: Path
+    identity: Identity
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    made: Mapping[str, Any]
+
+    def files(self) -> dict[Path, str]:
+        """Return the checksum of each file of the artifact, by its path."""
+        return {_joined(self.path.parent, name): checksum for name, checksum in self.outputs.items()}
+
+    def lineage(self) -> str:
+        """Return one checksum over identity, code and inputs: equal for artifacts that were made of the same."""
+        parts = [self.identity.text(), self.identity.code, sorted(self.inputs.values())]
+        return hashlib.sha256(_canonical(parts).encode()).hexdigest()
+
+
+def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
+    """Return where the seal of an artifact lies: beside its first file."""
+    first = Path(outputs[0])
+    return first.with_name(first.name + SUFFIX)
+
+
+def write_seal(
+    outputs: Sequence[str | os.PathLike[str]],
+    identity: Identity,
+    inputs: Mapping[str, str],
+    made: Mapping[str, Any],
+) -> None:
+    """Hash the files of an artifact and write its seal.
+
+    Raises:
+        FileNotFoundError: if a file of the artifact is not there.
+    """
+    path = seal_path(outputs)
+    checksums = {os.path.relpath(output, path.parent): sha256_of_file(output) for output in outputs}
+    write_json(
+        path,
+        {
+            "format": FORMAT,
+            "module": identity.module,
+            "code": identity.code,
+            "spec": identity.spec,
+            "settings": dict(identity.settings),
+            "inputs": dict(inputs),
+            "outputs": checksums,
+            "made": dict(made),
+        },
+    )
+
+
+def read_seal(path: str | os.PathLike[str]) -> Seal | None:
+    """Return the seal at a path; None where there is none, or none that can be read as one."""
+    try:
+        with open(path, "rb") as file:
+            facts = json.loads(file.read())
+        if facts["format"] != FORMAT:
+            return None
+        identity = Identity(facts["module"], facts["code"], facts["spec"], facts["settings"])
+        return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def seal_of(file: str | os.PathLike[str]) -> Seal | None:
+    """Return the seal that covers a file: its own, or that of the artifact which it is a part of."""
+    path = Path(file)
+    own = read_seal(path.with_name(path.name + SUFFIX))
+    if own is not None and path.name in own.outputs:
+        return own
+    try:
+        others = sorted(path.parent.glob(f"*{SUFFIX}"))
+    except OSError:
+        return None
+    for candidate in others:
+        seal = read_seal(candidate)
+        if seal is not None and path.name in seal.outputs:
+            return seal
+    return None
 
 
 def check_seal(file: str | os.PathLike[str]) -> None:
-    """Compare a file with the checksum beside it; a file without one is somebody's own and passes.
+    """Compare a file with its seal before it is read; a file without one is somebody's own and passes.
 
     Raises:
-        InputError: naming the file and the record that it is not as.
+        InputError: naming the file and the seal that it differs from.
+    """
+    checked_sum(file)
+
+
+def checked_sum(file: str | os.PathLike[str]) -> tuple[str, Seal | None]:
+    """Return the checksum of a file and the seal that covers it.
+
+    Raises:
+        InputError: if the file is not there, or is not as its seal says.
     """
     path = Path(file)
-    for record in (path.with_suffix(".json"), path.with_suffix(".run.json"), *_shared(path.parent)):
-        for name, expected in _sealed(record):
-            if name != path.name:
-                continue
-            if not path.is_file():
-                raise InputError(f"{path}: no such file; {record} knows it")
-            if (found := sha256_of_file(path)) != expected:
-                raise InputError(
-                    f"{path}: truncated or altered after it was made (sha256 {found[:12]}…; {record} says"
-                    f" {expected[:12]}…); delete it, and Snakemake makes it again"
-                )
-            return
+    seal = seal_of(path)
+    if not path.is_file():
+        known = f"; {seal.path} knows it" if seal is not None else ""
+        raise InputError(f"{path}: no such file{known}")
+    found = sha256_of_file(path)
+    if seal is not None and found != seal.outputs[path.name]:
+        raise InputError(
+            f"{path}: truncated or altered after it was made (sha256 {found[:12]}…; {seal.path.name} says"
+            f" {seal.outputs[path.name][:12]}…); start Snakemake again, which makes it anew"
+        )
+    return found, seal
 
 
-def _shared(folder: Path) -> tuple[Path, Path]:
-    return folder / "composition.json", folder / "run.json"
+def spec_differences(identity: Identity, wanted: Identity) -> list[str]:
+    """Say in what the spec and settings of a sealed artifact differ from those that are wanted now."""
+    if identity.module != wanted.module:
+        return [f"made by {wanted.module}, sealed {identity.module}"]
+    differences = [f"spec: {text}" for text in _value_differences(wanted.spec, identity.spec)]
+    return differences + [f"setting: {text}" for text in _value_differences(wanted.settings, identity.settings)]
 
 
-def _sealed(record: Path) -> Iterator[tuple[str, str]]:
-    try:
-        facts: Any = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    if not isinstance(facts, dict):
-        return
-    if isinstance(facts.get("sha256"), dict):
-        yield from facts["sha256"].items()
-    if isinstance(facts.get("outputs"), dict):
-        for output in facts["outputs"].values():
-            yield Path(output["file"]).name, output["sha256"]
+def input_differences(sealed: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Say which inputs have another content than the sealed ones had when they were read.
+
+    Inputs are paired by path. Where paths differ (a study that was renamed, models that moved), the contents are
+    compared as a whole.
+
+    Args:
+        now: checksum of each input that is there, by its path; "" for one that is not there any more and needs no
+        compare.
+    """
+    changed = [path for path, checksum in now.items() if path in sealed and checksum and checksum != sealed[path]]
+    new = {path: checksum for path, checksum in now.items() if path not in sealed}
+    gone = {path: checksum for path, checksum in sealed.items() if path not in now}
+    differences = [f"input: {path} has other content" for path in changed]
+    if sorted(new.values()) != sorted(gone.values()):
+        differences += [f"input: {path} was not read" for path in new]
+        differences += [f"input: {path} is not read any more" for path in gone]
+    return differences
+
+
+def in_one_line(differences: Sequence[str], most: int = 3) -> str:
+    """Return differences as one line: the first few, and how many more there are."""
+    more = len(differences) - most
+    return "; ".join(differences[:most]) + (f"; and {more} more" if more > 0 else "")
+
+
+def seals_below(folder: str | os.PathLike[str]) -> Iterator[Seal]:
+    """Yield every readable seal below a folder, ordered by path."""
+    for path in sorted(Path(folder).rglob(f"*{SUFFIX}")):
+        seal = read_seal(path)
+        if seal is not None:
+            yield seal
+
+
+def _value_differences(now: Any, sealed: Any, key: str = "") -> list[str]:
+    if isinstance(now, Mapping) and isinstance(sealed, Mapping):
+        found: list[str] = []
+        for name in sorted({*now, *sealed}, key=str):
+            below = f"{key}.{name}" if key else str(name)
+            if name not in sealed:
+                found.append(f"{below} {_shown(now[name])}, not sealed")
+            elif name not in now:
+                found.append(f"{below} not set, sealed {_shown(sealed[name])}")
+            else:
+                found += _value_differences(now[name], sealed[name], below)
+        return found
+    if isinstance(now, list) and isinstance(sealed, list) and len(now) == len(sealed):
+        pairs: Iterable[tuple[int, tuple[Any, Any]]] = enumerate(zip(now, sealed, strict=True))
+        return [text for place, pair in pairs for text in _value_differences(*pair, f"{key}[{place}]")]
+    # the text tells 1 from 1.0 and True, which are equal in Python and different in a spec
+    return [] if _canonical(now) == _canonical(sealed) else [f"{key or 'whole'} {_shown(now)}, sealed {_shown(sealed)}"]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _joined(folder: Path, name: str) -> Path:
+    return Path(os.path.normpath(folder / name))

@@ -5,15 +5,16 @@ import re
 import sys
 from pathlib import Path
 
+from posologie import frozen, head, layout, seam
 from posologie.code_digest import digest
-from posologie import layout
 from posologie.config import job_specs, plan, releases
-from posologie.config.load import load_study, study_from
+from posologie.config.load import frozen_study, load_study, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
 from posologie.items import SPLITS
 from posologie.judging.spec import KitSpec, RatingsSpec
 from posologie.layout import downloaded
+from posologie.sealing import Request
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
 
@@ -35,7 +36,12 @@ PUBLISHED_COMPOSITION = shipped("resources/published/composition.yaml")
 
 
 def read_study():
-    """Return the study: the last --configfile read alone, else config/config.yaml; as a module, the module's config."""
+    """Return the study: the last --configfile read alone, else config/config.yaml; as a module, the module's config.
+
+    A job on another node takes the study that its run was planned with: the file may have been edited since.
+    """
+    if workflow.remote_exec and (planned := frozen.frozen_study()) is not None:
+        return frozen_study(planned)
     if workflow.modifier.skip_configfile:
         return study_from(config, "config of the module")
     given = [str(path) for path in workflow.overwrite_configfiles]
@@ -70,6 +76,11 @@ os.makedirs(".snakemake", exist_ok=True)
 
 WORK = f"{STUDY.roots.work}/{STUDY.study}"
 
+# Digest of the code behind every command of the rules: what the jobs of a run are held to.
+CODE = {}
+
+seam.install(f"results/{STUDY.study}")
+
 
 pathvars:
     results=f"results/{STUDY.study}",
@@ -85,6 +96,11 @@ BUNDLES = plan.bundles(STUDY)
 def one_of(names):
     """Return the pattern of a wildcard that takes one of these names, or nothing at all if there are none."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+# Only the Snakemake that plans a run calls this; its jobs have no hooks.
+onstart:
+    head.begin(workflow, STUDY, WORK, CODE)
 
 
 wildcard_constraints:
@@ -109,9 +125,28 @@ def table_csv(name):
     return ensure(in_own_report(f"<results>/tables/{name}.csv", "table", "Tables"), non_empty=True)
 
 
-def command(module, arguments):
-    """Return the shell command of a stage, ended by a hash over the code behind it, which is what re-runs the stage."""
-    return f"python -m {module} {arguments} 2> {{log}} # code {digest(module)}"
+def command(module, arguments, sealed=True):
+    """Return the shell command of a stage, ended by a hash over the code behind it, which is what re-runs the stage.
+
+    What it makes is sealed, unless it makes nothing.
+    """
+    CODE[module] = digest(module)
+    seal = " --sealing {params.sealing:q}" if sealed else ""
+    return f"python -m {module} {arguments}{seal} 2> {{log:q}} # code {CODE[module]}"
+
+
+def sealing(**settings):
+    """Return a function that says what a job reads and makes, and on which settings beside its spec the artifact depends.
+
+    A setting may be a function of the wildcards.
+    """
+
+    def text(wildcards, input, output):
+        values = {name: value(wildcards) if callable(value) else value for name, value in settings.items()}
+        request = Request(tuple(dict.fromkeys(input)), tuple(output), values, WORK)
+        return seam.sealing_text(request, Path(WORK) / "sealing")
+
+    return text
 
 
 def growing(amount):

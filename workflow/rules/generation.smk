@@ -14,6 +14,7 @@ checkpoint count_parts:
         made=r"generated/[^/]+/[^/]+|translated/[^/]+/[^/]+/[^/]+",
     params:
         size=part_size,
+        sealing=sealing(size=part_size),
     conda:
         ENVIRONMENT
     log:
@@ -34,6 +35,8 @@ rule gather_parts:
         report="<results>/{made}.json",
     wildcard_constraints:
         made=r"generated/[^/.]+/[^/.]+|translated/[^/.]+/[^/.]+/[^/.]+",
+    params:
+        sealing=sealing(),
     conda:
         ENVIRONMENT
     log:
@@ -60,7 +63,7 @@ rule generation_plan:
     log:
         "<work>/logs/generation_plan.log",
     shell:
-        command("posologie.generation.plan_study", "--entries {params.entries:q}")
+        command("posologie.generation.plan_study", "--entries {params.entries:q}", sealed=False)
 
 
 if "comet" in STUDY.translation_quality.metrics:
@@ -77,6 +80,7 @@ if "comet" in STUDY.translation_quality.metrics:
         wildcard_constraints:
             translator=one_of(STUDY.translators),
         params:
+            sealing=sealing(),
             model=comet_words,
         threads: STUDY.prediction.threads
         resources:
@@ -104,6 +108,7 @@ rule tabulate_translation_quality:
         table_csv("translation_quality"),
     params:
         spec=quality_table_spec,
+        sealing=sealing(),
         sentences=lambda wildcards, input: named((Path(path).stem, path) for path in input.sentences),
         comet=comet_table_words,
     threads: 1

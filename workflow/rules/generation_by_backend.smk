@@ -15,6 +15,7 @@ def rule_of_collection_reader(reader):
             collection=one_of(name for name, one in STUDY.collections.items() if one.reader == reader),
         params:
             spec=collection_spec,
+            sealing=sealing(),
         threads: 1
         resources:
             mem_mb=growing(4000),
@@ -57,6 +58,7 @@ def rule_of_synthesis(kind):
             parts=r"\d+",
         params:
             spec=synthesis_spec,
+            sealing=sealing(),
             prompts=lambda wildcards, input: named((Path(path).stem, path) for path in input.prompts),
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.generators[wildcards.generator].running.canonical_json(),
@@ -104,6 +106,7 @@ def rule_of_translation(kind):
             parts=r"\d+",
         params:
             spec=translation_spec,
+            sealing=sealing(),
             prompt=prompt_words,
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
@@ -148,6 +151,7 @@ def rule_of_quality(kind):
             translator=with_kind(STUDY.translators, kind),
         params:
             spec=quality_spec,
+            sealing=sealing(),
             pairs=lambda wildcards, input: named((Path(path).stem, path) for path in input.pairs),
             prompt=prompt_words,
             backbone=backbone_words,

@@ -15,6 +15,7 @@ rule import_ratings:
         ratings=one_of(STUDY.judging.ratings),
     params:
         spec=ratings_spec,
+        sealing=sealing(),
         files=lambda wildcards: named(STUDY.judging.ratings[wildcards.ratings].files.items()),
         key=lambda wildcards, input: ["--key", input.key] if input.key else [],
     conda:
@@ -39,6 +40,7 @@ rule score_ratings:
         ratings=one_of(STUDY.judging.ratings),
     params:
         spec=rated_spec,
+        sealing=sealing(),
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
     threads: STUDY.prediction.threads if STUDY.scoring.encoder is not None else 1
     resources:

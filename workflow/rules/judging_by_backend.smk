@@ -18,6 +18,7 @@ def rule_of_judging(kind):
             judge=with_kind(STUDY.judges, kind),
         params:
             spec=judging_spec,
+            sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
@@ -56,6 +57,7 @@ def rule_of_judging(kind):
             ratings=one_of(STUDY.judging.ratings),
         params:
             spec=calibration_spec,
+            sealing=sealing(),
             trained_on=lambda wildcards, input: ["--trained-on", *input.trained_on] if input.trained_on else [],
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
@@ -97,6 +99,7 @@ def rule_of_kit(name, kit):
             sheets=[f"<results>/human/kits/{name}/{rater}.xlsx" for rater in kit.raters],
         params:
             spec=lambda wildcards: KitSpec(name=name, kit=kit).canonical_json(),
+            sealing=sealing(),
             predictions=lambda wildcards, input: named(zip(kit.models, input.predictions)),
             shards=lambda wildcards, input: by_source(input.shards),
             sheets=lambda wildcards, output: named(zip(kit.raters, output.sheets)),

@@ -12,6 +12,7 @@ rule draw_mix:
         composition="<results>/mixes/{mix}/seed-{seed}/composition.json",
     params:
         spec=mix_spec,
+        sealing=sealing(),
         train=lambda wildcards, input: by_source(input.train),
         validation=lambda wildcards, input: by_source(input.validation),
     threads: 1
@@ -41,6 +42,7 @@ rule tabulate_composition:
         tex="<results>/tables/composition.tex",
     params:
         spec=composition_spec,
+        sealing=sealing(),
         results=results_root,
     threads: 2
     resources:

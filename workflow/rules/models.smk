@@ -17,6 +17,7 @@ def rule_of_origin(kind):
             folder=one_of(name for name, spec in plan.model_specs(STUDY).items() if spec.backbone.kind() == kind),
         params:
             spec=model_spec,
+            sealing=sealing(),
         conda:
             ENVIRONMENT
         log:

@@ -22,6 +22,7 @@ def rule_of_bundle(bundle, suites):
             model=one_of(name for name in MODELS if name not in SERVED),
         params:
             spec=prediction_spec(bundle),
+            sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
             predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
@@ -62,6 +63,7 @@ def rule_of_asking(bundle, suites):
             model=one_of(SERVED),
         params:
             spec=endpoint_prediction_spec(bundle),
+            sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
             predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),

@@ -11,6 +11,7 @@ rule merge_adapter:
         "<results>/merged/{backbone}/{mix}/seed-{seed}/manifest.json",
     params:
         spec=merge_spec,
+        sealing=sealing(),
     resources:
         nodes=1,
         mem_mb=growing(32000),
@@ -37,6 +38,7 @@ rule write_card:
         "<results>/cards/{backbone}/{mix}/seed-{seed}/{form}/README.md",
     params:
         spec=card_spec,
+        sealing=sealing(),
     conda:
         ENVIRONMENT
     log:
@@ -57,6 +59,7 @@ rule push_model:
         "<results>/pushed/{backbone}/{mix}/seed-{seed}/{form}.json",
     params:
         spec=push_spec,
+        sealing=sealing(),
         files=released_words,
     conda:
         ENVIRONMENT

@@ -12,6 +12,7 @@ rule draw_figures:
         drawn_figures(),
     params:
         spec=figures_spec,
+        sealing=sealing(),
         results=results_root,
         figures=lambda wildcards, output: Path(output[0]).parent.as_posix(),
     conda:
@@ -37,8 +38,8 @@ rule write_report:
         "<results>/report/index.html",
     params:
         spec=report_spec,
+        sealing=sealing(templates=templates_digest()),
         results=results_root,
-        templates=templates_digest(),
     conda:
         ENVIRONMENT
     log:
@@ -59,6 +60,7 @@ rule browse_items:
         "<results>/report/items/index.js",
     params:
         spec=browser_spec,
+        sealing=sealing(),
         results=lambda wildcards, output: Path(output[0]).parents[2].as_posix(),
         shards=lambda wildcards, input: by_source(input.shards),
     threads: 1

@@ -10,6 +10,7 @@ rule score_predictions:
         ensure("<results>/scores/{model}/{suite}.parquet", non_empty=True),
     params:
         spec=scoring_spec,
+        sealing=sealing(),
         shards=lambda wildcards, input: by_source(input.shards),
     threads: 1
     resources:
@@ -36,6 +37,7 @@ rule score_predictions_neurally:
         ensure("<results>/scores_neural/{model}/{suite}.parquet", non_empty=True),
     params:
         spec=neural_spec,
+        sealing=sealing(),
         shards=lambda wildcards, input: by_source(input.shards),
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
     threads: STUDY.prediction.threads

@@ -17,6 +17,7 @@ rule screen_shard:
         split=one_of(plan.SCREENED_SPLITS),
     params:
         spec=screening_spec,
+        sealing=sealing(),
         earlier=lambda wildcards, input: by_source(input.earlier),
         tests=lambda wildcards, input: by_source(input.tests),
         quality=lambda wildcards, input: ["--quality", input.quality] if input.quality else [],
@@ -45,6 +46,7 @@ rule audit_leakage:
         ensure("<results>/leakage/{mix}/seed-{seed}/{suite}.parquet", non_empty=True),
     params:
         spec=leakage_spec,
+        sealing=sealing(),
         tests=lambda wildcards, input: by_source(input.tests),
     threads: 2
     resources:
@@ -69,6 +71,7 @@ rule tabulate_screening:
         table_csv("screening"),
     params:
         spec=screening_table_spec,
+        sealing=sealing(),
         results=results_root,
     conda:
         ENVIRONMENT
@@ -89,6 +92,7 @@ rule tabulate_topics:
         table_csv("topics"),
     params:
         spec=topics_spec,
+        sealing=sealing(),
         train=lambda wildcards, input: by_source(input.train),
         tests=lambda wildcards, input: by_source(input.tests),
     threads: 1

@@ -17,6 +17,7 @@ def rule_of_rating(kind):
             judge=with_kind(STUDY.judges, kind),
         params:
             spec=rating_spec,
+            sealing=sealing(),
             backbone=backbone_words,
             running=lambda wildcards: STUDY.judges[wildcards.judge].running.canonical_json(),
             work=f"{WORK}/quality/{{judge}}",

@@ -13,6 +13,7 @@ if DATASETS:
             dataset=one_of(DATASETS),
         params:
             spec=fetch_spec,
+            sealing=sealing(),
         conda:
             ENVIRONMENT
         log:

@@ -15,6 +15,7 @@ def rule_of_reader(reader):
             source=one_of(name for name, source in STUDY.sources.items() if plan.reader_of(source) == reader),
         params:
             spec=shard_spec,
+            sealing=sealing(),
         threads: 2
         resources:
             mem_mb=growing(4000),

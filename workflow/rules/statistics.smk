@@ -17,6 +17,7 @@ def rule_of_table(table, table_inputs):
             tex=f"<results>/tables/{table}.tex",
         params:
             spec=table_spec(table),
+            sealing=sealing(),
             results=results_root,
         threads: 1
         resources:

@@ -14,6 +14,7 @@ rule train_adapter:
         run="<results>/adapters/{backbone}/{mix}/seed-{seed}/run.json",
     params:
         spec=training_spec,
+        sealing=sealing(),
         work=f"{WORK}/training/{{backbone}}/{{mix}}/seed-{{seed}}",
     threads: STUDY.training.threads
     resources:

@@ -7,20 +7,16 @@ NAT = ("model=tiny/NAT/seed-42", "scope=all", "task=all", "aggregate=item_weight
 EM = ("metric=em", "decoding=constrained")
 
 
-def kinds(link):
-    """Return the kinds along the first parents of a chain."""
-    found = [link["kind"]]
-    while link["parents"]:
-        link = link["parents"][-1]
-        found.append(link["kind"])
-    return found
+def longest(link):
+    """Return the kinds along the longest way back from an artifact."""
+    return [link["kind"], *max((longest(parent) for parent in link["parents"]), key=len, default=[])]
 
 
 def test_the_chain_goes_from_the_table_to_the_mix(project, asked):
     code, found = asked("explain", MCQA, "--row", *NAT, *EM)
     assert code == 0
-    assert kinds(found["chain"]) == ["table", "scores", "predictions", "adapter", "mix", "screened", "shard"]
-    assert found["jobs"] == 2
+    assert longest(found["chain"]) == ["table", "scores", "predictions", "adapter", "mix", "screened", "shard"]
+    assert found["jobs"] == 9
     assert found["altered"] == []
 
 
@@ -48,8 +44,8 @@ def test_what_is_printed_names_value_interval_n_and_signature(project, posologie
     assert "percentile at level 0.95" in out or "wilson at level 0.95" in out
     assert "n = 24 items" in out
     assert "signature: sets of labels" in out
-    assert "results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors  as recorded" in out
-    assert "2 jobs, 3 min in all." in out
+    assert "results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors  as sealed" in out
+    assert "9 jobs, 9 min in all." in out
 
 
 def test_several_rows_are_told_apart(project, posologie):
@@ -67,6 +63,29 @@ def test_an_altered_file_is_found(project, asked, posologie):
     code, out, _ = posologie("explain", "results/simulated/predictions/tiny/NAT/seed-42/mcqa.parquet")
     assert code == 1
     assert "altered: results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors" in out
+
+
+def test_a_value_that_was_changed_in_the_table_is_not_what_the_scores_say(project, asked, posologie):
+    _, before = asked("explain", MCQA, "--row", *NAT, *EM)
+    value = before["number"]["rows"][0]["value"]
+    table = project / MCQA
+    table.write_text(table.read_text().replace(f",{value},", ",99.9,"))
+    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert (code, found["differs"], found["altered"]) == (1, True, [MCQA])
+    code, out, _ = posologie("explain", MCQA, "--row", *NAT, *EM)
+    assert code == 1
+    assert "The table prints another value: it was not made of these scores." in out
+
+
+def test_an_artifact_whose_input_was_made_anew_is_outdated(project, asked):
+    from simulated import _seal
+
+    mix = project / "results/simulated/mixes/NAT/seed-42"
+    (mix / "train.parquet").write_bytes((mix / "train.parquet").read_bytes() + b" ")
+    _seal("mixes", [], [mix / "train.parquet", mix / "validation.parquet", mix / "composition.json"])
+    code, found = asked("explain", MCQA, "--row", *NAT, *EM)
+    assert (code, found["altered"]) == (1, [])
+    assert found["outdated"] == ["results/simulated/adapters/tiny/NAT/seed-42/adapter_model.safetensors"]
 
 
 def test_a_missing_file_is_found(project, asked):
@@ -107,7 +126,7 @@ def test_hours_of_all_jobs_lead_to_adapters_and_predictions_that_exist(project, 
         "stage,model,suites,hours\ntraining,tiny/NAT/seed-42,,1\nprediction,tiny/base,mcqa,2\n"
     )
     code, found = asked("explain", "results/simulated/tables/compute.csv")
-    assert code == 0
+    assert (code, found["not sealed"]) == (1, ["results/simulated/tables/compute.csv"])
     assert {link["kind"] for link in found["chain"]["parents"]} == {"adapter", "predictions"}
 
 
@@ -118,5 +137,5 @@ def test_a_row_over_human_ratings_leads_to_the_ratings_and_the_judges_verdicts(p
         path.parent.mkdir(parents=True)
         path.write_text("stands for the file")
     code, found = asked("explain", "results/simulated/tables/agreement.csv")
-    assert code == 0
+    assert (code, len(found["not sealed"])) == (1, 3)
     assert [link["kind"] for link in found["chain"]["parents"]] == ["human", "judgements"]

@@ -3,6 +3,7 @@
 import json
 
 from posologie.code_digest import digest
+from posologie.files import sha256_of_file
 from posologie.runs import Run
 from posologie.training.spec import TrainingSpec
 
@@ -12,13 +13,12 @@ SPEC = TrainingSpec.model_validate(
 
 
 def test_a_record_holds_spec_hashes_code_and_what_the_stage_counted(tmp_path):
-    given, made = tmp_path / "given", tmp_path / "made"
+    given = tmp_path / "given"
     given.write_text("given")
-    made.write_text("made")
-    Run("training", SPEC, {"train": given}).write(tmp_path / "run.json", {"weights": made}, updates=3)
+    Run("training", SPEC, {"train": given}).write(tmp_path / "run.json", updates=3)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["spec"]["mix"] == "NAT"
     assert record["updates"] == 3
     assert record["code"] == digest("posologie.training")
-    assert record["inputs"]["train"]["sha256"] != record["outputs"]["weights"]["sha256"]
+    assert record["inputs"]["train"] == {"file": str(given), "sha256": sha256_of_file(given)}
     assert record["seconds"] >= 0

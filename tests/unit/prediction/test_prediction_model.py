@@ -8,9 +8,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 
 from posologie.errors import InputError
-from posologie.files import sha256_of_file, write_json
+from posologie.files import write_json
 from posologie.models.load import load_model
 from posologie.prediction.model import load, merged, score_in_float32
+from posologie.seals import Identity, write_seal
 
 IDS = torch.tensor([[5, 9, 21, 80, 33, 47, 12, 60]])
 
@@ -103,13 +104,10 @@ def test_an_adapter_of_another_backbone_is_refused(tiny_manifest, tmp_path):
 def test_an_adapter_altered_after_its_training_is_refused(tiny_manifest, tmp_path):
     adapter(tiny_manifest, tmp_path, use_dora=True)
     weights, config = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
-    outputs = {
-        path.name: {"file": f"elsewhere/{path.name}", "sha256": sha256_of_file(path)} for path in (weights, config)
-    }
-    write_json(tmp_path / "run.json", {"outputs": outputs})
+    write_seal([weights, config], Identity("posologie.training", "code", {}), {}, {})
     load(tiny_manifest, "float32", weights, config)
     config.write_text(config.read_text().replace('"lora_alpha": 16', '"lora_alpha": 17'))
-    with pytest.raises(InputError, match=r"adapter_config.json: not the file that .*run.json records"):
+    with pytest.raises(InputError, match=r"adapter_config.json: truncated or altered after it was made"):
         load(tiny_manifest, "float32", weights, config)
 
 

@@ -7,7 +7,7 @@ FILE is any artifact of a study. Of a table, --row and --column choose the numbe
   posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=native --column p_holm
   posologie explain results/demo/adapters/smollm2/NAT/seed-42/adapter_model.safetensors
 
-Every file of the chain that has a run record is hashed and compared with it.
+Every file of the chain is hashed and compared with its seal; a mean is computed again from the item scores.
 """
 
 import argparse
@@ -23,6 +23,9 @@ from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind,
 from posologie.cli.places import console, duration, print_json, relative, root_of
 
 _SHOWN = 10
+_WRONG = ("altered", "outdated", "not sealed", "missing")
+_ROUNDED = 1e-6
+"""Tables print six decimals."""
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -33,45 +36,47 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 
 def answer(given: argparse.Namespace) -> int:
-    """Print the chain; the exit code is 1 if a file of it is missing or altered."""
+    """Print the chain; the exit code is 1 if a file is not as it was made, or the table prints another mean."""
     root = root_of(given.file)
     chains = Chains(root)
     number = None
     if relative(given.file).suffix in (".csv", ".tex") and given.file.parent.name == "tables":
         number = number_of(given.file.with_suffix(".csv"), given.row, given.column)
-        link = Link("table", relative(given.file).as_posix())
-        link.parents = _behind(chains, number)
+        whole = chains.of(relative(given.file.with_suffix(".csv")))
+        link = Link("table", whole.file, whole.facts, state=whole.state)
+        link.parents = _behind(chains, number) or whole.parents
     else:
-        link = chains.any_of(given.file)
+        link = chains.of(relative(given.file))
     shown = _as_json(root, link, number)
     if given.json:
         print_json(shown)
     else:
         _print(link, number, shown)
-    return 1 if shown["altered"] or shown["missing"] else 0
+    return 1 if any(shown[state] for state in _WRONG) or shown.get("differs") else 0
 
 
 def _behind(chains: Chains, number: Number) -> list[Link]:
-    """Return what the rows of a number were made from."""
+    """Return what the rows of a number were made from; nothing where they name no model, mix or source."""
     if number.table == "composition":
-        drawn = [chains.mix(row["mix"], row["seed"]) for row in number.rows if row["mix"]]
-        read = [chains.shard(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
-        return _once([*drawn, *read])
+        drawn = [chains.below(layout.mix(row["mix"], int(row["seed"]), "train")) for row in number.rows if row["mix"]]
+        parts = [(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
+        return _once([*drawn, *(chains.below(layout.shard(source, part)) for source, part in parts)])
     if number.table in ("screening", "topics"):
-        return _once(chains.screened(row["source"], row.get("split") or "train") for row in number.rows)
+        parts = [(row["source"], row.get("split") or "train") for row in number.rows]
+        return _once(chains.below(layout.screened(source, split)) for source, split in parts)
     if "set" in number.rows[0]:
-        return _once(link for row in number.rows for link in chains.rated(row["set"], _judges_of(row)))
+        verdicts = [(judge, row["set"]) for row in number.rows for judge in _judges_of(row)]
+        rated = [chains.below(layout.human(row["set"])) for row in number.rows]
+        return _once([*rated, *(chains.below(layout.calibration(judge, ratings)) for judge, ratings in verdicts)])
     found: list[Link] = []
     stages = {row.get("stage", "prediction") for row in number.rows}
     for model, suites in models_behind(chains.root, number).items():
         if "training" in stages and (chains.root / layout.adapter(model, "run.json")).is_file():
-            found.append(chains.adapter(model))
+            found.append(chains.below(layout.adapter(model, "adapter_model.safetensors")))
         if number.table == "compute" and stages == {"training"}:
             continue
-        if number.table in ("compute", "position"):
-            found += [chains.predictions(model, suite) for suite in suites]
-        else:
-            found += [chains.scores(model, suite) for suite in suites]
+        path_of = layout.predictions if number.table in ("compute", "position") else layout.scores
+        found += [chains.below(path_of(model, suite)) for suite in suites]
     return _once(found)
 
 
@@ -88,16 +93,26 @@ def _once(links: Iterable[Link]) -> list[Link]:
 
 def _as_json(root: Path, link: Link, number: Number | None) -> dict[str, Any]:
     links = list(link.walk())
-    jobs = [one for one in links if one.record]
+    jobs = [one for one in links if "seconds" in one.facts]
     shown: dict[str, Any] = {"chain": link.as_json()}
     if number is not None:
-        shown = {"number": number.as_json(), "items": items_behind(root, number), **shown}
+        items = items_behind(root, number)
+        shown = {"number": number.as_json(), "items": items, **shown, "differs": _differs(number, items["recomputed"])}
     return shown | {
         "jobs": len(jobs),
         "hours": round(sum(one.facts.get("seconds", 0) for one in jobs) / 3600, 4),
-        "altered": [one.file for one in links if one.state == "altered"],
-        "missing": [one.file for one in links if one.state == "missing"],
+        **{state: [one.file for one in links if one.state == state] for state in _WRONG},
     }
+
+
+def _differs(number: Number, recomputed: float | None) -> bool:
+    """Whether a mean, computed again, is not what the table prints."""
+    if recomputed is None or number.column != "value":
+        return False
+    try:
+        return abs(float(number.rows[0]["value"]) - recomputed) > _ROUNDED
+    except ValueError:
+        return True
 
 
 def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
@@ -112,16 +127,18 @@ def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
             out.print(f"{items['count']:,} items: {ids}{more}", markup=False)
         if items["recomputed"] is not None:
             out.print(f"Mean of the item scores, computed again from the scores file: {items['recomputed']:.6f}")
+        if shown["differs"]:
+            out.print("The table prints another value: it was not made of these scores.", style="red")
     out.print(_tree(link, set()))
     out.print(f"{shown['jobs']} job{'' if shown['jobs'] == 1 else 's'}, {duration(3600 * shown['hours'])} in all.")
-    for state in ("altered", "missing"):
+    for state in _WRONG:
         for file in shown[state]:
             out.print(f"{state}: {file}", style="red", markup=False)
 
 
 def _tree(link: Link, told: set[str]) -> Tree:
     """Return a chain for reading; what stands further up is named only."""
-    state = f"  [{'green' if link.state == 'as recorded' else 'red'}]{link.state}[/]" if link.state else ""
+    state = f"  [{'green' if link.state == 'as sealed' else 'red'}]{link.state}[/]" if link.state else ""
     tree = Tree(f"[bold]{link.kind}[/] {_plain(link.file)}{state}")
     if link.file in told:
         tree.add("(above)")

@@ -15,7 +15,7 @@ from posologie.errors import InputError
 _RUN_ID = re.compile(r"SLURM run ID: (\S+)")
 _MADE = re.compile(r"^    output: (.*)$", re.MULTILINE)
 _PIECE = 254
-_ASKED = "%A|%T|%N|%M|%k|%Z|%j"
+_ASKED = "%A|%T|%N|%M|%r|%j|%Z|%k"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Orphan:
         job: its SLURM number.
         what: rule and wildcards, as Snakemake commented them.
         outputs: the files that Snakemake marked as being made by it.
+        reason: why it waits, in SLURM's words.
     """
 
     job: str
@@ -35,24 +36,38 @@ class Orphan:
     what: str
     run: str
     outputs: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for somebody to release it."""
+        return self.state == "PENDING" and is_held(self.reason)
 
 
-def orphans(folder: Path) -> list[Orphan]:
+def is_held(reason: str) -> bool:
+    """Whether SLURM's reason for a pending job says that it waits for somebody to release it."""
+    return any(word in reason.lower() for word in ("held", "hold"))
+
+
+def orphans(folder: Path, own: str | None = None) -> list[Orphan]:
     """Return the jobs in the queue that were submitted from a folder by a Snakemake that runs no more.
+
+    Args:
+        own: the name of the run that asks; the running one's if left out.
 
     Raises:
         InputError: where SLURM cannot be asked.
     """
-    own = run_of_living(folder)
+    own = own or run_of_living(folder)
     marked = marks(folder)
     found = []
     for line in _squeue():
-        job, state, node, elapsed, comment, place, run = line.split("|")
+        job, state, node, elapsed, reason, run, place, comment = line.split("|", 7)
         if Path(place).resolve() != folder.resolve() or not comment.startswith("rule_") or run == own:
             continue
         rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
         what = f"{rule} {wildcards.replace('_', ' ')}".strip()
-        found.append(Orphan(job, state, node, elapsed, what, run, _outputs_of(folder, job, marked)))
+        found.append(Orphan(job, state, node, elapsed, what, run, _outputs_of(folder, job, marked), reason))
     return sorted(found, key=lambda orphan: int(orphan.job))
 
 

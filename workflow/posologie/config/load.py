@@ -49,6 +49,18 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     return study
 
 
+def frozen_study(document: Mapping[str, Any]) -> Study:
+    """Return a study that was resolved and checked before it was written, with its sweeps expanded.
+
+    Raises:
+        InputError: if the document is not of this version of the program.
+    """
+    try:
+        return Study.model_validate(dict(document))
+    except ValidationError as error:
+        raise InputError(f"the study of the run: {_problem(error)}") from error
+
+
 def with_sweeps(study: Study) -> Study:
     """Return the study with the mixes of its sweeps beside those written out, and a dose–response curve for each sweep.
 

@@ -56,7 +56,7 @@ def _judge_answers(spec: JudgingSpec, options: Namespace, open_backend: OpenBack
     rows = open_answers(options.predictions, shards)
     table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/{spec.model}/{spec.suite}")
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=judgement_schema()))
-    run.write(options.run, {"judgements": options.judgements}, **facts)
+    run.write(options.run, **facts)
 
 
 def _judge_rated(spec: CalibrationSpec, options: Namespace, open_backend: OpenBackend) -> None:
@@ -71,7 +71,7 @@ def _judge_rated(spec: CalibrationSpec, options: Namespace, open_backend: OpenBa
         row["excluded"] = row["question"] in seen
     facts["excluded"] = sum(row["excluded"] for row in table)
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=calibration_schema()))
-    run.write(options.run, {"judgements": options.judgements}, **facts)
+    run.write(options.run, **facts)
 
 
 def judge_request(row: Mapping[str, str], judge: Judge, prompt: Prompt) -> Request:

@@ -14,7 +14,6 @@ from posologie.mixes.contents import contents
 from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
 from posologie.mixes.spec import Mix, MixSpec, Validation
-from posologie.seals import seal
 
 log = logging.getLogger("posologie.mixes")
 
@@ -150,7 +149,6 @@ def main(argv: list[str]) -> None:
             **facts,
             "train": contents(train),
             "validation": contents(validation),
-            **seal(given.out_train, given.out_validation),
         },
     )
     log.info("mix %s: %d training and %d validation items", spec.name, train.num_rows, validation.num_rows)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from posologie.claims import claimed
 from posologie.commands import named_path
 from posologie.errors import InputError
 from posologie.prediction.parsing import Reading, read
@@ -65,20 +64,15 @@ def predict(
     for path in files.values():
         if not path.is_file():
             raise InputError(f"{path}: no such file")
-    with claimed(options.work, Path(min(outputs.values())), [spec.canonical_json(), *map(str, files.values())]):
-        record = Run("prediction", spec, files)
-        if all(record.is_made(records[suite], {"predictions": outputs[suite]}) for suite in spec.suites):
-            log.info("%s was made by another job while this one waited", ", ".join(map(str, outputs.values())))
-            return
-        parts = Parts(options.work / _key(spec, record))
-        selections = _selections(spec, shards, parts.folder)
-        answerer = make_answerer()
-        windows = _answer(spec, selections, answerer, parts, options.work)
-        for suite in sorted(spec.suites):
-            parts.write(suite, windows, Path(outputs[suite]))
-            facts = {**counts(Path(outputs[suite])), **answerer.facts()}
-            record.write(records[suite], {"predictions": outputs[suite]}, suite=suite, **facts)
-        parts.remove()
+    record = Run("prediction", spec, files)
+    parts = Parts(options.work / _key(spec, record))
+    selections = _selections(spec, shards, parts.folder)
+    answerer = make_answerer()
+    windows = _answer(spec, selections, answerer, parts, options.work)
+    for suite in sorted(spec.suites):
+        parts.write(suite, windows, Path(outputs[suite]))
+        record.write(records[suite], suite=suite, **counts(Path(outputs[suite])), **answerer.facts())
+    parts.remove()
 
 
 def _key(spec: Questions, record: Run) -> str:

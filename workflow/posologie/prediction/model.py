@@ -11,9 +11,10 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file
+from posologie.files import read_json
 from posologie.models.load import Precision, chat_template_hash, end_token_ids, load_model, load_tokenizer
 from posologie.models.store import checked_folder, read_manifest
+from posologie.seals import check_seal
 
 log = logging.getLogger(__name__)
 
@@ -54,21 +55,16 @@ def load(
 
 
 def refuse_altered(*files: Path) -> None:
-    """Compare adapter files with what the record or the manifest beside them states.
+    """Compare adapter files with their seal, or with the manifest beside them.
 
     Raises:
         InputError: if one was altered after its training, or after it was fetched.
     """
+    for path in files:
+        check_seal(path)
     folder = files[0].parent
     if (folder / "manifest.json").is_file():
         checked_folder(folder / "manifest.json")
-    if (folder / "run.json").is_file():
-        stated = {
-            Path(entry["file"]).name: entry["sha256"] for entry in read_json(folder / "run.json")["outputs"].values()
-        }
-        for path in files:
-            if sha256_of_file(path) != stated.get(path.name, sha256_of_file(path)):
-                raise InputError(f"{path}: not the file that {folder / 'run.json'} records; expected it as trained")
 
 
 def merged(network: Any, weights: Path, config: Path) -> Any:

@@ -15,7 +15,6 @@ from posologie.screening.quality import below_threshold
 from posologie.screening.report import match_table, report
 from posologie.screening.schema import match_schema
 from posologie.screening.spec import ScreeningSpec
-from posologie.seals import seal
 
 log = logging.getLogger("posologie.screening")
 
@@ -41,9 +40,7 @@ def main(argv: list[str]) -> None:
     if spec.screening.mode == "off":
         write_parquet(given.screened, items)
         write_parquet(given.matches, match_schema().empty_table())
-        write_json(
-            given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0, **seal(given.screened)}
-        )
+        write_json(given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0})
         return
 
     whole = population(items, given.earlier, given.tests, spec.suites)
@@ -61,7 +58,7 @@ def main(argv: list[str]) -> None:
     counts = report(whole, compared, flagged, spec.suites)
     write_json(
         given.report,
-        {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed), **seal(given.screened)},
+        {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed)},
     )
     log.info(
         "%s %s: %d read, %d flagged, %d removed", spec.source, spec.split, items.num_rows, len(flagged), len(removed)

@@ -23,7 +23,6 @@ from posologie import commands
 from posologie.errors import InputError
 from posologie.files import read_json, sha256_of_file, whole_file, write_json, write_parquet
 from posologie.items import Item, item_schema, items_to_table
-from posologie.seals import seal
 from posologie.sources.drafts import Draft, finished, storable
 from posologie.sources.patterns import chosen
 from posologie.sources.records import Malformed, Rows, read_rows
@@ -127,7 +126,7 @@ def write_shard(
             rejects.extend(part.rejects)
             writer.write(_with_unique_ids(part.table, counts))
     write_parquet(outputs.rejects, rejects_table(rejects))
-    write_json(outputs.report, {**counts.report(spec), **seal(outputs.items)})
+    write_json(outputs.report, counts.report(spec))
 
 
 def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:

@@ -1,12 +1,10 @@
 """Train one adapter: the command behind the rule `train_adapter`."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
 from posologie import commands
-from posologie.claims import claimed
 from posologie.devices import claim_devices
 
 
@@ -31,19 +29,12 @@ def main(argv: list[str]) -> None:
         help="show losses there as well",
     )
     options = arguments.parse_args(argv)
-    if "RANK" in os.environ:  # one of several processes, whose launcher holds the claim
-        _train(options)
-        return
-    claim_devices(options.devices)
-    with claimed(options.work, options.weights, argv):
+    if "RANK" not in os.environ:  # else one of several processes, whose launcher holds the devices
+        claim_devices(options.devices)
         if options.processes > 1:
             from posologie.training.launcher import launch
 
             sys.exit(launch(argv, options.processes, options.work))
-        _train(options)
-
-
-def _train(options: argparse.Namespace) -> None:
     from posologie.training.job import train_adapter
 
     train_adapter(options)

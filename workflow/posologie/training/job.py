@@ -49,10 +49,6 @@ def train_adapter(options: Namespace) -> None:
         logging.getLogger().setLevel(logging.WARNING)
     inputs = {"train": options.train, "validation": options.validation, "backbone": options.backbone}
     run = Run("training", spec, inputs)
-    if run.is_made(options.run, {"weights": options.weights, "config": options.config, "history": options.history}):
-        log.info("%s was made by another job while this one waited", options.weights)
-        group.leave()
-        return
     key = checkpoints.checkpoint_key(
         spec.canonical_json(), *(str(fact["sha256"]) for fact in run.inputs.values()), run.code
     )
@@ -120,7 +116,6 @@ def train_adapter(options: Namespace) -> None:
         facts = _facts(final, student, {"train": training, "validation": validation}, memory)
         run.write(
             options.run,
-            {"weights": options.weights, "config": options.config, "history": options.history},
             backbone_revision=read_manifest(options.backbone).get("revision"),
             chat_template_sha256=chat_template_hash(tokenizer),
             device=str(group.device.type),

@@ -48,5 +48,6 @@ def all_ratings():
 
 
 def report_parts():
-    """Return the page, and the item browser's index where the study wants one."""
-    return ["<results>/report/index.html", *(["<results>/report/items/index.js"] if STUDY.report.item_browser else [])]
+    """Return what a study delivers: the page, the item browser's index where it wants one, every table and figure."""
+    browser = ["<results>/report/items/index.js"] if STUDY.report.item_browser else []
+    return ["<results>/report/index.html", *browser, *all_tables(), *all_figures()]

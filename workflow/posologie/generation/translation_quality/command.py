@@ -52,7 +52,7 @@ def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> 
     table = [{**row, **_columns(outcome)} for row, outcome in zip(rows, outcomes, strict=True)]
     write_parquet(options.sentences, pa.Table.from_pylist(table, schema=sentence_schema()))
     facts = {name: sum(row[name] for row in table) for name in ("prompt_tokens", "generated_tokens")}
-    run.write(options.run, {"sentences": options.sentences}, segments=len(table), **facts)
+    run.write(options.run, segments=len(table), **facts)
 
 
 def parallel_rows(files: dict[str, str], translator: Translator) -> list[dict[str, Any]]:

@@ -53,7 +53,6 @@ def rate_command(argv: list[str], module: str, open_backend: OpenBackend) -> Non
     outcomes = [row["outcome"] for row in rows]
     run.write(
         options.run,
-        {"ratings": options.ratings},
         items=len(rows),
         outcomes={name: outcomes.count(name) for name in sorted(set(outcomes))},
         prompt={"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},

@@ -1,0 +1,313 @@
+"""A job makes what was planned, seals it last, and refuses what changed meanwhile."""
+
+import json
+import os
+
+import pytest
+
+from posologie import sealing
+from posologie.claims import Process
+from posologie.errors import InputError
+from posologie.frozen import VARIABLE, freeze, own_run
+from posologie.hashes import FileHashes
+from posologie.planning import Comparison, PlannedJob, accept, acceptances, accepted_pairs
+from posologie.sealing import Request, taken_out
+from posologie.seals import (
+    Identity,
+    check_seal,
+    input_differences,
+    read_seal,
+    seal_of,
+    seal_path,
+    spec_differences,
+    write_seal,
+)
+
+MODULE = "posologie.scoring"
+
+
+class Bench:
+    """A folder with one input and one stage whose command doubles it."""
+
+    def __init__(self, root):
+        self.root = root
+        self.code = "c0de"
+        self.runs = 0
+        self.meanwhile = lambda: None
+        (root / "input.txt").write_text("a")
+
+    def identity(self, spec):
+        return Identity(MODULE, self.code, spec)
+
+    def make(self, spec="s", outputs=("out.txt",)):
+        def main(argv):
+            self.runs += 1
+            text = (self.root / "input.txt").read_text()
+            self.meanwhile()
+            for output in outputs:
+                (self.root / output).write_text(f"{text}{text} {spec}")
+
+        request = Request(("input.txt",), tuple(outputs))
+        sealing.make(MODULE, lambda module: self.code, ["--spec", json.dumps(spec)], request, main)
+
+    def planned(self, spec="s", outputs=("out.txt",)):
+        return PlannedJob(self.identity(spec), ("input.txt",), tuple(outputs))
+
+    def stale(self, spec="s", accepted=None, **options):
+        comparison = Comparison(FileHashes("hashes.json"), accepted or {})
+        found = comparison.stale(self.planned(spec, **options))
+        comparison.hashes.keep()
+        return "" if found is None else str(found)
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    own_run.cache_clear()
+    yield Bench(tmp_path)
+    own_run.cache_clear()
+
+
+def enter(monkeypatch, folder):
+    monkeypatch.setenv(VARIABLE, str(folder))
+    own_run.cache_clear()
+
+
+def test_an_artifact_is_sealed_with_spec_code_inputs_and_files(bench):
+    bench.make()
+    seal = read_seal("out.txt.seal.json")
+    assert seal.identity == Identity(MODULE, "c0de", "s")
+    assert seal.inputs == {"input.txt": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}
+    assert list(seal.outputs) == ["out.txt"]
+    assert bench.stale() == ""
+
+
+def test_what_is_made_already_is_not_made_again(bench):
+    bench.make()
+    before = (bench.root / "out.txt").stat().st_mtime_ns
+    bench.make()
+    assert (bench.runs, (bench.root / "out.txt").stat().st_mtime_ns) == (1, before)
+    bench.make("other")
+    assert bench.runs == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda bench: setattr(bench, "code", "0ther"), "code: posologie.scoring 0ther, sealed c0de"),
+        (lambda bench: (bench.root / "input.txt").write_text("b"), "input: input.txt has other content"),
+        (lambda bench: (bench.root / "out.txt").write_text("by hand"), "file: out.txt was altered after it was made"),
+        (lambda bench: (bench.root / "out.txt.seal.json").unlink(), "seal: out.txt.seal.json is missing or unreadable"),
+        (lambda bench: (bench.root / "out.txt.seal.json").write_text("{"), "seal: out.txt.seal.json is missing"),
+        (lambda bench: (bench.root / "input.txt").unlink(), ""),
+        (lambda bench: (bench.root / "out.txt").unlink(), ""),
+    ],
+)
+def test_the_plan_says_why_an_artifact_is_not_the_planned_one(bench, change, told):
+    bench.make()
+    change(bench)
+    assert bench.stale().startswith(told) if told else bench.stale() == ""
+
+
+def test_one_of_two_files_that_is_gone_or_not_sealed_is_noticed(bench):
+    two = ("out.txt", "more.txt")
+    bench.make(outputs=two)
+    assert bench.stale(outputs=two) == ""
+    (bench.root / "more.txt").unlink()
+    assert bench.stale(outputs=two) == "file: more.txt is gone"
+    (bench.root / "third.txt").write_text("")
+    assert "file: third.txt is not in the seal" in bench.stale(outputs=("out.txt", "third.txt"))
+
+
+def test_differences_of_specs_are_named_by_key_with_both_values(bench):
+    bench.make({"recipe": {"learning_rate": 0.5, "epochs": 2}, "mix": "NAT"})
+    now = {"recipe": {"learning_rate": 0.01, "epochs": 2}, "mix": "NAT"}
+    assert bench.stale(now) == "spec: recipe.learning_rate 0.01, sealed 0.5"
+    assert bench.stale({"recipe": {"learning_rate": 0.5, "epochs": 2}}) == 'spec: mix not set, sealed "NAT"'
+    many = {f"key{number}": number for number in range(6)}
+    assert bench.stale(many).endswith("; and 5 more")
+
+
+@pytest.mark.parametrize(("now", "sealed"), [(1, 1.0), (1, True), ([1, 2], [2, 1]), ("1", 1), (None, 0), ([1], [1, 2])])
+def test_values_that_only_look_alike_differ(now, sealed):
+    assert spec_differences(Identity("m", "c", {"x": sealed}), Identity("m", "c", {"x": now}))
+
+
+def test_inputs_are_compared_by_path_and_where_paths_moved_by_content():
+    assert input_differences({"a": "1", "b": "2"}, {"a": "1", "b": "3"}) == ["input: b has other content"]
+    assert input_differences({"old/a": "1"}, {"new/a": "1"}) == []
+    assert input_differences({"a": "1"}, {"a": "1", "b": "2"}) == ["input: b was not read"]
+    assert input_differences({"a": "1", "b": "2"}, {"a": "1"}) == ["input: b is not read any more"]
+    assert len(input_differences({"a": "1", "b": "2"}, {"a": "2", "b": "1"})) == 2, "a swap is a change"
+
+
+def test_an_input_that_changes_while_it_is_read_is_not_sealed(bench):
+    bench.meanwhile = lambda: (bench.root / "input.txt").write_text("b")
+    with pytest.raises(InputError, match=r"input\.txt: changed while the job that reads it ran"):
+        bench.make()
+    assert read_seal("out.txt.seal.json") is None
+    bench.meanwhile = lambda: os.utime(bench.root / "input.txt", ns=(5, 5))
+    bench.make()
+    assert bench.stale() == "", "a new time alone is no change"
+
+
+def test_code_that_changes_while_it_runs_is_not_sealed(bench):
+    bench.meanwhile = lambda: setattr(bench, "code", "edit")
+    with pytest.raises(InputError, match="its code changed while the job ran"):
+        bench.make()
+    assert read_seal("out.txt.seal.json") is None
+
+
+def test_an_altered_input_is_refused_by_name(bench):
+    bench.make()
+    (bench.root / "out.txt").write_text("by hand")
+    with pytest.raises(InputError, match=r"out\.txt: truncated or altered after it was made"):
+        check_seal("out.txt")
+    request = Request(("out.txt",), ("next.txt",))
+    with pytest.raises(InputError, match=r"out\.txt: truncated or altered"):
+        sealing.make(MODULE, lambda module: "c", ["--spec", "{}"], request, lambda argv: None)
+
+
+def test_a_file_without_a_seal_passes_and_a_part_is_covered_by_the_seal_of_its_artifact(bench):
+    check_seal("input.txt")
+    bench.make(outputs=("out.txt", "more.txt"))
+    assert seal_of("more.txt").path == seal_path(["out.txt"])
+    (bench.root / "more.txt").write_text("by hand")
+    with pytest.raises(InputError, match=r"more\.txt: truncated or altered"):
+        check_seal("more.txt")
+
+
+def test_a_command_that_fails_or_forgets_a_file_seals_nothing(bench):
+    def fails(argv):
+        raise SystemExit(75)
+
+    request = Request(("input.txt",), ("out.txt",))
+    with pytest.raises(SystemExit):
+        sealing.make(MODULE, lambda module: "c", [], request, fails)
+    with pytest.raises(InputError, match=r"out\.txt: posologie\.scoring ended without writing it"):
+        sealing.make(MODULE, lambda module: "c", [], request, lambda argv: None)
+    assert not (bench.root / "out.txt.seal.json").exists()
+
+
+def test_files_of_an_artifact_come_into_place_together_or_not_at_all(bench):
+    two = ("out.txt", "more.txt")
+    request = Request(("input.txt",), two)
+
+    def write(argv, last=True):
+        first, second = argv[1], argv[3].partition("=")[2]
+        assert (first, second) != two, "written beside its place"
+        (bench.root / first).write_text("new")
+        assert not (bench.root / "out.txt").exists() or (bench.root / "out.txt").read_text() == "old old"
+        if not last:
+            raise SystemExit(1)
+        (bench.root / second).write_text("new too")
+        (bench.root / first).with_name("not-declared.txt").write_text("comes along")
+
+    words = ["--out", "out.txt", "--more", "NAME=more.txt"]
+    for output in two:
+        (bench.root / output).write_text("old old")
+    with pytest.raises(SystemExit):
+        sealing.make(MODULE, lambda module: "c", words, request, lambda argv: write(argv, last=False))
+    assert [(bench.root / output).read_text() for output in two] == ["old old"] * 2
+    sealing.make(MODULE, lambda module: "c", words, request, write)
+    assert [(bench.root / output).read_text() for output in two] == ["new", "new too"]
+    assert (bench.root / "not-declared.txt").exists()
+    assert not list(bench.root.glob(".out.txt.staging*"))
+
+
+def test_the_option_is_taken_out_of_the_arguments_and_read_from_a_file_where_it_is_long(bench):
+    request = Request(("a b",), ("c",), {"size": 3}, "w x")
+    words, found = taken_out(["--spec", "{}", "--sealing", request.to_text(), "--more", "1"])
+    assert (words, found) == (["--spec", "{}", "--more", "1"], request)
+    (bench.root / "list.json").write_text(request.to_text())
+    assert taken_out(["--sealing", "@list.json"]) == ([], request)
+    assert taken_out(["--spec", "{}"]) == (["--spec", "{}"], None)
+
+
+def test_a_job_of_a_frozen_run_refuses_other_code(bench, monkeypatch):
+    enter(monkeypatch, freeze("work", "run-1", {"study": "s"}, {MODULE: "c0de"}, {}, {}))
+    bench.make()
+    bench.code = "edited"
+    with pytest.raises(InputError, match=r"its code changed after run run-1 was planned \(c0de then, edited now\)"):
+        bench.make("other")
+    assert bench.runs == 1
+
+
+def test_a_job_refuses_an_input_of_another_identity_than_its_run_planned(bench, monkeypatch):
+    bench.make("old")
+    plan = {"out.txt": bench.identity("new")}
+    request = Request(("out.txt",), ("next.txt",))
+
+    def copy(argv):
+        (bench.root / "next.txt").write_text("made")
+
+    enter(monkeypatch, freeze("work", "run-1", {}, {}, plan, {}))
+    with pytest.raises(InputError, match=r"out\.txt: made with other settings or code than run run-1 planned"):
+        sealing.make(MODULE, lambda module: "c", [], request, copy)
+    enter(monkeypatch, freeze("work", "run-2", {}, {}, {"out.txt": bench.identity("old")}, {}))
+    sealing.make(MODULE, lambda module: "c", [], request, copy)
+    assert (bench.root / "next.txt.seal.json").exists()
+
+
+def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherwise(bench, monkeypatch):
+    first = freeze("work", "run-1", {}, {}, {"out.txt": bench.identity("old")}, {})
+    second = freeze("work", "run-2", {}, {}, {"out.txt": bench.identity("new")}, {})
+    facts = json.loads((second / "run.json").read_text())
+    (second / "run.json").write_text(json.dumps({**facts, "started": "9999-01-01T00:00:00.000+00:00"}))
+    enter(monkeypatch, first)
+    with pytest.raises(
+        InputError, match="run run-2 plans it otherwise than run run-1, which is over; nothing was made"
+    ):
+        bench.make("old")
+    enter(monkeypatch, second)
+    bench.make("new")
+    assert bench.runs == 1
+
+
+def test_a_run_whose_folder_is_gone_stops_its_jobs(bench, monkeypatch):
+    enter(monkeypatch, bench.root / "work/runs/none")
+    with pytest.raises(InputError, match="the run that this job belongs to is gone"):
+        bench.make()
+
+
+def test_accepted_changes_of_code_join_digests_over_several_steps(bench):
+    bench.make()
+    steps = [("c0de", "one"), ("one", "two")]
+    accept("results/s", [{"module": MODULE, "old": old, "new": new, "reason": "r", "when": "w"} for old, new in steps])
+    pairs = accepted_pairs(acceptances("results/s"))
+    bench.code = "two"
+    assert bench.stale() != ""
+    assert bench.stale(accepted=pairs) == ""
+    bench.code = "three"
+    assert bench.stale(accepted=pairs).startswith("code:")
+    bench.code = "c0de"
+    write_seal(["out.txt"], bench.identity("s"), {"input.txt": FileHashes("h").of("input.txt")}, {})
+    bench.code = "two"
+    assert bench.stale(accepted={"posologie.other": pairs[MODULE]}).startswith("code:"), "of another module"
+
+
+def test_acceptances_that_are_not_as_written_are_refused(bench):
+    (bench.root / "accepted.json").write_text('[{"module": "m"}]')
+    with pytest.raises(InputError, match="expected a list of entries with module"):
+        acceptances(".")
+
+
+def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatch):
+    hashes = FileHashes("hashes.json")
+    first = hashes.of("input.txt")
+    hashes.keep()
+    monkeypatch.setattr("posologie.hashes.sha256_of_file", lambda path: "hashed again")
+    again = FileHashes("hashes.json")
+    assert again.of("input.txt") == first
+    os.utime("input.txt", ns=(7, 7))
+    assert again.of("input.txt") == "hashed again"
+    assert again.of("none.txt") == ""
+
+
+def test_a_process_knows_whether_another_one_is_dead():
+    this = Process.this()
+    assert not this.dead()
+    assert Process(this.machine, this.pid, this.started - 100).dead(), "the pid belongs to another process now"
+    assert Process(this.machine, 2**22 + 1, 1.0).dead()
+    assert not Process("another machine", 1, 1.0).dead(), "nothing is known of other machines"

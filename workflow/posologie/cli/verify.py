@@ -1,0 +1,115 @@
+"""Check every seal of a study: whether files are as they were made, and made of what lies there now.
+
+  posologie verify --results results/demo
+  posologie verify --results results/demo --fix
+
+A file is *altered* when its bytes differ from its seal, *outdated* when an input has another content now than when it
+was read, and *not sealed* when nothing says what made it. Snakemake makes all three again. --fix moves altered files
+aside, to `set-aside/` below the study's folder, so that a change by hand is not lost.
+"""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from posologie.cli.places import FOLDERS, add_results, console, print_json, results_folder
+from posologie.files import sha256_of_file
+from posologie.seals import SUFFIX, Seal, seals_below
+
+ASIDE = "set-aside"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One file of a study that is not what its seal says."""
+
+    file: str
+    state: str
+    why: str
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `verify`."""
+    add_results(arguments)
+    arguments.add_argument(
+        "--fix", action="store_true", help="move altered files aside, so that Snakemake makes them again"
+    )
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print what is wrong; the exit code is 1 if anything is."""
+    root = results_folder(given.results)
+    seals = list(seals_below(root))
+    faults = list(faults_of(root, seals))
+    moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if given.fix else []
+    if given.json:
+        print_json({"seals": len(seals), "faults": [asdict(fault) for fault in faults], "moved": moved})
+        return 1 if faults else 0
+    out = console()
+    for fault in faults:
+        out.print(f"{fault.state}: {fault.file} ({fault.why})", markup=False)
+    for path in moved:
+        out.print(f"moved aside: {path}", markup=False)
+    counts = Counter(fault.state for fault in faults)
+    told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "everything is as it was made"
+    out.print(f"{len(seals)} seals: {told}.", markup=False)
+    return 1 if faults else 0
+
+
+def faults_of(root: Path, seals: list[Seal]) -> Iterator[Fault]:
+    """Yield what is not as it was made, of a study's files and of the inputs behind them."""
+    hashes: dict[str, str] = {}
+
+    def checksum(path: Path) -> str:
+        key = str(path)
+        if key not in hashes:
+            hashes[key] = sha256_of_file(path) if path.is_file() else ""
+        return hashes[key]
+
+    sealed: set[str] = set()
+    for seal in seals:
+        files = seal.files()
+        sealed.update(map(str, files))
+        if not any(path.exists() for path in files):
+            continue  # a part that was gathered and deleted: its seal says how it was made
+        for path, expected in files.items():
+            found = checksum(path)
+            if not found:
+                yield Fault(str(path), "missing", f"{seal.path.name} knows it")
+            elif found != expected:
+                yield Fault(str(path), "altered", f"sha256 {found[:12]}…, sealed {expected[:12]}…")
+        for name, expected in seal.inputs.items():
+            found = checksum(Path(name))
+            if found and found != expected:
+                yield Fault(
+                    str(seal.path.with_name(seal.path.name.removesuffix(SUFFIX))), "outdated", f"{name} has changed"
+                )
+    for folder in sorted(FOLDERS):
+        for path in sorted((root / folder).rglob("*")):
+            if (
+                path.is_file()
+                and not path.name.endswith(SUFFIX)
+                and str(path) not in sealed
+                and not _is_loose(root, path)
+            ):
+                yield Fault(str(path), "not sealed", "nothing says what made it")
+
+
+def _is_loose(root: Path, path: Path) -> bool:
+    """Whether a file belongs to an artifact without being declared: the pages of the item browser, merged weights."""
+    inside = path.relative_to(root).parts
+    return path.name.startswith(".") or inside[:2] == ("report", "items") or inside[0] in ("merged", "pushed")
+
+
+def _set_aside(root: Path, path: Path) -> str:
+    target = root / ASIDE / path.relative_to(root)
+    number = 0
+    while target.exists():
+        number += 1
+        target = target.with_name(f"{target.name}.{number}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+    return str(target)

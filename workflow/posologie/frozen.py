@@ -1,0 +1,204 @@
+"""Frozen runs: what a head has planned, kept beside its jobs, so that they make this and nothing else.
+
+The head of a run is the Snakemake that plans it. When it starts, it writes one folder `runs/{run}/` below the study's
+work folder:
+
+- `run.json`: the run's name, its head, and the digest of the code behind every command;
+- `study.json`: the resolved study, which jobs on other nodes read in place of the study file;
+- `plan.json`: for every artifact of the plan, the identity that it has in this run.
+
+A job finds the folder by the variable `POSOLOGIE_RUN`. It refuses to start with other code than the run was planned
+with, and to read an input of another identity than the run planned.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from posologie.claims import Process
+from posologie.errors import InputError
+from posologie.files import read_json, write_json
+from posologie.seals import Identity, Seal
+
+VARIABLE = "POSOLOGIE_RUN"
+"""The environment variable that names the folder of the run that a job belongs to."""
+
+KEPT_DAYS = 30.0
+"""Days after which the folder of an ended run is removed."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A planned run.
+
+    Attributes:
+        name: the run's name; on SLURM that of its jobs in `squeue`.
+        head: the process that planned it.
+        code: digest of the code behind each module that a command runs.
+        accepted: for each module, pairs of digests (old, new) between which a person found no change of any number.
+    """
+
+    name: str
+    head: Process
+    code: Mapping[str, str]
+    accepted: Mapping[str, list[list[str]]] = field(default_factory=dict)
+    started: str = ""
+
+
+def freeze(
+    work: str | os.PathLike[str],
+    name: str,
+    study: Mapping[str, Any],
+    code: Mapping[str, str],
+    plan: Mapping[str, Identity],
+    accepted: Mapping[str, list[list[str]]],
+) -> Path:
+    """Write the folder of a run and return it; folders of runs that ended long ago are removed.
+
+    Args:
+        plan: identity of each artifact, by the path of each of its files.
+    """
+    folder = Path(work) / "runs" / name
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    write_json(folder / "study.json", study)
+    write_json(folder / "plan.json", {file: [identity.text(), identity.code] for file, identity in plan.items()})
+    run = Run(name, Process.this(), dict(code), dict(accepted), started)
+    write_json(folder / "run.json", asdict(run))
+    _prune(folder.parent, folder)
+    return folder
+
+
+def _prune(runs: Path, own: Path) -> None:
+    for folder in runs.iterdir():
+        try:
+            if folder != own and time.time() - (folder / "run.json").stat().st_mtime > KEPT_DAYS * 86400:
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def read_run(folder: str | os.PathLike[str]) -> Run | None:
+    """Return the run of a folder; None where it is gone or not whole."""
+    try:
+        facts = read_json(Path(folder) / "run.json")
+        return Run(**{**facts, "head": Process(**facts["head"])})
+    except (OSError, InputError, KeyError, TypeError):
+        return None
+
+
+def planned(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Return checksum and code of the identity of each file that a run planned; empty where the run is gone."""
+    try:
+        plan: dict[str, list[str]] = json.loads((Path(folder) / "plan.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return plan
+
+
+@cache
+def own_run() -> tuple[Path, Run, dict[str, list[str]]] | None:
+    """Return folder, record and plan of the run that this process belongs to; None for a command given by hand.
+
+    Raises:
+        InputError: if the variable names a run whose folder is gone.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return None
+    run = read_run(named)
+    if run is None:
+        raise InputError(f"{named}: the run that this job belongs to is gone; start Snakemake again")
+    return Path(named), run, planned(named)
+
+
+def frozen_study() -> dict[str, Any] | None:
+    """Return the study that the run of this process was planned with, as a JSON value; None without a run.
+
+    Raises:
+        InputError: if the run's folder is gone.
+    """
+    found = own_run()
+    if found is None:
+        return None
+    study: dict[str, Any] = read_json(found[0] / "study.json")
+    return study
+
+
+def check_code(module: str, code: str) -> None:
+    """Refuse to run other code than the run of this process was planned with.
+
+    Raises:
+        InputError: naming the module and both digests.
+    """
+    found = own_run()
+    if found is None:
+        return
+    planned_code = found[1].code.get(module)
+    if planned_code is not None and planned_code != code:
+        raise InputError(
+            f"{module}: its code changed after run {found[1].name} was planned ({planned_code} then, {code} now);"
+            " nothing was made; start Snakemake again"
+        )
+
+
+def check_current(file: str, identity: Identity) -> None:
+    """Refuse to make what a later run of the same study plans otherwise: this job is of a run that is over.
+
+    Raises:
+        InputError: naming the file and the later run.
+    """
+    found = own_run()
+    if found is None:
+        return
+    folder, run, _ = found
+    for later in sorted(folder.parent.iterdir()):
+        other = None if later == folder else read_run(later)
+        if other is None or (other.started, other.name) <= (run.started, run.name):
+            continue
+        text, code = planned(later).get(file, [identity.text(), identity.code])
+        if text != identity.text() or code != identity.code:
+            raise InputError(
+                f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
+            )
+
+
+def check_input(file: str, seal: Seal) -> None:
+    """Refuse an input of another identity than the run of this process planned.
+
+    Raises:
+        InputError: naming the file.
+    """
+    found = own_run()
+    if found is None or file not in found[2]:
+        return
+    text, code = found[2][file]
+    identity = seal.identity
+    if identity.text() == text and same_code(identity.module, identity.code, code, found[1].accepted):
+        return
+    by = seal.made.get("run") or "a command given by hand"
+    raise InputError(
+        f"{file}: made with other settings or code than run {found[1].name} planned (by {by}); start Snakemake again,"
+        " which makes it anew"
+    )
+
+
+def same_code(module: str, sealed: str, now: str, accepted: Mapping[str, list[list[str]]]) -> bool:
+    """Whether two digests of a module's code are equal, or joined by changes that a person accepted."""
+    reached, waiting = {sealed}, [sealed]
+    while waiting:
+        here = waiting.pop()
+        for old, new in accepted.get(module, []):
+            if old == here and new not in reached:
+                reached.add(new)
+                waiting.append(new)
+    return now in reached
