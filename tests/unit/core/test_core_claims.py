@@ -11,7 +11,8 @@ import pytest
 
 from posologie import claims, seals
 from posologie.errors import InputError
-from posologie.files import whole_file, write_json
+from posologie.files import write_json
+from posologie.running.whole_files import whole_file
 
 HOLDER = """
 import sys, time
