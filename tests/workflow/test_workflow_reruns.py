@@ -203,6 +203,27 @@ EDITS = {
         set(),
         {},
     ),
+    "threads of training": (CONFIG, replacing("training:\n  threads: 1", "training:\n  threads: 2"), set(), {}),
+    "threads of prediction": (
+        CONFIG,
+        replacing("  precision: float32\n  threads: 1", "  precision: float32\n  threads: 2"),
+        set(),
+        {},
+    ),
+    "the same shares in other numbers": (
+        CONFIG,
+        replacing("NAT-SYN: {shares: {native: 1, synthetic: 1}", "NAT-SYN: {shares: {native: 0.5, synthetic: 0.5}"),
+        set(),
+        {},
+    ),
+    "the package's version": (f"{PACKAGE}/version.py", appending('__version__ = "0.2.0"'), set(), {}),
+    "an error's wording": (
+        f"{PACKAGE}/items.py",
+        replacing("expected a table of items", "choose a table of items"),
+        set(),
+        {},
+    ),
+    "the heartbeat of claims": (f"{PACKAGE}/claims.py", replacing("BEAT = 10.0", "BEAT = 20.0"), set(), {}),
     "device batch of training": (CONFIG, replacing("training_micro_batch: 8", "training_micro_batch: 2"), set(), {}),
     "a reader added": (
         f"{PACKAGE}/sources/a_new_form.py",

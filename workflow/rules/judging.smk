@@ -42,6 +42,7 @@ rule score_ratings:
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
     threads: STUDY.prediction.threads if STUDY.scoring.encoder is not None else 1
     resources:
+        torch_threads=STUDY.prediction.threads,
         mem_mb=growing(8000),
         runtime=growing(30),
     conda:
@@ -51,5 +52,6 @@ rule score_ratings:
     shell:
         command(
             "posologie.scoring.rated",
-            "--spec {params.spec:q} --human {input.human:q} {params.encoder:q} --scores {output:q}",
+            "--spec {params.spec:q} --human {input.human:q} {params.encoder:q} --scores {output:q}"
+            " --threads {resources.torch_threads}",
         )

@@ -43,6 +43,7 @@ rule score_predictions_neurally:
         **gpus(STUDY.devices.gpus_per_prediction_job),
         mem_mb=growing(16000),
         runtime=growing(60),
+        torch_threads=STUDY.prediction.threads,
         chunk_tokens=STUDY.devices.prediction_chunk_tokens,
     conda:
         ENVIRONMENT
@@ -52,5 +53,6 @@ rule score_predictions_neurally:
         command(
             "posologie.scoring.neural",
             "--spec {params.spec:q} --predictions {input.predictions:q} --items {params.shards:q} {params.encoder:q}"
-            " --scores {output:q} --chunk-tokens {resources.chunk_tokens} --devices {resources.devices}",
+            " --scores {output:q} --chunk-tokens {resources.chunk_tokens} --threads {resources.torch_threads}"
+            " --devices {resources.devices}",
         )

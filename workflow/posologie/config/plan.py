@@ -1,11 +1,12 @@
 """From the study to the artifacts: which models, bundles and inputs there are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from posologie.config.study import Study
 from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
+from posologie.mixes.spec import lowest_terms
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
@@ -176,7 +177,7 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
 def blend(study: Study, mix: str) -> dict[Provenance, float]:
     """Return the share of each provenance in a mix, as configured; they sum to 1."""
     described = study.mixes[mix]
-    parts: Mapping[str, float] = described.shares or described.counts or {}
+    parts = lowest_terms(described.shares or described.counts or {})
     found: dict[Provenance, float] = {}
     for part, amount in parts.items():
         provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance

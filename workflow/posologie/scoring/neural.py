@@ -33,6 +33,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--items", nargs="+", type=named_path, required=True, metavar="SOURCE=SHARD")
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of an encoder from the hub")
     arguments.add_argument("--scores", required=True)
+    arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--chunk-tokens", type=int, default=16384, help="tokens in one forward pass")
     given = arguments.parse_args(argv)
     claim_devices(given.devices)
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> None:
         wanted,
         spec.encoder,
         given.encoder,
-        threads=spec.threads,
+        threads=given.threads,
         chunk_tokens=given.chunk_tokens,
     )
     write_parquet(given.scores, table_of([(table, [Scores("bertscore", "greedy", signature, values)])]))

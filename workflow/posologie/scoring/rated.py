@@ -30,6 +30,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--human", required=True, help="human/{set}.parquet")
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of an encoder from the hub")
     arguments.add_argument("--scores", required=True)
+    arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     given = arguments.parse_args(argv)
     spec = RatedSpec.from_json(given.spec)
     table = read_parquet(given.human)
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
     columns = {metric: np.array([values[metric] for values in scored], dtype=float) for metric in scored[0]}
     signatures = text_signatures(spec.text, columns)
     if spec.encoder is not None:
-        columns["bertscore"], signatures["bertscore"] = _bertscore(spec.encoder, ordered, given.encoder, spec.threads)
+        columns["bertscore"], signatures["bertscore"] = _bertscore(spec.encoder, ordered, given.encoder, given.threads)
     rows = [
         {"answer": row["answer"], "metric": metric, "signature": signatures[metric], "value": float(value)}
         for metric in sorted(columns)

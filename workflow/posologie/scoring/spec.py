@@ -54,7 +54,6 @@ class NeuralSpec(Spec):
 
     suite: Suite
     encoder: Encoder
-    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
 
 
 class RatedSpec(Spec):
@@ -62,4 +61,3 @@ class RatedSpec(Spec):
 
     text: TextMetrics = TextMetrics()
     encoder: Encoder | None = Field(default=None, description="BERTScore's encoder; no BERTScore if left out")
-    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")

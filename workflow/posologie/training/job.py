@@ -43,7 +43,7 @@ def train_adapter(options: Namespace) -> None:
     spec = TrainingSpec.from_json(options.spec)
     stop = StopRequest()
     stop.listen()
-    torch.set_num_threads(spec.threads)
+    torch.set_num_threads(options.threads)
     group = Group()
     if not group.leads:
         logging.getLogger().setLevel(logging.WARNING)
@@ -125,6 +125,7 @@ def train_adapter(options: Namespace) -> None:
             chat_template_sha256=chat_template_hash(tokenizer),
             device=str(group.device.type),
             processes=group.size,
+            threads=options.threads,
             micro_batch=options.micro_batch,
             updates_of_earlier_attempts=done,
             **facts,
