@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from posologie.models.spec import Backbone, Untrained
+
 pytestmark = pytest.mark.slow
 
 STUDY = ("--configfile", "config/test.yaml")
@@ -127,7 +129,9 @@ def another_question(text):
 
 CONFIG = "config/test.yaml"
 PACKAGE = "workflow/posologie"
-TRAIN_FILE = "resources/demo/native/Train/mcqu/mcqu_train.json"
+TRAIN_FILE = "resources/demo/native/Train/mcq/mcq_train.json"
+CORPUS_FILES = tuple(f"resources/demo/{source}/Train/mcqu/mcqu_train.json" for source in ("native", "translated"))
+BACKBONE = f"fetch_model_untrained {Backbone(untrained=Untrained(corpus=CORPUS_FILES)).folder_name()}"
 TEST_FILE = "resources/demo/native/Test/mcqu/mcqu_test.json"
 
 EDITS = {
@@ -161,7 +165,18 @@ EDITS = {
         {"read_hub_records native train"} | TRAINING_SCREENED | SCREENED_AGAIN | after_drawing(*MIXES),
         {"read_hub_records native train": INPUT},
     ),
+    "a training row that the backbone's tokenizer is trained on, in one step": (
+        CORPUS_FILES[0],
+        another_question,
+        {BACKBONE, "read_hub_records native train"}
+        | TRAINING_SCREENED
+        | SCREENED_AGAIN
+        | after_drawing(*MIXES)
+        | EVERY_ANSWER,
+        {BACKBONE: INPUT},
+    ),
     "a source file only touched": (TRAIN_FILE, same, set(), {}),
+    "a corpus only touched": (CORPUS_FILES[1], same, set(), {}),
     "the training module": (
         f"{PACKAGE}/training/loop.py",
         appending("REVISED = True"),

@@ -33,6 +33,8 @@ rule score_ratings:
     input:
         human="<results>/human/{ratings}.parquet",
         encoder=lambda wildcards: encoder_manifest(wildcards) if STUDY.scoring.encoder is not None else [],
+        encoder_files=encoder_files,
+        wordnet=wordnet_files,
     output:
         ensure("<results>/human_scores/{ratings}.parquet", non_empty=True),
     wildcard_constraints:

@@ -6,6 +6,7 @@ rule score_predictions:
     input:
         predictions="<results>/predictions/{model}/{suite}.parquet",
         shards=scored_items,
+        wordnet=wordnet_files,
     output:
         ensure("<results>/scores/{model}/{suite}.parquet", non_empty=True),
     params:
@@ -32,6 +33,7 @@ rule score_predictions_neurally:
         predictions="<results>/predictions/{model}/{suite}.parquet",
         shards=scored_items,
         encoder=encoder_manifest,
+        encoder_files=encoder_files,
     output:
         ensure("<results>/scores_neural/{model}/{suite}.parquet", non_empty=True),
     params:

@@ -141,7 +141,9 @@ def neural_spec(study: Study, suite: str) -> NeuralSpec:
     """
     if study.scoring.encoder is None:
         raise ValueError("scoring.encoder: missing, and required for neural scores")
-    return NeuralSpec(suite=study.suites[suite], encoder=study.scoring.encoder)
+    return NeuralSpec(
+        suite=study.suites[suite], encoder=study.scoring.encoder, package_version=plan.encoder_version(study)
+    )
 
 
 def table_spec(study: Study) -> TableSpec:
@@ -190,7 +192,9 @@ def agreement_spec(study: Study) -> AgreementSpec:
 
 def rated_spec(study: Study) -> RatedSpec:
     """Return what the scores of answers that people rated depend on."""
-    return RatedSpec(text=study.scoring.text, encoder=study.scoring.encoder)
+    return RatedSpec(
+        text=study.scoring.text, encoder=study.scoring.encoder, package_version=plan.encoder_version(study)
+    )
 
 
 def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:

@@ -16,6 +16,7 @@ from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.files import sha256_of_file, write_parquet
 from posologie.items import Item, read_items
+from posologie.models.packages import check_version
 from posologie.models.store import checked_folder, read_manifest
 from posologie.scoring.bertscore import BertScorer
 from posologie.scoring.completeness import check_complete
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> None:
     given = arguments.parse_args(argv)
     claim_devices(given.devices)
     spec = NeuralSpec.from_json(given.spec)
+    check_version("scoring.encoder.package", spec.encoder.package, spec.package_version)
     predictions = read_predictions(given.predictions)
     items: dict[str, dict[str, Item]] = {}
     for source, shard in given.items:

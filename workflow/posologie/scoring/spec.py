@@ -54,6 +54,7 @@ class NeuralSpec(Spec):
 
     suite: Suite
     encoder: Encoder
+    package_version: str | None = Field(default=None, description="installed version of `encoder.package`")
 
 
 class RatedSpec(Spec):
@@ -61,3 +62,4 @@ class RatedSpec(Spec):
 
     text: TextMetrics = TextMetrics()
     encoder: Encoder | None = Field(default=None, description="BERTScore's encoder; no BERTScore if left out")
+    package_version: str | None = Field(default=None, description="installed version of `encoder.package`")
