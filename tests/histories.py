@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posologie import sealing
 from posologie.errors import InputError
 from posologie.files import write_text
-from posologie.frozen import VARIABLE, freeze, own_run, planned
-from posologie.hashes import FileHashes
-from posologie.planning import Comparison, PlannedJob
-from posologie.sealing import Request
-from posologie.seals import Identity, read_seal, seal_path
+from posologie.running import sealing
+from posologie.running.frozen import VARIABLE, freeze, own_run, planned
+from posologie.running.hashes import FileHashes
+from posologie.running.planning import Comparison, PlannedJob
+from posologie.running.sealing import Request
+from posologie.running.seals import Identity, read_seal, seal_path
 
 MIXES = ("NAT", "SYN")
 STAGES = ("mixes", "training", "table")

@@ -17,8 +17,8 @@ from posologie.prediction.schema import prediction_schema
 from posologie.prediction.spec import Benchmark, Suite
 from posologie.prompting import option_order, variants
 from posologie.report.spec import BrowserSpec, Report, ReportSpec
+from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
-from posologie.seals import Identity, write_seal
 from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
 from posologie.training.history import SCHEMA as HISTORY
 

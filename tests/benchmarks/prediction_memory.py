@@ -76,7 +76,7 @@ def one_size(count):
     from posologie.prediction.spec import PredictionSpec
 
     suites = {"s": {"benchmarks": {"all": {"source": "demo"}}, "permutations": 1}}
-    spec = PredictionSpec.model_validate({"model": "m", "suites": suites, "prompting": {}, "seed": 1, "threads": 1})
+    spec = PredictionSpec.model_validate({"model": "m", "suites": suites, "prompting": {}, "seed": 1})
     with tempfile.TemporaryDirectory(prefix="posologie-memory-") as temporary:
         folder = Path(temporary)
         write_shard(folder / "shard.parquet", count)

@@ -186,7 +186,7 @@ def serve(options):
 
     def asked(numbers, permutations):
         suite = Suite(benchmarks={"all": Benchmark(source="x")}, permutations=permutations)
-        spec = PredictionSpec(model="m", suites={"s": suite}, prompting=Prompting(), seed=1, threads=options.threads)
+        spec = PredictionSpec(model="m", suites={"s": suite}, prompting=Prompting(), seed=1)
         return requests_for([items[number] for number in numbers], "s", "all", suite, spec, 0)
 
     sides = {

@@ -116,7 +116,6 @@ def ours(options, side, examples, pause, report):
         seed=0,
         recipe=recipe_for(options, side),
         prompting=Prompting(),
-        threads=options.threads,
     )
     student = student_of(model_for(options, PACKED), spec, Group().device)
     pause()

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from posologie.models.spec import Backbone, Untrained
+
 pytestmark = pytest.mark.slow
 
 STUDY = ("--configfile", "config/test.yaml")
@@ -127,7 +129,9 @@ def another_question(text):
 
 CONFIG = "config/test.yaml"
 PACKAGE = "workflow/posologie"
-TRAIN_FILE = "resources/demo/native/Train/mcqu/mcqu_train.json"
+TRAIN_FILE = "resources/demo/native/Train/mcq/mcq_train.json"
+CORPUS_FILES = tuple(f"resources/demo/{source}/Train/mcqu/mcqu_train.json" for source in ("native", "translated"))
+BACKBONE = f"fetch_model_untrained {Backbone(untrained=Untrained(corpus=CORPUS_FILES)).folder_name()}"
 TEST_FILE = "resources/demo/native/Test/mcqu/mcqu_test.json"
 
 EDITS = {
@@ -161,7 +165,18 @@ EDITS = {
         {"read_hub_records native train"} | TRAINING_SCREENED | SCREENED_AGAIN | after_drawing(*MIXES),
         {"read_hub_records native train": INPUT},
     ),
+    "a training row that the backbone's tokenizer is trained on, in one step": (
+        CORPUS_FILES[0],
+        another_question,
+        {BACKBONE, "read_hub_records native train"}
+        | TRAINING_SCREENED
+        | SCREENED_AGAIN
+        | after_drawing(*MIXES)
+        | EVERY_ANSWER,
+        {BACKBONE: INPUT},
+    ),
     "a source file only touched": (TRAIN_FILE, same, set(), {}),
+    "a corpus only touched": (CORPUS_FILES[1], same, set(), {}),
     "the training module": (
         f"{PACKAGE}/training/loop.py",
         appending("REVISED = True"),
@@ -203,6 +218,27 @@ EDITS = {
         set(),
         {},
     ),
+    "threads of training": (CONFIG, replacing("training:\n  threads: 1", "training:\n  threads: 2"), set(), {}),
+    "threads of prediction": (
+        CONFIG,
+        replacing("  precision: float32\n  threads: 1", "  precision: float32\n  threads: 2"),
+        set(),
+        {},
+    ),
+    "the same shares in other numbers": (
+        CONFIG,
+        replacing("NAT-SYN: {shares: {native: 1, synthetic: 1}", "NAT-SYN: {shares: {native: 0.5, synthetic: 0.5}"),
+        set(),
+        {},
+    ),
+    "the package's version": (f"{PACKAGE}/version.py", appending('__version__ = "0.2.0"'), set(), {}),
+    "an error's wording": (
+        f"{PACKAGE}/items.py",
+        replacing("expected a table of items", "choose a table of items"),
+        set(),
+        {},
+    ),
+    "the heartbeat of claims": (f"{PACKAGE}/claims.py", replacing("BEAT = 10.0", "BEAT = 20.0"), set(), {}),
     "device batch of training": (CONFIG, replacing("training_micro_batch: 8", "training_micro_batch: 2"), set(), {}),
     "a reader added": (
         f"{PACKAGE}/sources/a_new_form.py",

@@ -1,9 +1,9 @@
 """One hash over the code behind a command: what Snakemake's `code` trigger compares (DESIGN, section 4).
 
-The hash covers the syntax trees of a module and of every module of this package that it imports, directly or not, at
-the top or inside a function. Comments, docstrings, descriptions of pydantic fields and layout do not count; neither do
-positions, and neither does the version of Python: the walk names the node types and non-empty fields itself instead of
-trusting `ast.dump`, whose text changes between versions.
+The hash covers the syntax trees of a module and of every module of this package that it imports, directly or not, in
+any block of a module, class or function. `posologie.running.counted_code` says what of a tree counts and which modules
+do not count at all. Positions do not count, and neither does the version of Python: the walk names the node types and
+non-empty fields itself instead of trusting `ast.dump`, whose text changes between versions.
 """
 
 import ast
@@ -11,12 +11,13 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGE = "posologie"
+from posologie.running import counted_code
+from posologie.running.counted_code import PACKAGE, counted_text, is_neutral, statements
+
 _ROOT = Path(__file__).parent
 _LENGTH = 16
 _NEW: list[str] = []
@@ -35,8 +36,14 @@ def digest(module: str) -> str:
     return total.hexdigest()[:_LENGTH]
 
 
+def forget() -> None:
+    """Forget what was read of the code, so that the next digest is of the files as they are then."""
+    for remembered in (_file_of, _facts, _imports):
+        remembered.cache_clear()
+
+
 def modules_behind(module: str) -> frozenset[str]:
-    """Return the dotted names of all package modules that running `module` can import, itself included.
+    """Return the dotted names of the package modules that count behind `module`: itself and what it can import.
 
     Raises:
         ModuleNotFoundError: if there is no such module in the package.
@@ -77,12 +84,9 @@ def _facts(module: str) -> dict[str, Any]:
     key = hashlib.sha256(source).hexdigest()
     if key not in _kept():
         tree = ast.parse(source)
-        pieces: list[str] = []
-        _write(tree, pieces)
-        text = "".join(f"{piece}\0" for piece in pieces)
         _kept()[key] = {
-            "digest": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
-            "imports": [_import(node) for node in _statements(tree) if isinstance(node, ast.Import | ast.ImportFrom)],
+            "digest": hashlib.sha256(counted_text(tree).encode("utf-8", "surrogatepass")).hexdigest(),
+            "imports": [_import(node) for node in statements(tree) if isinstance(node, ast.Import | ast.ImportFrom)],
         }
         _NEW.append(key)
     facts: dict[str, Any] = _kept()[key]
@@ -97,7 +101,10 @@ def _import(node: ast.Import | ast.ImportFrom) -> list[Any]:
 @cache
 def _file_of_facts() -> Path:
     """Return where facts are kept, beside Snakemake's records; another walk over the trees has another file."""
-    return Path(".snakemake") / f"posologie-code-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]}.json"
+    walk = hashlib.sha256()
+    for file in (__file__, counted_code.__file__):
+        walk.update(Path(file).read_bytes())
+    return Path(".snakemake") / f"posologie-code-{walk.hexdigest()[:16]}.json"
 
 
 @cache
@@ -140,61 +147,9 @@ def _imports(module: str) -> tuple[str, ...]:
             found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
     parts = module.split(".")
     found.update(".".join(parts[:length]) for length in range(1, len(parts)))
-    return tuple(sorted(name for name in found if name != module and _file_of(name) is not None))
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield every statement below a node; imports are statements, so that no expression has to be walked."""
-    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
-        for statement in getattr(node, block, ()):
-            yield statement
-            yield from _statements(statement)
+    counted = (name for name in found if name != module and not is_neutral(name))
+    return tuple(sorted(name for name in counted if _file_of(name) is not None))
 
 
 def _module_digest(module: str) -> str:
     return str(_facts(module)["digest"])
-
-
-def _write(node: ast.AST, pieces: list[str]) -> None:
-    """Append the tree as text: the node's type, then each field that is not empty."""
-    pieces.append(type(node).__name__)
-    if isinstance(node, ast.Constant):
-        pieces.append(f"{type(node.value).__name__}={node.value!r}")
-        pieces.append(")")
-        return
-    for field in sorted(node._fields):
-        if field in ("type_comment", "kind", "type_ignores"):
-            continue
-        value: Any = getattr(node, field, None)
-        if field == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            value = _without_docstring(value)
-        elif field == "keywords" and isinstance(node, ast.Call) and _called(node) == "Field":
-            value = [keyword for keyword in value if keyword.arg != "description"]
-        if value is None or value == []:
-            continue
-        pieces.append(f".{field}")
-        if isinstance(value, list):
-            for element in value:
-                if isinstance(element, ast.AST):
-                    _write(element, pieces)
-                else:
-                    pieces.append(repr(element))
-            pieces.append("]")
-        elif isinstance(value, ast.AST):
-            _write(value, pieces)
-        else:
-            pieces.append(repr(value))
-    pieces.append(")")
-
-
-def _called(node: ast.Call) -> str:
-    """Return the name of what is called; the description of a pydantic field is documentation, not code."""
-    return node.func.id if isinstance(node.func, ast.Name) else ""
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    if body and isinstance(body[0], ast.Expr):
-        value = body[0].value
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return body[1:]
-    return body

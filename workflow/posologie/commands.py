@@ -1,7 +1,6 @@
 """How the command behind a rule starts and ends: arguments, log lines, one clear error, the exit status."""
 
 import argparse
-import importlib
 import logging
 import os
 import shlex
@@ -9,8 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from posologie.code_digest import digest
 from posologie.errors import InputError
-from posologie.sealing import make, taken_out
+from posologie.running.sealing import make, taken_out
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def named_path(text: str) -> tuple[str, str]:
 def run(main: Callable[[list[str]], None]) -> NoReturn:
     """Run `main` on the command line's arguments and exit.
 
-    A command that a rule starts with `--sealing` makes an artifact and seals it (`posologie.sealing`).
+    A command that a rule starts with `--sealing` makes an artifact and seals it (`posologie.running.sealing`).
 
     Log lines go to standard error. An `InputError` becomes one line on standard error and status 2. Whatever else is
     raised is a bug and keeps its traceback (status 1).
@@ -59,8 +59,6 @@ def _started(main: Callable[[list[str]], None]) -> None:
         main(argv)
         return
     module = spec.name.removesuffix(".__main__")
-    # by name, because what is imported belongs to the code that is hashed, and the hash itself does not
-    digest = importlib.import_module("posologie.code_digest").digest
     logging.getLogger("posologie").info("started %s %s", digest(module), shlex.join([module, *argv]))
     if request is None:
         main(argv)

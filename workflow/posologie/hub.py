@@ -1,7 +1,9 @@
 """The hub: one commit of a data set or model repository, downloaded so that a broken download goes on, and checked."""
 
 import hashlib
+import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +27,17 @@ from huggingface_hub.hf_api import RepoSibling
 from posologie.errors import InputError
 from posologie.files import sha256_of_file
 
+log = logging.getLogger(__name__)
+
 INSTEAD = {
     "dataset": "put the files of the data set in a local folder and name it with `path` instead of `hub`",
     "model": "put the files of the model in a local folder and name it with `folder` instead of `hub`",
 }
+
+
+def is_commit(revision: str) -> bool:
+    """Return whether a revision is a commit, which always means the same files; branches and tags can move."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ def download(
     }
     _check(name, partial, {sibling.rfilename: sibling for sibling in info.siblings or []}, checksums)
     shutil.rmtree(partial / ".cache", ignore_errors=True)
+    if not is_commit(revision):
+        log.warning("%s: '%s' can move; this study keeps commit %s from now on", name, revision, info.sha)
     return Snapshot(info.sha, partial, checksums)
 
 

@@ -142,7 +142,7 @@ def read_item_table(path: str | os.PathLike[str], columns: list[str] | None = No
     import pyarrow
 
     from posologie.files import parquet_schema, read_parquet
-    from posologie.seals import check_seal
+    from posologie.running.seals import check_seal
 
     check_seal(path)
     found = parquet_schema(path)

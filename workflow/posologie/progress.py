@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from posologie.files import whole_file
+from posologie.running.whole_files import whole_file
 
 
 class Progress:

@@ -5,7 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-from posologie import frozen, head, layout, seam
+from posologie import layout
+from posologie.running import frozen, head, seam
 from posologie.code_digest import digest
 from posologie.config import job_specs, plan, releases
 from posologie.config.load import frozen_study, load_study, study_from
@@ -14,7 +15,7 @@ from posologie.generation.translation_quality.spec import QualitySpec, QualityTa
 from posologie.items import SPLITS
 from posologie.judging.spec import KitSpec, RatingsSpec
 from posologie.layout import downloaded
-from posologie.sealing import Request
+from posologie.running.sealing import Request
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
 

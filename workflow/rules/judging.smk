@@ -34,6 +34,8 @@ rule score_ratings:
     input:
         human="<results>/human/{ratings}.parquet",
         encoder=lambda wildcards: encoder_manifest(wildcards) if STUDY.scoring.encoder is not None else [],
+        encoder_files=encoder_files,
+        wordnet=wordnet_files,
     output:
         ensure("<results>/human_scores/{ratings}.parquet", non_empty=True),
     wildcard_constraints:
@@ -44,6 +46,7 @@ rule score_ratings:
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
     threads: STUDY.prediction.threads if STUDY.scoring.encoder is not None else 1
     resources:
+        torch_threads=STUDY.prediction.threads,
         mem_mb=growing(8000),
         runtime=growing(30),
     conda:
@@ -53,5 +56,6 @@ rule score_ratings:
     shell:
         command(
             "posologie.scoring.rated",
-            "--spec {params.spec:q} --human {input.human:q} {params.encoder:q} --scores {output:q}",
+            "--spec {params.spec:q} --human {input.human:q} {params.encoder:q} --scores {output:q}"
+            " --threads {resources.torch_threads}",
         )

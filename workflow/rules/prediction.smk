@@ -33,6 +33,7 @@ def rule_of_bundle(bundle, suites):
             **gpus(STUDY.devices.gpus_per_prediction_job),
             mem_mb=growing(32000),
             runtime=growing(480),
+            torch_threads=STUDY.prediction.threads,
             chunk_tokens=STUDY.devices.prediction_chunk_tokens,
         conda:
             ENVIRONMENT
@@ -43,7 +44,8 @@ def rule_of_bundle(bundle, suites):
                 "posologie.prediction",
                 "--spec {params.spec:q} --items {params.shards:q} --backbone {input.backbone:q} {params.adapter:q}"
                 " --predictions {params.predictions:q} --run {params.run:q}"
-                " --work {params.work:q} --chunk-tokens {resources.chunk_tokens} --devices {resources.devices}",
+                " --work {params.work:q} --chunk-tokens {resources.chunk_tokens} --threads {resources.torch_threads}"
+                " --devices {resources.devices}",
             )
 
 

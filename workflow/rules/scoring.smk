@@ -6,6 +6,7 @@ rule score_predictions:
     input:
         predictions="<results>/predictions/{model}/{suite}.parquet",
         shards=scored_items,
+        wordnet=wordnet_files,
     output:
         ensure("<results>/scores/{model}/{suite}.parquet", non_empty=True),
     params:
@@ -33,6 +34,7 @@ rule score_predictions_neurally:
         predictions="<results>/predictions/{model}/{suite}.parquet",
         shards=scored_items,
         encoder=encoder_manifest,
+        encoder_files=encoder_files,
     output:
         ensure("<results>/scores_neural/{model}/{suite}.parquet", non_empty=True),
     params:
@@ -45,6 +47,7 @@ rule score_predictions_neurally:
         **gpus(STUDY.devices.gpus_per_prediction_job),
         mem_mb=growing(16000),
         runtime=growing(60),
+        torch_threads=STUDY.prediction.threads,
         chunk_tokens=STUDY.devices.prediction_chunk_tokens,
     conda:
         ENVIRONMENT
@@ -54,5 +57,6 @@ rule score_predictions_neurally:
         command(
             "posologie.scoring.neural",
             "--spec {params.spec:q} --predictions {input.predictions:q} --items {params.shards:q} {params.encoder:q}"
-            " --scores {output:q} --chunk-tokens {resources.chunk_tokens} --devices {resources.devices}",
+            " --scores {output:q} --chunk-tokens {resources.chunk_tokens} --threads {resources.torch_threads}"
+            " --devices {resources.devices}",
         )

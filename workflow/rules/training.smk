@@ -22,6 +22,7 @@ rule train_adapter:
         mem_mb=growing(64000),
         # not growing: a retry goes on from the last checkpoint, and many sites end every job after 20 hours
         runtime=1200,
+        torch_threads=STUDY.training.threads,
         micro_batch=STUDY.devices.training_micro_batch,
         processes=max(1, STUDY.devices.gpus_per_training_job),
     conda:
@@ -33,5 +34,6 @@ rule train_adapter:
             "posologie.training",
             "--spec {params.spec:q} --train {input.train:q} --validation {input.validation:q} --backbone {input.backbone:q}"
             " --weights {output.weights:q} --config {output.config:q} --history {output.history:q} --run {output.run:q}"
-            " --work {params.work:q} --micro-batch {resources.micro_batch} --processes {resources.processes} --devices {resources.devices}",
+            " --work {params.work:q} --micro-batch {resources.micro_batch} --threads {resources.torch_threads}"
+            " --processes {resources.processes} --devices {resources.devices}",
         )

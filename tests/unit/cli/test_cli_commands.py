@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from posologie import __version__
 from posologie.cli.commands import main, parser
+from posologie.version import __version__
 
 
 def test_help_names_every_command_and_the_exit_codes(capsys):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from posologie import claims
-from posologie.files import whole_file
+from posologie.running.whole_files import whole_file
 
 HOLDER = """
 import sys, time

@@ -1,6 +1,9 @@
+import ast
+
 import pytest
 
 from posologie import code_digest
+from posologie.running import counted_code
 
 SOURCES = {
     "posologie": "",
@@ -125,6 +128,159 @@ def test_what_is_kept_from_run_to_run_changes_no_digest(package, monkeypatch, tm
 
     first = fresh()
     assert len(list((place / ".snakemake").glob("posologie-code-*.json"))) == 1
-    monkeypatch.setattr(code_digest, "_write", None)  # no tree is walked again
+    monkeypatch.setattr(code_digest, "counted_text", None)  # no tree is walked again
     assert fresh() == first
     monkeypatch.undo()
+
+
+BLOCKS = {
+    "else": "if 1:\n    pass\nelse:\n    {}",
+    "while": "while 0:\n    {}",
+    "else of a loop": "for x in ():\n    pass\nelse:\n    {}",
+    "with": "with open('x'):\n    {}",
+    "try": "try:\n    {}\nexcept OSError:\n    pass",
+    "except": "try:\n    pass\nexcept OSError:\n    {}",
+    "except*": "try:\n    pass\nexcept* OSError:\n    {}",
+    "else of try": "try:\n    pass\nexcept OSError:\n    pass\nelse:\n    {}",
+    "finally": "try:\n    pass\nfinally:\n    {}",
+    "match": "match 1:\n    case 2:\n        {}",
+    "class": "class A:\n    {}",
+    "method": "class A:\n    def f(self):\n        {}",
+    "coroutine": "async def f():\n    async with g():\n        {}",
+    "except in a function": "def f():\n    try:\n        pass\n    except OSError:\n        {}",
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize(
+    "statement",
+    ["import posologie.other", "from posologie import other", "from posologie.other import X", "from . import other"],
+)
+def test_an_import_counts_in_whatever_block_it_stands(package, block, statement):
+    package("posologie.shared", BLOCKS[block].format(statement))
+    assert "posologie.other" in code_digest.modules_behind("posologie.stage")
+    before = code_digest.digest("posologie.stage")
+    package("posologie.other", "X = 2\n")
+    assert code_digest.digest("posologie.stage") != before
+
+
+def test_what_does_not_count_is_left_out_on_every_version_of_python(package):
+    package(
+        "posologie.shared",
+        "import logging, json\n"
+        "from posologie.errors import InputError\n"
+        "log = logging.getLogger(__name__)\n"
+        "LEFT = 1\n"
+        "'''what it is'''\n"
+        "def f(a, b):\n"
+        "    log.info('%s of %s', a / 2, {b: 1}[b])\n"
+        "    log.warning(f'{a.pop()} {(c := b)!r:>{a + 1}}')\n"
+        "    if a:\n"
+        "        raise InputError(f'{a}: ' + ', '.join(f'{x} and {g(x)}' for x in b if x) + ' no') from b\n"
+        "    raise ValueError('%s' % h(a), a)\n",
+    )
+    assert code_digest.digest("posologie.stage") == "0e729c8ceefbc0ec"
+
+
+def test_how_a_version_of_python_cuts_the_text_of_an_f_string_does_not_count():
+    whole, cut = ast.parse("x = f'ab{y:>{z}}'"), ast.parse("x = f'ab{y:>{z}}'")
+    value = cut.body[0].value
+    value.values[:1] = [ast.Constant("a"), ast.Constant(""), ast.Constant("b")]
+    value.values[-1].format_spec.values.append(ast.Constant(""))  # as Python 3.12.1 does
+    assert counted_code.counted_text(cut) == counted_code.counted_text(whole)
+    value.values[0] = ast.Constant("c")
+    assert counted_code.counted_text(cut) != counted_code.counted_text(whole)
+
+
+COUNTED_IN_WORDS = {
+    "a call": ("f'{x}'", "f'{x.pop()}'"),
+    "what a call is given": ("f'{g(1)}'", "f'{g(2)}'"),
+    "an assignment": ("f'{x}'", "f'{(x := 1)}'"),
+    "what is joined": ("', '.join(x)", "', '.join(y)"),
+    "what is iterated over": ("', '.join(f'{a}' for a in x)", "', '.join(f'{a}' for a in y)"),
+    "what is unpacked": ("f'{(*x, 1)}'", "f'{(*y, 1)}'"),
+    "await": ("f'{x}'", "f'{await x}'"),
+    "yield": ("f'{x}'", "f'{(yield x)}'"),
+    "a call in what does nothing": ("f'{len(x)}'", "f'{len(g(x))}'"),
+}
+WORDS = {
+    "a text": ("'a'", "'b'"),
+    "a text and what is put into it": ("'a'", "f'{x} b'"),
+    "texts added": ("'a'", "'b' + f'{x!r}'"),
+    "a text and its arguments": ("'a'", "'%s' % x"),
+    "format": ("'a'", "'{}'.format(x)"),
+    "the separator": ("', '.join(x)", "' or '.join(x)"),
+    "how each is shown": ("', '.join(f'{a}' for a in x)", "', '.join(f'<{a!r}>' for a in x)"),
+    "the end of a text": ("'a'", "f'{x}'[:9]"),
+    "one of two texts": ("'a'", "('a' if x else 'b')"),
+    "arithmetic": ("f'{x / y}'", "f'{100 * x // y:.1f}'"),
+    "an attribute, an entry and a length": ("f'{x}'", "f'{x.y[0]} {len(x)}'"),
+}
+
+
+def digests_of(package, *bodies):
+    """Return the stage's digest for each body of a function of a module behind it."""
+    found = []
+    for body in bodies:
+        package("posologie.shared", f"async def f():\n    {body}\n")
+        found.append(code_digest.digest("posologie.stage"))
+    return found
+
+
+@pytest.mark.parametrize("words", COUNTED_IN_WORDS)
+@pytest.mark.parametrize("statement", ["raise InputError({})", "log.info({})", "warnings.warn({}, stacklevel=2)"])
+def test_what_can_do_something_counts_inside_words_too(package, words, statement):
+    one, other = digests_of(package, *(statement.format(text) for text in COUNTED_IN_WORDS[words]))
+    assert one != other
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize(
+    "statement", ["raise InputError({})", "log.info({})", "self._log.error({})", "y = InputError({})"]
+)
+def test_words_for_people_do_not_count(package, words, statement):
+    one, other = digests_of(package, *(statement.format(text) for text in WORDS[words]))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("raise Rejected('no gold')", "raise Rejected('no label')"),
+        ("raise InputError('a')", "raise KeyError('a')"),
+        ("raise InputError('a')", "raise InputError('a') from None"),
+        ("raise InputError('a', 1)", "raise InputError('a', 2)"),
+        ("raise InputError('a')", "InputError('a')"),
+        ("x = 'a'; raise InputError(x)", "x = 'b'; raise InputError(x)"),
+        ("return 'a'", "return 'b'"),
+        ("print('a')", "print('b')"),
+        ("math.log('a')", "math.log('b')"),
+        ("log.write('a')", "log.write('b')"),
+        ("table.info('a')", "table.info('b')"),
+        ("add_argument('--a', help='a')", "add_argument('--b', help='a')"),
+        ("add_argument('--a', default='a')", "add_argument('--a', default='b')"),
+        ("plot(title='a')", "plot(title='b')"),
+        ("log = getLogger('a')", "table = getLogger('a')"),
+        ("import logging", "import numpy as logging"),
+        ("from x import a, b", "from x import a as b, b as a"),
+    ],
+)
+def test_words_that_an_artifact_can_hold_count(package, one, other):
+    before, after = digests_of(package, one, other)
+    assert before != after
+
+
+def test_a_neutral_module_and_its_imports_do_not_count_wherever_it_moves(package, monkeypatch):
+    monkeypatch.setattr(counted_code, "NEUTRAL", {"errors": "words", "running": "words"})
+    package("posologie.errors", "from posologie import other\nclass InputError(Exception): pass\n")
+    package(
+        "posologie.shared", "from posologie.errors import InputError\nfrom posologie.lazy import VALUE\nX = VALUE\n"
+    )
+    before = code_digest.digest("posologie.stage")
+    assert not code_digest.modules_behind("posologie.stage") & {"posologie.errors", "posologie.other"}
+    package("posologie.errors", "class InputError(Exception): pass\nBEAT = 2\n")
+    assert code_digest.digest("posologie.stage") == before
+    package("posologie.running.errors", "class InputError(Exception): pass\n")
+    moved = "from posologie.lazy import VALUE\nfrom posologie.running.errors import InputError\nX = VALUE\n"
+    package("posologie.shared", moved)
+    assert code_digest.digest("posologie.stage") == before

@@ -2,7 +2,8 @@ import pyarrow as pa
 import pytest
 
 from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, sha256_of_file, whole_file, write_csv, write_json, write_parquet
+from posologie.files import read_json, read_parquet, sha256_of_file, write_csv, write_json, write_parquet
+from posologie.running.whole_files import whole_file
 
 
 def test_a_file_appears_whole(tmp_path):

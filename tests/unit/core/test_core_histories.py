@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from histories import STAGES, Study, World, calm
-from posologie.sealing import whole
-from posologie.seals import read_seal, seal_path
+from posologie.running.sealing import whole
+from posologie.running.seals import read_seal, seal_path
 
 HISTORIES = int(os.environ.get("POSOLOGIE_HISTORIES", "200"))
 

@@ -7,9 +7,7 @@ from posologie.files import sha256_of_file
 from posologie.runs import Run
 from posologie.training.spec import TrainingSpec
 
-SPEC = TrainingSpec.model_validate(
-    {"backbone": "tiny", "mix": "NAT", "seed": 1, "recipe": {}, "prompting": {}, "threads": 1}
-)
+SPEC = TrainingSpec.model_validate({"backbone": "tiny", "mix": "NAT", "seed": 1, "recipe": {}, "prompting": {}})
 
 
 def test_a_record_holds_spec_hashes_code_and_what_the_stage_counted(tmp_path):

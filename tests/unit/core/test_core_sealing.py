@@ -5,14 +5,14 @@ import os
 
 import pytest
 
-from posologie import sealing
 from posologie.claims import Process
 from posologie.errors import InputError
-from posologie.frozen import VARIABLE, freeze, own_run
-from posologie.hashes import FileHashes
-from posologie.planning import Comparison, PlannedJob, accept, acceptances, accepted_pairs
-from posologie.sealing import Request, taken_out
-from posologie.seals import (
+from posologie.running import sealing
+from posologie.running.frozen import VARIABLE, freeze, own_run
+from posologie.running.hashes import FileHashes
+from posologie.running.planning import Comparison, PlannedJob, accept, acceptances, accepted_pairs
+from posologie.running.sealing import Request, taken_out
+from posologie.running.seals import (
     Identity,
     check_seal,
     input_differences,
@@ -297,7 +297,7 @@ def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatc
     hashes = FileHashes("hashes.json")
     first = hashes.of("input.txt")
     hashes.keep()
-    monkeypatch.setattr("posologie.hashes.sha256_of_file", lambda path: "hashed again")
+    monkeypatch.setattr("posologie.running.hashes.sha256_of_file", lambda path: "hashed again")
     again = FileHashes("hashes.json")
     assert again.of("input.txt") == first
     os.utime("input.txt", ns=(7, 7))

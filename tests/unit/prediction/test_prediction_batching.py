@@ -24,9 +24,7 @@ from posologie.prediction.spec import Benchmark, PredictionSpec, Suite
 from posologie.prompting import Prompting
 
 SUITE = Suite(benchmarks={"all": Benchmark(source="demo")}, permutations=2, max_new_tokens=12)
-SPEC = PredictionSpec(
-    model="tiny/base", suites={"s": SUITE}, prompting=Prompting(), precision="float32", seed=1, threads=1
-)
+SPEC = PredictionSpec(model="tiny/base", suites={"s": SUITE}, prompting=Prompting(), precision="float32", seed=1)
 ITEMS = [
     *(make_item(number, options=2 + number % 5, words=4 + 5 * (number % 4)) for number in range(8)),
     *(make_item(number, task="mcq", options=3 + number % 4, words=3 + 7 * (number % 3)) for number in range(8, 14)),

@@ -44,7 +44,6 @@ SPEC = {
     "prompting": {},
     "precision": "float32",
     "seed": 3,
-    "threads": 1,
 }
 
 
@@ -121,6 +120,8 @@ class TestOutput:
         assert record["prompt_tokens"] == sum(row["prompt_tokens"] for row in rows(written / "mcqa.parquet"))
         assert sum(record["greedy_outcomes"].values()) == 60
         assert record["chunk_halvings"] == 0
+        assert record["threads"] == 1
+        assert "threads" not in record["spec"]
         assert len(record["chat_template_sha256"]) == 64
         assert record["backbone"]["name"] == "tiny"
         assert set(record["inputs"]) == {"items demo 0", "backbone"}

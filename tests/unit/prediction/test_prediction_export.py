@@ -28,7 +28,6 @@ SPEC = {
     "prompting": {},
     "precision": "float32",
     "seed": 3,
-    "threads": 1,
 }
 
 

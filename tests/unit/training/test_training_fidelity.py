@@ -129,7 +129,7 @@ def compare(backbone, job, changes, items):
         }
     )
     ours = job(recipe=recipe.model_dump(), items=items).run(micro_batch=3).history()
-    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=42, recipe=recipe, prompting=Prompting(), threads=1)
+    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=42, recipe=recipe, prompting=Prompting())
     start = {
         name: weight.detach().clone()
         for name, weight in make_student(backbone.parent, spec, Group().device).weights.items()

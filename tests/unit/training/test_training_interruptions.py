@@ -95,6 +95,33 @@ def test_a_signal_saves_and_the_retry_goes_on(job, number):
     assert stopped.facts()["updates_of_earlier_attempts"] == 3
 
 
+def test_a_retry_with_other_threads_goes_on_and_the_record_names_them(job):
+    expected = job("whole", {"epochs": 3}).run()
+    assert "threads" not in expected.facts()["spec"]
+    assert expected.facts()["threads"] == 1
+    stopped = job("stopped", {"epochs": 3})
+
+    def prepare():
+        from posologie.training import loop
+
+        backward, calls = loop._backward, []
+
+        def stopping(*args):
+            calls.append(1)
+            if len(calls) == 6:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return backward(*args)
+
+        loop._backward = stopping
+
+    assert stopped.outcome(stopped.fork(prepare)) == EXIT_STATUS
+    assert stopped.outcome(stopped.fork(threads=2, micro_batch=3)) == 0  # in a child: threads do not survive a fork
+    assert stopped.facts()["updates_of_earlier_attempts"] == 3
+    assert stopped.facts()["threads"] == 2
+    for one, other in zip(stopped.history(), expected.history(), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+
+
 @pytest.mark.parametrize(("keep", "epoch"), [("last", 1), ("best", 2)])
 def test_a_signal_during_validation_is_heard_and_the_retry_validates_first(job, keep, epoch):
     recipe = {"epochs": 2, "keep": keep, "learning_rate": 1e-2}

@@ -22,9 +22,7 @@ def student(configuration, **changes):
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(configuration, attn_implementation=PACKED)
     recipe = {"loss_on": "answer", "precision": "float32", "rank": 4, "dropout": 0.2, **changes}
-    spec = TrainingSpec(
-        backbone="tiny", mix="NAT", seed=1, recipe=Recipe.model_validate(recipe), prompting=Prompting(), threads=1
-    )
+    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=Recipe.model_validate(recipe), prompting=Prompting())
     made = student_of(model, spec, torch.device("cpu"))
     with torch.no_grad():
         for weight in made.weights.values():

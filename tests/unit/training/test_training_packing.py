@@ -101,7 +101,7 @@ def test_layers_with_an_attention_of_their_own_are_refused(tmp_path):
 
 def spec(**recipe):
     recipe = Recipe.model_validate({"precision": "float32", "rank": 4, **recipe})
-    return TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting(), threads=1)
+    return TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting())
 
 
 def test_a_backbones_own_dropout_is_off():

@@ -22,7 +22,7 @@ def made(family, **changes):
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(FAMILIES[family](), attn_implementation=PACKED)
     recipe = Recipe.model_validate({"precision": "float32", "rank": 4, "dropout": 0.2, **changes})
-    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting(), threads=1)
+    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=recipe, prompting=Prompting())
     found = student.student_of(model, spec, torch.device("cpu"))
     with torch.no_grad():
         for weight in found.weights.values():
@@ -98,7 +98,7 @@ def test_without_gradients_nothing_is_kept(training, monkeypatch):
 def test_an_input_a_little_wider_than_the_residual_stream_is_not_worth_its_memory():
     configuration = transformers.Qwen3Config(**SMALL | {"num_attention_heads": 6})
     model = transformers.AutoModelForCausalLM.from_config(configuration, attn_implementation=PACKED)
-    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=Recipe(), prompting=Prompting(), threads=1)
+    spec = TrainingSpec(backbone="tiny", mix="NAT", seed=1, recipe=Recipe(), prompting=Prompting())
     found = student.student_of(model, spec, torch.device("cpu"))
     keeping = {layer.in_features for layer in low_rank_layers(found.model) if layer._keeps_output}
     assert 48 in {layer.in_features for layer in low_rank_layers(found.model)}

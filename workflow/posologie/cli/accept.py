@@ -16,9 +16,9 @@ from typing import Any
 from posologie.cli.places import add_results, console, print_json, results_folder
 from posologie.code_digest import digest
 from posologie.errors import InputError
-from posologie.frozen import same_code
-from posologie.planning import accept, acceptances, accepted_pairs
-from posologie.seals import seals_below
+from posologie.running.frozen import same_code
+from posologie.running.planning import accept, acceptances, accepted_pairs
+from posologie.running.seals import seals_below
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:

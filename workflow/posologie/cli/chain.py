@@ -7,7 +7,7 @@ from typing import Any
 
 from posologie.errors import InputError
 from posologie.files import read_json, sha256_of_file
-from posologie.seals import Seal, seal_of
+from posologie.running.seals import Seal, seal_of
 
 _KINDS = {"adapters": "adapter", "mixes": "mix", "shards": "shard", "tables": "table", "figures": "figure"}
 _RECORDED = ("backbone_revision", "tokens", "updates", "prompt_tokens", "gpu_energy_joules")

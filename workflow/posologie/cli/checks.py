@@ -16,8 +16,10 @@ from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
+from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone
 from posologie.sources.layouts import local_files
+from posologie.sources.spec import Collection, Source
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 LOCK = "envs/requirements.lock"
@@ -98,12 +100,17 @@ def models(study: Study) -> Iterator[Finding]:
         if manifest.is_file():
             revision = read_json(manifest).get("revision")
             yield Finding(OK, f"{key}: {'made here' if revision is None else f'fetched, revision {revision}'}")
+            yield from _other_package(key, backbone, revision)
         elif backbone.folder is not None:
             there = (Path(backbone.folder) / "config.json").is_file()
             problem = (
                 f"{key}.folder = '{backbone.folder}': holds no config.json; expected a model in transformers' form"
             )
             yield Finding(OK, f"{key}: {backbone.folder}") if there else Finding(PROBLEM, problem)
+        elif backbone.untrained is not None:
+            for file in backbone.untrained.corpus:
+                if not Path(file).is_file():
+                    yield Finding(PROBLEM, f"{key}.untrained.corpus = '{file}': no such file")
         elif backbone.gguf_package is not None:
             there = importlib.util.find_spec(backbone.gguf_package) is not None
             problem = f"{key}.gguf_package = '{backbone.gguf_package}': not installed"
@@ -112,8 +119,20 @@ def models(study: Study) -> Iterator[Finding]:
             yield Finding(WARNING, f"{key}: trust_remote_code runs Python code that comes with the model")
 
 
+def _other_package(key: str, backbone: Backbone, revision: str | None) -> Iterator[Finding]:
+    """Say where the package of a model has another version than the one that the model was made from."""
+    if backbone.gguf_package is None:
+        return
+    installed = installed_version(backbone.gguf_package)
+    if installed != revision:
+        changed = f"made from version {revision}, {installed or 'none'} is installed; the next run makes it again"
+        yield Finding(WARNING, f"{key}: {backbone.gguf_package}: {changed}")
+
+
 def _backbones(study: Study) -> dict[str, Backbone]:
+    encoder = study.scoring.encoder
     return {
+        **({} if encoder is None or encoder.hub is None else {"scoring.encoder": plan.encoder_backbone(study)}),
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
         **{f"published_models.{name}.model": one.model for name, one in study.published_models.items() if one.model},
         **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},
@@ -232,28 +251,80 @@ def slurm(study: Study) -> Iterator[Finding]:
         yield Finding(WARNING, f"{profile}: no slurm_account; SLURM's default account is used")
 
 
-def hub(study: Study) -> Iterator[Finding]:
-    """Ask the hub for every data set and model that is not yet fetched, and whether there is room for them."""
-    wanted = [
-        ("dataset", f"sources.{name}", source.hub, source.revision)
-        for name, source in study.sources.items()
-        if source.hub is not None
-    ]
+@dataclass(frozen=True)
+class _OnHub:
+    """Something that a study takes from the hub, and the manifest that it has once it is fetched."""
+
+    kind: str
+    key: str
+    repository: str
+    revision: str
+    manifest: Path
+
+    def fetched_commit(self) -> str | None:
+        """Return the commit that was fetched, or None."""
+        return read_json(self.manifest).get("revision") if self.manifest.is_file() else None
+
+
+def _on_hub(study: Study) -> Iterator[_OnHub]:
+    described: dict[str, Source | Collection] = {
+        **{f"sources.{name}": source for name, source in study.sources.items()},
+        **{f"collections.{name}": collection for name, collection in study.collections.items()},
+    }
+    for key, one in described.items():
+        if one.hub is not None:
+            manifest = Path(study.roots.datasets, layout.downloaded(one.hub, one.revision), "manifest.json")
+            yield _OnHub("dataset", key, one.hub, one.revision, manifest)
     for key, backbone in _backbones(study).items():
-        fetched = (Path(study.roots.models) / backbone.folder_name() / "manifest.json").is_file()
-        if backbone.hub is not None and not fetched:
-            wanted.append(("model", key, backbone.hub, backbone.revision))
-    if not wanted:
+        if backbone.hub is not None:
+            manifest = Path(study.roots.models, backbone.folder_name(), "manifest.json")
+            yield _OnHub("model", key, backbone.hub, backbone.revision, manifest)
+
+
+def hub(study: Study) -> Iterator[Finding]:
+    """Ask the hub for what is not fetched yet, whether it fits on the disk, and whether fetched branches have moved."""
+    from posologie.hub import is_commit  # its libraries take long to import
+
+    needed = 0
+    missing = False
+    for one in _on_hub(study):
+        commit = one.fetched_commit()
+        if commit is None:
+            missing = True
+            finding, size = _asked(one.kind, one.key, one.repository, one.revision)
+            needed += size
+            yield finding
+        elif not is_commit(one.revision):
+            yield _moved(one, commit)
+    if not missing:
         yield Finding(OK, "nothing has to be fetched")
         return
-    needed = 0
-    for kind, key, repository, revision in wanted:
-        finding, size = _asked(kind, key, repository, revision)
-        needed += size
-        yield finding
     free = shutil.disk_usage(".").free
     if needed > free:
         yield Finding(PROBLEM, f"{needed / 1e9:,.1f} GB to fetch, {free / 1e9:,.1f} GB free")
+
+
+def _moved(one: _OnHub, commit: str) -> Finding:
+    """Return whether a branch or tag is still at the commit that was fetched."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = HfApi(token=os.environ.get("HF_TOKEN") or False)
+    named = f"{one.key}.revision = '{one.revision}'"
+    pinned = f"write `revision: {commit}` to keep it"
+    try:
+        now = api.repo_info(one.repository, repo_type=one.kind, revision=one.revision, timeout=20).sha
+    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+        asked = f"the hub does not say whether it has moved ({type(error).__name__})"
+        return Finding(WARNING, f"{named}: fetched at commit {commit[:12]}; {asked}")
+    if now == commit:
+        return Finding(OK, f"{named}: still at commit {commit[:12]}, which was fetched")
+    return Finding(
+        WARNING,
+        f"{named}: moved to commit {(now or '?')[:12]} since commit {commit[:12]} was fetched; the study uses the"
+        f" latter; {pinned}, or delete {one.manifest} to take the new one",
+    )
 
 
 def _asked(kind: str, key: str, repository: str, revision: str) -> tuple[Finding, int]:

@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from posologie import __version__
 from posologie.cli import accept, check, compare, explain, new_study, partitions, plan, status, testcase, verify
 from posologie.errors import InputError
+from posologie.version import __version__
 
 EXIT_CODES = """exit codes:
   0  done, and nothing is wrong

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from posologie.cli.places import FOLDERS, add_results, console, print_json, results_folder
 from posologie.files import sha256_of_file
-from posologie.seals import SUFFIX, Seal, seals_below
+from posologie.running.seals import SUFFIX, Seal, seals_below
 
 ASIDE = "set-aside"
 

@@ -93,7 +93,6 @@ def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingS
         seed=seed,
         recipe=study.training.recipe,
         prompting=study.prompting,
-        threads=study.training.threads,
     )
 
 
@@ -105,7 +104,6 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
         prompting=study.prompting,
         precision=study.prediction.precision,
         seed=study.prediction.seed,
-        threads=study.prediction.threads,
     )
 
 
@@ -143,7 +141,9 @@ def neural_spec(study: Study, suite: str) -> NeuralSpec:
     """
     if study.scoring.encoder is None:
         raise ValueError("scoring.encoder: missing, and required for neural scores")
-    return NeuralSpec(suite=study.suites[suite], encoder=study.scoring.encoder, threads=study.prediction.threads)
+    return NeuralSpec(
+        suite=study.suites[suite], encoder=study.scoring.encoder, package_version=plan.encoder_version(study)
+    )
 
 
 def table_spec(study: Study) -> TableSpec:
@@ -192,7 +192,9 @@ def agreement_spec(study: Study) -> AgreementSpec:
 
 def rated_spec(study: Study) -> RatedSpec:
     """Return what the scores of answers that people rated depend on."""
-    return RatedSpec(text=study.scoring.text, encoder=study.scoring.encoder, threads=study.prediction.threads)
+    return RatedSpec(
+        text=study.scoring.text, encoder=study.scoring.encoder, package_version=plan.encoder_version(study)
+    )
 
 
 def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:

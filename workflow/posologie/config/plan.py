@@ -1,12 +1,15 @@
 """From the study to the artifacts: which models, bundles and inputs there are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from posologie.config.study import Study
 from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
-from posologie.models.spec import Backbone, ModelSpec
+from posologie.mixes.spec import lowest_terms
+from posologie.models.packages import installed_version
+from posologie.models.spec import Backbone, ModelSpec, files_of_model
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
 from posologie.statistics.spec import EvaluatedModel
@@ -129,7 +132,12 @@ def model_specs(study: Study) -> dict[str, ModelSpec]:
     published = (one.model for one in study.published_models.values() if one.model is not None)
     encoders = [encoder_backbone(study)] if study.scoring.encoder is not None and study.scoring.encoder.hub else []
     origins = [*study.backbones.values(), *study.local_models.values(), *published, *encoders]
-    return {origin.folder_name(): ModelSpec(name=origin.folder_name(), backbone=origin) for origin in origins}
+    return {origin.folder_name(): _model_spec(origin) for origin in origins}
+
+
+def _model_spec(origin: Backbone) -> ModelSpec:
+    version = None if origin.gguf_package is None else installed_version(origin.gguf_package)
+    return ModelSpec(name=origin.folder_name(), backbone=origin, package_version=version)
 
 
 def reader_of(source: Source) -> str:
@@ -158,6 +166,26 @@ def encoder_backbone(study: Study) -> Backbone:
     return Backbone(hub=encoder.hub, revision=encoder.revision) if encoder is not None else Backbone()
 
 
+def encoder_version(study: Study) -> str | None:
+    """Return the installed version of the encoder's package; None where it comes from elsewhere or is missing."""
+    encoder = study.scoring.encoder
+    return None if encoder is None or encoder.package is None else installed_version(encoder.package)
+
+
+def encoder_files(study: Study) -> list[str]:
+    """Return the files of an encoder that lies in a folder."""
+    encoder = study.scoring.encoder
+    if encoder is None or encoder.folder is None:
+        return []
+    return files_of_model(encoder.folder) or [f"{encoder.folder}/config.json"]
+
+
+def wordnet_files(study: Study) -> list[str]:
+    """Return the files of the WordNet that METEOR takes its synonyms from."""
+    folder = study.scoring.text.wordnet
+    return [] if folder is None else sorted(str(path) for path in Path(folder).glob("*") if path.is_file())
+
+
 def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     """Return the models of the tables, in the order of the configuration."""
     return tuple(
@@ -176,7 +204,7 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
 def blend(study: Study, mix: str) -> dict[Provenance, float]:
     """Return the share of each provenance in a mix, as configured; they sum to 1."""
     described = study.mixes[mix]
-    parts: Mapping[str, float] = described.shares or described.counts or {}
+    parts = lowest_terms(described.shares or described.counts or {})
     found: dict[Provenance, float] = {}
     for part, amount in parts.items():
         provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance

@@ -39,7 +39,9 @@ class Training(Spec):
     sampling_seed: int | None = Field(
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
     )
-    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+    threads: int = Field(
+        default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads; re-runs nothing"
+    )
     report_to: Literal["tensorboard", "wandb"] | None = Field(
         default=None, description="show the losses there too, while training runs; re-runs nothing"
     )
@@ -50,7 +52,9 @@ class Prediction(Spec):
 
     precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the model that answers")
     seed: int = Field(default=42, description="seed of the option orders")
-    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+    threads: int = Field(
+        default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads; re-runs nothing"
+    )
     bundles: dict[Name, tuple[Name, ...]] = Field(
         default_factory=dict,
         description="suites that one job answers together; a suite in no bundle has a job of its own",

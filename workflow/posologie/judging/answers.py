@@ -7,7 +7,7 @@ from typing import Any
 from posologie.errors import InputError
 from posologie.files import read_parquet
 from posologie.items import read_item_table
-from posologie.seals import check_seal
+from posologie.running.seals import check_seal
 
 
 def open_answers(predictions: Path, shards: Mapping[str, Path | str]) -> list[dict[str, Any]]:

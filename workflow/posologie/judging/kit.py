@@ -26,11 +26,12 @@ from openpyxl.utils import get_column_letter
 
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
-from posologie.files import whole_file, write_parquet, write_text
+from posologie.files import write_parquet, write_text
 from posologie.judging.answers import open_answers
 from posologie.judging.human import answer_id
 from posologie.judging.schema import human_schema
 from posologie.judging.spec import Kit, KitSpec
+from posologie.running.whole_files import whole_file
 
 SHOWN = ("code", "question", "context", "reference", "candidate", "rating", "comment")
 _WIDTHS = (14, 50, 50, 50, 50, 10, 30)

@@ -1,5 +1,8 @@
 """What a mix depends on."""
 
+import math
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,6 +13,26 @@ from posologie.specs import Name, Spec
 Stratum = Literal["task", "source", "subject", "length"]
 Share = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+_EXACT = 1 << 53
+"""The whole numbers up to here are floats without rounding."""
+
+
+def lowest_terms(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return weights as whole numbers without a common factor: equal for equal ratios.
+
+    A weight counts as the decimal number that it prints as. Weights whose whole numbers would be too large for a float
+    stay as they are.
+    """
+    exact = {name: Fraction(str(weight)) for name, weight in weights.items()}
+    if not exact:
+        return {}
+    scale = math.lcm(*(weight.denominator for weight in exact.values()))
+    whole = {name: int(weight * scale) for name, weight in exact.items()}
+    factor = math.gcd(*whole.values())
+    if max(whole.values()) // factor > _EXACT:
+        return dict(weights)
+    return {name: float(number // factor) for name, number in whole.items()}
 
 
 class Drawing(Spec):
@@ -78,11 +101,19 @@ class Validation(Spec):
     seed: int = Field(default=42, description="seed of its sampling: its own, so that all mixes share the set")
 
 
+def _in_lowest_terms(mix: Mix) -> Mix:
+    """Return the mix with its weights in lowest terms: 2 to 2 and 0.5 to 0.5 are 1 to 1, and draw the same items."""
+    weights = {"shares": mix.shares, "stratum_shares": mix.stratum_shares}
+    return mix.model_copy(
+        update={key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
+    )
+
+
 class MixSpec(Spec):
-    """Exactly what one mix depends on, beside its input files."""
+    """Exactly what one mix depends on, beside its input files; equal however its shares are written."""
 
     name: Name
-    mix: Mix
+    mix: Annotated[Mix, AfterValidator(_in_lowest_terms)]
     seed: int
     provenance_of: dict[Name, Provenance]
     validation: Validation

@@ -7,9 +7,7 @@ from typing import Any
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.models.install import install
-from posologie.models.spec import Backbone
-
-PICKLED = {".bin", ".pt", ".pth", ".pkl", ".h5", ".ckpt"}
+from posologie.models.spec import Backbone, files_of_model
 
 
 def main(argv: list[str]) -> None:
@@ -22,9 +20,8 @@ def copy(backbone: Backbone, target: Path, _: Path) -> dict[str, Any]:
     source = Path(str(backbone.folder))
     if not (source / "config.json").is_file() and not (source / "adapter_config.json").is_file():
         raise InputError(f"folder = '{source}': no config.json there; expected a model in transformers' form")
-    for path in sorted(source.iterdir()):
-        if path.is_file() and path.name != "manifest.json" and path.suffix not in PICKLED:
-            shutil.copy2(path, target / path.name)
+    for file in files_of_model(source):
+        shutil.copy2(file, target / Path(file).name)
     return {"kind": "folder", "trust_remote_code": backbone.trust_remote_code}
 
 

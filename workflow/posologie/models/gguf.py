@@ -1,6 +1,5 @@
 """A backbone from the GGUF file inside an installed Python package, converted once to safetensors and a tokenizer."""
 
-import importlib.metadata
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import transformers
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.models.install import install
+from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone
 
 
@@ -36,8 +36,7 @@ def convert(backbone: Backbone, target: Path, _: Path) -> dict[str, Any]:
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    distribution = importlib.metadata.packages_distributions()[package][0]
-    return {"kind": "gguf", "package": package, "revision": importlib.metadata.version(distribution)}
+    return {"kind": "gguf", "package": package, "revision": installed_version(package)}
 
 
 if __name__ == "__main__":

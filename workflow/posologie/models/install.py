@@ -9,6 +9,7 @@ from typing import Any
 
 from posologie.commands import parser
 from posologie.errors import InputError
+from posologie.models.packages import check_version
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.models.store import write_manifest
 
@@ -23,12 +24,14 @@ def install(module: str, description: str, gather: Gather, argv: list[str]) -> N
     """Run a fetching command: `--spec ModelSpec --manifest models/{name}@{revision}/manifest.json`.
 
     Raises:
-        InputError: if the model cannot be had, or has no safetensors weights.
+        InputError: if the model cannot be had, has no safetensors weights, or comes from a package of another version than
+            the planned one.
     """
     arguments = parser(module, description)
     arguments.add_argument("--manifest", required=True, type=Path)
     options = arguments.parse_args(argv)
     spec = ModelSpec.from_json(options.spec)
+    check_version("gguf_package", spec.backbone.gguf_package, spec.package_version)
     folder: Path = options.manifest.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:

@@ -1,13 +1,27 @@
 """Where a backbone comes from."""
 
 import hashlib
-from pathlib import PurePath
+import os
+from pathlib import Path, PurePath
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from posologie.layout import downloaded
 from posologie.specs import Spec
+
+
+PICKLED = {".bin", ".pt", ".pth", ".pkl", ".h5", ".ckpt"}
+"""Suffixes of files that can run code when they are read: they are never taken."""
+
+
+def files_of_model(folder: str | os.PathLike[str]) -> list[str]:
+    """Return the files of a model folder that are read: all beside pickled weights and a manifest, in order."""
+    return sorted(
+        str(path)
+        for path in Path(folder).glob("*")
+        if path.is_file() and path.name != "manifest.json" and path.suffix not in PICKLED
+    )
 
 
 class Untrained(Spec):
@@ -53,6 +67,12 @@ class Backbone(Spec):
             return "folder"
         return "untrained" if self.untrained is not None else "gguf"
 
+    def files(self) -> list[str]:
+        """Return the local files that the model is made from; what a package or the hub brings has a version."""
+        if self.folder is not None:
+            return files_of_model(self.folder) or [f"{self.folder}/config.json"]
+        return [] if self.untrained is None else list(self.untrained.corpus)
+
     def folder_name(self) -> str:
         """Return `{name}@{revision}`: the same for the same model in every study, and never for two models."""
         if self.hub is not None:
@@ -68,3 +88,6 @@ class ModelSpec(Spec):
 
     name: str
     backbone: Backbone
+    package_version: str | None = Field(
+        default=None, description="installed version of the package that holds the model, where one does"
+    )

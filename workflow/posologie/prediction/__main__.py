@@ -20,6 +20,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--backbone", required=True, type=Path, metavar="MANIFEST")
     arguments.add_argument("--adapter-weights", type=Path)
     arguments.add_argument("--adapter-config", type=Path)
+    arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--chunk-tokens", type=int, help="prompt tokens computed at once; changes no prediction")
     options = arguments.parse_args(argv)
     spec = PredictionSpec.from_json(options.spec)
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> None:
         inputs |= {"adapter_weights": options.adapter_weights, "adapter_config": options.adapter_config}
 
     def loaded() -> LocalModel:
-        torch.set_num_threads(spec.threads)
+        torch.set_num_threads(options.threads)
         model = load(options.backbone, spec.precision, options.adapter_weights, options.adapter_config)
         return LocalModel(model, spec.prompting, options.chunk_tokens)
 

@@ -75,6 +75,7 @@ class LocalModel:
         """Return what the run record should say."""
         return {
             **self.model.facts,
+            "threads": torch.get_num_threads(),
             "chunk_tokens": self.asked_chunk_tokens,
             "chunk_halvings": self.halvings,
             "prompts_packed": self.packs,

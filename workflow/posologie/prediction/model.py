@@ -14,7 +14,7 @@ from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.models.load import Precision, chat_template_hash, end_token_ids, load_model, load_tokenizer
 from posologie.models.store import checked_folder, read_manifest
-from posologie.seals import check_seal
+from posologie.running.seals import check_seal
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from posologie.files import read_parquet, whole_file, write_parquet
+from posologie.files import read_parquet, write_parquet
 from posologie.prediction.schema import prediction_schema
+from posologie.running.whole_files import whole_file
 
 
 def part_schema() -> pa.Schema:

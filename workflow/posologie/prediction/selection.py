@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from posologie.errors import InputError
-from posologie.files import whole_file
 from posologie.items import Item, item_schema, table_to_items
 from posologie.prediction.spec import Benchmark
-from posologie.seals import check_seal
+from posologie.running.seals import check_seal
+from posologie.running.whole_files import whole_file
 
 _BATCH = 4096
 

@@ -57,4 +57,3 @@ class PredictionSpec(Questions):
     """Exactly what the predictions of one model on one bundle of suites depend on, beside its input files."""
 
     precision: Literal["bfloat16", "float32"] = "bfloat16"
-    threads: int = Field(description="torch's thread count: it changes the order of float sums")

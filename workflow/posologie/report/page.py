@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import jinja2
 from markupsafe import Markup
 
-from posologie import __version__
 from posologie.report import (
     answer,
     attribution,
@@ -26,6 +25,7 @@ from posologie.report.inputs import Inputs
 from posologie.report.tables import as_it_is
 from posologie.report.template_files import read_template
 from posologie.report.words import listed
+from posologie.version import __version__
 
 CAPTIONS = {
     "effects": (

@@ -16,6 +16,7 @@ from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.files import sha256_of_file, write_parquet
 from posologie.items import Item, read_items
+from posologie.models.packages import check_version
 from posologie.models.store import checked_folder, read_manifest
 from posologie.scoring.bertscore import BertScorer
 from posologie.scoring.completeness import check_complete
@@ -33,10 +34,12 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--items", nargs="+", type=named_path, required=True, metavar="SOURCE=SHARD")
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of an encoder from the hub")
     arguments.add_argument("--scores", required=True)
+    arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--chunk-tokens", type=int, default=16384, help="tokens in one forward pass")
     given = arguments.parse_args(argv)
     claim_devices(given.devices)
     spec = NeuralSpec.from_json(given.spec)
+    check_version("scoring.encoder.package", spec.encoder.package, spec.package_version)
     predictions = read_predictions(given.predictions)
     items: dict[str, dict[str, Item]] = {}
     for source, shard in given.items:
@@ -50,7 +53,7 @@ def main(argv: list[str]) -> None:
         wanted,
         spec.encoder,
         given.encoder,
-        threads=spec.threads,
+        threads=given.threads,
         chunk_tokens=given.chunk_tokens,
     )
     write_parquet(given.scores, table_of([(table, [Scores("bertscore", "greedy", signature, values)])]))

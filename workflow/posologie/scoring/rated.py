@@ -6,6 +6,7 @@ import pyarrow as pa
 from posologie.commands import parser, run
 from posologie.errors import InputError
 from posologie.files import read_parquet, write_parquet
+from posologie.models.packages import check_version
 from posologie.scoring.spec import Encoder, RatedSpec
 from posologie.scoring.text import text_scorer, text_signatures
 
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--human", required=True, help="human/{set}.parquet")
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of an encoder from the hub")
     arguments.add_argument("--scores", required=True)
+    arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     given = arguments.parse_args(argv)
     spec = RatedSpec.from_json(given.spec)
     table = read_parquet(given.human)
@@ -42,7 +44,8 @@ def main(argv: list[str]) -> None:
     columns = {metric: np.array([values[metric] for values in scored], dtype=float) for metric in scored[0]}
     signatures = text_signatures(spec.text, columns)
     if spec.encoder is not None:
-        columns["bertscore"], signatures["bertscore"] = _bertscore(spec.encoder, ordered, given.encoder, spec.threads)
+        check_version("scoring.encoder.package", spec.encoder.package, spec.package_version)
+        columns["bertscore"], signatures["bertscore"] = _bertscore(spec.encoder, ordered, given.encoder, given.threads)
     rows = [
         {"answer": row["answer"], "metric": metric, "signature": signatures[metric], "value": float(value)}
         for metric in sorted(columns)

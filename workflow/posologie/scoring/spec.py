@@ -54,7 +54,7 @@ class NeuralSpec(Spec):
 
     suite: Suite
     encoder: Encoder
-    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+    package_version: str | None = Field(default=None, description="installed version of `encoder.package`")
 
 
 class RatedSpec(Spec):
@@ -62,4 +62,4 @@ class RatedSpec(Spec):
 
     text: TextMetrics = TextMetrics()
     encoder: Encoder | None = Field(default=None, description="BERTScore's encoder; no BERTScore if left out")
-    threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads")
+    package_version: str | None = Field(default=None, description="installed version of `encoder.package`")

@@ -11,8 +11,8 @@ from posologie.files import read_parquet
 from posologie.items import Item
 from posologie.prediction.schema import prediction_schema
 from posologie.prediction.spec import Suite
+from posologie.running.seals import check_seal
 from posologie.scoring.schema import Scores, score_schema
-from posologie.seals import check_seal
 
 KEYS = ("item", "benchmark", "variant", "provenance", "task", "group")
 

@@ -21,8 +21,9 @@ from pydantic import ValidationError
 
 from posologie import commands
 from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file, whole_file, write_json, write_parquet
+from posologie.files import read_json, sha256_of_file, write_json, write_parquet
 from posologie.items import Item, item_schema, items_to_table
+from posologie.running.whole_files import whole_file
 from posologie.sources.drafts import Draft, finished, storable
 from posologie.sources.patterns import chosen
 from posologie.sources.records import Malformed, Rows, read_rows

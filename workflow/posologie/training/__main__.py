@@ -20,6 +20,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--history", required=True, type=Path, help="history.parquet to write")
     arguments.add_argument("--work", required=True, type=Path, help="folder for checkpoints, tokens and progress")
     arguments.add_argument("--micro-batch", type=int, default=12, help="examples on a device at once")
+    arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--processes", type=int, default=1, help="processes that train together, one per GPU")
     arguments.add_argument("--checkpoint-seconds", type=float, default=600, help="least time between checkpoints")
     arguments.add_argument(

@@ -9,7 +9,8 @@ import torch
 from peft.utils.integrations import dequantize_module_weight
 
 from posologie.errors import InputError
-from posologie.files import whole_file, write_json
+from posologie.files import write_json
+from posologie.running.whole_files import whole_file
 from posologie.training.dora import make_fast, row_squares
 from posologie.training.dropout import ExampleDropout, MaskSource
 from posologie.training.recomputation import WIDE

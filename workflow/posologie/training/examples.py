@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from posologie.errors import InputError
-from posologie.files import read_json, whole_file, write_json
+from posologie.files import read_json, write_json
 from posologie.items import Item
 from posologie.prompting import Prompting, assistant_turn, chat, option_order
+from posologie.running.whole_files import whole_file
 
 log = logging.getLogger(__name__)
 

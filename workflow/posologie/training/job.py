@@ -23,7 +23,7 @@ from posologie.training.examples import Examples
 from posologie.training.history import Update, history_table
 from posologie.training.interruption import EXIT_STATUS, InterruptionError, StopRequest
 from posologie.training.loop import Hooks, total_updates, train
-from posologie.training.memory import memory_explained
+from posologie.training.memory import LOADING, memory_explained
 from posologie.training.processes import Group
 from posologie.training.reporting import listeners
 from posologie.training.spec import TrainingSpec
@@ -43,7 +43,7 @@ def train_adapter(options: Namespace) -> None:
     spec = TrainingSpec.from_json(options.spec)
     stop = StopRequest()
     stop.listen()
-    torch.set_num_threads(spec.threads)
+    torch.set_num_threads(options.threads)
     group = Group()
     if not group.leads:
         logging.getLogger().setLevel(logging.WARNING)
@@ -68,7 +68,7 @@ def train_adapter(options: Namespace) -> None:
         raise InputError(
             f"training.recipe.keep = 'best': {options.validation} holds no item; expected some, or keep: last"
         )
-    with memory_explained(spec.backbone, _LOADING):
+    with memory_explained(spec.backbone, LOADING):
         student = make_student(backbone, spec, group.device)
     _check_tokens(student, parts)
     start = checkpoints.load(folder)
@@ -120,6 +120,7 @@ def train_adapter(options: Namespace) -> None:
             chat_template_sha256=chat_template_hash(tokenizer),
             device=str(group.device.type),
             processes=group.size,
+            threads=options.threads,
             micro_batch=options.micro_batch,
             updates_of_earlier_attempts=done,
             **facts,
@@ -148,9 +149,6 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     if not len(found) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
     examples.save(found, folder)
-
-
-_LOADING = "for its weights; take a device with more memory, or set training.recipe.quantization"
 
 
 def _check_tokens(student: Student, parts: dict[str, Examples | None]) -> None:

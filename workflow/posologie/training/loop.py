@@ -18,7 +18,7 @@ from posologie.training.checkpoints import Checkpoint
 from posologie.training.examples import Examples
 from posologie.training.history import Update
 from posologie.training.interruption import InterruptionError, StopRequest
-from posologie.training.memory import memory_explained
+from posologie.training.memory import MOMENTS, memory_explained, of_batch
 from posologie.training.optimizer import copy_of, make_optimizer, put_back, state_of
 from posologie.training.order import micro_batches, updates_of_epoch
 from posologie.training.processes import Group
@@ -136,7 +136,7 @@ def train(
             if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, above
                 stop()
             student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
-            with memory_explained(f"update {step + 1}", _what_to_lower(batch, micro_batch)):
+            with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
                 sums[number] = _backward(student, batch, targets)
         for parameter in parameters:
             if parameter.grad is None:  # a process without examples in a short update
@@ -147,7 +147,7 @@ def train(
         loss, gradient_norm = torch.stack([loss_sum / targets, norm]).tolist()  # the one wait for the device
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             _refuse_numbers(step + 1, epoch, loss, gradient_norm, batches, sums, group)
-        with memory_explained(f"update {step + 1}", _OPTIMIZER):
+        with memory_explained(f"update {step + 1}", MOMENTS):
             optimizer.step()
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer does not, and DoRA's norms rely on it
         optimizer.zero_grad()
@@ -214,7 +214,7 @@ def validation_loss(
         if number >= len(own):
             continue
         batch = assemble(examples, own[number], loss_on=recipe.loss_on, device=group.device)
-        with memory_explained(f"validation of epoch {epoch}", _what_to_lower(batch, micro_batch)), student.arithmetic():
+        with memory_explained(f"validation of epoch {epoch}", _advice(batch, micro_batch)), student.arithmetic():
             losses = loss_of.losses(student.predicting_states(batch), student.head, batch.targets).double()
         in_answer = batch.in_answer.double()
         sums += torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum()])
@@ -280,15 +280,5 @@ def _refuse_divergence(
         )
 
 
-_OPTIMIZER = (
-    "for AdamW's moments; lower training.recipe.rank, or train an adapter (training.recipe.method dora or lora) "
-    "instead of all weights, or take a device with more memory"
-)
-
-
-def _what_to_lower(batch: Batch, micro_batch: int) -> str:
-    return (
-        f"with {len(batch.ids)} examples of {batch.bounds[-1]} tokens in a micro-batch, the longest of "
-        f"{batch.longest}; lower devices.training_micro_batch (now {micro_batch}; it changes no result), or "
-        f"training.recipe.max_length, or turn on training.recipe.gradient_checkpointing"
-    )
+def _advice(batch: Batch, micro_batch: int) -> str:
+    return of_batch(examples=len(batch.ids), tokens=batch.bounds[-1], longest=batch.longest, micro_batch=micro_batch)

@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from posologie.errors import InputError
 from posologie.progress import Progress
-from posologie.training.history import Update
 
-Listener = Callable[[Update], None]
+if TYPE_CHECKING:
+    from posologie.training.history import Update
+
+Listener = Callable[["Update"], None]
 
 
 def listeners(work: Path, name: str, *, total: int, done: int, report_to: str | None, settings: Any) -> list[Listener]:
@@ -42,14 +44,14 @@ def _bar(name: str, total: int, done: int) -> Listener:
 
     bar = tqdm(desc=name, total=total, initial=done, unit="update", dynamic_ncols=True)
 
-    def show(update: Update) -> None:
+    def show(update: "Update") -> None:
         bar.set_postfix(loss=f"{update.loss:.3f}", refresh=False)
         bar.update()
 
     return show
 
 
-def _scalars(update: Update) -> dict[str, float]:
+def _scalars(update: "Update") -> dict[str, float]:
     """Return what charts show, by name."""
     facts = {
         "loss": update.loss,
@@ -69,7 +71,7 @@ def _tensorboard(work: Path) -> Listener:
         raise InputError("--report-to tensorboard: the package tensorboard is not installed") from error
     writer = SummaryWriter(str(work / "tensorboard"))
 
-    def write(update: Update) -> None:
+    def write(update: "Update") -> None:
         for name, value in _scalars(update).items():
             writer.add_scalar(name, value, update.step)
         writer.flush()

@@ -72,11 +72,13 @@ class Recipe(Spec):
 
 
 class TrainingSpec(Spec):
-    """Exactly what one adapter depends on, beside its input files."""
+    """Exactly what one adapter depends on, beside its input files.
+
+    Like the micro-batch and the device, the thread count only changes the order of float sums; the run record has it.
+    """
 
     backbone: Name
     mix: Name
     seed: int
     recipe: Recipe
     prompting: Prompting
-    threads: int = Field(description="torch's thread count: it changes the order of float sums")

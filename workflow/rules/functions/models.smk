@@ -5,9 +5,8 @@ def manifest_of(origin):
 
 
 def model_files(wildcards):
-    """Return the files of a local model folder; every other origin has no input."""
-    folder = plan.model_specs(STUDY)[wildcards.folder].backbone.folder
-    return [] if folder is None else sorted(str(path) for path in Path(folder).glob("*") if path.is_file()) or f"{folder}/config.json"
+    """Return the local files that a model is made from: its folder's, or the corpus of an untrained one's tokenizer."""
+    return plan.model_specs(STUDY)[wildcards.folder].backbone.files()
 
 
 def model_spec(wildcards):

@@ -25,6 +25,16 @@ def encoder_manifest(wildcards):
     return [] if encoder.hub is None else manifest_of(plan.encoder_backbone(STUDY))
 
 
+def encoder_files(wildcards):
+    """Return the files of an encoder that lies in a folder."""
+    return plan.encoder_files(STUDY)
+
+
+def wordnet_files(wildcards):
+    """Return the files of the WordNet that METEOR's synonyms come from."""
+    return plan.wordnet_files(STUDY)
+
+
 def all_neural_scores():
     """Return the neural scores of every model's open answers, where the study names an encoder."""
     suites = plan.open_suites(STUDY) if STUDY.scoring.encoder is not None else []

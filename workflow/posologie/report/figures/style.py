@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from posologie.files import whole_file
 from posologie.report.names import GRID, INK, MUTED
+from posologie.running.whole_files import whole_file
 
 WIDTH = 7.0
 """Inches: the text width of a page, so that a figure needs no scaling in a paper."""

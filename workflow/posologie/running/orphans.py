@@ -1,4 +1,4 @@
-"""SLURM jobs whose Snakemake was killed: found by the queue, by Snakemake's own marks, and by who still runs here."""
+"""SLURM jobs whose Snakemake was killed: found by the queue and by Snakemake's own marks."""
 
 import base64
 import json
@@ -8,13 +8,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from posologie.errors import InputError
 
-_RUN_ID = re.compile(r"SLURM run ID: (\S+)")
 _MADE = re.compile(r"^    output: (.*)$", re.MULTILINE)
-_PIECE = 254
 _ASKED = "%A|%T|%N|%M|%r|%j|%Z|%k"
 
 
@@ -49,16 +45,15 @@ def is_held(reason: str) -> bool:
     return any(word in reason.lower() for word in ("held", "hold"))
 
 
-def orphans(folder: Path, own: str | None = None) -> list[Orphan]:
+def orphans(folder: Path, own: str) -> list[Orphan]:
     """Return the jobs in the queue that were submitted from a folder by a Snakemake that runs no more.
 
     Args:
-        own: the name of the run that asks; the running one's if left out.
+        own: the name of the run that asks.
 
     Raises:
         InputError: where SLURM cannot be asked.
     """
-    own = own or run_of_living(folder)
     marked = marks(folder)
     found = []
     for line in _squeue():
@@ -114,61 +109,3 @@ def _logs(folder: Path) -> list[Path]:
 def _told_in(log: Path) -> set[str]:
     told = _MADE.findall(log.read_text(encoding="utf-8", errors="replace"))
     return {output for outputs in told for output in outputs.split(", ")}
-
-
-def unrecorded(folder: Path) -> set[str]:
-    """Return the files that SLURM jobs have made here and that Snakemake has no record of.
-
-    The jobs say in their SLURM logs what they make; a record is written by the Snakemake that waits for the job.
-    """
-    made = {output for log in _logs(folder) for output in _told_in(log)}
-    return {output for output in made if (folder / output).is_file() and not _record(folder, output).exists()}
-
-
-def _record(folder: Path, output: str) -> Path:
-    """Return where Snakemake records an output: its path in base64, in pieces that fit a file name."""
-    encoded = base64.urlsafe_b64encode(output.encode()).decode()
-    pieces = [encoded[start : start + _PIECE] for start in range(0, len(encoded), _PIECE)]
-    return folder.joinpath(".snakemake/metadata", *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
-
-
-def living(folder: Path) -> list[int]:
-    """Return the pids of the Snakemakes on this machine that run in a folder; those inside jobs do not count."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if _is_snakemake(words) and Path(process.cwd()) == folder.resolve():
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def _is_snakemake(words: list[str]) -> bool:
-    """Whether a command line is that of a Snakemake which submits jobs; those inside jobs are told their `--mode`."""
-    if "--mode" in words or not Path(words[0] if words else "").name.startswith(("python", "snakemake")):
-        return False
-    return any(Path(word).name.startswith("snakemake") for word in words[:3])
-
-
-def run_of_living(folder: Path) -> str | None:
-    """Return the name under which a Snakemake that runs in a folder submits its jobs; None where none runs.
-
-    The newest log that names a run is that of the running one: its lock keeps a second one from starting.
-    """
-    if not living(folder):
-        return None
-    return next(iter(run_ids(folder)), None)
-
-
-def run_ids(folder: Path) -> list[str]:
-    """Return the names of the runs of a folder, the newest first."""
-    logs = sorted((folder / ".snakemake/log").glob("*.snakemake.log"), reverse=True)
-    found = [_RUN_ID.search(log.read_text(encoding="utf-8", errors="replace")) for log in logs]
-    return [match[1] for match in found if match]
-
-
-def locked(folder: Path) -> bool:
-    """Whether Snakemake's lock lies in a folder."""
-    return any((folder / ".snakemake/locks").glob("*.lock"))

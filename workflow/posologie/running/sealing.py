@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from posologie.claims import claimed
+from posologie.code_digest import forget
 from posologie.errors import InputError
-from posologie.files import is_abandoned, sha256_of_file
-from posologie.frozen import check_code, check_current, check_input, own_run
-from posologie.seals import Identity, Seal, checked_sum, read_seal, seal_path, write_seal
+from posologie.running.frozen import check_code, check_current, check_input, own_run
+from posologie.running.seals import Identity, Seal, checked_sum, read_seal, seal_path, write_seal
+from posologie.running.whole_files import is_abandoned, sha256_of_file
 
 OPTION = "--sealing"
 
@@ -109,7 +109,8 @@ def make(
         staging = Staging(request.outputs)
         try:
             _run(main, staging.words(argv))
-            end(making, _fresh(digest, module), staging)
+            forget()
+            end(making, digest(module), staging)
         finally:
             staging.remove()
 
@@ -264,14 +265,6 @@ def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> Non
                 f"{path}: changed while the job that reads it ran; what was made of it is not sealed; start Snakemake"
                 " again, which makes it anew"
             )
-
-
-def _fresh(digest: Callable[[str], str], module: str) -> str:
-    """Return the digest of a module's code as it is now, not as it was remembered."""
-    remembered = sys.modules.get("posologie.code_digest")
-    for name in ("_facts", "_imports", "_file_of"):
-        getattr(getattr(remembered, name, None), "cache_clear", lambda: None)()
-    return digest(module)
 
 
 def _made(started: float) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The plan compares seals with the study: what each artifact has to be, and why it would be made again.
 
-Nothing here knows Snakemake; `posologie.seam` gives it the jobs of Snakemake's plan.
+Nothing here knows Snakemake; `posologie.running.seam` gives it the jobs of Snakemake's plan.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from posologie.errors import InputError
-from posologie.files import read_json, write_json
-from posologie.frozen import same_code
-from posologie.hashes import FileHashes
-from posologie.seals import Identity, Seal, in_one_line, input_differences, read_seal, seal_path, spec_differences
+from posologie.running.frozen import same_code
+from posologie.running.hashes import FileHashes
+from posologie.running.seals import (
+    Identity,
+    Seal,
+    in_one_line,
+    input_differences,
+    read_seal,
+    seal_path,
+    spec_differences,
+)
+from posologie.running.whole_files import keep_json
 
 _COMMAND = re.compile(r"^python -m (\S+) .* # code ([0-9a-f]+)$", re.DOTALL)
 
@@ -122,7 +131,10 @@ def acceptances(study_folder: str | Path) -> list[dict[str, Any]]:
     path = Path(study_folder) / "accepted.json"
     if not path.exists():
         return []
-    entries = read_json(path)
+    try:
+        entries = json.loads(path.read_bytes())
+    except ValueError:
+        entries = None
     keys = ("module", "old", "new", "reason", "when")
     if not isinstance(entries, list) or any(
         not isinstance(entry, dict) or set(keys) - entry.keys() for entry in entries
@@ -133,7 +145,7 @@ def acceptances(study_folder: str | Path) -> list[dict[str, Any]]:
 
 def accept(study_folder: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
     """Add entries to the accepted code changes of a study."""
-    write_json(Path(study_folder) / "accepted.json", [*acceptances(study_folder), *map(dict, entries)])
+    keep_json(Path(study_folder) / "accepted.json", [*acceptances(study_folder), *map(dict, entries)])
 
 
 def accepted_pairs(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[list[str]]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from posologie.errors import InputError
-from posologie.files import sha256_of_file, write_json
+from posologie.running.whole_files import keep_json, sha256_of_file
 
 SUFFIX = ".seal.json"
 FORMAT = 1
@@ -89,7 +89,7 @@ def write_seal(
     """
     path = seal_path(outputs)
     checksums = {os.path.relpath(output, path.parent): sha256_of_file(output) for output in outputs}
-    write_json(
+    keep_json(
         path,
         {
             "format": FORMAT,

@@ -13,12 +13,12 @@ from typing import Any
 
 from snakemake.logging import logger
 
-from posologie.cli.orphans import Orphan, is_held, orphans
 from posologie.errors import InputError
-from posologie.frozen import VARIABLE, freeze, planned
-from posologie.planning import acceptances, accepted_pairs
-from posologie.seals import Identity
-from posologie.seam import is_sealed, planned_job
+from posologie.running.frozen import VARIABLE, freeze, planned
+from posologie.running.orphans import Orphan, is_held, orphans
+from posologie.running.planning import acceptances, accepted_pairs
+from posologie.running.seals import Identity
+from posologie.running.seam import is_sealed, planned_job
 
 LOOK = 60.0
 """Seconds between two looks at the queue for jobs that are held."""

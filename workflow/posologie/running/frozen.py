@@ -25,8 +25,8 @@ from typing import Any
 
 from posologie.claims import Process
 from posologie.errors import InputError
-from posologie.files import read_json, write_json
-from posologie.seals import Identity, Seal
+from posologie.running.seals import Identity, Seal
+from posologie.running.whole_files import keep_json
 
 VARIABLE = "POSOLOGIE_RUN"
 """The environment variable that names the folder of the run that a job belongs to."""
@@ -70,10 +70,10 @@ def freeze(
     """
     folder = Path(work) / "runs" / name
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    write_json(folder / "study.json", study)
-    write_json(folder / "plan.json", {file: [identity.text(), identity.code] for file, identity in plan.items()})
+    keep_json(folder / "study.json", study)
+    keep_json(folder / "plan.json", {file: [identity.text(), identity.code] for file, identity in plan.items()})
     run = Run(name, Process.this(), dict(code), dict(accepted), started)
-    write_json(folder / "run.json", asdict(run))
+    keep_json(folder / "run.json", asdict(run))
     _prune(folder.parent, folder)
     return folder
 
@@ -90,9 +90,9 @@ def _prune(runs: Path, own: Path) -> None:
 def read_run(folder: str | os.PathLike[str]) -> Run | None:
     """Return the run of a folder; None where it is gone or not whole."""
     try:
-        facts = read_json(Path(folder) / "run.json")
+        facts = json.loads((Path(folder) / "run.json").read_bytes())
         return Run(**{**facts, "head": Process(**facts["head"])})
-    except (OSError, InputError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -130,7 +130,7 @@ def frozen_study() -> dict[str, Any] | None:
     found = own_run()
     if found is None:
         return None
-    study: dict[str, Any] = read_json(found[0] / "study.json")
+    study: dict[str, Any] = json.loads((found[0] / "study.json").read_bytes())
     return study
 
 

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from posologie.files import sha256_of_file
+from posologie.running.whole_files import sha256_of_file
 
 
 class FileHashes:

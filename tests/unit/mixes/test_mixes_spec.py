@@ -1,0 +1,60 @@
+"""A mix is the same however its shares are written."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posologie.mixes.quotas import sainte_lague
+from posologie.mixes.spec import Mix, MixSpec, Validation, lowest_terms
+
+weights = st.dictionaries(
+    st.sampled_from("abcd"), st.integers(1, 9_999) | st.sampled_from([0.1, 0.25, 0.3, 2.5]), min_size=1
+)
+
+
+def spec(**mix):
+    made = Mix(size=24, **mix)
+    provenances = {"native": "native", "synthetic": "synthetic"}
+    return MixSpec(name="m", mix=made, seed=1, provenance_of=provenances, validation=Validation()).canonical_json()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((1, 1), (2, 2)), ((1, 1), (0.5, 0.5)), ((1, 3), (0.25, 0.75)), ((1, 2), (0.1, 0.2)), ((1, 1), (1e-3, 0.001))],
+)
+def test_equal_ratios_are_equal_specs(one, other):
+    pairs = [dict(zip(("native", "synthetic"), values, strict=True)) for values in (one, other)]
+    first, second = (spec(shares=pair) for pair in pairs)
+    assert first == second
+    assert first == spec(shares=dict(reversed(pairs[1].items())))
+    first, second = (spec(shares={"native": 1}, strata=["task"], stratum_shares=pair) for pair in pairs)
+    assert first == second
+
+
+@pytest.mark.parametrize(("one", "other"), [((1, 1), (1, 2)), ((1, 2), (2, 1)), ((1, 2), (0.1, 0.20001))])
+def test_other_ratios_are_other_specs(one, other):
+    assert spec(shares={"native": one[0], "synthetic": one[1]}) != spec(
+        shares={"native": other[0], "synthetic": other[1]}
+    )
+
+
+def test_counts_are_no_ratio_and_a_study_keeps_its_shares_as_written():
+    assert Mix(counts={"native": 4, "synthetic": 4}).counts == {"native": 4, "synthetic": 4}
+    assert Mix(shares={"native": 4, "synthetic": 4}, size=8).shares == {"native": 4, "synthetic": 4}
+
+
+@given(weights, st.integers(0, 100))
+def test_lowest_terms_keep_the_ratio_and_every_quota(weights, seats):
+    reduced = lowest_terms(weights)
+    ratios = {Fraction(str(weights[name])) / Fraction(str(reduced[name])) for name in weights}
+    assert len(ratios) == 1
+    assert all(value == int(value) for value in reduced.values())
+    assert sainte_lague(reduced, seats) == sainte_lague(weights, seats)
+    assert lowest_terms(reduced) == reduced
+
+
+def test_a_ratio_beyond_what_a_float_holds_stays_as_it_is():
+    weights = {"a": 0.12345678901234567, "b": 1.0}
+    assert lowest_terms(weights) == weights

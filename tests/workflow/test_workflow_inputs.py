@@ -1,0 +1,57 @@
+"""Every file that a job reads is among its declared inputs, so that another file makes it run again."""
+
+import re
+
+import pytest
+
+from dry_runs import run_dry
+from studies import Project
+
+MORE = """
+scoring:
+  encoder: {folder: encoder}
+  text: {wordnet: wordnet}
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The inputs of one job of each rule, of a study with an encoder and a WordNet in folders."""
+    project = Project.copy_to(tmp_path_factory.mktemp("inputs") / "project")
+    for name in (
+        "encoder/config.json",
+        "encoder/model.safetensors",
+        "encoder/pytorch_model.bin",
+        "wordnet/data.noun",
+    ):
+        (project.root / name).parent.mkdir(exist_ok=True)
+        (project.root / name).write_text("{}")
+    study = project.root / "config" / "test.yaml"
+    study.write_text(study.read_text(encoding="utf-8") + MORE, encoding="utf-8")
+    [(code, output)] = run_dry(project, [["--configfile", "config/test.yaml", "--dry-run", "--cores", "1"]])
+    assert code == 0, output
+    found = {}
+    for block in re.split(r"\n(?=(?:local)?rule \S+:\n)", output)[1:]:
+        rule = re.match(r"(?:local)?rule (\S+):", block)[1]
+        line = re.search(r"^    input: (.*)$", block, re.MULTILINE)
+        found.setdefault(rule, set(line[1].split(", ")) if line else set())
+    return found
+
+
+def test_the_corpus_of_an_untrained_model(inputs):
+    assert inputs["fetch_model_untrained"] == {
+        "resources/demo/native/Train/mcqu/mcqu_train.json",
+        "resources/demo/translated/Train/mcqu/mcqu_train.json",
+    }
+
+
+def test_the_files_of_an_encoder_in_a_folder(inputs):
+    files = {"encoder/config.json", "encoder/model.safetensors"}
+    assert files <= inputs["score_predictions_neurally"]
+    assert "encoder/pytorch_model.bin" not in inputs["score_predictions_neurally"]
+    assert not files & inputs["score_predictions"]
+
+
+def test_the_files_of_a_wordnet(inputs):
+    assert "wordnet/data.noun" in inputs["score_predictions"]
+    assert "wordnet/data.noun" not in inputs["score_predictions_neurally"]

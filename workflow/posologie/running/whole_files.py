@@ -1,0 +1,66 @@
+"""Files that are whole or absent: written under another name and moved into place."""
+
+import glob
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 1 << 20
+_ABANDONED_AFTER = 3600.0
+"""Seconds without a change after which a temporary file of another host counts as left by a killed process."""
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and move it into place when the block ends without an exception.
+
+    A reader sees the old file, the new one or none, never a part; a failure leaves no temporary file behind, and what a
+    killed process left of the same file is removed.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        if is_abandoned(left):
+            left.unlink(missing_ok=True)
+    partial = target.with_name(f".{target.name}.{os.uname().nodename}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def is_abandoned(partial: Path) -> bool:
+    """Whether nobody writes a temporary file or folder any more.
+
+    Its process is gone, or on another host it is long unchanged.
+    """
+    host, _, pid = partial.name.removesuffix(".partial").rpartition(".")
+    try:
+        if host.endswith(f".{os.uname().nodename}"):
+            return not Path(f"/proc/{pid}").exists() if Path("/proc/self").exists() else False
+        return time.time() - partial.stat().st_mtime > _ABANDONED_AFTER
+    except FileNotFoundError:
+        return False
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def keep_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a record of how a run goes as JSON; artifacts are written by `posologie.files`."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
