@@ -16,6 +16,7 @@ hypothesis.settings.load_profile("same")
 
 TOGETHER = {
     "test_end_to_end_study.py": "the finished study",
+    "test_workflow_identity.py": "the finished study",
     "test_workflow_reruns.py": "the finished study",
     "test_workflow_ratings.py": "the finished study",
     "test_slurm_faults.py": "nodes of the cluster",

@@ -1,5 +1,6 @@
 """A copy of the project in which a test may run Snakemake and edit what it likes."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# What is under test is imported by each fork anew, because a test edits it.
+_FORKS = """
+import json, os, sys, tempfile
+import snakemake.api, snakemake.cli, snakemake.workflow
+
+for line in sys.stdin:
+    with tempfile.TemporaryFile("w+") as log:
+        child = os.fork()
+        if child == 0:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            status = 1
+            try:
+                snakemake.cli.main(json.loads(line))
+                status = 0
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else int(end.code is not None)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        log.seek(0)
+        print(json.dumps([status, log.read()]), flush=True)
+"""
 COPIED = ("Snakefile", "config", "envs", "profiles", "resources", "slurm", "workflow", "results/README.md")
 
 
@@ -27,6 +53,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.first_run = ""
+        self._forks: subprocess.Popen[str] | None = None
 
     def clone(self, root: Path) -> "Project":
         """Copy everything, results and Snakemake's records included, with the times of all files."""
@@ -75,7 +102,26 @@ class Project:
 
     def planned(self, *arguments: str) -> list[Job]:
         """Return the jobs that a dry run would run."""
-        return jobs_of(self.snakemake("-n", "--cores", "2", *arguments))
+        return jobs_of(self.dry("-n", "--cores", "2", *arguments))
+
+    def dry(self, *arguments: str) -> str:
+        """Make a dry run, as a fork of one process that has imported Snakemake, and return its output."""
+        if self._forks is None:
+            self._forks = subprocess.Popen(
+                [sys.executable, "-c", _FORKS],
+                cwd=self.root,
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._forks.stdin is not None
+        assert self._forks.stdout is not None
+        self._forks.stdin.write(json.dumps(arguments) + "\n")
+        self._forks.stdin.flush()
+        status, output = json.loads(self._forks.stdout.readline())
+        assert status == 0, output[-8000:]
+        return output
 
 
 def jobs_of(output: str) -> list[Job]:

@@ -34,6 +34,7 @@ rule write_report:
         runs=all_runs(),
         histories=all_histories(),
         leakage=all_leakage(),
+        accepted=accepted_changes(),
     output:
         "<results>/report/index.html",
     params:

@@ -14,6 +14,7 @@ import pytest
 from posologie.errors import InputError
 from posologie.files import write_parquet
 from posologie.report import __main__ as report
+from posologie.running.planning import accept
 
 
 def page_of(root, spec):
@@ -132,6 +133,7 @@ def test_a_published_model_in_the_place_of_training_has_no_record_or_history_her
     [
         ({"libraries": {"python": "3.11.7", "torch": "2.12.0"}}, "training: torch differs: 2.13.0 for "),
         ({"code": "another code"}, "training: the code differs: "),
+        ({"spec": {"model": "tiny/SYN/seed-42", "recipe": {"learning_rate": 0.5}}}, "training: the recipe differs: "),
         ({"chat_template_sha256": "4" * 64}, "training: the chat template differs: "),
         ({"hardware": {"gpus": [{"name": "H100"}]}}, "training: the processor differs: CPU for "),
     ],
@@ -145,6 +147,16 @@ def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, told):
     assert "rest on runs that are not alike" in text
     notice = re.search(rf"<li>({re.escape(told)}.*?)</li>", text).group(1)
     assert notice.endswith("for SYN.")
+
+
+def test_accepted_changes_of_code_are_shown_with_their_reason(own_study):
+    root, spec = own_study
+    assert "Accepted changes of code" not in page_of(root, spec)
+    entry = {"module": "posologie.scoring", "old": "aaa", "new": "bbb", "when": "2026-01-01", "reason": "only <faster>"}
+    accept(root, [entry])
+    text = page_of(root, spec)
+    assert "Accepted changes of code" in text
+    assert "only &lt;faster&gt;" in text
 
 
 def test_flips_between_batches_and_halved_chunks_are_told(own_study):

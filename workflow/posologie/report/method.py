@@ -1,5 +1,6 @@
 """How every number was made, and what is not the same for all of them."""
 
+import hashlib
 import json
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from posologie.report.inputs import Inputs, RunRecord
 from posologie.report.judges import mismatches
 from posologie.report.tables import decimal, table
 from posologie.report.words import DECODINGS, listed, metric_name
+from posologie.running.planning import acceptances
+from posologie.running.seals import seal_of
 
 
 def notices(inputs: Inputs) -> list[Notice]:
@@ -34,6 +37,7 @@ def differences(inputs: Inputs) -> list[str]:
         for name in sorted({name for record in records for name in record.facts.get("libraries", {})}):
             found += _different(inputs, stage, name, records, _library(name))
         found += _different(inputs, stage, "the code", records, lambda record: record.facts.get("code"))
+        found += _different(inputs, stage, "the recipe", records, _recipe)
         found += _different(inputs, stage, "the processor", records, _processor)
         for backbone in dict.fromkeys(record.model.backbone for record in records):
             same = [record for record in records if record.model.backbone == backbone]
@@ -69,6 +73,13 @@ def _processor(record: RunRecord) -> str:
     return ", ".join(sorted({gpu["name"] for gpu in gpus})) or "CPU"
 
 
+def _recipe(record: RunRecord) -> str | None:
+    """Return a short checksum of the settings that the models of a stage share: all but model, mix and seed."""
+    own = {"model", "mix", "seed", "backbone", "adapter"}
+    shared = {key: value for key, value in record.facts.get("spec", {}).items() if key not in own}
+    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def _template(record: RunRecord) -> str | None:
     found: str | None = record.facts.get("chat_template_sha256")
     return found
@@ -102,6 +113,7 @@ def section(inputs: Inputs) -> Section:
         flips.told(inputs),
         Heading("Runs"),
         *_runs(inputs),
+        *_accepted(inputs),
     ]
     return Section("method", "How every number was made", tuple(blocks))
 
@@ -131,8 +143,8 @@ def _runs(inputs: Inputs) -> list[Block]:
         blocks.append(Source(f"The spec of one {stage} job ({record.model.name})", spec))
     lines = []
     for record in inputs.runs:
-        outputs = record.facts.get("outputs", {})
-        hashes = ", ".join(f"{name} {entry['sha256'][:12]}" for name, entry in outputs.items())
+        seal = seal_of(inputs.root / record.file)
+        hashes = "" if seal is None else ", ".join(f"{name} {sha[:12]}" for name, sha in seal.outputs.items())
         started = str(record.facts.get("started", "")).replace("T", " ")
         lines.append((Cell(inputs.name(record.model)), Cell(record.file), Cell(started), Cell(hashes)))
     columns = (
@@ -142,7 +154,19 @@ def _runs(inputs: Inputs) -> list[Block]:
         Column("sha256 of the outputs"),
     )
     caption = (
-        "Each record holds the spec, the hashes of inputs and outputs, versions, hardware, seconds, memory and energy."
+        "Each record holds the spec, versions, hardware, seconds, memory and energy; the seal beside it holds the"
+        " hashes of inputs and outputs. posologie verify compares every file with its seal."
     )
     blocks.append(table("runs", "Run records", caption, columns, lines))
     return blocks
+
+
+def _accepted(inputs: Inputs) -> list[Block]:
+    """Return the code changes that a person found to change no number, with the reasons."""
+    entries = acceptances(inputs.root)
+    if not entries:
+        return []
+    columns = (Column("module", heading=True), Column("from"), Column("to"), Column("accepted"), Column("reason"))
+    lines = [tuple(Cell(str(entry[key])) for key in ("module", "old", "new", "when", "reason")) for entry in entries]
+    caption = "Artifacts that the old code made were kept, because a person found that the change alters no number."
+    return [Heading("Accepted changes of code"), table("accepted", "Accepted changes of code", caption, columns, lines)]

@@ -51,3 +51,9 @@ def report_parts():
     """Return what a study delivers: the page, the item browser's index where it wants one, every table and figure."""
     browser = ["<results>/report/items/index.js"] if STUDY.report.item_browser else []
     return ["<results>/report/index.html", *browser, *all_tables(), *all_figures()]
+
+
+def accepted_changes():
+    """Return the file of code changes that were found to change no number, where there is one."""
+    path = f"results/{STUDY.study}/accepted.json"
+    return [path] if os.path.exists(path) else []
