@@ -22,7 +22,7 @@ TOGETHER = {
     "test_slurm_faults.py": "nodes of the cluster",
     "test_slurm_study.py": "nodes of the cluster",
     "test_slurm_training.py": "nodes of the cluster",
-    "test_slurm_resume.py": "jobs of the cluster",
+    "test_slurm_orphans.py": "nodes of the cluster",
     "test_slurm_scheduler.py": "jobs of the cluster",
 }
 """Files whose tests one worker runs: they share what takes long to make, or take down what the others would use."""

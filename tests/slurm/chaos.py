@@ -1,13 +1,14 @@
 """A study on the test cluster while a seeded script kills its jobs and its Snakemake: `python tests/slurm/chaos.py`.
 
-A calm run on this machine makes the tables that count. Then the same study runs on the cluster, is disturbed at random
-moments and started again, until it ends; and again with the next seed, until there have been enough kills. In the end
-every table but that of measured time must have the bytes of the calm run, and results/ and work/ must hold nothing that
-the calm run did not leave there.
+Calm runs on this machine make the tables that count. Then the same study runs on the cluster, is disturbed at random
+moments and started again, until it ends; and again with the next seed, until there have been enough disturbances. In
+the end every table but that of measured time must have the bytes of the calm run of the last configuration, every seal
+must hold, the plan must be empty, and results/ and work/ must hold nothing that the calm run did not leave there.
 
-Four things happen to it, by chance: a job is killed at once (SIGKILL to all its processes), a job is cancelled, all
-processes of a job are asked to end (SIGTERM), Snakemake is killed (SIGKILL) and started again while its jobs run on —
-at once, after `posologie resume --cancel`, or after `posologie resume --adopt`.
+These things happen to it, by chance: a job is killed at once (SIGKILL to all its processes), cancelled, or asked to end
+(SIGTERM); a job is held; Snakemake is killed (SIGKILL), or loses its terminal (SIGHUP), and is started again with the
+same command while its jobs run on. With `--edits` the study file is edited too, from one configuration to the other and
+back, while jobs wait or run: Snakemake is then killed, or ends by itself what it had planned.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,10 +55,13 @@ SMALL = {
 class Storm:
     """One study under kills."""
 
-    def __init__(self, slurm: Slurm, study: list[str], seed: int, kills: int, pause: float, log) -> None:
+    def __init__(
+        self, slurm: Slurm, study: list[str], seed: int, kills: int, pause: float, log, edits: bool = False
+    ) -> None:
         self.slurm, self.study, self.kills, self.pause, self.log = slurm, study, kills, pause, log
         self.seed, self.random = seed, random.Random(seed)
         self.done: list[str] = []
+        self.edits, self.variant, self.stale = edits, 0, False
 
     def run(self, deadline: float) -> bool:
         """Run the study to its end and return whether it got there before the deadline (of the monotonic clock)."""
@@ -64,8 +69,10 @@ class Storm:
         next_kill = time.monotonic() + self.random.expovariate(1 / self.pause)
         while time.monotonic() < deadline:
             status = running.process.poll()
-            if status == 0:
+            if status == 0 and not self.stale:
                 return True
+            if status == 0:  # it ended what it had planned; the study was edited meanwhile
+                running = self._start()
             if status is not None:  # its retries are used up
                 self._tell("snakemake", f"ended with {status}")
                 running = self._start()
@@ -78,33 +85,42 @@ class Storm:
         return False
 
     def _start(self) -> Running:
-        for lock in (self.slurm.root / ".snakemake/locks").glob("*.lock"):
-            lock.unlink(missing_ok=True)
+        self.stale = False
         return self.slurm.start("--retries", "20", *self.study)
 
     def _strike(self, running: Running) -> Running:
         jobs = sorted((job for job in self.slurm.jobs() if job["state"] == "RUNNING"), key=lambda job: int(job["id"]))
-        how = self.random.choice(["kill", "cancel", "ask", "snakemake", "kill", "snakemake"])
-        victim = self.random.choice(jobs) if jobs and how != "snakemake" else None
-        afterwards = self.random.choice(["at once", "at once", "cancel", "adopt"])
-        if victim is None:
+        chances = ["kill", "cancel", "ask", "snakemake", "hangup", "hold", *(["edit", "edit"] if self.edits else [])]
+        how = self.random.choice(chances)
+        if how == "edit":
+            return self._edit(running)
+        if how == "hold" and (pending := [job for job in self.slurm.jobs() if job["state"] == "PENDING"]):
+            subprocess.run(["scontrol", "hold", pending[0]["id"]], env=self.slurm.cluster.environment(), check=False)
+            self._count(pending[0]["rule"], f"held (SLURM job {pending[0]['id']})")
             running.kill()
-            self._count("snakemake", f"killed with {len(jobs)} jobs running, then {afterwards}")
-            if afterwards != "at once":
-                self._resume(afterwards)
+            return self._start()
+        victim = self.random.choice(jobs) if jobs and how in ("kill", "cancel", "ask") else None
+        if victim is None:
+            running.process.send_signal(signal.SIGHUP if how == "hangup" else signal.SIGKILL)
+            running.process.wait()
+            self._count("snakemake", f"{'hung up' if how == 'hangup' else 'killed'} with {len(jobs)} jobs running")
             return self._start()
         options = {"kill": ["--signal=KILL"], "cancel": [], "ask": ["--signal=TERM"]}[how]
         subprocess.run(["scancel", *options, victim["id"]], env=self.slurm.cluster.environment(), check=False)
         self._count(victim["rule"], f"{how} (SLURM job {victim['id']})")
         return running
 
-    def _resume(self, how: str) -> None:
-        words = [sys.executable, "-m", "posologie", "resume", f"--{how}", "--every", "2", *self.study]
-        done = subprocess.run(
-            words, cwd=self.slurm.root, env=self.slurm.environment(), capture_output=True, text=True, check=False
-        )
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        self._tell("resume", f"--{how}: {' '.join(last)} ({done.returncode})")
+    def _edit(self, running: Running) -> Running:
+        """Write the other configuration into the study file; Snakemake is killed, or ends what it had planned."""
+        self.variant = 1 - self.variant
+        write_variant(self.slurm.root, self.study[1], self.variant)
+        killed = self.random.random() < 0.5
+        self._count("study", f"edited to {VARIANTS[self.variant]}, Snakemake {'killed' if killed else 'goes on'}")
+        if killed:
+            running.kill()
+            return self._start()
+        self.stale = True
+        return running
 
     def _count(self, what: str, how: str) -> None:
         self.done.append(what)
@@ -114,6 +130,29 @@ class Storm:
         line = {"time": time.strftime("%H:%M:%S"), "seed": self.seed, "kill": len(self.done), "what": what, "how": how}
         self.log.write(json.dumps(line) + "\n")
         self.log.flush()
+
+
+VARIANTS = ("", "training: {recipe: {learning_rate: 0.01}}\n")
+"""What is appended to the study file."""
+
+
+def write_variant(root: Path, file: str, variant: int) -> None:
+    """Write a configuration into the study file: one that extends what the file was at first."""
+    first = root / f"{file}.first.yaml"
+    if not first.exists():
+        first.write_text((root / file).read_text(encoding="utf-8"), encoding="utf-8")
+    text = f"extends: {first.name}\nstudy: {yaml.safe_load(first.read_text(encoding='utf-8'))['study']}\n"
+    (root / file).write_text(text + VARIANTS[variant], encoding="utf-8")
+
+
+def unsettled(root: Path, study: list[str], name: str) -> list[str]:
+    """Return what is wrong with the seals of a run that has come to rest, and what would still be made."""
+    project = Project(root)
+    words = [sys.executable, "-m", "posologie", "verify", "--results", f"results/{name}"]
+    done = subprocess.run(words, cwd=root, env=project.environment(), capture_output=True, text=True, check=False)
+    wrong = [] if done.returncode == 0 else done.stdout.splitlines()[:3]
+    planned = [job.rule for job in project.planned(*study)]
+    return wrong + [f"would be made again: {rule}" for rule in planned]
 
 
 def differences(calm: Path, stormy: Path, study: str) -> list[str]:
@@ -132,7 +171,9 @@ def differences(calm: Path, stormy: Path, study: str) -> list[str]:
 
 
 def _files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """Return the files below a folder, without the records of runs, which have names of their own."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in files if not name.startswith("runs/")}
 
 
 def calm_run(root: Path, study: list[str]) -> None:
@@ -148,6 +189,7 @@ def main() -> int:
     arguments.add_argument("--pause", type=float, default=6.0, help="mean seconds between two kills")
     arguments.add_argument("--minutes", type=float, default=240.0, help="no new run after so long")
     arguments.add_argument("--study", default="config/test.yaml", help="the study file; small: that of the short run")
+    arguments.add_argument("--edits", action="store_true", help="edit the study file too")
     arguments.add_argument("--log", type=Path, default=Path("chaos.jsonl"))
     given = arguments.parse_args()
     cluster = Cluster()
@@ -161,23 +203,29 @@ def main() -> int:
 
 def storms(cluster: Cluster, folder: Path, given: argparse.Namespace, log) -> int:
     """Make runs until there have been enough kills, and compare each with the calm one."""
-    calm = Project.copy_to(folder / "calm")
-    file, name = study_file(calm.root, given.study)
-    study = ["--configfile", file]
-    calm_run(calm.root, study)
+    calm = {}
+    for variant in range(2 if given.edits else 1):
+        calm[variant] = Project.copy_to(folder / f"calm-{variant}")
+        file, name = study_file(calm[variant].root, given.study)
+        study = ["--configfile", file]
+        write_variant(calm[variant].root, file, variant)
+        calm_run(calm[variant].root, study)
     began, killed, seed, failed = time.monotonic(), 0, given.seed, 0
     deadline = began + 60 * given.minutes
     while killed < given.kills and time.monotonic() < deadline:
         root = folder / f"seed-{seed}"
         Project.copy_to(root)
         study_file(root, given.study)
+        write_variant(root, file, 0)
         slurm = Slurm(cluster, root)
-        storm = Storm(slurm, study, seed, given.kills - killed, given.pause, log)
+        storm = Storm(slurm, study, seed, given.kills - killed, given.pause, log, given.edits)
         try:
             ended = storm.run(deadline)
         finally:
             slurm.clean_up()
-        wrong = differences(calm.root, root, name) if ended else ["not at its end in time"]
+        wrong = ["not at its end in time"]
+        if ended:
+            wrong = differences(calm[storm.variant].root, root, name) + unsettled(root, study, name)
         killed += len(storm.done)
         failed += bool(wrong)
         summary = {"seed": seed, "kills": len(storm.done), "ended": ended, "differences": wrong}

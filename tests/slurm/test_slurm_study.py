@@ -1,4 +1,4 @@
-"""A small study on the cluster, under the profile that ships, while it is killed five times."""
+"""A small study on the cluster, under the profile that ships, while it is killed, held and edited five times."""
 
 import argparse
 import json
@@ -9,8 +9,8 @@ from slurm.chaos import storms
 
 
 @pytest.mark.timeout(900)
-def test_a_study_that_is_killed_five_times_has_the_tables_of_an_undisturbed_one(cluster, tmp_path, capsys):
-    given = argparse.Namespace(seed=3, kills=5, pause=8.0, minutes=14.0, study="small")
+def test_a_study_that_is_disturbed_five_times_ends_as_a_calm_run_of_its_last_configuration(cluster, tmp_path, capsys):
+    given = argparse.Namespace(seed=3, kills=5, pause=8.0, minutes=14.0, study="small", edits=True)
     with (tmp_path / "chaos.jsonl").open("w+", encoding="utf-8") as log:
         code = storms(cluster, tmp_path, given, log)
         log.seek(0)

@@ -103,10 +103,10 @@ def make(
     making = begin(module, digest(module), argv, request)
     job = [making.identity.text(), making.identity.code, *sorted(making.inputs.values())]
     with claimed(Path(request.work), Path(request.outputs[0]), job):
+        staging = Staging(request.outputs)
         if is_made(request.outputs, making.identity, making.inputs):
             log.info("%s: already made as planned; nothing to do", request.outputs[0])
             return
-        staging = Staging(request.outputs)
         try:
             _run(main, staging.words(argv))
             forget()
