@@ -222,13 +222,13 @@ def test_what_a_job_of_another_configuration_made_is_made_again(finished_study, 
     project = finished_study.clone(tmp_path / "project")
     target = f"{ROOT}/tables/mcqa.csv"
     shutil.copytree(project.root / ".snakemake", tmp_path / "remembered")
-    project.snakemake("--cores", "1", *STUDY, "--config", "statistics={level: 0.5}", "--", target)
+    project.snakemake("--cores", "1", *STUDY, "--config", "statistics={level: 0.9}", "--", target)
     shutil.rmtree(project.root / ".snakemake")
     shutil.copytree(tmp_path / "remembered", project.root / ".snakemake")
     reason = next(job.reason for job in project.planned(*STUDY, "--", target) if job.rule == "tabulate_mcqa")
-    assert f"{PARAMS} since last execution: spec: statistics.level 0.95, sealed 0.5" in reason
+    assert f"{PARAMS} since last execution: spec: statistics.level 0.95, sealed 0.9" in reason
     seal = read_seal(project.root / f"{target}.seal.json")
-    assert seal.identity.spec["statistics"]["level"] == 0.5
+    assert seal.identity.spec["statistics"]["level"] == 0.9
     assert seal.made["run"], "the seal names the run"
 
 

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ class Reason(ParamsChange):
 
 def is_sealed(job: Any) -> bool:
     """Whether a job's rule makes a sealed artifact; a target makes nothing."""
-    return command_of(job.rule.shellcmd) is not None and "sealing" in job.rule.params.keys()  # noqa: SIM118 - no dictionary
+    return _is_sealed(job.rule)
+
+
+@cache
+def _is_sealed(rule: Any) -> bool:
+    return command_of(rule.shellcmd) is not None and "sealing" in rule.params.keys()  # noqa: SIM118 - no dictionary
 
 
 def planned_job(job: Any) -> PlannedJob:
