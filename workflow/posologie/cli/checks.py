@@ -16,6 +16,7 @@ from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
+from posologie.generation.backends.addresses import in_the_clear
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone
 from posologie.sources.layouts import local_files
@@ -154,6 +155,10 @@ def keys(study: Study) -> Iterator[Finding]:
             continue
         if os.environ.get(variable):
             yield Finding(OK, f"{name}: {variable} is set")
+            if in_the_clear(backend.url):
+                yield Finding(
+                    WARNING, f"{name}: {backend.url}: the key is sent unencrypted to another machine; use https"
+                )
         else:
             yield Finding(
                 PROBLEM, f"{name}: the environment variable {variable} is not set; it holds the endpoint's key"
