@@ -3,6 +3,9 @@
 import ast
 from collections import Counter
 
+import pytest
+
+from absent import VARIABLE, absent
 from studies import REPOSITORY
 
 FILES = [path for path in (REPOSITORY / "tests").rglob("*.py") if not (path.parent / "__init__.py").exists()]
@@ -24,3 +27,24 @@ def test_no_two_files_of_the_tests_have_the_same_name_unless_pytest_alone_import
 
 def test_no_test_imports_a_conftest_because_every_folder_has_one():
     assert [path.name for path in FILES if "conftest" in imported(path)] == []
+
+
+@pytest.mark.parametrize("named", [None, "", "browser axe"])
+def test_a_stage_whose_programs_are_absent_fails(monkeypatch, named):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if named is not None:
+        monkeypatch.setenv(VARIABLE, named)
+    with pytest.raises(pytest.fail.Exception, match="no SLURM here; POSOLOGIE_MAY_SKIP=slurm skips these tests"):
+        absent("slurm", "no SLURM here")
+
+
+def test_a_stage_is_skipped_where_the_variable_names_it(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "axe slurm")
+    with pytest.raises(pytest.skip.Exception, match="POSOLOGIE_MAY_SKIP names slurm"):
+        absent("slurm", "no SLURM here")
+
+
+def test_the_checks_of_a_submission_skip_nothing_by_themselves():
+    for file in (".ci/run", "Makefile"):
+        lines = (REPOSITORY / file).read_text(encoding="utf-8").splitlines()
+        assert not [line for line in lines if "MAY_SKIP" in line and not line.startswith("#")]
