@@ -12,6 +12,7 @@ from pathlib import Path
 from posologie import layout, nvml
 from posologie.cli.named_columns import missing_columns
 from posologie.cli.places import results_of
+from posologie.cli.running import queue
 from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
@@ -249,6 +250,13 @@ def slurm(study: Study) -> Iterator[Finding]:
         yield Finding(PROBLEM, f"{', '.join(missing)} not found beside {', '.join(commands)}")
     else:
         yield Finding(OK, "sbatch, squeue, sacct and scancel are there")
+    queued, unasked = queue(Path.cwd())
+    if unasked:
+        yield Finding(WARNING, f"cannot be asked: {unasked}")
+    for job in queued:
+        if job.helps:
+            told = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"
+            yield Finding(PROBLEM, f"{told}; once the reason is gone: {job.helps}")
     profile = Path("slurm/profile.yaml")
     if profile.is_file() and not re.search(
         r"^\s*slurm_account:\s*\S", profile.read_text(encoding="utf-8"), re.MULTILINE
