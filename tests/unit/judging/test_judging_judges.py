@@ -36,3 +36,9 @@ def test_mending_one_backend_leaves_the_code_behind_the_others_alone(stage):
     assert f"{backends}.causal" not in remote
     assert f"{backends}.causal" in local
     assert f"{backends}.openai_endpoint" in remote
+
+
+def test_the_last_verdict_counts():
+    assert last_match("([01])", "0 at first sight, but then 1").group(1) == "1"
+    assert last_match("([01])", "1, no: 0").start() == 7
+    assert last_match("([01])", "neither") is None
