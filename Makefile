@@ -4,7 +4,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-slurm-training chaos test-browser lint format lock schema clean
+.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
@@ -36,6 +36,10 @@ test-slurm-training: .venv/complete
 # The test study on the test cluster, killed a hundred times at random: hours. Seed and pace: python tests/slurm/chaos.py -h
 chaos: .venv/complete
 	mkdir -p work && python tests/slurm/chaos.py --log work/chaos.jsonl
+
+# Mutation tests of what numbers rest on; one module: make mutants MUTATED=prompting.py
+mutants: .venv/complete
+	python tests/mutants/run.py $(MUTATED)
 
 lint: .venv/complete
 	ruff check .

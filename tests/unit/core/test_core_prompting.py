@@ -111,3 +111,21 @@ def test_an_option_order_depends_on_item_variant_and_seed():
     # Two independent orders of five options are the same with probability 1/120.
     for other in (orders(variant="permuted-2"), orders(seed=43), orders(prefix="another ")):
         assert sum(one == same for one, same in zip(usual, other, strict=True)) < 12
+
+
+def test_an_open_question_without_context_is_its_text_alone_and_its_answer_the_reference():
+    item = Item(
+        **{name: getattr(CASE, name) for name in CASE.__slots__}
+        | {"task": "oeq", "options": (), "gold": (), "context": "", "answer": "repos"}
+    )
+    assert user_turn(item, (), Prompting()) == "Quels signes ?"
+    assert assistant_turn(item, (), Prompting()) == "repos"
+
+
+def test_a_chat_has_the_form_that_chat_templates_take():
+    asked = {"role": "user", "content": user_turn(CASE, (0, 1, 2), Prompting())}
+    assert chat(CASE, (0, 1, 2), Prompting()) == [asked]
+    assert chat(CASE, (0, 1, 2), Prompting(system="Soyez bref.")) == [
+        {"role": "system", "content": "Soyez bref."},
+        asked,
+    ]
