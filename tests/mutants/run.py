@@ -34,14 +34,12 @@ also_copy = ["resources", "config", "envs", "workflow"]
 pytest_add_cli_args = ["-x", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
-process_isolation = "forkserver"
+process_isolation = "{isolation}"
 timeout_multiplier = 10.0
+timeout_constant = 30.0
 """
 KILLED = {1: "killed", 3: "killed", -24: "timeout", 24: "timeout", 36: "timeout", 152: "timeout", 255: "timeout"}
 """mutmut's exit codes of a mutant that a test noticed, or that ran for ever."""
-
-
-# Each mutant starts in a process that has run no test (forkserver): what `functools.cache` keeps would hide mutants.
 
 
 def install() -> None:
@@ -59,8 +57,13 @@ def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int | None]
     )
     for name in COPIED:
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".cache"))
+    # mutmut runs the tests once and forks each mutant from there: what `functools.cache` keeps would hide mutants.
+    source = (REPOSITORY / "workflow/posologie" / module).read_text(encoding="utf-8")
+    isolation = "forkserver" if "cache" in source else "fork"
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-    (folder / "pyproject.toml").write_text(project + CONFIGURATION.format(module=module, tests=json.dumps(tests)))
+    (folder / "pyproject.toml").write_text(
+        project + CONFIGURATION.format(module=module, tests=json.dumps(tests), isolation=isolation)
+    )
     with open(folder / "mutmut.log", "w", encoding="utf-8") as log:
         done = subprocess.run(
             [*mutmut(), "run", "--max-children", "1"], cwd=folder, env=environment(), stdout=log, stderr=log

@@ -156,10 +156,8 @@ def keys(study: Study) -> Iterator[Finding]:
             continue
         if os.environ.get(variable):
             yield Finding(OK, f"{name}: {variable} is set")
-            if in_the_clear(backend.url):
-                yield Finding(
-                    WARNING, f"{name}: {backend.url}: the key is sent unencrypted to another machine; use https"
-                )
+            if (url := getattr(backend, "url", None)) is not None and in_the_clear(url):
+                yield Finding(WARNING, f"{name}: {url}: the key is sent unencrypted to another machine; use https")
         else:
             yield Finding(
                 PROBLEM, f"{name}: the environment variable {variable} is not set; it holds the endpoint's key"

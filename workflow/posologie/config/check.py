@@ -15,7 +15,7 @@ from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
-from posologie.sources.spec import Source
+from posologie.sources.spec import Collection, Source
 from posologie.specs import checked_path
 
 _LONGEST_FOLDER = 200
@@ -50,7 +50,7 @@ def _check_files(key: str, files: Iterable[str]) -> None:
 
 def _check_folders(study: Study) -> None:
     """Check the names of the folders of models and data sets, and of the files in the model folders of this machine."""
-    datasets = [*study.sources.values(), *study.collections.values()]
+    datasets: list[Source | Collection] = [*study.sources.values(), *study.collections.values()]
     folders = [downloaded(one.hub, one.revision) for one in datasets if one.hub is not None]
     specs = plan.model_specs(study)
     for folder in (*folders, *specs):
