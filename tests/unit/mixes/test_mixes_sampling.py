@@ -60,12 +60,12 @@ ITEMS = [
         (["task"], ["mcqu", "mcqu", "mcq", "mcqu"]),
         (["source"], ["exam", "exam", "s", "s"]),
         (["subject"], ["foie", "unknown", "rein", "unknown"]),
-        (["length"], ["under-10", "under-20", "under-20", "from-20"]),
+        (["length"], ["under-10", "under-15", "under-20", "from-20"]),
         (["source", "task"], ["exam/mcqu", "exam/mcqu", "s/mcq", "s/mcqu"]),
     ],
 )
 def test_each_item_belongs_to_the_stratum_that_its_fields_say(shard, strata, expected):
-    pool = read_pool("s", shard(ITEMS), ("mcqu", "mcq"), mix(strata=strata, length_bands=[10, 20]))
+    pool = read_pool("s", shard(ITEMS), ("mcqu", "mcq"), mix(strata=strata, length_bands=[10, 15, 20]))
     assert [pool.strata[number] for number in pool.stratum] == expected
     assert pool.held() == {name: expected.count(name) for name in expected}
 

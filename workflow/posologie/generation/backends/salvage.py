@@ -31,6 +31,10 @@ _KEY_BYTES = 32
 _LONGEST_ROW = 1 << 30
 
 
+class _NotARowError(ValueError):
+    """Bytes that are not a row, or not all of one."""
+
+
 class Pages:
     """The pages of a database file, the newest version of each: committed in the log, or else in the file."""
 
@@ -109,7 +113,7 @@ def _payload(pages: Pages, page: bytes, at: int) -> bytes:
     length, at = _varint(page, at)
     _, at = _varint(page, at)
     if length > _LONGEST_ROW:
-        raise ValueError("no such row")
+        raise _NotARowError  # no such row
     usable = pages.usable
     local = length
     if length > usable - 35:
@@ -121,16 +125,16 @@ def _payload(pages: Pages, page: bytes, at: int) -> bytes:
     while missing > 0:
         number = struct.unpack(">I", following)[0]
         if not 1 < number <= pages.count:
-            raise ValueError("the row goes on nowhere")
+            raise _NotARowError  # the row goes on nowhere
         overflow = pages.read(number)
         following = overflow[:4]
         parts.append(overflow[4 : 4 + min(missing, usable - 4)])
         if not parts[-1]:
-            raise ValueError("the row ends early")
+            raise _NotARowError  # the row ends early
         missing -= len(parts[-1])
     payload = b"".join(parts)
     if len(payload) != length:
-        raise ValueError("the row ends early")
+        raise _NotARowError  # the row ends early
     return payload
 
 
@@ -155,7 +159,7 @@ def _record(payload: bytes) -> tuple[Value, ...]:
         value, at = _value(payload, at, kind)
         values.append(value)
     if at != len(payload):
-        raise ValueError("the row is longer or shorter than its head says")
+        raise _NotARowError  # the row is longer or shorter than its head says
     return tuple(values)
 
 
@@ -163,11 +167,11 @@ def _value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
     if kind in (0, 8, 9):
         return (None, 0, 1)[max(0, kind - 7)], at
     if kind in (10, 11):
-        raise ValueError("no such type")
+        raise _NotARowError  # no such type
     width = (0, 1, 2, 3, 4, 6, 8, 8)[kind] if kind < 8 else (kind - 12) // 2
     data = payload[at : at + width]
     if len(data) < width:
-        raise ValueError("the row ends early")
+        raise _NotARowError  # the row ends early
     if kind < 7:
         return int.from_bytes(data, "big", signed=True), at + width
     if kind == 7:
