@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -49,7 +50,7 @@ def install() -> None:
         subprocess.run([*pip, "--target", str(TOOL), *PACKAGES], check=True)
 
 
-def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int | None]:
+def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int]:
     """Run one module's mutants in a copy of the project and return the exit code of each."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
@@ -71,7 +72,9 @@ def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int | None]
     results = folder / f"mutants/src/posologie/{module}.meta"
     if not results.is_file():
         raise SystemExit(f"{module}: mutmut ended with {done.returncode}; see {folder}/mutmut.log")
-    codes: dict[str, int | None] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
+    codes: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
+    if not codes or None in codes.values():
+        raise SystemExit(f"{module}: mutmut did not try every mutant (do the tests pass?); see {folder}/mutmut.log")
     return codes
 
 
@@ -110,7 +113,7 @@ def main() -> int:
         known = [entry["change"] for entry in listed.get(module, [])]
         counts: Counter[str] = Counter()
         for name, code in codes.items():
-            outcome = KILLED.get(code if code is not None else -1, "survived")
+            outcome = KILLED.get(code, "survived")
             counts[outcome] += 1
             if outcome == "survived" and (change := change_of(name, folder)) in known:
                 counts["listed"] += 1
