@@ -4,7 +4,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-slurm-training chaos test-browser lint format lock schema clean
+.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
@@ -15,20 +15,19 @@ test: .venv/complete
 	pytest -n 2
 
 # Tests on a real SLURM cluster that they start on this machine: needs root and Debian's munge, slurmctld, slurmd and
-# slurm-client; where these are missing, the tests are skipped and say so.
+# slurm-client. Where these are missing the tests fail; POSOLOGIE_MAY_SKIP=slurm skips them.
 test-slurm: .venv/complete
 	@python tests/slurm/cluster.py start >/dev/null || true; \
 	pytest -n 2 tests/slurm -rs; status=$$?; \
 	python tests/slurm/cluster.py stop; exit $$status
 
-# The report in Debian's Chromium. axe, which checks the accessibility, comes in a Python package whose own code is not used.
+# The report in Debian's Chromium (chromium chromium-driver). axe, which checks the accessibility, comes in a Python package
+# whose own code is not used. Where they are missing the tests fail; POSOLOGIE_MAY_SKIP="browser axe" skips them.
 AXE := axe-playwright-python==0.1.8
 test-browser: .venv/complete
-	@if ! command -v chromedriver >/dev/null || ! command -v chromium chromium-browser google-chrome >/dev/null; then \
-	  echo "make test-browser: skipped, there is no Chromium with its driver (Debian: apt-get install chromium chromium-driver)"; exit 0; fi; \
-	test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
-	  echo "make test-browser: no axe; the accessibility check is skipped"; \
-	pytest tests/browser
+	@test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
+	  echo "make test-browser: axe could not be installed" >&2; \
+	pytest tests/browser -rs
 
 # Trainings on the test cluster that are cut and doubled: some minutes, by hand.
 test-slurm-training: .venv/complete
@@ -37,6 +36,10 @@ test-slurm-training: .venv/complete
 # The test study on the test cluster, killed a hundred times at random: hours. Seed and pace: python tests/slurm/chaos.py -h
 chaos: .venv/complete
 	mkdir -p work && python tests/slurm/chaos.py --log work/chaos.jsonl
+
+# Mutation tests of what numbers rest on; one module: make mutants MUTATED=prompting.py
+mutants: .venv/complete
+	python tests/mutants/run.py $(MUTATED)
 
 lint: .venv/complete
 	ruff check .

@@ -1,6 +1,7 @@
 """What all tests share: where the project and the real data lie, and one thread for torch."""
 
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -28,6 +29,16 @@ TOGETHER = {
 """Files whose tests one worker runs: they share what takes long to make, or take down what the others would use."""
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Any selection of test files runs in one call: pytest imports each under a name of its own (--import-mode=importlib),
+# and the modules that several share (`mixes_made.py`, `endpoint_server.py` …) are found in every folder.
+sys.path += sorted(
+    {
+        str(path.parent)
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        if not (path.parent / "__init__.py").exists() and str(path.parent) not in sys.path
+    }
+)
 
 
 class ByFile(LoadScopeScheduling):

@@ -1,7 +1,8 @@
 """A browser without network, and the pages of two simulated studies: a small one, and one of 30,000 items.
 
 The stage needs Chromium and its driver (Debian: `chromium chromium-driver`) and, for the accessibility check, axe-core,
-which `make test-browser` puts into `tests/.cache/axe`. What is absent skips with a message.
+which `make test-browser` puts into `tests/.cache/axe`. Where they are absent the tests fail, or are skipped if that is
+meant (see `absent`).
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from absent import absent
 from posologie.report.browser import JUDGE_DIFFERS
 from simulated import make_study
 
@@ -19,21 +21,22 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache"
 
 @pytest.fixture(scope="session")
 def axe():
-    """The source of axe-core, or a skip where it is not installed."""
+    """The source of axe-core."""
     path = Path(os.environ.get("POSOLOGIE_AXE", CACHE / "axe" / "axe_playwright_python" / "axe.min.js"))
     if not path.is_file():
-        pytest.skip(f"no axe-core at {path}; `make test-browser` fetches it")
+        absent("axe", f"no axe-core at {path}; `make test-browser` fetches it")
     return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def driver():
     """A headless Chromium that is cut off from the network and logs what it asks for."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    from selenium import webdriver
+
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver_file = shutil.which("chromedriver")
     if chromium is None or driver_file is None:
-        pytest.skip("no Chromium with its driver; on Debian: apt-get install chromium chromium-driver")
+        absent("browser", "no Chromium with its driver; on Debian: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):

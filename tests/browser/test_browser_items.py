@@ -106,6 +106,38 @@ def test_a_choice_question_shows_options_gold_and_every_variant_in_the_items_own
     assert page.find_all(".item thead th")[1].text == "original"
 
 
+def test_answers_under_every_order_are_shown_as_letters_of_the_items_own_order(page):
+    opened(page)
+    text = (page.path.parent / "items" / "0.js").read_text(encoding="utf-8")
+    items = json.loads(f"[{text.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")[1]
+    told_apart = 0
+    for number in range(5):
+        page.find_all(".hits button")[number].click()
+        item = items[number]
+        page.wait(
+            "const head = document.querySelector('.item h3');"
+            f"return head !== null && head.textContent.includes({json.dumps(item['question'][:20])})"
+        )
+        shown = page.run(
+            "return [...document.querySelector('.item .scroll').querySelectorAll('tbody tr')]"
+            ".map((row) => [...row.querySelectorAll('td')].map((cell) => cell.textContent.split(' ')[0]))"
+        )
+        orders = [order for _, order in item["orders"]]
+        expected = [
+            [
+                ",".join("ABCDE"[option] for option in sorted(order[label] for label in labels))
+                for order, (_, _, labels, _) in zip(orders, answers, strict=True)
+            ]
+            for answers in item["said"]
+        ]
+        assert shown == expected
+        ignoring = [
+            [",".join("ABCDE"[label] for label in labels) for _, _, labels, _ in answers] for answers in item["said"]
+        ]
+        told_apart += shown != ignoring
+    assert told_apart, "an order that is ignored would have shown"
+
+
 def test_what_every_model_wrote_to_a_choice_question_can_be_unfolded(page):
     opened(page)
     page.find(".hits button").click()

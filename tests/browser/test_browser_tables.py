@@ -82,3 +82,15 @@ def test_a_copy_as_latex_is_a_table_with_its_special_signs_escaped(page):
     assert text.startswith("\\begin{tabular}{lrrrrrr}\n\\toprule\nmodel & exact match, constrained decoding, \\% &")
     assert text.endswith("\\bottomrule\n\\end{tabular}\n")
     assert text.count("\\\\\n") == 9
+
+
+def test_a_copy_as_csv_holds_text_that_no_spreadsheet_computes(page):
+    texts = ["=1+1", "@SUM(A1)", "+1 or so", "'=1", "-0.5", "+3", "plain"]
+    set_cells = (
+        "[...document.querySelectorAll(arguments[0] + ' tbody tr')].forEach((row, n) => "
+        "{ row.cells[0].textContent = arguments[1][n] ?? 'rest'; })"
+    )
+    page.run(set_cells, TABLE, texts)
+    rows = list(csv.reader(io.StringIO(copied(page, 0))))
+    shown = [row[0] for row in rows[1:]]
+    assert shown == ["'=1+1", "'@SUM(A1)", "'+1 or so", "''=1", "-0.5", "+3", "plain"]

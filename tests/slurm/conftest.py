@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from absent import absent
 from slurm.cluster import Cluster, missing
 from slurm.running import Slurm
 from studies import Project
@@ -12,9 +13,9 @@ from studies import Project
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A running cluster; where there is no SLURM, the test is skipped and says so."""
+    """A running cluster; where there is no SLURM, the test fails, or is skipped if that is meant (see `absent`)."""
     if why := missing():
-        pytest.skip(why)
+        absent("slurm", why)
     cluster = Cluster()
     with cluster.running():
         yield cluster

@@ -3,18 +3,14 @@
 import csv
 import json
 import re
-import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from endpoint_server import Answer, EndpointServer, completion
 from generation_study import reply_to, write_study
 
 from posologie.items import read_items
 from studies import Project
-
-sys.path.append(str(Path(__file__).parents[1] / "unit" / "generation"))
-from endpoint_server import Answer, EndpointServer, completion
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from posologie.code_digest import digest
-from posologie.errors import InputError
+from posologie.errors import InputError, machine_error
 from posologie.running.sealing import make, taken_out
 
 
@@ -34,8 +34,8 @@ def run(main: Callable[[list[str]], None]) -> NoReturn:
 
     A command that a rule starts with `--sealing` makes an artifact and seals it (`posologie.running.sealing`).
 
-    Log lines go to standard error. An `InputError` becomes one line on standard error and status 2. Whatever else is
-    raised is a bug and keeps its traceback (status 1).
+    Log lines go to standard error. An `InputError`, or an error of the machine such as a full disk, becomes one line on
+    standard error and status 2. Whatever else is raised is a bug and keeps its traceback (status 1).
     """
     logging.basicConfig(
         stream=sys.stderr, level=os.environ.get("POSOLOGIE_LOG", "INFO"), format="%(asctime)s %(name)s: %(message)s"
@@ -47,6 +47,12 @@ def run(main: Callable[[list[str]], None]) -> NoReturn:
         _started(main)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        line = machine_error(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
 

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posologie.errors import InputError
+from posologie.errors import InputError, machine_error
 from posologie.running.whole_files import sha256_of_file as sha256_of_file
 from posologie.running.whole_files import whole_file
 
@@ -28,6 +29,38 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a text file that a person wrote, with or without a byte order mark.
+
+    Raises:
+        InputError: if it is missing or is not UTF-8, saying which encoding it seems to be in.
+    """
+    try:
+        content = Path(path).read_bytes()
+        if b"\0" not in content:  # without a byte order mark, English in UTF-16 is valid UTF-8 too
+            return content.decode("utf-8-sig")
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+    except OSError as error:
+        raise InputError(machine_error(error, path) or f"{path}: {error.strerror or error}") from error
+    raise InputError(f"{path}, line {line}: not UTF-8; it seems to be {_encoding_of(content)}: save it as UTF-8")
+
+
+def _encoding_of(content: bytes) -> str:
+    """Return the name of the encoding that a text which is not UTF-8 seems to be in."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content).best()
+    name = "of no known encoding" if best is None else best.encoding.replace("_", "-").upper()
+    foreign = sum(byte > 127 for byte in content)
+    if b"\0" not in content and foreign < max(10, 0.1 * len(content)):  # few accents: too little for the library
+        return "Windows-1252 or Latin-1"
+    return name
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file.
 
@@ -35,7 +68,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         InputError: naming the file and line where it stops being JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
 
@@ -51,28 +84,77 @@ def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:
 
 
 def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV: numbers with six decimals at most, nothing for None.
+    """Write rows as CSV: numbers with six decimals at most, nothing for None, text that no spreadsheet computes.
 
     Raises:
         ValueError: for a row with other keys than the columns.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    lines = [_line(columns)]
     for row in rows:
         if row.keys() != set(columns):
             raise ValueError(f"row with {sorted(row.keys() ^ set(columns))} too few or too many")
-        writer.writerow([_cell(row[column]) for column in columns])
-    write_text(path, text.getvalue())
+        lines.append(_line([_cell(row[column]) for column in columns]))
+    write_text(path, "".join(lines))
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return one line of CSV. The writer quotes a carriage return only where its own line ends have one."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        return without_formula(value)
     if not isinstance(value, float):
         return str(value)
     shown = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if shown == "-0" else shown
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def without_formula(text: str) -> str:
+    """Return a text as a cell that a spreadsheet shows and never computes: `=1+1` becomes `'=1+1`; numbers stay.
+
+    `read_csv` takes the mark away again.
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
+    """Read a table that `write_csv` wrote: its columns, and the cells of each row as text.
+
+    Raises:
+        InputError: if the file is missing or empty, or a row has too few or too many cells.
+    """
+    lines = list(csv.reader(io.StringIO(read_text(path), newline="")))
+    if not lines:
+        raise InputError(f"{path}: empty; expected a line of column names")
+    columns, *rows = lines
+    for number, cells in enumerate(rows, start=2):
+        if len(cells) != len(columns):
+            raise InputError(f"{path}, line {number}: {len(cells)} cells; expected {len(columns)}")
+    return columns, [[_as_written(cell) for cell in cells] for cells in rows]
+
+
+def _as_written(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Read a table that `write_csv` wrote as rows of text by column.
+
+    Raises:
+        InputError: as `read_csv`.
+    """
+    columns, rows = read_csv(path)
+    return [dict(zip(columns, cells, strict=True)) for cells in rows]
 
 
 @contextmanager

@@ -9,9 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from posologie.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 128
+"""Characters of a name: file systems take 255 bytes, of which suffixes and temporary files need up to 110."""
+_LONGEST_COMPONENT = 255
+_NOT_IN_PATHS = re.compile(r"[{}\x00-\x1f\x7f]|<[a-z][a-z0-9_]*>")
 
 
 def _checked_name(value: str) -> str:
+    if len(value) > _LONGEST_NAME:
+        raise ValueError(f"a name of at most {_LONGEST_NAME} characters, because it becomes a file name")
     if not _NAME.fullmatch(value) or ".." in value:
         raise ValueError("a name of letters, digits, '.', '_' and '-', beginning with a letter or digit, without '..'")
     return value
@@ -19,6 +25,28 @@ def _checked_name(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_checked_name)]
 """A name that becomes one component of a path, and therefore cannot leave its folder."""
+
+
+def checked_path(value: str) -> str:
+    """Return a path that Snakemake and the file system take as it is written.
+
+    Blanks, quotes and `$( )` are no trouble; braces would be wildcards, and `<work>` a path variable of the workflow.
+
+    Raises:
+        ValueError: saying what is expected instead.
+    """
+    found = _NOT_IN_PATHS.search(value)
+    if not value or value.startswith("-"):
+        raise ValueError("a path that is not empty and does not begin with '-'")
+    if found is not None:
+        raise ValueError(f"a path without {found[0]!r}, which Snakemake takes for something else; rename it")
+    if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_COMPONENT for part in value.split("/")):
+        raise ValueError(f"a path whose parts have at most {_LONGEST_COMPONENT} bytes, as file systems have it")
+    return value
+
+
+PathText = Annotated[str, AfterValidator(checked_path)]
+"""The path of a file or folder, or a text that becomes part of one."""
 
 
 class Spec(BaseModel):

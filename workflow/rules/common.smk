@@ -18,6 +18,7 @@ from posologie.layout import downloaded
 from posologie.running.sealing import Request
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
+from posologie.specs import checked_path
 
 # Where this file lies, also where another workflow uses this one as a module and has a folder of its own.
 REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).absolute().parents[1]
@@ -56,6 +57,11 @@ def refuse(error):
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
+
+try:
+    checked_path(str(REPOSITORY))
+except ValueError as error:
+    refuse(f"{REPOSITORY}: the project's folder: expected {error}")
 
 try:
     STUDY = read_study()

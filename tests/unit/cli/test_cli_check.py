@@ -144,6 +144,35 @@ def test_half_a_slurm_is_a_problem(found, study, monkeypatch):
     assert told["SLURM", "problem"] == ["sacct, scancel, squeue not found beside sbatch"]
 
 
+def test_a_job_that_slurm_holds_is_a_problem_with_the_command_that_helps(found, study, monkeypatch):
+    folder = study / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "squeue", "sacct", "scancel"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    told = f"17|PENDING|launch failed requeued held|rule_train_adapter_wildcards_b_NAT_42|{study}"
+    (folder / "squeue").write_text(f"#!/bin/sh\necho '{told}'\necho '18|PENDING|Priority|rule_x|{study}'\n")
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    code, found_now = found()
+    assert code == 1
+    assert found_now["SLURM", "problem"] == [
+        "job 17 (train_adapter b NAT 42) waits for ever, PENDING: launch failed requeued held; "
+        "once the reason is gone: scontrol release 17"
+    ]
+    (folder / "squeue").write_text("#!/bin/sh\necho 'no controller' >&2; exit 1\n")
+    _, found_now = found()
+    assert "cannot be asked: squeue: no controller" in found_now["SLURM", "warning"]
+
+
+def test_a_key_that_would_be_sent_in_the_clear_is_a_warning(found, monkeypatch):
+    backend = "{kind: openai_endpoint, model: m, url: 'http://gpu7:8000/v1', key_variable: SOME_KEY}"
+    monkeypatch.setenv("SOME_KEY", "sk-secret")
+    _, told = found(f"judges: {{j: {{backend: {backend}}}}}\n")
+    assert told["keys", "warning"] == [
+        "judges.j: http://gpu7:8000/v1: the key is sent unencrypted to another machine; use https"
+    ]
+
+
 def test_a_study_file_that_does_not_fit_is_one_line(study, posologie):
     (study / "study.yaml").write_text(STUDY.replace("backbones", "backbone"))
     code, out, err = posologie("check", "--configfile", "study.yaml")

@@ -160,6 +160,69 @@ def test_a_job_on_slurm_lives_as_long_as_slurm_knows_it(study, asked, monkeypatc
     assert found["jobs"][0]["state"] == "stopped"
 
 
+def fake_squeue(study, monkeypatch, *lines, script=None):
+    """Put a squeue into the path that prints lines of job, state, reason, comment and folder."""
+    folder = study / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "told").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "squeue").write_text(script or f"#!/bin/sh\ncat '{folder}/told'\n")
+    (folder / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "helps"),
+    [
+        ("PENDING", "launch failed requeued held", "scontrol release 17"),
+        ("PENDING", "launch_failed_requeued_held", "scontrol release 17"),
+        ("PENDING", "JobHeldUser", "scontrol release 17"),
+        ("PENDING", "JobHoldMaxRequeue", "scontrol release 17"),
+        ("REQUEUE_HOLD", "None", "scontrol release 17"),
+        ("SPECIAL_EXIT", "None", "scontrol release 17"),
+        ("PENDING", "JobHeldAdmin", "scontrol release 17 (as an administrator of the cluster)"),
+        ("PENDING", "DependencyNeverSatisfied", "scancel 17"),
+        ("PENDING", "PartitionTimeLimit", "scancel 17"),
+        ("PENDING", "Priority", ""),
+        ("PENDING", "Resources", ""),
+        ("PENDING", "None", ""),
+        ("RUNNING", "None", ""),
+    ],
+)
+def test_each_job_of_the_folder_is_told_with_its_reason_and_what_helps(
+    study, asked, posologie, monkeypatch, state, reason, helps
+):
+    comment = "rule_train_adapter_wildcards_tiny_NAT_seed-42"
+    fake_squeue(study, monkeypatch, f"17|{state}|{reason}|{comment}|{study}", f"18|PENDING|JobHeldUser|x|{study}/other")
+    code, found = asked("status", "--configfile", "study.yaml")
+    shown = "" if reason == "None" else reason
+    what = "train_adapter tiny NAT seed-42"
+    assert found["queue"] == [{"job": "17", "what": what, "state": state, "reason": shown, "helps": helps}]
+    assert code == (1 if helps else 0)
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    assert (f"1 SLURM job waits for ever: {helps}" in out) is bool(helps)
+    assert what in out
+
+
+def test_a_queue_that_cannot_be_asked_is_told_and_no_error(study, asked, posologie, monkeypatch):
+    fake_squeue(
+        study, monkeypatch, script="#!/bin/sh\necho 'squeue: error: Unable to contact controller' >&2; exit 1\n"
+    )
+    code, found = asked("status", "--configfile", "study.yaml")
+    assert (code, found["queue"]) == (0, [])
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    assert "SLURM cannot be asked: squeue: squeue: error: Unable to contact controller" in out
+
+
+def test_a_folder_of_any_name_is_known_in_the_queue(study, asked, monkeypatch, tmp_path):
+    odd = tmp_path / "a | b"
+    odd.mkdir()
+    (odd / "study.yaml").write_text((study / "study.yaml").read_text().replace("path: data", f"path: {study}/data"))
+    fake_squeue(study, monkeypatch, f"2|PENDING|JobHeldUser|rule_shards|{odd}", f"10|PENDING|Priority|rule_x|{odd}")
+    monkeypatch.chdir(odd)
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert [(job["job"], job["what"]) for job in found["queue"]] == [("2", "shards"), ("10", "x")]
+
+
 def test_a_silent_job_of_another_machine_counts_as_stopped_after_a_while(study):
     progress(study, "training/a", host="elsewhere")
     work = study / "work" / "simulated"

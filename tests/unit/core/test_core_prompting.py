@@ -23,6 +23,14 @@ CASE = Item(
 )
 
 
+KNOWN = {
+    ("permuted-1", 42): (0, 4, 1, 5, 2, 3),
+    ("permuted-2", 42): (4, 3, 0, 5, 1, 2),
+    ("permuted-1", 43): (4, 2, 5, 3, 1, 0),
+}
+"""Orders of six options of the item 'abc', by variant and seed: changing them would change every permuted prompt."""
+
+
 def test_the_prompt_is_the_published_one():
     assert user_turn(CASE, (0, 1, 2), Prompting()) == (
         "Quels signes ?\n\nContexte : Une femme tousse.\nChoix de réponses :\n(A) fièvre\n(B) toux\n(C) rash"
@@ -85,3 +93,39 @@ def test_every_order_of_three_options_is_about_equally_frequent():
         counts[order] = counts.get(order, 0) + 1
     # Six cells of 1,000 expected: the chi-square statistic exceeds 20.5 with probability 0.001.
     assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 20.5
+
+
+def test_an_option_order_is_what_it_always_was():
+    assert option_order("abc", 6, "permuted-1", 42) == KNOWN["permuted-1", 42]
+    assert option_order("abc", 6, "permuted-2", 42) == KNOWN["permuted-2", 42]
+    assert option_order("abc", 6, "permuted-1", 43) == KNOWN["permuted-1", 43]
+
+
+def test_an_option_order_depends_on_item_variant_and_seed():
+    def orders(**change):
+        manner = {"variant": "permuted-1", "seed": 42, "prefix": "item ", **change}
+        prefix, variant, seed = manner["prefix"], manner["variant"], manner["seed"]
+        return [option_order(f"{prefix}{number}", 5, variant, seed) for number in range(200)]
+
+    usual = orders()
+    # Two independent orders of five options are the same with probability 1/120.
+    for other in (orders(variant="permuted-2"), orders(seed=43), orders(prefix="another ")):
+        assert sum(one == same for one, same in zip(usual, other, strict=True)) < 12
+
+
+def test_an_open_question_without_context_is_its_text_alone_and_its_answer_the_reference():
+    item = Item(
+        **{name: getattr(CASE, name) for name in CASE.__slots__}
+        | {"task": "oeq", "options": (), "gold": (), "context": "", "answer": "repos"}
+    )
+    assert user_turn(item, (), Prompting()) == "Quels signes ?"
+    assert assistant_turn(item, (), Prompting()) == "repos"
+
+
+def test_a_chat_has_the_form_that_chat_templates_take():
+    asked = {"role": "user", "content": user_turn(CASE, (0, 1, 2), Prompting())}
+    assert chat(CASE, (0, 1, 2), Prompting()) == [asked]
+    assert chat(CASE, (0, 1, 2), Prompting(system="Soyez bref.")) == [
+        {"role": "system", "content": "Soyez bref."},
+        asked,
+    ]

@@ -112,7 +112,7 @@ def test_a_cell_that_does_not_fit_is_named_with_its_place(tmp_path, rows, column
     [
         ("a.ods", b"x", "expected .csv, .tsv, .xlsx, .json or .jsonl"),
         ("a.xlsx", b"PK no", "not an XLSX file"),
-        ("a.csv", "q;é".encode("latin-1"), "byte 2 is not UTF-8"),
+        ("a.csv", "q;é".encode("latin-1"), "line 1: not UTF-8; it seems to be Windows-1252"),
         ("a.csv", b"", "empty; expected a line of column names"),
         ("a.json", b"[1,", "line 1: not JSON"),
         ("a.json", b'{"q": 1}', "expected a list of records, found dict"),

@@ -50,3 +50,8 @@ def test_the_published_size_has_no_half():
         "synthetic": 11164,
         "translated": 11164,
     }
+
+
+def test_nothing_to_award_and_nobody_to_award_it_to():
+    assert sainte_lague({}, 5) == {}
+    assert sainte_lague({"a": 1, "b": 2}, 0) == sainte_lague({"a": 1, "b": 2}, -3) == {"a": 0, "b": 0}

@@ -12,8 +12,8 @@ from architectures import (
     layers_of_both_kinds,
     windowed_model,
 )
+from prediction_made import make_item
 
-from conftest import make_item
 from posologie.errors import InputError
 from posologie.prediction import local
 from posologie.prediction.forward import Forest, Padded

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from prediction_made import make_item
 
-from conftest import make_item
 from posologie.errors import InputError
 from posologie.files import read_json, write_parquet
 from posologie.items import items_to_table

@@ -122,3 +122,26 @@ def test_an_answer_that_judge_and_people_see_differently_is_marked(own_study, si
 def test_a_judge_that_has_not_judged_a_model_is_named(simulated, tmp_path):
     with pytest.raises(InputError, match=r"judgements/strict/tiny/base/oeq\.parquet: no such file"):
         written(simulated, tmp_path, judges=("strict",))
+
+
+def test_an_answer_flips_by_the_option_that_it_means_and_not_by_its_letter(own_study, simulated, tmp_path):
+    root, _ = own_study
+    ids = []
+    for model in simulated.browser.models:
+        path = root / "predictions" / model.name / "mcqa.parquet"
+        rows = read_parquet(path).to_pylist()
+        reordered = [row["item"] for row in rows if row["option_order"][0] != 0 and row["variant"] == "permuted-1"]
+        ids = reordered[:2]
+        for row in rows:
+            if row["item"] == ids[0]:  # the same option under every order
+                row["constrained_labels"] = [row["option_order"].index(0)]
+            elif row["item"] == ids[1]:  # the same letter, which means another option
+                row["constrained_labels"] = [0]
+        write_parquet(path, pa.Table.from_pylist(rows, prediction_schema()))
+    study = type(simulated)(root, simulated.tables, simulated.report, simulated.browser, simulated.shards)
+    index, items = written(study, tmp_path / "items")
+    marks = dict(zip(index["ids"], index["marks"], strict=True))
+    assert [marks[item] for item in ids] == [0, browser.FLIPS]
+    orders = {(row["item"], row["variant"]): row["option_order"] for row in rows}
+    shown = {(item["id"], variant): order for item in items for variant, order in item["orders"] if item["options"]}
+    assert shown == orders

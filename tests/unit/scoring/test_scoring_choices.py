@@ -151,3 +151,27 @@ def test_label_sets_keep_rows_apart_when_some_are_null_or_empty():
     )
     assert label_sets(column).tolist() == [1, 0, 0, 4 | 1 << 25, 2]
     assert label_sets(column.slice(2)).tolist() == [0, 4 | 1 << 25, 2]
+
+
+def test_every_score_says_how_it_was_computed():
+    table = pa.Table.from_pylist([prediction(probabilities=[0.7, 0.1, 0.1, 0.1])], schema=prediction_schema())
+    signatures = {(one.metric, one.decoding): one.signature for one in choice_scores(table)}
+    sets, steps = "sets of labels|no readable answer counts as wrong|v1", "first step|labels only|v1"
+    metrics = ("em", "hamming", "hamming_options", "em_unmapped", "hamming_unmapped")
+    assert signatures == {
+        **{(metric, decoding): sets for metric in metrics for decoding in ("greedy", "constrained")},
+        **{(rate, "greedy"): sets for rate in ("invalid", "ambiguous")},
+        **{(metric, "probabilities"): steps for metric in ("brier", "confidence", "right_at_first_step")},
+    }
+
+
+def test_the_probability_scores_of_a_question_do_not_depend_on_its_neighbours():
+    alone = [prediction(gold="B", probabilities=[0.2, 0.5, 0.3]), prediction(gold="C", probabilities=[0.4, 0.4, 0.2])]
+    alone += [prediction(gold="A", probabilities=[1.0])]  # one option, certain
+    together = scored(*alone)
+    for metric in ("brier", "confidence", "right_at_first_step"):
+        own = [scored(row)[metric, "probabilities"][0] for row in alone]
+        assert together[metric, "probabilities"].tolist() == pytest.approx(own)
+    assert together["brier", "probabilities"] == pytest.approx([0.38, 0.96, 0.0])
+    assert together["confidence", "probabilities"] == pytest.approx([0.5, 0.4, 1.0])
+    assert together["right_at_first_step", "probabilities"].tolist() == [1, 0, 1]

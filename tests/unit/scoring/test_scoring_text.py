@@ -1,16 +1,20 @@
 """Text metrics of open answers."""
 
 import unicodedata
+from importlib.metadata import version
 
 import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
+from posologie.errors import InputError
 from posologie.scoring.spec import TextMetrics
 from posologie.scoring.text import text_scorer, text_signatures, words
 
 REFERENCE = "La metformine s'accumule et expose à une acidose lactique."
 ANSWER = "La metformine, éliminée par le rein, expose à l'acidose lactique."
+SIGNED = ("bleu", "bleu:match_1", "chrf", "chrf:answer_2", "meteor", "words", "reference_words")
+SIGNED += ("rouge1", "rouge2", "rougeL")
 PAIRS = [
     (ANSWER, REFERENCE),
     ("", REFERENCE),
@@ -78,3 +82,40 @@ def test_every_metric_carries_its_signature():
     assert "stem:french" in signatures["meteor"]
     assert "synonyms:none" in signatures["meteor"]
     assert text_signatures(TextMetrics(bleu_tokenizer="intl"), ["bleu"])["bleu"] != signatures["bleu"]
+
+
+def test_signatures_say_exactly_how_each_metric_was_computed():
+    sacre, rouge, nltk = (version(name) for name in ("sacrebleu", "rouge-score", "nltk"))
+    bleu = f"nrefs:1|case:mixed|eff:yes|tok:13a|smooth:exp|version:{sacre}"
+    chrf = f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacre}"
+    assert text_signatures(TextMetrics(), SIGNED) == {
+        "bleu": f"sentence|{bleu}",
+        "bleu:match_1": f"sums|{bleu}",
+        "chrf": f"sentence|{chrf}",
+        "chrf:answer_2": f"sums|{chrf}",
+        "meteor": f"words:unicode|stem:french|synonyms:none|nltk:{nltk}",
+        "words": "words:unicode",
+        "reference_words": "words:unicode",
+        "rouge1": f"f1|words:unicode|rouge-score:{rouge}",
+        "rouge2": f"f1|words:unicode|rouge-score:{rouge}",
+        "rougeL": f"f1|words:unicode|rouge-score:{rouge}",
+    }
+    english = text_signatures(TextMetrics(stemmer="english", wordnet="some/folder"), ["meteor"])["meteor"]
+    assert english == f"words:unicode|stem:english|synonyms:english|nltk:{nltk}"
+
+
+def test_a_folder_without_wordnet_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"text\.wordnet = .*: expected a folder with the files of English WordNet 3"):
+        text_scorer(TextMetrics(wordnet=str(tmp_path)))
+
+
+def test_short_answers_have_the_bleu_of_the_orders_that_they_have():
+    values = text_scorer(TextMetrics())("acidose lactique", "acidose lactique")
+    assert values["bleu"] == pytest.approx(1), "two words have no three in a row, which is no fault (effective order)"
+
+
+def test_the_bleu_tokenizer_is_the_configured_one():
+    text, reference = "37,5 °C“", "37,5 °C”"
+    scorers = [text_scorer(TextMetrics(bleu_tokenizer=name)) for name in ("13a", "intl")]
+    default, international = (score(text, reference) for score in scorers)
+    assert default["bleu"] != international["bleu"]

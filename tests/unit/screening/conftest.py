@@ -1,14 +1,10 @@
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from posologie.files import read_json, read_parquet, write_parquet
 from posologie.items import items_to_table, read_items
 from posologie.screening.__main__ import main
-
-sys.path.append(str(Path(__file__).parents[1] / "generation"))  # the test server lives there
 
 
 class Screened:

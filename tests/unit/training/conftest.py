@@ -1,4 +1,4 @@
-"""A tiny model to train, items to train it on, and a way to run the command that can be killed."""
+"""A tiny model to train, and a way to run the command that can be killed."""
 
 import json
 import os
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_made import some_items
 
 from posologie.files import write_parquet
-from posologie.items import Item, items_to_table
+from posologie.items import items_to_table
 from posologie.models.spec import Untrained
 from posologie.models.store import write_manifest
 from posologie.models.untrained import make_untrained
@@ -19,34 +20,6 @@ from posologie.prompting import Prompting
 from posologie.training.spec import Recipe, TrainingSpec
 
 torch.set_num_threads(1)
-
-WORDS = ("le", "patient", "fièvre", "toux", "douleur", "thorax", "scanner", "dose")
-WORDS += ("foie", "rein", "aigu", "chronique", "sang", "test", "signe", "enfant")
-
-
-def an_item(number, task="mcqu", words=12, context="", **changes):
-    """Return an item whose words depend on its number alone."""
-    picked = [WORDS[(number * 7 + position * (3 + number % 5)) % len(WORDS)] for position in range(words)]
-    values = {
-        "id": f"{(number * 7919) % 999_983:020x}",
-        "source": "demo",
-        "provenance": "native",
-        "split": "train",
-        "task": task,
-        "question": f"Question {number} : " + " ".join(picked) + " ?",
-        "context": context,
-        "options": tuple(f"{WORDS[(number + label) % 16]} {label}" for label in range(4)),
-        "gold": (number % 4,) if task == "mcqu" else (0, 2),
-        "answer": "",
-        "group": f"{number:020x}",
-        "meta": {},
-    }
-    return Item(**{**values, **changes})
-
-
-def some_items(count, start=0):
-    """Return items of different lengths, single and multiple choice."""
-    return [an_item(start + n, "mcq" if n % 3 == 2 else "mcqu", words=4 + 5 * (n % 7)) for n in range(count)]
 
 
 @pytest.fixture(scope="session")

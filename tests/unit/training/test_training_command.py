@@ -11,8 +11,8 @@ import peft
 import pytest
 import safetensors.torch
 import torch
+from training_made import an_item, some_items
 
-from conftest import an_item, some_items
 from posologie.errors import InputError
 from posologie.models.load import load_model
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly

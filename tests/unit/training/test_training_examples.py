@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from training_made import an_item, some_items
 
-from conftest import an_item, some_items
 from posologie.errors import InputError
 from posologie.models.load import load_tokenizer
 from posologie.prompting import Prompting

@@ -4,8 +4,8 @@ import peft
 import pytest
 import torch
 import transformers
+from training_made import some_items
 
-from conftest import some_items
 from posologie.models.load import load_model, load_tokenizer
 from posologie.prompting import Prompting
 from posologie.training.examples import tokenise

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
+from training_made import some_items
 
-from conftest import some_items
 from posologie.training import checkpoints
 from posologie.training.interruption import EXIT_STATUS, LAUNCHER, StopRequest
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly

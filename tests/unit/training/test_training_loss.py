@@ -80,3 +80,40 @@ def test_models_that_change_their_logits_are_refused(key):
 
     with pytest.raises(InputError, match=key):
         check_output_layer(Model, "gemma")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_precision_of_the_products_that_is_not_the_layers_is_that_of_the_same_layer_cast(bias):
+    torch.manual_seed(1)
+    head = torch.nn.Linear(16, 30, bias=bias)
+    targets = torch.randint(0, 30, (12,))
+    hidden = torch.randn(12, 16)
+    one, other = (hidden.clone().requires_grad_() for _ in range(2))
+    loss = summed_loss(one, head, targets, precision=torch.bfloat16)
+    loss.backward()
+    expected = {name: parameter.grad.clone() for name, parameter in head.named_parameters()}
+    cast = torch.nn.Linear(16, 30, bias=bias)
+    cast.load_state_dict(head.state_dict())
+    cast = cast.to(torch.bfloat16)
+    same = summed_loss(other.to(torch.bfloat16), cast, targets)
+    same.backward()
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, same)
+    assert not torch.equal(loss, summed_loss(hidden, head, targets)), "bfloat16 rounds"
+    assert one.grad.dtype == torch.float32
+    assert torch.equal(one.grad, other.grad)
+    for name, parameter in cast.named_parameters():
+        assert expected[name].dtype == torch.float32
+        assert torch.equal(expected[name], parameter.grad.float())
+
+
+def test_gradients_that_nobody_needs_are_not_computed():
+    head = torch.nn.Linear(4, 7).requires_grad_(False)
+    hidden = torch.randn(3, 4, requires_grad=True)
+    summed_loss(hidden, head, torch.tensor([0, 1, 2])).backward()
+    assert hidden.grad is not None
+    assert head.weight.grad is None
+    trained = torch.nn.Linear(4, 7)
+    summed_loss(torch.randn(3, 4), trained, torch.tensor([0, 1, 2])).backward()
+    assert trained.weight.grad is not None
+    assert chunk_rows(10**12, 5) == 1

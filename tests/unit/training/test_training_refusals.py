@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from training_made import an_item
 
-from conftest import an_item
 from posologie.errors import InputError
 from posologie.training.__main__ import main
 from posologie.training.history import Update

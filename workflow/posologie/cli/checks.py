@@ -12,10 +12,12 @@ from pathlib import Path
 from posologie import layout, nvml
 from posologie.cli.named_columns import missing_columns
 from posologie.cli.places import results_of
+from posologie.cli.running import queue
 from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
+from posologie.generation.backends.addresses import in_the_clear
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone
 from posologie.sources.layouts import local_files
@@ -154,6 +156,8 @@ def keys(study: Study) -> Iterator[Finding]:
             continue
         if os.environ.get(variable):
             yield Finding(OK, f"{name}: {variable} is set")
+            if (url := getattr(backend, "url", None)) is not None and in_the_clear(url):
+                yield Finding(WARNING, f"{name}: {url}: the key is sent unencrypted to another machine; use https")
         else:
             yield Finding(
                 PROBLEM, f"{name}: the environment variable {variable} is not set; it holds the endpoint's key"
@@ -244,6 +248,13 @@ def slurm(study: Study) -> Iterator[Finding]:
         yield Finding(PROBLEM, f"{', '.join(missing)} not found beside {', '.join(commands)}")
     else:
         yield Finding(OK, "sbatch, squeue, sacct and scancel are there")
+    queued, unasked = queue(Path.cwd())
+    if unasked:
+        yield Finding(WARNING, f"cannot be asked: {unasked}")
+    for job in queued:
+        if job.helps:
+            told = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"
+            yield Finding(PROBLEM, f"{told}; once the reason is gone: {job.helps}")
     profile = Path("slurm/profile.yaml")
     if profile.is_file() and not re.search(
         r"^\s*slurm_account:\s*\S", profile.read_text(encoding="utf-8"), re.MULTILINE

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from posologie.cli import accept, check, compare, explain, new_study, partitions, plan, status, testcase, verify
-from posologie.errors import InputError
+from posologie.errors import InputError, machine_error
 from posologie.version import __version__
 
 EXIT_CODES = """exit codes:
@@ -56,4 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        line = machine_error(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        return 2
     return code

@@ -7,7 +7,6 @@ RUN is the folder of a study's results (results/demo, or a copy that was kept), 
 """
 
 import argparse
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.text import Text
 from posologie.cli.numbers import MEASURED
 from posologie.cli.places import console, print_json
 from posologie.errors import InputError
-from posologie.files import read_json
+from posologie.files import read_json, read_rows
 
 _COMPARED = ("spec", "code", "libraries", "backbone_revision", "chat_template_sha256")
 """What of a run record is compared between studies: what a result depends on."""
@@ -144,8 +143,7 @@ def _rows(path: Path) -> dict[tuple[tuple[str, str], ...], dict[str, str]]:
     """Return the rows of a table by what they are about."""
     if not path.is_file():
         return {}
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(path)
     return {tuple((key, value) for key, value in row.items() if key not in MEASURED): row for row in rows}
 
 

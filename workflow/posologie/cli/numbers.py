@@ -1,6 +1,5 @@
 """One number of a table: which row and column is meant, which models, suites and items it rests on."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from posologie import layout
 from posologie.errors import InputError
+from posologie.files import read_rows
 from posologie.scoring.schema import read_scores
 
 _LISTED = 6
@@ -118,11 +118,9 @@ def number_of(file: Path, wanted: Sequence[str], column: str) -> Number:
     Raises:
         InputError: if the table is missing, or a column or value of it is unknown.
     """
-    try:
-        with open(file, encoding="utf-8", newline="") as opened:
-            rows = list(csv.DictReader(opened))
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such table") from None
+    if not file.is_file():
+        raise InputError(f"{file}: no such table")
+    rows = read_rows(file)
     if not rows:
         raise InputError(f"{file}: holds no rows")
     if column not in rows[0] and column != "value":

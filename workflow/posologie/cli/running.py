@@ -1,4 +1,4 @@
-"""Jobs under way, by the progress files that they keep: how far, how fast, and whether they still live."""
+"""Jobs under way: how far and how fast by their progress files, and what SLURM says of those in its queue."""
 
 import json
 import os
@@ -14,6 +14,24 @@ import psutil
 
 _SILENT = 15 * 60
 """Seconds after which a job that cannot be asked about counts as stopped: longer than any step between two reports."""
+
+
+_ASKED = "%A|%T|%r|%k|%Z"
+"""Job, state, reason, comment (in which Snakemake says rule and wildcards), and the folder, which may hold anything."""
+
+_NEVER = frozenset(
+    reason.lower()
+    for reason in (
+        "BadConstraints",
+        "DependencyNeverSatisfied",
+        "InvalidAccount",
+        "InvalidQOS",
+        "PartitionNodeLimit",
+        "PartitionTimeLimit",
+        "QOSMaxWallDurationPerJobLimit",
+    )
+)
+"""Reasons of jobs that ask for what they will never get: cancelled, they fail, and Snakemake says so."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,71 @@ def _lives(facts: dict[str, Any], queued: dict[str, str] | None, now: float) -> 
         except psutil.Error:
             return False
     return recent
+
+
+@dataclass(frozen=True)
+class Queued:
+    """One job of a folder in SLURM's queue.
+
+    Attributes:
+        what: its rule and wildcards.
+        state: SLURM's word, such as PENDING.
+        reason: why SLURM does not run it, in SLURM's words; empty for a job that runs.
+        helps: the command that lets it go on, where it will not go on by itself; else empty.
+    """
+
+    job: str
+    what: str
+    state: str
+    reason: str
+    helps: str
+
+
+def queue(folder: Path) -> tuple[list[Queued], str]:
+    """Return the jobs of this user that were submitted from a folder, and why SLURM could not be asked, if so.
+
+    Where there is no SLURM, there are none.
+    """
+    if shutil.which("squeue") is None:
+        return [], ""
+    try:
+        told = subprocess.run(
+            ["squeue", "--noheader", "--me", f"--format={_ASKED}"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [], f"squeue: {error}"
+    if told.returncode:
+        return [], f"squeue: {' '.join(told.stderr.split()) or 'failed'}"
+    lines = [line.split("|", 4) for line in told.stdout.splitlines()]
+    here = [fields for fields in lines if len(fields) == 5 and Path(fields[4]).resolve() == folder.resolve()]
+    return sorted((_queued(*fields[:4]) for fields in here), key=lambda one: _number(one.job)), ""
+
+
+def _queued(job: str, state: str, reason: str, comment: str) -> Queued:
+    rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
+    what = f"{rule} {wildcards.replace('_', ' ')}".strip()
+    reason = "" if reason == "None" or state == "RUNNING" else reason
+    return Queued(job, what, state, reason, _help(job, state, reason))
+
+
+def _number(job: str) -> int:
+    return int(job) if job.isdigit() else 0
+
+
+def _help(job: str, state: str, reason: str) -> str:
+    """Return the command for a job that will not start by itself; empty for one that only has to wait its turn."""
+    told = reason.replace("_", "").replace(" ", "").lower()
+    if "heldadmin" in told:
+        return f"scontrol release {job} (as an administrator of the cluster)"
+    if "held" in told or "jobhold" in told or state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
+        return f"scontrol release {job}"
+    if told in _NEVER:
+        return f"scancel {job}"
+    return ""
 
 
 def _slurm_states(jobs: Iterable[str]) -> dict[str, str] | None:

@@ -1,6 +1,7 @@
 """Say what of a study is done, running and missing, and how long it still takes.
 
-Done is what is there; running and stopped are told by the progress files below work/, local or SLURM alike. The time
+Done is what is there; running and stopped are told by the progress files below work/, local or SLURM alike. Of each job
+of this folder in SLURM's queue: its state, the reason, and, where it waits for ever, the command that helps. The time
 left is that of the jobs one after another: missing ones are taken to last as long as the finished ones of their stage.
 """
 
@@ -19,7 +20,7 @@ from rich.text import Text
 
 from posologie.cli.artifacts import Artifact, artifacts
 from posologie.cli.places import add_study, console, duration, print_json, study_of
-from posologie.cli.running import Job, unfinished
+from posologie.cli.running import Job, queue, unfinished
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
@@ -35,7 +36,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 
 def answer(given: argparse.Namespace) -> int:
-    """Print the state; the exit code is 1 if a job stopped before it was done."""
+    """Print the state; the exit code is 1 if a job stopped before it was done, or waits for ever."""
     study = study_of(given)
     state = state_of(study)
     if given.json:
@@ -48,7 +49,12 @@ def answer(given: argparse.Namespace) -> int:
                 time.sleep(given.every)
                 state = state_of(study)
                 live.update(_shown(state), refresh=True)
-    return 1 if any(job["state"] == "stopped" for job in state["jobs"]) else 0
+    return 1 if _stuck(state) or any(job["state"] == "stopped" for job in state["jobs"]) else 0
+
+
+def _stuck(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the jobs in SLURM's queue that will not start by themselves."""
+    return [job for job in state["queue"] if job["helps"]]
 
 
 def state_of(study: Study) -> dict[str, Any]:
@@ -56,6 +62,7 @@ def state_of(study: Study) -> dict[str, Any]:
     everything = artifacts(study)
     missing = [artifact for artifact in everything if not artifact.done]
     jobs = [job for job in unfinished(Path(study.roots.work) / study.study) if _is_wanted(job, missing)]
+    queued, unasked = queue(Path.cwd())
     stages = []
     for stage in dict.fromkeys(artifact.stage for artifact in everything):
         here = [artifact for artifact in everything if artifact.stage == stage]
@@ -66,6 +73,8 @@ def state_of(study: Study) -> dict[str, Any]:
         "finished": all(artifact.done for artifact in everything),
         "stages": stages,
         "jobs": [asdict(job) for job in jobs],
+        "queue": [asdict(job) for job in queued],
+        "queue_unknown": unasked,
         "seconds_left": _seconds_left(everything, jobs),
     }
 
@@ -123,6 +132,16 @@ def _shown(state: dict[str, Any]) -> RenderableType:
             progress = f"{job['done']:,} of {job['total']:,} {job['unit']}"
             jobs.add_row(job["name"], Text(job["state"], style=style), progress, left, job["where"])
         parts += [Text(""), jobs]
+    if state["queue"]:
+        queued = Table(box=None, pad_edge=False)
+        for title in ("SLURM job", "what", "state", "reason", "what helps"):
+            queued.add_column(title, overflow="fold")
+        for job in state["queue"]:
+            style = "red" if job["helps"] else ""
+            queued.add_row(job["job"], job["what"], Text(job["state"], style=style), job["reason"], job["helps"])
+        parts += [Text(""), queued]
+    if state["queue_unknown"]:
+        parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]
     parts += [Text(""), Text(_verdict(state))]
     return Group(*parts)
 
@@ -130,6 +149,11 @@ def _shown(state: dict[str, Any]) -> RenderableType:
 def _verdict(state: dict[str, Any]) -> str:
     if state["finished"]:
         return "Done."
+    if stuck := _stuck(state):
+        return (
+            f"{len(stuck)} SLURM job{' waits' if len(stuck) == 1 else 's wait'} for ever: "
+            f"{'; '.join(job['helps'] for job in stuck[:_MISSING_SHOWN])}"
+        )
     if any(job["state"] == "stopped" for job in state["jobs"]):
         return (
             "A job stopped before it was done; start Snakemake again with the same command, and it goes on from there."

@@ -11,14 +11,19 @@ from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge
+from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
-from posologie.sources.spec import Source
+from posologie.sources.spec import Collection, Source
+from posologie.specs import checked_path
+
+_LONGEST_FOLDER = 200
+"""Bytes of the name of a model's or data set's folder: file systems take 255, temporary names included."""
 
 
 def check_references(study: Study) -> None:
-    """Check that every name that one section uses is defined by another.
+    """Check that every name that one section uses is defined by another, and that paths can be used as they are.
 
     Raises:
         InputError: naming the key, its value and what was expected.
@@ -29,6 +34,32 @@ def check_references(study: Study) -> None:
     _check_mixes(study)
     _check_models(study)
     _check_release(study)
+    _check_folders(study)
+
+
+def _check_files(key: str, files: Iterable[str]) -> None:
+    """Check that files that were found by their pattern or folder exist, and have names that can be used."""
+    for file in files:
+        try:
+            checked_path(file)
+        except ValueError as error:
+            raise InputError(f"{key}: the file '{file}': expected {error}") from None
+        if not Path(file).exists():
+            raise InputError(f"{key}: the file '{file}' is a symbolic link that leads to no file")
+
+
+def _check_folders(study: Study) -> None:
+    """Check the names of the folders of models and data sets, and of the files in the model folders of this machine."""
+    datasets: list[Source | Collection] = [*study.sources.values(), *study.collections.values()]
+    folders = [downloaded(one.hub, one.revision) for one in datasets if one.hub is not None]
+    specs = plan.model_specs(study)
+    for folder in (*folders, *specs):
+        if len(folder.encode()) > _LONGEST_FOLDER:
+            raise InputError(f"'{folder}': expected a name and revision of at most {_LONGEST_FOLDER} bytes together")
+    for spec in specs.values():
+        if spec.backbone.folder is not None:
+            files = sorted(str(path) for path in Path(spec.backbone.folder).glob("*"))
+            _check_files(f"folder = '{spec.backbone.folder}'", files)
 
 
 def _check_sources(study: Study) -> None:
@@ -47,7 +78,7 @@ def _check_sources(study: Study) -> None:
                 if source.hub is not None:
                     patterns(source, split)
                 elif source.path is not None:
-                    local_files(source, split)
+                    _check_files("path", local_files(source, split))
             except InputError as error:
                 raise InputError(f"sources.{name}.{error}") from error
 
@@ -98,7 +129,7 @@ def _check_makers(study: Study) -> None:
             if collection.path is None:
                 collection_patterns(collection)
             else:
-                collection_files(collection)
+                _check_files("path", collection_files(collection))
         except InputError as error:
             raise InputError(f"collections.{name}.{error}") from error
     for name, generator in study.generators.items():

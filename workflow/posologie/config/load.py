@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from posologie.config.check import check_references
 from posologie.config.study import Study
 from posologie.errors import InputError
+from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
 from posologie.specs import first_problem
 
@@ -94,13 +95,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if not path.exists() and not path.is_symlink():
+        raise InputError(f"{path}: no such study file")
+    text = read_text(path)
     if path.resolve() in above:
         raise InputError(f"{path}: extends itself")
     try:
-        text = path.read_text(encoding="utf-8")
         document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such study file") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     except InputError as error:

@@ -17,7 +17,7 @@ from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
 from posologie.sources.spec import Collection, Source
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 from posologie.statistics.spec import Statistics
 from posologie.training.release_spec import Release
 from posologie.training.spec import Recipe
@@ -26,9 +26,11 @@ from posologie.training.spec import Recipe
 class Roots(Spec):
     """Folders outside `results/`; the first two are shared by all studies and may lie on another file system."""
 
-    models: str = Field(default="models", description="backbones, each in `{name}@{revision}/` with its manifest")
-    datasets: str = Field(default="datasets", description="downloaded data sets, each in `{name}@{revision}/`")
-    work: str = Field(default="work", description="checkpoints, caches and progress; never declared, safe to delete")
+    models: PathText = Field(default="models", description="backbones, each in `{name}@{revision}/` with its manifest")
+    datasets: PathText = Field(default="datasets", description="downloaded data sets, each in `{name}@{revision}/`")
+    work: PathText = Field(
+        default="work", description="checkpoints, caches and progress; never declared, safe to delete"
+    )
 
 
 class Training(Spec):

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from posologie.errors import InputError
+from posologie.files import read_text
 from posologie.generation.backends.interface import Turn
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
@@ -61,10 +62,9 @@ def read_prompt(path: str | os.PathLike[str]) -> Prompt:
     Raises:
         InputError: if its head or its user's turn is missing.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such prompt file") from None
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such prompt file")
+    text = read_text(path)
     parts = _FILE.fullmatch(text)
     if parts is None:
         raise InputError(f"{path}, line 1: expected a head between two lines '---'")

@@ -26,7 +26,7 @@ from openpyxl.utils import get_column_letter
 
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
-from posologie.files import write_parquet, write_text
+from posologie.files import without_formula, write_parquet, write_text
 from posologie.judging.answers import open_answers
 from posologie.judging.human import answer_id
 from posologie.judging.schema import human_schema
@@ -101,7 +101,7 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(SHOWN)
-        writer.writerows([[_no_formula(row[name]) for name in SHOWN] for row in rows])
+        writer.writerows([[without_formula(row[name]) for name in SHOWN] for row in rows])
         write_text(path, "\ufeff" + text.getvalue())  # spreadsheets take UTF-8 for UTF-8 only with this mark
     elif path.suffix == ".xlsx":
         with whole_file(path) as partial:
@@ -124,6 +124,7 @@ def _write_xlsx(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
             if row[name]:  # as text, whatever it begins with: "= 3 g" is no formula
                 cell.value = ILLEGAL_CHARACTERS_RE.sub(" ", row[name])
                 cell.data_type = "s"
+                cell.quotePrefix = True  # so that it stays text when a rater edits the cell
     for column, width in enumerate(_WIDTHS, 1):
         sheet.column_dimensions[get_column_letter(column)].width = width
         sheet.cell(1, column).font = Font(bold=True)
@@ -141,11 +142,6 @@ def _write_xlsx(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 def _without_time(core: bytes) -> bytes:
     """Return the document's properties with the time of saving replaced."""
     return re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>1980-01-01T00:00:00Z", core)
-
-
-def _no_formula(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
 
 
 def _rank(seed: int, *parts: str) -> str:

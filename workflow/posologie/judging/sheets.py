@@ -10,6 +10,7 @@ from typing import Any
 import openpyxl
 
 from posologie.errors import InputError
+from posologie.files import read_text
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,7 @@ def read_rows(path: Path, sheet: str | None = None) -> list[Row]:
         return _xlsx(path, sheet)
     if suffix not in readers:
         raise InputError(f"{path}: expected .csv, .tsv, .xlsx, .json or .jsonl")
-    try:
-        return readers[suffix](path, path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8; expected UTF-8 text") from error
+    return readers[suffix](path, read_text(path))
 
 
 def _csv(path: Path, text: str) -> list[Row]:

@@ -6,14 +6,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.generation.backends.spec import ChatBackend, Decoding, Running
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 
 
 class Judge(Spec):
     """A judge of open answers: which model, asked what, and how its verdict is read."""
 
     backend: ChatBackend = Field(description="the model that judges")
-    prompt: str = Field(
+    prompt: PathText = Field(
         default="resources/prompts/fr/judging/equivalence.md",
         exclude=True,
         description="prompt file with places for {question}, {reference} and {candidate}",
@@ -32,7 +32,7 @@ class Judge(Spec):
         description="where the labels' probabilities are read: at the first token, or where a reasoning judge gives its"
         " verdict",
     )
-    trained_on: tuple[str, ...] = Field(
+    trained_on: tuple[PathText, ...] = Field(
         default=(),
         exclude=True,
         description="files the judge was trained on; rated items that occur in them are left out",
@@ -113,7 +113,7 @@ class Ratings(Spec):
     With `kit`, the files are filled-in sheets of a rating kit, one per rater, and columns are known.
     """
 
-    files: dict[Name, str] = Field(
+    files: dict[Name, PathText] = Field(
         min_length=1, description="CSV, XLSX, JSON or JSONL files; of a kit, the sheet of each rater"
     )
     columns: RatingColumns | None = Field(default=None, description="columns of the files; none for a kit's sheets")

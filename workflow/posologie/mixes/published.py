@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from posologie.errors import InputError
+from posologie.files import read_text
 from posologie.items import Provenance, Split, Task
 from posologie.specs import Spec, first_problem
 
@@ -52,7 +52,7 @@ def read_published(path: str | os.PathLike[str]) -> PublishedComposition:
         InputError: naming the key that does not fit, or the sum that names an unknown number.
     """
     try:
-        published = PublishedComposition.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        published = PublishedComposition.model_validate(yaml.safe_load(read_text(path)))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     except ValidationError as error:

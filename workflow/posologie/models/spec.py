@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.layout import downloaded
-from posologie.specs import Spec
+from posologie.specs import PathText, Spec
 
 
 PICKLED = {".bin", ".pt", ".pth", ".pkl", ".h5", ".ckpt"}
@@ -33,21 +33,21 @@ class Untrained(Spec):
     vocabulary: int = Field(
         default=1000, ge=300, le=32000, description="tokens of the tokenizer that is trained for it"
     )
-    corpus: tuple[str, ...] = Field(description="JSON files in the hub's record form on which the tokenizer is trained")
+    corpus: tuple[PathText, ...] = Field(description="JSON files in the hub's record form on which the tokenizer is trained")
     seed: int = Field(default=0, description="seed of the weights")
 
 
 class Backbone(Spec):
     """The model that adapters are trained on: exactly one of `hub`, `folder`, `gguf_package` and `untrained`."""
 
-    hub: str | None = Field(default=None, description="repository of the model on the hub, `owner/name`")
-    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    hub: PathText | None = Field(default=None, description="repository of the model on the hub, `owner/name`")
+    revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
     trust_remote_code: bool = Field(
         default=False, description="run Python code that comes with the model: off unless said so"
     )
-    folder: str | None = Field(default=None, description="local folder in transformers' form")
-    gguf_package: str | None = Field(default=None, description="installed Python package that holds a GGUF file")
-    gguf_file: str | None = Field(default=None, description="name of the GGUF file in the package")
+    folder: PathText | None = Field(default=None, description="local folder in transformers' form")
+    gguf_package: PathText | None = Field(default=None, description="installed Python package that holds a GGUF file")
+    gguf_file: PathText | None = Field(default=None, description="name of the GGUF file in the package")
     untrained: Untrained | None = Field(default=None, description="a small model with random weights, for tests")
 
     @model_validator(mode="after")

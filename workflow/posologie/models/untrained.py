@@ -1,6 +1,5 @@
 """A small model with random weights: two layers of Qwen3 and a byte-level tokenizer trained on a corpus."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from posologie.commands import run
 from posologie.errors import InputError
+from posologie.files import read_json
 from posologie.models.install import install
 from posologie.models.spec import Backbone, Untrained
 
@@ -70,7 +70,7 @@ def _trained_tokenizer(spec: Untrained) -> Tokenizer:
         path = Path(name)
         if not path.is_file():
             raise InputError(f"corpus = '{name}': no such file; expected JSON records with 'instruction'")
-        texts += [str(record["instruction"]) for record in json.loads(path.read_text(encoding="utf-8"))]
+        texts += [str(record["instruction"]) for record in read_json(path)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

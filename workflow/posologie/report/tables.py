@@ -1,12 +1,12 @@
 """Tidy tables as files, and what of them the page shows."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posologie import layout
 from posologie.errors import InputError
+from posologie.files import read_rows as read_table
 from posologie.report.blocks import Cell, Column, Table
 
 MINUS = "\N{MINUS SIGN}"
@@ -60,20 +60,9 @@ def read_rows(root: Path, name: str) -> list[Row]:
         InputError: if the file is missing, or a row has too few or too many cells.
     """
     path = root / layout.table(name)
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such table, although the report's spec names it") from None
-    if not lines:
-        raise InputError(f"{path}: empty; expected a line of column names")
-    columns, *rest = lines
-    rows = []
-    for number, line in enumerate(rest, start=2):
-        if len(line) != len(columns):
-            raise InputError(f"{path}, line {number}: {len(line)} cells; expected {len(columns)}")
-        rows.append(Row(dict(zip(columns, line, strict=True)), f"{path}, line {number}"))
-    return rows
+    if not path.is_file():
+        raise InputError(f"{path}: no such table, although the report's spec names it")
+    return [Row(row, f"{path}, line {number}") for number, row in enumerate(read_table(path), start=2)]
 
 
 def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:

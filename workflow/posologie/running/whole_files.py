@@ -1,5 +1,6 @@
 """Files that are whole or absent: written under another name and moved into place."""
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from posologie.errors import InputError, machine_error
 
 _BLOCK = 1 << 20
 _ABANDONED_AFTER = 3600.0
@@ -21,20 +24,34 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     A reader sees the old file, the new one or none, never a part; a failure leaves no temporary file behind, and what a
     killed process left of the same file is removed.
+
+    Raises:
+        InputError: naming the file, where the disk is full or the like.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
-        if is_abandoned(left):
-            left.unlink(missing_ok=True)
     partial = target.with_name(f".{target.name}.{os.uname().nodename}.{os.getpid()}.partial")
     try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(f"{error.filename}: is no folder; move it away, or choose another place") from error
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+            if is_abandoned(left):
+                left.unlink(missing_ok=True)
         yield partial
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, target)
+    except InputError:
+        raise
+    except Exception as error:
+        line = machine_error(error, target)
+        if line is None:
+            raise
+        raise InputError(line.replace(str(partial), str(target))) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a name too long to be written is too long to be removed
+            partial.unlink(missing_ok=True)
 
 
 def is_abandoned(partial: Path) -> bool:

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.prediction.spec import Suite
-from posologie.specs import Spec
+from posologie.specs import PathText, Spec
 
 
 class TextMetrics(Spec):
@@ -32,9 +32,11 @@ class Encoder(Spec):
     """The text encoder of BERTScore. Exactly one of `package`, `folder` and `hub` is given."""
 
     package: str | None = Field(default=None, description="installed Python package that holds the encoder's files")
-    folder: str | None = Field(default=None, description="local folder in transformers' form")
-    hub: str | None = Field(default=None, description="repository on the hub, `owner/name`, fetched like a backbone")
-    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    folder: PathText | None = Field(default=None, description="local folder in transformers' form")
+    hub: PathText | None = Field(
+        default=None, description="repository on the hub, `owner/name`, fetched like a backbone"
+    )
+    revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
     layer: int | None = Field(
         default=None,
         ge=0,

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from posologie.errors import InputError
 from posologie.generation.backends.spec import ChatBackend, Decoding
 from posologie.items import Split, Task
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 
 
 class Tested(Spec):
@@ -53,7 +53,7 @@ class Comparing(Spec):
 class Rating(Spec):
     """How a judge is asked for the score of an item."""
 
-    prompt: str = Field(
+    prompt: PathText = Field(
         default="resources/prompts/fr/quality/item.md",
         exclude=True,
         description="prompt file with places for {question}, {options} and {answer}",

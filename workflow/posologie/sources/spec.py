@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from posologie.items import Provenance, Split
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 
 
 class Source(Spec):
@@ -13,9 +13,9 @@ class Source(Spec):
 
     provenance: Provenance = Field(description="what its items are")
     reader: Name = Field(default="hub_records", description="the published form: a module of posologie.sources")
-    hub: str | None = Field(default=None, description="data set on the hub, `owner/name`")
-    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
-    path: str | None = Field(default=None, description="local folder that holds the published files")
+    hub: PathText | None = Field(default=None, description="data set on the hub, `owner/name`")
+    revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    path: PathText | None = Field(default=None, description="local folder that holds the published files")
     made: str | None = Field(
         default=None,
         alias="from",
@@ -62,9 +62,9 @@ class Collection(Spec):
     """Where documents, or parallel text, come from, and in which published form."""
 
     reader: Name = Field(description="the published form: a module of posologie.sources")
-    hub: str | None = Field(default=None, description="data set on the hub, `owner/name`")
-    revision: str = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
-    path: str | None = Field(default=None, description="local folder that holds the published files")
+    hub: PathText | None = Field(default=None, description="data set on the hub, `owner/name`")
+    revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+    path: PathText | None = Field(default=None, description="local folder that holds the published files")
     files: tuple[str, ...] | None = Field(
         default=None, description="patterns of the files below the folder; the form's own names if left out"
     )

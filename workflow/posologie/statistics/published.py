@@ -2,13 +2,13 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from posologie.errors import InputError
+from posologie.files import read_text
 from posologie.specs import Spec, first_problem
 
 
@@ -57,7 +57,7 @@ def read_published(path: str | os.PathLike[str] | None) -> Published | None:
     if path is None:
         return None
     try:
-        content: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content: Any = yaml.safe_load(read_text(path))
         return Published.model_validate(content)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error

@@ -4,14 +4,13 @@ python -m posologie.training.card --spec CardSpec --run run.json --composition c
     [--results CSV…] --card OUT/README.md
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 from posologie import commands
 from posologie.errors import InputError
-from posologie.files import read_json, write_text
+from posologie.files import read_json, read_rows, write_text
 from posologie.training.release_spec import CardSpec
 
 LIMITS = (
@@ -46,8 +45,7 @@ def results_of(path: Path, model: str) -> tuple[list[str], list[list[str]]]:
     Raises:
         InputError: if the table has no column `model`.
     """
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(path)
     if not rows:
         return [], []
     if "model" not in rows[0]:

@@ -1,5 +1,7 @@
 """The response cache: every reply that was ever paid for, raw, in one SQLite file that several processes share.
 
+A file that is damaged is replaced by a new one with the replies that can be read (see `salvage`).
+
 A key is claimed before its request is sent, and settled when the reply is stored; both are one transaction. So a key is
 asked by one process at a time, a budget counts what is under way in all of them, and a kill loses nothing that was
 stored. What a killed process had under way may have been paid: it counts as spent in full, and is asked again.
@@ -14,13 +16,14 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from posologie.errors import InputError
+from posologie.errors import InputError, machine_error
+from posologie.generation.backends.salvage import damage_of, known_damage, salvage
 from posologie.generation.backends.spec import Running
 
 _VERSION = 1
@@ -38,6 +41,9 @@ INSERT INTO spending VALUES ('answered', 0, 0, 0), ('outcome unknown', 0, 0, 0);
 """
 _SILENCE_OF_THE_DEAD = 120.0
 """Seconds without a sign of life after which a process counts as dead, wherever it runs."""
+
+_OF_THE_MACHINE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+"""Errors of SQLite that are no bug: the file is held by another process, or cannot be written."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(
     ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "cifs", "smb3", "glusterfs", "afs", "panfs", "9p", "wekafs")
@@ -72,14 +78,31 @@ class Cache:
             InputError: if the file is no cache of this version.
         """
         self.path = Path(path)
+        self._prepared = False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._connection = sqlite3.connect(self.path, timeout=120.0, isolation_level=None)
+        if (problem := known_damage(self.path)) is not None:
+            self._salvage(problem)
         try:
-            self._prepare()
+            self._open()
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise InputError(f"{self.path}: {error}; expected a response cache (delete it to begin anew)") from error
+            if not _is_damage(error):
+                raise InputError(machine_error(error, self.path) or self._not_a_cache(error)) from error
+            self._salvage(str(error))
+            self._open()
+        self._inode = self.path.stat().st_ino
+
+    def _salvage(self, problem: str) -> None:
+        if not salvage(self.path, problem, _TABLES, _VERSION):
+            raise InputError(self._not_a_cache(problem))
+
+    def _not_a_cache(self, problem: object) -> str:
+        return f"{self.path}: {problem}; expected a response cache (delete it to begin anew)"
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self.path, timeout=120.0, isolation_level=None)
+        self._prepare()
 
     def _prepare(self) -> None:
         # Write-ahead logging shares memory between processes, which no network file system offers.
@@ -98,12 +121,15 @@ class Cache:
             self._connection.execute(
                 "INSERT INTO owners VALUES (?, ?, ?, ?)", (self.owner, os.uname().nodename, os.getpid(), time.time())
             )
+        self._prepared = True
 
     def close(self) -> None:
         """Say that this process is done; what it still had under way counts as of unknown outcome."""
-        with self._transaction():
-            self._give_up(self.owner)
-        self._connection.close()
+        try:
+            with self._transaction():
+                self._give_up(self.owner)
+        finally:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -113,26 +139,54 @@ class Cache:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._run("BEGIN IMMEDIATE")
         try:
             yield
+            self._run("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # on a full disk, SQLite has rolled back already
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+
+    def _run(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Execute a statement and return its rows.
+
+        Raises:
+            InputError: if the file is damaged, the disk full, or another process holds the file for too long.
+        """
+        try:
+            return self._connection.execute(statement, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not self._prepared:
+                raise
+            if _is_damage(error):
+                raise self.found_damaged(str(error)) from error
+            line = machine_error(error, self.path)
+            if line is None and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _OF_THE_MACHINE:
+                raise
+            raise InputError(line or f"{self.path}: {error}; give the same command again") from error
+
+    def found_damaged(self, problem: str) -> InputError:
+        """Return the error for a file that turns out to be damaged; whoever opens it next salvages what can be read."""
+        damage_of(self.path).write_text(problem, encoding="utf-8")
+        return InputError(f"{self.path}: {problem}; give the same command again: what can be read is salvaged then")
+
+    def _one(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first row that a statement gives, or None."""
+        return next(iter(self._run(statement, parameters)), None)
 
     def reply(self, key: bytes) -> str | None:
         """Return the raw response of a key, or None."""
-        row = self._connection.execute("SELECT raw FROM replies WHERE key = ?", (key,)).fetchone()
+        row = self._one("SELECT raw FROM replies WHERE key = ?", (key,))
         return None if row is None else str(row[0])
 
     def has(self, key: bytes) -> bool:
         """Return whether there is a reply."""
-        return self._connection.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone() is not None
+        return self._one("SELECT 1 FROM replies WHERE key = ?", (key,)) is not None
 
     def failure(self, key: bytes) -> str | None:
         """Return the last error of a key without reply, or None."""
-        row = self._connection.execute("SELECT error FROM failures WHERE key = ?", (key,)).fetchone()
+        row = self._one("SELECT error FROM failures WHERE key = ?", (key,))
         return None if row is None else str(row[0])
 
     def put(self, entries: Iterable[tuple[bytes, str, str, int, int, int]]) -> None:
@@ -154,13 +208,17 @@ class Cache:
             money: likewise; 0 without prices.
         """
         with self._transaction():
+            if not self.path.exists() or self.path.stat().st_ino != self._inode:
+                raise InputError(
+                    f"{self.path}: was removed, or damaged and replaced, meanwhile; give the same command again"
+                )
             if self.has(key):
                 return "answered"
             if self._under_way(key):
                 return "under way"
             if not self._affordable(tokens, money, running):
                 return "over budget"
-            self._connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?)", (key, self.owner, tokens, money))
+            self._run("INSERT INTO pending VALUES (?, ?, ?, ?)", (key, self.owner, tokens, money))
             return "claimed"
 
     def settle(
@@ -176,9 +234,7 @@ class Cache:
         """Release a claimed key whose request failed for good."""
         with self._transaction():
             self._unclaim(key)
-            self._connection.execute(
-                "INSERT OR REPLACE INTO failures (key, request, error) VALUES (?, ?, ?)", (key, request, error)
-            )
+            self._run("INSERT OR REPLACE INTO failures (key, request, error) VALUES (?, ?, ?)", (key, request, error))
 
     def release(self, key: bytes) -> None:
         """Release a claimed key that was not asked after all."""
@@ -189,12 +245,12 @@ class Cache:
         """Release a claimed key whose attempt brought no reply but may have been paid, with what it can have spent."""
         with self._transaction():
             self._unclaim(key)
-            self._connection.execute("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
+            self._run("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
 
     def leave_checkpoints_to_others(self) -> None:
         """Let no store of this process wait for the disk: `checkpoint`, in another thread, moves the log on."""
-        self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._run("PRAGMA wal_autocheckpoint = 0")
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file, on a connection of its own: safe in any thread, and no one waits.
@@ -209,56 +265,56 @@ class Cache:
         """Return whether other live processes have requests under way, which may spend less than they claimed."""
         with self._transaction():
             self._sweep()
-            row = self._connection.execute("SELECT 1 FROM pending WHERE owner != ? LIMIT 1", (self.owner,)).fetchone()
+            row = self._one("SELECT 1 FROM pending WHERE owner != ? LIMIT 1", (self.owner,))
         return row is not None
 
     def beat(self) -> None:
         """Give a sign of life, at least every minute while requests are under way."""
         with self._transaction():
-            self._connection.execute("UPDATE owners SET beat = ? WHERE owner = ?", (time.time(), self.owner))
+            self._run("UPDATE owners SET beat = ? WHERE owner = ?", (time.time(), self.owner))
 
     def spending(self) -> Spending:
         """Return what was spent, with what is under way."""
-        row = self._connection.execute(
+        row = self._one(
             "SELECT sum(tokens), sum(money) FROM (SELECT tokens, money FROM spending"
             " UNION ALL SELECT tokens, money FROM pending)"
-        ).fetchone()
+        )
         return Spending(int(row[0]), float(row[1]))
 
     def observed(self) -> Observed:
         """Return the totals over all replies."""
-        row = self._connection.execute(
+        row = self._one(
             "SELECT count(*), total(prompt_characters), total(prompt_tokens), total(generated_tokens) FROM replies"
-        ).fetchone()
+        )
         return Observed(*(int(value) for value in row))
 
     def _store(
         self, key: bytes, request: str, raw: str, prompt_characters: int, prompt_tokens: int, generated_tokens: int
     ) -> None:
-        self._connection.execute(
+        self._run(
             "INSERT OR IGNORE INTO replies (key, request, raw, prompt_characters, prompt_tokens, generated_tokens)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (key, request, raw, prompt_characters, prompt_tokens, generated_tokens),
         )
-        self._connection.execute("DELETE FROM failures WHERE key = ?", (key,))
+        self._run("DELETE FROM failures WHERE key = ?", (key,))
 
     def _spend(self, kind: str, requests: int, tokens: int, money: float) -> None:
-        self._connection.execute(
+        self._run(
             "UPDATE spending SET requests = requests + ?, tokens = tokens + ?, money = money + ? WHERE kind = ?",
             (requests, tokens, money, kind),
         )
 
     def _unclaim(self, key: bytes) -> None:
         """Give a key back, unless another process claimed it while this one was silent and counted as dead."""
-        self._connection.execute("DELETE FROM pending WHERE key = ? AND owner = ?", (key, self.owner))
+        self._run("DELETE FROM pending WHERE key = ? AND owner = ?", (key, self.owner))
 
     def _under_way(self, key: bytes) -> bool:
-        row = self._connection.execute("SELECT owner FROM pending WHERE key = ?", (key,)).fetchone()
+        row = self._one("SELECT owner FROM pending WHERE key = ?", (key,))
         if row is None:
             return False
         if row[0] != self.owner:
             self._sweep()
-        return self._connection.execute("SELECT 1 FROM pending WHERE key = ?", (key,)).fetchone() is not None
+        return self._one("SELECT 1 FROM pending WHERE key = ?", (key,)) is not None
 
     def _affordable(self, tokens: int, money: float, running: Running) -> bool:
         if running.budget_tokens is None and running.budget_money is None:
@@ -270,18 +326,18 @@ class Cache:
 
     def _sweep(self) -> None:
         """Take the keys of dead processes back."""
-        for owner, host, pid, beat in self._connection.execute("SELECT owner, host, pid, beat FROM owners").fetchall():
+        for owner, host, pid, beat in self._run("SELECT owner, host, pid, beat FROM owners"):
             silent = time.time() - beat > _SILENCE_OF_THE_DEAD
             if owner != self.owner and (silent or (host == os.uname().nodename and not _alive(pid))):
                 self._give_up(owner)
 
     def _give_up(self, owner: str) -> None:
-        requests, tokens, money = self._connection.execute(
+        requests, tokens, money = self._one(
             "SELECT count(*), total(tokens), total(money) FROM pending WHERE owner = ?", (owner,)
-        ).fetchone()
+        )
         self._spend("outcome unknown", requests, int(tokens), money)
-        self._connection.execute("DELETE FROM pending WHERE owner = ?", (owner,))
-        self._connection.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+        self._run("DELETE FROM pending WHERE owner = ?", (owner,))
+        self._run("DELETE FROM owners WHERE owner = ?", (owner,))
 
 
 def file_system_of(folder: Path) -> str:
@@ -297,6 +353,10 @@ def file_system_of(folder: Path) -> str:
         if place.startswith(mount) and len(mount) >= len(found[0]):
             found = (mount, kind)
     return found[1]
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _alive(pid: int) -> bool:

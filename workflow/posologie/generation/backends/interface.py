@@ -105,6 +105,14 @@ def cache_entry(request: Request, reply: Reply) -> tuple[str, str, int, int, int
     return request.canonical_json(), reply.to_json(), request.characters(), reply.prompt_tokens, reply.generated_tokens
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Backend(Protocol):
     """A backend answers requests into a cache, and reads replies out of what it stored there."""
 
@@ -139,9 +147,18 @@ class Session:
         self.backend.complete(((self.key(request), request) for request in requests), self.cache, progress)
 
     def reply(self, request: Request) -> Reply | Failure:
-        """Return the outcome of a completed request."""
+        """Return the outcome of a completed request.
+
+        Raises:
+            InputError: if what the cache holds is no reply: the file is damaged.
+        """
         key = self.key(request)
         raw = self.cache.reply(key)
         if raw is not None:
-            return self.backend.read(request, raw)
+            try:
+                return self.backend.read(request, raw)
+            except Exception as error:
+                if _is_json(raw):
+                    raise
+                raise self.cache.found_damaged(f"the reply {key.hex()[:12]} is not JSON") from error
         return Failure(self.cache.failure(key) or "was never asked")

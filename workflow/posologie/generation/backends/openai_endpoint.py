@@ -15,6 +15,7 @@ import httpx2
 import openai
 
 from posologie.errors import InputError
+from posologie.generation.backends.addresses import refuse_redirects, warn_in_the_clear
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import LabelStep, Reply, Request
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
@@ -74,13 +75,16 @@ class OpenaiEndpointBackend:
         return Reply(text, _finish(choice), *generated, tuple(_label_steps(choice, request.labels)))
 
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
+        warn_in_the_clear(self.spec.url, self.spec.key_variable)
         async with openai.AsyncOpenAI(
             api_key=_key(self.spec),
             base_url=self.spec.url,
             timeout=self.running.timeout_seconds,
             max_retries=0,
             default_headers={f"X-Stainless-{name}": openai.Omit() for name in _PLATFORM_HEADERS},
-            http_client=openai.DefaultAioHttpClient(),  # half the processor time of the default transport
+            http_client=openai.DefaultAioHttpClient(  # half the processor time of the default transport
+                event_hooks={"response": [refuse_redirects(self.spec.url)]}
+            ),
         ) as client:
             work = _Work(self.spec, self.running, client, requests, cache, progress)
             heart = asyncio.create_task(_beat(cache))
@@ -221,6 +225,8 @@ class _Work:
             raise self._of_status(error) from error
         except openai.APIConnectionError as error:  # timeouts included; the request may have arrived
             first = _first_cause(error)
+            if isinstance(first, InputError):  # a redirect
+                raise first from None
             unreached = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             raise _TransientError(f"no whole reply ({type(first).__name__})", paid=not unreached) from error
         except UnicodeDecodeError as error:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from posologie.generation.backends.spec import ChatBackend, Decoding, Running
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 
 TaskName = Literal[
     "mcqu", "mcq", "summary", "factual", "differential", "treatment", "results", "patient", "mechanism", "followup"
@@ -19,7 +19,7 @@ class Generator(Spec):
     backend: ChatBackend = Field(description="the model that writes")
     tasks: dict[TaskName, int] = Field(min_length=1, description="questions per document, of each task")
     language: str = Field(default="fr", pattern="^[a-z]{2}$", description="language of the items, which is checked")
-    prompts: str = Field(
+    prompts: PathText = Field(
         default="resources/prompts/fr/synthesis",
         exclude=True,
         description="folder with one prompt file per task, `{task}.md`",

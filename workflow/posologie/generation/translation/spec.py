@@ -4,7 +4,7 @@ from pydantic import Field
 
 from posologie.generation.backends.spec import Backend, Decoding, Running
 from posologie.items import Split
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 
 
 class Translator(Spec):
@@ -13,12 +13,12 @@ class Translator(Spec):
     backend: Backend = Field(description="the model that translates")
     source_language: str = Field(default="en", pattern="^[a-z]{2}$", description="language of the items")
     target_language: str = Field(default="fr", pattern="^[a-z]{2}$", description="checked in every translated item")
-    prompt: str = Field(
+    prompt: PathText = Field(
         default="resources/prompts/fr/translation/item.md",
         exclude=True,
         description="prompt file with a place for {item}, in JSON; a sequence-to-sequence model has none",
     )
-    text_prompt: str = Field(
+    text_prompt: PathText = Field(
         default="resources/prompts/fr/translation/text.md",
         exclude=True,
         description="prompt file with a place for {text}, for the parallel text that quality is measured on",

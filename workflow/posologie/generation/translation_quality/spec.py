@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from posologie.generation.translation.spec import Translator
-from posologie.specs import Name, Spec
+from posologie.specs import Name, PathText, Spec
 
 
 class QualitySpec(Spec):
@@ -30,7 +30,7 @@ class TranslationQuality(Spec):
     published_set: Name | None = Field(
         default=None, description="our collection that is the published test set; elsewhere no difference is printed"
     )
-    comet_checkpoint: str | None = Field(
+    comet_checkpoint: PathText | None = Field(
         default=None,
         exclude=True,
         description="file of a COMET model; it is a pickle, which can run code when it is loaded",

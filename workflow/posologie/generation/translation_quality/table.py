@@ -8,8 +8,6 @@ documents are not known, for all translators; `paired_difference` is against the
 its two-sided p-value twice the share of replicates on the other side of zero. Published systems are rows of their own.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_text
+from posologie.files import read_json, read_parquet, read_text, write_csv
 from posologie.generation.translation_quality.schema import sentence_schema
 from posologie.generation.translation_quality.scores import CorpusMetric, MeanMetric, cluster_draws, resampled
 from posologie.generation.translation_quality.spec import QualityTableSpec, TranslationQuality
@@ -46,11 +44,7 @@ def main(argv: list[str]) -> None:
     published = _published(options.published)
     rows = [row for test_set in _test_sets(sentences) for row in _rows(test_set, sentences, comet, quality, published)]
     rows += _published_rows(published)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(options.table, text.getvalue())
+    write_csv(options.table, COLUMNS, [{name: row.get(name) for name in COLUMNS} for row in rows])
 
 
 def _sentences(path: str) -> pa.Table:
@@ -169,7 +163,7 @@ def _published(path: Path | None) -> dict[str, Any]:
     """Return the published numbers: {"test_set": …, "systems": {name: {metric: value}}}."""
     if path is None:
         return {"test_set": "", "systems": {}}
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml.safe_load(read_text(path))
     if not isinstance(content, dict) or not {"test_set", "systems"} <= set(content):
         raise InputError(f"{path}: expected test_set and systems")
     return content

@@ -75,8 +75,11 @@
   }
 
   function asCsv(rows) {
-    const quoted = (text) => (/[",\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
-    return rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+    // As in posologie.files: no spreadsheet shall compute what is text.
+    const formula = /^'*[=+\-@\t\r\n＝＋－＠]/, number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+    const plain = (text) => (formula.test(text) && !number.test(text) ? "'" + text : text);
+    const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
+    return rows.map((row) => row.map(plain).map(quoted).join(",")).join("\n") + "\n";
   }
 
   function asLatex(rows, columns) {

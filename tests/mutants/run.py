@@ -1,0 +1,131 @@
+"""Mutation testing of what numbers rest on: `python tests/mutants/run.py [MODULE…]`, or `make mutants`.
+
+mutmut (https://mutmut.readthedocs.io) changes one expression of a module at a time and runs the module's own tests
+(`modules.toml`). A mutant that no test notices survives; those that change nothing that counts are listed with the
+reason in `survivors.yaml`. The run fails where fewer than 95 % of a module's other mutants are killed, and prints each
+survivor that is not listed.
+
+mutmut is no part of the environment: it is installed beside it, into tests/.cache/mutmut.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+TOOL = REPOSITORY / "tests/.cache/mutmut"
+PACKAGES = ("mutmut==3.8.1", "libcst==1.9.0", "coverage==7.17.5", "setproctitle==1.3.8")
+WANTED = 0.95
+COPIED = ("tests", "resources", "config", "envs", "workflow/rules", "workflow/schemas")
+CONFIGURATION = """
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = ["src/posologie/{module}"]
+also_copy = ["resources", "config", "envs", "workflow"]
+pytest_add_cli_args = ["-x", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+pytest_add_cli_args_test_selection = {tests}
+use_git_change_detection = false
+process_isolation = "{isolation}"
+timeout_multiplier = 10.0
+timeout_constant = 30.0
+"""
+KILLED = {1: "killed", 3: "killed", -24: "timeout", 24: "timeout", 36: "timeout", 152: "timeout", 255: "timeout"}
+"""mutmut's exit codes of a mutant that a test noticed, or that ran for ever."""
+
+
+def install() -> None:
+    """Install mutmut where it is not yet."""
+    if not (TOOL / "mutmut").is_dir():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*pip, "--target", str(TOOL), *PACKAGES], check=True)
+
+
+def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int]:
+    """Run one module's mutants in a copy of the project and return the exit code of each."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(
+        REPOSITORY / "workflow/posologie", folder / "src/posologie", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in COPIED:
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".cache"))
+    # mutmut runs the tests once and forks each mutant from there: what `functools.cache` keeps would hide mutants.
+    source = (REPOSITORY / "workflow/posologie" / module).read_text(encoding="utf-8")
+    isolation = "forkserver" if "cache" in source else "fork"
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    (folder / "pyproject.toml").write_text(
+        project + CONFIGURATION.format(module=module, tests=json.dumps(tests), isolation=isolation)
+    )
+    with open(folder / "mutmut.log", "w", encoding="utf-8") as log:
+        done = subprocess.run(
+            [*mutmut(), "run", "--max-children", "1"], cwd=folder, env=environment(), stdout=log, stderr=log
+        )
+    results = folder / f"mutants/src/posologie/{module}.meta"
+    if not results.is_file():
+        raise SystemExit(f"{module}: mutmut ended with {done.returncode}; see {folder}/mutmut.log")
+    codes: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
+    if not codes or None in codes.values():
+        raise SystemExit(f"{module}: mutmut did not try every mutant (do the tests pass?); see {folder}/mutmut.log")
+    return codes
+
+
+def mutmut() -> list[str]:
+    """Return the command."""
+    return ["nice", "-n", "15", sys.executable, "-m", "mutmut"]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which mutmut is found, and no thread is started beside it."""
+    return {**os.environ, "PYTHONPATH": str(TOOL), "OMP_NUM_THREADS": "1", "POSOLOGIE_MUTANTS": "1"}
+
+
+def change_of(name: str, folder: Path) -> list[str]:
+    """Return the lines that a mutant takes away (-) and puts in (+)."""
+    shown = subprocess.run([*mutmut(), "show", name], cwd=folder, env=environment(), capture_output=True, text=True)
+    lines = [line for line in shown.stdout.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    return [f"{line[0]} {line[1:].strip()}" for line in lines]
+
+
+def main() -> int:
+    """Mutate modules one by one; print the score of each, and every survivor that is not listed."""
+    modules = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))["modules"]
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("modules", nargs="*", metavar="MODULE", help="such as prompting.py; all if left out")
+    arguments.add_argument("--work", type=Path, default=REPOSITORY / "work/mutants", help="folder of the copies")
+    given = arguments.parse_args()
+    if unknown := set(given.modules) - set(modules):
+        arguments.error(f"{', '.join(sorted(unknown))}: not in {HERE / 'modules.toml'}")
+    install()
+    listed = yaml.safe_load((HERE / "survivors.yaml").read_text(encoding="utf-8")) or {}
+    wrong = 0
+    for module in given.modules or modules:
+        folder = given.work / module.replace("/", "-")
+        codes = mutate(module, modules[module], folder)
+        known = [entry["change"] for entry in listed.get(module, [])]
+        counts: Counter[str] = Counter()
+        for name, code in codes.items():
+            outcome = KILLED.get(code, "survived")
+            counts[outcome] += 1
+            if outcome == "survived" and (change := change_of(name, folder)) in known:
+                counts["listed"] += 1
+                counts["survived"] -= 1
+            elif outcome == "survived":
+                print(f"  {name.rpartition('.')[2]} (exit {code})", *change, sep="\n    ")
+        killed, others = counts["killed"] + counts["timeout"], len(codes) - counts["listed"]
+        wrong += not others or killed / others < WANTED
+        share = f"{100 * killed / max(others, 1):.1f} % without the {counts['listed']} that are listed"
+        print(f"{module}: {killed} of {len(codes)} mutants killed, {share}", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

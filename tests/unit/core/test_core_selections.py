@@ -1,0 +1,50 @@
+"""Any selection of test files runs in one call: what tests share has a name of its own and is never a conftest."""
+
+import ast
+from collections import Counter
+
+import pytest
+
+from absent import VARIABLE, absent
+from studies import REPOSITORY
+
+FILES = [path for path in (REPOSITORY / "tests").rglob("*.py") if not (path.parent / "__init__.py").exists()]
+
+
+def imported(path):
+    """Return the modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+def test_no_two_files_of_the_tests_have_the_same_name_unless_pytest_alone_imports_them():
+    names = Counter(path.stem for path in FILES if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_test_imports_a_conftest_because_every_folder_has_one():
+    assert [path.name for path in FILES if "conftest" in imported(path)] == []
+
+
+@pytest.mark.parametrize("named", [None, "", "browser axe"])
+def test_a_stage_whose_programs_are_absent_fails(monkeypatch, named):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if named is not None:
+        monkeypatch.setenv(VARIABLE, named)
+    with pytest.raises(pytest.fail.Exception, match="no SLURM here; POSOLOGIE_MAY_SKIP=slurm skips these tests"):
+        absent("slurm", "no SLURM here")
+
+
+def test_a_stage_is_skipped_where_the_variable_names_it(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "axe slurm")
+    with pytest.raises(pytest.skip.Exception, match="POSOLOGIE_MAY_SKIP names slurm"):
+        absent("slurm", "no SLURM here")
+
+
+def test_the_checks_of_a_submission_skip_nothing_by_themselves():
+    for file in (".ci/run", "Makefile"):
+        lines = (REPOSITORY / file).read_text(encoding="utf-8").splitlines()
+        assert not [line for line in lines if "MAY_SKIP" in line and not line.startswith("#")]
