@@ -84,6 +84,32 @@ def test_a_long_table_gives_the_same_as_a_wide_one(tmp_path):
     assert long.equals(wide)
 
 
+def test_one_item_with_two_references_is_refused(tmp_path):
+    rows = [WIDE[0], {**WIDE[1], "r": "Un virus à ARN"}]
+    problem = r"line 3: item '1' has the reference 'Un virus à ARN', and in .*line 2 it has 'E. coli'; expected one"
+    with pytest.raises(InputError, match=problem):
+        imported(tmp_path, written(tmp_path, ".csv", rows), {"columns": COLUMNS, "scale": SCALE})
+    with pytest.raises(InputError, match="item '1' has the question 'Quel virus \\?'"):
+        imported(
+            tmp_path,
+            written(tmp_path, ".csv", [WIDE[0], {**WIDE[1], "q": "Quel virus ?"}]),
+            {"columns": COLUMNS, "scale": SCALE},
+        )
+
+
+def test_two_models_may_have_written_the_same(tmp_path):
+    same = [{**WIDE[0], "model": model, "Bob": ""} for model in ("base", "NAT")]
+    table, report = imported(tmp_path, written(tmp_path, ".csv", same), {"columns": COLUMNS, "scale": SCALE})
+    assert report["answers"] == 2
+    unknown = {name: value for name, value in COLUMNS.items() if name != "generator"}
+    table, report = imported(tmp_path, written(tmp_path, ".csv", same), {"columns": unknown, "scale": SCALE})
+    assert (report["answers"], len(set(table["answer"].to_pylist()))) == (2, 2)
+    long = [{**row, "who": rater, "note": "1"} for row in same for rater in ("Anne", "Bob")]
+    columns = {**unknown, "raters": [], "rater": "who", "rating": "note"}
+    table, report = imported(tmp_path, written(tmp_path, ".json", long), {"columns": columns, "scale": SCALE})
+    assert (report["answers"], report["ratings"]) == (2, {"Anne": 2, "Bob": 2})
+
+
 def test_ordinal_ratings_keep_the_numbers_of_their_scale(tmp_path):
     rows = [{**WIDE[0], "Anne": "très bien", "Bob": "moyen"}]
     scale = {"kind": "ordinal", "values": {"mal": 1, "moyen": 2, "très bien": 4}}

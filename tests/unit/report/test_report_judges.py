@@ -9,10 +9,12 @@ from posologie.report.method import notices
 AGREEMENT = (
     "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,silent,value,low,high,level,interval,note"
 )
-CHOICE = "set,judge,n,clusters,excluded,value,low,high,level,interval,chosen_share,by_rule,configured,corrected,note"
+CHOICE = (
+    "set,judge,n,clusters,excluded,silent,value,low,high,level,interval,chosen_share,by_rule,configured,corrected,note"
+)
 LENGTH = (
-    "suite,scope_kind,scope,metric,statistic,model,kind,backbone,mix,seed,n,clusters,unit,value,low,high,level,"
-    "interval,note"
+    "suite,scope_kind,scope,metric,statistic,model,kind,backbone,mix,seed,n,clusters,silent,unit,value,low,high,level,"
+    "interval,support,note"
 )
 
 
@@ -24,13 +26,16 @@ def rated(own_study):
         "doctors,human,anne,bob,pooled,kappa,40,40,0,,0.71,0.6,0.8,0.95,percentile,",
     ]
     choice = [
-        "doctors,small,98,49,2,0.61,0.5,0.7,0.95,percentile,80,1,0,0.57,",
-        "doctors,large,98,49,2,0.49,0.4,0.6,0.95,percentile,20,0,1,,the configured judge is another",
+        "doctors,small,98,49,2,1,0.61,0.5,0.7,0.95,percentile,80,1,0,0.57,",
+        "doctors,large,98,49,2,0,0.49,0.4,0.6,0.95,percentile,20,0,1,,the configured judge is another",
     ]
     length = [
-        f"oeq,all,all,judge:large,{statistic},tiny/base,base,tiny,,,8,8,%,{value},1,99,0.95,percentile,"
+        f"oeq,all,all,judge:large,{statistic},tiny/base,base,tiny,,,8,8,1,%,{value},1,99,0.95,percentile,,"
         for statistic, value in (("mean", 41.5), ("at_matched_length", 33.25), ("length_correlation", 0.42))
     ]
+    equal = "oeq,all,all,judge:large,at_equal_length,tiny/base,base,tiny,,,8,8,1,%,,0,60,0.95,bounds,,many missing"
+    length.append(equal)
+    length.append("oeq,all,all,judge:large,length_effect,,,,,,8,8,1,%,2.5,1,4,0.95,percentile,,")
     for name, columns, rows in (
         ("agreement", AGREEMENT, agreement), ("judge_choice", CHOICE, choice), ("length", LENGTH, length),
     ):  # fmt: skip
@@ -51,8 +56,8 @@ def texts(table):
 
 def test_the_choice_of_a_judge_is_shown_with_its_correction(rated):
     table = tables_of(*rated)["table-judge-choice-doctors"]
-    assert texts(table)[0] == ["small", "98", "2", "0.61", "80.0", "yes", "", "0.57"]
-    assert texts(table)[1][:2] + texts(table)[1][4:] == ["large", "98", "20.0", "", "yes", "–"]
+    assert texts(table)[0] == ["small", "98", "2", "1", "0.61", "80.0", "yes", "", "0.57"]
+    assert texts(table)[1][:2] + texts(table)[1][5:] == ["large", "98", "20.0", "", "yes", "–"]
 
 
 def test_raters_are_shown_against_each_other(rated):
@@ -61,7 +66,10 @@ def test_raters_are_shown_against_each_other(rated):
 
 def test_judges_are_shown_at_matched_length_for_every_model(rated):
     table = tables_of(*rated)["table-length-oeq"]
-    assert ["41.5", "33.2", "0.42"] in [row[2:] for row in texts(table)]
+    assert ["1", "8", "41.5", "33.2", "–", "0.42"] in [row[2:] for row in texts(table)]
+    (bounds,) = {cell.interval for row in table.rows for cell in row if cell.note}
+    assert bounds == "[0.0, 60.0]", "bounds stand where there is no value"
+    assert table.caption.endswith("Twice the words add +2.5 points [+1.0, +4.0]. † many missing.")
 
 
 def test_without_ratings_the_length_is_shown_alone(rated):

