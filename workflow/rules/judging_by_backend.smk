@@ -94,6 +94,7 @@ def rule_of_kit(name, kit):
         input:
             predictions=[f"<results>/predictions/{model}/{kit.suite}.parquet" for model in kit.models],
             shards=suite_items([kit.suite]),
+            judgements=[f"<results>/judgements/{kit.judge}/{model}/{kit.suite}.parquet" for model in kit.models if kit.judge],
         output:
             key=ensure(f"<results>/human/kits/{name}/key.parquet", non_empty=True),
             sheets=[f"<results>/human/kits/{name}/{rater}.xlsx" for rater in kit.raters],
@@ -103,6 +104,7 @@ def rule_of_kit(name, kit):
             predictions=lambda wildcards, input: named(zip(kit.models, input.predictions)),
             shards=lambda wildcards, input: by_source(input.shards),
             sheets=lambda wildcards, output: named(zip(kit.raters, output.sheets)),
+            judgements=lambda wildcards, input: ["--judgements", *named(zip(kit.models, input.judgements))] if kit.judge else [],
         conda:
             ENVIRONMENT
         log:
@@ -111,7 +113,7 @@ def rule_of_kit(name, kit):
             command(
                 "posologie.judging.kit",
                 "--spec {params.spec:q} --predictions {params.predictions:q} --items {params.shards:q}"
-                " --sheets {params.sheets:q} --key {output.key:q}",
+                " --sheets {params.sheets:q} --key {output.key:q} {params.judgements:q}",
             )
 
 

@@ -34,6 +34,7 @@ class Ratings:
             "dr-b": (self.quality + 0.3 * numbers.normal(size=80) > 0).astype(float),
         }
         self.words = numbers.integers(3, 30, size=80)
+        self.weight = np.ones(80)
 
     def human(self) -> np.ndarray:
         return np.mean(list(self.people.values()), axis=0)
@@ -51,6 +52,8 @@ class Ratings:
                 "candidate": " ".join(["acidose"] * int(self.words[number])),
                 "rater": rater,
                 "rating": ratings[number],
+                "stratum": "",
+                "weight": float(self.weight[number]),
             }
             for number, answer in enumerate(self.answers)
             for rater, ratings in self.people.items()
@@ -161,6 +164,20 @@ def test_raters_who_saw_different_answers_are_compared_on_what_both_saw(ratings)
     rows = ratings.table(agreement)
     assert pick(rows, rater_kind="human", generator="pooled", statistic="kappa")["n"] == "50"
     assert pick(rows, rater="meteor", generator="pooled", statistic="pearson")["n"] == "80"
+
+
+def test_answers_drawn_more_often_count_less(ratings):
+    """A draw took every hard answer and every fourth easy one: weighted, the judge is as good as on all of them."""
+    easy = np.abs(ratings.quality) > 0.7
+    ratings.weight = np.where(easy, 4.0, 1.0)
+    ratings.write()
+    label = np.where(easy, ratings.people["dr-a"], 1 - ratings.people["dr-a"])
+    ratings.judge("good", label)
+    right = ratings.human() >= 0.5
+    row = pick(ratings.table(agreement), rater="judge:good", generator="pooled", statistic="accuracy")
+    assert float(row["value"]) == pytest.approx(np.average(right == label, weights=ratings.weight), abs=1e-6)
+    bias = pick(ratings.table(generator), generator="pooled")
+    assert float(bias["value"]) == pytest.approx(100 * np.average(label - right, weights=ratings.weight), abs=1e-5)
 
 
 def test_ordinal_ratings_have_labels_only_with_a_threshold(ratings):
@@ -328,7 +345,7 @@ def test_matched_length_takes_length_away(ratings):
 def test_n_is_what_a_mean_at_matched_length_rests_on(ratings):
     # The second model's answers are longer, but for three of them.
     longer = ratings.generator == GENERATORS[1]
-    ratings.words = np.where(longer, 25, 5)
+    ratings.words = np.where(longer, 25 + np.arange(80) % 5, 5)
     ratings.words[[1, 3, 5]] = 5
     ratings.write()
     ratings.judge("good", (ratings.quality > 0).astype(float))
@@ -373,7 +390,7 @@ def test_the_interval_of_the_chosen_of_five_equal_judges_covers_its_correlation(
     for _ in range(200):
         people, scores = study(100, 5)
         draws = numbers.multinomial(100, np.full(100, 0.01), size=300).astype(float)
-        choice = judge_choice.choice_of(people, scores, draws, 100, 0.95)
+        choice = judge_choice.choice_of(people, scores, draws, np.ones(100), 100, 0.95)
         low, high = choice.interval
         covered += low <= truth <= high
         low, high = np.quantile(choice.drawn[int(np.argmax(choice.points))], (0.025, 0.975))

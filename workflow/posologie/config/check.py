@@ -119,6 +119,13 @@ def _check_makers(study: Study) -> None:
                 raise _unknown(f"{section}.{name}.backend.backbone", backbone, known)
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
         raise _unknown("judging.chosen", study.judging.chosen, study.judges)
+    for name in study.judging.panel:
+        if name not in study.judges:
+            raise _unknown("judging.panel", name, study.judges)
+    if study.judging.panel and len(set(study.judging.panel)) < 2:
+        raise InputError(f"judging.panel = {list(study.judging.panel)}: expected at least two judges")
+    if "panel" in study.judges:
+        raise InputError("judges.panel: the name is taken by the majority of judging.panel; expected another name")
     for name, ratings in study.judging.ratings.items():
         for file in ratings.files.values():
             if not Path(file).is_file():
@@ -128,6 +135,8 @@ def _check_makers(study: Study) -> None:
     for name, kit in study.judging.kits.items():
         if kit.suite not in study.suites:
             raise _unknown(f"judging.kits.{name}.suite", kit.suite, study.suites)
+        if kit.judge is not None and kit.judge not in study.judges:
+            raise _unknown(f"judging.kits.{name}.judge", kit.judge, study.judges)
 
 
 def _check_suites(study: Study) -> None:

@@ -16,7 +16,7 @@ from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
 from posologie.screening.spec import LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
-from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, TableSpec
+from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
 from posologie.training.spec import TrainingSpec
 
 
@@ -155,7 +155,8 @@ def table_spec(study: Study) -> TableSpec:
         demonstration=study.demonstration,
         blends={mix: plan.blend(study, mix) for mix in study.mixes},
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
-        judges=(study.judging.chosen,) if study.judging.chosen is not None else (),
+        judges=plan.suite_judges(study),
+        panel=study.judging.panel,
     )
 
 
@@ -180,6 +181,7 @@ def agreement_spec(study: Study) -> AgreementSpec:
     return AgreementSpec(
         sets=tuple(study.judging.ratings),
         judges=tuple(study.judges),
+        panel=study.judging.panel,
         chosen=study.judging.chosen,
         thresholds={
             name: threshold
@@ -187,6 +189,17 @@ def agreement_spec(study: Study) -> AgreementSpec:
             if (threshold := ratings.right_from()) is not None
         },
         statistics=study.statistics,
+    )
+
+
+def corrected_spec(study: Study) -> CorrectedSpec:
+    """Return what the table of corrected scores depends on."""
+    over_ratings = {name: value for name, value in agreement_spec(study) if name != "judges"}
+    return CorrectedSpec(
+        **over_ratings,
+        judges=plan.suite_judges(study),
+        models=plan.evaluated_models(study),
+        suites=tuple(plan.open_suites(study)),
     )
 
 

@@ -254,10 +254,16 @@ def score_tables(study: Study) -> list[str]:
     """Return the tables of scores that the study's suites and mixes allow."""
     names = ["mcqa", "position"] if choice_suites(study) else []
     if open_suites(study):
-        names += ["oeq", "length"] if study.judging.chosen is not None else ["oeq"]
+        names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "paper"]
     names += ["attribution"] if has_all_coalitions(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
+
+
+def suite_judges(study: Study) -> tuple[str, ...]:
+    """Return the judges that rate every open answer: the chosen one and those of the panel."""
+    chosen = () if study.judging.chosen is None else (study.judging.chosen,)
+    return tuple(dict.fromkeys([*chosen, *study.judging.panel]))
 
 
 def rating_tables(study: Study) -> list[str]:
@@ -265,7 +271,8 @@ def rating_tables(study: Study) -> list[str]:
     if not study.judging.ratings:
         return []
     of_judges = ["judge_choice", "generator"] if study.judges else []
-    return ["agreement", "agreement_contrasts", "verbosity", *of_judges]
+    joined = ["corrected"] if suite_judges(study) and open_suites(study) else []
+    return ["agreement", "agreement_contrasts", "raters", "verbosity", *of_judges, *joined]
 
 
 def tables(study: Study) -> list[str]:

@@ -108,6 +108,9 @@ class Judging(Spec):
     chosen: Name | None = Field(
         default=None, description="the judge that rates every open answer; named here so that the jobs are known"
     )
+    panel: tuple[Name, ...] = Field(
+        default=(), description="judges that rate every open answer too; their majority is one more judge, `panel`"
+    )
     ratings: dict[Name, Ratings] = Field(default_factory=dict, description="human ratings; all judges rate them too")
     kits: dict[Name, Kit] = Field(default_factory=dict, description="blinded sheets for raters, made from predictions")
 

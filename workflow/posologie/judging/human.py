@@ -171,7 +171,22 @@ def _answer(row: Row, columns: RatingColumns) -> dict[str, Any]:
         "context": context,
         "reference": reference,
         "candidate": candidate,
+        "stratum": "",
+        "weight": _weight(row, columns),
     }
+
+
+def _weight(row: Row, columns: RatingColumns) -> float:
+    if columns.weight is None:
+        return 1.0
+    text = row.filled(columns.weight)
+    try:
+        weight = float(text.replace(",", "."))
+    except ValueError:
+        weight = float("nan")
+    if not 0 < weight < float("inf"):
+        raise InputError(f"{row.place}: column '{columns.weight}' is '{text}'; expected a number above 0")
+    return weight
 
 
 def _given(row: Row, columns: RatingColumns) -> Iterator[tuple[str, str, str]]:

@@ -77,6 +77,10 @@ class RatingColumns(Spec):
     candidate: str = Field(default="candidate", description="the answer that was rated")
     generator: str | None = Field(default=None, description="the model that wrote the candidate, where known")
     group: str | None = Field(default=None, description="what questions on one case share; the item if left out")
+    weight: str | None = Field(
+        default=None,
+        description="how many answers of its model a rated one stands for, where they were not drawn alike",
+    )
     raters: tuple[str, ...] = Field(default=(), description="one column of ratings per rater, named after the rater")
     rater: str | None = Field(default=None, description="column that names the rater, in a file of one rating per row")
     rating: str | None = Field(default=None, description="column of the rating, in a file of one rating per row")
@@ -153,13 +157,32 @@ class RatingsSpec(Spec):
 
 
 class Kit(Spec):
-    """A blinded, shuffled sheet for raters, made from predictions."""
+    """A blinded, shuffled sheet for raters, made from predictions.
+
+    Either whole questions, each with every model's answer, or with `judge` and `answers` single answers.
+    """
 
     models: tuple[str, ...] = Field(min_length=1, description="models whose answers are rated")
     suite: Name = Field(description="suite whose open questions are rated")
     questions: int = Field(default=100, ge=1, description="questions; each is shown with the answer of every model")
+    judge: Name | None = Field(
+        default=None,
+        description="draw single answers by what this judge says of them, more where it is unsure; it judges every"
+        " answer of the kit's models",
+    )
+    answers: int | None = Field(
+        default=None, ge=10, description="answers that are drawn with `judge`, in place of `questions`"
+    )
     raters: tuple[Name, ...] = Field(min_length=1, description="names of the raters, one sheet each")
     seed: int = Field(default=42, description="seed of the draw and of the shuffling")
+
+    @model_validator(mode="after")
+    def _judge_and_answers(self) -> Self:
+        if (self.judge is None) != (self.answers is None):
+            raise ValueError("judge and answers together")
+        if self.answers is not None and self.answers < 10 * len(self.models):
+            raise ValueError(f"at least {10 * len(self.models)} answers, ten of each model")
+        return self
 
 
 class KitSpec(Spec):

@@ -99,7 +99,7 @@ def _rater_rows(
         pairs += [(name, statistic, rated.right, rater.score) for name, statistic in OF_SCORES.items()]
         pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
     for name, statistic, people, other in pairs:
-        for scope, found in estimate(statistic, people, other, kept, rated.generator, draws).items():
+        for scope, found in estimate(statistic, people, other, kept, rated.generator, draws, rated.weight).items():
             row = _row(rated, scope, kept, found, spec.statistics)
             inside = inside_scope(rated.generator, kept, scope)
             if rater.too_silent_in(inside):
@@ -128,11 +128,13 @@ def _bounded(
     if name != "accuracy" or rated.right is None or scope == WITHIN:
         found = without_score(silent, answers)
     else:
-        effective = effective_clusters(rated.group[inside])
+        effective = effective_clusters(rated.group[inside], rated.weight[inside])
         ends = []
         for label in (1 - rated.right, rated.right):  # every missing verdict wrong, and every one right
             filled_in = np.where(rater.silent, label, rater.score)
-            end = estimate(OF_LABELS[name], rated.right, filled_in, ~rater.excluded, rated.generator, draws)[scope]
+            end = estimate(
+                OF_LABELS[name], rated.right, filled_in, ~rater.excluded, rated.generator, draws, rated.weight
+            )[scope]
             ends.append((end.point, interval_of_agreement(end, effective, settings)))
         found = bounds_of(ends[0], ends[1], silent, answers)
     return {"value": None, "low": found.low, "high": found.high, "interval": found.method, "note": found.note}
@@ -147,7 +149,9 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
         if np.isin(np.concatenate([ratings[kept], others[kept]]), (0.0, 1.0)).all():
             measures = {**measures, **OF_LABELS}
         for name, statistic in measures.items():
-            found = estimate(statistic, np.nan_to_num(ratings), np.nan_to_num(others), kept, rated.generator, draws)
+            found = estimate(
+                statistic, np.nan_to_num(ratings), np.nan_to_num(others), kept, rated.generator, draws, rated.weight
+            )
             for scope, one in found.items():
                 yield _row(rated, scope, kept, one, settings) | {
                     "rater_kind": "human",
@@ -163,7 +167,7 @@ def _row(
     rated: RatedSet, scope: str, kept: NDArray[np.bool_], found: Estimated, settings: Statistics
 ) -> dict[str, Any]:
     inside = inside_scope(rated.generator, kept, scope)
-    interval = interval_of_agreement(found, effective_clusters(rated.group[inside]), settings)
+    interval = interval_of_agreement(found, effective_clusters(rated.group[inside], rated.weight[inside]), settings)
     return {
         "set": rated.name,
         "generator": scope,

@@ -70,9 +70,12 @@ def _pair_rows(
 ) -> Iterator[dict[str, Any]]:
     settings = spec.statistics
     kept = ~left.excluded & ~right.excluded
-    effective = effective_clusters(rated.group[kept])
+    effective = effective_clusters(rated.group[kept], rated.weight[kept])
     for name, statistic in CORRELATIONS.items():
-        both = [estimate(statistic, rated.human, one.score, kept, rated.generator, draws) for one in (left, right)]
+        both = [
+            estimate(statistic, rated.human, one.score, kept, rated.generator, draws, rated.weight)
+            for one in (left, right)
+        ]
         for scope in (POOLED, WITHIN):
             if scope not in both[0] or scope not in both[1]:
                 continue

@@ -55,8 +55,10 @@ def _rows(
     kept = ~judge.excluded
     error = judge.score - right
     for scope, inside in scopes_of(rated.generator, kept).items():
-        mean = Estimated(float(error[inside].mean()), _mean(error, inside, draws))
-        interval = interval_of_agreement(mean, effective_clusters(rated.group[inside]), spec.statistics)
+        mean = Estimated(float(np.average(error[inside], weights=rated.weight[inside])), _mean(error, inside, draws))
+        interval = interval_of_agreement(
+            mean, effective_clusters(rated.group[inside], rated.weight[inside]), spec.statistics
+        )
         row = {
             "set": rated.name,
             "judge": judge.name.removeprefix("judge:"),
@@ -66,8 +68,8 @@ def _rows(
             "excluded": int(judge.excluded.sum()),
             "silent": judge.silent_in(inside),
             "unit": "%",
-            "human": 100 * float(right[inside].mean()),
-            "judge_value": 100 * float(judge.score[inside].mean()),
+            "human": 100 * float(np.average(right[inside], weights=rated.weight[inside])),
+            "judge_value": 100 * float(np.average(judge.score[inside], weights=rated.weight[inside])),
             "value": 100 * mean.point,
             "low": None if interval.low is None else 100 * interval.low,
             "high": None if interval.high is None else 100 * interval.high,
@@ -83,7 +85,7 @@ def _rows(
         elif scope != POOLED and not judge.too_silent_in(kept & ~inside):
             others = kept & ~inside
             defined = defined_draws(mean.draws - _mean(error, others, draws))
-            row["against_others"] = 100 * (mean.point - float(error[others].mean()))
+            row["against_others"] = 100 * (mean.point - float(np.average(error[others], weights=rated.weight[others])))
             row["p_value"] = bootstrap_p(defined) if len(defined) else None
         yield row
 
@@ -100,8 +102,15 @@ def _bounded(
     ends = []
     for value in (0.0, 1.0):
         error = filled(judge.score, judge.silent, value) - right
-        end = Estimated(float(error[inside].mean()), _mean(error, inside, draws))
-        ends.append((end.point, interval_of_agreement(end, effective_clusters(rated.group[inside]), spec.statistics)))
+        end = Estimated(float(np.average(error[inside], weights=rated.weight[inside])), _mean(error, inside, draws))
+        ends.append(
+            (
+                end.point,
+                interval_of_agreement(
+                    end, effective_clusters(rated.group[inside], rated.weight[inside]), spec.statistics
+                ),
+            )
+        )
     found = bounds_of(ends[0], ends[1], int(judge.silent[inside].sum()), int(inside.sum()))
     low, high = (None if end is None else 100 * end for end in (found.low, found.high))
     return {

@@ -13,6 +13,7 @@ from posologie.statistics.agreement_measures import pearson
 from posologie.statistics.agreement_scopes import Estimated, effective_clusters
 from posologie.statistics.intervals import Interval
 from posologie.statistics.latex import Latex
+from posologie.statistics.panel import PANEL
 from posologie.statistics.ratings import RatedSet, read_rated
 from posologie.statistics.silence import without_score
 from posologie.statistics.spec import AgreementSpec
@@ -69,7 +70,12 @@ def main(argv: list[str]) -> None:
 
 
 def choice_of(
-    human: NDArray[np.float64], scores: NDArray[np.float64], draws: NDArray[np.float64], effective: float, level: float
+    human: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    draws: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    effective: float,
+    level: float,
 ) -> Choice:
     """Return what the rule "take the judge with the highest correlation" gives, on the answers and under resampling.
 
@@ -79,14 +85,14 @@ def choice_of(
 
     Args:
         scores: [judge, answer].
-        draws: [draw, answer], how often each answer occurs.
+        draws: [draw, answer], how often each answer occurs, times its weight.
+        weight: [answer].
         effective: number of equal clusters of answers.
         level: of the interval.
     """
-    ones = np.ones((1, len(human)))
-    points = np.array([float(pearson(human, score, ones)[0]) for score in scores])
+    points = np.array([float(pearson(human, score, weight[None])[0]) for score in scores])
     drawn = np.stack([pearson(human, score, draws) for score in scores])
-    left_out = np.stack([pearson(human, score, (draws == 0).astype(float)) for score in scores])
+    left_out = np.stack([pearson(human, score, (draws == 0) * weight) for score in scores])
     ranked = np.where(np.isnan(drawn), -np.inf, drawn)
     best = ranked == ranked.max(axis=0)
     weights = best / best.sum(axis=0)
@@ -137,7 +143,7 @@ def selected_interval(
 
 
 def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
-    judges = [rater for rater in rated.raters if rater.kind == "judge"]
+    judges = [rater for rater in rated.raters if rater.kind == "judge" and rater.name != f"judge:{PANEL}"]
     kept = ~np.any([judge.excluded for judge in judges], axis=0)
     draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)[:, kept]
     mute = [judge.too_silent_in(kept) for judge in judges]
@@ -145,8 +151,8 @@ def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
     scores = [
         np.zeros(int(kept.sum())) if silent else judge.score[kept] for judge, silent in zip(judges, mute, strict=True)
     ]
-    effective = effective_clusters(rated.group[kept])
-    choice = choice_of(rated.human[kept], np.stack(scores), draws, effective, spec.statistics.level)
+    effective = effective_clusters(rated.group[kept], rated.weight[kept])
+    choice = choice_of(rated.human[kept], np.stack(scores), draws, rated.weight[kept], effective, spec.statistics.level)
     by_rule = None if np.isnan(choice.points).all() else int(np.nanargmax(choice.points))
     rows = []
     for place, judge in enumerate(judges):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posologie.commands import run
+from posologie.statistics.agreement_scopes import effective_clusters
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
@@ -23,7 +24,6 @@ from posologie.statistics.verbosity import (
     BINS,
     EXTRAPOLATED,
     NO_COMMON_LENGTH,
-    effective_number,
     equal_length_means,
     length_bins,
     matched_weights,
@@ -163,7 +163,7 @@ class _Rest:
         return cls(
             np.count_nonzero(weights, axis=1),
             np.array([len(np.unique(cluster[here][row > 0])) for row in weights]),
-            np.array([effective_number(row, cluster[here]) for row in weights]),
+            np.array([effective_clusters(cluster[here], row) for row in weights]),
             float(np.count_nonzero(weights) / weights.size),
         )
 

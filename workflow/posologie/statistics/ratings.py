@@ -5,7 +5,7 @@ people's own ratings, and for each metric and judge its score and, where it give
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
 from posologie.statistics.draws import Clusters, bootstrap_counts, make_clusters
+from posologie.statistics.panel import PANEL, majority
 from posologie.statistics.scored import listed
 from posologie.statistics.silence import is_too_silent
 from posologie.statistics.spec import AgreementSpec
@@ -61,6 +62,7 @@ class RatedSet:
         human: [answer], mean rating.
         right: [answer], 1 where the mean rating reaches the threshold; None for ordinal ratings without one.
         words: [answer], length of the answer.
+        weight: [answer], how many answers of its model each stands for, with mean 1.
     """
 
     name: str
@@ -71,6 +73,7 @@ class RatedSet:
     human: NDArray[np.float64]
     right: NDArray[np.float64] | None
     words: NDArray[np.float64]
+    weight: NDArray[np.float64]
     raters: tuple[Rater, ...]
 
     @property
@@ -79,6 +82,10 @@ class RatedSet:
         return make_clusters(np.full(len(self.answer), self.name), self.group)
 
     def draws(self, replicates: int, seed: int) -> NDArray[np.float64]:
+        """Return [draw, answer], how often each answer occurs in each cluster draw, times its weight."""
+        return self.clusters_drawn(replicates, seed) * self.weight
+
+    def clusters_drawn(self, replicates: int, seed: int) -> NDArray[np.float64]:
         """Return [draw, answer], how often each answer occurs in each cluster draw."""
         clusters = self.clusters
         drawn: NDArray[np.float64] = bootstrap_counts(clusters, replicates, seed)[:, clusters.of_item].astype(float)
@@ -93,8 +100,9 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
     """
     file = Path(root) / layout.human(name)
     table = read_parquet(file)
-    _expect(table, ("answer", "group", "generator", "rater", "rating"), file)
-    rows = table.select(["answer", "group", "generator", "rater", "rating"]).to_pylist()
+    columns = ("answer", "group", "generator", "weight", "rater", "rating")
+    _expect(table, columns, file)
+    rows = table.select(list(columns)).to_pylist()
     answers = sorted({row["answer"] for row in rows})
     place = {answer: number for number, answer in enumerate(answers)}
     of_answer = {row["answer"]: row for row in rows}
@@ -112,6 +120,7 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
             f"{layout.human_scores(name)}: metric 'words' is missing; expected the scores of rated answers"
         )
     none = np.zeros(len(answers), dtype=bool)
+    weight = np.array([of_answer[answer]["weight"] for answer in answers], dtype=float)
     raters = [
         Rater(metric, "metric", values, None, none, none)
         for metric, values in sorted(metrics.items())
@@ -119,6 +128,8 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
     ]
     for judge in spec.judges:
         raters += _judge(Path(root) / layout.calibration(judge, name), judge, place)
+    if spec.panel:
+        raters += _panel([rater for rater in raters if rater.name in {f"judge:{judge}" for judge in spec.panel}])
     return RatedSet(
         name,
         np.array(answers),
@@ -128,6 +139,7 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
         human,
         _right(ratings, human, spec.thresholds.get(name)),
         metrics["words"],
+        weight / weight.mean() if np.ptp(weight) > 0 else np.ones(len(answers)),
         tuple(raters),
     )
 
@@ -172,6 +184,16 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
         score = np.array(probabilities, dtype=float)
         found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent))
     return found
+
+
+def _panel(members: Sequence[Rater]) -> list[Rater]:
+    """Return the majority of a panel's judges, and the share of them as its probability."""
+    found = majority(np.stack([one.score for one in members]), np.stack([one.silent for one in members]))
+    excluded: NDArray[np.bool_] = np.any([one.excluded for one in members], axis=0)
+    return [
+        Rater(f"judge:{PANEL}", "judge", found.label, found.label, excluded, found.silent),
+        Rater(f"judge_probability:{PANEL}", "probability", found.share, None, excluded, found.silent),
+    ]
 
 
 def _expect(table: pa.Table, columns: tuple[str, ...], file: Path) -> None:

@@ -129,18 +129,22 @@ def _rows(root: Path, name: str, spec: AgreementSpec) -> Iterator[dict[str, Any]
     draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)
     everyone = np.ones(len(rated.answer), dtype=bool)
     bins = length_bins(rated.words)
-    for scope, found in estimate(spearman, rated.words, rated.human, everyone, rated.generator, draws).items():
+    for scope, found in estimate(
+        spearman, rated.words, rated.human, everyone, rated.generator, draws, rated.weight
+    ).items():
         yield _row(rated, None, "length_human", scope, everyone, found, spec)
     yield from _length_rows(rated, None, rated.human, everyone, bins, draws, spec)
     for judge in rated.raters:
         if judge.kind == "metric":
             continue
         kept = ~judge.excluded
-        for scope, found in estimate(spearman, rated.words, judge.score, kept, rated.generator, draws).items():
+        for scope, found in estimate(
+            spearman, rated.words, judge.score, kept, rated.generator, draws, rated.weight
+        ).items():
             yield _row(rated, judge, "length_judge", scope, kept, found, spec)
         for scope, inside in scopes_of(rated.generator, kept).items():
             three = rated.words[inside], judge.score[inside], rated.human[inside]
-            point = float(partial_spearman(*three, np.ones((1, int(inside.sum()))))[0])
+            point = float(partial_spearman(*three, rated.weight[None, inside])[0])
             found = Estimated(point, partial_spearman(*three, draws[:, inside]))
             yield _row(rated, judge, "length_judge_given_human", scope, kept, found, spec)
         yield from _length_rows(rated, judge, judge.score, kept, bins, draws, spec)
@@ -163,22 +167,22 @@ def _length_rows(
     known = np.any([own for _, own in scopes], axis=0)
     owner = np.argmax([own[known] for _, own in scopes], axis=0)
     arrays = score[known], owner, bins[known]
-    points, support = matched_means(*arrays, np.ones((1, int(known.sum()))))
+    points, support = matched_means(*arrays, rated.weight[None, known])
     matched, _ = matched_means(*arrays, draws[:, known])
     weights = np.zeros(len(known))
-    weights[known] = matched_weights(owner, bins[known])
+    weights[known] = matched_weights(owner, bins[known]) * rated.weight[known]
     logs = np.log1p(rated.words)
     columns = np.stack([np.ones_like(logs), logs, score, logs * score, logs**2])
 
     def moments(counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([counts[:, own] @ columns[:, own].T for _, own in scopes], axis=2)
 
-    (equal,), _ = equal_length_means(moments(np.ones((1, len(known)))))
+    (equal,), _ = equal_length_means(moments(rated.weight[None]))
     equal_draws, _ = equal_length_means(moments(draws))
     for place, (scope, own) in enumerate(scopes):
         count = draws[:, own].sum(axis=1)
         means = np.divide(draws[:, own] @ score[own], count, out=np.full(len(draws), np.nan), where=count > 0)
-        plain = Estimated(float(score[own].mean()), means)
+        plain = Estimated(float(np.average(score[own], weights=rated.weight[own])), means)
         yield _row(rated, judge, f"{which}_mean", scope, kept, plain, spec)
         at_length = Estimated(float(points[0, place]), matched[:, place])
         rest = weights * own
@@ -187,22 +191,9 @@ def _length_rows(
         found = Estimated(float(equal[place]), equal_draws[:, place])
         row = _row(rated, judge, f"{which}_at_equal_length", scope, kept, found, spec)
         if row["value"] is not None and row["interval"] != "none":
-            extrapolated = effective_number(rest, rated.group) < spec.statistics.minimum_clusters
+            extrapolated = effective_clusters(rated.group, rest) < spec.statistics.minimum_clusters
             row["note"] = EXTRAPOLATED if extrapolated else row["note"]
         yield row
-
-
-def effective_number(weights: NDArray[np.float64], group: NDArray[np.str_]) -> float:
-    """Return the number of equal clusters that a mean with these weights rests on (Kish 1965); 0 without weight.
-
-    Args:
-        weights: [answer].
-        group: [answer], the cluster of each.
-    """
-    _, code = np.unique(group, return_inverse=True)
-    by_cluster = np.bincount(code, weights)
-    squares = float((by_cluster**2).sum())
-    return float(by_cluster.sum()) ** 2 / squares if squares else 0.0
 
 
 def _row(
@@ -218,7 +209,7 @@ def _row(
     """Return one row; `weights` [answer] say which answers the value rests on, where they are not all of the scope."""
     scoped = scopes_of(rated.generator, kept).get(scope, kept)
     inside = scoped if weights is None else scoped & (weights > 0)
-    effective = effective_clusters(rated.group[inside]) if weights is None else effective_number(weights, rated.group)
+    effective = effective_clusters(rated.group, (rated.weight if weights is None else weights) * inside)
     interval = interval_of_agreement(found, effective, spec.statistics)
     value = None if np.isnan(found.point) else found.point
     if weights is not None and not inside.any():

@@ -15,11 +15,13 @@ def calibration_spec(wildcards):
 
 
 def all_judgements():
-    """Return the chosen judge's verdicts on every model's answers."""
-    chosen, suites = STUDY.judging.chosen, plan.open_suites(STUDY)
-    if chosen is None:
-        return []
-    return [f"<results>/judgements/{chosen}/{model}/{suite}.parquet" for model in MODELS for suite in suites]
+    """Return the verdicts on every model's answers: of the chosen judge and of the panel's."""
+    return [
+        f"<results>/judgements/{judge}/{model}/{suite}.parquet"
+        for judge in plan.suite_judges(STUDY)
+        for model in MODELS
+        for suite in plan.open_suites(STUDY)
+    ]
 
 
 def all_calibrations():
