@@ -31,7 +31,7 @@ def main() -> None:
                             (40, [0.7] * 5), (400, [0.7] * 5)):  # fmt: skip
         found, plain = chosen_judge(studies, answers, noises)
         error = (found * (1 - found) / studies) ** 0.5
-        print(f"n = {answers}, noise of the judges {noises}: {found:.3f} ± {error:.3f}; percentile interval {plain:.3f}",
+        print(f"n = {answers}, noise of the judges {noises}: {found:.3f} ± {error:.3f}; percentile {plain:.3f}",
               flush=True)  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def study(numbers: np.random.Generator, base: np.ndarray, rated: int, accuracy: 
 
 
 def chosen_judge(studies: int, answers: int, noises: list[float]) -> tuple[float, float]:
-    """Return how often the chosen judge's interval holds its correlation, and how often its percentile interval does."""
+    """Return how often the chosen judge's interval holds its correlation, and how often the percentile one does."""
 
     def drawn(numbers: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         quality = 0.5 * numbers.standard_normal(count // 2).repeat(2) + 0.75**0.5 * numbers.standard_normal(count)

@@ -23,7 +23,7 @@ ITEMS = 300
 
 
 class Judged:
-    """Four models' answers to 300 questions, what people say of all and of some, and a judge that flatters one model."""
+    """Four models' answers to 300 questions, what people say of all and of some, and a judge that flatters one."""
 
     def __init__(self, root, flatters=0.3, seed=1):
         self.root, self.numbers = root, np.random.default_rng(seed)

@@ -193,6 +193,9 @@ def _check_models(study: Study) -> None:
             raise _unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
         if published.in_place_of is not None:
             _check_in_place(study, name, published)
+        for file in published.answers.files if published.answers is not None else ():
+            if not Path(file).is_file():
+                raise InputError(f"published_models.{name}.answers.files = '{file}': no such file")
         if published.served is not None:
             _check_served(study, f"published_models.{name}.served", published.served)
     if "published" in study.backbones:

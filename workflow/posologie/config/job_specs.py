@@ -10,6 +10,7 @@ from posologie.items import Split
 from posologie.judging.spec import CalibrationSpec, JudgingSpec
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
@@ -125,6 +126,25 @@ def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointP
         backend=served.backend,
         temperature=served.temperature,
         choice_new_tokens=served.choice_new_tokens,
+    )
+
+
+def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
+    """Return what the predictions of a model whose answers come from files depend on.
+
+    Raises:
+        ValueError: if the model is another.
+    """
+    name = plan.models(study)[model].published
+    answers = None if name is None else study.published_models[name].answers
+    if answers is None:
+        raise ValueError(f"{model}: its answers are not from outside")
+    return OutsidePredictionSpec(
+        model=model,
+        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
+        prompting=study.prompting,
+        seed=study.prediction.seed,
+        **dict(answers.model_dump()),
     )
 
 

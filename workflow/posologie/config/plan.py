@@ -65,6 +65,12 @@ def served_models(study: Study) -> list[str]:
     return [model.id for model in models(study).values() if model.published in served]
 
 
+def outside_models(study: Study) -> list[str]:
+    """Return the ids of the models whose answers come from files."""
+    outside = {name for name, published in study.published_models.items() if published.answers is not None}
+    return [model.id for model in models(study).values() if model.published in outside]
+
+
 def bundles(study: Study) -> dict[str, tuple[str, ...]]:
     """Return which suites each prediction job answers: the configured bundles, then one for each suite that is left."""
     bundled = {suite for suites in study.prediction.bundles.values() for suite in suites}

@@ -11,6 +11,7 @@ from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
+from posologie.prediction.outside_spec import OutsideAnswers
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.report.spec import Report
@@ -73,10 +74,13 @@ class Devices(Spec):
 
 
 class PublishedModel(Spec):
-    """A trained model that others published: an adapter on one of the backbones, a merged model, or a served one."""
+    """A model that others trained: an adapter on one of the backbones, a merged model, a served one, or its answers."""
 
     model: Backbone | None = Field(default=None, description="where it comes from: hub or folder")
     served: Served | None = Field(default=None, description="the endpoint behind which it answers")
+    answers: OutsideAnswers | None = Field(
+        default=None, description="files of what it answered elsewhere, without the model"
+    )
     adapter_on: Name | None = Field(
         default=None, description="the backbone under the adapter; a merged model if left out"
     )
@@ -88,10 +92,10 @@ class PublishedModel(Spec):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.model is None) == (self.served is None):
-            raise ValueError("exactly one of model and served")
-        if self.served is not None and self.adapter_on is not None:
-            raise ValueError("adapter_on only with model: an endpoint serves whole models")
+        if sum(one is not None for one in (self.model, self.served, self.answers)) != 1:
+            raise ValueError("exactly one of model, served and answers")
+        if self.model is None and self.adapter_on is not None:
+            raise ValueError("adapter_on only with model: an endpoint serves whole models, and answers need none")
         return self
 
 

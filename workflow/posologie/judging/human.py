@@ -21,8 +21,8 @@ from posologie.errors import InputError
 from posologie.files import read_parquet, write_json, write_parquet
 from posologie.items import stable_id
 from posologie.judging.schema import human_schema
-from posologie.judging.sheets import Row, read_rows
 from posologie.judging.spec import RatingColumns, RatingsSpec, Scale
+from posologie.sheets import Row, read_rows
 
 
 def main(argv: list[str]) -> None:
