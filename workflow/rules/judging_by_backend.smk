@@ -5,11 +5,12 @@ def rule_of_judging(kind):
     rule:
         name:
             f"judge_with_{kind}"
-        localrule: kind == "openai_endpoint"
+        localrule: kind in NO_MODEL_HERE
         input:
             predictions="<results>/predictions/{model}/{suite}.parquet",
             shards=scored_items,
-            prompt=lambda wildcards: shipped(STUDY.judges[wildcards.judge].prompt),
+            prompt=judge_prompt,
+            verdicts=judge_files,
             backbone=judge_backend,
         output:
             judgements=ensure("<results>/judgements/{judge}/{model}/{suite}.parquet", non_empty=True),
@@ -20,9 +21,7 @@ def rule_of_judging(kind):
             spec=judging_spec,
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
-            backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
-            work=f"{WORK}/judging/{{judge}}",
+            asked=asking_words(kind),
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
@@ -35,19 +34,19 @@ def rule_of_judging(kind):
         shell:
             command(
                 f"posologie.judging.{kind}",
-                "--spec {params.spec:q} --prompt {input.prompt:q} --predictions {input.predictions:q}"
-                " --items {params.shards:q} {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
-                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
+                "--spec {params.spec:q} --predictions {input.predictions:q} --items {params.shards:q} {params.asked:q}"
+                " --judgements {output.judgements:q} --run {output.run:q} --devices {resources.devices}",
             )
 
     rule:
         name:
             f"calibrate_{kind}"
-        localrule: kind == "openai_endpoint"
+        localrule: kind in NO_MODEL_HERE
         input:
             human="<results>/human/{ratings}.parquet",
-            prompt=lambda wildcards: shipped(STUDY.judges[wildcards.judge].prompt),
-            trained_on=lambda wildcards: list(STUDY.judges[wildcards.judge].trained_on),
+            prompt=judge_prompt,
+            verdicts=judge_files,
+            trained_on=training_data,
             backbone=judge_backend,
         output:
             judgements=ensure("<results>/judgements/{judge}/calibration/{ratings}.parquet", non_empty=True),
@@ -58,10 +57,8 @@ def rule_of_judging(kind):
         params:
             spec=calibration_spec,
             sealing=sealing(),
-            trained_on=lambda wildcards, input: ["--trained-on", *input.trained_on] if input.trained_on else [],
-            backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
-            work=f"{WORK}/judging/{{judge}}",
+            trained_on=training_words,
+            asked=asking_words(kind),
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
@@ -74,9 +71,8 @@ def rule_of_judging(kind):
         shell:
             command(
                 f"posologie.judging.{kind}",
-                "--spec {params.spec:q} --prompt {input.prompt:q} --human {input.human:q} {params.trained_on:q}"
-                " {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
-                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
+                "--spec {params.spec:q} --human {input.human:q} {params.trained_on:q} {params.asked:q}"
+                " --judgements {output.judgements:q} --run {output.run:q} --devices {resources.devices}",
             )
 
 

@@ -45,7 +45,7 @@ def test_a_study_file_is_read(write):
         ({"mixs": {}}, "mixs = {}: unknown key; expected 'mixes'"),
         (
             {"published_models": {"p": {"mix": "NAT"}}},
-            "published_models.p = {'mix': 'NAT'}: expected exactly one of model and served",
+            "published_models.p = {'mix': 'NAT'}: expected exactly one of model, served and answers",
         ),
         (
             {"published_models": {"p": {"served": {"backend": {"model": "m", "structured": "none"}}}}},

@@ -7,10 +7,12 @@ from posologie.report.judges import mismatches, section
 from posologie.report.method import notices
 
 AGREEMENT = (
-    "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,silent,value,low,high,level,interval,note"
+    "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,triples,silent,value,low,high,level,"
+    "interval,note"
 )
 CHOICE = (
-    "set,judge,n,clusters,excluded,silent,value,low,high,level,interval,chosen_share,by_rule,configured,corrected,note"
+    "set,judge,n,clusters,excluded,triples,silent,value,low,high,level,interval,chosen_share,by_rule,configured,"
+    "corrected,note"
 )
 LENGTH = (
     "suite,scope_kind,scope,metric,statistic,model,kind,backbone,mix,seed,n,clusters,silent,unit,value,low,high,level,"
@@ -22,12 +24,12 @@ LENGTH = (
 def rated(own_study):
     root, spec = own_study
     agreement = [
-        "doctors,judge,judge:small,human,pooled,pearson,100,100,0,2,0.6,0.5,0.7,0.95,percentile,",
-        "doctors,human,anne,bob,pooled,kappa,40,40,0,,0.71,0.6,0.8,0.95,percentile,",
+        "doctors,judge,judge:small,human,pooled,pearson,100,100,0,0,2,0.6,0.5,0.7,0.95,percentile,",
+        "doctors,human,anne,bob,pooled,kappa,40,40,0,,,0.71,0.6,0.8,0.95,percentile,",
     ]
     choice = [
-        "doctors,small,98,49,2,1,0.61,0.5,0.7,0.95,percentile,80,1,0,0.57,",
-        "doctors,large,98,49,2,0,0.49,0.4,0.6,0.95,percentile,20,0,1,,the configured judge is another",
+        "doctors,small,98,49,2,1,1,0.61,0.5,0.7,0.95,percentile,80,1,0,0.57,",
+        "doctors,large,98,49,2,0,0,0.49,0.4,0.6,0.95,percentile,20,0,1,,the configured judge is another",
     ]
     length = [
         f"oeq,all,all,judge:large,{statistic},tiny/base,base,tiny,,,8,8,1,%,{value},1,99,0.95,percentile,,"

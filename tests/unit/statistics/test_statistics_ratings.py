@@ -71,6 +71,7 @@ class Ratings:
                 "group": f"i{number // 2}",
                 "generator": self.generator[number],
                 "excluded": number in excluded,
+                "triple_seen": number in excluded[:3],
                 "outcome": "unparsable" if number in silent else "label",
                 "label": None if number in silent else int(label[number]),
                 "probability": None if probability is None else float(probability[number]),
@@ -252,7 +253,7 @@ def test_answers_that_a_judge_was_trained_on_are_left_out_for_it_alone(ratings):
     ratings.judge("other", label)
     rows = ratings.table(agreement)
     one = pick(rows, rater="judge:trained", generator="pooled", statistic="pearson")
-    assert (one["n"], one["excluded"]) == ("60", "20")
+    assert (one["n"], one["excluded"], one["triples"]) == ("60", "20", "3")
     assert pick(rows, rater="judge:other", generator="pooled", statistic="pearson")["n"] == "80"
     pair = pick(ratings.table(agreement_contrasts), left="judge:trained", generator="pooled", statistic="pearson")
     assert (pair["n"], pair["value"], pair["p_bootstrap"]) == ("60", "0", "1")

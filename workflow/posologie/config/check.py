@@ -10,7 +10,7 @@ from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
-from posologie.judging.spec import Judge
+from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
@@ -119,6 +119,10 @@ def _check_makers(study: Study) -> None:
                 raise _unknown(f"{section}.{name}.backend.backbone", backbone, known)
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
         raise _unknown("judging.chosen", study.judging.chosen, study.judges)
+    for name, judge in study.judges.items():
+        for file in judge.backend.files if isinstance(judge.backend, OutsideVerdicts) else ():
+            if not Path(file).is_file():
+                raise InputError(f"judges.{name}.backend.files = '{file}': no such file")
     for name in study.judging.panel:
         if name not in study.judges:
             raise _unknown("judging.panel", name, study.judges)
@@ -151,6 +155,11 @@ def _check_suites(study: Study) -> None:
     if quality is not None and quality.judge not in study.judges:
         raise _unknown(
             "screening.quality.judge", quality.judge, study.judges or ["the study's judges, of which there are none"]
+        )
+    if quality is not None and isinstance(study.judges[quality.judge].backend, OutsideVerdicts):
+        raise InputError(
+            f"screening.quality.judge = '{quality.judge}': its verdicts come from files; expected a judge that can be"
+            " asked"
         )
     for name in (quality.sources or ()) if quality is not None else ():
         if name not in study.sources or "train" not in study.sources[name].splits:

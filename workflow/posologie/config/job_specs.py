@@ -7,7 +7,7 @@ from posologie.config.study import Study
 from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.translation.spec import TranslationSpec
 from posologie.items import Split
-from posologie.judging.spec import CalibrationSpec, JudgingSpec
+from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
@@ -48,9 +48,10 @@ def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
     quality = study.screening.quality
     if quality is None:
         raise ValueError("screening.quality: missing, and required for ratings")
-    return RatingSpec(
-        judge=judge, source=source, tasks=quality.tasks, backend=study.judges[judge].backend, rating=quality.rating
-    )
+    backend = study.judges[judge].backend
+    if isinstance(backend, OutsideVerdicts):
+        raise ValueError(f"judges.{judge}: cannot be asked, because its verdicts come from files")
+    return RatingSpec(judge=judge, source=source, tasks=quality.tasks, backend=backend, rating=quality.rating)
 
 
 def screening_table_spec(study: Study) -> MatrixSpec:

@@ -35,9 +35,15 @@ def main(argv: list[str]) -> None:
     options = arguments.parse_args(argv)
     spec = RatingsSpec.from_json(options.spec)
     files = {name: Path(path) for name, path in options.ratings}
-    if spec.ratings.columns is not None:
-        rows = [row for path in files.values() for row in read_rows(path, spec.ratings.sheet)]
-        ratings, unrated = imported(rows, spec.ratings.columns, spec.ratings.scale)
+    if spec.ratings.kit is None:
+        columns = {name: spec.ratings.columns_of.get(name, spec.ratings.columns) for name in files}
+        rows = [
+            (row, own)
+            for name, path in files.items()
+            if (own := columns[name]) is not None
+            for row in read_rows(path, spec.ratings.sheet)
+        ]
+        ratings, unrated = imported(rows, spec.ratings.scale)
     elif options.key is None:
         raise InputError("--key: missing; expected the key of the rating kit whose sheets these are")
     else:
@@ -59,7 +65,7 @@ def main(argv: list[str]) -> None:
     write_json(options.report, report)
 
 
-def imported(rows: Sequence[Row], columns: RatingColumns, scale: Scale) -> tuple[list[dict[str, Any]], int]:
+def imported(rows: Sequence[tuple[Row, RatingColumns]], scale: Scale) -> tuple[list[dict[str, Any]], int]:
     """Return the ratings in rows of a table, and the number of answers that nobody rated.
 
     Where a row does not say which model wrote the answer, two models may have written the same: its rating is then of
@@ -73,7 +79,7 @@ def imported(rows: Sequence[Row], columns: RatingColumns, scale: Scale) -> tuple
     answers: set[str] = set()
     items: dict[str, tuple[Row, dict[str, Any]]] = {}
     occurrences: Counter[tuple[str, ...]] = Counter()
-    for row in rows:
+    for row, columns in rows:
         answer = _answer(row, columns)
         _check_same_item(row, answer, items)
         if not answer["generator"]:

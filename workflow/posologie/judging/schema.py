@@ -44,6 +44,7 @@ def calibration_schema() -> "pyarrow.Schema":
         [
             *(pa.field(name, pa.string(), nullable=False) for name in identity),
             pa.field("excluded", pa.bool_(), nullable=False),  # the question occurs in the judge's training files
+            pa.field("triple_seen", pa.bool_(), nullable=False),  # question, reference and answer occur in one record
             *_verdict_fields(),
         ]
     )

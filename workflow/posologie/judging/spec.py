@@ -1,18 +1,35 @@
 """What a file of judgements depends on."""
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.generation.backends.spec import ChatBackend, Decoding, Running
+from posologie.generation.backends.spec import Causal, Decoding, OpenaiEndpoint, Running
 from posologie.specs import Name, Spec
+
+
+class OutsideVerdicts(Spec):
+    """Verdicts that a judge gave elsewhere, as tables with one verdict a row (CSV, TSV, XLSX, JSON or JSONL)."""
+
+    kind: Literal["outside"] = Field(default="outside", description="this kind of backend")
+    files: tuple[str, ...] = Field(
+        min_length=1, exclude=True, description="files that together hold a verdict on every answer"
+    )
+    model: str = Field(default="model", description="column of the model that wrote the answer")
+    item: str = Field(default="item", description="column of the item's id, or of a rated answer's")
+    verdict: str = Field(default="verdict", description="column of what the judge said, read by the judge's `verdict`")
+    probability: str | None = Field(default=None, description="column of the probability of `1`, where there is one")
+
+
+JudgeBackend = Annotated[Causal | OpenaiEndpoint | OutsideVerdicts, Field(discriminator="kind")]
+"""A backend that judges; `kind` is also the name of the module in `posologie.judging`."""
 
 
 class Judge(Spec):
     """A judge of open answers: which model, asked what, and how its verdict is read."""
 
-    backend: ChatBackend = Field(description="the model that judges")
+    backend: JudgeBackend = Field(description="the model that judges, or the files of its verdicts")
     prompt: str = Field(
         default="resources/prompts/fr/judging/equivalence.md",
         exclude=True,
@@ -35,7 +52,8 @@ class Judge(Spec):
     trained_on: tuple[str, ...] = Field(
         default=(),
         exclude=True,
-        description="files the judge was trained on; rated items that occur in them are left out",
+        description="files the judge was trained on, or folders of them (JSON, JSONL, CSV, TSV, XLSX, Parquet, text;"
+        " also .gz); rated items that occur in them are left out",
     )
     running: Running = Field(default=Running(), exclude=True, description="how the backend is run; changes no verdict")
 
@@ -121,6 +139,9 @@ class Ratings(Spec):
         min_length=1, description="CSV, XLSX, JSON or JSONL files; of a kit, the sheet of each rater"
     )
     columns: RatingColumns | None = Field(default=None, description="columns of the files; none for a kit's sheets")
+    columns_of: dict[Name, RatingColumns] = Field(
+        default_factory=dict, description="columns of single files that have others, by the file's name in `files`"
+    )
     kit: Name | None = Field(default=None, description="the rating kit whose sheets the files are")
     sheet: str | None = Field(default=None, description="name of the sheet in an XLSX file; the first if left out")
     scale: Scale = Field(default=Scale(), description="the values of the ratings")
@@ -133,8 +154,17 @@ class Ratings(Spec):
 
     @model_validator(mode="after")
     def _columns_or_kit(self) -> Self:
-        if (self.columns is None) == (self.kit is None):
+        if strange := sorted(self.columns_of.keys() - self.files.keys()):
+            raise ValueError(f"names of files in columns_of, not {strange[0]}")
+        told = self.columns is not None or bool(self.columns_of)
+        if told == (self.kit is not None):
             raise ValueError("either columns or kit")
+        if (
+            self.kit is None
+            and self.columns is None
+            and (without := sorted(self.files.keys() - self.columns_of.keys()))
+        ):
+            raise ValueError(f"columns, or columns_of the file {without[0]} too")
         return self
 
     @model_validator(mode="after")

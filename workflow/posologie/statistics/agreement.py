@@ -28,7 +28,7 @@ from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "rater_kind", "rater", "against", "generator", "statistic",
-    "n", "clusters", "excluded", "silent", "value", "low", "high", "level", "interval", "note",
+    "n", "clusters", "excluded", "triples", "silent", "value", "low", "high", "level", "interval", "note",
     "published", "difference",
 )  # fmt: skip
 _FOLDS = 5
@@ -110,6 +110,7 @@ def _rater_rows(
                 "against": "human",
                 "statistic": name,
                 "excluded": int(rater.excluded.sum()),
+                "triples": None if rater.kind == "metric" else rater.triples,
                 "silent": rater.silent_in(inside),
             }
 
@@ -159,6 +160,7 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
                     "against": second,
                     "statistic": name,
                     "excluded": 0,
+                    "triples": None,
                     "silent": None,
                 }
 

@@ -21,7 +21,7 @@ from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "judge", "n", "clusters", "excluded", "silent", "value", "low", "high", "level", "interval",
+    "set", "judge", "n", "clusters", "excluded", "triples", "silent", "value", "low", "high", "level", "interval",
     "chosen_share", "by_rule", "configured", "corrected", "note",
 )  # fmt: skip
 MISMATCH = "the configured judge is not the one that the rule chooses"
@@ -173,6 +173,7 @@ def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
                 "n": int(kept.sum()),
                 "clusters": len(np.unique(rated.group[kept])),
                 "excluded": int((~kept).sum()),
+                "triples": judge.triples,
                 "silent": judge.silent_in(kept),
                 "value": None if np.isnan(choice.points[place]) else float(choice.points[place]),
                 "low": interval.low,

@@ -34,6 +34,7 @@ class Rater:
         label: [answer], 0 or 1; None for a metric and a probability.
         excluded: [answer], whether the answer is left out, because the judge was trained on its question.
         silent: [answer], whether the reply held no verdict.
+        triples: rated answers that occur in the judge's training files with question and reference.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Rater:
     label: NDArray[np.float64] | None
     excluded: NDArray[np.bool_]
     silent: NDArray[np.bool_]
+    triples: int = 0
 
     def silent_in(self, inside: NDArray[np.bool_]) -> int | None:
         """Return how many replies to some answers held no verdict; None for a metric, which gives none."""
@@ -170,7 +172,7 @@ def _metrics(file: Path, place: Mapping[str, int]) -> dict[str, NDArray[np.float
 
 def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     table = read_parquet(file)
-    _expect(table, ("answer", "excluded", "outcome", "label", "probability"), file)
+    _expect(table, ("answer", "excluded", "triple_seen", "outcome", "label", "probability"), file)
     rows = {row["answer"]: row for row in table.to_pylist()}
     if missing := [answer for answer in place if answer not in rows]:
         raise InputError(f"{file}: no verdict on {listed(missing)}; expected one an answer")
@@ -178,11 +180,12 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     label = np.array([float(row["label"] == 1) for row in ordered])
     excluded = np.array([row["excluded"] for row in ordered])
     silent = np.array([row["outcome"] != "label" for row in ordered])
-    found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent)]
+    triples = sum(row["triple_seen"] for row in ordered)
+    found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent, triples)]
     probabilities = [row["probability"] for row in ordered]
     if None not in probabilities:
         score = np.array(probabilities, dtype=float)
-        found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent))
+        found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent, triples))
     return found
 
 
@@ -190,9 +193,10 @@ def _panel(members: Sequence[Rater]) -> list[Rater]:
     """Return the majority of a panel's judges, and the share of them as its probability."""
     found = majority(np.stack([one.score for one in members]), np.stack([one.silent for one in members]))
     excluded: NDArray[np.bool_] = np.any([one.excluded for one in members], axis=0)
+    triples = max(one.triples for one in members)
     return [
-        Rater(f"judge:{PANEL}", "judge", found.label, found.label, excluded, found.silent),
-        Rater(f"judge_probability:{PANEL}", "probability", found.share, None, excluded, found.silent),
+        Rater(f"judge:{PANEL}", "judge", found.label, found.label, excluded, found.silent, triples),
+        Rater(f"judge_probability:{PANEL}", "probability", found.share, None, excluded, found.silent, triples),
     ]
 
 
