@@ -30,7 +30,7 @@ def judge(folder, rows=ROWS, **layout):
     made = items(3)
     shard(folder, made)
     path = predictions(folder, "one", made, {item.id: f"answer {item.id}" for item in made})
-    backend = {"kind": "outside", "files": ["v.jsonl"], **layout}
+    backend = {"kind": "outside", **layout}
     spec = {"name": "j", "model": "b/base", "suite": "s", "judge": {"backend": {**backend}}}
     outputs = folder / "j.parquet", folder / "j.json"
     outside.main(
@@ -80,7 +80,7 @@ def test_rated_answers_are_found_by_their_id_or_by_model_and_item(tmp_path):
     ]  # fmt: skip
     write_parquet(tmp_path / "h.parquet", pa.Table.from_pylist(rated, schema=human_schema()))
     (tmp_path / "t.jsonl").write_text(json.dumps({"q": "Pourquoi ?", "r": "R", "a": "C"}), encoding="utf-8")
-    spec = {"name": "j", "set": "s", "judge": {"backend": {"kind": "outside", "files": ["v.jsonl"]}}}
+    spec = {"name": "j", "set": "s", "judge": {"backend": {"kind": "outside"}}}
 
     def calibrated(rows):
         path = jsonl(tmp_path / "v.jsonl", rows)
@@ -103,7 +103,7 @@ def test_a_judge_whose_verdicts_are_files_cannot_be_asked(tmp_path):
     made = items(3)
     shard(tmp_path, made)
     path = predictions(tmp_path, "one", made, {})
-    spec = {"name": "j", "model": "m", "suite": "s", "judge": {"backend": {"kind": "outside", "files": ["v"]}}}
+    spec = {"name": "j", "model": "m", "suite": "s", "judge": {"backend": {"kind": "outside"}}}
     arguments = ["--spec", json.dumps(spec), "--prompt", str(PROMPT), "--predictions", str(path), "--items"]
     arguments += [f"open={tmp_path / 'open.parquet'}", "--work", str(tmp_path / "work")]
     with pytest.raises(InputError, match="its verdicts come from files"):

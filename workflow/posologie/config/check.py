@@ -120,7 +120,10 @@ def _check_makers(study: Study) -> None:
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
         raise _unknown("judging.chosen", study.judging.chosen, study.judges)
     for name, judge in study.judges.items():
-        for file in judge.backend.files if isinstance(judge.backend, OutsideVerdicts) else ():
+        files = judge.backend.files if isinstance(judge.backend, OutsideVerdicts) else None
+        if files == ():
+            raise InputError(f"judges.{name}.backend.files: missing; expected the files of its verdicts")
+        for file in files or ():
             if not Path(file).is_file():
                 raise InputError(f"judges.{name}.backend.files = '{file}': no such file")
     for name in study.judging.panel:

@@ -187,7 +187,7 @@ def composition_spec(study: Study) -> CompositionSpec:
         mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed),
-        backbone=next(iter(study.backbones)),
+        backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
     )
 

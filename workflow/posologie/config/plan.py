@@ -283,6 +283,9 @@ def rating_tables(study: Study) -> list[str]:
 
 def tables(study: Study) -> list[str]:
     """Return every table of the study, in the order of the report."""
+    if not study.suites:  # judges are calibrated, and nothing else
+        return rating_tables(study)
     of_pairs = ["translation_quality"] if parallel_collections(study) else []
+    of_training = ["screening", "topics"] if trained_sources(study) else []
     statistics = [*score_tables(study), *rating_tables(study), "compute"]
-    return ["screening", "topics", "composition", *statistics, *of_pairs]
+    return [*of_training, "composition", *statistics, *of_pairs]

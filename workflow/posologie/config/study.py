@@ -127,9 +127,15 @@ class Study(Spec):
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     sources: dict[Name, Source] = Field(
-        min_length=1, description="where the items come from; the order counts in screening"
+        default_factory=dict,
+        json_schema_extra={"minProperties": 1},
+        description="where the items come from; the order counts in screening; none where only judges are calibrated",
     )
-    suites: dict[Name, Suite] = Field(min_length=1, description="what the models are asked")
+    suites: dict[Name, Suite] = Field(
+        default_factory=dict,
+        json_schema_extra={"minProperties": 1},
+        description="what the models are asked; none where only judges are calibrated",
+    )
     screening: Screening = Field(default=Screening(), description="duplicates, and overlap with the suites")
     mixes: dict[Name, Mix] = Field(default_factory=dict, description="what is trained on")
     sweeps: dict[Name, Sweep] = Field(
@@ -137,7 +143,11 @@ class Study(Spec):
         description="further mixes that differ in one number, written once; each sweep is a dose–response curve too",
     )
     validation: Validation = Field(default=Validation(), description="items that all trainings are validated on")
-    backbones: dict[Name, Backbone] = Field(min_length=1, description="models that are adapted")
+    backbones: dict[Name, Backbone] = Field(
+        default_factory=dict,
+        json_schema_extra={"minProperties": 1},
+        description="models that are adapted; none where all answers come from elsewhere",
+    )
     published_models: dict[Name, PublishedModel] = Field(
         default_factory=dict, description="trained models that are evaluated beside, or take the place of training"
     )
@@ -162,3 +172,21 @@ class Study(Spec):
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
     report: Report = Field(default=Report(), description="language and item browser")
     release: Release = Field(default=Release(), description="what is merged, described and pushed on request")
+
+    @model_validator(mode="after")
+    def _models_or_ratings(self) -> Self:
+        """Check that models answer suites, or that judges are held against ratings; the second needs nothing else."""
+        if not self.suites and self.judging.ratings and self.judges:
+            strange = [name for name in ("mixes", "sweeps", "published_models") if getattr(self, name)]
+            if strange or self.judging.kits or self.judging.chosen or self.judging.panel:
+                what = strange[0] if strange else "judging.kits, judging.chosen or judging.panel"
+                raise ValueError(f"suites beside {what}: without suites a study calibrates judges alone")
+            return self
+        for name in ("sources", "suites"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}, or judges with judging.ratings to calibrate them")
+        if not self.backbones and not self.published_models:
+            raise ValueError("backbones or published_models: somebody has to answer the suites")
+        if not self.backbones and (self.mixes or self.sweeps):
+            raise ValueError("backbones, which the mixes are trained on")
+        return self

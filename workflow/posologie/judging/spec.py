@@ -14,7 +14,10 @@ class OutsideVerdicts(Spec):
 
     kind: Literal["outside"] = Field(default="outside", description="this kind of backend")
     files: tuple[str, ...] = Field(
-        min_length=1, exclude=True, description="files that together hold a verdict on every answer"
+        default=(),
+        exclude=True,
+        json_schema_extra={"minItems": 1},
+        description="files that together hold a verdict on every answer; required",
     )
     model: str = Field(default="model", description="column of the model that wrote the answer")
     item: str = Field(default="item", description="column of the item's id, or of a rated answer's")

@@ -39,10 +39,10 @@ def ratings_and_judgements():
 
 
 STATISTICS = {
-    **{table: inputs_of_scores(table) for table in plan.score_tables(STUDY)},
+    **{table: inputs_of_scores(table) for table in plan.score_tables(STUDY) if STUDY.suites},
     **dict.fromkeys(plan.rating_tables(STUDY), ratings_and_verdicts),
     **({"corrected": ratings_and_judgements} if "corrected" in plan.rating_tables(STUDY) else {}),
-    "compute": records_of_all_jobs,
+    **({"compute": records_of_all_jobs} if STUDY.suites else {}),
 }
 
 
