@@ -1,6 +1,7 @@
 import pytest
 import yaml
 
+from posologie.config import plan
 from posologie.config.load import load_study
 from posologie.errors import InputError
 
@@ -230,3 +231,37 @@ def test_two_splits_of_the_same_files_are_refused_unless_the_form_tells_them_apa
     )
     told = columns | {"split_column": "s", "splits": {"a": "train", "b": "test"}}
     assert load_study(write(sources={"native": {**source, "files": files, "options": told}}))
+
+
+JUDGED = {
+    "judges": {"j": {"backend": {"kind": "outside", "files": ["v.csv"]}}},
+    "judging": {"ratings": {"s": {"files": {"f": "r.csv"}, "columns": {"raters": ["anne"]}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        (JUDGED, None),
+        ({**JUDGED, "judging": {**JUDGED["judging"], "chosen": "j"}}, "without suites a study calibrates judges alone"),
+        ({**JUDGED, "mixes": {"A": {"shares": {"native": 1}, "size": 1}}}, "suites beside mixes"),
+        ({"judges": JUDGED["judges"]}, "sources, or judges with judging.ratings to calibrate them"),
+        ({**JUDGED, "judges": {"j": {"backend": {"kind": "outside", "files": ["none"]}}}}, "= 'none': no such file"),
+        ({**JUDGED, "judges": {"j": {"backend": {"kind": "outside"}}}}, "judges.j.backend.files: missing"),
+        ({**JUDGED, "judges": {"panel": JUDGED["judges"]["j"]}}, "judges.panel: the name is taken by the majority"),
+    ],
+)
+def test_a_study_of_judges_alone_needs_nothing_but_ratings(tmp_path, monkeypatch, sections, expected):
+    monkeypatch.chdir(tmp_path)
+    for name in ("v.csv", "r.csv"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"study": "x", **sections}), encoding="utf-8")
+    if expected is None:
+        assert plan.tables(load_study(path)) == [
+            "agreement", "agreement_contrasts", "raters", "verbosity", "judge_choice", "generator",
+        ]  # fmt: skip
+    else:
+        with pytest.raises(InputError) as refused:
+            load_study(path)
+        assert expected in str(refused.value)

@@ -2,6 +2,7 @@
 
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
+from posologie.report.corrections import corrections, raters_table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
 from posologie.report.words import metric_name, rater_name
@@ -35,7 +36,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     lengths = [_length_table(inputs, suite) for suite in inputs.suites_of("length")]
     if not sets and not lengths:
         return None
-    blocks: list[Block] = []
+    blocks: list[Block] = corrections(inputs)
     if sets:
         intro = Prose(
             (
@@ -53,6 +54,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         blocks.append(_agreement_table(inputs, name))
         if rows := inputs.rows("agreement", set=name, rater_kind="human", generator="pooled"):
             blocks.append(_people_table(name, rows))
+        if rows := inputs.rows("raters", set=name):
+            blocks.append(raters_table(name, rows))
         if rows := inputs.rows("judge_choice", set=name):
             blocks.append(_choice_table(name, rows))
         if rows := inputs.rows("agreement_contrasts", set=name):
@@ -129,6 +132,7 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
         Column("judge", heading=True),
         Column("n", number=True),
         Column("left out", number=True),
+        Column("seen in training", number=True),
         Column("without a verdict", number=True),
         Column("Pearson r", number=True),
         Column("chosen, % of draws", number=True),
@@ -141,6 +145,7 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
             Cell(row["judge"]),
             number_cell(row.number("n")),
             number_cell(row.number("excluded")),
+            number_cell(row.number("triples")),
             number_cell(row.number("silent")),
             estimate(row, 2),
             number_cell(row.number("chosen_share"), 1),
@@ -153,8 +158,8 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
     caption = (
         "The rule takes the judge with the highest correlation. The best of several looks better than it is: its "
         "interval allows for the choice, and the corrected value is its correlation on questions that had no part in "
-        "it. Left out: answers to "
-        "questions that one of the judges was trained on."
+        "it. Left out: answers to questions that one of the judges was trained on. Seen in training: rated answers "
+        "that occur, with question and reference, in one record of the judge's training files."
     )
     title = f"Which judge the rule chooses, {name}"
     return table(f"judge-choice-{name}", title, caption, columns, lines, layout.table("judge_choice"))

@@ -199,7 +199,7 @@ def _model(
         found = model.name, key[1]
         if found not in ratings.human:
             continue
-        if ratings.candidate[found] != texts.get(key):
+        if " ".join(ratings.candidate[found].split()) != " ".join(texts.get(key, "").split()):
             stale += 1  # people rated another answer to this question
             continue
         human[place], weight[place] = ratings.human[found], ratings.weight[found]
@@ -288,12 +288,18 @@ def _difference(left: Judged, right: Judged, spec: CorrectedSpec) -> dict[str, A
     }
     if left.naive is not None and right.naive is not None and None not in (left.row["naive"], right.row["naive"]):
         naive = left.naive.minus(right.naive)
-        row |= _naive(naive.value, naive.interval(level))
+        row |= _naive(naive.value, _possible(naive.interval(level)))
     if left.estimate is not None and right.estimate is not None:
         found = left.estimate.minus(right.estimate)
-        row |= _value(found.value, found.interval(level), "prediction-powered") | {"p_value": found.p_value()}
+        row |= _value(found.value, _possible(found.interval(level)), "prediction-powered")
+        row["p_value"] = found.p_value()
         row["more_ratings"] = further_ratings(found, row["rated"], left.row["n"] + right.row["n"])
     return row
+
+
+def _possible(interval: tuple[float, float]) -> tuple[float, float]:
+    """Return an interval of a difference of two shares, cut where no difference can be."""
+    return max(-1.0, interval[0]), min(1.0, interval[1])
 
 
 def _naive(value: float, interval: tuple[float, float]) -> dict[str, Any]:

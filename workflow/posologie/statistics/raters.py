@@ -11,6 +11,7 @@ from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_measures import pearson
 from posologie.statistics.agreement_scopes import Estimated, effective_clusters
+from posologie.statistics.intervals import Interval
 from posologie.statistics.latex import Latex
 from posologie.statistics.panel import PANEL
 from posologie.statistics.ratings import RatedSet, read_rated
@@ -144,6 +145,8 @@ def _row(
     inside = (~np.isnan(ratings)).sum(axis=0) > 1 if known is None else known
     effective = effective_clusters(rated.group[inside], np.ones(int(inside.sum())))
     interval = interval_of_agreement(found, effective, spec.statistics)
+    if statistic == "ceiling" and np.isnan(found.point):
+        interval = Interval(None, None, "none", "undefined: these people have nothing in common")
     return {
         "set": rated.name,
         "raters_kind": kind,
