@@ -237,7 +237,7 @@ def test_no_judge_correlates_higher_with_people_than_their_ceiling(monkeypatch, 
     quality = numbers.normal(size=4000)
     people = {name: quality + 1.2 * numbers.normal(size=4000) for name in "abc"}
     mean = np.mean(list(people.values()), axis=0)
-    ceiling = raters.ceiling(list(people.values()), np.ones((1, 4000)))[0]
+    ceiling = raters.ceiling(np.stack(list(people.values())), np.ones((1, 4000)))[0]
     assert np.corrcoef(quality, mean)[0, 1] == pytest.approx(ceiling, abs=0.02)
     pairs = [np.corrcoef(people[one], people[other])[0, 1] for one, other in combinations("abc", 2)]
     assert ceiling > np.mean(pairs) + 0.2

@@ -77,7 +77,9 @@ def overlap(answers: Sequence[Mapping[str, str]], files: Sequence[Path]) -> Over
     wanted = _Wanted.of(answers)
     found = Overlap()
     for path in training_files(files):
-        records, questions, triples = 0, set(), set()
+        records = 0
+        questions: set[str] = set()
+        triples: set[str] = set()
         batch: list[list[str]] = []
         for record in _READERS[_form(path)](path):
             batch.append(record)

@@ -86,8 +86,7 @@ def _models(name: str, suite: str, rows: list[Row]) -> Table:
     ]
     caption = (
         "Share of answers that people find right. Worth: how many ratings without the judge would give the same "
-        "interval. More ratings that pay: until the interval is within a tenth of what the rating of every answer would "
-        "give."
+        "interval. More ratings that pay: until the interval is within a tenth of what the rating of all would give."
     )
     title = f"Corrected scores, suite {suite}, ratings {name}"
     return table(f"corrected-{name}-{suite}", title, caption, columns, lines, layout.table("corrected"))

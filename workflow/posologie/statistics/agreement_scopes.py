@@ -1,6 +1,7 @@
 """An agreement statistic over all answers, over those of each generator, and within generators."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def estimate(
     return found
 
 
-def effective_clusters(group: NDArray[np.str_], weight: NDArray[np.float64]) -> float:
+def effective_clusters(group: NDArray[Any], weight: NDArray[np.float64]) -> float:
     """Return the number of equal clusters that groups with these weights are worth (Kish 1965); 0 without weight.
 
     Args:

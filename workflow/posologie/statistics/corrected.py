@@ -293,7 +293,8 @@ def _difference(left: Judged, right: Judged, spec: CorrectedSpec) -> dict[str, A
         found = left.estimate.minus(right.estimate)
         row |= _value(found.value, _possible(found.interval(level)), "prediction-powered")
         row["p_value"] = found.p_value()
-        row["more_ratings"] = further_ratings(found, row["rated"], left.row["n"] + right.row["n"])
+        rated, answers = (left.row[column] + right.row[column] for column in ("rated", "n"))
+        row["more_ratings"] = further_ratings(found, rated, answers)
     return row
 
 

@@ -90,7 +90,7 @@ class Corrected:
         Near 0 and 1 a symmetric interval misses too often on one side.
         """
         few = 1 / (self.rated + 2)
-        inside = min(max(self.value, few), 1 - few)
+        inside = float(np.clip(self.value, few, 1 - few))
         number = inside * (1 - inside) / self.variance
         share, z = min(max(self.value, 0.0), 1.0), self.quantile(level)
         centre = (share + z * z / (2 * number)) / (1 + z * z / number)
@@ -137,7 +137,7 @@ def corrected(answers: Answers, clusters: int, tuning: float | None = None) -> C
     alone, moved = (np.bincount(answers.cluster, part, clusters) for part in (of_people, of_judge))
     if tuning is None:
         spread = float(moved @ moved)
-        most = len(rated) / max(len(rated) - np.count_nonzero(rated), 1)
+        most = len(rated) / max(len(rated) - int(rated.sum()), 1)
         tuning = float(np.clip(-(alone @ moved) / spread, 0, most)) if spread > 0 else 0.0
     beyond = of_people - tuning * weight * (answers.judge - mean_judge)
     return Corrected(
@@ -146,7 +146,7 @@ def corrected(answers: Answers, clusters: int, tuning: float | None = None) -> C
         _PSEUDO * float(weight @ weight) ** 2,  # of so many ratings of equal weight as these are worth
         count,
         tuning,
-        float(beyond @ beyond) * (1 - np.count_nonzero(rated) / len(rated)),
+        float(beyond @ beyond) * (1 - int(rated.sum()) / len(rated)),
     )
 
 

@@ -1,7 +1,7 @@
 """The table of raters: how far people agree among themselves, judges among themselves, and what a judge can reach."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import krippendorff
 import numpy as np
@@ -29,6 +29,7 @@ LATEX = Latex(
     show=("raters", "n", "value"),
     digits=2,
 )
+Scale = Literal["nominal", "ordinal"]
 _FEWEST = 3
 """Answers that two raters must share for a correlation of theirs."""
 
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> None:
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
-def alpha(ratings: NDArray[np.float64], scale: str, draws: NDArray[np.int64]) -> Estimated:
+def alpha(ratings: NDArray[np.float64], scale: Scale, draws: NDArray[np.int64]) -> Estimated:
     """Return Krippendorff's α (Krippendorff 2019, chapter 12) and its value in draws of answers.
 
     The chance-corrected agreement of any number of raters, where each may have rated some of the answers alone.
@@ -70,14 +71,14 @@ def alpha(ratings: NDArray[np.float64], scale: str, draws: NDArray[np.int64]) ->
     return Estimated(of(np.ones(len(counts), dtype=np.int64)), np.array([of(times) for times in draws]))
 
 
-def ceiling(ratings: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def ceiling(ratings: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [draw], the correlation with the mean rating of a judge that knows what people have in common.
 
     The square root of the reliability of a mean of k raters, by Spearman and Brown (1910) from the mean correlation of
     two of them: no judge can be expected to correlate higher with these people's mean.
 
     Args:
-        ratings: for each rater [answer], NaN where there is none.
+        ratings: [rater, answer], NaN where there is none.
         weights: [draw, answer].
     """
     pairs = []
@@ -89,7 +90,7 @@ def ceiling(ratings: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]
     if not pairs:
         return np.full(len(weights), np.nan)
     mean = np.mean(pairs, axis=0)
-    raters = np.mean((~np.isnan(np.stack(ratings))).sum(axis=0))
+    raters = np.mean((~np.isnan(ratings)).sum(axis=0))
     reliability = raters * mean / (1 + (raters - 1) * mean)
     return np.sqrt(np.where(reliability > 0, reliability, np.nan))
 
@@ -102,7 +103,7 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
     shared = (~np.isnan(stacked)).sum(axis=0) > 1
     if not shared.any():
         return
-    scale = "nominal" if np.isin(stacked[~np.isnan(stacked)], (0.0, 1.0)).all() else "ordinal"
+    scale: Scale = "nominal" if np.isin(stacked[~np.isnan(stacked)], (0.0, 1.0)).all() else "ordinal"
     yield _row(rated, "people", "alpha", "", scale, stacked, alpha(stacked, scale, draws.astype(int)), spec)
     ones = np.ones((1, stacked.shape[1]))
     found = Estimated(float(ceiling(stacked, ones)[0]), ceiling(stacked, draws))
