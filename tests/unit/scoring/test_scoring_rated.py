@@ -15,7 +15,7 @@ def human(tmp_path, answers: dict[str, tuple[str, str]]):
     rows = [
         {
             "answer": answer, "item": "i", "group": "i", "generator": "", "question": "Quoi ?", "context": "",
-            "reference": reference, "candidate": candidate, "rater": rater, "rating": 1.0,
+            "reference": reference, "candidate": candidate, "rater": rater, "rating": 1.0, "stratum": "", "weight": 1.0,
         }
         for answer, (candidate, reference) in answers.items()
         for rater in ("a", "b")
