@@ -101,6 +101,7 @@ def rule_of_outside(bundle, suites):
             model=one_of(OUTSIDE),
         params:
             spec=outside_prediction_spec(bundle),
+            sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
             predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),

@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
         facts |= mark_overlap(table, options.trained_on)
         schema = calibration_schema()
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=schema))
-    record.write(options.run, {"judgements": options.judgements}, **facts)
+    record.write(options.run, **facts)
 
 
 def judged(
