@@ -23,7 +23,7 @@ from scipy.special import stdtr, stdtrit
 Values = NDArray[np.float64]
 FEWEST = 10
 """Rated clusters below which there is no interval."""
-_PSEUDO = 2.0
+_PSEUDO = 1.5
 """Squared errors that are added to those seen, because a judge may have errors that none of a few ratings shows."""
 
 
