@@ -9,7 +9,7 @@ from posologie import layout
 from posologie.running import frozen, head, seam
 from posologie.code_digest import digest
 from posologie.config import job_specs, plan, releases
-from posologie.config.load import frozen_study, load_study, study_from
+from posologie.config.load import study_document, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
 from posologie.items import SPLITS
@@ -37,19 +37,20 @@ PUBLISHED = shipped("resources/published/results.yaml")
 PUBLISHED_COMPOSITION = shipped("resources/published/composition.yaml")
 
 
-def read_study():
-    """Return the study: the last --configfile read alone, else config/config.yaml; as a module, the module's config.
+def read_document():
+    """Return what describes the study, and what errors call it: the last --configfile read alone, else config/config.yaml.
 
-    A job on another node takes the study that its run was planned with: the file may have been edited since.
+    As a module, the module's config. A job on another node takes what its run was planned with: the file may have been
+    edited since.
     """
     if workflow.remote_exec and (planned := frozen.frozen_study()) is not None:
-        return frozen_study(planned)
+        return planned["document"], planned["origin"]
     if workflow.modifier.skip_configfile:
-        return study_from(config, "config of the module")
+        return config, "config of the module"
     given = [str(path) for path in workflow.overwrite_configfiles]
     own = "config/config.yaml" if Path("config/config.yaml").is_file() else REPOSITORY / "config/config.yaml"
-    path = given[-1] if given else own
-    return load_study(os.path.relpath(path), workflow.config_settings.config)
+    path = os.path.relpath(given[-1] if given else own)
+    return study_document(path, workflow.config_settings.config), path
 
 
 def refuse(error):
@@ -64,7 +65,8 @@ except ValueError as error:
     refuse(f"{REPOSITORY}: the project's folder: expected {error}")
 
 try:
-    STUDY = read_study()
+    DOCUMENT, ORIGIN = read_document()
+    STUDY = study_from(DOCUMENT, ORIGIN)
 except InputError as error:
     refuse(error)
 
@@ -107,7 +109,7 @@ def one_of(names):
 
 # Only the Snakemake that plans a run calls this; its jobs have no hooks.
 onstart:
-    head.begin(workflow, STUDY, WORK, CODE)
+    head.begin(workflow, STUDY.study, {"document": DOCUMENT, "origin": ORIGIN}, WORK, CODE)
 
 
 wildcard_constraints:

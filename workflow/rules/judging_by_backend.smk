@@ -5,11 +5,12 @@ def rule_of_judging(kind):
     rule:
         name:
             f"judge_with_{kind}"
-        localrule: kind == "openai_endpoint"
+        localrule: kind in NO_MODEL_HERE
         input:
             predictions="<results>/predictions/{model}/{suite}.parquet",
             shards=scored_items,
-            prompt=lambda wildcards: shipped(STUDY.judges[wildcards.judge].prompt),
+            prompt=judge_prompt,
+            verdicts=judge_files,
             backbone=judge_backend,
         output:
             judgements=ensure("<results>/judgements/{judge}/{model}/{suite}.parquet", non_empty=True),
@@ -20,9 +21,7 @@ def rule_of_judging(kind):
             spec=judging_spec,
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
-            backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
-            work=f"{WORK}/judging/{{judge}}",
+            asked=asking_words(kind),
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
@@ -35,19 +34,19 @@ def rule_of_judging(kind):
         shell:
             command(
                 f"posologie.judging.{kind}",
-                "--spec {params.spec:q} --prompt {input.prompt:q} --predictions {input.predictions:q}"
-                " --items {params.shards:q} {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
-                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
+                "--spec {params.spec:q} --predictions {input.predictions:q} --items {params.shards:q} {params.asked:q}"
+                " --judgements {output.judgements:q} --run {output.run:q} --devices {resources.devices}",
             )
 
     rule:
         name:
             f"calibrate_{kind}"
-        localrule: kind == "openai_endpoint"
+        localrule: kind in NO_MODEL_HERE
         input:
             human="<results>/human/{ratings}.parquet",
-            prompt=lambda wildcards: shipped(STUDY.judges[wildcards.judge].prompt),
-            trained_on=lambda wildcards: list(STUDY.judges[wildcards.judge].trained_on),
+            prompt=judge_prompt,
+            verdicts=judge_files,
+            trained_on=training_data,
             backbone=judge_backend,
         output:
             judgements=ensure("<results>/judgements/{judge}/calibration/{ratings}.parquet", non_empty=True),
@@ -58,10 +57,8 @@ def rule_of_judging(kind):
         params:
             spec=calibration_spec,
             sealing=sealing(),
-            trained_on=lambda wildcards, input: ["--trained-on", *input.trained_on] if input.trained_on else [],
-            backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.judges[wildcards.judge].running.canonical_json(),
-            work=f"{WORK}/judging/{{judge}}",
+            trained_on=training_words,
+            asked=asking_words(kind),
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind),
@@ -74,9 +71,8 @@ def rule_of_judging(kind):
         shell:
             command(
                 f"posologie.judging.{kind}",
-                "--spec {params.spec:q} --prompt {input.prompt:q} --human {input.human:q} {params.trained_on:q}"
-                " {params.backbone:q} --judgements {output.judgements:q} --run {output.run:q}"
-                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
+                "--spec {params.spec:q} --human {input.human:q} {params.trained_on:q} {params.asked:q}"
+                " --judgements {output.judgements:q} --run {output.run:q} --devices {resources.devices}",
             )
 
 
@@ -94,6 +90,7 @@ def rule_of_kit(name, kit):
         input:
             predictions=[f"<results>/predictions/{model}/{kit.suite}.parquet" for model in kit.models],
             shards=suite_items([kit.suite]),
+            judgements=[f"<results>/judgements/{kit.judge}/{model}/{kit.suite}.parquet" for model in kit.models if kit.judge],
         output:
             key=ensure(f"<results>/human/kits/{name}/key.parquet", non_empty=True),
             sheets=[f"<results>/human/kits/{name}/{rater}.xlsx" for rater in kit.raters],
@@ -103,6 +100,7 @@ def rule_of_kit(name, kit):
             predictions=lambda wildcards, input: named(zip(kit.models, input.predictions)),
             shards=lambda wildcards, input: by_source(input.shards),
             sheets=lambda wildcards, output: named(zip(kit.raters, output.sheets)),
+            judgements=lambda wildcards, input: ["--judgements", *named(zip(kit.models, input.judgements))] if kit.judge else [],
         conda:
             ENVIRONMENT
         log:
@@ -111,7 +109,7 @@ def rule_of_kit(name, kit):
             command(
                 "posologie.judging.kit",
                 "--spec {params.spec:q} --predictions {params.predictions:q} --items {params.shards:q}"
-                " --sheets {params.sheets:q} --key {output.key:q}",
+                " --sheets {params.sheets:q} --key {output.key:q} {params.judgements:q}",
             )
 
 

@@ -44,6 +44,7 @@ rule tabulate_composition:
         spec=composition_spec,
         sealing=sealing(),
         results=results_root,
+        backbone=lambda wildcards, input: ["--backbone", *input.backbone] if input.backbone else [],
     threads: 2
     resources:
         mem_mb=growing(6000),
@@ -56,5 +57,5 @@ rule tabulate_composition:
         command(
             "posologie.statistics.composition",
             "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q}"
-            " --published {input.published:q} --backbone {input.backbone:q}",
+            " --published {input.published:q} {params.backbone:q}",
         )

@@ -3,6 +3,7 @@ include: "functions/prediction.smk"
 
 
 SERVED = plan.served_models(STUDY)
+OUTSIDE = plan.outside_models(STUDY)
 
 
 def rule_of_bundle(bundle, suites):
@@ -19,7 +20,7 @@ def rule_of_bundle(bundle, suites):
             **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
         wildcard_constraints:
-            model=one_of(name for name in MODELS if name not in SERVED),
+            model=one_of(name for name in MODELS if name not in SERVED and name not in OUTSIDE),
         params:
             spec=prediction_spec(bundle),
             sealing=sealing(),
@@ -83,7 +84,43 @@ def rule_of_asking(bundle, suites):
             )
 
 
+def rule_of_outside(bundle, suites):
+    """Define the rule of one bundle for models whose answers come from files."""
+
+    rule:
+        name:
+            f"import_answers_{bundle}"
+        localrule: True
+        input:
+            shards=suite_items(suites),
+            answers=outside_files,
+        output:
+            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        wildcard_constraints:
+            model=one_of(OUTSIDE),
+        params:
+            spec=outside_prediction_spec(bundle),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        conda:
+            ENVIRONMENT
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        shell:
+            command(
+                "posologie.prediction.outside",
+                "--spec {params.spec:q} --items {params.shards:q} --answers {input.answers:q}"
+                " --predictions {params.predictions:q} --run {params.run:q} --work {params.work:q}",
+            )
+
+
 for bundle, suites in BUNDLES.items():
     rule_of_bundle(bundle, suites)
     if SERVED:
         rule_of_asking(bundle, suites)
+    if OUTSIDE:
+        rule_of_outside(bundle, suites)

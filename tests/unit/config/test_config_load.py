@@ -1,7 +1,10 @@
+import json
+
 import pytest
 import yaml
 
-from posologie.config.load import load_study
+from posologie.config import plan
+from posologie.config.load import load_study, study_document, study_from
 from posologie.errors import InputError
 
 STUDY = {
@@ -45,7 +48,7 @@ def test_a_study_file_is_read(write):
         ({"mixs": {}}, "mixs = {}: unknown key; expected 'mixes'"),
         (
             {"published_models": {"p": {"mix": "NAT"}}},
-            "published_models.p = {'mix': 'NAT'}: expected exactly one of model and served",
+            "published_models.p = {'mix': 'NAT'}: expected exactly one of model, served and answers",
         ),
         (
             {"published_models": {"p": {"served": {"backend": {"model": "m", "structured": "none"}}}}},
@@ -317,3 +320,45 @@ def test_a_study_file_that_is_a_looping_link_or_a_folder_is_one_line(tmp_path):
     (tmp_path / "b.yaml").symlink_to("a.yaml")
     assert "a.yaml: a symbolic link that leads back to itself" in refusal(tmp_path / "a.yaml")
     assert "Is a directory" in refusal(tmp_path)
+
+
+JUDGED = {
+    "judges": {"j": {"backend": {"kind": "outside", "files": ["v.csv"]}}},
+    "judging": {"ratings": {"s": {"files": {"f": "r.csv"}, "columns": {"raters": ["anne"]}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        (JUDGED, None),
+        ({**JUDGED, "judging": {**JUDGED["judging"], "chosen": "j"}}, "without suites a study calibrates judges alone"),
+        ({**JUDGED, "mixes": {"A": {"shares": {"native": 1}, "size": 1}}}, "suites beside mixes"),
+        ({"judges": JUDGED["judges"]}, "sources, or judges with judging.ratings to calibrate them"),
+        ({**JUDGED, "judges": {"j": {"backend": {"kind": "outside", "files": ["none"]}}}}, "= 'none': no such file"),
+        ({**JUDGED, "judges": {"j": {"backend": {"kind": "outside"}}}}, "judges.j.backend.files: missing"),
+        ({**JUDGED, "judges": {"panel": JUDGED["judges"]["j"]}}, "judges.panel: the name is taken by the majority"),
+    ],
+)
+def test_a_study_of_judges_alone_needs_nothing_but_ratings(tmp_path, monkeypatch, sections, expected):
+    monkeypatch.chdir(tmp_path)
+    for name in ("v.csv", "r.csv"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"study": "x", **sections}), encoding="utf-8")
+    if expected is None:
+        assert plan.tables(load_study(path)) == [
+            "agreement", "agreement_contrasts", "raters", "verbosity", "judge_choice", "generator",
+        ]  # fmt: skip
+    else:
+        with pytest.raises(InputError) as refused:
+            load_study(path)
+        assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["config", "demo", "paper-doses", "paper-screened", "test"])
+def test_a_study_that_went_through_json_is_the_same_study(repository, name, monkeypatch):
+    """The jobs of a run read it so; a field that specs leave out, such as a judge's prompt, must not be lost."""
+    monkeypatch.chdir(repository)
+    path = f"config/{name}.yaml"
+    assert study_from(json.loads(json.dumps(study_document(path))), path) == load_study(path)

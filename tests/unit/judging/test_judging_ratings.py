@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 
 import openpyxl
@@ -11,7 +12,7 @@ from judging_made import PROMPT, items, predictions, shard
 from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.judging import human, kit, openai_endpoint
-from posologie.judging.overlap import questions_in
+from posologie.judging.overlap import overlap
 from posologie.judging.schema import calibration_schema, human_schema
 
 COLUMNS = {
@@ -82,6 +83,32 @@ def test_a_long_table_gives_the_same_as_a_wide_one(tmp_path):
     columns = {**COLUMNS, "raters": [], "rater": "who", "rating": "note"}
     long, _ = imported(tmp_path, written(tmp_path, ".json", rows), {"columns": columns, "scale": SCALE})
     assert long.equals(wide)
+
+
+def test_one_item_with_two_references_is_refused(tmp_path):
+    rows = [WIDE[0], {**WIDE[1], "r": "Un virus à ARN"}]
+    problem = r"line 3: item '1' has the reference 'Un virus à ARN', and in .*line 2 it has 'E. coli'; expected one"
+    with pytest.raises(InputError, match=problem):
+        imported(tmp_path, written(tmp_path, ".csv", rows), {"columns": COLUMNS, "scale": SCALE})
+    with pytest.raises(InputError, match="item '1' has the question 'Quel virus \\?'"):
+        imported(
+            tmp_path,
+            written(tmp_path, ".csv", [WIDE[0], {**WIDE[1], "q": "Quel virus ?"}]),
+            {"columns": COLUMNS, "scale": SCALE},
+        )
+
+
+def test_two_models_may_have_written_the_same(tmp_path):
+    same = [{**WIDE[0], "model": model, "Bob": ""} for model in ("base", "NAT")]
+    table, report = imported(tmp_path, written(tmp_path, ".csv", same), {"columns": COLUMNS, "scale": SCALE})
+    assert report["answers"] == 2
+    unknown = {name: value for name, value in COLUMNS.items() if name != "generator"}
+    table, report = imported(tmp_path, written(tmp_path, ".csv", same), {"columns": unknown, "scale": SCALE})
+    assert (report["answers"], len(set(table["answer"].to_pylist()))) == (2, 2)
+    long = [{**row, "who": rater, "note": "1"} for row in same for rater in ("Anne", "Bob")]
+    columns = {**unknown, "raters": [], "rater": "who", "rating": "note"}
+    table, report = imported(tmp_path, written(tmp_path, ".json", long), {"columns": columns, "scale": SCALE})
+    assert (report["answers"], report["ratings"]) == (2, {"Anne": 2, "Bob": 2})
 
 
 def test_ordinal_ratings_keep_the_numbers_of_their_scale(tmp_path):
@@ -239,7 +266,53 @@ LONG = "Quel est le traitement de première intention d'une cystite aiguë simpl
 def test_questions_of_a_training_file_are_found(tmp_path, name, content, found):
     path = tmp_path / name
     path.write_text(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    assert questions_in([LONG, "Quel est le diagnostic ?"], [path]) == found
+    assert overlap(asked(), [path]).questions == found
+
+
+def asked():
+    """Return two answers to a long question, and one to a short one."""
+    rows = [(LONG, "La fosfomycine", "De la fosfomycine, 3 g"), (LONG, "La fosfomycine", "Du repos")]
+    rows.append(("Quel est le diagnostic ?", "Une grippe", "Un rhume"))
+    names = ("question", "reference", "candidate")
+    return [{"answer": f"a{number}", **dict(zip(names, row, strict=True))} for number, row in enumerate(rows)]
+
+
+def test_every_file_is_searched_and_says_what_it_holds(tmp_path):
+    folder = tmp_path / "train"
+    (folder / "deep").mkdir(parents=True)
+    graded = {"question": LONG, "gold": "la fosfomycine", "answer": "De la fosfomycine (3 g).", "label": 1}
+    (folder / "one.jsonl").write_text(json.dumps(graded) + "\n" + json.dumps({"question": LONG}), encoding="utf-8")
+    prompt = f"{LONG} Référence : La fosfomycine. Réponse : Du repos. Verdict : 0"
+    with gzip.open(folder / "deep" / "two.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(json.dumps({"messages": [{"content": prompt}]}))
+    (folder / "three.csv").write_text("q;r\nQuel est le diagnostic ?;Une grippe\n", encoding="utf-8")
+    (folder / "four.json").write_text(json.dumps({"data": [{"q": LONG}, {"q": "La fosfomycine ? Du repos ?"}]}))
+    (folder / "LICENSE").write_text("none")
+    found = overlap(asked(), [folder])
+    assert found.questions == {LONG, "Quel est le diagnostic ?"}
+    assert found.triples == {"a0", "a1"}
+    assert {name.removeprefix(f"{folder}/"): entry for name, entry in found.by_file.items()} == {
+        "one.jsonl": {"records": 2, "questions": 1, "triples": 1},
+        "deep/two.jsonl.gz": {"records": 1, "questions": 1, "triples": 1},
+        "three.csv": {"records": 2, "questions": 1, "triples": 0},
+        "four.json": {"records": 2, "questions": 1, "triples": 0},
+    }, "a triple is in one record, not spread over two"
+
+
+def test_a_training_file_that_cannot_be_read_is_one_line_of_error(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"x")
+    (tmp_path / "b.jsonl").write_bytes(b"\xff\xfe")
+    (tmp_path / "c.jsonl.gz").write_bytes(b"no")
+    (tmp_path / "empty").mkdir()
+    for name, problem in (
+        ("none.json", "no such training file"),
+        ("a.bin", "expected .json, .jsonl"),
+        ("b.jsonl", "not UTF-8 text"),
+        ("c.jsonl.gz", "not UTF-8 text"),
+        ("empty", "a folder without a training file"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            overlap(asked(), [tmp_path / name])
 
 
 def test_all_rated_answers_are_judged_and_those_the_judge_was_trained_on_are_marked(tmp_path):
@@ -262,5 +335,8 @@ def test_all_rated_answers_are_judged_and_those_the_judge_was_trained_on_are_mar
     table = pq.read_table(tmp_path / "j.parquet")
     assert table.schema.equals(calibration_schema())
     assert table["excluded"].to_pylist() == [True, True]
+    assert table["triple_seen"].to_pylist() == [False, False]
     assert table["label"].to_pylist() == [1, 1]
-    assert read_json(tmp_path / "j.json")["excluded"] == 2
+    run = read_json(tmp_path / "j.json")
+    assert (run["excluded"], run["triples_seen"]) == (2, 0)
+    assert run["trained_on"] == {str(training): {"records": 2, "questions": 1, "triples": 0}}

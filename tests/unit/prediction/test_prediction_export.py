@@ -15,6 +15,7 @@ from posologie.files import write_parquet
 from posologie.items import LABELS, items_to_table
 from posologie.prediction.__main__ import main as predict
 from posologie.prediction.export import main as export
+from posologie.prediction.outside import main as outside
 
 ITEMS = [
     *(make_item(number) for number in range(4)),
@@ -144,3 +145,19 @@ def test_an_item_that_is_not_in_the_shards_is_named(folder, tmp_path):
     files = ["--predictions", str(folder / "s.parquet"), "--run", str(folder / "s.run.json")]
     with pytest.raises(InputError, match=rf"item '{ITEMS[0].id}' is in none of the shards"):
         export([*files, "--items", f"demo={tmp_path / 'few.parquet'}", "--out", str(tmp_path / "out")])
+
+
+def test_exported_samples_come_back_as_the_same_answers(folder, tmp_path):
+    files = [str(path) for path in sorted((folder / "samples").iterdir()) if "_constrained_" not in path.name]
+    spec = {name: value for name, value in SPEC.items() if name not in ("precision", "threads")}
+    spec |= {"model": "published/again", "form": "lm_eval"}
+    outputs = ["--predictions", f"s={tmp_path / 's.parquet'}", "--run", f"s={tmp_path / 's.run.json'}"]
+    shared = ["--items", f"demo={folder / 'shard.parquet'}", "--work", str(tmp_path / "work")]
+    outside(["--spec", json.dumps(spec), *shared, *outputs, "--answers", *files])
+    first, again = (pq.read_table(path / "s.parquet").to_pylist() for path in (folder, tmp_path))
+    same = ("item", "variant", "option_order", "gold", "greedy_text", "greedy_outcome", "greedy_labels")
+    assert [[row[name] for name in same] for row in again] == [[row[name] for name in same] for row in first]
+    for one, other in zip(first, again, strict=True):
+        if one["task"] == "mcqu":
+            assert other["label_probabilities"] == pytest.approx(one["label_probabilities"], abs=1e-6)
+            assert other["constrained_labels"] == one["constrained_labels"]

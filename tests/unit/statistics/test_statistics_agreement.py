@@ -95,7 +95,7 @@ def test_agreement_within_generators_forgets_what_tells_them_apart():
     generator = np.repeat(["weak", "strong"], 200)
     human = (numbers.random(400) < np.where(generator == "strong", 0.8, 0.2)).astype(float)
     rater = (generator == "strong") + 0.01 * numbers.normal(size=400)
-    found = estimate(pearson, human, rater, np.ones(400, dtype=bool), generator, np.ones((1, 400)))
+    found = estimate(pearson, human, rater, np.ones(400, dtype=bool), generator, np.ones((1, 400)), np.ones(400))
     assert found["pooled"].point > 0.5
     assert abs(found["within"].point) < 0.1
     assert found["within"].point == pytest.approx((found["weak"].point + found["strong"].point) / 2)
@@ -161,8 +161,8 @@ def test_the_best_of_seven_equal_judges_is_corrected_for_its_luck():
         errors = math.sqrt(0.5) * numbers.normal(size=100) + math.sqrt(0.5) * numbers.normal(size=(7, 100))
         scores = 0.5 * human + math.sqrt(0.75) * errors
         draws = numbers.multinomial(100, np.full(100, 0.01), size=60).astype(float)
-        points, _, choice = choice_of(human, scores, draws)
-        shown.append(points.max())
+        choice = choice_of(human, scores, draws, np.ones(100), 100, 0.95)
+        shown.append(choice.points.max())
         corrected.append(choice.corrected)
         shares.append(choice.shares)
     assert np.mean(shown) == pytest.approx(0.57, abs=0.02)

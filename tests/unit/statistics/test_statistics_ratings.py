@@ -34,6 +34,7 @@ class Ratings:
             "dr-b": (self.quality + 0.3 * numbers.normal(size=80) > 0).astype(float),
         }
         self.words = numbers.integers(3, 30, size=80)
+        self.weight = np.ones(80)
 
     def human(self) -> np.ndarray:
         return np.mean(list(self.people.values()), axis=0)
@@ -51,6 +52,8 @@ class Ratings:
                 "candidate": " ".join(["acidose"] * int(self.words[number])),
                 "rater": rater,
                 "rating": ratings[number],
+                "stratum": "",
+                "weight": float(self.weight[number]),
             }
             for number, answer in enumerate(self.answers)
             for rater, ratings in self.people.items()
@@ -68,6 +71,7 @@ class Ratings:
                 "group": f"i{number // 2}",
                 "generator": self.generator[number],
                 "excluded": number in excluded,
+                "triple_seen": number in excluded[:3],
                 "outcome": "unparsable" if number in silent else "label",
                 "label": None if number in silent else int(label[number]),
                 "probability": None if probability is None else float(probability[number]),
@@ -163,6 +167,20 @@ def test_raters_who_saw_different_answers_are_compared_on_what_both_saw(ratings)
     assert pick(rows, rater="meteor", generator="pooled", statistic="pearson")["n"] == "80"
 
 
+def test_answers_drawn_more_often_count_less(ratings):
+    """A draw took every hard answer and every fourth easy one: weighted, the judge is as good as on all of them."""
+    easy = np.abs(ratings.quality) > 0.7
+    ratings.weight = np.where(easy, 4.0, 1.0)
+    ratings.write()
+    label = np.where(easy, ratings.people["dr-a"], 1 - ratings.people["dr-a"])
+    ratings.judge("good", label)
+    right = ratings.human() >= 0.5
+    row = pick(ratings.table(agreement), rater="judge:good", generator="pooled", statistic="accuracy")
+    assert float(row["value"]) == pytest.approx(np.average(right == label, weights=ratings.weight), abs=1e-6)
+    bias = pick(ratings.table(generator), generator="pooled")
+    assert float(bias["value"]) == pytest.approx(100 * np.average(label - right, weights=ratings.weight), abs=1e-5)
+
+
 def test_ordinal_ratings_have_labels_only_with_a_threshold(ratings):
     ratings.people = {name: np.round(2 + ratings.quality) for name in ratings.people}
     ratings.write()
@@ -181,12 +199,52 @@ def test_a_constant_judge_has_no_correlation_and_says_so(ratings):
     assert (row["value"], row["low"], row["note"]) == ("", "", "undefined: a rating is constant")
 
 
-def test_replies_without_a_verdict_count_as_not_equivalent_and_are_counted(ratings):
-    ratings.judge("shy", np.ones(80), silent=range(40))
+def test_a_single_reply_without_a_verdict_counts_as_not_equivalent_and_is_counted(ratings):
+    ratings.judge("shy", np.ones(80), silent=[0])
     row = pick(ratings.table(agreement), rater="judge:shy", generator="pooled", statistic="accuracy")
     right = ratings.human() >= 0.5
-    assert row["silent"] == "40"
-    assert float(row["value"]) == pytest.approx(np.mean(right == (np.arange(80) >= 40)), abs=1e-6)
+    assert row["silent"] == "1"
+    assert float(row["value"]) == pytest.approx(np.mean(right == (np.arange(80) >= 1)), abs=1e-6)
+    assert pick(ratings.table(verbosity), statistic="judge_mean", generator=GENERATORS[0])["silent"] == "1"
+
+
+def test_a_judge_with_too_few_verdicts_has_bounds_and_no_score(ratings):
+    ratings.judge("shy", np.ones(80), silent=range(40))
+    ratings.judge("good", (ratings.quality > 0).astype(float))
+    rows = ratings.table(agreement)
+    row = pick(rows, rater="judge:shy", generator="pooled", statistic="accuracy")
+    right = ratings.human() >= 0.5
+    assert (row["silent"], row["value"], row["interval"]) == ("40", "", "bounds")
+    assert row["note"] == "40 of 80 replies without a verdict"
+    assert float(row["low"]) < np.mean(right[40:]) / 2, "all that are missing wrong, and the sampling error"
+    assert float(row["high"]) > np.mean(right[40:]) / 2 + 0.5, "all that are missing right"
+    pearson = pick(rows, rater="judge:shy", generator="pooled", statistic="pearson")
+    assert (pearson["value"], pearson["low"], pearson["note"]) == ("", "", row["note"])
+    choice = ratings.table(judge_choice, chosen="shy")
+    shy = pick(choice, judge="shy")
+    assert (shy["value"], shy["by_rule"], shy["chosen_share"], shy["silent"]) == ("", "0", "0", "40")
+    assert pick(choice, judge="good")["by_rule"] == "1"
+    pair = pick(ratings.table(agreement_contrasts), left="judge:shy", generator="pooled", statistic="pearson")
+    assert (pair["value"], pair["p_bootstrap"], pair["silent_left"], pair["silent_right"]) == ("", "", "40", "0")
+    assert pair["note"] == "shy: 40 of 80 replies without a verdict"
+    lengths = [row for row in ratings.table(verbosity) if row["judge"] == "judge:shy"]
+    assert {row["value"] for row in lengths} == {""}
+
+
+def test_a_judge_that_never_gives_a_verdict_has_no_bias(ratings):
+    ratings.judge("mute", np.ones(80), silent=range(80))
+    rows = ratings.table(generator, statistics={"replicates": 2000})
+    for row in rows:
+        assert (row["value"], row["judge_value"], row["p_value"], row["p_holm"]) == ("", "", "", "")
+        assert (row["interval"], row["silent"], row["note"]) == (
+            "bounds",
+            row["n"],
+            f"{row['n']} of {row['n']} replies without a verdict",
+        )
+    pooled = pick(rows, generator="pooled")
+    people = 100 * float(np.mean(ratings.human() >= 0.5))
+    assert float(pooled["low"]) <= -people
+    assert float(pooled["high"]) >= 100 - people
 
 
 def test_answers_that_a_judge_was_trained_on_are_left_out_for_it_alone(ratings):
@@ -195,7 +253,7 @@ def test_answers_that_a_judge_was_trained_on_are_left_out_for_it_alone(ratings):
     ratings.judge("other", label)
     rows = ratings.table(agreement)
     one = pick(rows, rater="judge:trained", generator="pooled", statistic="pearson")
-    assert (one["n"], one["excluded"]) == ("60", "20")
+    assert (one["n"], one["excluded"], one["triples"]) == ("60", "20", "3")
     assert pick(rows, rater="judge:other", generator="pooled", statistic="pearson")["n"] == "80"
     pair = pick(ratings.table(agreement_contrasts), left="judge:trained", generator="pooled", statistic="pearson")
     assert (pair["n"], pair["value"], pair["p_bootstrap"]) == ("60", "0", "1")
@@ -281,6 +339,65 @@ def test_matched_length_takes_length_away(ratings):
     )
     assert plain[GENERATORS[1]] - plain[GENERATORS[0]] > 0.4
     assert abs(matched[GENERATORS[1]] - matched[GENERATORS[0]]) < 0.15
+    equal = {row["generator"]: float(row["value"]) for row in rows if row["statistic"] == "judge_at_equal_length"}
+    assert abs(equal[GENERATORS[1]] - equal[GENERATORS[0]]) < 0.15
+
+
+def test_n_is_what_a_mean_at_matched_length_rests_on(ratings):
+    # The second model's answers are longer, but for three of them.
+    longer = ratings.generator == GENERATORS[1]
+    ratings.words = np.where(longer, 25 + np.arange(80) % 5, 5)
+    ratings.words[[1, 3, 5]] = 5
+    ratings.write()
+    ratings.judge("good", (ratings.quality > 0).astype(float))
+    rows = ratings.table(verbosity)
+    row = pick(rows, judge="judge:good", statistic="judge_at_matched_length", generator=GENERATORS[1])
+    assert (row["n"], row["clusters"], row["low"], row["note"]) == ("3", "3", "", "n too small")
+    assert row["support"] == "53.75"
+    equal = pick(rows, judge="judge:good", statistic="judge_at_equal_length", generator=GENERATORS[1])
+    assert (equal["n"], equal["note"]) == ("40", "extrapolated: the models have few answers of one length")
+    assert float(equal["low"]) < float(equal["value"]) < float(equal["high"])
+    ratings.words = np.where(longer, 25, 5)
+    ratings.write()
+    rows = [row for row in ratings.table(verbosity) if row["judge"] == "judge:good"]
+    apart = pick(rows, statistic="judge_at_matched_length", generator=GENERATORS[1])
+    assert (apart["n"], apart["value"], apart["note"]) == ("0", "", "no length that all have in common")
+
+
+def test_the_interval_of_the_chosen_judge_reaches_lower_than_that_of_a_judge_that_was_given(ratings):
+    numbers = np.random.default_rng(4)
+    for name in "abcde":
+        ratings.judge(name, (ratings.quality + numbers.normal(size=80) > 0).astype(float))
+    chosen = next(row for row in ratings.table(judge_choice) if row["by_rule"] == "1")
+    given = pick(ratings.table(agreement), rater=f"judge:{chosen['judge']}", generator="pooled", statistic="pearson")
+    assert (chosen["interval"], given["interval"]) == ("selected", "percentile")
+    assert float(chosen["low"]) < float(given["low"]) - 0.03
+    assert float(chosen["low"]) < float(chosen["value"]) < float(chosen["high"])
+    assert {row["interval"] for row in ratings.table(judge_choice) if row["by_rule"] == "0"} == {"percentile"}
+
+
+def test_the_interval_of_the_chosen_of_five_equal_judges_covers_its_correlation():
+    """200 studies of 100 answers; the true correlation is that of 200,000. The percentile interval covers 85 %."""
+    numbers = np.random.default_rng(17)
+
+    def study(answers: int, judges: int) -> tuple[np.ndarray, np.ndarray]:
+        quality = numbers.normal(size=answers)
+        people = (quality + 0.5 * numbers.normal(size=answers) > 0).astype(float)
+        return people, (quality + 0.7 * numbers.normal(size=(judges, answers)) > 0).astype(float)
+
+    people, one = study(200_000, 1)
+    truth = np.corrcoef(people, one[0])[0, 1]
+    covered = plain = 0
+    for _ in range(200):
+        people, scores = study(100, 5)
+        draws = numbers.multinomial(100, np.full(100, 0.01), size=300).astype(float)
+        choice = judge_choice.choice_of(people, scores, draws, np.ones(100), 100, 0.95)
+        low, high = choice.interval
+        covered += low <= truth <= high
+        low, high = np.quantile(choice.drawn[int(np.argmax(choice.points))], (0.025, 0.975))
+        plain += low <= truth <= high
+    assert covered >= 186, "93 %"
+    assert plain < 182, "what the choice does to an interval that ignores it"
 
 
 def test_a_judge_that_favours_one_model_is_found_out(ratings):

@@ -10,7 +10,7 @@ from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.items import PROVENANCES
-from posologie.judging.spec import Judge
+from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
@@ -150,6 +150,20 @@ def _check_makers(study: Study) -> None:
                 raise _unknown(f"{section}.{name}.backend.backbone", backbone, known)
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
         raise _unknown("judging.chosen", study.judging.chosen, study.judges)
+    for name, judge in study.judges.items():
+        files = judge.backend.files if isinstance(judge.backend, OutsideVerdicts) else None
+        if files == ():
+            raise InputError(f"judges.{name}.backend.files: missing; expected the files of its verdicts")
+        for file in files or ():
+            if not Path(file).is_file():
+                raise InputError(f"judges.{name}.backend.files = '{file}': no such file")
+    for name in study.judging.panel:
+        if name not in study.judges:
+            raise _unknown("judging.panel", name, study.judges)
+    if study.judging.panel and len(set(study.judging.panel)) < 2:
+        raise InputError(f"judging.panel = {list(study.judging.panel)}: expected at least two judges")
+    if "panel" in study.judges:
+        raise InputError("judges.panel: the name is taken by the majority of judging.panel; expected another name")
     for name, ratings in study.judging.ratings.items():
         for file in ratings.files.values():
             if not Path(file).is_file():
@@ -159,6 +173,8 @@ def _check_makers(study: Study) -> None:
     for name, kit in study.judging.kits.items():
         if kit.suite not in study.suites:
             raise _unknown(f"judging.kits.{name}.suite", kit.suite, study.suites)
+        if kit.judge is not None and kit.judge not in study.judges:
+            raise _unknown(f"judging.kits.{name}.judge", kit.judge, study.judges)
 
 
 def _check_suites(study: Study) -> None:
@@ -173,6 +189,11 @@ def _check_suites(study: Study) -> None:
     if quality is not None and quality.judge not in study.judges:
         raise _unknown(
             "screening.quality.judge", quality.judge, study.judges or ["the study's judges, of which there are none"]
+        )
+    if quality is not None and isinstance(study.judges[quality.judge].backend, OutsideVerdicts):
+        raise InputError(
+            f"screening.quality.judge = '{quality.judge}': its verdicts come from files; expected a judge that can be"
+            " asked"
         )
     for name in (quality.sources or ()) if quality is not None else ():
         if name not in study.sources or "train" not in study.sources[name].splits:
@@ -215,6 +236,9 @@ def _check_models(study: Study) -> None:
             raise _unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
         if published.in_place_of is not None:
             _check_in_place(study, name, published)
+        for file in published.answers.files if published.answers is not None else ():
+            if not Path(file).is_file():
+                raise InputError(f"published_models.{name}.answers.files = '{file}': no such file")
         if published.served is not None:
             _check_served(study, f"published_models.{name}.served", published.served)
     if "published" in study.backbones:

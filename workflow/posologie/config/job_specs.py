@@ -7,16 +7,17 @@ from posologie.config.study import Study
 from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.translation.spec import TranslationSpec
 from posologie.items import Split
-from posologie.judging.spec import CalibrationSpec, JudgingSpec
+from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
 from posologie.screening.spec import LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
-from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, TableSpec
+from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
 from posologie.training.spec import TrainingSpec
 
 
@@ -47,9 +48,10 @@ def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
     quality = study.screening.quality
     if quality is None:
         raise ValueError("screening.quality: missing, and required for ratings")
-    return RatingSpec(
-        judge=judge, source=source, tasks=quality.tasks, backend=study.judges[judge].backend, rating=quality.rating
-    )
+    backend = study.judges[judge].backend
+    if isinstance(backend, OutsideVerdicts):
+        raise ValueError(f"judges.{judge}: cannot be asked, because its verdicts come from files")
+    return RatingSpec(judge=judge, source=source, tasks=quality.tasks, backend=backend, rating=quality.rating)
 
 
 def screening_table_spec(study: Study) -> MatrixSpec:
@@ -128,6 +130,25 @@ def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointP
     )
 
 
+def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
+    """Return what the predictions of a model whose answers come from files depend on.
+
+    Raises:
+        ValueError: if the model is another.
+    """
+    name = plan.models(study)[model].published
+    answers = None if name is None else study.published_models[name].answers
+    if answers is None:
+        raise ValueError(f"{model}: its answers are not from outside")
+    return OutsidePredictionSpec(
+        model=model,
+        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
+        prompting=study.prompting,
+        seed=study.prediction.seed,
+        **dict(answers.model_dump()),
+    )
+
+
 def scoring_spec(study: Study, suite: str) -> ScoringSpec:
     """Return what the scores of one suite depend on."""
     return ScoringSpec(suite=study.suites[suite], text=study.scoring.text)
@@ -155,7 +176,8 @@ def table_spec(study: Study) -> TableSpec:
         demonstration=study.demonstration,
         blends={mix: plan.blend(study, mix) for mix in study.mixes},
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
-        judges=(study.judging.chosen,) if study.judging.chosen is not None else (),
+        judges=plan.suite_judges(study),
+        panel=study.judging.panel,
     )
 
 
@@ -165,7 +187,7 @@ def composition_spec(study: Study) -> CompositionSpec:
         mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed),
-        backbone=next(iter(study.backbones)),
+        backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
     )
 
@@ -180,6 +202,7 @@ def agreement_spec(study: Study) -> AgreementSpec:
     return AgreementSpec(
         sets=tuple(study.judging.ratings),
         judges=tuple(study.judges),
+        panel=study.judging.panel,
         chosen=study.judging.chosen,
         thresholds={
             name: threshold
@@ -187,6 +210,17 @@ def agreement_spec(study: Study) -> AgreementSpec:
             if (threshold := ratings.right_from()) is not None
         },
         statistics=study.statistics,
+    )
+
+
+def corrected_spec(study: Study) -> CorrectedSpec:
+    """Return what the table of corrected scores depends on."""
+    over_ratings = {name: value for name, value in agreement_spec(study) if name != "judges"}
+    return CorrectedSpec(
+        **over_ratings,
+        judges=plan.suite_judges(study),
+        models=plan.evaluated_models(study),
+        suites=tuple(plan.open_suites(study)),
     )
 
 

@@ -28,8 +28,16 @@ def load_study(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None
     Raises:
         InputError: naming the file, the key, its value and what was expected.
     """
-    document = _document(Path(path), ())
-    return study_from(_merged(document, overrides or {}), str(path))
+    return study_from(study_document(path, overrides), str(path))
+
+
+def study_document(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a study file and the overrides on top of it say, with what it extends, before defaults.
+
+    Raises:
+        InputError: if a file is missing or is no map of sections.
+    """
+    return _merged(_document(Path(path), ()), overrides or {})
 
 
 def study_from(document: Mapping[str, Any], origin: str) -> Study:
@@ -48,18 +56,6 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
     return study
-
-
-def frozen_study(document: Mapping[str, Any]) -> Study:
-    """Return a study that was resolved and checked before it was written, with its sweeps expanded.
-
-    Raises:
-        InputError: if the document is not of this version of the program.
-    """
-    try:
-        return Study.model_validate(dict(document))
-    except ValidationError as error:
-        raise InputError(f"the study of the run: {_problem(error)}") from error
 
 
 def with_sweeps(study: Study) -> Study:

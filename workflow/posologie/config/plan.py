@@ -65,6 +65,12 @@ def served_models(study: Study) -> list[str]:
     return [model.id for model in models(study).values() if model.published in served]
 
 
+def outside_models(study: Study) -> list[str]:
+    """Return the ids of the models whose answers come from files."""
+    outside = {name for name, published in study.published_models.items() if published.answers is not None}
+    return [model.id for model in models(study).values() if model.published in outside]
+
+
 def bundles(study: Study) -> dict[str, tuple[str, ...]]:
     """Return which suites each prediction job answers: the configured bundles, then one for each suite that is left."""
     bundled = {suite for suites in study.prediction.bundles.values() for suite in suites}
@@ -254,10 +260,16 @@ def score_tables(study: Study) -> list[str]:
     """Return the tables of scores that the study's suites and mixes allow."""
     names = ["mcqa", "position"] if choice_suites(study) else []
     if open_suites(study):
-        names += ["oeq", "length"] if study.judging.chosen is not None else ["oeq"]
+        names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "paper"]
     names += ["attribution"] if has_all_coalitions(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
+
+
+def suite_judges(study: Study) -> tuple[str, ...]:
+    """Return the judges that rate every open answer: the chosen one and those of the panel."""
+    chosen = () if study.judging.chosen is None else (study.judging.chosen,)
+    return tuple(dict.fromkeys([*chosen, *study.judging.panel]))
 
 
 def rating_tables(study: Study) -> list[str]:
@@ -265,11 +277,15 @@ def rating_tables(study: Study) -> list[str]:
     if not study.judging.ratings:
         return []
     of_judges = ["judge_choice", "generator"] if study.judges else []
-    return ["agreement", "agreement_contrasts", "verbosity", *of_judges]
+    joined = ["corrected"] if suite_judges(study) and open_suites(study) else []
+    return ["agreement", "agreement_contrasts", "raters", "verbosity", *of_judges, *joined]
 
 
 def tables(study: Study) -> list[str]:
     """Return every table of the study, in the order of the report."""
+    if not study.suites:  # judges are calibrated, and nothing else
+        return rating_tables(study)
     of_pairs = ["translation_quality"] if parallel_collections(study) else []
+    of_training = ["screening", "topics"] if trained_sources(study) else []
     statistics = [*score_tables(study), *rating_tables(study), "compute"]
-    return ["screening", "topics", "composition", *statistics, *of_pairs]
+    return [*of_training, "composition", *statistics, *of_pairs]

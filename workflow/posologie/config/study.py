@@ -11,6 +11,7 @@ from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
+from posologie.prediction.outside_spec import OutsideAnswers
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.report.spec import Report
@@ -75,10 +76,13 @@ class Devices(Spec):
 
 
 class PublishedModel(Spec):
-    """A trained model that others published: an adapter on one of the backbones, a merged model, or a served one."""
+    """A model that others trained: an adapter on one of the backbones, a merged model, a served one, or its answers."""
 
     model: Backbone | None = Field(default=None, description="where it comes from: hub or folder")
     served: Served | None = Field(default=None, description="the endpoint behind which it answers")
+    answers: OutsideAnswers | None = Field(
+        default=None, description="files of what it answered elsewhere, without the model"
+    )
     adapter_on: Name | None = Field(
         default=None, description="the backbone under the adapter; a merged model if left out"
     )
@@ -90,10 +94,10 @@ class PublishedModel(Spec):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.model is None) == (self.served is None):
-            raise ValueError("exactly one of model and served")
-        if self.served is not None and self.adapter_on is not None:
-            raise ValueError("adapter_on only with model: an endpoint serves whole models")
+        if sum(one is not None for one in (self.model, self.served, self.answers)) != 1:
+            raise ValueError("exactly one of model, served and answers")
+        if self.model is None and self.adapter_on is not None:
+            raise ValueError("adapter_on only with model: an endpoint serves whole models, and answers need none")
         return self
 
 
@@ -110,6 +114,9 @@ class Judging(Spec):
     chosen: Name | None = Field(
         default=None, description="the judge that rates every open answer; named here so that the jobs are known"
     )
+    panel: tuple[Name, ...] = Field(
+        default=(), description="judges that rate every open answer too; their majority is one more judge, `panel`"
+    )
     ratings: dict[Name, Ratings] = Field(default_factory=dict, description="human ratings; all judges rate them too")
     kits: dict[Name, Kit] = Field(default_factory=dict, description="blinded sheets for raters, made from predictions")
 
@@ -122,9 +129,15 @@ class Study(Spec):
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     sources: dict[Name, Source] = Field(
-        min_length=1, description="where the items come from; the order counts in screening"
+        default_factory=dict,
+        json_schema_extra={"minProperties": 1},
+        description="where the items come from; the order counts in screening; none where only judges are calibrated",
     )
-    suites: dict[Name, Suite] = Field(min_length=1, description="what the models are asked")
+    suites: dict[Name, Suite] = Field(
+        default_factory=dict,
+        json_schema_extra={"minProperties": 1},
+        description="what the models are asked; none where only judges are calibrated",
+    )
     screening: Screening = Field(default=Screening(), description="duplicates, and overlap with the suites")
     mixes: dict[Name, Mix] = Field(default_factory=dict, description="what is trained on")
     sweeps: dict[Name, Sweep] = Field(
@@ -132,7 +145,11 @@ class Study(Spec):
         description="further mixes that differ in one number, written once; each sweep is a dose–response curve too",
     )
     validation: Validation = Field(default=Validation(), description="items that all trainings are validated on")
-    backbones: dict[Name, Backbone] = Field(min_length=1, description="models that are adapted")
+    backbones: dict[Name, Backbone] = Field(
+        default_factory=dict,
+        json_schema_extra={"minProperties": 1},
+        description="models that are adapted; none where all answers come from elsewhere",
+    )
     published_models: dict[Name, PublishedModel] = Field(
         default_factory=dict, description="trained models that are evaluated beside, or take the place of training"
     )
@@ -157,3 +174,21 @@ class Study(Spec):
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
     report: Report = Field(default=Report(), description="language and item browser")
     release: Release = Field(default=Release(), description="what is merged, described and pushed on request")
+
+    @model_validator(mode="after")
+    def _models_or_ratings(self) -> Self:
+        """Check that models answer suites, or that judges are held against ratings; the second needs nothing else."""
+        if not self.suites and self.judging.ratings and self.judges:
+            strange = [name for name in ("mixes", "sweeps", "published_models") if getattr(self, name)]
+            if strange or self.judging.kits or self.judging.chosen or self.judging.panel:
+                what = strange[0] if strange else "judging.kits, judging.chosen or judging.panel"
+                raise ValueError(f"suites beside {what}: without suites a study calibrates judges alone")
+            return self
+        for name in ("sources", "suites"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}, or judges with judging.ratings to calibrate them")
+        if not self.backbones and not self.published_models:
+            raise ValueError("backbones or published_models: somebody has to answer the suites")
+        if not self.backbones and (self.mixes or self.sweeps):
+            raise ValueError("backbones, which the mixes are trained on")
+        return self

@@ -16,15 +16,16 @@ from typing import Any
 import pyarrow as pa
 
 from posologie.commands import named_path, parser
+from posologie.errors import InputError
 from posologie.files import write_parquet
 from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
 from posologie.generation.backends.interface import Request
 from posologie.generation.prompts import Prompt, read_prompt
 from posologie.judging.answers import open_answers
 from posologie.judging.human import read_ratings
-from posologie.judging.overlap import questions_in
+from posologie.judging.overlap import overlap, training_files
 from posologie.judging.schema import calibration_schema, judgement_schema
-from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec
+from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts
 from posologie.judging.verdicts import verdict
 from posologie.runs import Run
 
@@ -60,18 +61,28 @@ def _judge_answers(spec: JudgingSpec, options: Namespace, open_backend: OpenBack
 
 
 def _judge_rated(spec: CalibrationSpec, options: Namespace, open_backend: OpenBackend) -> None:
-    trained_on = {f"trained_on {number}": path for number, path in enumerate(options.trained_on)}
+    trained_on = {f"trained_on {number}": path for number, path in enumerate(training_files(options.trained_on))}
     inputs = {"human": options.human, **trained_on, "prompt": options.prompt}
     run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
     answers = {row["answer"]: row for row in read_ratings(options.human).to_pylist()}
     rows = [answers[answer] for answer in sorted(answers)]
-    seen = questions_in({row["question"] for row in rows}, options.trained_on)
     table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/calibration/{spec.set}")
-    for row in table:
-        row["excluded"] = row["question"] in seen
-    facts["excluded"] = sum(row["excluded"] for row in table)
+    facts |= mark_overlap(table, options.trained_on)
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=calibration_schema()))
     run.write(options.run, **facts)
+
+
+def mark_overlap(table: Sequence[dict[str, Any]], trained_on: Sequence[Path]) -> dict[str, Any]:
+    """Mark the rated answers that a judge was trained on, and return what the run record says of them."""
+    found = overlap(table, trained_on)
+    for row in table:
+        row["excluded"] = row["question"] in found.questions
+        row["triple_seen"] = row["answer"] in found.triples
+    return {
+        "excluded": sum(row["excluded"] for row in table),
+        "triples_seen": len(found.triples),
+        "trained_on": found.by_file,
+    }
 
 
 def judge_request(row: Mapping[str, str], judge: Judge, prompt: Prompt) -> Request:
@@ -86,6 +97,8 @@ def judged(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return every row with its verdict, and what the run record says of them: outcomes, tokens, the prompt."""
     prompt = read_prompt(options.prompt)
+    if isinstance(judge.backend, OutsideVerdicts):
+        raise InputError("judge.backend.kind = 'outside': its verdicts come from files; expected a model")
     with asking(judge.backend, options, open_backend, what) as session:
         session.complete((judge_request(row, judge, prompt) for row in rows), len(rows), "answers")
         table = [
@@ -94,13 +107,20 @@ def judged(
         session.check_failures(
             {row.get("answer", row["item"]): row["error"] for row in table if row["outcome"] == "failed"}
         )
-    outcomes = [row["outcome"] for row in table]
     facts = {
-        "answers": len(table),
-        "outcomes": {name: outcomes.count(name) for name in sorted(set(outcomes))},
-        "without_probability": sum(row["probability"] is None for row in table),
+        **facts_of(table),
         "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
         "prompt_tokens": sum(row["prompt_tokens"] for row in table),
         "generated_tokens": sum(row["generated_tokens"] for row in table),
     }
     return table, facts
+
+
+def facts_of(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the run record says of some verdicts."""
+    outcomes = [row["outcome"] for row in table]
+    return {
+        "answers": len(table),
+        "outcomes": {name: outcomes.count(name) for name in sorted(set(outcomes))},
+        "without_probability": sum(row["probability"] is None for row in table),
+    }

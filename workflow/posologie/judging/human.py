@@ -9,6 +9,7 @@ rating.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from posologie.errors import InputError
 from posologie.files import read_parquet, write_json, write_parquet
 from posologie.items import stable_id
 from posologie.judging.schema import human_schema
-from posologie.judging.sheets import Row, read_rows
 from posologie.judging.spec import RatingColumns, RatingsSpec, Scale
+from posologie.sheets import Row, read_rows
 
 
 def main(argv: list[str]) -> None:
@@ -34,9 +35,15 @@ def main(argv: list[str]) -> None:
     options = arguments.parse_args(argv)
     spec = RatingsSpec.from_json(options.spec)
     files = {name: Path(path) for name, path in options.ratings}
-    if spec.ratings.columns is not None:
-        rows = [row for path in files.values() for row in read_rows(path, spec.ratings.sheet)]
-        ratings, unrated = imported(rows, spec.ratings.columns, spec.ratings.scale)
+    if spec.ratings.kit is None:
+        columns = {name: spec.ratings.columns_of.get(name, spec.ratings.columns) for name in files}
+        rows = [
+            (row, own)
+            for name, path in files.items()
+            if (own := columns[name]) is not None
+            for row in read_rows(path, spec.ratings.sheet)
+        ]
+        ratings, unrated = imported(rows, spec.ratings.scale)
     elif options.key is None:
         raise InputError("--key: missing; expected the key of the rating kit whose sheets these are")
     else:
@@ -58,16 +65,30 @@ def main(argv: list[str]) -> None:
     write_json(options.report, report)
 
 
-def imported(rows: Sequence[Row], columns: RatingColumns, scale: Scale) -> tuple[list[dict[str, Any]], int]:
+def imported(rows: Sequence[tuple[Row, RatingColumns]], scale: Scale) -> tuple[list[dict[str, Any]], int]:
     """Return the ratings in rows of a table, and the number of answers that nobody rated.
 
+    Where a row does not say which model wrote the answer, two models may have written the same: its rating is then of
+    a further answer, not the same one rated again.
+
     Raises:
-        InputError: naming file, row and column of the first cell that does not fit, or a rating given twice.
+        InputError: naming file, row and column of the first cell that does not fit, a rating given twice, or an item
+            with two questions or references.
     """
     ratings: dict[tuple[str, str], dict[str, Any]] = {}
-    answers = set()
-    for row in rows:
+    answers: set[str] = set()
+    items: dict[str, tuple[Row, dict[str, Any]]] = {}
+    occurrences: Counter[tuple[str, ...]] = Counter()
+    for row, columns in rows:
         answer = _answer(row, columns)
+        _check_same_item(row, answer, items)
+        if not answer["generator"]:
+            # Rows are answers where each rater has a column; else each rater's ratings of one text are counted.
+            rater = row.text(columns.rater) if columns.rater is not None else ""
+            number = occurrences[answer["answer"], rater]
+            occurrences[answer["answer"], rater] += 1
+            if number:
+                answer["answer"] = stable_id("answer", answer["answer"], str(number))
         answers.add(answer["answer"])
         for rater, cell, text in _given(row, columns):
             key = (answer["answer"], rater)
@@ -75,6 +96,21 @@ def imported(rows: Sequence[Row], columns: RatingColumns, scale: Scale) -> tuple
                 raise InputError(f"{row.place}: rater '{rater}' rated this answer before; expected one rating each")
             ratings[key] = {**answer, "rater": rater, "rating": _number(row, cell, text, scale)}
     return list(ratings.values()), len(answers - {answer for answer, _ in ratings})
+
+
+def _check_same_item(row: Row, answer: Mapping[str, Any], items: dict[str, tuple[Row, dict[str, Any]]]) -> None:
+    """Check that an item has one question, context, reference and group in all rows."""
+    first, known = items.setdefault(answer["item"], (row, dict(answer)))
+    for name in ("question", "context", "reference", "group"):
+        if answer[name] != known[name]:
+            raise InputError(
+                f"{row.place}: item '{answer['item']}' has the {name} '{_short(answer[name])}', and in {first.place} it"
+                f" has '{_short(known[name])}'; expected one {name} an item"
+            )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def returned(
@@ -141,7 +177,22 @@ def _answer(row: Row, columns: RatingColumns) -> dict[str, Any]:
         "context": context,
         "reference": reference,
         "candidate": candidate,
+        "stratum": "",
+        "weight": _weight(row, columns),
     }
+
+
+def _weight(row: Row, columns: RatingColumns) -> float:
+    if columns.weight is None:
+        return 1.0
+    text = row.filled(columns.weight)
+    try:
+        weight = float(text.replace(",", "."))
+    except ValueError:
+        weight = float("nan")
+    if not 0 < weight < float("inf"):
+        raise InputError(f"{row.place}: column '{columns.weight}' is '{text}'; expected a number above 0")
+    return weight
 
 
 def _given(row: Row, columns: RatingColumns) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """The rating kit: a blinded, shuffled sheet for each rater, and the key that only the study keeps.
 
 python -m posologie.judging.kit --spec KitSpec --predictions MODEL=F… --items SOURCE=SHARD… --sheets RATER=OUT…
-    --key OUT.parquet
+    --key OUT.parquet [--judgements MODEL=F…]
 
 A sheet (.xlsx or .csv) shows code, question, context, reference and candidate, and leaves `rating` and `comment` empty.
 It names no model, and its order is another for each rater. Answers of equal text to one question are one row. The
@@ -26,8 +26,9 @@ from openpyxl.utils import get_column_letter
 
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
-from posologie.files import without_formula, write_parquet, write_text
+from posologie.files import read_parquet, without_formula, write_parquet, write_text
 from posologie.judging.answers import open_answers
+from posologie.judging.draw import drawn
 from posologie.judging.human import answer_id
 from posologie.judging.schema import human_schema
 from posologie.judging.spec import Kit, KitSpec
@@ -43,12 +44,16 @@ def main(argv: list[str]) -> None:
     arguments = parser("posologie.judging.kit", __doc__ or "")
     arguments.add_argument("--predictions", required=True, nargs="+", type=named_path, metavar="MODEL=F")
     arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
+    arguments.add_argument("--judgements", nargs="+", type=named_path, default=[], metavar="MODEL=F")
     arguments.add_argument("--sheets", required=True, nargs="+", type=named_path, metavar="RATER=OUT")
     arguments.add_argument("--key", required=True, type=Path)
     options = arguments.parse_args(argv)
     spec = KitSpec.from_json(options.spec)
     answers = {model: open_answers(Path(path), dict(options.items)) for model, path in options.predictions}
-    key = kit_key(answers, spec.kit)
+    if spec.kit.judge is None:
+        key = kit_key(answers, spec.kit)
+    else:
+        key = judged_key(answers, {model: Path(path) for model, path in options.judgements}, spec.kit)
     for rater, path in options.sheets:
         write_sheet(Path(path), sheet_rows(key, rater, spec.kit.seed))
     write_parquet(options.key, pa.Table.from_pylist(key, schema=key_schema()))
@@ -73,16 +78,50 @@ def kit_key(answers: Mapping[str, Sequence[Mapping[str, Any]]], kit: Kit) -> lis
     if len(common) < kit.questions:
         raise InputError(f"questions = {kit.questions}: expected at most {len(common)}, which all models answered")
     chosen = sorted(common, key=lambda question: _rank(kit.seed, "question", *question))[: kit.questions]
-    key = []
-    for question in chosen:
-        for model, rows in of_model.items():
-            row = rows[question]
-            texts = {name: row[name] for name in ("item", "group", "question", "context", "reference", "candidate")}
-            code = _rank(kit.seed, "code", *question, row["candidate"])[:10]
-            answer = answer_id(row["item"], model, row["candidate"])
-            key.append({"code": code, "answer": answer, "generator": model, **texts})
+    weight = len(common) / len(chosen)
+    key = [
+        _entry(model, question, rows[question], kit.seed, "", weight)
+        for question in chosen
+        for model, rows in of_model.items()
+    ]
     key.sort(key=lambda row: (row["code"], row["generator"]))
     return key
+
+
+def judged_key(
+    answers: Mapping[str, Sequence[Mapping[str, Any]]], judgements: Mapping[str, Path], kit: Kit
+) -> list[dict[str, Any]]:
+    """Return the key of a kit whose answers are drawn by what a judge says of them (`posologie.judging.draw`).
+
+    Raises:
+        InputError: if an answer has no judgement, or a model has too few answers.
+    """
+    of_model = {model: {(row["source"], row["item"]): row for row in rows} for model, rows in answers.items()}
+    verdicts = {}
+    for model, rows in of_model.items():
+        if model not in judgements:
+            raise InputError(f"--judgements: those of {model} are missing; expected one file for each model")
+        table = read_parquet(judgements[model], columns=["source", "item", "label", "probability"])
+        known = {(row["source"], row["item"]): row for row in table.to_pylist()}
+        if missing := [item for source, item in rows if (source, item) not in known]:
+            raise InputError(f"{judgements[model]}: no judgement of item {missing[0]}; expected one an answer")
+        verdicts[model] = {question: known[question] for question in rows}
+    chosen = drawn(verdicts, kit.answers or 0, lambda question: _rank(kit.seed, "question", *question))
+    key = [
+        _entry(model, question, of_model[model][question], kit.seed, stratum, weight)
+        for (model, question), (stratum, weight) in chosen.items()
+    ]
+    key.sort(key=lambda row: (row["code"], row["generator"]))
+    return key
+
+
+def _entry(
+    model: str, question: tuple[str, str], row: Mapping[str, Any], seed: int, stratum: str, weight: float
+) -> dict[str, Any]:
+    texts = {name: row[name] for name in ("item", "group", "question", "context", "reference", "candidate")}
+    code = _rank(seed, "code", *question, row["candidate"])[:10]
+    answer = answer_id(row["item"], model, row["candidate"])
+    return {"code": code, "answer": answer, "generator": model, **texts, "stratum": stratum, "weight": weight}
 
 
 def sheet_rows(key: Sequence[Mapping[str, Any]], rater: str, seed: int) -> list[dict[str, str]]:

@@ -7,11 +7,12 @@ python -m posologie.judging.plan --spec JudgingSpec --prompt FILE --predictions 
 from pathlib import Path
 
 from posologie.commands import named_path, parser, run
+from posologie.errors import InputError
 from posologie.generation.plan import add_plan_arguments, plan_of, show
 from posologie.generation.prompts import read_prompt
 from posologie.judging.answers import open_answers
 from posologie.judging.command import judge_request
-from posologie.judging.spec import JudgingSpec
+from posologie.judging.spec import JudgingSpec, OutsideVerdicts
 
 
 def main(argv: list[str]) -> None:
@@ -23,6 +24,8 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
     options = arguments.parse_args(argv)
     judge, prompt = JudgingSpec.from_json(options.spec).judge, read_prompt(options.prompt)
+    if isinstance(judge.backend, OutsideVerdicts):
+        raise InputError("judge.backend.kind = 'outside': nothing is asked; expected a model")
     requests = (judge_request(row, judge, prompt) for row in open_answers(options.predictions, dict(options.items)))
     longest = int(judge.decoding.max_new_tokens * 1e6)  # a verdict is short, but a reasoning judge may use its limit
     show(plan_of(requests, judge.backend, options, lambda request: longest), options)

@@ -44,6 +44,7 @@ def calibration_schema() -> "pyarrow.Schema":
         [
             *(pa.field(name, pa.string(), nullable=False) for name in identity),
             pa.field("excluded", pa.bool_(), nullable=False),  # the question occurs in the judge's training files
+            pa.field("triple_seen", pa.bool_(), nullable=False),  # question, reference and answer occur in one record
             *_verdict_fields(),
         ]
     )
@@ -53,14 +54,18 @@ def human_schema() -> "pyarrow.Schema":
     """Return the schema of `human/{set}.parquet`: one row per rated answer and rater, by answer id and rater.
 
     `answer` identifies question and candidate answer; `group` is the question's cluster (answers to one question, and
-    questions on one case, share it); `generator` is the model that wrote the candidate (empty where unknown).
+    questions on one case, share it); `generator` is the model that wrote the candidate (empty where unknown). `weight`
+    is how many of the model's answers a rated one stands for, by the draw of the kit or by the file; `stratum` is the
+    part of the answers that it was drawn from (empty where all were alike).
     """
     import pyarrow as pa
 
-    texts = ("answer", "item", "group", "generator", "question", "context", "reference", "candidate", "rater")
+    identity = ("answer", "item", "group", "generator")
+    texts = ("question", "context", "reference", "candidate", "rater", "stratum")
     return pa.schema(
         [
-            *(pa.field(name, pa.string(), nullable=False) for name in texts),
+            *(pa.field(name, pa.string(), nullable=False) for name in (*identity, *texts)),
+            pa.field("weight", pa.float64(), nullable=False),
             pa.field("rating", pa.float64(), nullable=False),  # binary: 0 or 1; ordinal: the scale's own numbers
         ]
     )

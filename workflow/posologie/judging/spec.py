@@ -1,18 +1,38 @@
 """What a file of judgements depends on."""
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.generation.backends.spec import ChatBackend, Decoding, Running
+from posologie.generation.backends.spec import Causal, Decoding, OpenaiEndpoint, Running
 from posologie.specs import Name, PathText, Spec
+
+
+class OutsideVerdicts(Spec):
+    """Verdicts that a judge gave elsewhere, as tables with one verdict a row (CSV, TSV, XLSX, JSON or JSONL)."""
+
+    kind: Literal["outside"] = Field(default="outside", description="this kind of backend")
+    files: tuple[PathText, ...] = Field(
+        default=(),
+        exclude=True,
+        json_schema_extra={"minItems": 1},
+        description="files that together hold a verdict on every answer; required",
+    )
+    model: str = Field(default="model", description="column of the model that wrote the answer")
+    item: str = Field(default="item", description="column of the item's id, or of a rated answer's")
+    verdict: str = Field(default="verdict", description="column of what the judge said, read by the judge's `verdict`")
+    probability: str | None = Field(default=None, description="column of the probability of `1`, where there is one")
+
+
+JudgeBackend = Annotated[Causal | OpenaiEndpoint | OutsideVerdicts, Field(discriminator="kind")]
+"""A backend that judges; `kind` is also the name of the module in `posologie.judging`."""
 
 
 class Judge(Spec):
     """A judge of open answers: which model, asked what, and how its verdict is read."""
 
-    backend: ChatBackend = Field(description="the model that judges")
+    backend: JudgeBackend = Field(description="the model that judges, or the files of its verdicts")
     prompt: PathText = Field(
         default="resources/prompts/fr/judging/equivalence.md",
         exclude=True,
@@ -35,7 +55,8 @@ class Judge(Spec):
     trained_on: tuple[PathText, ...] = Field(
         default=(),
         exclude=True,
-        description="files the judge was trained on; rated items that occur in them are left out",
+        description="files the judge was trained on, or folders of them (JSON, JSONL, CSV, TSV, XLSX, Parquet, text;"
+        " also .gz); rated items that occur in them are left out",
     )
     running: Running = Field(default=Running(), exclude=True, description="how the backend is run; changes no verdict")
 
@@ -77,6 +98,10 @@ class RatingColumns(Spec):
     candidate: str = Field(default="candidate", description="the answer that was rated")
     generator: str | None = Field(default=None, description="the model that wrote the candidate, where known")
     group: str | None = Field(default=None, description="what questions on one case share; the item if left out")
+    weight: str | None = Field(
+        default=None,
+        description="how many answers of its model a rated one stands for, where they were not drawn alike",
+    )
     raters: tuple[str, ...] = Field(default=(), description="one column of ratings per rater, named after the rater")
     rater: str | None = Field(default=None, description="column that names the rater, in a file of one rating per row")
     rating: str | None = Field(default=None, description="column of the rating, in a file of one rating per row")
@@ -117,6 +142,9 @@ class Ratings(Spec):
         min_length=1, description="CSV, XLSX, JSON or JSONL files; of a kit, the sheet of each rater"
     )
     columns: RatingColumns | None = Field(default=None, description="columns of the files; none for a kit's sheets")
+    columns_of: dict[Name, RatingColumns] = Field(
+        default_factory=dict, description="columns of single files that have others, by the file's name in `files`"
+    )
     kit: Name | None = Field(default=None, description="the rating kit whose sheets the files are")
     sheet: str | None = Field(default=None, description="name of the sheet in an XLSX file; the first if left out")
     scale: Scale = Field(default=Scale(), description="the values of the ratings")
@@ -129,8 +157,17 @@ class Ratings(Spec):
 
     @model_validator(mode="after")
     def _columns_or_kit(self) -> Self:
-        if (self.columns is None) == (self.kit is None):
+        if strange := sorted(self.columns_of.keys() - self.files.keys()):
+            raise ValueError(f"names of files in columns_of, not {strange[0]}")
+        told = self.columns is not None or bool(self.columns_of)
+        if told == (self.kit is not None):
             raise ValueError("either columns or kit")
+        if (
+            self.kit is None
+            and self.columns is None
+            and (without := sorted(self.files.keys() - self.columns_of.keys()))
+        ):
+            raise ValueError(f"columns, or columns_of the file {without[0]} too")
         return self
 
     @model_validator(mode="after")
@@ -153,13 +190,32 @@ class RatingsSpec(Spec):
 
 
 class Kit(Spec):
-    """A blinded, shuffled sheet for raters, made from predictions."""
+    """A blinded, shuffled sheet for raters, made from predictions.
+
+    Either whole questions, each with every model's answer, or with `judge` and `answers` single answers.
+    """
 
     models: tuple[str, ...] = Field(min_length=1, description="models whose answers are rated")
     suite: Name = Field(description="suite whose open questions are rated")
     questions: int = Field(default=100, ge=1, description="questions; each is shown with the answer of every model")
+    judge: Name | None = Field(
+        default=None,
+        description="draw single answers by what this judge says of them, more where it is unsure; it judges every"
+        " answer of the kit's models",
+    )
+    answers: int | None = Field(
+        default=None, ge=10, description="answers that are drawn with `judge`, in place of `questions`"
+    )
     raters: tuple[Name, ...] = Field(min_length=1, description="names of the raters, one sheet each")
     seed: int = Field(default=42, description="seed of the draw and of the shuffling")
+
+    @model_validator(mode="after")
+    def _judge_and_answers(self) -> Self:
+        if (self.judge is None) != (self.answers is None):
+            raise ValueError("judge and answers together")
+        if self.answers is not None and self.answers < 10 * len(self.models):
+            raise ValueError(f"at least {10 * len(self.models)} answers, ten of each model")
+        return self
 
 
 class KitSpec(Spec):

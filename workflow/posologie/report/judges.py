@@ -2,6 +2,7 @@
 
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
+from posologie.report.corrections import corrections, raters_table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
 from posologie.report.words import metric_name, rater_name
@@ -35,7 +36,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     lengths = [_length_table(inputs, suite) for suite in inputs.suites_of("length")]
     if not sets and not lengths:
         return None
-    blocks: list[Block] = []
+    blocks: list[Block] = corrections(inputs)
     if sets:
         intro = Prose(
             (
@@ -53,6 +54,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         blocks.append(_agreement_table(inputs, name))
         if rows := inputs.rows("agreement", set=name, rater_kind="human", generator="pooled"):
             blocks.append(_people_table(name, rows))
+        if rows := inputs.rows("raters", set=name):
+            blocks.append(raters_table(name, rows))
         if rows := inputs.rows("judge_choice", set=name):
             blocks.append(_choice_table(name, rows))
         if rows := inputs.rows("agreement_contrasts", set=name):
@@ -89,13 +92,19 @@ def _agreement_table(inputs: Inputs, name: str) -> Table:
     found = {(row["rater"], row["statistic"]): row for row in rows}
     raters = dict.fromkeys((row["rater"], row["rater_kind"]) for row in rows)
     columns = [Column("rater", heading=True), Column("kind"), Column("n", number=True)]
+    columns += [Column("without a verdict", number=True)]
     columns += [Column(STATISTICS[statistic], number=True) for statistic in statistics]
     lines = []
     for rater, kind in raters:
         here = [found.get((rater, statistic)) for statistic in statistics]
         count = max((row.needed("n") for row in here if row is not None), default=None)
-        lines.append([Cell(rater_name(rater)), Cell(kind), number_cell(count), *(estimate(row, 2) for row in here)])
-    caption = "Agreement of each judge and metric with the mean human rating, over all generators."
+        silent = next((row.number("silent") for row in here if row is not None), None)
+        cells = [Cell(rater_name(rater)), Cell(kind), number_cell(count), number_cell(silent)]
+        lines.append([*cells, *(estimate(row, 2) for row in here)])
+    caption = (
+        "Agreement of each judge and metric with the mean human rating, over all generators. A judge that gives no "
+        "verdict on more than 2 % of the answers has bounds in place of an accuracy, and no other value."
+    )
     return table(
         f"agreement-{name}", f"Agreement with people, {name}", caption, columns, lines, layout.table("agreement")
     )
@@ -123,6 +132,8 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
         Column("judge", heading=True),
         Column("n", number=True),
         Column("left out", number=True),
+        Column("seen in training", number=True),
+        Column("without a verdict", number=True),
         Column("Pearson r", number=True),
         Column("chosen, % of draws", number=True),
         Column("by the rule"),
@@ -134,6 +145,8 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
             Cell(row["judge"]),
             number_cell(row.number("n")),
             number_cell(row.number("excluded")),
+            number_cell(row.number("triples")),
+            number_cell(row.number("silent")),
             estimate(row, 2),
             number_cell(row.number("chosen_share"), 1),
             Cell("yes" if row["by_rule"] == "1" else ""),
@@ -143,9 +156,10 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
         for row in rows
     ]
     caption = (
-        "The rule takes the judge with the highest correlation. The best of several looks better than it is: the "
-        "corrected value is its correlation on questions that had no part in the choice. Left out: answers to "
-        "questions that one of the judges was trained on."
+        "The rule takes the judge with the highest correlation. The best of several looks better than it is: its "
+        "interval allows for the choice, and the corrected value is its correlation on questions that had no part in "
+        "it. Left out: answers to questions that one of the judges was trained on. Seen in training: rated answers "
+        "that occur, with question and reference, in one record of the judge's training files."
     )
     title = f"Which judge the rule chooses, {name}"
     return table(f"judge-choice-{name}", title, caption, columns, lines, layout.table("judge_choice"))
@@ -154,6 +168,7 @@ def _choice_table(name: str, rows: list[Row]) -> Table:
 _LENGTH = {
     "mean": "score, %",
     "at_matched_length": "at matched length, %",
+    "at_equal_length": "at equal length, %",
     "length_correlation": "length and score (Pearson)",
 }
 
@@ -162,12 +177,15 @@ def _length_table(inputs: Inputs, suite: str) -> Table:
     rows = inputs.rows("length", suite=suite, scope_kind="all")
     found = {(row["metric"], row["model"], row["statistic"]): row for row in rows}
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    columns = [Column("model", heading=True), Column("judge")]
+    columns = [Column("model", heading=True), Column("judge"), Column("without a verdict", number=True)]
+    columns += [Column("n at matched length", number=True)]
     columns += [Column(title, number=True) for title in _LENGTH.values()]
     lines = [
         [
             Cell(arm.name),
             Cell(metric_name(metric)),
+            number_cell(_number(found, (metric, arm.model, "mean"), "silent")),
+            number_cell(_number(found, (metric, arm.model, "at_matched_length"), "n")),
             *(
                 estimate(found.get((metric, arm.model, statistic)), 2 if statistic == "length_correlation" else 1)
                 for statistic in _LENGTH
@@ -177,11 +195,20 @@ def _length_table(inputs: Inputs, suite: str) -> Table:
         for arm in inputs.arms
     ]
     caption = (
-        "At matched length: means within fifths of the length of all answers, weighted alike for every model. What a "
-        "model loses there it owed to the length of its answers."
+        "At matched length: means within fifths of the length of all answers, weighted alike for every model. At equal "
+        "length: the same by regression, for models whose answers have few lengths in common. What a model loses there "
+        "it owed to the length of its answers."
     )
+    effects = [estimate(row, 1, sign=True) for row in rows if row["statistic"] == "length_effect"]
+    if effects and effects[0].text != "–":
+        caption += f" Twice the words add {effects[0].text} points {effects[0].interval}."
     title = f"Judges and length, suite {suite}"
     return table(f"length-{suite}", title, caption, columns, lines, layout.table("length"))
+
+
+def _number(found: dict[tuple[str, str, str], Row], key: tuple[str, str, str], column: str) -> float | None:
+    row = found.get(key)
+    return None if row is None else row.number(column)
 
 
 def _contrasts_table(name: str, rows: list[Row]) -> Table:
@@ -230,6 +257,7 @@ def _generator_table(inputs: Inputs, name: str, rows: list[Row]) -> Table:
         Column("judge", heading=True),
         Column("answers of"),
         Column("n", number=True),
+        Column("without a verdict", number=True),
         Column("people, %", number=True),
         Column("judge, %", number=True),
         Column("judge − people, points", number=True),
@@ -240,6 +268,7 @@ def _generator_table(inputs: Inputs, name: str, rows: list[Row]) -> Table:
             Cell(rater_name(row["judge"])),
             Cell(inputs.generator_name(row["generator"])),
             number_cell(row.number("n")),
+            number_cell(row.number("silent")),
             number_cell(row.number("human"), 1),
             number_cell(row.number("judge_value"), 1),
             estimate(row, 1, sign=True),

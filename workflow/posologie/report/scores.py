@@ -38,7 +38,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         if figure := figures.pop("oeq", None):
             blocks.append(figure)
         blocks += [
-            _models_table(inputs, "oeq", suite, open_measures(inputs, suite)),
+            _models_table(inputs, "oeq", suite, [*open_measures(inputs, suite), *_silences(inputs, suite)]),
             _scopes_table(inputs, "oeq", suite, statistics.primary_text),
         ]
     if not blocks:
@@ -57,6 +57,12 @@ def open_measures(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
     found = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
     judged = [measure for measure in found if measure[0].startswith("judge:")]
     return judged + [(metric, "greedy") for metric in _TEXTS if (metric, "greedy") in found]
+
+
+def _silences(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
+    """Return the measures that count a judge's replies without a verdict."""
+    found = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
+    return [measure for measure in found if measure[0].startswith("judge_unparsable:")]
 
 
 def _models_table(inputs: Inputs, name: str, suite: str, measures: Sequence[tuple[str, str]]) -> Table:

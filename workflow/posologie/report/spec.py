@@ -23,8 +23,10 @@ class ReportSpec(Spec):
     title: str = Field(default="", description="heading of the page; made from the study's name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     mixes: tuple[Name, ...] = Field(description="mixes in the order in which tables and figures show them")
-    models: tuple[EvaluatedModel, ...] = Field(min_length=1, description="base first, then the order of the mixes")
-    suites: tuple[Name, ...] = Field(min_length=1)
+    models: tuple[EvaluatedModel, ...] = Field(
+        description="base first, then the order of the mixes; none where only judges are calibrated"
+    )
+    suites: tuple[Name, ...] = Field(description="none where only judges are calibrated")
     tables: tuple[Name, ...] = Field(description="tables to show; one that is named here must exist")
     statistics: Statistics = Field(
         default=Statistics(), description="which numbers are the primary ones, at which level"

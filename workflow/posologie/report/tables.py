@@ -90,9 +90,14 @@ def interval(low: float | None, high: float | None, digits: int, sign: bool = Fa
 
 
 def estimate(row: Row | None, digits: int | None = None, sign: bool = False) -> Cell:
-    """Return a cell with the value of a row, its interval and its note; percents and words have one digit."""
-    if row is None or row.number("value") is None:
+    """Return a cell with the value of a row, its interval and its note; percents and words have one digit.
+
+    Where there are bounds and no value, they stand alone.
+    """
+    if row is None:
         return NOTHING
+    if row.number("value") is None and row.cells.get("interval") != "bounds":
+        return replace(NOTHING, note=row.cells.get("note", ""))
     if digits is None:
         digits = 1 if row.cells.get("unit") in ("%", "words") else 3
     value, low, high = (row.number(column) for column in ("value", "low", "high"))

@@ -27,17 +27,23 @@ WAIT = 10.0
 """Seconds between two looks at orphans that make what is planned."""
 
 
-def begin(workflow: Any, study: Any, work: str, code: Mapping[str, str]) -> None:
+def begin(workflow: Any, name: str, study: Mapping[str, Any], work: str, code: Mapping[str, str]) -> None:
     """Freeze the run that is about to start, and settle what jobs of dead heads are making.
+
+    Args:
+        name: the study's name.
+        study: what describes the study, for the run's jobs.
+        work: the study's work folder.
+        code: digest of the code behind each module that a command runs.
 
     Where orphans make what is planned, Snakemake starts again once they have ended, so that its plan knows what they
     made.
     """
     slurm = getattr(workflow.scheduler._executor, "run_uuid", None)
-    name = slurm or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    run = slurm or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     plan = _plan(workflow)
-    accepted = accepted_pairs(acceptances(f"results/{study.study}"))
-    folder = freeze(work, name, study.model_dump(mode="json", by_alias=True), code, plan, accepted)
+    accepted = accepted_pairs(acceptances(f"results/{name}"))
+    folder = freeze(work, run, study, code, plan, accepted)
     os.environ[VARIABLE] = str(folder.absolute())
     if slurm is None:
         return

@@ -75,7 +75,10 @@ def bertscores(
     values = np.array(scorer.f1(answers, references, chunk_tokens))
     if scorer.cut:
         log.warning("%d texts are longer than the encoder can read and were cut", scorer.cut)
-    return values, f"f1|no idf|no baseline|layer:{scorer.layer}|{encoder_name(encoder, folder, manifest)}"
+    return (
+        values,
+        f"f1|no idf|no baseline|no special tokens|layer:{scorer.layer}|{encoder_name(encoder, folder, manifest)}",
+    )
 
 
 def encoder_folder(encoder: Encoder, manifest: str | None) -> Path:

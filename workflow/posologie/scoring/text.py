@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -87,6 +87,7 @@ def text_scorer(settings: TextMetrics) -> Callable[[str, str], dict[str, float]]
         for name, parts in rouge.score(reference, answer).items():
             values[name] = parts.fmeasure
         answer_words, reference_words = words(answer), words(reference)
+        values["rougeL"] = _f1(longest_common(answer_words, reference_words), len(answer_words), len(reference_words))
         values["meteor"] = single_meteor_score(
             reference_words, answer_words, preprocess=str, stemmer=stemmer, wordnet=wordnet
         )
@@ -96,9 +97,34 @@ def text_scorer(settings: TextMetrics) -> Callable[[str, str], dict[str, float]]
     return score
 
 
+def longest_common(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence of two lists of words.
+
+    By the bits of whole numbers (Hyyrö 2004), which takes hundredths of the time of rouge-score's own table: that one
+    makes ROUGE-L of two texts of 4,000 words take seconds.
+    """
+    places: dict[str, int] = {}
+    for number, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << number
+    whole = (1 << len(first)) - 1
+    row = whole
+    for word in second:
+        matches = row & places.get(word, 0)
+        row = (row + matches | row - matches) & whole
+    return len(first) - row.bit_count()
+
+
+def _f1(common: int, answer: int, reference: int) -> float:
+    """Return F1 as rouge-score computes it, from the numbers of words in common, of the answer and of the reference."""
+    if not common:
+        return 0.0
+    precision, recall = common / answer, common / reference
+    return 2 * precision * recall / (precision + recall)
+
+
 def text_signatures(settings: TextMetrics, metrics: Iterable[str]) -> dict[str, str]:
     """Return how each metric was computed: settings, tokenizer, library and version."""
-    bleu, chrf, rouge = _scorers(settings)
+    bleu, chrf, _ = _scorers(settings)
     bleu.sentence_score("a", ["a"])  # sacreBLEU knows the number of references only once it has scored
     chrf.sentence_score("a", ["a"])
     synonyms = "english" if settings.wordnet else "none"
@@ -108,7 +134,7 @@ def text_signatures(settings: TextMetrics, metrics: Iterable[str]) -> dict[str, 
         "meteor": f"words:unicode|stem:{settings.stemmer}|synonyms:{synonyms}|nltk:{version('nltk')}",
         "words": "words:unicode",
         "reference_words": "words:unicode",
-    } | {name: f"f1|words:unicode|rouge-score:{version('rouge-score')}" for name in rouge.rouge_types}
+    } | {name: f"f1|words:unicode|rouge-score:{version('rouge-score')}" for name in ("rouge1", "rouge2", "rougeL")}
     signatures = {}
     for metric in metrics:
         family, colon, _ = metric.partition(":")
@@ -120,5 +146,5 @@ def _scorers(settings: TextMetrics) -> tuple[BLEU, CHRF, RougeScorer]:
     return (
         BLEU(effective_order=True, tokenize=settings.bleu_tokenizer),
         CHRF(char_order=ORDERS_OF_CHRF),
-        RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Words()),
+        RougeScorer(["rouge1", "rouge2"], tokenizer=_Words()),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
-from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, scopes_of
+from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, inside_scope
 from posologie.statistics.intervals import (
     CONSTANT,
     TOO_SMALL,
@@ -21,13 +21,14 @@ from posologie.statistics.intervals import (
 )
 from posologie.statistics.latex import Latex
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.silence import bounds_of, without_score
 from posologie.statistics.spec import AgreementSpec, Statistics
 from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "set", "rater_kind", "rater", "against", "generator", "statistic",
-    "n", "clusters", "excluded", "silent", "value", "low", "high", "level", "interval", "note",
+    "n", "clusters", "excluded", "triples", "silent", "value", "low", "high", "level", "interval", "note",
     "published", "difference",
 )  # fmt: skip
 _FOLDS = 5
@@ -98,15 +99,46 @@ def _rater_rows(
         pairs += [(name, statistic, rated.right, rater.score) for name, statistic in OF_SCORES.items()]
         pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
     for name, statistic, people, other in pairs:
-        for scope, found in estimate(statistic, people, other, kept, rated.generator, draws).items():
-            yield _row(rated, scope, kept, found, spec.statistics) | {
+        for scope, found in estimate(statistic, people, other, kept, rated.generator, draws, rated.weight).items():
+            row = _row(rated, scope, kept, found, spec.statistics)
+            inside = inside_scope(rated.generator, kept, scope)
+            if rater.too_silent_in(inside):
+                row |= _bounded(rated, rater, name, scope, inside, draws, spec.statistics)
+            yield row | {
                 "rater_kind": rater.kind,
                 "rater": rater.name,
                 "against": "human",
                 "statistic": name,
                 "excluded": int(rater.excluded.sum()),
-                "silent": None if rater.kind == "metric" else rater.silent,
+                "triples": None if rater.kind == "metric" else rater.triples,
+                "silent": rater.silent_in(inside),
             }
+
+
+def _bounded(
+    rated: RatedSet,
+    rater: Rater,
+    name: str,
+    scope: str,
+    inside: NDArray[np.bool_],
+    draws: NDArray[np.float64],
+    settings: Statistics,
+) -> dict[str, Any]:
+    """Return what stands for a statistic of a judge that gives too few verdicts: bounds of the accuracy, or nothing."""
+    silent, answers = int(rater.silent[inside].sum()), int(inside.sum())
+    if name != "accuracy" or rated.right is None or scope == WITHIN:
+        found = without_score(silent, answers)
+    else:
+        effective = effective_clusters(rated.group[inside], rated.weight[inside])
+        ends = []
+        for label in (1 - rated.right, rated.right):  # every missing verdict wrong, and every one right
+            filled_in = np.where(rater.silent, label, rater.score)
+            end = estimate(
+                OF_LABELS[name], rated.right, filled_in, ~rater.excluded, rated.generator, draws, rated.weight
+            )[scope]
+            ends.append((end.point, interval_of_agreement(end, effective, settings)))
+        found = bounds_of(ends[0], ends[1], silent, answers)
+    return {"value": None, "low": found.low, "high": found.high, "interval": found.method, "note": found.note}
 
 
 def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statistics) -> Iterator[dict[str, Any]]:
@@ -118,7 +150,9 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
         if np.isin(np.concatenate([ratings[kept], others[kept]]), (0.0, 1.0)).all():
             measures = {**measures, **OF_LABELS}
         for name, statistic in measures.items():
-            found = estimate(statistic, np.nan_to_num(ratings), np.nan_to_num(others), kept, rated.generator, draws)
+            found = estimate(
+                statistic, np.nan_to_num(ratings), np.nan_to_num(others), kept, rated.generator, draws, rated.weight
+            )
             for scope, one in found.items():
                 yield _row(rated, scope, kept, one, settings) | {
                     "rater_kind": "human",
@@ -126,6 +160,7 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
                     "against": second,
                     "statistic": name,
                     "excluded": 0,
+                    "triples": None,
                     "silent": None,
                 }
 
@@ -133,8 +168,8 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
 def _row(
     rated: RatedSet, scope: str, kept: NDArray[np.bool_], found: Estimated, settings: Statistics
 ) -> dict[str, Any]:
-    inside = kept if scope == WITHIN else scopes_of(rated.generator, kept)[scope]
-    interval = interval_of_agreement(found, effective_clusters(rated.group[inside]), settings)
+    inside = inside_scope(rated.generator, kept, scope)
+    interval = interval_of_agreement(found, effective_clusters(rated.group[inside], rated.weight[inside]), settings)
     return {
         "set": rated.name,
         "generator": scope,

@@ -16,12 +16,14 @@ from posologie.statistics.intervals import defined_draws
 from posologie.statistics.latex import Latex
 from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.silence import silence_note
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "left", "right", "generator", "statistic", "n", "clusters", "left_value", "right_value",
+    "set", "left", "right", "generator", "statistic", "n", "clusters", "silent_left", "silent_right", "left_value",
+    "right_value",
     "value", "low", "high", "level", "interval", "p_bootstrap", "p_holm", "p_steiger", "zou_low", "zou_high", "note",
 )  # fmt: skip
 LATEX = Latex(
@@ -68,9 +70,12 @@ def _pair_rows(
 ) -> Iterator[dict[str, Any]]:
     settings = spec.statistics
     kept = ~left.excluded & ~right.excluded
-    effective = effective_clusters(rated.group[kept])
+    effective = effective_clusters(rated.group[kept], rated.weight[kept])
     for name, statistic in CORRELATIONS.items():
-        both = [estimate(statistic, rated.human, one.score, kept, rated.generator, draws) for one in (left, right)]
+        both = [
+            estimate(statistic, rated.human, one.score, kept, rated.generator, draws, rated.weight)
+            for one in (left, right)
+        ]
         for scope in (POOLED, WITHIN):
             if scope not in both[0] or scope not in both[1]:
                 continue
@@ -101,7 +106,14 @@ def _pair_rows(
                 "zou_high": None,
                 "note": interval.note,
             }
-            if name == "pearson" and scope == POOLED and shown:
+            row["silent_left"], row["silent_right"] = left.silent_in(kept), right.silent_in(kept)
+            mute = next((one for one in (left, right) if one.too_silent_in(kept)), None)
+            if mute is not None:
+                silence = silence_note(int(mute.silent[kept].sum()), int(kept.sum()))
+                note = f"{mute.name.removeprefix('judge:')}: {silence}"
+                row |= {"value": None, "low": None, "high": None, "interval": "none", "p_bootstrap": None, "note": note}
+                row |= {f"{side}_value": None for side, one in (("left", left), ("right", right)) if one is mute}
+            elif name == "pearson" and scope == POOLED and shown:
                 row |= _parametric(left.score[kept], right.score[kept], first.point, second.point, settings.level)
             yield row
 

@@ -1,6 +1,7 @@
 """An agreement statistic over all answers, over those of each generator, and within generators."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,11 @@ def scopes_of(generator: NDArray[np.str_], kept: NDArray[np.bool_]) -> dict[str,
     return {POOLED: kept, **single}
 
 
+def inside_scope(generator: NDArray[np.str_], kept: NDArray[np.bool_], scope: str) -> NDArray[np.bool_]:
+    """Return [answer], which answers a value of a scope rests on; `within` rests on all of them."""
+    return kept if scope == WITHIN else scopes_of(generator, kept)[scope]
+
+
 def estimate(
     statistic: Statistic,
     first: NDArray[np.float64],
@@ -32,6 +38,7 @@ def estimate(
     kept: NDArray[np.bool_],
     generator: NDArray[np.str_],
     draws: NDArray[np.float64],
+    weight: NDArray[np.float64],
 ) -> dict[str, Estimated]:
     """Return a statistic of two ratings in every scope.
 
@@ -42,23 +49,30 @@ def estimate(
     Args:
         first, second: [answer].
         kept: [answer], the answers that count.
-        draws: [draw, answer], how often each answer occurs in each draw.
+        draws: [draw, answer], how often each answer occurs in each draw, times its weight.
+        weight: [answer].
     """
     found = {}
     for scope, inside in scopes_of(generator, kept).items():
         pair = first[inside], second[inside]
-        point = statistic(*pair, np.ones((1, int(inside.sum()))))
+        point = statistic(*pair, weight[None, inside])
         found[scope] = Estimated(float(point[0]), statistic(*pair, draws[:, inside]))
     parts = [(scope, found[scope]) for scope in found if scope != POOLED and not np.isnan(found[scope].point)]
     if parts:
-        counts = np.array([np.count_nonzero(kept & (generator == scope)) for scope, _ in parts], dtype=float)
+        counts = np.array([weight[kept & (generator == scope)].sum() for scope, _ in parts])
         shares = counts / counts.sum()
         point_within = float(shares @ np.array([one.point for _, one in parts]))
         found[WITHIN] = Estimated(point_within, shares @ np.stack([one.draws for _, one in parts]))
     return found
 
 
-def effective_clusters(group: NDArray[np.str_]) -> float:
-    """Return the number of equal clusters that groups of these sizes are worth (Kish 1965)."""
-    _, sizes = np.unique(group, return_counts=True)
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+def effective_clusters(group: NDArray[Any], weight: NDArray[np.float64]) -> float:
+    """Return the number of equal clusters that groups with these weights are worth (Kish 1965); 0 without weight.
+
+    Args:
+        group, weight: [answer].
+    """
+    _, code = np.unique(group, return_inverse=True)
+    sizes = np.bincount(code, weight)
+    squares = float((sizes**2).sum())
+    return float(sizes.sum()) ** 2 / squares if squares else 0.0

@@ -14,12 +14,13 @@ from posologie.statistics.intervals import defined_draws
 from posologie.statistics.latex import Latex
 from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.silence import bounds_of, filled
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "judge", "generator", "n", "clusters", "excluded", "unit", "human", "judge_value",
+    "set", "judge", "generator", "n", "clusters", "excluded", "silent", "unit", "human", "judge_value",
     "value", "low", "high", "level", "interval", "against_others", "p_value", "p_holm", "note",
 )  # fmt: skip
 LATEX = Latex(
@@ -54,8 +55,10 @@ def _rows(
     kept = ~judge.excluded
     error = judge.score - right
     for scope, inside in scopes_of(rated.generator, kept).items():
-        mean = Estimated(float(error[inside].mean()), _mean(error, inside, draws))
-        interval = interval_of_agreement(mean, effective_clusters(rated.group[inside]), spec.statistics)
+        mean = Estimated(float(np.average(error[inside], weights=rated.weight[inside])), _mean(error, inside, draws))
+        interval = interval_of_agreement(
+            mean, effective_clusters(rated.group[inside], rated.weight[inside]), spec.statistics
+        )
         row = {
             "set": rated.name,
             "judge": judge.name.removeprefix("judge:"),
@@ -63,9 +66,10 @@ def _rows(
             "n": int(inside.sum()),
             "clusters": len(np.unique(rated.group[inside])),
             "excluded": int(judge.excluded.sum()),
+            "silent": judge.silent_in(inside),
             "unit": "%",
-            "human": 100 * float(right[inside].mean()),
-            "judge_value": 100 * float(judge.score[inside].mean()),
+            "human": 100 * float(np.average(right[inside], weights=rated.weight[inside])),
+            "judge_value": 100 * float(np.average(judge.score[inside], weights=rated.weight[inside])),
             "value": 100 * mean.point,
             "low": None if interval.low is None else 100 * interval.low,
             "high": None if interval.high is None else 100 * interval.high,
@@ -76,12 +80,47 @@ def _rows(
             "p_holm": None,
             "note": interval.note,
         }
-        if scope != POOLED:
+        if judge.too_silent_in(inside):
+            row |= _bounded(rated, judge, right, inside, draws, spec)
+        elif scope != POOLED and not judge.too_silent_in(kept & ~inside):
             others = kept & ~inside
             defined = defined_draws(mean.draws - _mean(error, others, draws))
-            row["against_others"] = 100 * (mean.point - float(error[others].mean()))
+            row["against_others"] = 100 * (mean.point - float(np.average(error[others], weights=rated.weight[others])))
             row["p_value"] = bootstrap_p(defined) if len(defined) else None
         yield row
+
+
+def _bounded(
+    rated: RatedSet,
+    judge: Rater,
+    right: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    draws: NDArray[np.float64],
+    spec: AgreementSpec,
+) -> dict[str, Any]:
+    """Return the bounds of the error of a judge that gives too few verdicts; an error that is not known is no bias."""
+    ends = []
+    for value in (0.0, 1.0):
+        error = filled(judge.score, judge.silent, value) - right
+        end = Estimated(float(np.average(error[inside], weights=rated.weight[inside])), _mean(error, inside, draws))
+        ends.append(
+            (
+                end.point,
+                interval_of_agreement(
+                    end, effective_clusters(rated.group[inside], rated.weight[inside]), spec.statistics
+                ),
+            )
+        )
+    found = bounds_of(ends[0], ends[1], int(judge.silent[inside].sum()), int(inside.sum()))
+    low, high = (None if end is None else 100 * end for end in (found.low, found.high))
+    return {
+        "judge_value": None,
+        "value": None,
+        "low": low,
+        "high": high,
+        "interval": found.method,
+        "note": found.note,
+    }
 
 
 def _mean(values: NDArray[np.float64], inside: NDArray[np.bool_], draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,37 +5,51 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_measures import pearson
 from posologie.statistics.agreement_scopes import Estimated, effective_clusters
+from posologie.statistics.intervals import Interval
 from posologie.statistics.latex import Latex
+from posologie.statistics.panel import PANEL
 from posologie.statistics.ratings import RatedSet, read_rated
+from posologie.statistics.silence import without_score
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "judge", "n", "clusters", "excluded", "value", "low", "high", "level", "interval",
+    "set", "judge", "n", "clusters", "excluded", "triples", "silent", "value", "low", "high", "level", "interval",
     "chosen_share", "by_rule", "configured", "corrected", "note",
 )  # fmt: skip
 MISMATCH = "the configured judge is not the one that the rule chooses"
 
 
+SELECTED = "selected"
+"""Name of the interval that accounts for the choice of the judge with the highest correlation."""
+
+
 @dataclass(frozen=True)
 class Choice:
-    """What the rule "take the judge with the highest correlation" does under resampling.
+    """What the rule "take the judge with the highest correlation" gives.
 
     Attributes:
+        points: [judge], correlation with people.
+        drawn: [judge, draw].
         shares: [judge], how often each is chosen, of the draws in which a judge has a correlation; ties are shared out;
             NaN if there is no such draw.
         corrected: mean correlation, on the clusters that a draw leaves out, of the judge chosen in that draw; NaN if it
             is never defined.
+        interval: of the true correlation of the judge that is chosen; None where there is none.
     """
 
+    points: NDArray[np.float64]
+    drawn: NDArray[np.float64]
     shares: NDArray[np.float64]
     corrected: float
+    interval: tuple[float, float] | None
 
 
 LATEX = Latex(
@@ -56,9 +70,14 @@ def main(argv: list[str]) -> None:
 
 
 def choice_of(
-    human: NDArray[np.float64], scores: NDArray[np.float64], draws: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], Choice]:
-    """Return each judge's correlation, [judge, draw] its correlation in the draws, and the choice under resampling.
+    human: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    draws: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    effective: float,
+    level: float,
+) -> Choice:
+    """Return what the rule "take the judge with the highest correlation" gives, on the answers and under resampling.
 
     The correlation of the best of several judges is too high, because the best luck is chosen with the best judge. In
     every draw the clusters that were not drawn are new to the choice: the mean of the chosen judge's correlation on
@@ -66,12 +85,14 @@ def choice_of(
 
     Args:
         scores: [judge, answer].
-        draws: [draw, answer], how often each answer occurs.
+        draws: [draw, answer], how often each answer occurs, times its weight.
+        weight: [answer].
+        effective: number of equal clusters of answers.
+        level: of the interval.
     """
-    ones = np.ones((1, len(human)))
-    points = np.array([float(pearson(human, score, ones)[0]) for score in scores])
+    points = np.array([float(pearson(human, score, weight[None])[0]) for score in scores])
     drawn = np.stack([pearson(human, score, draws) for score in scores])
-    left_out = np.stack([pearson(human, score, (draws == 0).astype(float)) for score in scores])
+    left_out = np.stack([pearson(human, score, (draws == 0) * weight) for score in scores])
     ranked = np.where(np.isnan(drawn), -np.inf, drawn)
     best = ranked == ranked.max(axis=0)
     weights = best / best.sum(axis=0)
@@ -80,21 +101,68 @@ def choice_of(
     defined = outside[~np.isnan(outside)]
     known = ~np.isnan(drawn).all(axis=0)
     shares = weights[:, known].mean(axis=1) if known.any() else np.full(len(scores), np.nan)
-    return points, drawn, Choice(shares, float(defined.mean()) if len(defined) else float("nan"))
+    corrected = float(defined.mean()) if len(defined) else float("nan")
+    return Choice(points, drawn, shares, corrected, selected_interval(points, drawn, effective, level))
+
+
+def selected_interval(
+    points: NDArray[np.float64], drawn: NDArray[np.float64], effective: float, level: float
+) -> tuple[float, float] | None:
+    """Return an interval for the true correlation of the judge whose correlation is the highest; None without one.
+
+    The estimate of the best of several errs upwards at most as far as the largest error of those that may have been
+    taken instead, and downwards at most as far as a single one (Benjamini, Hechtlinger and Stark 2019, "Confidence
+    intervals for selected parameters"). The lower end is therefore a simultaneous bound over the judges that are less
+    than three standard errors behind, and takes seven eighths of the error, because that end is the one that misses;
+    the upper end is the judge's own. On Fisher's z, whose errors are nearly normal; Student's t with the number of
+    clusters allows for the estimated spread.
+
+    Args:
+        points: [judge].
+        drawn: [judge, draw].
+    """
+    able = np.flatnonzero(~np.isnan(points))
+    if not len(able) or points[able].max() >= 1:
+        return None
+    z = np.arctanh(np.clip(drawn[able], -1 + 1e-9, 1 - 1e-9))
+    z = z[:, ~np.isnan(z).any(axis=0)]
+    if z.shape[1] < 0.99 * drawn.shape[1]:
+        return None
+    at = np.arctanh(np.clip(points[able], -1 + 1e-9, 1 - 1e-9))
+    best = int(np.argmax(at))
+    errors = z - z.mean(axis=1, keepdims=True)
+    behind = at[best] - at <= 3 * (errors[best] - errors).std(axis=1)
+    spread = float(errors[best].std())
+    if spread == 0:
+        return None
+    alpha = 1 - level
+    widening = float(stdtrit(max(effective - 1, 1), 1 - alpha / 2) / ndtri(1 - alpha / 2))
+    down = float(np.quantile(errors[behind | (np.arange(len(at)) == best)].max(axis=0), 1 - 0.875 * alpha))
+    up = float(ndtri(1 - 0.125 * alpha)) * spread
+    return float(np.tanh(at[best] - widening * down)), float(np.tanh(at[best] + widening * up))
 
 
 def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
-    judges = [rater for rater in rated.raters if rater.kind == "judge"]
+    judges = [rater for rater in rated.raters if rater.kind == "judge" and rater.name != f"judge:{PANEL}"]
     kept = ~np.any([judge.excluded for judge in judges], axis=0)
     draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)[:, kept]
-    points, drawn, choice = choice_of(rated.human[kept], np.stack([judge.score[kept] for judge in judges]), draws)
-    by_rule = None if np.isnan(points).all() else int(np.nanargmax(points))
+    mute = [judge.too_silent_in(kept) for judge in judges]
+    # A judge that gives too few verdicts has no correlation, and the rule cannot take it.
+    scores = [
+        np.zeros(int(kept.sum())) if silent else judge.score[kept] for judge, silent in zip(judges, mute, strict=True)
+    ]
+    effective = effective_clusters(rated.group[kept], rated.weight[kept])
+    choice = choice_of(rated.human[kept], np.stack(scores), draws, rated.weight[kept], effective, spec.statistics.level)
+    by_rule = None if np.isnan(choice.points).all() else int(np.nanargmax(choice.points))
     rows = []
     for place, judge in enumerate(judges):
         configured = spec.chosen is not None and judge.name == f"judge:{spec.chosen}"
-        interval = interval_of_agreement(
-            Estimated(points[place], drawn[place]), effective_clusters(rated.group[kept]), spec.statistics
-        )
+        found = Estimated(choice.points[place], choice.drawn[place])
+        interval = interval_of_agreement(found, effective, spec.statistics)
+        if place == by_rule and choice.interval is not None and len(judges) > 1 and interval.method != "none":
+            interval = Interval(*choice.interval, SELECTED)
+        if mute[place]:
+            interval = without_score(int(judge.silent[kept].sum()), int(kept.sum()))
         notes = [interval.note] if interval.note else []
         if configured and by_rule is not None and place != by_rule:
             notes.append(MISMATCH)
@@ -105,7 +173,9 @@ def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
                 "n": int(kept.sum()),
                 "clusters": len(np.unique(rated.group[kept])),
                 "excluded": int((~kept).sum()),
-                "value": None if np.isnan(points[place]) else float(points[place]),
+                "triples": judge.triples,
+                "silent": judge.silent_in(kept),
+                "value": None if np.isnan(choice.points[place]) else float(choice.points[place]),
                 "low": interval.low,
                 "high": interval.high,
                 "level": spec.statistics.level,

@@ -10,11 +10,12 @@ from posologie.commands import run
 from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS, corpus_bleu, corpus_chrf
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import interval_of
+from posologie.statistics.intervals import Interval, interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import COLUMNS, mean_rows, row_of
-from posologie.statistics.scored import Measure, is_sum
-from posologie.statistics.suites import open_questions
+from posologie.statistics.scored import Measure, ScoredSuite, is_sum
+from posologie.statistics.silence import bounds_of, is_too_silent
+from posologie.statistics.suites import items_of_scope, open_questions
 from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_table
 
@@ -37,14 +38,48 @@ def main(argv: list[str]) -> None:
     entries = all_entries(spec.models)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        scored = open_questions(command.results, suite, spec)
+        scored = open_questions(command.results, suite, spec, bounded=True)
         if scored is None:
             continue
         resampled = Resampled(scored, spec.statistics)
         per_answer = sorted(measure for measure in scored.values if not is_sum(measure.metric))
-        rows.extend(mean_rows(resampled, per_answer, entries, command.published))
-        rows.extend(_corpus_rows(resampled, entries))
-    write_table(command.table, COLUMNS, rows, LATEX)
+        means = list(mean_rows(resampled, per_answer, entries, command.published))
+        rows.extend(_with_silence(scored, means, entries))
+        rows.extend({**row, "silent": None} for row in _corpus_rows(resampled, entries))
+    write_table(command.table, (*COLUMNS, "silent"), rows, LATEX)
+
+
+def _with_silence(
+    scored: ScoredSuite, rows: Sequence[dict[str, Any]], entries: Sequence[Entry]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows with the number of replies without a verdict that the judged ones rest on.
+
+    Where there are more than 2 % of them, a judge's score gives way to its bounds (`posologie.statistics.silence`).
+    """
+    members = {entry.model: list(entry.members) for entry in entries}
+    same = ("scope_kind", "scope", "task", "aggregate", "variants", "model")
+    upper = {
+        (row["metric"].removeprefix("judge_upper:"), *(row[name] for name in same)): row
+        for row in rows
+        if row["metric"].startswith("judge_upper:")
+    }
+    for row in rows:
+        kind, _, judge = row["metric"].partition(":")
+        if kind == "judge_upper":
+            continue
+        if not kind.startswith("judge"):
+            yield {**row, "silent": None}
+            continue
+        here = items_of_scope(scored, row["scope_kind"], row["scope"])
+        replies = scored.values[Measure(f"judge_unparsable:{judge}", "judged")][members[row["model"]]][:, here]
+        silent = int(replies.sum())
+        if kind == "judge" and is_too_silent(silent, replies.size):
+            above = upper[judge, *(row[name] for name in same)]
+            ends = [(one["value"], Interval(one["low"], one["high"], "", one["note"])) for one in (row, above)]
+            found = bounds_of(ends[0], ends[1], silent, replies.size)
+            row = row | {"value": None, "low": found.low, "high": found.high}
+            row |= {"interval": found.method, "note": found.note, "difference": None}
+        yield {**row, "silent": silent}
 
 
 def _corpus_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ people's own ratings, and for each metric and judge its score and, where it give
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
 from posologie.statistics.draws import Clusters, bootstrap_counts, make_clusters
+from posologie.statistics.panel import PANEL, majority
 from posologie.statistics.scored import listed
+from posologie.statistics.silence import is_too_silent
 from posologie.statistics.spec import AgreementSpec
 
 
@@ -31,7 +33,8 @@ class Rater:
         score: [answer]; a judge's reply without a verdict counts as 0.
         label: [answer], 0 or 1; None for a metric and a probability.
         excluded: [answer], whether the answer is left out, because the judge was trained on its question.
-        silent: number of replies without a verdict.
+        silent: [answer], whether the reply held no verdict.
+        triples: rated answers that occur in the judge's training files with question and reference.
     """
 
     name: str
@@ -39,7 +42,16 @@ class Rater:
     score: NDArray[np.float64]
     label: NDArray[np.float64] | None
     excluded: NDArray[np.bool_]
-    silent: int
+    silent: NDArray[np.bool_]
+    triples: int = 0
+
+    def silent_in(self, inside: NDArray[np.bool_]) -> int | None:
+        """Return how many replies to some answers held no verdict; None for a metric, which gives none."""
+        return None if self.kind == "metric" else int(self.silent[inside].sum())
+
+    def too_silent_in(self, inside: NDArray[np.bool_]) -> bool:
+        """Say whether there are too few verdicts on some answers for a score; a probability needs no verdict."""
+        return self.kind == "judge" and is_too_silent(int(self.silent[inside].sum()), int(inside.sum()))
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class RatedSet:
         human: [answer], mean rating.
         right: [answer], 1 where the mean rating reaches the threshold; None for ordinal ratings without one.
         words: [answer], length of the answer.
+        weight: [answer], how many answers of its model each stands for, with mean 1.
     """
 
     name: str
@@ -62,6 +75,7 @@ class RatedSet:
     human: NDArray[np.float64]
     right: NDArray[np.float64] | None
     words: NDArray[np.float64]
+    weight: NDArray[np.float64]
     raters: tuple[Rater, ...]
 
     @property
@@ -70,6 +84,10 @@ class RatedSet:
         return make_clusters(np.full(len(self.answer), self.name), self.group)
 
     def draws(self, replicates: int, seed: int) -> NDArray[np.float64]:
+        """Return [draw, answer], how often each answer occurs in each cluster draw, times its weight."""
+        return self.clusters_drawn(replicates, seed) * self.weight
+
+    def clusters_drawn(self, replicates: int, seed: int) -> NDArray[np.float64]:
         """Return [draw, answer], how often each answer occurs in each cluster draw."""
         clusters = self.clusters
         drawn: NDArray[np.float64] = bootstrap_counts(clusters, replicates, seed)[:, clusters.of_item].astype(float)
@@ -84,8 +102,9 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
     """
     file = Path(root) / layout.human(name)
     table = read_parquet(file)
-    _expect(table, ("answer", "group", "generator", "rater", "rating"), file)
-    rows = table.select(["answer", "group", "generator", "rater", "rating"]).to_pylist()
+    columns = ("answer", "group", "generator", "weight", "rater", "rating")
+    _expect(table, columns, file)
+    rows = table.select(list(columns)).to_pylist()
     answers = sorted({row["answer"] for row in rows})
     place = {answer: number for number, answer in enumerate(answers)}
     of_answer = {row["answer"]: row for row in rows}
@@ -102,14 +121,17 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
         raise InputError(
             f"{layout.human_scores(name)}: metric 'words' is missing; expected the scores of rated answers"
         )
-    none_excluded = np.zeros(len(answers), dtype=bool)
+    none = np.zeros(len(answers), dtype=bool)
+    weight = np.array([of_answer[answer]["weight"] for answer in answers], dtype=float)
     raters = [
-        Rater(metric, "metric", values, None, none_excluded, 0)
+        Rater(metric, "metric", values, None, none, none)
         for metric, values in sorted(metrics.items())
         if metric not in ("words", "reference_words")
     ]
     for judge in spec.judges:
         raters += _judge(Path(root) / layout.calibration(judge, name), judge, place)
+    if spec.panel:
+        raters += _panel([rater for rater in raters if rater.name in {f"judge:{judge}" for judge in spec.panel}])
     return RatedSet(
         name,
         np.array(answers),
@@ -119,6 +141,7 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
         human,
         _right(ratings, human, spec.thresholds.get(name)),
         metrics["words"],
+        weight / weight.mean() if np.ptp(weight) > 0 else np.ones(len(answers)),
         tuple(raters),
     )
 
@@ -149,20 +172,32 @@ def _metrics(file: Path, place: Mapping[str, int]) -> dict[str, NDArray[np.float
 
 def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     table = read_parquet(file)
-    _expect(table, ("answer", "excluded", "outcome", "label", "probability"), file)
+    _expect(table, ("answer", "excluded", "triple_seen", "outcome", "label", "probability"), file)
     rows = {row["answer"]: row for row in table.to_pylist()}
     if missing := [answer for answer in place if answer not in rows]:
         raise InputError(f"{file}: no verdict on {listed(missing)}; expected one an answer")
     ordered = [rows[answer] for answer in place]
     label = np.array([float(row["label"] == 1) for row in ordered])
     excluded = np.array([row["excluded"] for row in ordered])
-    silent = sum(row["outcome"] != "label" for row in ordered)
-    found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent)]
+    silent = np.array([row["outcome"] != "label" for row in ordered])
+    triples = sum(row["triple_seen"] for row in ordered)
+    found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent, triples)]
     probabilities = [row["probability"] for row in ordered]
     if None not in probabilities:
         score = np.array(probabilities, dtype=float)
-        found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent))
+        found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent, triples))
     return found
+
+
+def _panel(members: Sequence[Rater]) -> list[Rater]:
+    """Return the majority of a panel's judges, and the share of them as its probability."""
+    found = majority(np.stack([one.score for one in members]), np.stack([one.silent for one in members]))
+    excluded: NDArray[np.bool_] = np.any([one.excluded for one in members], axis=0)
+    triples = max(one.triples for one in members)
+    return [
+        Rater(f"judge:{PANEL}", "judge", found.label, found.label, excluded, found.silent, triples),
+        Rater(f"judge_probability:{PANEL}", "probability", found.share, None, excluded, found.silent, triples),
+    ]
 
 
 def _expect(table: pa.Table, columns: tuple[str, ...], file: Path) -> None:

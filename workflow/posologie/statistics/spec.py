@@ -101,6 +101,7 @@ class TableSpec(Spec):
     )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
+    panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
 
 
 class AgreementSpec(Spec):
@@ -108,12 +109,20 @@ class AgreementSpec(Spec):
 
     sets: tuple[Name, ...] = Field(min_length=1, description="sets of human ratings")
     judges: tuple[Name, ...] = Field(default=(), description="judges, all of which rated every set")
+    panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
     chosen: Name | None = Field(default=None, description="the judge that rates everything else (`judging.chosen`)")
     thresholds: dict[Name, float] = Field(
         default_factory=dict,
         description="mean rating from which an answer counts as right, by set; 0.5 for binary ratings if left out",
     )
     statistics: Statistics = Statistics()
+
+
+class CorrectedSpec(AgreementSpec):
+    """Exactly what the table of corrected scores depends on, beside ratings, predictions and judgements."""
+
+    models: tuple[EvaluatedModel, ...] = Field(min_length=1)
+    suites: tuple[Name, ...] = Field(min_length=1, description="suites with open questions")
 
 
 class CompositionSpec(Spec):

@@ -1,8 +1,9 @@
 """All scores of a suite: those of its choice questions, and text metrics, neural scores and judgements of open ones."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,12 @@ from numpy.typing import NDArray
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
+from posologie.statistics.panel import PANEL, majority
 from posologie.statistics.scored import Measure, ScoredSuite, listed, read_suite
+from posologie.statistics.silence import is_too_silent
 from posologie.statistics.spec import EvaluatedModel, Measured, TableSpec
+
+log = logging.getLogger(__name__)
 
 CHOICE_TASKS = ("mcqu", "mcq")
 OPEN_TASKS = ("oeq",)
@@ -37,12 +42,22 @@ def scored_parts(
 
 
 def open_questions(
-    root: str | os.PathLike[str], suite: str, spec: TableSpec, wanted: Callable[[Measure], bool] = lambda measure: True
+    root: str | os.PathLike[str],
+    suite: str,
+    spec: TableSpec,
+    wanted: Callable[[Measure], bool] = lambda measure: True,
+    *,
+    bounded: bool = False,
 ) -> ScoredSuite | None:
     """Read all scores of a suite's open questions that are wanted; None if it has no open question.
 
     Judgements give `judge:{name}` (1 where the answer was found equivalent; a reply without a verdict counts as not
-    equivalent), `judge_probability:{name}` where every answer has one, and `judge_unparsable:{name}`.
+    equivalent), `judge_probability:{name}` where every answer has one, and `judge_unparsable:{name}`. A judge that
+    gives no verdict on more than 2 % of a model's answers has no `judge:{name}`, so that nothing is tested on it.
+
+    Args:
+        bounded: keep the scores of such a judge all the same, for a table that shows bounds in their place, and add
+            `judge_upper:{name}`: a reply without a verdict counts as equivalent.
 
     Raises:
         InputError: listing the answers that lack a score or a judgement.
@@ -58,17 +73,28 @@ def open_questions(
             raise InputError(f"scores_neural of {suite}: not on the items of its scores; expected one score an answer")
         values |= neural.values
         signatures |= neural.signatures
-    for judge in spec.judges:
-        for measure, found in _judged(Path(root), judge, scored, spec.models).items():
+    verdicts = {judge: _verdicts(Path(root), judge, scored, spec.models) for judge in spec.judges}
+    if spec.panel:
+        verdicts[PANEL] = _of_panel([verdicts[judge] for judge in spec.panel])
+    for judge, given in verdicts.items():
+        for measure, found in _measures(judge, given, scored, spec.models, bounded).items():
             if wanted(measure):
                 values[measure] = found
-                signatures[measure] = f"judge:{judge}|no verdict counts as not equivalent"
+                members = f"|majority of {', '.join(spec.panel)}" if judge == PANEL else ""
+                signatures[measure] = f"judge:{judge}{members}|no verdict counts as not equivalent"
     return replace(scored, values=values, signatures=signatures)
 
 
-def _judged(
-    root: Path, judge: str, scored: ScoredSuite, models: Sequence[EvaluatedModel]
-) -> dict[Measure, NDArray[np.float64]]:
+@dataclass(frozen=True)
+class _Verdicts:
+    """A judge's verdicts, [model, item, 1]: 1 where equivalent, the probability of that (NaN without), 1 where none."""
+
+    equivalent: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    silent: NDArray[np.float64]
+
+
+def _verdicts(root: Path, judge: str, scored: ScoredSuite, models: Sequence[EvaluatedModel]) -> _Verdicts:
     place = {key: row for row, key in enumerate(zip(scored.benchmark, scored.item, strict=True))}
     shape = (len(models), len(place), 1)
     equivalent, probability, silent = (np.full(shape, np.nan) for _ in range(3))
@@ -89,10 +115,44 @@ def _judged(
         equivalent[number, rows, 0] = pc.fill_null(pc.equal(table["label"], pa.scalar(1, pa.int8())), False).to_numpy()
         probability[number, rows, 0] = table["probability"].to_numpy()
         silent[number, rows, 0] = pc.not_equal(table["outcome"], "label").to_numpy()
-    found = {
-        Measure(f"judge:{judge}", "judged"): equivalent,
-        Measure(f"judge_unparsable:{judge}", "judged"): silent,
-    }
-    if not np.isnan(probability).any():
-        found[Measure(f"judge_probability:{judge}", "judged")] = probability
+    return _Verdicts(equivalent, probability, silent)
+
+
+def _of_panel(members: Sequence[_Verdicts]) -> _Verdicts:
+    shape = members[0].equivalent.shape
+    labels, silent = (
+        np.stack([part.ravel() for part in parts])
+        for parts in ([one.equivalent for one in members], [one.silent for one in members])
+    )
+    found = majority(labels, silent == 1)
+    return _Verdicts(*(part.reshape(shape).astype(float) for part in (found.label, found.share, found.silent)))
+
+
+def _measures(
+    judge: str, given: _Verdicts, scored: ScoredSuite, models: Sequence[EvaluatedModel], bounded: bool
+) -> dict[Measure, NDArray[np.float64]]:
+    """Return the measures that a judge's verdicts give."""
+    items = given.silent.shape[1]
+    found = {Measure(f"judge_unparsable:{judge}", "judged"): given.silent}
+    missing = zip(models, given.silent.sum(axis=(1, 2)), strict=True)
+    mute = [model.name for model, count in missing if is_too_silent(int(count), items)]
+    if bounded or not mute:
+        found[Measure(f"judge:{judge}", "judged")] = given.equivalent
+    else:
+        log.warning(
+            "%s: judge %s gave no verdict on more than 2 %% of the answers of %s; no table tests its scores",
+            *(scored.suite, judge, ", ".join(mute)),
+        )
+    if bounded:
+        found[Measure(f"judge_upper:{judge}", "judged")] = np.where(given.silent == 1, 1.0, given.equivalent)
+    if not np.isnan(given.probability).any():
+        found[Measure(f"judge_probability:{judge}", "judged")] = given.probability
     return found
+
+
+def items_of_scope(scored: ScoredSuite, kind: str, scope: str) -> NDArray[np.bool_]:
+    """Return [item], which items a scope of the tables holds: all, those of a provenance, or those of a benchmark."""
+    if kind == "all":
+        return np.ones(len(scored.item), dtype=bool)
+    inside: NDArray[np.bool_] = (scored.provenance if kind == "provenance" else scored.benchmark) == scope
+    return inside

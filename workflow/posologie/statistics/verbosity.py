@@ -11,17 +11,21 @@ from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_measures import partial_spearman, spearman
 from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, estimate, scopes_of
+from posologie.statistics.intervals import Interval
 from posologie.statistics.latex import Latex
-from posologie.statistics.ratings import RatedSet, read_rated
+from posologie.statistics.ratings import RatedSet, Rater, read_rated
+from posologie.statistics.silence import without_score
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.table_command import agreement_command
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "judge", "statistic", "generator", "n", "clusters", "excluded", "value", "low", "high", "level",
+    "set", "judge", "statistic", "generator", "n", "clusters", "excluded", "silent", "value", "low", "high", "level",
     "interval", "support", "note",
 )  # fmt: skip
 BINS = 5
+EXTRAPOLATED = "extrapolated: the models have few answers of one length"
+NO_COMMON_LENGTH = "no length that all have in common"
 LATEX = Latex(
     "Answer length and scores, over the rated answers.",
     index=("set", "judge", "generator"),
@@ -80,38 +84,82 @@ def standardised(
     return matched, total / counts.sum(axis=(1, 2))
 
 
+def matched_weights(owner: NDArray[np.int64], bins: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return [answer], the weight of each answer in its generator's mean at matched length; 0 where it has no part."""
+    generators, places = int(owner.max()) + 1, int(bins.max()) + 1
+    counts = np.zeros((generators, places))
+    np.add.at(counts, (owner, bins), 1)
+    shares = counts.sum(axis=0) * (counts > 0).all(axis=0)
+    total = float(shares.sum())
+    if total == 0:
+        return np.zeros(len(owner))
+    weights: NDArray[np.float64] = shares[bins] / total / counts[owner, bins]
+    return weights
+
+
+def equal_length_means(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return [draw, generator], mean scores at equal length, and [draw], what a doubling of the length adds to a score.
+
+    A regression of the score on the logarithm of 1 + words with one slope for all generators and a constant for each
+    (analysis of covariance: Fisher 1932; Cochran 1957). A generator's mean is moved along the slope to the mean length
+    of all answers. Other than means within strata of length it needs no lengths that all generators have in common, and
+    where they have few it extrapolates.
+
+    Args:
+        moments: [draw, moment, generator], sums over answers of 1, x, y, xy and x², x being the logarithm and y the
+            score.
+    """
+    count, x, y, xy, xx = np.moveaxis(moments, 1, 0)
+    spread = xx - _over(x * x, count)
+    within = spread.sum(axis=1)
+    flat = within <= 1e-12 * np.maximum(xx.sum(axis=1), 1e-300)
+    slope = np.where(flat, np.nan, _over((xy - _over(x * y, count)).sum(axis=1), np.where(flat, 1, within)))
+    centre = x.sum(axis=1) / count.sum(axis=1)
+    means = _over(y, count) - slope[:, None] * (_over(x, count) - centre[:, None])
+    return means, slope * np.log(2)
+
+
+def _over(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    divided: NDArray[np.float64] = np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+    return divided
+
+
 def _rows(root: Path, name: str, spec: AgreementSpec) -> Iterator[dict[str, Any]]:
     rated = read_rated(root, name, spec)
     draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)
     everyone = np.ones(len(rated.answer), dtype=bool)
     bins = length_bins(rated.words)
-    for scope, found in estimate(spearman, rated.words, rated.human, everyone, rated.generator, draws).items():
-        yield _row(rated, "", "length_human", scope, everyone, found, spec)
-    yield from _matched_rows(rated, "", rated.human, everyone, bins, draws, spec)
+    for scope, found in estimate(
+        spearman, rated.words, rated.human, everyone, rated.generator, draws, rated.weight
+    ).items():
+        yield _row(rated, None, "length_human", scope, everyone, found, spec)
+    yield from _length_rows(rated, None, rated.human, everyone, bins, draws, spec)
     for judge in rated.raters:
         if judge.kind == "metric":
             continue
         kept = ~judge.excluded
-        for scope, found in estimate(spearman, rated.words, judge.score, kept, rated.generator, draws).items():
-            yield _row(rated, judge.name, "length_judge", scope, kept, found, spec)
+        for scope, found in estimate(
+            spearman, rated.words, judge.score, kept, rated.generator, draws, rated.weight
+        ).items():
+            yield _row(rated, judge, "length_judge", scope, kept, found, spec)
         for scope, inside in scopes_of(rated.generator, kept).items():
             three = rated.words[inside], judge.score[inside], rated.human[inside]
-            point = float(partial_spearman(*three, np.ones((1, int(inside.sum()))))[0])
+            point = float(partial_spearman(*three, rated.weight[None, inside])[0])
             found = Estimated(point, partial_spearman(*three, draws[:, inside]))
-            yield _row(rated, judge.name, "length_judge_given_human", scope, kept, found, spec)
-        yield from _matched_rows(rated, judge.name, judge.score, kept, bins, draws, spec)
+            yield _row(rated, judge, "length_judge_given_human", scope, kept, found, spec)
+        yield from _length_rows(rated, judge, judge.score, kept, bins, draws, spec)
 
 
-def _matched_rows(
+def _length_rows(
     rated: RatedSet,
-    judge: str,
+    judge: Rater | None,
     score: NDArray[np.float64],
     kept: NDArray[np.bool_],
     bins: NDArray[np.int64],
     draws: NDArray[np.float64],
     spec: AgreementSpec,
 ) -> Iterator[dict[str, Any]]:
-    """Yield each generator's mean score, and its mean at matched length, where there are several generators."""
+    """Yield each generator's mean score, and its means at matched and at equal length, where there are several."""
     scopes = [(scope, own) for scope, own in scopes_of(rated.generator, kept).items() if scope != POOLED]
     if not scopes:
         return
@@ -119,38 +167,66 @@ def _matched_rows(
     known = np.any([own for _, own in scopes], axis=0)
     owner = np.argmax([own[known] for _, own in scopes], axis=0)
     arrays = score[known], owner, bins[known]
-    points, support = matched_means(*arrays, np.ones((1, int(known.sum()))))
+    points, support = matched_means(*arrays, rated.weight[None, known])
     matched, _ = matched_means(*arrays, draws[:, known])
+    weights = np.zeros(len(known))
+    weights[known] = matched_weights(owner, bins[known]) * rated.weight[known]
+    logs = np.log1p(rated.words)
+    columns = np.stack([np.ones_like(logs), logs, score, logs * score, logs**2])
+
+    def moments(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([counts[:, own] @ columns[:, own].T for _, own in scopes], axis=2)
+
+    (equal,), _ = equal_length_means(moments(rated.weight[None]))
+    equal_draws, _ = equal_length_means(moments(draws))
     for place, (scope, own) in enumerate(scopes):
         count = draws[:, own].sum(axis=1)
         means = np.divide(draws[:, own] @ score[own], count, out=np.full(len(draws), np.nan), where=count > 0)
-        plain = Estimated(float(score[own].mean()), means)
+        plain = Estimated(float(np.average(score[own], weights=rated.weight[own])), means)
         yield _row(rated, judge, f"{which}_mean", scope, kept, plain, spec)
         at_length = Estimated(float(points[0, place]), matched[:, place])
-        row = _row(rated, judge, f"{which}_at_matched_length", scope, kept, at_length, spec)
+        rest = weights * own
+        row = _row(rated, judge, f"{which}_at_matched_length", scope, kept, at_length, spec, rest)
         yield row | {"support": 100 * float(support[0])}
+        found = Estimated(float(equal[place]), equal_draws[:, place])
+        row = _row(rated, judge, f"{which}_at_equal_length", scope, kept, found, spec)
+        if row["value"] is not None and row["interval"] != "none":
+            extrapolated = effective_clusters(rated.group, rest) < spec.statistics.minimum_clusters
+            row["note"] = EXTRAPOLATED if extrapolated else row["note"]
+        yield row
 
 
 def _row(
     rated: RatedSet,
-    judge: str,
+    judge: Rater | None,
     statistic: str,
     scope: str,
     kept: NDArray[np.bool_],
     found: Estimated,
     spec: AgreementSpec,
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
-    inside = scopes_of(rated.generator, kept).get(scope, kept)
-    interval = interval_of_agreement(found, effective_clusters(rated.group[inside]), spec.statistics)
+    """Return one row; `weights` [answer] say which answers the value rests on, where they are not all of the scope."""
+    scoped = scopes_of(rated.generator, kept).get(scope, kept)
+    inside = scoped if weights is None else scoped & (weights > 0)
+    effective = effective_clusters(rated.group, (rated.weight if weights is None else weights) * inside)
+    interval = interval_of_agreement(found, effective, spec.statistics)
+    value = None if np.isnan(found.point) else found.point
+    if weights is not None and not inside.any():
+        interval = Interval(None, None, "none", NO_COMMON_LENGTH)
+    if judge is not None and judge.too_silent_in(scoped):
+        silent, answers = int(judge.silent[scoped].sum()), int(scoped.sum())
+        value, interval = None, without_score(silent, answers)
     return {
         "set": rated.name,
-        "judge": judge,
+        "judge": "" if judge is None else judge.name,
         "statistic": statistic,
         "generator": scope,
         "n": int(inside.sum()),
         "clusters": len(np.unique(rated.group[inside])),
         "excluded": int((~kept).sum()),
-        "value": None if np.isnan(found.point) else found.point,
+        "silent": None if judge is None else judge.silent_in(scoped),
+        "value": value,
         "low": interval.low,
         "high": interval.high,
         "level": spec.statistics.level,

@@ -24,9 +24,12 @@ def with_kind(makers, kind):
     return one_of(name for name, maker in makers.items() if maker.backend.kind == kind)
 
 
+NO_MODEL_HERE = ("openai_endpoint", "outside")
+
+
 def manifest_of_backend(backend):
-    """Return the manifest of a local model; an endpoint has none."""
-    return [] if backend.kind == "openai_endpoint" else manifest_of(plan.local_model(STUDY, backend.backbone))
+    """Return the manifest of a local model; an endpoint has none, nor have verdicts from files."""
+    return [] if backend.kind in NO_MODEL_HERE else manifest_of(plan.local_model(STUDY, backend.backbone))
 
 
 def backbone_words(wildcards, input):
@@ -36,7 +39,7 @@ def backbone_words(wildcards, input):
 
 def backend_resources(kind):
     """Return what a job asks for besides memory and time: a GPU for a local model, nothing for an endpoint."""
-    return gpus(0) if kind == "openai_endpoint" else gpus(STUDY.devices.gpus_per_prediction_job)
+    return gpus(0) if kind in NO_MODEL_HERE else gpus(STUDY.devices.gpus_per_prediction_job)
 
 
 def parts_of(path):

@@ -50,6 +50,20 @@ def endpoint_prediction_spec(bundle):
     return spec
 
 
+def outside_prediction_spec(bundle):
+    """Return a function that gives the spec of one model's answers from files to a bundle."""
+
+    def spec(wildcards):
+        return job_specs.outside_prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+
+    return spec
+
+
+def outside_files(wildcards):
+    """Return the files that hold the answers of a model from outside."""
+    return list(STUDY.published_models[MODELS[wildcards.model].published].answers.files)
+
+
 def endpoint_running(wildcards, resources):
     """Return how a served model is asked; it takes `resources`, which never trigger, because it changes no reply."""
     return STUDY.published_models[MODELS[wildcards.model].published].served.running.canonical_json()

@@ -49,7 +49,7 @@ def all_ratings():
 
 def report_parts():
     """Return what a study delivers: the page, the item browser's index where it wants one, every table and figure."""
-    browser = ["<results>/report/items/index.js"] if STUDY.report.item_browser else []
+    browser = ["<results>/report/items/index.js"] if STUDY.report.item_browser and STUDY.suites else []
     return ["<results>/report/index.html", *browser, *all_tables(), *all_figures()]
 
 

@@ -32,10 +32,17 @@ def inputs_of_scores(table):
     return narrow.get(table, open_scores)
 
 
+def ratings_and_judgements():
+    """Return the human ratings, the predictions that they are of, and the verdicts on every answer."""
+    open_predictions = [f"<results>/predictions/{model}/{suite}.parquet" for model in MODELS for suite in plan.open_suites(STUDY)]
+    return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings] + open_predictions + all_judgements()
+
+
 STATISTICS = {
-    **{table: inputs_of_scores(table) for table in plan.score_tables(STUDY)},
+    **{table: inputs_of_scores(table) for table in plan.score_tables(STUDY) if STUDY.suites},
     **dict.fromkeys(plan.rating_tables(STUDY), ratings_and_verdicts),
-    "compute": records_of_all_jobs,
+    **({"corrected": ratings_and_judgements} if "corrected" in plan.rating_tables(STUDY) else {}),
+    **({"compute": records_of_all_jobs} if STUDY.suites else {}),
 }
 
 
@@ -48,6 +55,7 @@ WITHOUT_PUBLISHED = {"compute", "length", *plan.rating_tables(STUDY)} - {"agreem
 def table_spec(table):
     """Return a function that gives the spec of a table."""
     narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(plan.rating_tables(STUDY), job_specs.agreement_spec)}
+    narrow["corrected"] = job_specs.corrected_spec
 
     def spec(wildcards):
         return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()

@@ -1,0 +1,157 @@
+"""Judged scores put right by people's ratings, and how far people and judges agree among themselves."""
+
+from posologie import layout
+from posologie.report.blocks import Block, Cell, Column, Heading, Prose, Table
+from posologie.report.inputs import Inputs
+from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, p_cell, table
+
+
+def corrections(inputs: Inputs) -> list[Block]:
+    """Return what the page says of corrected scores: a sentence, and tables of models and of differences."""
+    blocks: list[Block] = []
+    places = dict.fromkeys((row["set"], row["suite"]) for row in inputs.rows("corrected"))
+    for name, suite in places:
+        rows = inputs.rows("corrected", set=name, suite=suite)
+        blocks += [
+            Heading(f"Scores as people would give them: {suite}, ratings {name}"),
+            Prose(
+                (
+                    "A judge has read every answer, and people some. The corrected score is the judge's mean over all "
+                    "answers plus what people say beyond the judge on those that they rated: it is unbiased however "
+                    "wrong the judge is, and its interval is the shorter the better the judge is "
+                    "(prediction-powered inference).",
+                    *_further(rows),
+                )
+            ),
+            _models(name, suite, [row for row in rows if row["kind"] == "model"]),
+        ]
+        if differences := [row for row in rows if row["kind"] == "difference"]:
+            blocks.append(_differences(name, suite, differences))
+    return blocks
+
+
+def _further(rows: list[Row]) -> list[str]:
+    """Return what further ratings would do: one sentence for the judge that needs the fewest."""
+    needed: dict[str, float] = {}
+    for row in rows:
+        more = row.number("more_ratings")
+        if row["kind"] == "model" and more is not None:
+            needed[row["judge"]] = max(more, needed.get(row["judge"], 0))
+    if not needed:
+        return []
+    judge = min(needed, key=lambda name: needed[name])
+    if needed[judge] == 0:
+        return [f"With {judge}, further ratings of these answers would hardly shorten an interval."]
+    return [
+        f"With {judge}, {decimal(needed[judge], 0)} more ratings of each model's answers bring every model's interval "
+        "to within a tenth of what the rating of all answers would give."
+    ]
+
+
+def _naive(row: Row) -> Cell:
+    value = row.number("naive")
+    if value is None:
+        return NOTHING
+    shown = interval(row.number("naive_low"), row.number("naive_high"), 1)
+    return Cell(decimal(value, 1, row["kind"] == "difference"), value, interval=shown)
+
+
+def _models(name: str, suite: str, rows: list[Row]) -> Table:
+    columns = (
+        Column("model", heading=True),
+        Column("judge"),
+        Column("answers", number=True),
+        Column("rated", number=True),
+        Column("without a verdict", number=True),
+        Column("judge alone, %", number=True),
+        Column("corrected, %", number=True),
+        Column("check (Rogan–Gladen), %", number=True),
+        Column("worth so many ratings", number=True),
+        Column("more ratings that pay", number=True),
+    )
+    lines = [
+        (
+            Cell(row["model"]),
+            Cell(row["judge"]),
+            number_cell(row.number("n")),
+            number_cell(row.number("rated")),
+            number_cell(row.number("silent")),
+            _naive(row),
+            estimate(row, 1),
+            number_cell(row.number("rogan_gladen"), 1),
+            number_cell(row.number("worth")),
+            number_cell(row.number("more_ratings")),
+        )
+        for row in rows
+    ]
+    caption = (
+        "Share of answers that people find right. Worth: how many ratings without the judge would give the same "
+        "interval. More ratings that pay: until the interval is within a tenth of what the rating of all would give."
+    )
+    title = f"Corrected scores, suite {suite}, ratings {name}"
+    return table(f"corrected-{name}-{suite}", title, caption, columns, lines, layout.table("corrected"))
+
+
+def _differences(name: str, suite: str, rows: list[Row]) -> Table:
+    columns = (
+        Column("left", heading=True),
+        Column("right"),
+        Column("judge"),
+        Column("rated", number=True),
+        Column("without a verdict", number=True),
+        Column("judge alone, points", number=True),
+        Column("corrected, points", number=True),
+        Column("p, corrected", number=True),
+    )
+    lines = [
+        (
+            Cell(row["model"]),
+            Cell(row["against"]),
+            Cell(row["judge"]),
+            number_cell(row.number("rated")),
+            number_cell(row.number("silent")),
+            _naive(row),
+            estimate(row, 1, sign=True),
+            p_cell(row.number("p_holm")),
+        )
+        for row in rows
+    ]
+    caption = "Left minus right, paired over the questions; p by Holm's method over the differences of one judge."
+    title = f"Corrected differences, suite {suite}, ratings {name}"
+    return table(f"corrected-differences-{name}-{suite}", title, caption, columns, lines, layout.table("corrected"))
+
+
+_STATISTICS = {
+    "alpha": "Krippendorff's α",
+    "ceiling": "highest correlation that a judge can reach",
+    "against_others": "Pearson r with the mean of the others",
+}
+_KINDS = {"people": "people", "judges": "all judges", "panel": "the panel"}
+
+
+def raters_table(name: str, rows: list[Row]) -> Table:
+    """Return the table of how far people, and judges, agree among themselves."""
+    columns = (
+        Column("who", heading=True),
+        Column("what"),
+        Column("raters", number=True),
+        Column("n", number=True),
+        Column("value", number=True),
+    )
+    lines = [
+        (
+            Cell(row["rater"] or _KINDS.get(row["raters_kind"], row["raters_kind"])),
+            Cell(_STATISTICS.get(row["statistic"], row["statistic"])),
+            number_cell(row.number("raters")),
+            number_cell(row.number("n")),
+            estimate(row, 2),
+        )
+        for row in rows
+    ]
+    caption = (
+        "α is 1 where all agree and 0 where they agree as by chance. People differ among themselves: a judge that knew "
+        "what they have in common would correlate with their mean as highly as the table says, and none can be asked "
+        "more."
+    )
+    title = f"How far people and judges agree among themselves, {name}"
+    return table(f"among-{name}", title, caption, columns, lines, layout.table("raters"))

@@ -1,0 +1,53 @@
+"""Replies of a judge without a verdict: how many a score may rest on, and what is said where there are more.
+
+What a missing verdict would have been is unknown. Up to 2 % of them count as "not equivalent", which moves a share by
+at most two points; beyond that there is no score, but bounds: the score if every missing verdict were "not equivalent",
+and if every one were "equivalent" (Manski 1989; Horowitz and Manski 2000). Where statistics have no such bounds, as
+correlations, they have no value.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.statistics.intervals import Interval
+
+MOST_SILENT = 0.02
+"""Share of replies without a verdict up to which they count as "not equivalent"."""
+
+BOUNDS = "bounds"
+"""Name of the interval that holds a share whatever the missing verdicts are, and its sampling error."""
+
+
+def is_too_silent(silent: int, answers: int) -> bool:
+    """Say whether too many replies are without a verdict for a score."""
+    return silent > MOST_SILENT * answers
+
+
+def silence_note(silent: int, answers: int) -> str:
+    """Return what stands beside a number that there is not, or only within bounds."""
+    return f"{silent} of {answers} replies without a verdict"
+
+
+def without_score(silent: int, answers: int) -> Interval:
+    """Return what takes the place of an interval where too many verdicts are missing and there are no bounds."""
+    return Interval(None, None, "none", silence_note(silent, answers))
+
+
+def bounds_of(lower: tuple[float, Interval], upper: tuple[float, Interval], silent: int, answers: int) -> Interval:
+    """Return the interval from the lower end of the lower bound's interval to the upper end of the upper bound's.
+
+    It holds the whole range of values that the missing verdicts allow, with at least the level of the two intervals
+    (Horowitz and Manski 2000, section 4). Where a bound has no interval of its own, the bound itself stands.
+
+    Args:
+        lower, upper: value and interval if every missing verdict were the one that lowers, or raises, the value.
+    """
+    low = lower[0] if lower[1].low is None else lower[1].low
+    high = upper[0] if upper[1].high is None else upper[1].high
+    notes = [silence_note(silent, answers), *dict.fromkeys(one.note for _, one in (lower, upper) if one.note)]
+    return Interval(low, high, BOUNDS, "; ".join(notes))
+
+
+def filled(score: NDArray[np.float64], silent: NDArray[np.bool_], value: float) -> NDArray[np.float64]:
+    """Return [answer], the scores with this value where the verdict is missing."""
+    return np.where(silent, value, score)
