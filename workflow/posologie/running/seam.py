@@ -35,7 +35,7 @@ LIST_LIMIT = 60_000
 """Characters from which what a job reads and writes is handed over in a file: a command line takes 128 KiB at most."""
 
 
-class Reason(ParamsChange):
+class Reason(ParamsChange):  # type: ignore[misc]
     """Why an artifact is not the planned one; Snakemake prints it behind "Params have changed since …"."""
 
     def __init__(self, stale: Stale) -> None:
@@ -65,7 +65,7 @@ def planned_job(job: Any) -> PlannedJob:
     return PlannedJob(Identity(module, code, spec, request.settings), request.inputs, request.outputs, passing)
 
 
-class SealedPersistence(FilePersistence):
+class SealedPersistence(FilePersistence):  # type: ignore[misc]
     """Snakemake's records of earlier runs, with seals in place of what it remembers of sealed artifacts."""
 
     study_folder = "results"
