@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 import num2words
 
@@ -34,6 +34,8 @@ _ROMAN = dict(
     zip(["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"], range(1, 13), strict=True)
 )
 _LARGEST_WORD = 100
+_WORD = re.compile(r"\w+")
+_IN_ONE_WORD = re.compile(r"\\b[^ '\-\[.]*")
 _OTHER_NUMBER_WORDS = {"en": {"once": 1, "twice": 2, "both": 2, "single": 1}, "fr": {"une": 1, "seul": 1, "seule": 1}}
 
 
@@ -88,8 +90,20 @@ def facts(text: str, language: str | None = None) -> Facts:
         words=frozenset(_CODE.findall(plain)),
         negations=len(words.negation.findall(plain)) if words.negation else 0,
         exception=exception,
-        polarity=tuple(sorted(pole for pole, pattern in words.polarity for _ in pattern.findall(plain))),
+        polarity=_polarity(plain, language),
     )
+
+
+def _polarity(plain: str, language: str | None) -> tuple[str, ...]:
+    found = [pole for word in _WORD.findall(plain) for pole in _poles_of(word, language)]
+    found += [pole for pole, pattern in _words_of(language).phrases for _ in pattern.findall(plain)]
+    return tuple(sorted(found))
+
+
+@lru_cache(maxsize=1 << 17)
+def _poles_of(word: str, language: str | None) -> tuple[str, ...]:
+    """Return the poles that a word names; kept, because texts repeat their words."""
+    return tuple(pole for pole, pattern in _words_of(language).single for _ in pattern.findall(word))
 
 
 def facts_differ(one: str | Facts, other: str | Facts, language: str | None = None) -> tuple[str, ...]:
@@ -220,7 +234,7 @@ def _codes(text: str, words: "_Words") -> frozenset[str]:
     A negation or another fact that is written in capitals (`NOT`, `SAUF`) is no abbreviation.
     """
     capitals = text.upper() == text
-    patterns = [words.negation, words.exception, *(pattern for _, pattern in words.polarity)]
+    patterns = [words.negation, words.exception, *(pattern for _, pattern in words.single)]
     found = set()
     for match in _CODE.finditer(text.translate(_LIKE)):
         token = match[0]
@@ -256,11 +270,17 @@ def _number_words(number: int, language: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Words:
-    """Compiled patterns of a language, or of all."""
+    """Compiled patterns of a language, or of all.
+
+    Attributes:
+        single: pole and pattern of those that match inside one word.
+        phrases: pole and pattern of the others.
+    """
 
     negation: re.Pattern[str] | None
     exception: re.Pattern[str] | None
-    polarity: tuple[tuple[str, re.Pattern[str]], ...]
+    single: tuple[tuple[str, re.Pattern[str]], ...]
+    phrases: tuple[tuple[str, re.Pattern[str]], ...]
     units: dict[str, str]
 
 
@@ -279,12 +299,19 @@ def _words_of(language: str | None) -> _Words:
             poles.setdefault(str(pole), []).extend(patterns)
         for unit, spellings in language_data(code).get("units", {}).items():
             units |= {plainer(str(spelling)): str(unit) for spelling in spellings}
-    polarity = [(pole, _pattern(patterns, language, "polarity")) for pole, patterns in sorted(poles.items())]
+    split: dict[bool, list[tuple[str, re.Pattern[str]]]] = {True: [], False: []}
+    for pole, patterns in sorted(poles.items()):
+        for inside in (True, False):
+            pattern = _pattern(
+                [one for one in patterns if bool(_IN_ONE_WORD.fullmatch(one)) is inside], language, "polarity"
+            )
+            if pattern is not None:
+                split[inside].append((pole, pattern))
     negation, exception = (
         _pattern([one for code in codes for one in language_data(code).get(key, ())], language, key)
         for key in ("negation", "exception")
     )
-    return _Words(negation, exception, tuple((pole, one) for pole, one in polarity if one is not None), units)
+    return _Words(negation, exception, tuple(split[True]), tuple(split[False]), units)
 
 
 def _pattern(patterns: Sequence[str], language: str | None, key: str) -> re.Pattern[str] | None:

@@ -1,7 +1,7 @@
 """The text by which items are compared: letters, digits, signs and symbols, without case, accents and punctuation.
 
-Invisible characters go, and letters of another script that look like Latin ones are read as those inside a Latin word: a
-copy cannot hide behind them. The text is for comparison only; no item is changed.
+Invisible characters go, and letters of another script that look like Latin ones are read as those inside a Latin word,
+so that a copy cannot hide behind them. The text is for comparison only; no item is changed.
 """
 
 import functools
@@ -71,7 +71,7 @@ def _codes(text: str) -> np.ndarray:
 def _with_signs(codes: np.ndarray) -> np.ndarray:
     """Return the code points with one form for the sign of a number and another for all other dashes.
 
-    A sign touches its number, and follows a blank, an opening mark or nothing; but no number before the blank (a range).
+    A sign touches its number, and follows an opening mark, nothing, or a blank without a number before it (a range).
     """
     places = np.flatnonzero(np.isin(codes, _DASHES))
     if not len(places):
