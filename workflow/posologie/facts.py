@@ -115,9 +115,14 @@ def facts_differ(one: str | Facts, other: str | Facts, language: str | None = No
         not (a.codes <= b.words and b.codes <= a.words),
         a.negations != b.negations,
         a.exception != b.exception,
-        a.polarity != b.polarity,
+        _told_apart(a.polarity) != _told_apart(b.polarity),
     )
     return tuple(kind for kind, different in zip(KINDS, differ, strict=True) if different)
+
+
+def _told_apart(polarity: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the poles that tell texts apart: to ask for what is true is to ask."""
+    return tuple(pole for pole in polarity if pole != "true")
 
 
 def facts_agree(one: str | Facts, other: str | Facts, language: str | None = None) -> bool:

@@ -44,6 +44,7 @@ def test_a_mark_before_three_digits_has_two_readings():
         ("10 jours", "10 semaines", ("numbers",)),
         ("Quel médicament inhibe la pompe ?", "Quel médicament n'inhibe pas la pompe ?", ("negation",)),
         ("laquelle est exacte ?", "laquelle est fausse ?", ("polarity",)),
+        ("Le syndrome comporte :", "Indiquez les propositions exactes : le syndrome comporte", ()),
         ("Tous, SAUF un", "Tous, dont un", ("exception",)),
         ("les VLDL", "les HDL", ("codes",)),
         ("Quelle est la sensibilité ?", "Quelle est la spécificité ?", ("polarity",)),

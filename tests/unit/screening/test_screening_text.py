@@ -21,6 +21,7 @@ from posologie.screening.text import normalised
         ("méta\u00adbolisme", "métabolisme"),
         ("ｆｏｉｅ", "foie"),
         ("TNFα", "TNFa"),
+        ("5%", "5 %"),
     ],
 )
 def test_what_only_looks_different_is_the_same(one, other):
@@ -32,6 +33,7 @@ def test_what_only_looks_different_is_the_same(one, other):
     [
         ("À −2,5 DS", "À 2,5 DS"),
         ("-5", "5"),
+        ("5 %", "5"),
         ("x = -1", "x = 1"),
         ("TNFα", "TNFβ"),
         ("α", "a"),

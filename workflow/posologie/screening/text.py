@@ -32,7 +32,7 @@ def _simpler() -> np.ndarray:
     """Return for each code point the one that stands for it: itself, a blank, or 0 for combining marks.
 
     Punctuation, separators and control characters become blanks; invisible ones (soft hyphen, zero-width) go. Symbols
-    stay (`<`, `+`, `µ`): they change what is asked.
+    stay (`<`, `+`, `µ`, `%`): they change what is asked.
     """
     simpler = np.arange(sys.maxunicode + 1, dtype=np.uint32)
     for code in (*range(0x20000), *range(0xE0000, 0xE0200)):  # the planes between hold ideographs
@@ -41,7 +41,8 @@ def _simpler() -> np.ndarray:
             simpler[code] = 0
         elif category[0] in "PZC":
             simpler[code] = _BLANK
-    simpler[ord(_ITEM)] = ord(_ITEM)
+    for kept in (_ITEM, "%", "‰"):
+        simpler[ord(kept)] = ord(kept)
     return simpler
 
 
@@ -54,7 +55,8 @@ def normalised(texts: Sequence[str]) -> list[str]:
         return []
     joined = _ITEM.join(text.replace(_ITEM, " ") if _ITEM in text else text for text in texts)
     folded = _in_one_script(joined).casefold()
-    decomposed = unicodedata.normalize("NFKD", folded.replace("œ", "oe").replace("æ", "ae"))
+    spelled = folded.replace("œ", "oe").replace("æ", "ae").replace("%", " % ")
+    decomposed = unicodedata.normalize("NFKD", spelled)
     codes = _simpler()[_with_signs(_codes(decomposed))]
     codes = codes[codes != 0]
     blank = codes == _BLANK
