@@ -11,6 +11,11 @@ def screening_tests(wildcards):
     return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.suite_shards(STUDY, suites)]
 
 
+def compared_shards(wildcards):
+    """Return the shards that are only compared with, such as the originals of translated tests."""
+    return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.compared_shards(STUDY)]
+
+
 def screening_spec(wildcards):
     """Return the spec of one screened shard."""
     return job_specs.screening_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
