@@ -273,6 +273,7 @@ def score_tables(study: Study) -> list[str]:
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "paper"]
+    names += ["leakage"] if study.mixes else []
     names += ["attribution"] if has_all_coalitions(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
