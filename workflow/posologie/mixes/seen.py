@@ -54,5 +54,5 @@ def seen_in_training(train: pa.Table, validation: pa.Table, comparing: Comparing
 
 
 def _closer(kind: str, other: str) -> bool:
-    order = [*TWINS, "group"]
+    order: list[str] = [*TWINS, "group"]
     return order.index(kind) < order.index(other)

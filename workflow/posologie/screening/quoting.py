@@ -110,7 +110,8 @@ def quotable(whole: Population, size: int) -> Quotable:
         chosen = inside & (lengths[target] == own) if whole_only else inside
         parts.append((hashes[chosen], target[chosen], start[chosen], np.full(int(chosen.sum()), own)))
     if not parts:
-        parts = [(np.empty(0, np.uint64), *(np.empty(0, np.int64) for _ in range(3)))]
+        nothing = np.empty(0, np.int64)
+        parts = [(np.empty(0, np.uint64), nothing, nothing, nothing)]
     hashes, target, start, length = (np.concatenate(column) for column in zip(*parts, strict=True))
     numbers: dict[str, int] = {}
     stems = np.array([numbers.setdefault(line, len(numbers)) for line in lines], dtype=np.int64)

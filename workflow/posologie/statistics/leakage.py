@@ -117,7 +117,13 @@ def _compared(
     for name, (count, clusters) in extents.items():
         one, replicates = float(sides[0][name][0]), sides[1][name]
         share = statistic == "score" and name != "difference"
-        row = {"statistic": statistic, "items": name, "similarity": None, "n": count, "clusters": clusters}
+        row: dict[str, Any] = {
+            "statistic": statistic,
+            "items": name,
+            "similarity": None,
+            "n": count,
+            "clusters": clusters,
+        }
         row |= {"unit": "%" if share else "points", "level": resampled.settings.level}
         if np.isnan(one):
             yield row | {"value": None, "low": None, "high": None, "interval": "none", "note": "no such item"}
@@ -139,7 +145,12 @@ def _curve(scored: ScoredSuite, entry: Entry, leaked: dict[str, float]) -> Itera
     similarities = np.array([leaked[item] for item in scored.item.tolist() if item in leaked])
     for threshold in THRESHOLDS:
         count = int((similarities >= threshold - 1e-9).sum())
-        row = {"statistic": "leaked_items", "items": "leaked", "similarity": threshold, "n": len(scored.item)}
+        row: dict[str, Any] = {
+            "statistic": "leaked_items",
+            "items": "leaked",
+            "similarity": threshold,
+            "n": len(scored.item),
+        }
         row |= {"value": count, "unit": "items", "interval": "none", "note": ""}
         yield row | dict.fromkeys(("clusters", "low", "high", "level"))
 
