@@ -9,6 +9,7 @@ rule screen_shard:
         earlier=earlier_shards,
         tests=screening_tests,
         compared=compared_shards,
+        languages=LANGUAGES,
         quality=ratings_of_items,
     output:
         screened=ensure("<results>/screened/{source}/{split}.parquet", non_empty=True),
@@ -45,6 +46,7 @@ rule audit_leakage:
         mix="<results>/mixes/{mix}/seed-{seed}/train.parquet",
         tests=tested_shards,
         compared=compared_shards,
+        languages=LANGUAGES,
     output:
         ensure("<results>/leakage/{mix}/seed-{seed}/{suite}.parquet", non_empty=True),
     params:

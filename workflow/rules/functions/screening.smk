@@ -1,4 +1,8 @@
 # What the rules of screening.smk are given: inputs, specs, words of the command line, targets.
+LANGUAGES = [shipped(f"resources/languages/{path.name}") for path in sorted((REPOSITORY / "resources/languages").glob("*.yaml"))]
+"""What the program knows of languages: facts of two items are compared by it."""
+
+
 def earlier_shards(wildcards):
     """Return the shards against which this one is screened: of the same split, of the sources before it."""
     earlier = plan.earlier_sources(STUDY, wildcards.source)
