@@ -26,6 +26,11 @@ def mix(name: str, seed: int, part: str) -> str:
     return f"mixes/{name}/seed-{seed}/{part}.{'json' if part == 'composition' else 'parquet'}"
 
 
+def leakage(mix: str, seed: int, suite: str) -> str:
+    """Return the path of the audit of a mix against a suite."""
+    return f"leakage/{mix}/seed-{seed}/{suite}.parquet"
+
+
 def adapter(model: str, file: str) -> str:
     """Return the path of a file of an adapter; the model is `{backbone}/{mix}/seed-{seed}`."""
     return f"adapters/{model}/{file}"

@@ -6,6 +6,7 @@ rule draw_mix:
     input:
         train=mix_training_items,
         validation=mix_validation_items,
+        languages=LANGUAGES,
     output:
         train=ensure("<results>/mixes/{mix}/seed-{seed}/train.parquet", non_empty=True),
         validation=ensure("<results>/mixes/{mix}/seed-{seed}/validation.parquet", non_empty=True),

@@ -8,6 +8,8 @@ rule screen_shard:
         shard="<results>/shards/{source}/{split}.parquet",
         earlier=earlier_shards,
         tests=screening_tests,
+        compared=compared_shards,
+        languages=LANGUAGES,
         quality=ratings_of_items,
     output:
         screened=ensure("<results>/screened/{source}/{split}.parquet", non_empty=True),
@@ -20,6 +22,7 @@ rule screen_shard:
         sealing=sealing(),
         earlier=lambda wildcards, input: by_source(input.earlier),
         tests=lambda wildcards, input: by_source(input.tests),
+        compared=lambda wildcards, input: by_source(input.compared),
         quality=lambda wildcards, input: ["--quality", input.quality] if input.quality else [],
     threads: 2
     resources:
@@ -33,7 +36,7 @@ rule screen_shard:
         command(
             "posologie.screening",
             "--spec {params.spec:q} --items {input.shard:q} --earlier {params.earlier:q} --tests {params.tests:q}"
-            " {params.quality:q} --screened {output.screened:q} --report {output.report:q} --matches {output.matches:q}",
+            " --compared {params.compared:q} {params.quality:q} --screened {output.screened:q} --report {output.report:q} --matches {output.matches:q}",
         )
 
 
@@ -42,12 +45,15 @@ rule audit_leakage:
     input:
         mix="<results>/mixes/{mix}/seed-{seed}/train.parquet",
         tests=tested_shards,
+        compared=compared_shards,
+        languages=LANGUAGES,
     output:
         ensure("<results>/leakage/{mix}/seed-{seed}/{suite}.parquet", non_empty=True),
     params:
         spec=leakage_spec,
         sealing=sealing(),
         tests=lambda wildcards, input: by_source(input.tests),
+        compared=lambda wildcards, input: by_source(input.compared),
     threads: 2
     resources:
         mem_mb=growing(6000),
@@ -59,7 +65,8 @@ rule audit_leakage:
     shell:
         command(
             "posologie.screening.leakage",
-            "--spec {params.spec:q} --mix {input.mix:q} --tests {params.tests:q} --leakage {output:q}",
+            "--spec {params.spec:q} --mix {input.mix:q} --tests {params.tests:q}"
+            " --compared {params.compared:q} --leakage {output:q}",
         )
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from mixes_made import PROVENANCE_OF, made_items
 
 from posologie.errors import InputError
 from posologie.files import read_json, read_parquet, write_parquet
-from posologie.items import items_to_table, read_items
+from posologie.items import items_to_table, read_items, stable_id
 from posologie.mixes.sampling import characters
 
 
@@ -97,10 +98,9 @@ def test_the_validation_set_is_the_same_for_every_mix_and_seed(make_mix, tmp_pat
     validation = {"val": tmp_path / "val.parquet", "trad": tmp_path / "trad-val.parquet"}
     write_parquet(validation["val"], items_to_table(made_items("val", "native", 20, split="validation")))
     write_parquet(validation["trad"], items_to_table(made_items("trad", "translated", 20, split="validation")))
-    one = make_mix({"counts": {"native": 10}}, name="a", seed=1, validation=validation, validation_spec={"size": 9})
-    other = make_mix(
-        {"counts": {"synthetic": 10}}, name="b", seed=2, validation=validation, validation_spec={"size": 9}
-    )
+    whole = {"size": 9, "seen": "keep"}
+    one = make_mix({"counts": {"native": 10}}, name="a", seed=1, validation=validation, validation_spec=whole)
+    other = make_mix({"counts": {"synthetic": 10}}, name="b", seed=2, validation=validation, validation_spec=whole)
     assert (one / "validation.parquet").read_bytes() == (other / "validation.parquet").read_bytes()
     assert {item.provenance for item in read_items(one / "validation.parquet")} == {"native"}
 
@@ -143,7 +143,7 @@ def test_an_id_held_twice_is_refused(make_mix, shards):
 def test_items_that_are_in_training_and_validation_are_counted(make_mix, shards):
     folder = make_mix({"counts": {"nat": 20}}, validation={"nat": shards["nat"]})
     assert read_json(folder / "composition.json")["also_in_validation"] == 20
-    assert len(read_items(folder / "validation.parquet")) == 60
+    assert len(read_items(folder / "validation.parquet")) == 40
 
 
 def test_characters_are_counted_over_all_chunks_of_a_table():
@@ -166,3 +166,49 @@ def test_the_composition_counts_what_the_mix_holds(make_mix):
     expected = sum(len(item.question + item.context + "".join(item.options) + item.answer) for item in items)
     assert facts["characters"]["total"] == expected
     assert facts["by_provenance"]["synthetic"]["origin"].keys() <= {"syn-0", "syn-1", "syn-2"}
+
+
+def twin_of(model, source, **changes):
+    """An item of another source that asks what an item asks, in slightly other words."""
+    return replace(
+        model, id=stable_id(source, model.id), source=source, split="validation", group=stable_id(source, model.id),
+        question=model.question + " Justifiez.", **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def seen_shards(shards):
+    """A training shard of clear questions, and a validation shard with a twin and a group of one of them."""
+    stems = ("la goutte aiguë du genou", "une embolie pulmonaire à haut risque", "l'asthme aigu grave de l'enfant")
+    options = ("Colchicine", "Héparine", "Salbutamol", "Paracétamol")
+    train = [
+        replace(one, question=f"Quel est le traitement de première intention de {stem} ?", options=options,
+                gold=(number,), task="mcqu", group=f"case-{number}")
+        for number, (stem, one) in enumerate(zip(stems, made_items("val", "native", 3), strict=True))
+    ]  # fmt: skip
+    shards.clear()
+    shards.add("val", train)
+    fresh = replace(made_items("val", "native", 9, split="validation")[7], question="Que vaut la kaliémie normale ?")
+    grouped = replace(fresh, id=stable_id("g"), question="Quelle durée de traitement ?", group="case-1")
+    twin = twin_of(train[0], "val")
+    folder = shards["val"].parent / "validation"
+    write_parquet(folder / "val.parquet", items_to_table([fresh, grouped, twin]))
+    return {"val": folder / "val.parquet"}, fresh, grouped, twin
+
+
+def test_a_validation_item_whose_twin_or_group_is_in_training_is_left_out_and_counted(make_mix, seen_shards):
+    validation, fresh, grouped, twin = seen_shards
+    out = make_mix({"counts": {"val": 3}}, validation=validation)
+    assert [one.id for one in read_items(out / "validation.parquet")] == [fresh.id]
+    expected = {"mode": "leave_out", "drawn": 3, "seen": 2, "by": {"group": 1, "near": 1}}
+    assert read_json(out / "composition.json")["seen_in_training"] == expected
+    kept = make_mix({"counts": {"val": 3}}, validation=validation, validation_spec={"seen": "keep"}, folder="kept")
+    assert {one.id for one in read_items(kept / "validation.parquet")} == {fresh.id, grouped.id, twin.id}
+    assert read_json(kept / "composition.json")["seen_in_training"] == expected | {"mode": "keep"}
+
+
+def test_a_study_may_refuse_seen_validation_items(make_mix, seen_shards):
+    with pytest.raises(
+        InputError, match=r"mix m: it trains on a twin or the group of 2 of 3 validation items, such as"
+    ):
+        make_mix({"counts": {"val": 3}}, validation=seen_shards[0], validation_spec={"seen": "refuse"})

@@ -15,6 +15,7 @@ from posologie.errors import InputError
 from posologie.files import write_parquet
 from posologie.report import __main__ as report
 from posologie.running.planning import accept
+from posologie.screening import matrix
 
 
 def page_of(root, spec):
@@ -183,10 +184,10 @@ def test_a_title_is_text_and_never_markup(own_study):
 
 def test_screening_and_the_audits_of_the_mixes_are_told(own_study):
     root, spec = own_study
-    columns = "source,split,mode,against,name,items,exact,near,case,group,matched,share,low,high,tested,tested_matched"
+    columns = ",".join(matrix.COLUMNS)
     rows = [
-        "native,train,remove,suite,mcqa,200,3,1,0,0,4,2,0.8,5,40,3",
-        "native,train,remove,within,native,200,0,0,0,0,0,0,0,1.9,,",
+        "native,train,remove,suite,mcqa,200,3,1,0,0,0,0,0,0,4,2,0.8,5,40,3",
+        "native,train,remove,within,native,200,0,0,0,0,0,0,0,0,0,0,0,1.9,,",
     ]
     (root / "tables" / "screening.csv").write_text("\n".join([columns, *rows]) + "\n")
     for mix in spec.mixes:

@@ -24,11 +24,13 @@ class Screened:
 def screen(tmp_path):
     """Run the command on lists of items."""
 
-    def run(items, *, tests=(), earlier=(), mode="remove", suites=None, split="train", folder="out", **settings):
+    def run(
+        items, *, tests=(), earlier=(), compared=(), mode="remove", suites=None, split="train", folder="out", **settings
+    ):
         folder = tmp_path / folder
         write_parquet(folder / "items.parquet", items_to_table(items))
-        arguments = {"earlier": [], "tests": []}
-        for name, given in (("earlier", earlier), ("tests", tests)):
+        arguments = {"earlier": [], "tests": [], "compared": []}
+        for name, given in (("earlier", earlier), ("tests", tests), ("compared", compared)):
             for source in dict.fromkeys(one.source for one in given):
                 path = folder / name / f"{source}.parquet"
                 write_parquet(path, items_to_table([one for one in given if one.source == source]))
@@ -44,6 +46,7 @@ def screen(tmp_path):
             [
                 *("--spec", json.dumps(spec), "--items", str(folder / "items.parquet")),
                 *("--earlier", *arguments["earlier"], "--tests", *arguments["tests"]),
+                *("--compared", *arguments["compared"]),
                 *("--screened", str(folder / "screened.parquet"), "--report", str(folder / "report.json")),
                 *("--matches", str(folder / "matches.parquet")),
             ]

@@ -7,7 +7,7 @@ from screening_made import item
 
 from posologie.items import items_to_table
 from posologie.screening import near, sketches
-from posologie.screening.near import candidates, near_duplicates
+from posologie.screening.near import Join, candidates, near_duplicates
 from posologie.screening.shingles import EMPTY, Shape, shape_for, shingles, signatures, signatures_of
 from posologie.screening.sketches import sketches as sketched
 
@@ -100,6 +100,22 @@ def test_a_text_that_thousands_share_is_not_compared_with_all_of_them(monkeypatc
     met = candidates(signatures_of(fields, shape_for(0.7, 5)), np.ones(10, dtype=bool))
     assert met.crowded > 0
     assert {other - one for one, other in met.pairs.tolist()} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("at_once", [2, 1 << 22])
+def test_nothing_is_cut_where_a_test_is_concerned(monkeypatch, at_once):
+    monkeypatch.setattr(near, "_CROWD", 3)
+    monkeypatch.setattr(near, "_JOINED_AT_ONCE", at_once)
+    stem = "parmi les propositions suivantes sur la prise en charge initiale de l'asthme aigu grave laquelle est exacte"
+    fields = [(f"{stem} {number}",) for number in range(60)]
+    tested = np.arange(60) < 2
+    join = Join(targets=tested, queries=~tested, trained=~tested)
+    values = signatures_of(fields, shape_for(0.7, 5))
+    found, crowded = near_duplicates(values, lambda chosen: [fields[one] for one in chosen], ~tested, 0.7, 5, join)
+    pairs = {(pair.one, pair.other) for pair in found}
+    assert {pair for pair in pairs if pair[0] < 2} == {(one, other) for one in (0, 1) for other in range(2, 60)}
+    assert (0, 1) not in pairs
+    assert crowded > 0
 
 
 @pytest.mark.parametrize("length", [12, 60, 2000])

@@ -63,15 +63,19 @@ def test_what_the_published_training_and_test_questions_share_is_found(tmp_path)
     )
     report, rows = screened(train, "fmm", {"fmm": test}, tmp_path)
     assert (report["read"], report["suites"]["suite"]["tested"]) == (2171, 622)
-    assert report["suites"]["suite"]["items"] == 11
+    assert [report["suites"]["suite"].get(kind, 0) for kind in ("items", "exact", "near", "options")] == [13, 1, 11, 2]
     expected = by_definition([train, test])
-    found = {frozenset((row["item"], row["matched"])) for row in rows}
+    found = {frozenset((row["item"], row["matched"])) for row in rows if row["kind"] in ("exact", "near")}
     assert found <= expected
     tested = set(read_item_table(test)["id"].to_pylist())
     leaks = {pair for pair in expected if len(pair & tested) == 1}
     assert {pair for pair in found if pair & tested} == leaks
     kept = set(read_item_table(tmp_path / "s.parquet")["id"].to_pylist())
-    assert not any(pair <= kept | tested for pair in expected if not pair <= tested)
+    differ = [row for row in rows if row["same_answer"] is False or row["same_facts"] is False]
+    different = {frozenset((row["item"], row["matched"])) for row in differ if row["place"] == "within"}
+    left = {pair for pair in expected if pair <= kept | tested and not pair <= tested}
+    assert left <= different
+    assert 0 < len(left) < 20
 
 
 def test_the_reworded_questions_of_the_demo_are_found_and_nothing_else(tmp_path):

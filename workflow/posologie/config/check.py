@@ -185,6 +185,11 @@ def _check_suites(study: Study) -> None:
                 raise _unknown(f"{key}.source", benchmark.source, study.sources)
             if benchmark.split not in study.sources[benchmark.source].splits:
                 raise _unknown(f"{key}.split", benchmark.split, study.sources[benchmark.source].splits)
+            if study.sources[benchmark.source].compared:
+                raise InputError(
+                    f"{key}.source = '{benchmark.source}': a source with compared: true is not tested; take out the "
+                    "setting or the benchmark"
+                )
     quality = study.screening.quality
     if quality is not None and quality.judge not in study.judges:
         raise _unknown(
@@ -216,7 +221,11 @@ def _check_suites(study: Study) -> None:
 
 
 def _check_mixes(study: Study) -> None:
-    trainable = {name for name, source in study.sources.items() if source.mixed and "train" in source.splits}
+    trainable = {
+        name
+        for name, source in study.sources.items()
+        if source.mixed and not source.compared and "train" in source.splits
+    }
     provenances = {study.sources[name].provenance for name in trainable}
     places = {mix: f"sweeps.{name}" for name, sweep in study.sweeps.items() for mix in doses(name, sweep)}
     for name, mix in study.mixes.items():

@@ -14,7 +14,7 @@ from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
-from posologie.screening.spec import LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
+from posologie.screening.spec import Comparing, LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
 from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
@@ -64,14 +64,18 @@ def topics_spec(study: Study) -> TopicsSpec:
     return TopicsSpec(suites={name: study.suites[name] for name in plan.choice_suites(study)})
 
 
+def comparing(study: Study) -> Comparing:
+    """Return what makes two items alike, without how a shard is screened."""
+    return Comparing(**{name: getattr(study.screening, name) for name in Comparing.model_fields})
+
+
 def leakage_spec(study: Study, mix: str, suite: str) -> LeakageSpec:
     """Return what the audit of one mix against one suite depends on."""
     return LeakageSpec(
         mix=mix,
         suite=suite,
         tested=study.suites[suite],
-        similarity=study.screening.similarity,
-        shingle=study.screening.shingle,
+        **comparing(study).model_dump(),
     )
 
 
@@ -84,6 +88,7 @@ def mix_spec(study: Study, mix: str, seed: int) -> MixSpec:
         seed=seed,
         provenance_of={name: study.sources[name].provenance for name in sorted(set(names))},
         validation=study.validation,
+        comparing=comparing(study),
     )
 
 
@@ -186,7 +191,7 @@ def composition_spec(study: Study) -> CompositionSpec:
     return CompositionSpec(
         mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
-        unmixed=tuple(name for name, source in study.sources.items() if not source.mixed),
+        unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
     )

@@ -98,7 +98,11 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
 
 def trained_sources(study: Study) -> list[str]:
     """Return the sources that have a train split, in the order of the configuration."""
-    return [name for name, source in study.sources.items() if source.mixed and "train" in source.splits]
+    return [
+        name
+        for name, source in study.sources.items()
+        if source.mixed and not source.compared and "train" in source.splits
+    ]
 
 
 def mix_sources(study: Study, mix: str) -> list[str]:
@@ -116,7 +120,7 @@ def validation_sources(study: Study) -> list[str]:
     return [
         name
         for name, source in study.sources.items()
-        if source.mixed and "validation" in source.splits and source.provenance in provenances
+        if source.mixed and not source.compared and "validation" in source.splits and source.provenance in provenances
     ]
 
 
@@ -126,6 +130,13 @@ def earlier_sources(study: Study, source: str) -> list[str]:
         return []
     names = trained_sources(study)
     return names[: names.index(source)] if source in names else []
+
+
+def compared_shards(study: Study) -> list[tuple[str, Split]]:
+    """Return the source and split of every shard that is only compared."""
+    if study.screening.mode == "off":
+        return []
+    return [(name, split) for name, source in study.sources.items() if source.compared for split in source.splits]
 
 
 def local_model(study: Study, name: str) -> Backbone:
@@ -262,6 +273,7 @@ def score_tables(study: Study) -> list[str]:
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "paper"]
+    names += ["leakage"] if study.mixes else []
     names += ["attribution"] if has_all_coalitions(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 

@@ -38,3 +38,10 @@ def language_problem(texts: tuple[str, ...], language: str) -> str | None:
 def known_languages() -> tuple[str, ...]:
     """Return the two-letter codes that texts can be checked for."""
     return tuple(sorted(_identifier().labels))
+
+
+def likely_language(text: str, letters: int = LONG_ENOUGH) -> str:
+    """Return the two-letter code of a text's most likely language; an empty text where it has too few letters."""
+    if len(re.sub(r"[\W\d_]+", "", text)) < letters:
+        return ""
+    return str(_identifier().classify(text)[0])

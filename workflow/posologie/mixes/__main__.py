@@ -13,6 +13,7 @@ from posologie.items import PROVENANCES, Provenance, item_schema
 from posologie.mixes.contents import contents
 from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
+from posologie.mixes.seen import seen_in_training
 from posologie.mixes.spec import Mix, MixSpec, Validation
 
 log = logging.getLogger("posologie.mixes")
@@ -111,6 +112,27 @@ def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
     return table.take(pa.array(seeded_order(ids, seed, "order")))
 
 
+def unseen(train: pa.Table, validation: pa.Table, spec: MixSpec) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the validation items of which the mix trains on no twin or group, and what was found.
+
+    Raises:
+        InputError: if there are others, and the study refuses them.
+    """
+    seen = seen_in_training(train, validation, spec.comparing)
+    count = int(seen.rows.sum())
+    mode = spec.validation.seen
+    facts = {"mode": mode, "drawn": validation.num_rows, "seen": count, "by": seen.kinds}
+    if count and mode == "refuse":
+        first = validation["id"].filter(pa.array(seen.rows)).to_pylist()[0]
+        raise InputError(
+            f"mix {spec.name}: it trains on a twin or the group of {count} of {validation.num_rows} validation items, "
+            f"such as {first}; set validation.seen: leave_out, or screen the sources"
+        )
+    if count:
+        log.warning("mix %s: %d validation items have a twin or their group in training", spec.name, count)
+    return (validation.filter(pa.array(~seen.rows)) if mode == "leave_out" else validation), facts
+
+
 def main(argv: list[str]) -> None:
     """Make one mix."""
     arguments = parser("posologie.mixes", __doc__ or "")
@@ -134,11 +156,12 @@ def main(argv: list[str]) -> None:
     ]
     train = assembled(draws, spec.seed)
     validation = assembled(validation_draws(spec.validation, common), spec.validation.seed)
-    if not validation.num_rows:
-        log.warning("mix %s: the validation set is empty", spec.name)
     facts["also_in_validation"] = len(set(train["id"].to_pylist()) & set(validation["id"].to_pylist()))
     if facts["also_in_validation"]:
         log.warning("mix %s: %d items are in the validation set too", spec.name, facts["also_in_validation"])
+    validation, facts["seen_in_training"] = unseen(train, validation, spec)
+    if not validation.num_rows:
+        log.warning("mix %s: the validation set is empty", spec.name)
     write_parquet(given.out_train, train)
     write_parquet(given.out_validation, validation)
     write_json(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from posologie.items import Provenance, Task
+from posologie.screening.spec import Comparing
 from posologie.specs import Name, Spec
 
 Stratum = Literal["task", "source", "subject", "length"]
@@ -99,6 +100,11 @@ class Validation(Spec):
     tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), min_length=1, description="tasks of its items")
     size: Count | None = Field(default=None, description="number of items; all of them if left out")
     seed: int = Field(default=42, description="seed of its sampling: its own, so that all mixes share the set")
+    seen: Literal["leave_out", "refuse", "keep"] = Field(
+        default="leave_out",
+        description="validation items of which a mix trains on a twin or on the group (found with the settings of "
+        "`screening`): left out of that mix's validation set and counted, refused, or kept and counted",
+    )
 
 
 def _in_lowest_terms(mix: Mix) -> Mix:
@@ -117,6 +123,7 @@ class MixSpec(Spec):
     seed: int
     provenance_of: dict[Name, Provenance]
     validation: Validation
+    comparing: Comparing = Comparing()
 
 
 def _each_once(values: tuple[float, ...]) -> tuple[float, ...]:

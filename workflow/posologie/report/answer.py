@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from posologie.report.blocks import Prose, Section
 from posologie.report.effects import Comparison, Effect
 from posologie.report.inputs import Inputs
+from posologie.report.leakage import moved_verdicts
 from posologie.report.tables import decimal, p_text
 from posologie.report.words import measure_name, unit_name
 
@@ -13,6 +14,7 @@ def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
     """Return what helps, by how much and how sure, on the first suite and backbone; None without contrasts.
 
     Three sentences: the mix that gains most; how many mixes are higher, lower, not settled; what each provenance adds.
+    A fourth, where leaked items move a verdict.
     """
     if not found:
         return None
@@ -21,7 +23,7 @@ def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
     overall = [effect for effect in comparison.on("all") if effect.backbone == backbone]
     level = decimal(100 * inputs.spec.statistics.level, 0)
     added = _added(inputs, comparison, backbone, level) or _alone(overall, pure_mixes(inputs))
-    sentences = (_best(comparison, overall, level), _counts(overall), added)
+    sentences = (_best(comparison, overall, level), _counts(overall), added, moved_verdicts(inputs))
     notes = "; ".join(dict.fromkeys(part for effect in overall for part in effect.note.split("; ") if part))
     return Section("answer", "The answer", (Prose(tuple(one for one in sentences if one), "answer", notes),))
 

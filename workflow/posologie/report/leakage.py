@@ -6,9 +6,9 @@ from posologie.files import read_parquet
 from posologie.report.blocks import Block, Cell, Column, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, table
+from posologie.screening.matching import KINDS
 
 _PLACES = {"within": "itself", "earlier": "source", "suite": "suite"}
-_KINDS = ("exact", "near", "case", "group")
 
 
 def section(inputs: Inputs) -> Section | None:
@@ -19,6 +19,8 @@ def section(inputs: Inputs) -> Section | None:
     audit = _audit_table(inputs)
     if audit:
         blocks.append(audit)
+    if inputs.rows("leakage"):
+        blocks.append(_scores_table(inputs))
     if inputs.rows("topics"):
         blocks.append(_topics_table(inputs))
     if not blocks:
@@ -26,8 +28,10 @@ def section(inputs: Inputs) -> Section | None:
     intro = Prose(
         (
             "A training item that repeats a tested one lets a model recall instead of reason. Exact: the same "
-            "normalised question, context and options; near: verified to share most of their word sequences; case: "
-            "another question on the same clinical case; group: shares its case with an item that leaks.",
+            "normalised question, context and options; near: verified to share most of their word sequences; options: "
+            "the same options and right answer; containment: the item quotes the tested question; lineage: both come "
+            "from one item; cross-lingual: the same question in another language; case: another question on the same "
+            "clinical case; group: shares its case with an item that leaks.",
         )
     )
     return Section("leakage", "Duplicates and leakage", (intro, *blocks))
@@ -35,7 +39,7 @@ def section(inputs: Inputs) -> Section | None:
 
 def _screening_table(inputs: Inputs) -> Table:
     columns = [Column("source", heading=True), Column("split"), Column("against"), Column("items", number=True)]
-    columns += [Column(kind, number=True) for kind in _KINDS]
+    columns += [Column(kind.replace("_", "-"), number=True) for kind in KINDS]
     columns += [Column("matched, %", number=True), Column("found matches are")]
     lines = []
     for row in inputs.rows("screening"):
@@ -48,7 +52,7 @@ def _screening_table(inputs: Inputs) -> Table:
             "itself" if row["against"] == "within" else f"{_PLACES.get(row['against'], row['against'])} {row['name']}"
         )
         mode = {"remove": "left out", "report": "left in"}.get(row["mode"], row["mode"])
-        counts = [number_cell(row.number(kind)) for kind in _KINDS]
+        counts = [number_cell(row.number(kind)) for kind in KINDS]
         lines.append(
             [
                 Cell(row["source"]),
@@ -85,6 +89,52 @@ def _audit_table(inputs: Inputs) -> Table | None:
         "that were not screened against."
     )
     return table("leakage", "What is left in the mixes", caption, columns, lines)
+
+
+_ITEMS = {"all": "all items", "without_leaked": "without leaked", "leaked": "leaked alone", "difference": "difference"}
+
+
+def _scores_table(inputs: Inputs) -> Table:
+    """Return the scores of each model on all items, without leaked ones, on those alone, and the difference."""
+    rows = [row for row in inputs.rows("leakage") if row["statistic"] == "score"]
+    found = {(row["suite"], row["tasks"], row["model"], row["items"]): row for row in rows}
+    columns = [Column("model", heading=True), Column("suite"), Column("tasks"), Column("leaked items", number=True)]
+    columns += [Column(name, number=True) for name in _ITEMS.values()]
+    lines = []
+    for suite, tasks, model in dict.fromkeys(key[:3] for key in found):
+        own = [found[suite, tasks, model, items] for items in _ITEMS]
+        line = [Cell(model), Cell(suite), Cell(tasks), number_cell(own[2].number("n"))]
+        for row in own:
+            value = row.number("value")
+            between = interval(row.number("low"), row.number("high"), 1)
+            line.append(
+                NOTHING if value is None else Cell(decimal(value, 1), value, interval=between, note=row["note"])
+            )
+        lines.append(line)
+    caption = (
+        "Scores in percent with their intervals; the difference, in points, is what the leaked items add. Leaked items "
+        "are tested items of which the mix trains on a twin."
+    )
+    return table(
+        "leakage-scores", "What the leaked items do to the scores", caption, columns, lines, layout.table("leakage")
+    )
+
+
+def moved_verdicts(inputs: Inputs) -> str:
+    """Return a sentence on the models whose gain over base is settled only with, or only without, the leaked items."""
+    if not inputs.rows("leakage"):
+        return ""
+    sides: dict[tuple[str, str, str], dict[str, int]] = {}
+    for row in inputs.rows("leakage", statistic="gain"):
+        if row["items"] in ("all", "without_leaked"):
+            low, high = row.number("low"), row.number("high")
+            sign = 0 if low is None or high is None else int(low > 0) - int(high < 0)
+            sides.setdefault((row["suite"], row["tasks"], row["model"]), {})[row["items"]] = sign
+    moved = [key for key, side in sides.items() if side.get("all") != side.get("without_leaked")]
+    if not moved:
+        return ""
+    told = ", ".join(f"{model} on {suite} ({tasks})" for suite, tasks, model in moved)
+    return f"Without the tested items that the mix trained on, the verdict against the base model changes for {told}."
 
 
 def _topics_table(inputs: Inputs) -> Table:

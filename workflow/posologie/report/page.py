@@ -62,6 +62,7 @@ PLACED = frozenset(
         "dose_response",
         "generator",
         "judge_choice",
+        "leakage",
         "length",
         "mcqa",
         "oeq",

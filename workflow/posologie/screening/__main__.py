@@ -25,6 +25,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--items", required=True)
     arguments.add_argument("--earlier", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
     arguments.add_argument("--tests", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
+    arguments.add_argument("--compared", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
     for output in ("screened", "report", "matches"):
         arguments.add_argument(f"--{output}", required=True)
     arguments.add_argument("--quality", help="ratings of the items, where the spec has a quality screen")
@@ -43,19 +44,20 @@ def main(argv: list[str]) -> None:
         write_json(given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0})
         return
 
-    whole = population(items, given.earlier, given.tests, spec.suites)
+    whole = population(items, given.earlier, given.tests, spec.suites, given.compared)
     compared = compare(whole, spec.screening, spec.screening.scope, given.processes)
     below, quality = set[str](), {}
     if (wanted := spec.rated()) is not None:
         if given.quality is None:
             raise InputError(f"{given.items}: no ratings of source {spec.source} are given; expected --quality")
         below, quality["quality"] = below_threshold(items, given.quality, wanted)
-    flagged = unwanted(whole, compared.found, below)
+    rules = {"same_answer": spec.screening.same_answer, "same_facts": spec.screening.same_facts}
+    flagged = unwanted(whole, compared.found, below, **rules)
     removed = flagged if spec.screening.mode == "remove" else set()
     screened = items.filter(pa.array(kept(whole, removed)))
     write_parquet(given.screened, screened)
     write_parquet(given.matches, match_table(whole, compared, removed))
-    counts = report(whole, compared, flagged, spec.suites)
+    counts = report(whole, compared, flagged, spec.suites, spec.screening)
     write_json(
         given.report,
         {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed)},

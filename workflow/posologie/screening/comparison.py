@@ -1,13 +1,19 @@
-"""Compare a population: equal texts, similar texts, shared cases and groups."""
+"""Compare a population: every search in turn, and what agrees in each match."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from posologie.rows import TableRows
-from posologie.screening.matching import Match, Similar, group_matches, matches
-from posologie.screening.near import near_duplicates
+from posologie.screening.across import cross_lingual_matches
+from posologie.screening.agreement import with_agreement
+from posologie.screening.languages import languages
+from posologie.screening.matching import Match, Similar, group_matches, matches, with_originals
+from posologie.screening.near import Join, near_duplicates
+from posologie.screening.options import options_matches
+from posologie.screening.originals import lineage_matches
 from posologie.screening.population import Classes, Population, classes
+from posologie.screening.quoting import quotable, quoting_matches
 from posologie.screening.shingles import Shape, shape_for, signatures_of
 from posologie.screening.sketches import sketches
 from posologie.screening.spec import Comparing
@@ -19,34 +25,74 @@ class Compared:
     """What a comparison found.
 
     Attributes:
-        found: every match of the screened items.
+        found: every match of the screened items. With targets, a pair is listed once, by the closest kind.
         answers: digest of each item's right answer, by position.
-        crowded: how often a text was similar to so many that it was not compared with all of them.
+        crowded: how often a training text was similar to so many others that it was not compared with all of them.
+        languages: number of screened items by language, and of targets; an empty code where it is unknown.
     """
 
     found: list[Match]
     answers: list[bytes]
     crowded: int
+    languages: dict[str, dict[str, int]]
 
 
 def compare(whole: Population, comparing: Comparing, scope: tuple[str, ...], processes: int = 1) -> Compared:
     """Find every match of the screened items of a population."""
     threshold = comparing.similarity
     shape = None if threshold is None else shape_for(threshold, comparing.shingle)
-    sketched = sketches(whole.table, shape, processes)
+    grams = None
+    if comparing.containment is not None and whole.targets:
+        grams = quotable(whole, comparing.containment)
+    sketched = sketches(whole.table, shape, processes, grams)
     same = classes(whole, sketched.texts, sketched.contexts)
-    answers, signatures = sketched.answers, sketched.signatures
+    answers, options, signatures, quotes = sketched.answers, sketched.options, sketched.signatures, sketched.quotes
     del sketched
     similar: list[Similar] = []
     cases: list[Similar] = []
     crowded = 0
     if threshold is not None and shape is not None and signatures is not None:
         similar, crowded = _similar_items(whole, same, signatures, threshold, shape)
-        if whole.tested:
-            cases, more = _similar_contexts(whole, same, threshold, shape)
-            crowded += more
-    found = matches(whole, same, similar, cases, scope)
-    return Compared(found + group_matches(whole, found), answers, crowded)
+        if whole.targets:
+            cases = _similar_contexts(whole, same, threshold, shape)
+    del signatures
+    found, shared_cases = matches(whole, same, similar, cases, scope, answers)
+    spoken = languages(whole) if whole.targets else [""] * whole.table.num_rows
+    if whole.targets:
+        searches = []
+        if comparing.same_options:
+            searches.append(options_matches(whole, options, answers, comparing.shingle))
+        if grams is not None and comparing.containment is not None:
+            asking = quotes[np.isin(quotes[:, 0], np.array(whole.queries, dtype=np.int64))]
+            size, share = comparing.containment, comparing.containment_share
+            cases_alone = {(match.item, match.other) for match in shared_cases}
+            quoting = quoting_matches(whole, grams, asking, size, share)
+            searches.append([match for match in quoting if (match.item, match.other) not in cases_alone])
+        if comparing.lineage:
+            searches.append(lineage_matches(whole))
+        if comparing.across_languages == "ngrams":
+            searches.append(cross_lingual_matches(whole, spoken))
+        known = {(match.item, match.other) for match in found}
+        for more in searches:
+            new = [match for match in more if (match.item, match.other) not in known]
+            known |= {(match.item, match.other) for match in new}
+            found += new
+        found += [match for match in shared_cases if (match.item, match.other) not in known]
+        found = with_originals(whole, found)
+    found = with_agreement(whole, found, spoken, threshold or 1.0, comparing.shingle)
+    return Compared(found + group_matches(whole, found), answers, crowded, _counted(whole, spoken))
+
+
+def _counted(whole: Population, spoken: list[str]) -> dict[str, dict[str, int]]:
+    sides = {"items": spoken[whole.screened.start :], "targets": spoken[: whole.targets.stop]}
+    return {name: {language: side.count(language) for language in sorted(set(side))} for name, side in sides.items()}
+
+
+def _of_class(same: Classes, positions: slice | range) -> np.ndarray:
+    """Return which classes have an item at some positions, which follow each other."""
+    inside = np.zeros(len(same.members), dtype=bool)
+    inside[same.of_item[positions.start : positions.stop]] = True
+    return inside
 
 
 def _similar_items(
@@ -54,20 +100,23 @@ def _similar_items(
 ) -> tuple[list[Similar], int]:
     """Compare the first item of each class."""
     positions = np.array([members[0] for members in same.members], dtype=np.int64)
-    screened = np.zeros(len(positions), dtype=bool)
-    screened[same.of_item[whole.screened.start :]] = True
-
+    screened = _of_class(same, whole.screened)
+    join = Join(
+        targets=_of_class(same, whole.targets),
+        queries=screened | _of_class(same, range(whole.tested, whole.targets.stop)),
+        trained=_of_class(same, range(whole.targets.stop, whole.table.num_rows)),
+    )
     rows = TableRows(whole.table.select(["question", "context", "answer", "options", "gold"]))
 
     def fields(numbers: np.ndarray) -> list[tuple[str, ...]]:
         return [text.fields for text in texts(rows.at(positions[numbers]))]
 
-    return near_duplicates(signatures[positions], fields, screened, threshold, shape.width)
+    return near_duplicates(signatures[positions], fields, screened, threshold, shape.width, join)
 
 
-def _similar_contexts(whole: Population, same: Classes, threshold: float, shape: Shape) -> tuple[list[Similar], int]:
-    """Compare the contexts of screened and tested items; a similar pair is numbered by the contexts' classes."""
-    places = np.r_[0 : whole.tested, whole.screened.start : whole.screened.stop]
+def _similar_contexts(whole: Population, same: Classes, threshold: float, shape: Shape) -> list[Similar]:
+    """Compare the contexts of screened items and targets; a similar pair is numbered by the contexts' classes."""
+    places = np.r_[0 : whole.targets.stop, whole.screened.start : whole.screened.stop]
     places = places[same.of_context[places] >= 0]
     numbers, first = np.unique(same.of_context[places], return_index=True)
     positions = places[first]
@@ -79,5 +128,7 @@ def _similar_contexts(whole: Population, same: Classes, threshold: float, shape:
     blocks = np.array_split(np.arange(len(numbers)), len(numbers) // 2048 + 1)
     values = np.concatenate([signatures_of(fields(block), shape) for block in blocks])
     screened = np.isin(numbers, same.of_context[whole.screened.start :])
-    similar, crowded = near_duplicates(values, fields, screened, threshold, shape.width)
-    return [Similar(int(numbers[pair.one]), int(numbers[pair.other]), pair.similarity) for pair in similar], crowded
+    targets = np.isin(numbers, same.of_context[: whole.targets.stop])
+    nothing = np.zeros(len(numbers), dtype=bool)
+    similar, _ = near_duplicates(values, fields, nothing, threshold, shape.width, Join(targets, screened, nothing))
+    return [Similar(int(numbers[pair.one]), int(numbers[pair.other]), pair.similarity) for pair in similar]

@@ -9,9 +9,9 @@ from statsmodels.stats.proportion import proportion_confint
 from posologie import layout
 from posologie.commands import parser, run
 from posologie.files import read_json, write_csv
+from posologie.screening.matching import KINDS
 from posologie.screening.spec import MatrixSpec
 
-KINDS = ("exact", "near", "case", "group")
 PLACE = ("source", "split", "mode", "against", "name", "items")
 COLUMNS = (*PLACE, *KINDS, "matched", "share", "low", "high", "tested", "tested_matched")
 """`against` is `suite`, `earlier` or `within`, and `name` the suite or source; the kinds count items that match so;

@@ -1,7 +1,10 @@
-"""Near-duplicates: candidates by MinHash and banding, each verified by the exact Jaccard similarity of its shingles."""
+"""Near-duplicates: candidates by MinHash and banding, each verified by the exact Jaccard similarity of its shingles.
+
+Where a test is concerned the candidates are a join: every pair that agrees in a band is met, however many agree.
+"""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,8 +18,10 @@ log = logging.getLogger("posologie.screening")
 _PAIRS_AT_ONCE = 1 << 13
 _VERIFIED_AT_ONCE = 1 << 10
 """Pairs whose texts and shingles are in memory together."""
+_JOINED_AT_ONCE = 1 << 22
+"""Pairs of a join that are in memory before the first look at their signatures."""
 _CROWD = 64
-"""In a band, an item is compared with so many items before it: a boilerplate shared by thousands stays affordable."""
+"""In a band, a training item is compared with so many before it: a boilerplate shared by thousands stays affordable."""
 
 Texts = Callable[[np.ndarray], list[tuple[str, ...]]]
 """Gives the normalised fields (question, context, options) of the texts with these numbers, ascending."""
@@ -28,43 +33,110 @@ class Candidates:
 
     Attributes:
         pairs: int64 of shape (pairs, 2), the smaller number first, ascending.
-        crowded: number of bands in which a text agreed with more than `_CROWD` texts before it.
+        crowded: number of bands in which a training text agreed with more than `_CROWD` texts before it.
     """
 
     pairs: np.ndarray
     crowded: int
 
 
-def candidates(values: np.ndarray, of_interest: np.ndarray) -> Candidates:
-    """Return the pairs that agree in at least one band, of which at least one text is of interest.
+@dataclass(frozen=True)
+class Join:
+    """Texts whose pairs are met without a limit, as truth values by text.
+
+    Attributes:
+        targets: the texts on one side: those that are tested or compared with.
+        queries: the texts on the other side: those that may repeat one.
+        trained: the texts among which the limit holds.
+    """
+
+    targets: np.ndarray
+    queries: np.ndarray
+    trained: np.ndarray
+
+
+def candidates(
+    values: np.ndarray, of_interest: np.ndarray, join: Join | None = None, threshold: float = 0.0
+) -> Candidates:
+    """Return the pairs that agree in at least one band.
+
+    Without a join, those of which at least one text is of interest, up to the limit. With one, those are only pairs of
+    training texts, and all pairs of a target and a query come on top, if their signatures do not rule out a similarity
+    of `threshold`.
 
     Args:
         values: signatures, shape (texts, rows, bands).
         of_interest: one truth value for each text.
     """
     count = len(values)
-    found: list[np.ndarray] = []
+    limited: list[np.ndarray] = []
+    joined: list[np.ndarray] = []
     crowded = 0
-    alive = (values != EMPTY).any(axis=(1, 2))
-    numbers = np.flatnonzero(alive)
+    numbers = np.flatnonzero((values != EMPTY).any(axis=(1, 2)))
+    first_look = np.ascontiguousarray(values[:, 0]).astype(np.uint8)
     for band in range(values.shape[2]):
-        keys = band_keys(values, band)[numbers]
-        order = np.argsort(keys, kind="stable")
-        keys, members = keys[order], numbers[order]
-        repeated = np.zeros(len(keys), dtype=bool)
-        repeated[1:] = keys[1:] == keys[:-1]
-        repeated[:-1] |= repeated[1:]
-        keys, members = keys[repeated], members[repeated]
+        keys, members = _repeated(band_keys(values, band)[numbers], numbers)
+        if join is not None:
+            for one, other in _joined(keys, members, join):
+                near = _may_be_similar(first_look, one, other, threshold)
+                one, other = one[near], other[near]
+                joined.append(np.minimum(one, other) * count + np.maximum(one, other))
+            joined = [_distinct(np.concatenate([np.empty(0, np.int64), *joined]))]
+            keys, members = keys[join.trained[members]], members[join.trained[members]]
         for distance in range(1, _CROWD + 1):
             equal = np.flatnonzero(keys[distance:] == keys[:-distance])
             if not len(equal):
                 break
             one, other = members[equal], members[equal + distance]
             wanted = of_interest[one] | of_interest[other]
-            found.append(one[wanted] * count + other[wanted])
+            limited.append(one[wanted] * count + other[wanted])
         crowded += int((keys[_CROWD + 1 :] == keys[: -_CROWD - 1]).sum()) if len(keys) > _CROWD + 1 else 0
-    codes = _distinct(np.concatenate([np.empty(0, np.int64), *found]))
+    codes = _distinct(np.concatenate([np.empty(0, np.int64), *limited, *joined]))
     return Candidates(np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), crowded)
+
+
+def _repeated(keys: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys that occur twice, ascending, and whose they are."""
+    order = np.argsort(keys, kind="stable")
+    keys, members = keys[order], numbers[order]
+    repeated = np.zeros(len(keys), dtype=bool)
+    repeated[1:] = keys[1:] == keys[:-1]
+    repeated[:-1] |= repeated[1:]
+    return keys[repeated], members[repeated]
+
+
+def _joined(keys: np.ndarray, members: np.ndarray, join: Join) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield all pairs of a target and a query with one key, at most about `_JOINED_AT_ONCE` at a time."""
+    left, right = np.flatnonzero(join.targets[members]), np.flatnonzero(join.queries[members])
+    first = np.searchsorted(keys[right], keys[left], side="left")
+    sizes = np.searchsorted(keys[right], keys[left], side="right") - first
+    left, first, sizes = left[sizes > 0], first[sizes > 0], sizes[sizes > 0]
+    bounds = np.cumsum(sizes)
+    start = 0
+    while start < len(left):
+        done = bounds[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(bounds, done + _JOINED_AT_ONCE, side="right")))
+        own = sizes[start:stop]
+        within = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
+        one = members[np.repeat(left[start:stop], own)]
+        other = members[right[np.repeat(first[start:stop], own) + within]]
+        yield one[one != other], other[one != other]
+        start = stop
+
+
+def _may_be_similar(look: np.ndarray, one: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
+    """Return which pairs a part of their signatures, shape (texts, entries), does not rule out."""
+    least = _least(threshold, look.shape[1])
+    blocks = range(0, len(one), _PAIRS_AT_ONCE)
+    parts = [slice(first, first + _PAIRS_AT_ONCE) for first in blocks]
+    equal = [np.count_nonzero(look[one[part]] == look[other[part]], axis=1) for part in parts]
+    possible: np.ndarray = np.concatenate([np.empty(0, np.int64), *equal]) / look.shape[1] >= least
+    return possible
+
+
+def _least(threshold: float, entries: int) -> float:
+    """Return the share of equal entries five standard errors below a similarity."""
+    return float(threshold - 5 * (threshold * (1 - threshold) / entries) ** 0.5)
 
 
 def likely(pairs: np.ndarray, values: np.ndarray, threshold: float) -> np.ndarray:
@@ -75,7 +147,7 @@ def likely(pairs: np.ndarray, values: np.ndarray, threshold: float) -> np.ndarra
     """
     for part in (values[:, :1].astype(np.uint8), values):
         entries = part.shape[1] * part.shape[2]
-        least = threshold - 5 * (threshold * (1 - threshold) / entries) ** 0.5
+        least = _least(threshold, entries)
         blocks = np.array_split(pairs, len(pairs) // _PAIRS_AT_ONCE + 1)
         equal = (np.count_nonzero(part[block[:, 0]] == part[block[:, 1]], axis=(1, 2)) for block in blocks)
         pairs = np.concatenate([block[count / entries >= least] for block, count in zip(blocks, equal, strict=True)])
@@ -138,16 +210,17 @@ def _common(one: np.ndarray, other: np.ndarray) -> int:
 
 
 def near_duplicates(
-    values: np.ndarray, texts: Texts, of_interest: np.ndarray, threshold: float, width: int
+    values: np.ndarray, texts: Texts, of_interest: np.ndarray, threshold: float, width: int, join: Join | None = None
 ) -> tuple[list[Similar], int]:
-    """Return the near-duplicates among texts that include one of interest, and how often texts were crowded.
+    """Return the near-duplicates, and how often training texts were crowded.
 
     Args:
         values: signatures of the texts, shape (texts, rows, bands).
         texts: gives their fields.
-        of_interest: one truth value for each text.
+        of_interest: one truth value for each text: a pair includes at least one.
+        join: which pairs are compared without a limit, whatever is of interest.
     """
-    met = candidates(values, of_interest)
+    met = candidates(values, of_interest, join, threshold)
     pairs = likely(met.pairs, values, threshold)
     similar = verified(pairs, texts, threshold, width)
     log.info("%d texts, %d pairs met, %d likely, %d similar", len(values), len(met.pairs), len(pairs), len(similar))

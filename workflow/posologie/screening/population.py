@@ -16,27 +16,39 @@ from posologie.screening.spec import Tested
 
 @dataclass(frozen=True)
 class Population:
-    """All items that are compared, in one table: tested items, then earlier sources, then the screened items.
+    """All items that are compared, in one table: tested, only compared, of earlier sources, screened.
 
     Attributes:
         table: the items.
         tested: number of tested items; they come first.
+        compared: number of items that are only compared, such as the originals of the tests; they come next.
         earlier: number of items of earlier sources; they come next.
-        rank: place of each item in an order that does not depend on the order of rows: tested items, earlier sources as
-            given, screened items; by id inside each.
+        rank: place of each item in an order that does not depend on the order of rows: by these sections, sources as
+            given, and by id inside each.
         suites: for each tested item, the suites that test on it.
     """
 
     table: pa.Table
     tested: int
+    compared: int
     earlier: int
     rank: np.ndarray
     suites: list[tuple[str, ...]]
 
     @property
+    def targets(self) -> range:
+        """Return the positions of the items that no training item may repeat: tested and only compared."""
+        return range(self.tested + self.compared)
+
+    @property
+    def queries(self) -> list[int]:
+        """Return the positions of the items that may repeat a target: only compared and screened."""
+        return [*range(self.tested, self.tested + self.compared), *self.screened]
+
+    @property
     def screened(self) -> range:
         """Return the positions of the screened items."""
-        return range(self.tested + self.earlier, self.table.num_rows)
+        return range(self.tested + self.compared + self.earlier, self.table.num_rows)
 
 
 def population(
@@ -44,8 +56,16 @@ def population(
     earlier: Sequence[tuple[str, str | os.PathLike[str]]],
     tests: Sequence[tuple[str, str | os.PathLike[str]]],
     suites: Mapping[str, Sequence[Tested]],
+    compared: Sequence[tuple[str, str | os.PathLike[str]]] = (),
 ) -> Population:
     """Gather the items that are compared.
+
+    Args:
+        items: the items that are screened.
+        earlier: source and file of shards of earlier sources.
+        tests: source and file of the shards that suites test on.
+        suites: what each suite tests on.
+        compared: source and file of shards that are only compared.
 
     Raises:
         InputError: if no shard of a source and split that a suite tests on is given, or two screened items have one id.
@@ -61,16 +81,20 @@ def population(
     of_item = suites_of(tested, suites)
     inside = np.array([bool(names) for names in of_item], dtype=bool)
     tested = tested.filter(pa.array(inside))
+    originals = pa.concat_tables(
+        [item_schema().empty_table(), *(_of_source(source, path) for source, path in compared)]
+    )
     before = [_of_source(source, path) for source, path in earlier]
-    table = pa.concat_tables([tested, *before, items])
+    table = pa.concat_tables([tested, originals, *before, items])
     if len(pc.unique(items["id"])) < items.num_rows:
         twice = max(pc.value_counts(items["id"]).to_pylist(), key=lambda entry: entry["counts"])["values"]
         raise InputError(f"two screened items with the id {twice}; expected different ids")
-    sections = [tested.num_rows, *(part.num_rows for part in before), items.num_rows]
+    sections = [tested.num_rows, originals.num_rows, *(part.num_rows for part in before), items.num_rows]
     section = np.repeat(np.arange(len(sections)), sections)
     rank = np.empty(table.num_rows, dtype=np.int64)
     rank[np.lexsort((np.array(table["id"].to_pylist(), dtype=str), section))] = np.arange(table.num_rows)
-    return Population(table, tested.num_rows, sum(sections[1:-1]), rank, [names for names in of_item if names])
+    names = [own for own in of_item if own]
+    return Population(table, tested.num_rows, originals.num_rows, sum(sections[2:-1]), rank, names)
 
 
 def _of_source(source: str, path: str | os.PathLike[str]) -> pa.Table:

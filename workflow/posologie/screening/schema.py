@@ -11,14 +11,20 @@ def match_schema() -> "pyarrow.Schema":
 
     One row per item, matched item and suite; ordered by item, place, suite, kind and matched item. Columns:
         item, source, split: the training or validation item.
-        place: `test` (a tested item), `across` (an item of an earlier source) or `within` (an item of the same source).
-        kind: `exact` (the same normalised question, context and options), `near` (their verified similarity reaches the
-            threshold), `case` (the same clinical case, another question), `group` (the item shares its group with an
-            item that leaks).
+        place: `test` (a tested item), `compared` (an item that is only compared, such as the original of a test),
+            `across` (an item of an earlier source) or `within` (an item of the same source).
+        kind: how the match was found, the closest first. `exact` (the same normalised question, context and options),
+            `near` (their verified similarity reaches the threshold), `options` (the same options and right answer),
+            `containment` (the item quotes the other), `lineage` (both come from one item), `cross_lingual` (the same
+            question in another language), `case` (the same clinical case, another question), `group` (the item shares
+            its group with an item that leaks).
         suite: the suite that tests on the matched item; null elsewhere.
         matched, matched_source, matched_split: the other item. For `group`, the one that the leaking item matches.
-        similarity: Jaccard similarity of the shingles (of the contexts, for `case`); 1 for `exact`, null for `group`.
-        same_answer: whether the normalised right answers are equal; null for `case` and `group`.
+        similarity: Jaccard similarity of the shingles (of the contexts, for `case`; of the stems, for `options`); 1 for
+            `exact`; share of the words that are quoted, for `containment`; cosine of the n-grams, for `cross_lingual`;
+            null for `lineage` and `group`.
+        same_answer: whether the right answers agree; null for `case` and `group`, and for `lineage` across languages.
+        same_facts: whether numbers, negations, exceptions and polarity agree; null for `containment`, `case`, `group`.
         removed: whether the item is missing from the screened shard.
     """
     import pyarrow as pa
@@ -33,6 +39,7 @@ def match_schema() -> "pyarrow.Schema":
             pa.field("matched_split", pa.string(), nullable=False),
             pa.field("similarity", pa.float64()),
             pa.field("same_answer", pa.bool_()),
+            pa.field("same_facts", pa.bool_()),
             pa.field("removed", pa.bool_(), nullable=False),
         ]
     )

@@ -39,10 +39,10 @@ def shingles(items: Sequence[Sequence[str]], width: int) -> tuple[np.ndarray, np
     for offset in range(1, width):
         hashes *= np.uint64(0x100000001B3)
         hashes += codes[offset : offset + count]
-    return _mixed(hashes), bounds
+    return mixed(hashes), bounds
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def mixed(values: np.ndarray) -> np.ndarray:
     """Return the finaliser of SplitMix64 of each value (a bijection; in place)."""
     values ^= values >> np.uint64(30)
     values *= np.uint64(0xBF58476D1CE4E5B9)
@@ -66,10 +66,10 @@ def signatures(hashes: np.ndarray, bounds: np.ndarray, rows: int, bands: int) ->
     result = np.full((items, rows, bands), EMPTY, dtype=np.uint32)
     first_bin = np.repeat(np.arange(items, dtype=np.int64) * bands, np.diff(bounds))
     for row in range(rows):
-        mixed = _mixed(hashes ^ _KEYS[row])
-        bins = ((mixed & np.uint64(0xFFFFFFFF)) * np.uint64(bands)) >> np.uint64(32)
+        rehashed = mixed(hashes ^ _KEYS[row])
+        bins = ((rehashed & np.uint64(0xFFFFFFFF)) * np.uint64(bands)) >> np.uint64(32)
         smallest = np.full(items * bands, EMPTY, dtype=np.uint32)
-        np.minimum.at(smallest, first_bin + bins.astype(np.int64), (mixed >> np.uint64(32)).astype(np.uint32))
+        np.minimum.at(smallest, first_bin + bins.astype(np.int64), (rehashed >> np.uint64(32)).astype(np.uint32))
         result[:, row] = smallest.reshape(items, bands)
     return _densified(result)
 
@@ -123,5 +123,5 @@ def band_keys(values: np.ndarray, band: int) -> np.ndarray:
     """Return one 64-bit number for each item that is equal where all rows of the band are."""
     keys = np.full(len(values), band + 1, dtype=np.uint64)
     for row in range(values.shape[1]):
-        keys = _mixed(keys ^ values[:, row, band])
+        keys = mixed(keys ^ values[:, row, band])
     return keys

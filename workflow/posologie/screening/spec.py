@@ -48,6 +48,29 @@ class Comparing(Spec):
         description="Jaccard similarity from which items are near-duplicates; null: exact ones only",
     )
     shingle: int = Field(default=5, ge=2, le=20, description="characters of the shingles whose sets are compared")
+    same_options: bool = Field(
+        default=True,
+        description="an item repeats a tested one that has the same options and right answer, however it is worded",
+    )
+    containment: int | None = Field(
+        default=13,
+        ge=5,
+        le=50,
+        description="words of the n-grams by which a training text quotes a tested question; null: not looked for",
+    )
+    containment_share: float = Field(
+        default=0.5, gt=0, le=1, description="share of a tested question's words from which it counts as quoted"
+    )
+    lineage: bool = Field(
+        default=True,
+        description="items that were translated or generated from one item are twins, by `meta.translated_from` and "
+        "`meta.lineage`",
+    )
+    across_languages: Literal["off", "ngrams"] = Field(
+        default="ngrams",
+        description="how a tested question is looked for in other languages: by character n-grams and options, "
+        "or not at all",
+    )
 
 
 class Rating(Spec):
@@ -121,6 +144,14 @@ class Screening(Comparing):
     scope: tuple[Literal["within", "across"], ...] = Field(
         default=("within", "across"),
         description="duplicates inside a source, and of sources listed before it (the earlier source wins)",
+    )
+    same_answer: bool = Field(
+        default=True, description="training items with different right answers are no duplicates of each other"
+    )
+    same_facts: bool = Field(
+        default=True,
+        description="training items that differ in a number, negation, exception or polarity are no duplicates of each "
+        "other",
     )
     quality: Quality | None = Field(default=None, description="an optional screen of training items by a judge")
 

@@ -24,6 +24,11 @@ class Source(Spec):
     mixed: bool = Field(
         default=True, description="false: raw material for translation, drawn into no mix and tested by no default"
     )
+    compared: bool = Field(
+        default=False,
+        description="true: only compared with in screening, such as the originals of translated tests; never trained "
+        "on or tested",
+    )
     splits: tuple[Split, ...] = Field(default=("train", "validation", "test"), description="splits that the source has")
     files: dict[Split, tuple[str, ...]] | None = Field(
         default=None,

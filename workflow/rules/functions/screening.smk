@@ -1,4 +1,8 @@
 # What the rules of screening.smk are given: inputs, specs, words of the command line, targets.
+LANGUAGES = [shipped(f"resources/languages/{path.name}") for path in sorted((REPOSITORY / "resources/languages").glob("*.yaml"))]
+"""What the program knows of languages: facts of two items are compared by it."""
+
+
 def earlier_shards(wildcards):
     """Return the shards against which this one is screened: of the same split, of the sources before it."""
     earlier = plan.earlier_sources(STUDY, wildcards.source)
@@ -9,6 +13,11 @@ def screening_tests(wildcards):
     """Return the shards of the suites that must not be trained on."""
     suites = [] if STUDY.screening.mode == "off" else STUDY.screening.against
     return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.suite_shards(STUDY, suites)]
+
+
+def compared_shards(wildcards):
+    """Return the shards that are only compared with, such as the originals of translated tests."""
+    return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.compared_shards(STUDY)]
 
 
 def screening_spec(wildcards):

@@ -26,9 +26,14 @@ def ratings_and_verdicts():
     return [f"<results>/{folder}/{name}.parquet" for folder in ("human", "human_scores") for name in names] + all_calibrations()
 
 
+def scores_and_leakage():
+    """Return all scores, and the audit of every mix against every suite."""
+    return open_scores() + all_leakage()
+
+
 def inputs_of_scores(table):
     """Return the function that gives the inputs of a table of scores."""
-    narrow = {"mcqa": all_scores, "position": scores_and_answers, "length": scores_and_judgements}
+    narrow = {"mcqa": all_scores, "position": scores_and_answers, "length": scores_and_judgements, "leakage": scores_and_leakage}
     return narrow.get(table, open_scores)
 
 
@@ -49,7 +54,7 @@ STATISTICS = {
 TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {"compute", "length", *plan.rating_tables(STUDY)} - {"agreement"}
+WITHOUT_PUBLISHED = {"compute", "leakage", "length", *plan.rating_tables(STUDY)} - {"agreement"}
 
 
 def table_spec(table):

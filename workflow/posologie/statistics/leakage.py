@@ -1,0 +1,159 @@
+"""The table of leakage: what the tested items that a mix trained on do to its scores, and how many they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie import layout
+from posologie.commands import run
+from posologie.files import read_parquet
+from posologie.screening.matching import TWINS
+from posologie.statistics.draws import cluster_sums
+from posologie.statistics.entries import Entry, single_entries
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
+from posologie.statistics.scored import Measure, ScoredSuite
+from posologie.statistics.spec import TableSpec
+from posologie.statistics.suites import scored_parts
+from posologie.statistics.table_command import table_command
+from posologie.statistics.table_files import write_table
+
+COLUMNS = (
+    "suite", "tasks", "metric", "decoding", "model", "backbone", "mix", "seed", "statistic", "items", "similarity",
+    "n", "clusters", "unit", "value", "low", "high", "level", "interval", "note",
+)  # fmt: skip
+LATEX = Latex(
+    "Scores of each mix on all tested items, without those that it trained on, and on those alone, in percent.",
+    index=("suite", "model"),
+    where={"statistic": ("score",)},
+    across=("items",),
+)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Similarities from which leaked items are counted, so that a reader sees what the threshold does."""
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.leakage", __doc__ or "", argv)
+    rows: list[dict[str, Any]] = []
+    for suite in command.spec.suites:
+        for measured, scored in scored_parts(command.results, suite, command.spec, lambda measure: True):
+            measure = Measure(measured.metric, measured.decoding)
+            if measure in scored.values:
+                rows.extend(_rows(Path(command.results), scored, measure, command.spec))
+    write_table(command.table, COLUMNS, rows, LATEX)
+
+
+def leaked_items(root: Path, mix: str, seed: str, suite: str) -> dict[str, float]:
+    """Return the tested items that a mix repeats, with their largest similarity; 1 where a match has none.
+
+    The mix's draw is that of its training seed, or the only one where all trainings share it.
+    """
+    file = root / layout.leakage(mix, int(seed), suite)
+    if not file.is_file():
+        [file] = sorted((root / "leakage" / mix).glob(f"seed-*/{suite}.parquet"))
+    table = read_parquet(file, columns=["matched", "place", "kind", "similarity"])
+    found: dict[str, float] = {}
+    for row in table.to_pylist():
+        if row["place"] == "test" and row["kind"] in TWINS:
+            similarity = 1.0 if row["similarity"] is None else row["similarity"]
+            found[row["matched"]] = max(similarity, found.get(row["matched"], 0.0))
+    return found
+
+
+def _rows(root: Path, scored: ScoredSuite, measure: Measure, spec: TableSpec) -> Iterator[dict[str, Any]]:
+    resampled = Resampled(scored, spec.statistics)
+    values = scored.over_variants(measure, "original")
+    entries = single_entries(scored.models)
+    base_of = {entry.backbone: entry for entry in entries if entry.kind == "base"}
+    for entry in entries:
+        if entry.kind != "mix":
+            continue
+        leaked = leaked_items(root, entry.mix, entry.seed, scored.suite)
+        inside = np.array([item in leaked for item in scored.item.tolist()], dtype=bool)
+        head = {
+            **{"suite": scored.suite, "tasks": "+".join(sorted(set(scored.task.tolist())))},
+            **{"metric": measure.metric, "decoding": measure.decoding},
+            **{"model": entry.model, "backbone": entry.backbone, "mix": entry.mix, "seed": entry.seed},
+        }
+        own = values[entry.members[0]]
+        statistics = {"score": own}
+        if entry.backbone in base_of:
+            statistics["gain"] = own - values[base_of[entry.backbone].members[0]]
+        for statistic, column in statistics.items():
+            for row in _compared(resampled, column, inside, statistic):
+                yield head | row
+        yield from (head | row for row in _curve(scored, entry, leaked))
+
+
+def _compared(
+    resampled: Resampled, column: NDArray[np.float64], inside: NDArray[np.bool_], statistic: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the mean over all items, without leaked ones, over leaked ones alone, and all − without leaked.
+
+    All come from one set of cluster draws, so that the difference is as paired as its two sides are.
+    """
+    defined = ~np.isnan(column)
+    value = np.where(defined, column, 0.0)
+    masks = (defined & inside, defined & ~inside)
+    columns = np.stack([part for mask in masks for part in (value * mask, mask.astype(float))], axis=1)
+    sums = cluster_sums(resampled.clusters, columns)
+    point = sums.total().sum(axis=0)[:, None]
+    draws = sums.weighted(resampled.counts).sum(axis=0)
+    extents = {
+        name: (int(mask.sum()), len(np.unique(resampled.clusters.of_item[mask])))
+        for name, mask in {
+            "all": defined,
+            "without_leaked": masks[1],
+            "leaked": masks[0],
+            "difference": defined,
+        }.items()
+    }
+    sides = [_means(part) for part in (point, draws)]
+    for name, (count, clusters) in extents.items():
+        one, replicates = float(sides[0][name][0]), sides[1][name]
+        share = statistic == "score" and name != "difference"
+        row: dict[str, Any] = {
+            "statistic": statistic,
+            "items": name,
+            "similarity": None,
+            "n": count,
+            "clusters": clusters,
+        }
+        row |= {"unit": "%" if share else "points", "level": resampled.settings.level}
+        if np.isnan(one):
+            yield row | {"value": None, "low": None, "high": None, "interval": "none", "note": "no such item"}
+            continue
+        interval = interval_of(one, replicates, clusters, resampled.settings, is_share=share)
+        low, high = (None if bound is None else 100 * bound for bound in (interval.low, interval.high))
+        yield row | {"value": 100 * one, "low": low, "high": high, "interval": interval.method, "note": interval.note}
+
+
+def _means(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    leaked, count, rest, others = sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = {"all": (leaked + rest) / (count + others), "without_leaked": rest / others, "leaked": leaked / count}
+    return means | {"difference": means["all"] - means["without_leaked"]}
+
+
+def _curve(scored: ScoredSuite, entry: Entry, leaked: dict[str, float]) -> Iterator[dict[str, Any]]:
+    """Yield the number of tested items that the mix repeats, by the least similarity that counts."""
+    similarities = np.array([leaked[item] for item in scored.item.tolist() if item in leaked])
+    for threshold in THRESHOLDS:
+        count = int((similarities >= threshold - 1e-9).sum())
+        row: dict[str, Any] = {
+            "statistic": "leaked_items",
+            "items": "leaked",
+            "similarity": threshold,
+            "n": len(scored.item),
+        }
+        row |= {"value": count, "unit": "items", "interval": "none", "note": ""}
+        yield row | dict.fromkeys(("clusters", "low", "high", "level"))
+
+
+if __name__ == "__main__":
+    run(main)
