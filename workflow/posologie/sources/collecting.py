@@ -13,7 +13,8 @@ from posologie.files import write_json, write_parquet
 from posologie.items import meta_json, stable_id
 from posologie.sources.cleaning import as_text
 from posologie.sources.drafts import storable
-from posologie.sources.records import Malformed, Rows
+from posologie.sources.malformed import Malformed
+from posologie.sources.records import Rows
 from posologie.sources.rejection import Rejected
 from posologie.sources.shards import input_files, rejects_table, shown
 from posologie.sources.spec import CollectionSpec

@@ -30,6 +30,14 @@ class Source(Spec):
         description="patterns of the files of each split below the folder; the form's own names if left out",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    language: str | None = Field(
+        default=None,
+        pattern="^[a-z]{2}$",
+        description="language of its items (two-letter code), against which a sample of them is checked",
+    )
+    reject_limit: float = Field(
+        default=0.2, ge=0, le=1, description="share of a split's records above which rejects stop the shard"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -49,6 +57,12 @@ class ShardSpec(Spec):
     split: Split
     patterns: tuple[str, ...] = Field(description="which files of a fetched data set belong to the split")
     options: dict[str, Any] = Field(default_factory=dict)
+    language: str | None = Field(default=None, description="declared language of the items")
+    phrases: dict[str, str] = Field(
+        default_factory=dict,
+        description="languages whose phrases mark position-dependent options → digest of their file",
+    )
+    reject_limit: float = 0.2
 
 
 class FetchSpec(Spec):

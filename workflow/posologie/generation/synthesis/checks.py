@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from posologie.generation.language import language_problem
 from posologie.generation.quantities import quantities
 from posologie.generation.rejection import Problem
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.synthesis.tasks import ChoiceQuestion, Question, SupportedQuestion, SynthesisTask
 from posologie.generation.wording import contains, shared, words
+from posologie.languages import language_problem
 
 _LEAST_SHARED = 0.5
 """Share of an answer's content words that must occur in the document. A paraphrase keeps most of its nouns."""

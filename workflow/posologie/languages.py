@@ -1,0 +1,116 @@
+"""Which language a text is in, and what the program knows of a language: `resources/languages/{code}.yaml`."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from posologie.errors import InputError
+
+LONG_ENOUGH = 40
+"""Letters from which a single text is judged: below, the identifier takes names of bacteria for a language."""
+
+_UNLIKELY = 0.05
+
+
+_FOLDER = Path("resources/languages")
+_SHIPPED = Path(__file__).resolve().parents[2] / _FOLDER
+
+
+def described_languages() -> tuple[str, ...]:
+    """Return the codes of the languages that have a file: those of the study's folder, and those that ship."""
+    return tuple(sorted({path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml")}))
+
+
+def language_digest(code: str) -> str | None:
+    """Return what stands for the contents of a language's file in a spec, or None if it has none."""
+    path = _file(code)
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def described(code: str, key: str) -> Any:
+    """Return what the file of a language says under a key, or None if it has no file or says nothing.
+
+    Raises:
+        InputError: if the file is not YAML.
+    """
+    import yaml
+
+    path = _file(code)
+    if path is None:
+        return None
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    return found.get(key) if isinstance(found, dict) else None
+
+
+def position_dependent(languages: Iterable[str]) -> re.Pattern[str] | None:
+    """Return the pattern of options that depend on the place of the others ("all of the above", "A and B").
+
+    It is searched in options that are joined by line breaks, and fits whole lines. The phrases are data:
+    `position_dependent` in the files of the languages, regular expressions in which `{label}` is an option's label.
+
+    Raises:
+        InputError: naming the language whose phrases are no regular expressions.
+    """
+    phrases: list[str] = []
+    for code in sorted(languages):
+        for phrase in described(code, "position_dependent") or ():
+            try:
+                re.compile(plain := str(phrase).replace("{label}", _LABEL))
+            except re.error as error:
+                raise InputError(f"resources/languages/{code}.yaml, position_dependent: {phrase!r}: {error}") from error
+            phrases.append(plain)
+    if not phrases:
+        return None
+    return re.compile(rf"^[ \"'«“(]*(?:{'|'.join(phrases)})[ \"'»”).!。]*$", re.IGNORECASE | re.MULTILINE)
+
+
+_LABEL = r"[(\[]?(?-i:[A-J])[)\].]?"
+"""A label in an option's text: a capital letter up to J, so that the French `a` and `y` are words."""
+
+
+def _file(code: str) -> Path | None:
+    found = (folder / f"{code}.yaml" for folder in (_FOLDER, _SHIPPED))
+    return next((path for path in found if path.is_file()), None)
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    # Names of species, drugs and anatomy look like Latin to it.
+    identifier.set_languages([language for language in identifier.labels if language != "la"])
+    return identifier
+
+
+def language_problem(texts: tuple[str, ...], language: str) -> str | None:
+    """Return which text is not in a language (two-letter code), or None if all can be.
+
+    Texts of fewer than 40 letters are only judged together. A text counts as foreign where the identifier gives the
+    language a probability below 5 %.
+    """
+    whole = " \n".join(texts)
+    for text in (whole, *texts):
+        if len(re.sub(r"[\W\d_]+", "", text)) >= LONG_ENOUGH:
+            ranked = _identifier().rank(text)
+            if dict(ranked)[language] < _UNLIKELY:
+                return f"looks like '{ranked[0][0]}': {text[:60]!r}"
+    return None
+
+
+def language_of(text: str) -> str | None:
+    """Return the likeliest language of a text (two-letter code), or None where it is too short to say."""
+    if len(re.sub(r"[\W\d_]+", "", text)) < LONG_ENOUGH:
+        return None
+    return str(_identifier().rank(text)[0][0])
+
+
+def known_languages() -> tuple[str, ...]:
+    """Return the two-letter codes that texts can be checked for."""
+    return tuple(sorted(_identifier().labels))
