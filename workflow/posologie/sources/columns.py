@@ -21,13 +21,13 @@ from posologie.sources.answers import is_absent
 from posologie.sources.drafts import Draft, native_key
 from posologie.sources.labels import ends_of, in_order_of_labels, label_key
 from posologie.sources.nested import field
+from posologie.sources.present import float_key, is_plain, present, with_absent_columns
 from posologie.sources.reader_options.columns import Carve, Options
 from posologie.sources.records import Rows, read_rows
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 
-_FLOAT_KEY = re.compile(r"(\d+)\.0")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -39,13 +39,13 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
             raise Rejected("unknown split", f"{value!a:.60}; expected {', '.join(columns.splits)}")
         if columns.splits[value] != split:
             raise Elsewhere
-    group = _present(record, columns.group)
-    context = _present(record, columns.context)
+    group = present(record, columns.group)
+    context = present(record, columns.context)
     question = field(record, columns.question)
     if columns.carve is not None and _carved(columns.carve, group, context, question) != split:
         raise Elsewhere
     for name in columns.must_be_empty:
-        if _present(record, name) not in (None, [], {}):
+        if present(record, name) not in (None, [], {}):
             raise Rejected("not for readers of text", f"{name} holds {field(record, name)!a:.80}")
     task = columns.task
     if columns.task_column is not None:
@@ -57,7 +57,7 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
     labels, options = ([], ()) if task == "oeq" else _options(record, columns, answer)
     if columns.question_pattern is not None:
         question = _group_of(columns.question_pattern, question, "question")["text"]
-    second = None if columns.answer_text is None else (_present(record, columns.answer_text), "text")
+    second = None if columns.answer_text is None else (present(record, columns.answer_text), "text")
     if columns.answer_pattern is not None:
         found = _group_of(columns.answer_pattern, answer, "answer")
         answer = found["text"] if "label" not in found else found["label"]
@@ -72,30 +72,17 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
         labels=labels or None,
         answer_form=columns.answer_form,
         second_answer=second,
-        native_key=native_key(_FLOAT_KEY.fullmatch(key.strip()).group(1) if _is_float(key) else key),
+        native_key=native_key(float_key(key)),
         group=None if group is None else str(group),
-        meta={name: _present(record, name) for name in columns.meta}
-        | {"origin": columns.origin or source, "subject": _present(record, columns.subject)},
+        meta={name: present(record, name) for name in columns.meta}
+        | {"origin": columns.origin or source, "subject": present(record, columns.subject)},
         choices_line=re.compile(columns.choices_line, re.IGNORECASE | re.MULTILINE),
     )
 
 
-def _present(record: Any, name: str | None) -> Any:
-    """Return a field, or None where it stands for nothing or is not there."""
-    try:
-        value = None if name is None else field(record, name)
-    except KeyError:
-        return None
-    return None if is_absent(value) else value
-
-
-def _is_float(key: Any) -> bool:
-    return isinstance(key, str) and _FLOAT_KEY.fullmatch(key.strip()) is not None
-
-
 def _answer(record: Any, columns: Options) -> Any:
     if not isinstance(columns.answer, str):
-        return [_present(record, name) for name in columns.answer]
+        return [present(record, name) for name in columns.answer]
     value = field(record, columns.answer)
     if columns.no_answer and str(value).strip() in columns.no_answer:
         return None
@@ -224,34 +211,12 @@ def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
 
 
 def rows(files: Mapping[str, Path], spec: ShardSpec) -> Iterator[Rows]:
-    """Yield the records of the files, read as told or found; columns that no record has are noted beside."""
+    """Yield the records of the files, read as told or found."""
     columns = shards.options_of(spec, Options)
     named = columns.named_columns()
-    wanted = [] if columns.records is not None else [name for name in named if _is_plain(name)]
+    wanted = [] if columns.records is not None else [name for name in named if is_plain(name)]
     for file, path in files.items():
-        missing = set(named)
-        for batch in read_rows({file: path}, columns.form(), wanted):
-            if missing and isinstance(batch.records, list):
-                batch.read_as.pop("absent", None)
-                for record in batch.records:
-                    missing = {name for name in missing if not _has(record, name)}
-                    if not missing:
-                        break
-                if missing and batch.records:
-                    batch.read_as["absent"] = [name for name in named if name in missing]
-            yield batch
-
-
-def _has(record: Any, name: str) -> bool:
-    try:
-        field(record, name)
-    except (KeyError, Rejected, TypeError):
-        return False
-    return True
-
-
-def _is_plain(name: str) -> bool:
-    return not re.search(r"[\^@*\[\].]", name)
+        yield from with_absent_columns(read_rows({file: path}, columns.form(), wanted), named)
 
 
 def main(argv: list[str]) -> None:

@@ -120,20 +120,20 @@ def check_counting(source: str, file: str, seen: Seen) -> None:
         )
 
 
-def check_rejects(spec: ShardSpec, read: int, rejects: Sequence[tuple[str, int, str, str, str]]) -> None:
-    """Check that no more than `reject_limit` of the records were rejected.
+def check_rejects(what: str, limit: float, read: int, rejects: Sequence[tuple[str, int, str, str, str]]) -> None:
+    """Check that no more than `reject_limit` of the records of a shard or collection were rejected.
 
     Raises:
         InputError: with the commonest reason and three of its rows.
     """
-    if not read or len(rejects) <= spec.reject_limit * read:
+    if not read or len(rejects) <= limit * read:
         return
     (reason, times), *_ = Counter(reject[2] for reject in rejects).most_common(1)
     shown = [reject for reject in rejects if reject[2] == reason][:_SHOWN]
     rows = "; ".join(f"{file}, row {row}{f' ({detail[:80]})' if detail else ''}" for file, row, _, detail, _ in shown)
     raise InputError(
-        f"sources.{spec.source}, {spec.split}: {len(rejects):,} of {read:,} records rejected, more than reject_limit "
-        f"{spec.reject_limit:.0%}; the commonest reason, {times:,} times: {reason}: {rows}".replace("\n", " ")
+        f"{what}: {len(rejects):,} of {read:,} records rejected, more than reject_limit "
+        f"{limit:.0%}; the commonest reason, {times:,} times: {reason}: {rows}".replace("\n", " ")
     )
 
 
@@ -186,7 +186,7 @@ def evidence_of(
         "duplicate_ids": dict(duplicates),
         "position_dependent": seen.depends,
     }
-    warnings = [*_of_rejects(rejected, read), *_of_files(read_as), *_of_keys(seen, questions)]
+    warnings = [*file_warnings(rejected, read, read_as), *_of_keys(seen, questions)]
     warnings += [*_of_languages(spec, seen, languages, facts["doubly_encoded"])]
     warnings += [*_of_prefixes(prefixes, kept, seen.part_prefixed, questions)]
     if duplicates.get("ids"):
@@ -197,6 +197,11 @@ def evidence_of(
     if elsewhere and not read:
         warnings.append(f"no record of this split: all {elsewhere:,} in its files are of others")
     return {"warnings": warnings, **facts}
+
+
+def file_warnings(rejected: Mapping[str, int], read: int, read_as: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return one line for each reason of rejection and each file that was read by a guess."""
+    return [*_of_rejects(rejected, read), *_of_files(read_as)]
 
 
 def _of_rejects(rejected: Mapping[str, int], read: int) -> Iterator[str]:

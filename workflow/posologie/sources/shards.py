@@ -145,7 +145,7 @@ def write_shard(
             counts.add(part)
             rejects.extend(part.rejects)
             writer.write(_with_unique_ids(part.table, counts))
-        check_rejects(spec, counts.read.total(), rejects)
+        check_rejects(f"sources.{spec.source}, {spec.split}", spec.reject_limit, counts.read.total(), rejects)
     report = counts.report(spec, ids_of_other_content(outputs.items, counts.copies))
     for warning in report["evidence"]["warnings"]:
         log.warning("%s, %s: %s", spec.source, spec.split, warning)

@@ -83,6 +83,9 @@ class Collection(Spec):
         default=None, description="patterns of the files below the folder; the form's own names if left out"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    reject_limit: float = Field(
+        default=0.2, ge=0, le=1, description="share of the records above which rejects stop the collection"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -97,3 +100,4 @@ class CollectionSpec(Spec):
     collection: Name
     patterns: tuple[str, ...] = Field(default=(), description="which files of a fetched data set are read")
     options: dict[str, Any] = Field(default_factory=dict)
+    reject_limit: float = 0.2
