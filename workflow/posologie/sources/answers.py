@@ -100,14 +100,14 @@ def _indices(
     known = known_labels(printed)
     labels = _labels_named(text, known)
     if form == "labels" or not by_text:
-        if labels is not None:
-            return _positions(labels, known, text, repairs)
         both = _LABEL_AND_TEXT.fullmatch(text)
-        if both and label_key(both.group(1)) in known:
+        if both and label_key(both.group(1)) in known:  # before the labels: `B. d` is option B, whose text is d
             place = known[label_key(both.group(1))]
-            if _by_text(both.group(2), options) == (place,):
+            if place in _by_text(both.group(2), options):
                 repairs.add("answer as label and text")
                 return (place,)
+        if labels is not None:
+            return _positions(labels, known, text, repairs)
         if by_text:
             _check_not_a_number(text, options, known)
             repairs.add("answer as text")

@@ -10,10 +10,17 @@ from posologie.items import LABELS, TASKS, Item, Task, stable_id
 from posologie.sources.answers import AnswerForm, gold_indices, is_absent
 from posologie.sources.cleaning import as_text, plain_text
 from posologie.sources.labels import label_key, labelled_list
-from posologie.sources.options import distinct_options, options_in_text, without_prefixes
+from posologie.sources.options import (
+    PrefixLabels,
+    distinct_options,
+    options_in_text,
+    prefix_labels,
+    without_prefixes,
+)
 from posologie.sources.rejection import Rejected
 from posologie.sources.spec import ShardSpec
 
+_BY_LABEL = ("labels", "any")
 _NOT_A_NUMBER = frozenset(("nan", "NaN", "NAN"))
 """What a missing value becomes where pandas writes it as text."""
 
@@ -133,18 +140,33 @@ def _choices(
         if not isinstance(draft.options, list | tuple):
             raise Rejected("unreadable options", f"{type(draft.options).__name__}; expected a list")
         options = [as_text(option, "option", repairs) for option in draft.options]
-    options = without_prefixes(options, repairs)
+    unmarked = without_prefixes(options, repairs)
+    own = prefix_labels(options) if labels is None and unmarked == options and draft.answer_form in _BY_LABEL else None
+    if own is not None and own.certain:
+        repairs.add("letter prefixes in options")
+        labels, unmarked = own.labels, own.options
+    options = unmarked
     if len(options) > len(LABELS):
         raise Rejected("more than 26 options", f"{len(options)}")
     if labels is not None and len(labels) != len(options):
         raise Rejected("unreadable options", f"{len(labels)} labels for {len(options)} options")
     gold = gold_indices(draft.answer, options, draft.answer_form, repairs, labels)
+    if own is not None and not own.certain and _names_other(draft, own, gold):
+        raise Rejected("ambiguous answer", f"{draft.answer!a:.60} by the letters in the options is another option")
     if draft.second_answer is not None and not is_absent(draft.second_answer[0]):
         second = gold_indices(draft.second_answer[0], options, draft.second_answer[1], set(), labels)
         if second != gold:
             raise Rejected("answers disagree", f"{draft.answer!a:.60} and {draft.second_answer[0]!a:.60}")
     kept, gold = distinct_options(options, gold, repairs)
     return question, _own_labels(labels, options, kept), kept, gold
+
+
+def _names_other(draft: Draft, own: PrefixLabels, gold: tuple[int, ...]) -> bool:
+    """Say whether the answer names other options by the letters that stand in their texts than by their places."""
+    try:
+        return gold_indices(draft.answer, own.options, draft.answer_form, set(), own.labels) != gold
+    except Rejected:
+        return False
 
 
 def _own_labels(labels: Sequence[str] | None, options: Sequence[str], kept: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from posologie.items import LABELS
 from posologie.sources.labels import labelled_list
@@ -111,6 +112,31 @@ def without_prefixes(options: Sequence[str], repairs: set[str]) -> list[str]:
             return list(options)
     repairs.add("letter prefixes in options")
     return [option[prefix.end() :] if prefix else option for option, prefix in zip(options, found, strict=True)]
+
+
+class PrefixLabels(NamedTuple):
+    """Letters that options carry in another order than their own, or with gaps.
+
+    Attributes:
+        labels: the letters, in the order of the options.
+        options: the texts without them.
+        certain: whether they can be nothing else, as `C)` can; `C.` may begin the name of a species.
+    """
+
+    labels: list[str]
+    options: list[str]
+    certain: bool
+
+
+def prefix_labels(options: Sequence[str]) -> PrefixLabels | None:
+    """Return the letters that all options carry, each another, where they are not those of their places."""
+    found = [_PREFIX.match(option) for option in options]
+    letters = [prefix.group(1).upper() for prefix in found if prefix]
+    if len(options) < 2 or len(set(letters)) != len(options):
+        return None
+    texts = [option[prefix.end() :] for option, prefix in zip(options, found, strict=True) if prefix]
+    marks = [prefix.group(0).rstrip()[-1] for prefix in found if prefix]
+    return PrefixLabels(letters, texts, all(mark in ")]:" for mark in marks))
 
 
 def distinct_options(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from posologie.sources.answers import is_absent
+from posologie.sources.malformed import Malformed
 from posologie.sources.nested import field
 from posologie.sources.records import Rows
 from posologie.sources.rejection import Rejected
@@ -38,11 +39,12 @@ def with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[
     for batch in rows:
         if missing and isinstance(batch.records, list):
             batch.read_as.pop("absent", None)
-            for record in batch.records:
+            records = [record for record in batch.records if not isinstance(record, Malformed)]
+            for record in records:
                 missing = {name for name in missing if not _has(record, name)}
                 if not missing:
                     break
-            if missing and batch.records:
+            if missing and records:
                 batch.read_as["absent"] = [name for name in named if name in missing]
         yield batch
 
