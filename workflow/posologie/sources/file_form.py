@@ -1,6 +1,6 @@
 """How files are to be read, where a reader leaves that open; what is left out is found and written in the report."""
 
-import codecs
+import io
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -34,8 +34,8 @@ class FileForm(Spec):
     def _known(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                codecs.lookup(value).incrementaldecoder(errors="strict").decode(b"")
-            except (LookupError, TypeError, AttributeError) as error:
+                io.TextIOWrapper(io.BytesIO(), value)
+            except LookupError as error:
                 raise ValueError("the name of an encoding, such as utf-8, cp1252 or gb18030") from error
         return value
 

@@ -88,7 +88,9 @@ def cells_of(name: str, file: IO[str], delimiter: str, *, quoting: bool) -> Iter
             if row:
                 yield row
     except csv.Error as error:
-        raise InputError(f"{name}, line {reader.line_num}: {error}") from error
+        raise InputError(
+            f"{name}, line {reader.line_num}: {error}; a double quote that is text needs quoting: false"
+        ) from error
 
 
 def _as_told(form: FileForm) -> tuple[str, bool, bool]:
@@ -110,7 +112,7 @@ def _dialect(
     for place, delimiter in enumerate(delimiters):
         for quoting in (True, False) if form.quoting is None else (form.quoting,):
             rows = _sampled(body, delimiter, quoting, whole)
-            if not rows:
+            if not rows or (not quoting and form.quoting is None and _has_quoted_cell(rows)):
                 continue
             width = len(rows[0])
             known = sum(column in [cell.strip() for cell in rows[0]] for column in wanted)
@@ -133,6 +135,10 @@ def _dialect(
     if skipped:
         file.readline()
     return delimiter, quoting, named
+
+
+def _has_quoted_cell(rows: list[list[str]]) -> bool:
+    return any(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in rows for cell in row)
 
 
 def _sampled(body: str, delimiter: str, quoting: bool, whole: bool) -> list[list[str]]:
