@@ -115,6 +115,8 @@ def _dialect(
             if not rows or (not quoting and form.quoting is None and _has_quoted_cell(rows)):
                 continue
             width = len(rows[0])
+            if width == 1 and len(wanted) > 1:
+                continue
             known = sum(column in [cell.strip() for cell in rows[0]] for column in wanted)
             even = sum(len(row) == width for row in rows) / len(rows)
             score = (known, width > 1, even, width if not wanted else 0, quoting, -place)
