@@ -276,7 +276,10 @@ def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
 
 def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
     """Return what the items that a generator makes from a collection depend on."""
-    return SynthesisSpec(name=generator, collection=collection, generator=study.generators[generator])
+    described = study.generators[generator]
+    return SynthesisSpec(
+        name=generator, collection=collection, generator=described, phrases=language_digest(described.language)
+    )
 
 
 def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:
