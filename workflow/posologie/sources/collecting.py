@@ -79,8 +79,8 @@ def main(
                 row["id"] = f"{row['id']}-{times}"
             kept.append(row)
     check_rejects(f"collections.{spec.collection}", spec.reject_limit, read, rejects)
-    rejected = Counter(reject[2] for reject in rejects)
-    warnings = file_warnings(rejected, read, read_as)
+    by_reason = Counter(reject[2] for reject in rejects)
+    warnings = file_warnings(by_reason, read, read_as)
     for warning in warnings:
         log.warning("%s: %s", spec.collection, warning)
     schema = pair_schema() if pairs else document_schema()
@@ -90,7 +90,7 @@ def main(
         "collection": spec.collection,
         "read": read,
         "kept": len(kept),
-        "rejected": {"total": len(rejects), "by_reason": dict(rejected)},
+        "rejected": {"total": len(rejects), "by_reason": dict(by_reason)},
         "repaired": dict(repaired),
         "repeated_ids": repeated,
         "groups": len({row["group"] for row in kept}),

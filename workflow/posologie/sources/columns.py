@@ -17,7 +17,7 @@ from posologie.commands import run
 from posologie.errors import InputError
 from posologie.items import LABELS, Split
 from posologie.sources import shards
-from posologie.sources.answers import is_absent
+from posologie.sources.answers import AnswerForm, is_absent
 from posologie.sources.drafts import Draft, native_key
 from posologie.sources.labels import ends_of, in_order_of_labels, label_key
 from posologie.sources.nested import field
@@ -57,7 +57,9 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
     labels, options = ([], ()) if task == "oeq" else _options(record, columns, answer)
     if columns.question_pattern is not None:
         question = _group_of(columns.question_pattern, question, "question")["text"]
-    second = None if columns.answer_text is None else (present(record, columns.answer_text), "text")
+    second: tuple[Any, AnswerForm] | None = None
+    if columns.answer_text is not None:
+        second = present(record, columns.answer_text), "text"
     if columns.answer_pattern is not None:
         found = _group_of(columns.answer_pattern, answer, "answer")
         answer = found["text"] if "label" not in found else found["label"]

@@ -166,6 +166,7 @@ def evidence_of(
     for (_, place), times in seen.keys.items():
         keys[place] += times
     prefixes = {one: times for one, times in seen.prefixes.items() if times >= max(3, _PART[0] * kept)}
+    doubly = sum(_DOUBLY_ENCODED.search(text) is not None for _, text in seen.sample)
     facts = {
         "reject_limit": spec.reject_limit,
         "rejected_share": round(sum(rejected.values()) / read, 6) if read else 0.0,
@@ -182,12 +183,12 @@ def evidence_of(
             "questions": dict(sorted(prefixes.items(), key=lambda pair: (-pair[1], pair[0]))[:10]),
             "some_options": seen.part_prefixed,
         },
-        "doubly_encoded": sum(_DOUBLY_ENCODED.search(text) is not None for _, text in seen.sample),
+        "doubly_encoded": doubly,
         "duplicate_ids": dict(duplicates),
         "position_dependent": seen.depends,
     }
     warnings = [*file_warnings(rejected, read, read_as), *_of_keys(seen, questions)]
-    warnings += [*_of_languages(spec, seen, languages, facts["doubly_encoded"])]
+    warnings += [*_of_languages(spec, seen, languages, doubly)]
     warnings += [*_of_prefixes(prefixes, kept, seen.part_prefixed, questions)]
     if duplicates.get("ids"):
         examples = ", ".join(duplicates["examples"])

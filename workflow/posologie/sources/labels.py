@@ -125,7 +125,9 @@ def labelled_list(text: str, *, whole: bool) -> tuple[str, list[str], list[str]]
     Raises:
         Rejected: if there is no such list, or it cannot be told for certain where its options begin.
     """
-    lists, others, doubtful = [], [], []
+    lists: list[list[_Mark]] = []
+    others: list[list[_Mark]] = []
+    doubtful: list[list[_Mark]] = []
     for marks in _marks_by_style(text):
         places = [mark.place for mark in marks]
         before = text[: marks[0].start].rstrip(" ")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from posologie.errors import InputError
 from posologie.sources.file_form import FileForm
@@ -46,7 +46,7 @@ def opened_bytes(name: str, path: Path) -> IO[bytes]:
     compression = format_of(path)[1]
     try:
         if compression == ".gz":
-            return gzip.open(path)
+            return cast(IO[bytes], gzip.open(path))
         if compression == ".bz2":
             return bz2.open(path)
         if compression == ".xz":

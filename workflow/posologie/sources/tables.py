@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from posologie.errors import InputError
 from posologie.sources.file_form import FileForm
@@ -44,7 +44,7 @@ def delimited_records(
 
 
 def named_rows(
-    name: str, first: list[Any], rows: Iterator[list[Any]], named: bool, joint: str, wanted: Sequence[str] = ()
+    name: str, first: list[Any], rows: Iterator[Any], named: bool, joint: str, wanted: Sequence[str] = ()
 ) -> Iterator[Any]:
     """Yield rows as records, or as malformed where they are of another width than the header.
 
@@ -69,7 +69,7 @@ def named_rows(
             yield Malformed(f"{len(row)} cells; expected {len(header)}", joint.join(map(str, row)))
 
 
-def _with(first: list[Any], rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+def _with(first: list[Any], rows: Iterator[Any]) -> Iterator[Any]:
     yield first
     yield from rows
 
@@ -81,7 +81,7 @@ def cells_of(name: str, file: IO[str], delimiter: str, *, quoting: bool) -> Iter
         InputError: if a quote never closes.
     """
     csv.field_size_limit(1 << 30)
-    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    mode: Literal[0, 3] = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
     reader = csv.reader(file, delimiter=delimiter, quoting=mode, strict=quoting)
     try:
         for row in reader:
@@ -144,7 +144,7 @@ def _has_quoted_cell(rows: list[list[str]]) -> bool:
 
 
 def _sampled(body: str, delimiter: str, quoting: bool, whole: bool) -> list[list[str]]:
-    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    mode: Literal[0, 3] = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
     rows: list[list[str]] = []
     try:
         reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, quoting=mode, strict=quoting)
