@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,17 @@ def described(code: str, key: str) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     return found.get(key) if isinstance(found, dict) else None
+
+
+def check_unedited(digests: Mapping[str, str]) -> None:
+    """Check that the files of languages are those of which a spec holds the digests.
+
+    Raises:
+        InputError: naming the first file that was edited since.
+    """
+    for code, digest in digests.items():
+        if language_digest(code) != digest:
+            raise InputError(f"resources/languages/{code}.yaml: edited since the run was planned; start the run again")
 
 
 def position_dependent(languages: Iterable[str]) -> re.Pattern[str] | None:

@@ -3,7 +3,14 @@
 import pytest
 
 from posologie.errors import InputError
-from posologie.languages import described, described_languages, language_digest, language_of, position_dependent
+from posologie.languages import (
+    check_unedited,
+    described,
+    described_languages,
+    language_digest,
+    language_of,
+    position_dependent,
+)
 
 DEPENDENT = [
     "Toutes les réponses ci-dessus",
@@ -115,6 +122,18 @@ def test_a_phrase_that_is_no_regular_expression_is_named(tmp_path, monkeypatch):
         position_dependent(["xx"])
     with pytest.raises(InputError, match=r"yy\.yaml: not YAML"):
         position_dependent(["yy"])
+
+
+def test_a_file_that_was_edited_after_the_plan_stops_the_job(tmp_path, monkeypatch):
+    (tmp_path / "resources/languages").mkdir(parents=True)
+    file = tmp_path / "resources/languages/xx.yaml"
+    file.write_text("position_dependent: [x]")
+    monkeypatch.chdir(tmp_path)
+    planned = {"xx": language_digest("xx")}
+    check_unedited(planned)
+    file.write_text("position_dependent: [y]")
+    with pytest.raises(InputError, match=r"xx\.yaml: edited since the run was planned"):
+        check_unedited(planned)
 
 
 def test_a_text_that_is_too_short_has_no_language():

@@ -25,7 +25,7 @@ from posologie import commands
 from posologie.errors import InputError
 from posologie.files import read_json, sha256_of_file, write_json, write_parquet
 from posologie.items import Item, item_schema, items_to_table
-from posologie.languages import position_dependent
+from posologie.languages import check_unedited, position_dependent
 from posologie.running.whole_files import whole_file
 from posologie.sources.drafts import Draft, finished, storable
 from posologie.sources.evidence import Seen, check_counting, check_rejects, evidence_of, ids_of_other_content
@@ -134,6 +134,7 @@ def write_shard(
         InputError: if a file counts its keys from elsewhere than is said, or too many records were rejected.
     """
     counts = Counts(files)
+    check_unedited(spec.phrases)
     depends = position_dependent(spec.phrases)
     rejects: list[tuple[str, int, str, str, str]] = []
     large = sum(path.stat().st_size for path in files.values() if path.is_file()) >= _WORTH_PROCESSES
