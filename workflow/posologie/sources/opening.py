@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from posologie.errors import InputError
-from posologie.sources.file_form import FileForm
+from posologie.sources.spec import FileForm
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _BOMS = (

@@ -13,10 +13,10 @@ import pyarrow.parquet
 
 from posologie.errors import InputError
 from posologie.sources.cleaning import NOT_PLAIN
-from posologie.sources.file_form import FileForm
 from posologie.sources.malformed import Malformed
 from posologie.sources.nested import inner_records
 from posologie.sources.opening import format_of, opened_text
+from posologie.sources.spec import FileForm
 from posologie.sources.tables import cells_of, delimited_records, sheet_records
 
 BATCH = 4096

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from posologie.errors import InputError
-from posologie.sources.file_form import FileForm
 from posologie.sources.malformed import Malformed
 from posologie.sources.opening import opened_text
+from posologie.sources.spec import FileForm
 
 _SAMPLE = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")

@@ -7,8 +7,8 @@ from pydantic import Field, field_validator, model_validator
 
 from posologie.items import Split, Task
 from posologie.sources.answers import AnswerForm
-from posologie.sources.file_form import FileForm
 from posologie.sources.options import CHOICES_LINE
+from posologie.sources.spec import FileForm
 from posologie.specs import Spec
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from posologie.sources.file_form import FileForm
+from posologie.sources.spec import FileForm
 
 
 class Options(FileForm):
