@@ -23,7 +23,10 @@ from pathlib import Path
 import psutil
 from hub_records_generator import SIZES, generate
 
+from posologie.languages import described_languages, language_digest
+
 MEMORY_LIMIT = 3e9
+PHRASES = {code: str(language_digest(code)) for code in described_languages()}
 FLOOR = """
 import sys, pyarrow as pa, pyarrow.parquet as pq
 pa.set_cpu_count(2)
@@ -82,7 +85,7 @@ def time_shards(folder: Path, out: Path) -> tuple[float, int, int]:
     """Return seconds, peak memory in bytes, and records read."""
     seconds, memory, read = 0.0, 0, 0
     for source, split, path in files_of(folder):
-        spec = {"source": source, "provenance": source, "split": split, "patterns": []}
+        spec = {"source": source, "provenance": source, "split": split, "patterns": [], "phrases": PHRASES}
         stem = out / source / split
         command = [sys.executable, "-m", "posologie.sources.hub_records", "--spec", json.dumps(spec)]
         command += ["--inputs", str(path), "--items", f"{stem}.parquet", "--rejects", f"{stem}.rejects.parquet"]

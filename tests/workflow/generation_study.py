@@ -88,8 +88,8 @@ def _question_on(document):
     drug = re.search(r"L[ea']? ?(\w+) à", document)[1]
     question = {
         "question": f"Quelle dose de {drug} les médecins ont-ils donnée aux malades pour obtenir cet effet favorable ?",
-        "options": options,
-        "answers": [answer],
+        "options": [{"label": label, "text": text} for label, text in zip("ABCD", options, strict=True)],
+        "answers": ["A"],
         "evidence": document.split(" chez ")[0].split(" l'équilibre")[0].split(" la douleur")[0],
     }
     return json.dumps({"questions": [question]})

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 import num2words
 
 from posologie.errors import InputError
-from posologie.languages import language_codes, language_data
+from posologie.languages import described_languages, language_data
 
 KINDS = ("numbers", "codes", "negation", "exception", "polarity")
 """What can differ, as `facts_differ` names it."""
@@ -296,7 +296,7 @@ def _words_of(language: str | None) -> _Words:
     Raises:
         InputError: naming the language and the key whose pattern is no regular expression.
     """
-    codes = language_codes() if language is None else (language,)
+    codes = described_languages() if language is None else (language,)
     poles: dict[str, list[str]] = {}
     units: dict[str, str] = {}
     for code in codes:

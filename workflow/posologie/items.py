@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -21,6 +22,8 @@ Task = Literal["mcqu", "mcq", "oeq"]
 PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 SPLITS: tuple[Split, ...] = get_args(Split)
 TASKS: tuple[Task, ...] = get_args(Task)
+
+_LETTER = re.compile(r"[^\W\d_]")
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The label of an option is the letter at its position; an item has 2 to 26 options."""
@@ -56,6 +59,8 @@ class Item:
         """Return why this is not a valid item, or None if it is one."""
         if not self.question.strip():
             return "empty question"
+        if not _LETTER.search(self.question):
+            return "no letters in the question"
         if self.task == "oeq":
             if self.options or self.gold:
                 return "options on an open question"

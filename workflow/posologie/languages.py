@@ -1,29 +1,41 @@
-"""What the program knows of a language: one YAML file per language in `resources/languages/`."""
+"""Which language a text is in, and what the program knows of a language: `resources/languages/{code}.yaml`."""
 
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from posologie.errors import InputError
 
-_FOLDER = Path(__file__).resolve().parents[2] / "resources" / "languages"
+LONG_ENOUGH = 40
+"""Letters from which a single text is judged: below, the identifier takes names of bacteria for a language."""
+
+_UNLIKELY = 0.05
+
+
+_FOLDER = Path("resources/languages")
+_SHIPPED = Path(__file__).resolve().parents[2] / _FOLDER
+
+
+def described_languages() -> tuple[str, ...]:
+    """Return the codes of the languages that have a file: those of the study's folder, and those that ship."""
+    return tuple(sorted({path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml")}))
+
+
+def language_digest(code: str) -> str | None:
+    """Return what stands for the contents of a language's file in a spec, or None if it has none."""
+    path = _file(code)
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def language_files() -> list[Path]:
-    """Return the files of all languages, by name."""
-    return sorted(_FOLDER.glob("*.yaml"))
+    """Return the files of all languages, by name: the study's own, and those that ship."""
+    return [path for code in described_languages() if (path := _file(code)) is not None]
 
 
-def language_codes() -> tuple[str, ...]:
-    """Return the codes of the languages that have a file, ascending."""
-    return tuple(path.stem for path in language_files())
-
-
-@cache
 def language_data(code: str) -> Mapping[str, Any]:
     """Return what is known of a language: the content of `resources/languages/{code}.yaml`.
 
@@ -31,12 +43,100 @@ def language_data(code: str) -> Mapping[str, Any]:
     `language_data(code).get(key, default)`.
 
     Raises:
-        InputError: if the file is not a mapping.
+        InputError: if the file is not YAML, or not a mapping.
     """
-    path = _FOLDER / f"{code.lower().replace('_', '-').partition('-')[0]}.yaml"
-    if path not in language_files():
-        return MappingProxyType({})
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path = _file(code.lower().replace("_", "-").partition("-")[0])
+    return MappingProxyType({}) if path is None else _content(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _content(path: Path, changed: int) -> Mapping[str, Any]:
+    """Return the content of a language's file, read once for each time at which it was changed."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a mapping; write one key per line, such as `negation: [...]`")
     return MappingProxyType(content)
+
+
+def check_unedited(digests: Mapping[str, str]) -> None:
+    """Check that the files of languages are those of which a spec holds the digests.
+
+    Raises:
+        InputError: naming the first file that was edited since.
+    """
+    for code, digest in digests.items():
+        if language_digest(code) != digest:
+            raise InputError(f"resources/languages/{code}.yaml: edited since the run was planned; start the run again")
+
+
+def position_dependent(languages: Iterable[str]) -> re.Pattern[str] | None:
+    """Return the pattern of options that depend on the place of the others ("all of the above", "A and B").
+
+    It is searched in options that are joined by line breaks, and fits whole lines. The phrases are data:
+    `position_dependent` in the files of the languages, regular expressions in which `{label}` is an option's label.
+
+    Raises:
+        InputError: naming the language whose phrases are no regular expressions.
+    """
+    phrases: list[str] = []
+    for code in sorted(languages):
+        for phrase in language_data(code).get("position_dependent") or ():
+            try:
+                re.compile(plain := str(phrase).replace("{label}", _LABEL))
+            except re.error as error:
+                raise InputError(f"resources/languages/{code}.yaml, position_dependent: {phrase!r}: {error}") from error
+            phrases.append(plain)
+    if not phrases:
+        return None
+    return re.compile(rf"^[ \"'«“(]*(?:{'|'.join(phrases)})[ \"'»”).!。]*$", re.IGNORECASE | re.MULTILINE)
+
+
+_LABEL = r"[(\[]?(?-i:[A-J])[)\].]?"
+"""A label in an option's text: a capital letter up to J, so that the French `a` and `y` are words."""
+
+
+def _file(code: str) -> Path | None:
+    found = (folder / f"{code}.yaml" for folder in (_FOLDER, _SHIPPED))
+    return next((path for path in found if path.is_file()), None)
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    # Names of species, drugs and anatomy look like Latin to it.
+    identifier.set_languages([language for language in identifier.labels if language != "la"])
+    return identifier
+
+
+def language_problem(texts: tuple[str, ...], language: str) -> str | None:
+    """Return which text is not in a language (two-letter code), or None if all can be.
+
+    Texts of fewer than 40 letters are only judged together. A text counts as foreign where the identifier gives the
+    language a probability below 5 %.
+    """
+    whole = " \n".join(texts)
+    for text in (whole, *texts):
+        if len(re.sub(r"[\W\d_]+", "", text)) >= LONG_ENOUGH:
+            ranked = _identifier().rank(text)
+            if dict(ranked)[language] < _UNLIKELY:
+                return f"looks like '{ranked[0][0]}': {text[:60]!r}"
+    return None
+
+
+def language_of(text: str, letters: int = LONG_ENOUGH) -> str | None:
+    """Return the likeliest language of a text (two-letter code), or None where it has too few letters to say."""
+    if len(re.sub(r"[\W\d_]+", "", text)) < letters:
+        return None
+    return str(_identifier().classify(text)[0])
+
+
+def known_languages() -> tuple[str, ...]:
+    """Return the two-letter codes that texts can be checked for."""
+    return tuple(sorted(_identifier().labels))

@@ -78,6 +78,16 @@ def option_order(item_id: str, count: int, variant: str, seed: int) -> tuple[int
     return tuple(sorted(range(count), key=rank))
 
 
+def displayed_order(item: Item, variant: str, seed: int) -> tuple[int, ...]:
+    """Return the order in which a variant displays the options of an item.
+
+    Options that depend on the place of the others ("all of the above", "A and B"; `position_dependent` in the item's
+    meta) would say something else elsewhere, so that such an item keeps its own order in every variant.
+    """
+    own = "original" if item.meta.get("position_dependent") else variant
+    return option_order(item.id, len(item.options), own, seed)
+
+
 def variants(permutations: int) -> tuple[str, ...]:
     """Return the names of a suite's variants: `original`, `permuted-1` and so on."""
     return ("original", *(f"permuted-{number}" for number in range(1, permutations + 1)))

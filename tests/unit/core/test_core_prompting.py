@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posologie.items import Item
-from posologie.prompting import Prompting, assistant_turn, chat, displayed_gold, option_order, user_turn, variants
+from posologie.prompting import (
+    Prompting,
+    assistant_turn,
+    chat,
+    displayed_gold,
+    displayed_order,
+    option_order,
+    user_turn,
+    variants,
+)
 
 CASE = Item(
     id="c",
@@ -69,6 +78,13 @@ def test_an_option_order_is_a_permutation_and_its_gold_the_same_options(item_id,
 def test_the_original_keeps_its_order():
     assert option_order("x", 4, "original", 7) == (0, 1, 2, 3)
     assert variants(2) == ("original", "permuted-1", "permuted-2")
+
+
+def test_options_that_depend_on_their_place_are_displayed_in_their_own_order():
+    free = Item(**{name: getattr(CASE, name) for name in CASE.__slots__} | {"options": tuple("abcdefgh")})
+    bound = Item(**{name: getattr(free, name) for name in CASE.__slots__} | {"meta": {"position_dependent": True}})
+    assert [displayed_order(bound, variant, 42) for variant in variants(3)] == [tuple(range(8))] * 4
+    assert displayed_order(free, "permuted-1", 42) == option_order(free.id, 8, "permuted-1", 42) != tuple(range(8))
 
 
 def test_option_orders_do_not_depend_on_the_hash_seed():

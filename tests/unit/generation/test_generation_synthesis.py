@@ -24,10 +24,16 @@ TEXT = (
     " lombaire droite. La bandelette urinaire montre des leucocytes et des nitrites. Le diagnostic de pyélonéphrite"
     " aiguë est retenu et un traitement par ceftriaxone 1 g par jour est débuté."
 )
+
+
+def labelled(*texts):
+    return [{"label": label, "text": text} for label, text in zip("ABCDEFGH", texts, strict=False)]
+
+
 CHOICE = {
     "question": "Quel antibiotique est débuté devant une pyélonéphrite aiguë simple de la femme jeune ?",
-    "options": ["Ceftriaxone", "Amoxicilline", "Vancomycine", "Métronidazole", "Gentamicine"],
-    "answers": ["Ceftriaxone"],
+    "options": labelled("Ceftriaxone", "Amoxicilline", "Vancomycine", "Métronidazole", "Gentamicine"),
+    "answers": ["A"],
     "evidence": "un traitement par ceftriaxone 1 g par jour est débuté",
 }
 FACT = {
@@ -49,17 +55,17 @@ def generator(**changed):
     ("form", "task", "changes", "reason"),
     [
         (ChoiceQuestion, "mcqu", {}, None),
-        (ChoiceQuestion, "mcqu", {"answers": ["ceftriaxone "]}, None),
-        (ChoiceQuestion, "mcqu", {"answers": ["Pénicilline"]}, "answer not among the options"),
+        (ChoiceQuestion, "mcqu", {"answers": ["(a) "]}, None),
+        (ChoiceQuestion, "mcqu", {"answers": ["F"]}, "answer not among the options"),
         (ChoiceQuestion, "mcqu", {"answers": []}, "number of right answers"),
-        (ChoiceQuestion, "mcqu", {"answers": ["Ceftriaxone", "Gentamicine"]}, "number of right answers"),
-        (ChoiceQuestion, "mcq", {"answers": ["Ceftriaxone", "Gentamicine"]}, None),
-        (ChoiceQuestion, "mcq", {"answers": CHOICE["options"]}, "number of right answers"),
+        (ChoiceQuestion, "mcqu", {"answers": ["A", "E"]}, "number of right answers"),
+        (ChoiceQuestion, "mcq", {"answers": ["A", "E"]}, None),
+        (ChoiceQuestion, "mcq", {"answers": list("ABCDE")}, "number of right answers"),
         (ChoiceQuestion, "mcqu", {"options": CHOICE["options"][:4]}, "number of options"),
         (
             ChoiceQuestion,
             "mcqu",
-            {"options": ["Ceftriaxone", "Amoxicilline", "amoxicilline.", "Vancomycine", "Gentamicine"]},
+            {"options": labelled("Ceftriaxone", "Amoxicilline", "amoxicilline.", "Vancomycine", "Gentamicine")},
             "options repeated or empty",
         ),
         (
@@ -96,10 +102,23 @@ def generator(**changed):
         (
             ChoiceQuestion,
             "mcqu",
-            {"options": [*CHOICE["options"][:4], "Toutes les réponses ci-dessus"]},
+            {"options": [*CHOICE["options"][:4], {"label": "E", "text": "Toutes les réponses ci-dessus"}]},
             "option on the other options",
         ),
+        (
+            ChoiceQuestion,
+            "mcqu",
+            {"options": [*CHOICE["options"][:4], {"label": "E", "text": "A et B"}]},
+            "option on the other options",
+        ),
+        (
+            ChoiceQuestion,
+            "mcqu",
+            {"options": [*CHOICE["options"][:4], {"label": "A", "text": "Gentamicine"}]},
+            "answer not among the options",
+        ),
         (ChoiceQuestion, "mcqu", {"question": " "}, "empty question"),
+        (ChoiceQuestion, "mcqu", {"question": "… 12 ?"}, "no letters in the question"),
         (SupportedQuestion, "factual", {}, None),
         (SupportedQuestion, "factual", {"answer": ""}, "empty answer"),
         (
@@ -168,7 +187,7 @@ async def author(body, before):
         case 1:
             return reply(own, second) if repairing else Answer(completion("désolé"))
         case 2:
-            return reply(own, {**second, "answers": ["Aspirine"]})
+            return reply(own, {**second, "answers": ["H"]})
         case 3:
             return reply(own)
         case 4:

@@ -43,6 +43,26 @@ def test_a_provenance_is_shared_by_its_sources_in_proportion_to_what_they_hold(m
     assert composition["train"]["source"] == {"nat": 30, "nat2": 15}
 
 
+def test_a_share_that_is_too_small_for_one_item_is_warned_of(make_mix, caplog):
+    make_mix({"shares": {"native": 1000, "synthetic": 1}, "size": 10})
+    assert "mix m: 'synthetic' gets no item: its share is too small" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mix", "key"),
+    [
+        ({"counts": {"native": True}}, "counts.native = True"),
+        ({"counts": {"native": "7"}}, "counts.native = '7'"),
+        ({"shares": {"native": "1"}, "size": 7}, "shares.native = '1'"),
+        ({"shares": {"native": True}, "size": 7}, "shares.native = True"),
+        ({"shares": {"native": 1}, "size": True}, "size"),
+    ],
+)
+def test_a_truth_value_or_a_text_is_no_number_of_items(make_mix, mix, key):
+    with pytest.raises(InputError, match=key):
+        make_mix(mix)
+
+
 @pytest.mark.parametrize("strata", [[], ["task"], ["task", "subject"], ["source", "length"]])
 def test_a_smaller_dose_of_a_source_is_contained_in_a_larger_one_across_mixes(make_mix, strata):
     doses = [{"trad": 7}, {"translated": 20, "native": 11}, {"translated": 21, "synthetic": 40}, {"trad": 150}]

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from posologie.sources import shards
+
 RECORDS = int(os.environ.get("POSOLOGIE_FUZZ_RECORDS", "400"))
 BATCH = 50
 CHOICES = "Quel organe ?\nChoix de réponses :\n(A) Le foie\n(B) La rate\n(C) Le rein"
@@ -122,6 +124,12 @@ def fuzzing(test):
     )(test)
 
 
+@pytest.fixture(autouse=True)
+def _keys_are_drawn_blindly(monkeypatch):
+    """No evidence on counting: keys that are drawn from -3 to 9 contradict any base, which would stop every shard."""
+    monkeypatch.setattr(shards, "check_counting", lambda source, file, seen: None)
+
+
 @pytest.mark.parametrize("reader", sorted(FORMS))
 def test_every_malformed_record_is_kept_or_rejected(reader, read):
     @fuzzing
@@ -199,7 +207,8 @@ def is_json(line):
 @fuzzing
 @given(st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")), min_size=BATCH, max_size=BATCH))
 def test_every_line_of_garbage_is_one_rejected_record(tmp_path_factory, lines):
-    from posologie.sources.records import Malformed, read_rows
+    from posologie.sources.malformed import Malformed
+    from posologie.sources.records import read_rows
 
     path = tmp_path_factory.mktemp("garbage") / "train.jsonl"
     path.write_bytes(b"{}\n" + b"\n".join(lines))

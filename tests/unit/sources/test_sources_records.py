@@ -6,7 +6,8 @@ import pytest
 
 from posologie.errors import InputError
 from posologie.sources import records
-from posologie.sources.records import Malformed, read_keyed_rows, read_rows, read_unlabelled_cells
+from posologie.sources.malformed import Malformed
+from posologie.sources.records import read_keyed_rows, read_rows, read_unlabelled_cells
 
 RECORDS = [{"n": number, "t": "é" * (number % 50)} for number in range(900)]
 

@@ -74,7 +74,7 @@ def test_the_shard_is_the_same_whatever_the_processes_and_the_hash_seed(read, mo
     one, two = (read("hub_records", {FILE: published}, processes=processes).folder for processes in (1, 2))
     for name in ("items.parquet", "rejects.parquet", "report.json"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
-    spec = {"source": "essai", "provenance": "native", "split": "train", "patterns": []}
+    spec = {"source": "essai", "provenance": "native", "split": "train", "patterns": [], "reject_limit": 1}
     again = tmp_path / "again"
     outputs = [f"--items={again}/items.parquet", f"--rejects={again}/rejects.parquet", f"--report={again}/report.json"]
     command = [sys.executable, "-m", "posologie.sources.hub_records", "--spec", json.dumps(spec), *outputs]

@@ -18,7 +18,7 @@ from posologie.statistics.ranks import kendall_tau
 COUNT, OPTIONS, PERMUTATIONS = 120, 5, 3
 
 
-def predict(study, model: str, answer) -> None:
+def predict(study, model: str, answer, change=lambda row: row) -> None:
     """Write predictions; `answer` gives the displayed labels from (item number, gold option, order, variant)."""
     rows = []
     for number in range(COUNT):
@@ -26,7 +26,7 @@ def predict(study, model: str, answer) -> None:
         for variant in variants(PERMUTATIONS):
             order = option_order(item, OPTIONS, variant, 42)
             given = answer(number, gold[0], order, variant)
-            rows.append(
+            rows.append(change(
                 {
                     "item": item, "benchmark": "b", "variant": variant, "source": "s", "provenance": "native",
                     "task": "mcqu", "group": item, "option_order": list(order),
@@ -34,7 +34,7 @@ def predict(study, model: str, answer) -> None:
                     "greedy_labels": given, "constrained_labels": given, "label_probabilities": None,
                     "label_mass": None, "prompt_tokens": 1, "generated_tokens": 1, "finish": "stop",
                 }
-            )  # fmt: skip
+            ))  # fmt: skip
     write_parquet(
         study.root / layout.predictions(model, "mcqa"), pa.Table.from_pylist(rows, schema=prediction_schema())
     )
@@ -69,6 +69,20 @@ def test_a_model_that_always_says_a_is_found_out(study):
     assert value(rows, "recall_spread") == 100
     assert value(rows, "gold_share", "original", "A", model="") == pytest.approx(20)
     assert value(rows, "consistency", "all") < 20
+
+
+def test_items_that_depend_on_position_are_counted(study):
+    def first_six(row):
+        return {**row, "position_dependent": row["item"] in {stable_id("s", str(number)) for number in range(6)}}
+
+    predict(study, "q/base", lambda number, gold, order, variant: [0], change=first_six)
+    out = study.root / "tables" / "position.csv"
+    position.main(["--spec", study.spec(), "--results", str(study.root), "--table", str(out)])
+    with open(out, encoding="utf-8", newline="") as file:
+        found = [row for row in csv.DictReader(file) if row["statistic"] == "position_dependent"]
+    assert {(row["scope_kind"], row["value"], row["n"]) for row in found} == {
+        *(("all", "6", "120"), ("provenance", "6", "120"), ("benchmark", "6", "120"))
+    }
 
 
 def test_a_model_that_knows_keeps_its_answer_wherever_it_stands(study):

@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from posologie.sources.nested import field
 from posologie.sources.reader_options.columns import Options
 from posologie.sources.records import read_rows
+from posologie.sources.rejection import Rejected
 from posologie.sources.spec import Source
 from posologie.specs import first_problem
 
@@ -29,7 +31,7 @@ def missing_columns(name: str, source: Source, files: Mapping[str, Path]) -> Ite
         yield f"sources.{name}.options.{first_problem(error)}"
         return
     for file, path in files.items():
-        rows = next(iter(read_rows({file: path})), None)
+        rows = next(iter(read_rows({file: path}, options.form())), None)
         records = [] if rows is None else list(islice(rows.values(), _LOOKED_AT))
         records = [record for record in records if isinstance(record, dict)]
         for option in _NEEDED if records else ():
@@ -41,8 +43,9 @@ def missing_columns(name: str, source: Source, files: Mapping[str, Path]) -> Ite
 
 
 def _has(record: Any, column: str) -> bool:
-    """Return whether a record has a column, also one inside a nested record by a name with dots."""
-    if isinstance(record, dict) and column in record:
-        return True
-    first, _, rest = column.partition(".")
-    return bool(rest) and isinstance(record, dict) and first in record and _has(record[first], rest)
+    """Return whether a record has a field of this name or path."""
+    try:
+        field(record, column)
+    except (KeyError, Rejected):
+        return False
+    return True

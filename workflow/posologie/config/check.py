@@ -93,7 +93,10 @@ def _check_splits_apart(name: str, source: Source) -> None:
     seen: dict[tuple[str, ...], str] = {}
     for split in source.splits:
         files = tuple(local_files(source, split))
-        told = any(option in source.options for option in ("split_column", "origins")) or source.reader == "casimedicos"
+        told = (
+            any(option in source.options for option in ("split_column", "carve", "origins"))
+            or source.reader == "casimedicos"
+        )
         told = told or any(Path(file).name == "test_ground_truth.json" for file in files)
         if files in seen and not told:
             raise InputError(

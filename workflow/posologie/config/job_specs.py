@@ -8,6 +8,7 @@ from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.translation.spec import TranslationSpec
 from posologie.items import Split
 from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
+from posologie.languages import described_languages, language_digest
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
@@ -24,12 +25,16 @@ from posologie.training.spec import TrainingSpec
 def shard_spec(study: Study, source: str, split: Split) -> ShardSpec:
     """Return what a shard depends on."""
     described = study.sources[source]
+    codes = described_languages() if described.language is None else (described.language,)
     return ShardSpec(
         source=source,
         provenance=described.provenance,
         split=split,
         patterns=patterns(described, split) if described.hub is not None else (),
         options=described.options,
+        language=described.language,
+        phrases={code: digest for code in codes if (digest := language_digest(code)) is not None},
+        reject_limit=described.reject_limit,
     )
 
 
@@ -276,7 +281,10 @@ def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
 
 def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
     """Return what the items that a generator makes from a collection depend on."""
-    return SynthesisSpec(name=generator, collection=collection, generator=study.generators[generator])
+    described = study.generators[generator]
+    return SynthesisSpec(
+        name=generator, collection=collection, generator=described, phrases=language_digest(described.language)
+    )
 
 
 def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:

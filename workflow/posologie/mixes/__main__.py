@@ -71,6 +71,8 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
         except InputError as error:
             raise InputError(f"mix {spec.name}: {error}") from error
         draws += drawn
+        if not count:
+            log.warning("mix %s: '%s' gets no item: its share is too small for the size of the mix", spec.name, part)
         parts[part] = {"asked": count, "held": held, "taken": {one.source: len(one.rows) for one in drawn}}
     redistributed = [
         {"source": one.source, "stratum": stratum, **facts}

@@ -12,8 +12,9 @@ from posologie.screening.spec import Comparing
 from posologie.specs import Name, Spec
 
 Stratum = Literal["task", "source", "subject", "length"]
-Share = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+"""Strict: `true` is no number of items, and `"1"` no weight."""
 
 _EXACT = 1 << 53
 """The whole numbers up to here are floats without rounding."""

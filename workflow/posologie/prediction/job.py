@@ -167,6 +167,7 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
         "group": item.group,
         "option_order": list(request.order),
         "gold": list(displayed_gold(item.gold, request.order)),
+        "position_dependent": bool(item.meta.get("position_dependent")) if choice else None,
         "greedy_text": answer.greedy_text,
         "greedy_outcome": reading.outcome if reading else None,
         "greedy_labels": list(reading.labels) if reading and reading.outcome == "labels" else None,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from posologie.items import Item
 from posologie.prediction.spec import Questions, Suite
-from posologie.prompting import option_order, variants
+from posologie.prompting import displayed_order, variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def requests_for(
                     benchmark=benchmark,
                     variant=variant,
                     item=item,
-                    order=option_order(item.id, len(item.options), variant, spec.seed),
+                    order=displayed_order(item, variant, spec.seed),
                     new_tokens=_new_tokens(item, suite),
                     protocol=suite.protocol,
                 )

@@ -28,6 +28,7 @@ def prediction_schema() -> "pyarrow.Schema":
             pa.field("group", pa.string(), nullable=False),
             pa.field("option_order", labels, nullable=False),
             pa.field("gold", labels, nullable=False),
+            pa.field("position_dependent", pa.bool_()),  # an item whose options are never permuted
             pa.field("greedy_text", pa.string(), nullable=False),
             pa.field("greedy_outcome", pa.string()),  # labels | none | ambiguous; null for open questions
             pa.field("greedy_labels", labels),  # null unless the outcome is "labels"

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from posologie.generation.language import likely_language
+from posologie.languages import language_of
 from posologie.rows import TableRows
 from posologie.screening.population import Population
 
@@ -43,6 +43,6 @@ def _languages_at(rows: TableRows, positions: list[int]) -> list[str]:
     table = rows.at(np.array(positions, dtype=np.int64))
     columns = (table[name].to_pylist() for name in ("question", "context", "options"))
     return [
-        likely_language(" \n".join([question, context, *options]), _LETTERS)
+        language_of(" \n".join([question, context, *options]), _LETTERS) or ""
         for question, context, options in zip(*columns, strict=True)
     ]

@@ -13,7 +13,8 @@ from typing import Any
 from posologie.commands import run
 from posologie.items import Split
 from posologie.sources import shards
-from posologie.sources.drafts import Draft, given, in_order_of_labels, native_key
+from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.labels import in_order_of_labels
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
@@ -29,15 +30,16 @@ def draft(record: Any, place: Place, split: Split) -> Draft:
             raise Rejected("unknown split", f"{record['split']!a:.60}; expected train, dev or test")
         if _SPLITS[record["split"]] != split:
             raise Elsewhere
-    options = record["options"]
+    labels, options = None, record["options"]
     if isinstance(options, dict):
-        options = in_order_of_labels(options)
+        labels, options = in_order_of_labels(options)
     return Draft(
         question=given(record, "question", "full_question"),
         context=record.get("clinical_case"),
         answer=given(record, "correct", "correct_option"),
         task="mcqu",
         options=options,
+        labels=labels,
         answer_form="index1",
         native_key=native_key(record.get("id")),
         meta={

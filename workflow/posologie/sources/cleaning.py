@@ -1,6 +1,7 @@
 """Text as it should be: Unicode NFC, ordinary spaces, no markup, nothing invisible. Every repair is named."""
 
 import html
+import math
 import re
 import unicodedata
 from typing import Any
@@ -53,15 +54,17 @@ def clean_text(text: str, repairs: set[str]) -> str:
 
 
 def as_text(value: Any, field: str, repairs: set[str]) -> str:
-    """Return a published value as clean text; None is empty text, a number is its digits.
+    """Return a published value as clean text; None and NaN are empty text, a number is its digits.
 
     Raises:
         Rejected: if the value is none of these, or its text is damaged.
     """
     if type(value) is str:
         return clean_text(value, repairs)
-    if value is None:
+    if value is None or value != value:  # not a number is how pandas writes that nothing is there
         return ""
+    if isinstance(value, float) and math.isinf(value):
+        raise Rejected("field is not text", f"{field}: an infinite number")
     if isinstance(value, int | float) and not isinstance(value, bool):
         repairs.add("number for text")
         try:

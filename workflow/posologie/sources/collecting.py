@@ -1,22 +1,30 @@
 """Published files become a collection of documents or of parallel text, with rejects and a report."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow
+from pydantic import ValidationError
 
 from posologie import commands
 from posologie.documents import document_schema, pair_schema
+from posologie.errors import InputError
 from posologie.files import write_json, write_parquet
 from posologie.items import meta_json, stable_id
 from posologie.sources.cleaning import as_text
 from posologie.sources.drafts import storable
-from posologie.sources.records import Malformed, Rows
+from posologie.sources.evidence import check_rejects, file_warnings
+from posologie.sources.malformed import Malformed
+from posologie.sources.records import Rows
 from posologie.sources.rejection import Rejected
 from posologie.sources.shards import input_files, rejects_table, shown
 from posologie.sources.spec import CollectionSpec
+from posologie.specs import Spec, first_problem
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, str]
 
@@ -52,7 +60,10 @@ def main(
     kept: list[Row] = []
     rejects: list[tuple[str, int, str, str, str]] = []
     read, repaired, seen, repeated = 0, Counter[str](), Counter[str](), 0
+    read_as: dict[str, dict[str, Any]] = {}
     for batch in rows(files, spec):
+        if batch.read_as:
+            read_as[batch.file] = batch.read_as
         for place, record in enumerate(batch.values(), batch.first):
             read += 1
             repairs: set[str] = set()
@@ -67,6 +78,11 @@ def main(
                 repeated += 1
                 row["id"] = f"{row['id']}-{times}"
             kept.append(row)
+    check_rejects(f"collections.{spec.collection}", spec.reject_limit, read, rejects)
+    by_reason = Counter(reject[2] for reject in rejects)
+    warnings = file_warnings(by_reason, read, read_as)
+    for warning in warnings:
+        log.warning("%s: %s", spec.collection, warning)
     schema = pair_schema() if pairs else document_schema()
     write_parquet(arguments.documents, pyarrow.Table.from_pylist(kept, schema=schema))
     write_parquet(arguments.rejects, rejects_table(rejects))
@@ -74,13 +90,30 @@ def main(
         "collection": spec.collection,
         "read": read,
         "kept": len(kept),
-        "rejected": {"total": len(rejects), "by_reason": dict(Counter(reject[2] for reject in rejects))},
+        "rejected": {"total": len(rejects), "by_reason": dict(by_reason)},
         "repaired": dict(repaired),
         "repeated_ids": repeated,
         "groups": len({row["group"] for row in kept}),
+        "files": {name: {"read_as": facts} for name, facts in read_as.items()},
+        "evidence": {"warnings": warnings, "reject_limit": spec.reject_limit},
         "characters": sum(len(row["source_text" if pairs else "text"]) for row in kept),
     }
     write_json(arguments.report, report)
+
+
+Options = TypeVar("Options", bound=Spec)
+
+
+def options_of(spec: CollectionSpec, model: type[Options]) -> Options:
+    """Return the reader's options as its own model of them.
+
+    Raises:
+        InputError: naming the first option that does not fit.
+    """
+    try:
+        return model.model_validate(spec.options)
+    except ValidationError as error:
+        raise InputError(f"collections.{spec.collection}.options.{first_problem(error)}") from error
 
 
 def document(

@@ -1,92 +1,229 @@
 """Reader of anything in rows: the configuration says which column holds what, and no code has to be written.
 
-CSV, TSV, JSON, JSON lines or Parquet, in any language. Options may be a list in one column (or letter → text), one
-column each, or part of the question's text. A name with dots reaches into nested records: `data.question`.
+CSV, TSV, XLSX, JSON, JSON lines or Parquet, compressed or not, in any language and encoding. Options may be a list in
+one column, a map from label to text, one lettered text, one column each, or part of the question's text; answers may
+be labels, numbers, flags or texts. A name with dots reaches into nested records: `data.question`.
 """
 
+import ast
+import hashlib
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from posologie.commands import run
-from posologie.items import Split
+from posologie.errors import InputError
+from posologie.items import LABELS, Split
 from posologie.sources import shards
-from posologie.sources.drafts import Draft, in_order_of_labels, native_key
-from posologie.sources.reader_options.columns import Options
+from posologie.sources.answers import AnswerForm, is_absent
+from posologie.sources.drafts import Draft, native_key
+from posologie.sources.labels import ends_of, in_order_of_labels, label_key
+from posologie.sources.nested import field
+from posologie.sources.present import float_key, is_plain, present, with_absent_columns
+from posologie.sources.reader_options.columns import Carve, Options
+from posologie.sources.records import Rows, read_rows
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+
+_BLANKS = re.compile(r"\s+")
 
 
 def draft(record: Any, place: Place, columns: Options, source: str, split: Split) -> Draft:
     """Make a draft of one row."""
     if columns.split_column is not None:
-        value = str(_value(record, columns.split_column))
+        value = str(field(record, columns.split_column))
         if value not in columns.splits:
             raise Rejected("unknown split", f"{value!a:.60}; expected {', '.join(columns.splits)}")
         if columns.splits[value] != split:
             raise Elsewhere
+    group = present(record, columns.group)
+    context = present(record, columns.context)
+    question = field(record, columns.question)
+    if columns.carve is not None and _carved(columns.carve, group, context, question) != split:
+        raise Elsewhere
+    for name in columns.must_be_empty:
+        if present(record, name) not in (None, [], {}):
+            raise Rejected("not for readers of text", f"{name} holds {field(record, name)!a:.80}")
     task = columns.task
     if columns.task_column is not None:
-        value = str(_value(record, columns.task_column))
+        value = str(field(record, columns.task_column))
         if value not in columns.tasks:
             raise Rejected("unknown type", f"{value!a:.60}; expected {', '.join(columns.tasks)}")
         task = columns.tasks[value]
-    group = None if columns.group is None else _value(record, columns.group)
+    answer = _answer(record, columns)
+    labels, options = ([], ()) if task == "oeq" else _options(record, columns, answer)
+    if columns.question_pattern is not None:
+        question = _group_of(columns.question_pattern, question, "question")["text"]
+    second: tuple[Any, AnswerForm] | None = None
+    if columns.answer_text is not None:
+        second = present(record, columns.answer_text), "text"
+    if columns.answer_pattern is not None:
+        found = _group_of(columns.answer_pattern, answer, "answer")
+        answer = found["text"] if "label" not in found else found["label"]
+        second = (found["text"], "text") if "label" in found else second
+    key = None if columns.id is None else field(record, columns.id)
     return Draft(
-        question=_value(record, columns.question),
-        context=None if columns.context is None else _value(record, columns.context),
-        answer=_value(record, columns.answer),
+        question=question,
+        context=context,
+        answer=answer,
         task=task,
-        options=() if task == "oeq" else _options(record, columns),
+        options=options,
+        labels=labels or None,
         answer_form=columns.answer_form,
-        native_key=None if columns.id is None else native_key(_value(record, columns.id)),
-        group=None if group is None or group == "" else str(group),
-        meta={name: _value(record, name) for name in columns.meta}
-        | {
-            "origin": columns.origin or source,
-            "subject": None if columns.subject is None else _value(record, columns.subject),
-        },
+        second_answer=second,
+        native_key=native_key(float_key(key)),
+        group=None if group is None else str(group),
+        meta={name: present(record, name) for name in columns.meta}
+        | {"origin": columns.origin or source, "subject": present(record, columns.subject)},
         choices_line=re.compile(columns.choices_line, re.IGNORECASE | re.MULTILINE),
     )
 
 
-def _options(record: Any, columns: Options) -> list[Any] | None:
-    if columns.options_in_question:
+def _answer(record: Any, columns: Options) -> Any:
+    if not isinstance(columns.answer, str):
+        return [present(record, name) for name in columns.answer]
+    value = field(record, columns.answer)
+    if columns.no_answer and str(value).strip() in columns.no_answer:
         return None
+    if isinstance(value, str) and value[:1] == "[" and columns.answer_form != "text":
+        value = _literal(value)
+    return value
+
+
+def _group_of(pattern: str, value: Any, what: str) -> dict[str, str]:
+    found = re.search(pattern, value, re.DOTALL) if isinstance(value, str) else None
+    if found is None:
+        raise Rejected(f"unreadable {what}", f"{value!a:.80} does not fit {what}_pattern")
+    return found.groupdict() or {"text": found.group(1)}
+
+
+def _options(record: Any, columns: Options, answer: Any) -> tuple[list[str], Any]:
+    """Return the labels of the options, none where they have no own ones, and the options."""
+    if columns.options_in_question:
+        return [], None
     if columns.options is None:
-        return []
+        return [], ()
     if not isinstance(columns.options, str):
-        return [_value(record, name) for name in columns.options]
-    value = _value(record, columns.options)
+        return _options_in_columns(record, columns, answer)
+    value = field(record, columns.options)
     if isinstance(value, str) and columns.option_separator is not None:
-        return value.split(columns.option_separator)
+        return [], value.split(columns.option_separator)
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        value = _literal(value.strip())
     if isinstance(value, dict):
-        return in_order_of_labels(value)
-    if isinstance(value, list):
-        return value
-    raise Rejected("unreadable options", f"{columns.options}: {type(value).__name__}; expected a list")
+        if any(isinstance(one, list) for one in value.values()):
+            raise Rejected("unreadable options", f"{columns.options}: a map of lists; name one of them by its path")
+        return in_order_of_labels({str(label): text for label, text in value.items()})
+    if isinstance(value, str):
+        return [], value
+    if not isinstance(value, list):
+        raise Rejected("unreadable options", f"{columns.options}: {type(value).__name__}; expected a list")
+    if any(isinstance(one, dict) for one in value):
+        raise Rejected(
+            "unreadable options", f"{columns.options}: a list of maps; name a field: {columns.options}.*.text"
+        )
+    return _told_labels(record, columns, len(value)), value
 
 
-def _value(record: Any, name: str) -> Any:
-    if name in record:
-        return record[name]
-    for part in name.split("."):
-        record = record[part]
-    return record
+def _told_labels(record: Any, columns: Options, count: int) -> list[str]:
+    if columns.option_labels is None:
+        return []
+    labels = columns.option_labels
+    if isinstance(labels, str):
+        labels = field(record, labels)
+        labels = _literal(labels) if isinstance(labels, str) and labels[:1] == "[" else labels
+    if not isinstance(labels, list | tuple) or len(labels) < count or any(is_absent(label) for label in labels):
+        raise Rejected("unreadable options", f"labels {labels!a:.60} for {count} options")
+    if len(labels) > count and isinstance(columns.option_labels, str):
+        raise Rejected("unreadable options", f"{len(labels)} labels for {count} options")
+    return [str(label) for label in labels[:count]]
+
+
+def _options_in_columns(record: Any, columns: Options, answer: Any) -> tuple[list[str], list[Any]]:
+    names = columns.options
+    options: list[Any] = []
+    absent: str | None = None
+    for name in names or ():
+        try:
+            options.append(field(record, name))
+        except KeyError:
+            absent = absent or name
+            options.append(None)
+    if absent is not None and sum(not is_absent(option) for option in options) < 2:
+        raise KeyError(absent)
+    count = len(options)
+    while count and options[count - 1] is None:
+        count -= 1
+    if columns.option_labels is not None:
+        return _told_labels(record, columns, count), options[:count]
+    if columns.answer_form not in ("labels", "any"):
+        return [], options[:count]
+    return list(_labels_of_columns(tuple(names or ()), str(answer)))[:count], options[:count]
+
+
+@lru_cache(maxsize=4096)
+def _labels_of_columns(names: tuple[str, ...], answer: str) -> tuple[str, ...]:
+    """Return the labels that the names of option columns are, where the answer may be one: `opa`, `opb`; `1`, `2`."""
+    if answer.strip() in names:
+        return names
+    ends = ends_of(names)
+    if ends is None:
+        return ()
+    if ends[0].isdecimal():
+        return tuple(ends) if answer.strip().isdecimal() else ()
+    return tuple(LABELS[LABELS.index(label_key(end).upper())] for end in ends)
+
+
+def _literal(text: str) -> Any:
+    """Return a list or map that was written as text, as pandas writes them; else the text."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return list(value) if isinstance(value, tuple) else value if isinstance(value, list | dict) else text
+
+
+def _carved(carve: Carve, group: Any, context: Any, question: Any) -> Split:
+    """Return the split of a record: by a seeded hash of its group, so that no other record changes it."""
+    kind, value = next(
+        ((kind, value) for kind, value in (("group", group), ("context", context)) if value is not None),
+        ("question", question),
+    )
+    key = _BLANKS.sub(" ", str(value)).strip().casefold()
+    digest = hashlib.blake2b(f"{carve.seed}\x1f{kind}\x1f{key}".encode("utf-8", "surrogatepass"), digest_size=8)
+    share = int.from_bytes(digest.digest(), "big") / 2**64
+    if share < carve.test:
+        return "test"
+    return "validation" if share < carve.test + carve.validation else "train"
 
 
 def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
-    """Return the reader with its columns."""
+    """Return the reader with its columns.
+
+    Raises:
+        InputError: if the split is none that is carved.
+    """
     columns = shards.options_of(spec, Options)
+    if columns.carve is not None and spec.split != "train" and not getattr(columns.carve, spec.split):
+        raise InputError(f"sources.{spec.source}.options.carve.{spec.split}: missing for the split {spec.split}")
     return partial(draft, columns=columns, source=spec.source, split=spec.split)
+
+
+def rows(files: Mapping[str, Path], spec: ShardSpec) -> Iterator[Rows]:
+    """Yield the records of the files, read as told or found."""
+    columns = shards.options_of(spec, Options)
+    named = columns.named_columns()
+    wanted = [] if columns.records is not None else [name for name in named if is_plain(name)]
+    for file, path in files.items():
+        yield from with_absent_columns(read_rows({file: path}, columns.form(), wanted), named)
 
 
 def main(argv: list[str]) -> None:
     """Write a shard from rows with configured columns."""
-    shards.main(argv, "posologie.sources.columns", reader)
+    shards.main(argv, "posologie.sources.columns", reader, rows)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from posologie.items import LABELS, TASKS, Item, Task, stable_id
-from posologie.sources.answers import AnswerForm, gold_indices
+from posologie.sources.answers import AnswerForm, gold_indices, is_absent
 from posologie.sources.cleaning import as_text, plain_text
-from posologie.sources.options import distinct_options, options_in_text, without_prefixes
+from posologie.sources.labels import label_key, labelled_list
+from posologie.sources.options import (
+    PrefixLabels,
+    distinct_options,
+    options_in_text,
+    prefix_labels,
+    without_prefixes,
+)
 from posologie.sources.rejection import Rejected
 from posologie.sources.spec import ShardSpec
+
+_BY_LABEL = ("labels", "any")
+_NOT_A_NUMBER = frozenset(("nan", "NaN", "NAN"))
+"""What a missing value becomes where pandas writes it as text."""
 
 
 @dataclass(slots=True)
@@ -20,8 +31,10 @@ class Draft:
 
     Attributes:
         task: None if it follows from the number of right options (one: mcqu, several: mcq) or, without options, is oeq.
-        options: published texts; None if they stand inside the question's text.
+        options: published texts; one text where they are lettered in it; None if they stand inside the question's text.
+        labels: what the source prints before each option, or None where it numbers them by their place alone.
         answer: labels, indices or texts, as `answer_form` says; for oeq the reference text.
+        second_answer: the right answer in another form, which has to name the same options; None where there is none.
         native_key: the record's own identifier, None if it has none.
         group: the form's own key of what belongs to one case; the context stands for it if left out.
     """
@@ -29,8 +42,10 @@ class Draft:
     question: Any
     answer: Any
     task: Task | None = None
-    options: Sequence[Any] | None = ()
+    options: Sequence[Any] | str | None = ()
     answer_form: AnswerForm = "labels"
+    labels: Sequence[str] | None = None
+    second_answer: tuple[Any, AnswerForm] | None = None
     context: Any = None
     native_key: str | None = None
     group: str | None = None
@@ -38,7 +53,14 @@ class Draft:
     choices_line: re.Pattern[str] | None = None
 
 
-def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = False) -> Item:
+def finished(
+    draft: Draft,
+    spec: ShardSpec,
+    repairs: set[str],
+    *,
+    plain: bool = False,
+    depends: re.Pattern[str] | None = None,
+) -> Item:
     """Clean a draft and make it an item.
 
     Ids depend on the source and the native key, or else on the source and the content. Items with the same context have
@@ -49,6 +71,7 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = 
         spec: the shard's.
         repairs: receives the name of each repair that was needed.
         plain: whether the record's texts are known to need no cleaning.
+        depends: pattern of options that depend on the place of the others (`languages.position_dependent`).
 
     Raises:
         Rejected: if the record does not fit.
@@ -56,21 +79,27 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = 
     text = plain_text if plain else as_text
     published_text = question = text(draft.question, "question", repairs)
     context = text(draft.context, "context", repairs)
-    if not question:
-        raise Rejected("empty question")
+    if context in _NOT_A_NUMBER and context:
+        repairs.add("'nan' context dropped")
+        context = ""
+    if not question or question in _NOT_A_NUMBER:
+        raise Rejected("empty question", question)
     task = draft.task
     if task is not None and task not in TASKS:
         raise Rejected("unknown type", f"{task!a:.60}; expected {', '.join(TASKS)}")
     options: tuple[str, ...] = ()
     gold: tuple[int, ...] = ()
     answer = ""
+    labels: tuple[str, ...] | None = None
     if task == "oeq" or (task is None and draft.options is not None and not draft.options):
         task = "oeq"
         answer = text(draft.answer, "answer", repairs)
+        if answer in _NOT_A_NUMBER:
+            raise Rejected("empty answer", answer)
         if draft.options:
             raise Rejected("options on an open question")
     else:
-        question, options, gold = _choices(draft, question, repairs)
+        question, labels, options, gold = _choices(draft, question, repairs)
         if task is None:
             task = "mcqu" if len(gold) == 1 else "mcq"
     key = draft.native_key
@@ -81,9 +110,13 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = 
         # Cleaning has removed control characters, so that this separator keeps the fields apart.
         item_id = stable_id(spec.source, "content", "\x1f".join((task, question, case, *options, str(gold), answer)))
     group = case or item_id if draft.group is None else stable_id("group", spec.source, draft.group)
-    meta = {name: storable(value) for name, value in draft.meta.items() if value is not None and value != ""}
+    meta = {name: storable(value) for name, value in draft.meta.items() if not is_absent(value)}
     if key is not None:
         meta["native_id"] = storable(key)
+    if labels is not None:
+        meta["labels"] = storable(list(labels))
+    if depends is not None and options and depends.search("\n".join(options)):
+        meta["position_dependent"] = True
     if repairs and (original := _original(draft, published_text, context, options, answer)):
         meta["original"] = original
     item = Item(
@@ -94,19 +127,55 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = 
     return item
 
 
-def _choices(draft: Draft, question: str, repairs: set[str]) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
-    labels: Sequence[str] | None = None
+def _choices(
+    draft: Draft, question: str, repairs: set[str]
+) -> tuple[str, tuple[str, ...] | None, tuple[str, ...], tuple[int, ...]]:
+    """Return question, labels where they are not A, B, C …, options and gold."""
+    labels = draft.labels
     if draft.options is None:
         question, labels, options = options_in_text(question, repairs, draft.choices_line)
+    elif isinstance(draft.options, str):
+        _, labels, options = labelled_list(as_text(draft.options, "options", repairs), whole=True)
     else:
         if not isinstance(draft.options, list | tuple):
             raise Rejected("unreadable options", f"{type(draft.options).__name__}; expected a list")
         options = [as_text(option, "option", repairs) for option in draft.options]
-    options = without_prefixes(options, repairs)
+    unmarked = without_prefixes(options, repairs)
+    own = prefix_labels(options) if labels is None and unmarked == options and draft.answer_form in _BY_LABEL else None
+    if own is not None and own.certain:
+        repairs.add("letter prefixes in options")
+        labels, unmarked = own.labels, own.options
+    options = unmarked
     if len(options) > len(LABELS):
         raise Rejected("more than 26 options", f"{len(options)}")
+    if labels is not None and len(labels) != len(options):
+        raise Rejected("unreadable options", f"{len(labels)} labels for {len(options)} options")
     gold = gold_indices(draft.answer, options, draft.answer_form, repairs, labels)
-    return question, *distinct_options(options, gold, repairs)
+    if own is not None and not own.certain and _names_other(draft, own, gold):
+        raise Rejected("ambiguous answer", f"{draft.answer!a:.60} by the letters in the options is another option")
+    if draft.second_answer is not None and not is_absent(draft.second_answer[0]):
+        second = gold_indices(draft.second_answer[0], options, draft.second_answer[1], set(), labels)
+        if second != gold:
+            raise Rejected("answers disagree", f"{draft.answer!a:.60} and {draft.second_answer[0]!a:.60}")
+    kept, gold = distinct_options(options, gold, repairs)
+    return question, _own_labels(labels, options, kept), kept, gold
+
+
+def _names_other(draft: Draft, own: PrefixLabels, gold: tuple[int, ...]) -> bool:
+    """Say whether the answer names other options by the letters that stand in their texts than by their places."""
+    try:
+        return gold_indices(draft.answer, own.options, draft.answer_form, set(), own.labels) != gold
+    except Rejected:
+        return False
+
+
+def _own_labels(labels: Sequence[str] | None, options: Sequence[str], kept: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the printed labels of the options that are kept, or None where they are the letters in their order."""
+    if labels is None or (len(kept) == len(options) and "".join(labels) == LABELS[: len(labels)]):
+        return None
+    first = dict(zip(reversed(options), reversed(labels), strict=True))
+    own = tuple(first[option] for option in kept)
+    return None if [label_key(label) for label in own] == list(LABELS[: len(own)].lower()) else own
 
 
 def given(record: Mapping[str, Any], *names: str, required: bool = True) -> Any:
@@ -116,26 +185,19 @@ def given(record: Mapping[str, Any], *names: str, required: bool = True) -> Any:
         KeyError: naming the first, if one is required and the record has none of these fields at all.
     """
     for name in names:
-        if record.get(name) is not None:
+        if record.get(name) is not None and record[name] == record[name]:  # not a number is no value
             return record[name]
     if required and not any(name in record for name in names):
         raise KeyError(names[0])
     return None
 
 
-def in_order_of_labels(options: Mapping[str, Any]) -> list[Any]:
-    """Return the options of a map from label to text: numbers in the order of numbers, letters in that of letters.
-
-    An option without text keeps its place, so that the labels after it still name what they named.
-    """
-    numbered = all(label.isdecimal() for label in options)
-    return [options[label] for label in sorted(options, key=(lambda label: int(label)) if numbered else None)]
-
-
 def native_key(value: Any) -> str | None:
     """Return a record's own identifier as text, or None where it has none that can serve."""
     if isinstance(value, str) and value.strip():
         return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 64 else None
 
 
@@ -157,7 +219,9 @@ def _original(draft: Draft, question: str, context: str, options: tuple[str, ...
         original["question"] = storable(draft.question)
     if _differs(draft.context, context):
         original["context"] = storable(draft.context)
-    if draft.options and tuple(_stripped(option) for option in draft.options) != options:
+    if isinstance(draft.options, str):
+        original["options"] = storable(draft.options)
+    elif draft.options and tuple(_stripped(option) for option in draft.options) != options:
         original["options"] = storable(list(draft.options))
     if answer and _differs(draft.answer, answer):
         original["answer"] = storable(draft.answer)

@@ -12,7 +12,10 @@ from posologie.sources.spec import FetchSpec
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = ("json", "jsonl", "ndjson", "csv", "tsv", "parquet", "txt", "md")
+_PACKED = tuple(
+    f"{kind}.{packing}" for kind in ("json", "jsonl", "ndjson", "csv", "tsv") for packing in ("gz", "bz2", "xz", "zst")
+)
+SUFFIXES = ("json", "jsonl", "ndjson", "csv", "tsv", "xlsx", "parquet", "txt", "md", *_PACKED)
 """What is taken: data and their description, never code or pickles."""
 
 

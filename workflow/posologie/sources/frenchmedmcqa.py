@@ -34,6 +34,7 @@ def draft(record: Any, place: Place) -> Draft:
         question=record["question"],
         answer=correct,
         options=[answers[letter] for letter in letters],
+        labels=letters,
         native_key=native_key(record.get("id")),
         meta={"origin": "FrenchMedMCQA", "subject": record.get("subject_name")},
     )

@@ -75,10 +75,12 @@ COLLECTIONS: dict[str, tuple[str, ...]] = {
     "diamed": ("splits/*.json",),
     "morfitt": ("*.tsv",),
     "wmt_biomedical": ("*.en", "*.fr"),
+    "document_columns": (),
+    "parallel_columns": (),
 }
-"""Reader of documents or parallel text → patterns of its published files."""
+"""Reader of documents or parallel text → patterns of its published files; none where `files` has to say."""
 
-PARALLEL = ("wmt_biomedical",)
+PARALLEL = ("wmt_biomedical", "parallel_columns")
 """Readers of parallel text; the others of `COLLECTIONS` read documents."""
 
 
@@ -137,6 +139,8 @@ def collection_patterns(collection: Collection) -> tuple[str, ...]:
         return collection.files
     if collection.reader not in COLLECTIONS:
         raise InputError(f"reader = '{collection.reader}': unknown; expected {', '.join(COLLECTIONS)}")
+    if not COLLECTIONS[collection.reader]:
+        raise InputError(f"reader = '{collection.reader}': has no files by default; give `files`")
     return COLLECTIONS[collection.reader]
 
 

@@ -29,6 +29,7 @@ def draft(record: Any, place: Place) -> Draft:
         answer=record["answer"] if task == "oeq" else record["correct_answers"],
         task=task,
         options=() if task == "oeq" else [record.get(f"answer_{letter}") for letter in "abcde"],
+        labels=None if task == "oeq" else list("abcde"),
         native_key=native_key(record.get("id")),
         meta={
             "origin": "MediQAl",

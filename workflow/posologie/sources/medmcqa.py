@@ -26,6 +26,7 @@ def draft(record: Any, place: Place, options: Options) -> Draft:
         answer=None if correct == -1 else correct,
         task="mcqu",
         options=[record[f"op{letter}"] for letter in "abcd"],
+        labels=list("abcd"),
         answer_form="index0" if options.cop_from == 0 else "index1",
         native_key=native_key(record.get("id")),
         meta={

@@ -27,6 +27,7 @@ def draft(record: Any, place: Place) -> Draft:
         answer=label or text,
         task="mcqu",
         options=[options[letter] for letter in letters],
+        labels=letters,
         answer_form="labels" if label else "text",
         meta={"origin": "MedQA", "exam": record.get("meta_info")},
     )

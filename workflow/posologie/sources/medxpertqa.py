@@ -32,6 +32,7 @@ def draft(record: Any, place: Place) -> Draft:
         question=_COPY_OF_OPTIONS.sub("", question) if isinstance(question, str) else question,
         answer=record["label"],
         options=options,
+        labels=letters,
         native_key=native_key(record.get("id")),
         meta={
             "origin": "MedXpertQA",

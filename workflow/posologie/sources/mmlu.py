@@ -1,13 +1,13 @@
 """Reader of MMLU as published: headerless CSV, one file per subject (question, options, letter of the right one)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from posologie.commands import run
 from posologie.sources import shards
 from posologie.sources.drafts import Draft
-from posologie.sources.records import read_unlabelled_cells
+from posologie.sources.records import Rows, read_unlabelled_cells
 from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
@@ -35,9 +35,14 @@ def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
     return draft
 
 
+def rows(files: Mapping[str, Path], _: ShardSpec) -> Iterator[Rows]:
+    """Yield the rows of the files, which have no header."""
+    return read_unlabelled_cells(files)
+
+
 def main(argv: list[str]) -> None:
     """Write a shard from MMLU files."""
-    shards.main(argv, "posologie.sources.mmlu", reader, read_unlabelled_cells)
+    shards.main(argv, "posologie.sources.mmlu", reader, rows)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from posologie.items import LABELS
+from posologie.sources.labels import labelled_list
 from posologie.sources.rejection import Rejected
 
 CHOICES_LINE = r"^(?:choix|options?)(?: (?:de|des) r[ée]ponses?)?(?: possibles?)? ?:?$"
@@ -22,7 +24,8 @@ def options_in_text(
     """Split a clean text into the question, the printed labels and the options.
 
     Args:
-        text: question, choices line, and a line `(A) …` for each option; an option may run over several lines.
+        text: question, choices line, and a line `(A) …` for each option; an option may run over several lines, and
+            options may stand on one.
         repairs: receives the names of repairs.
         choices_line: pattern of the line before the options; `CHOICES_LINE` if left out.
 
@@ -33,9 +36,31 @@ def options_in_text(
     if line and (choices_line is None or choices_line.pattern == CHOICES_LINE):
         parts = _PUBLISHED_OPTION.split("\n" + block)
         labels = parts[1::2]
-        if not parts[0].strip() and "".join(labels) == LABELS[: len(labels)] and len(labels) > 1:
+        following = f" ({LABELS[len(labels)]}) " if len(labels) < len(LABELS) else "\n("
+        strict = not parts[0].strip() and "".join(labels) == LABELS[: len(labels)] and len(labels) > 1
+        if strict and following not in block:
             return question.strip(), labels, [option.strip() for option in parts[2::2]]
-    return _lenient_split(text, repairs, choices_line or _DEFAULT_LINE)
+    try:
+        split = _lenient_split(text, repairs, choices_line or _DEFAULT_LINE)
+    except Rejected as rejected:
+        if rejected.reason != "fewer than two options":
+            raise
+    else:
+        if not _more_on_one_line(split[1], split[2]):
+            return split
+    question, labels, options = labelled_list(text, whole=False)
+    repairs.add("options on one line")
+    if last := list((choices_line or _DEFAULT_LINE).finditer(question)):
+        question = question[: last[-1].start()].strip()
+    return question, [label.upper() for label in labels], options
+
+
+def _more_on_one_line(labels: Sequence[str], options: Sequence[str]) -> bool:
+    """Say whether options go on with the label that is missing, or comes next, on the line of another."""
+    missing = [label for label in LABELS[: len(labels) + 1] if label not in labels]
+    return any(
+        re.search(rf"(?<=\s)[(\[]?{label}[)\].:]\s", option, re.IGNORECASE) for label in missing for option in options
+    )
 
 
 _DEFAULT_LINE = re.compile(CHOICES_LINE, re.IGNORECASE | re.MULTILINE)
@@ -87,6 +112,31 @@ def without_prefixes(options: Sequence[str], repairs: set[str]) -> list[str]:
             return list(options)
     repairs.add("letter prefixes in options")
     return [option[prefix.end() :] if prefix else option for option, prefix in zip(options, found, strict=True)]
+
+
+class PrefixLabels(NamedTuple):
+    """Letters that options carry in another order than their own, or with gaps.
+
+    Attributes:
+        labels: the letters, in the order of the options.
+        options: the texts without them.
+        certain: whether they can be nothing else, as `C)` can; `C.` may begin the name of a species.
+    """
+
+    labels: list[str]
+    options: list[str]
+    certain: bool
+
+
+def prefix_labels(options: Sequence[str]) -> PrefixLabels | None:
+    """Return the letters that all options carry, each another, where they are not those of their places."""
+    found = [_PREFIX.match(option) for option in options]
+    letters = [prefix.group(1).upper() for prefix in found if prefix]
+    if len(options) < 2 or len(set(letters)) != len(options):
+        return None
+    texts = [option[prefix.end() :] for option, prefix in zip(options, found, strict=True) if prefix]
+    marks = [prefix.group(0).rstrip()[-1] for prefix in found if prefix]
+    return PrefixLabels(letters, texts, all(mark in ")]:" for mark in marks))
 
 
 def distinct_options(

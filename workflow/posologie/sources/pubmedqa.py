@@ -67,7 +67,7 @@ def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:
     return partial(draft, options=options, test_ids=None if ids is None else frozenset(ids), test=spec.split == "test")
 
 
-def rows(files: Mapping[str, Path]) -> Iterator[Rows]:
+def rows(files: Mapping[str, Path], _: ShardSpec) -> Iterator[Rows]:
     """Yield the records of all files but the one that lists the test ids."""
     return read_keyed_rows({name: path for name, path in files.items() if path.name != TEST_IDS})
 

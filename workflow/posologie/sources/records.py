@@ -1,9 +1,8 @@
-"""Records out of files (JSON lists, JSON lines, CSV, TSV, Parquet), a batch at a time, with the row of each."""
+"""Records out of files (JSON, JSON lines, CSV, TSV, XLSX, Parquet), a batch at a time, with the row of each."""
 
-import csv
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import IO, Any
@@ -14,23 +13,15 @@ import pyarrow.parquet
 
 from posologie.errors import InputError
 from posologie.sources.cleaning import NOT_PLAIN
+from posologie.sources.malformed import Malformed
+from posologie.sources.nested import inner_records
+from posologie.sources.opening import format_of, opened_text
+from posologie.sources.spec import FileForm
+from posologie.sources.tables import cells_of, delimited_records, sheet_records
 
 BATCH = 4096
 _BLOCK = 1 << 22
 _BLANK = " \t\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """Stands where a record should be that could not be read by itself.
-
-    Attributes:
-        detail: what was found.
-        raw: the text as it stands in the file.
-    """
-
-    detail: str
-    raw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +32,13 @@ class Rows:
         file: name as shown in reports.
         first: row of the first record, counted from 1 within the file.
         records: what the file holds, mostly mappings; a Parquet batch stays columnar until it is used.
+        read_as: how the file was read, where that was found rather than known.
     """
 
     file: str
     first: int
     records: "list[Any] | pyarrow.RecordBatch"
+    read_as: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> list[bool]:
         """Say for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
@@ -67,29 +60,42 @@ class Rows:
             return [_row(self.records, index) for index in range(self.records.num_rows)]
 
 
-def read_rows(files: Mapping[str, Path]) -> Iterator[Rows]:
-    """Yield the records of files in batches.
+def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: Sequence[str] = ()) -> Iterator[Rows]:
+    """Yield the records of files in batches, at least one batch of each file.
 
     Args:
-        files: name as shown → path; the suffix says the format (.json, .jsonl, .ndjson, .csv, .tsv, .parquet).
+        files: name as shown → path; the suffix says the format (.json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet),
+            and .gz, .bz2, .xz or .zst after it the compression.
+        form: what is told of the files; what it leaves open is found. Without one, text is UTF-8, CSV has commas and
+            TSV no quotes.
+        wanted: columns that tables have to have.
 
     Raises:
         InputError: if a file is of another format, or broken at a place where no record can be told from the next.
     """
     for name, path in files.items():
-        suffix = path.suffix.lower()
+        suffix, _ = format_of(path)
+        facts: dict[str, Any] = {}
         if suffix == ".parquet":
-            yield from _parquet_rows(name, path)
-        elif suffix in (".jsonl", ".ndjson"):
-            yield from _batched(name, _line_records(name, path))
+            yield from _parquet_rows(name, path, form, wanted)
+            continue
+        records: Iterator[Any]
+        if suffix in (".jsonl", ".ndjson"):
+            records = _line_records(name, path, form, facts)
         elif suffix == ".json":
-            yield from _batched(name, _json_records(name, path))
+            records = _json_records(name, path, form, facts)
         elif suffix in (".csv", ".tsv"):
-            yield from _batched(name, _delimited_records(name, path, "\t" if suffix == ".tsv" else ","))
+            records = delimited_records(name, path, suffix, form, wanted, facts)
+        elif suffix == ".xlsx" and form is not None:
+            records = sheet_records(name, path, form, wanted, facts)
         else:
             raise InputError(
                 f"{name}: '{path.suffix}' is no known format; expected .json, .jsonl, .csv, .tsv, .parquet"
+                + ("" if form is None else ", .xlsx")
             )
+        if form is not None and form.records is not None:
+            records = inner_records(records, form.records)
+        yield from _batched(name, records, facts)
 
 
 def read_keyed_rows(files: Mapping[str, Path]) -> Iterator[Rows]:
@@ -112,7 +118,9 @@ def parsed_json(name: str, path: Path) -> Any:
         InputError: naming the line where it stops being JSON.
     """
     try:
-        return json.loads(text_of(name, path))
+        return json.loads(text_of(name, path), object_pairs_hook=_once)
+    except _TwiceError as error:
+        raise InputError(f"{name}: {error}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{name}, line {error.lineno}: not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:
@@ -122,39 +130,57 @@ def parsed_json(name: str, path: Path) -> Any:
 def read_unlabelled_cells(files: Mapping[str, Path]) -> Iterator[Rows]:
     """Yield the rows of CSV files without a header, as lists of cells."""
     for name, path in files.items():
-        with _opened(name, path, newline="") as file:
-            yield from _batched(name, _cells(name, file, ","))
+        with opened_text(name, path, None, {}) as file:
+            yield from _batched(name, cells_of(name, file, ",", quoting=True))
 
 
-def _batched(name: str, records: Iterator[Any]) -> Iterator[Rows]:
-    first, batch = 1, []
+def _batched(name: str, records: Iterable[Any], facts: dict[str, Any] | None = None) -> Iterator[Rows]:
+    first, batch, facts = 1, [], {} if facts is None else facts
     for record in records:
         batch.append(record)
         if len(batch) == BATCH:
-            yield Rows(name, first, batch)
+            yield Rows(name, first, batch, facts)
             first, batch = first + BATCH, []
-    if batch:
-        yield Rows(name, first, batch)
-
-
-def _opened(name: str, path: Path, newline: str | None = None) -> IO[str]:
-    try:
-        return open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from error
+    if batch or first == 1:
+        yield Rows(name, first, batch, facts)
 
 
 def text_of(name: str, path: Path) -> str:
     """Return the text of a file with its line ends as they are; bytes that are not UTF-8 become lone surrogates."""
-    with _opened(name, path, newline="") as file:
+    with opened_text(name, path, None, {}) as file:
         return file.read()
 
 
-def _parquet_rows(name: str, path: Path) -> Iterator[Rows]:
+class _TwiceError(Exception):
+    """A JSON object has a key twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, of which every key stands once: the last would win over the others without a word."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _TwiceError(f"a record has the key {twice[:60]!r} twice; expected each key once")
+    return made
+
+
+def _parquet_rows(name: str, path: Path, form: FileForm | None, wanted: Sequence[str]) -> Iterator[Rows]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                twice = next(column for column in names if names.count(column) > 1)
+                raise InputError(f"{name}: column '{twice}' stands twice; give each its own name")
+            if missing := [column for column in wanted if column not in names]:
+                raise InputError(f"{name}: no column '{missing[0]}'; it has {', '.join(names)[:200]}")
+            batches = file.iter_batches(batch_size=BATCH)
+            if form is not None and form.records is not None:
+                every = (record for batch in batches for record in Rows(name, 1, batch).values())
+                yield from _batched(name, inner_records(every, form.records))
+                return
             first = 1
-            for batch in file.iter_batches(batch_size=BATCH):
+            for batch in batches:
                 yield Rows(name, first, batch)
                 first += batch.num_rows
     except FileNotFoundError as error:
@@ -171,33 +197,68 @@ def _row(batch: pyarrow.RecordBatch, index: int) -> Any:
         return Malformed("text that is not UTF-8", ascii(error.object[:2000]))
 
 
-def _json_records(name: str, path: Path) -> Iterator[Any]:
-    with _opened(name, path) as file:
+def _json_records(name: str, path: Path, form: FileForm | None, facts: dict[str, Any]) -> Iterator[Any]:
+    with opened_text(name, path, form, facts) as file:
         start = file.read(1)
         while start and start in _BLANK:
             start = file.read(1)
         if start == "[":
             yield from _list_records(name, file)
-        elif start == "{":
-            yield from _line_records(name, path)
-        else:
+            return
+        if start != "{":
             found = repr(start) if start else "nothing"
             raise InputError(f"{name}: begins with {found}; expected a JSON list of records, or one record a line")
+        file.seek(0)
+        one_a_line = form is None or _is_json(next(iter(file), ""))
+        if not one_a_line:
+            file.seek(0)
+            text = file.read()
+    if one_a_line:
+        yield from _line_records(name, path, form, facts)
+    else:
+        yield from _object_records(name, text)
 
 
-def _line_records(name: str, path: Path) -> Iterator[Any]:
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _object_records(name: str, text: str) -> Iterator[Any]:
+    """Yield JSON objects that run over several lines: one in a file, or one after another."""
+    position, row = 0, 0
+    while position < len(text):
+        if text[position] in _BLANK + "\ufeff":
+            position += 1
+            continue
+        try:
+            record, position = _DECODER.raw_decode(text, position)
+        except _TwiceError as error:
+            raise InputError(f"{name}, record {row + 1}: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{name}, record {row + 1}: not JSON ({error})") from error
+        row += 1
+        yield record
+
+
+def _line_records(name: str, path: Path, form: FileForm | None, facts: dict[str, Any]) -> Iterator[Any]:
     """Yield the records of JSON lines; a line that is no JSON is one malformed record."""
     good = False
     # Lines end at "\n" alone: text may hold what Python also takes for line ends.
-    with _opened(name, path, newline="\n") as file:
+    with opened_text(name, path, form, facts, newline="\n") as file:
         for number, line in enumerate(file, 1):
             text = line.strip(_BLANK + "\ufeff")
             if not text:
                 continue
             try:
-                record = json.loads(text)
+                record = _DECODER.decode(text)
+            except _TwiceError as error:
+                raise InputError(f"{name}, line {number}: {error}") from error
             except (ValueError, RecursionError) as error:
-                if not good and number == 1 and path.suffix.lower() == ".json":
+                if not good and number == 1 and format_of(path)[0] == ".json":
                     raise InputError(
                         f"{name}, line 1: no whole JSON record; expected a JSON list of records, or one record a line"
                     ) from error
@@ -206,9 +267,11 @@ def _line_records(name: str, path: Path) -> Iterator[Any]:
             yield record
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def _list_records(name: str, file: IO[str]) -> Iterator[Any]:
     """Yield the members of a JSON list one by one, so that a file of any size takes little memory."""
-    decoder = json.JSONDecoder()
     buffer, position, row, block, ended = "", 0, 0, _BLOCK, False
 
     def more() -> bool:
@@ -235,7 +298,9 @@ def _list_records(name: str, file: IO[str]) -> Iterator[Any]:
             position, expected = position + 1, "a record"
             continue
         try:
-            record, end = decoder.raw_decode(buffer, position)
+            record, end = _DECODER.raw_decode(buffer, position)
+        except _TwiceError as error:
+            raise InputError(f"{name}, record {row + 1}: {error}") from error
         except (ValueError, RecursionError) as error:
             # Perhaps only the end of the block cuts the record: look again with more, in ever larger blocks.
             block = max(block, 2 * len(buffer))
@@ -246,31 +311,3 @@ def _list_records(name: str, file: IO[str]) -> Iterator[Any]:
             continue
         position, row, block, expected = end, row + 1, _BLOCK, "',' or ']'"
         yield record
-
-
-def _delimited_records(name: str, path: Path, delimiter: str) -> Iterator[Any]:
-    with _opened(name, path, newline="") as file:
-        cells = _cells(name, file, delimiter)
-        header = next(cells, None)
-        if not header:
-            raise InputError(f"{name}: empty; expected a line of column names")
-        for row in cells:
-            if len(row) == len(header):
-                yield dict(zip(header, row, strict=True))
-            else:
-                yield Malformed(f"{len(row)} cells; expected {len(header)}", delimiter.join(row))
-
-
-def _cells(name: str, file: IO[str], delimiter: str) -> Iterator[list[str]]:
-    """Yield the rows of a delimited file that are not blank; tab-separated text is read with quoting off."""
-    csv.field_size_limit(1 << 30)
-    if delimiter == "\t":
-        reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield row
-    except csv.Error as error:
-        raise InputError(f"{name}, line {reader.line_num}: {error}") from error

@@ -3,8 +3,10 @@
 import argparse
 import gc
 import json
+import logging
 import multiprocessing
 import os
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,13 +25,18 @@ from posologie import commands
 from posologie.errors import InputError
 from posologie.files import read_json, sha256_of_file, write_json, write_parquet
 from posologie.items import Item, item_schema, items_to_table
+from posologie.languages import check_unedited, position_dependent
 from posologie.running.whole_files import whole_file
 from posologie.sources.drafts import Draft, finished, storable
+from posologie.sources.evidence import Seen, check_counting, check_rejects, evidence_of, ids_of_other_content
+from posologie.sources.malformed import Malformed
 from posologie.sources.patterns import chosen
-from posologie.sources.records import Malformed, Rows, read_rows
+from posologie.sources.records import Rows, read_rows
 from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.spec import ShardSpec
 from posologie.specs import Spec, first_problem
+
+log = logging.getLogger(__name__)
 
 _ROW_GROUP = 1 << 16
 _WORTH_PROCESSES = 1 << 25
@@ -62,13 +69,19 @@ class Part:
     origins: Counter[str] = field(default_factory=Counter)
     options: Counter[int] = field(default_factory=Counter)
     elsewhere: int = 0
+    seen: Seen = field(default_factory=Seen)
+
+
+def read_plainly(files: Mapping[str, Path], _: ShardSpec) -> Iterator[Rows]:
+    """Yield the records of files whose form says all."""
+    return read_rows(files)
 
 
 def main(
     argv: Sequence[str],
     module: str,
     reader: Callable[[ShardSpec, Mapping[str, Path]], Drafting],
-    rows: Callable[[Mapping[str, Path]], Iterator[Rows]] = read_rows,
+    rows: Callable[[Mapping[str, Path], ShardSpec], Iterator[Rows]] = read_plainly,
 ) -> None:
     """Run a reader as a command: `--spec --inputs --items --rejects --report`."""
     parser = commands.parser(module, "Read published files of one form and write a shard.")
@@ -80,7 +93,7 @@ def main(
     arguments = parser.parse_args(argv)
     spec = ShardSpec.from_json(arguments.spec)
     files = input_files(arguments.inputs, spec.patterns)
-    write_shard(spec, rows(files), reader(spec, files), files, arguments)
+    write_shard(spec, rows(files, spec), reader(spec, files), files, arguments)
 
 
 def input_files(inputs: Sequence[Path], patterns: Sequence[str]) -> dict[str, Path]:
@@ -116,41 +129,57 @@ def write_shard(
 
     Ids are made unique: the second item of an id gets `-2`, and so on, in the order of files and rows. The group keeps
     the plain id, so that copies of one item are never told apart by screening or resampling.
+
+    Raises:
+        InputError: if a file counts its keys from elsewhere than is said, or too many records were rejected.
     """
     counts = Counts(files)
+    check_unedited(spec.phrases)
+    depends = position_dependent(spec.phrases)
     rejects: list[tuple[str, int, str, str, str]] = []
     large = sum(path.stat().st_size for path in files.values() if path.is_file()) >= _WORTH_PROCESSES
-    parts = _parts(rows, partial(_part, draft=draft, spec=spec), outputs.processes if large else 1)
+    work = partial(_part, draft=draft, spec=spec, depends=depends)
+    parts = _parts(counts.noted(rows), work, outputs.processes if large else 1)
     with whole_file(outputs.items) as partial_path, _Writer(partial_path) as writer:
         for part in parts:
+            check_counting(spec.source, part.file, part.seen)
             counts.add(part)
             rejects.extend(part.rejects)
             writer.write(_with_unique_ids(part.table, counts))
+        check_rejects(f"sources.{spec.source}, {spec.split}", spec.reject_limit, counts.read.total(), rejects)
+    report = counts.report(spec, ids_of_other_content(outputs.items, counts.copies))
+    for warning in report["evidence"]["warnings"]:
+        log.warning("%s, %s: %s", spec.source, spec.split, warning)
     write_parquet(outputs.rejects, rejects_table(rejects))
-    write_json(outputs.report, counts.report(spec))
+    write_json(outputs.report, report)
 
 
-def _part(rows: Rows, draft: Drafting, spec: ShardSpec) -> Part:
+def _part(rows: Rows, draft: Drafting, spec: ShardSpec, depends: re.Pattern[str] | None) -> Part:
     part = Part(rows.file, 0, item_schema().empty_table(), [])
     # The items of a part make no cycles, and the collector would look through all of them again and again.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        part.table = items_to_table(_kept(rows, draft, spec, part))
+        items = list(_kept(rows, draft, spec, part, depends))
+        part.seen.look_at_all(items)
+        part.table = items_to_table(items)
     finally:
         if collecting:
             gc.enable()
     return part
 
 
-def _kept(rows: Rows, draft: Drafting, spec: ShardSpec, part: Part) -> Iterator[Item]:
+def _kept(rows: Rows, draft: Drafting, spec: ShardSpec, part: Part, depends: re.Pattern[str] | None) -> Iterator[Item]:
     for row, record, plain in zip(count(rows.first), rows.values(), rows.plain(), strict=False):
         part.read += 1
         repairs: set[str] = set()
         try:
             if isinstance(record, Malformed):
                 raise Rejected("not a record", record.detail)
-            item = finished(_drafted(draft, record, Place(rows.file, row)), spec, repairs, plain=plain)
+            made = _drafted(draft, record, Place(rows.file, row))
+            if made.answer_form in ("index0", "index1") and isinstance(made.options, list | tuple):
+                part.seen.look_at_key(row, made.answer, made.answer_form, len(made.options))
+            item = finished(made, spec, repairs, plain=plain, depends=depends)
         except Elsewhere:
             part.read -= 1
             part.elsewhere += 1
@@ -164,6 +193,7 @@ def _kept(rows: Rows, draft: Drafting, spec: ShardSpec, part: Part) -> Iterator[
         part.origins[str(item.meta.get("origin", ""))] += 1
         if item.options:
             part.options[len(item.options)] += 1
+        part.seen.look_at(item)
         yield item
 
 
@@ -256,6 +286,15 @@ class Counts:
     repeated: Counter[str] = field(default_factory=Counter)
     groups: list[pyarrow.ChunkedArray] = field(default_factory=list)
     elsewhere: int = 0
+    shown: Seen = field(default_factory=Seen)
+    read_as: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def noted(self, rows: Iterator[Rows]) -> Iterator[Rows]:
+        """Pass the rows on and note how each file was read, which its last batch completes."""
+        for batch in rows:
+            if batch.read_as:
+                self.read_as[batch.file] = batch.read_as
+            yield batch
 
     def add(self, part: Part) -> None:
         """Add the counts of a part."""
@@ -267,10 +306,11 @@ class Counts:
         self.origins.update(part.origins)
         self.options.update(part.options)
         self.elsewhere += part.elsewhere
+        self.shown.add(part.seen)
         self.groups.extend(part.table["group"].chunks)
 
-    def report(self, spec: ShardSpec) -> dict[str, Any]:
-        """Return the report: what was read, kept, rejected and repaired, and what the kept items are."""
+    def report(self, spec: ShardSpec, duplicates: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the report: what was read, kept, rejected and repaired, what the kept items are, and what is odd."""
         groups = pyarrow.chunked_array(self.groups, pyarrow.string())
         sizes = pyarrow.compute.value_counts(groups).field("counts").to_pylist()
         read, kept, rejected = self.read.total(), self.kept.total(), self.rejected.total()
@@ -294,7 +334,17 @@ class Counts:
                 "items_in_shared_groups": sum(size for size in sizes if size > 1),
                 "largest": max(sizes, default=0),
             },
-            "files": {name: {"read": self.read[name], "kept": self.kept[name]} for name in self.files},
+            "files": {
+                name: {
+                    "read": self.read[name],
+                    "kept": self.kept[name],
+                    **({"read_as": self.read_as[name]} if name in self.read_as else {}),
+                }
+                for name in self.files
+            },
+            "evidence": evidence_of(
+                spec, self.shown, read, self.elsewhere, self.rejected, self.read_as, sizes, duplicates
+            ),
         }
 
 

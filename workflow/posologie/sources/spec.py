@@ -1,8 +1,9 @@
 """What a shard depends on, and how a source is described."""
 
+import io
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from posologie.items import Provenance, Split
 from posologie.specs import Name, PathText, Spec
@@ -35,6 +36,14 @@ class Source(Spec):
         description="patterns of the files of each split below the folder; the form's own names if left out",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    language: str | None = Field(
+        default=None,
+        pattern="^[a-z]{2}$",
+        description="language of its items (two-letter code), against which a sample of them is checked",
+    )
+    reject_limit: float = Field(
+        default=0.2, ge=0, le=1, description="share of a split's records above which rejects stop the shard"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -54,6 +63,12 @@ class ShardSpec(Spec):
     split: Split
     patterns: tuple[str, ...] = Field(description="which files of a fetched data set belong to the split")
     options: dict[str, Any] = Field(default_factory=dict)
+    language: str | None = Field(default=None, description="declared language of the items")
+    phrases: dict[str, str] = Field(
+        default_factory=dict,
+        description="languages whose phrases mark position-dependent options → digest of their file",
+    )
+    reject_limit: float = 0.2
 
 
 class FetchSpec(Spec):
@@ -74,6 +89,9 @@ class Collection(Spec):
         default=None, description="patterns of the files below the folder; the form's own names if left out"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    reject_limit: float = Field(
+        default=0.2, ge=0, le=1, description="share of the records above which rejects stop the collection"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -88,3 +106,46 @@ class CollectionSpec(Spec):
     collection: Name
     patterns: tuple[str, ...] = Field(default=(), description="which files of a fetched data set are read")
     options: dict[str, Any] = Field(default_factory=dict)
+    reject_limit: float = 0.2
+
+
+class FileForm(Spec):
+    """Dialect of the files of a source, and where in them the records are."""
+
+    encoding: str | None = Field(default=None, description="of text files, such as cp1252; found if left out")
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="of CSV and TSV: one character; found if left out"
+    )
+    quoting: bool | None = Field(
+        default=None, description="whether cells of CSV and TSV may stand in double quotes; found if left out"
+    )
+    header: bool | None = Field(
+        default=None,
+        description="whether the first row of CSV, TSV and XLSX names the columns; without one they are 1, 2, 3 …",
+    )
+    sheet: str | None = Field(default=None, description="sheet of XLSX files; needed where several hold rows")
+    records: str | None = Field(
+        default=None,
+        description="path to records inside nested JSON or Parquet, such as `exams.*.data.*`; `*` is every member of a "
+        "list or map. In names of columns, `^.name` is then a field of what holds the record, and `@key` its key there",
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                io.TextIOWrapper(io.BytesIO(), value)
+            except LookupError as error:
+                raise ValueError("the name of an encoding, such as utf-8, cp1252 or gb18030") from error
+        return value
+
+    @model_validator(mode="after")
+    def _path(self) -> Self:
+        if self.records is not None and not all(self.records.split(".")):
+            raise ValueError("records as names or * with dots between them")
+        return self
+
+    def form(self) -> "FileForm":
+        """Return these fields alone, of a model that has more."""
+        return FileForm(**{name: getattr(self, name) for name in FileForm.model_fields})

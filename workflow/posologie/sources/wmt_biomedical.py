@@ -9,8 +9,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.items import meta_json, stable_id
@@ -20,24 +18,11 @@ from posologie.sources.reader_options.wmt_biomedical import Options
 from posologie.sources.records import Rows, text_of
 from posologie.sources.rejection import Rejected
 from posologie.sources.spec import CollectionSpec
-from posologie.specs import first_problem
-
-
-def options_of(spec: CollectionSpec) -> Options:
-    """Return the reader's options.
-
-    Raises:
-        InputError: naming the first option that does not fit.
-    """
-    try:
-        return Options.model_validate(spec.options)
-    except ValidationError as error:
-        raise InputError(f"{spec.collection}.options.{first_problem(error)}") from error
 
 
 def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:
     """Return the row of one aligned segment."""
-    options = options_of(spec)
+    options = collecting.options_of(spec, Options)
     source = as_text(record["source"], "source", repairs)
     target = as_text(record["target"], "target", repairs)
     if not source or not target:
@@ -62,7 +47,7 @@ def rows(files: Mapping[str, Path], spec: CollectionSpec) -> Iterator[Rows]:
     Raises:
         InputError: if a file has no partner, or another number of lines than it.
     """
-    options = options_of(spec)
+    options = collecting.options_of(spec, Options)
     sources = {path.stem: name for name, path in files.items() if path.suffix == f".{options.source_language}"}
     targets = {path.stem: name for name, path in files.items() if path.suffix == f".{options.target_language}"}
     if not sources or sources.keys() != targets.keys():

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from posologie import layout
 from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.files import parquet_schema, read_parquet
 from posologie.scoring.labels import label_sets, original_sets
 from posologie.statistics.spec import EvaluatedModel
 
 DECODINGS = ("greedy", "constrained")
 _KEYS = ("benchmark", "item", "provenance", "task", "group")
 _COLUMNS = (*_KEYS, "variant", "option_order", "gold", "greedy_labels", "constrained_labels")
+_DEPENDENT = "position_dependent"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ChoiceAnswers:
         variants: names of the variants, `original` first.
         gold: [item, variant], displayed gold labels.
         letters: [item], labels of the gold options before permutation.
+        dependent: [item], whether its options depend on their place, so that they are never permuted.
         displayed: decoding → [model, item, variant], displayed labels of the answer; 0 where none were read.
         chosen: decoding → [model, item, variant], the chosen options, whatever their place.
     """
@@ -43,6 +45,7 @@ class ChoiceAnswers:
     variants: tuple[str, ...]
     gold: NDArray[np.uint32]
     letters: NDArray[np.uint32]
+    dependent: NDArray[np.bool_]
     displayed: dict[str, NDArray[np.uint32]]
     chosen: dict[str, NDArray[np.uint32]]
 
@@ -63,7 +66,8 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
             return None
         first = first or one
         same = one.variants == first.variants and all(
-            np.array_equal(getattr(one, name), getattr(first, name)) for name in (*_KEYS, "gold", "letters")
+            np.array_equal(getattr(one, name), getattr(first, name))
+            for name in (*_KEYS, "gold", "letters", "dependent")
         )
         if not same:
             raise InputError(f"{file}: items, variants or option orders differ from those of {models[0].name}")
@@ -73,13 +77,14 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
     if first is None:
         return None
     pa.default_memory_pool().release_unused()  # the draws need the room
-    keys = {name: getattr(first, name) for name in (*_KEYS, "variants", "gold", "letters")}
+    keys = {name: getattr(first, name) for name in (*_KEYS, "variants", "gold", "letters", "dependent")}
     joined = ({name: np.concatenate(parts) for name, parts in sets.items()} for sets in (displayed, chosen))
     return ChoiceAnswers(suite, **keys, displayed=next(joined), chosen=next(joined))
 
 
 def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
-    table = read_parquet(file, columns=list(_COLUMNS))
+    known = _DEPENDENT in parquet_schema(file).names
+    table = read_parquet(file, columns=[*_COLUMNS, *([_DEPENDENT] if known else [])])
     table = table.filter(pc.not_equal(table["task"], "oeq"))
     if not len(table):
         return None
@@ -95,6 +100,7 @@ def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
     def grid(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
         return values.reshape(-1, len(variants))
 
+    dependent = table[_DEPENDENT].fill_null(False) if known else pa.array([False] * len(table))
     keys = {name: table[name].to_numpy()[:: len(variants)].astype(np.str_) for name in _KEYS}
     return ChoiceAnswers(
         suite,
@@ -102,6 +108,7 @@ def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
         variants=variants,
         gold=grid(label_sets(table["gold"])),
         letters=grid(original_sets(table["gold"], table["option_order"]))[:, 0],
+        dependent=np.asarray(dependent)[:: len(variants)].astype(bool),
         displayed={name: grid(label_sets(table[f"{name}_labels"]))[None] for name in DECODINGS},
         chosen={name: grid(original_sets(table[f"{name}_labels"], table["option_order"]))[None] for name in DECODINGS},
     )

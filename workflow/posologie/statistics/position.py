@@ -226,6 +226,8 @@ def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Stat
             for entry, weight in zip(entries, weights, strict=True):
                 yield common | _row(key, one, entry, *over_members(entry, one.point, one.replicates, weight), settings)
 
+    for scope in scopes:
+        yield _dependent_row(answers, scope, parts, clusters, settings)
     for decoding in DECODINGS:
         compared: dict[Key, Drawn] = {}  # the draws of all else are done with when their rows are
         for variants, chosen in sets.items():
@@ -238,6 +240,29 @@ def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Stat
                 yield from rows(decoding, drawn | spreads(drawn, settings.minimum_clusters))
                 compared |= {key: one for key, one in drawn.items() if key.statistic.startswith("em_")}
         yield from rows(decoding, changes(compared))
+
+
+def _dependent_row(
+    answers: ChoiceAnswers, scope: Scope, parts: Parts, clusters: Clusters, settings: Statistics
+) -> dict[str, Any]:
+    """Return how many items have options that depend on their place: a count of items, so that it has no interval."""
+    inside = np.isin(parts.of_item, list(scope.parts))
+    row = dict.fromkeys(("label", "model", "kind", "backbone", "mix", "seed", "unit", "decoding"), "")
+    return row | {
+        "suite": answers.suite,
+        "scope_kind": scope.kind,
+        "scope": scope.name,
+        "statistic": "position_dependent",
+        "variants": "all",
+        "n": int(inside.sum()),
+        "clusters": int(np.isin(clusters.part, list(scope.parts)).sum()),
+        "value": int((answers.dependent & inside).sum()),
+        "low": None,
+        "high": None,
+        "level": settings.level,
+        "interval": "none",
+        "note": "items whose options depend on their place and are not permuted",
+    }
 
 
 def _scopes(parts: Parts) -> list[Scope]:

@@ -11,7 +11,12 @@ def collection_spec(wildcards):
     """Return the spec of one collection."""
     described = STUDY.collections[wildcards.collection]
     patterns = collection_patterns(described) if described.hub is not None else ()
-    return CollectionSpec(collection=wildcards.collection, patterns=patterns, options=described.options).canonical_json()
+    return CollectionSpec(
+        collection=wildcards.collection,
+        patterns=patterns,
+        options=described.options,
+        reject_limit=described.reject_limit,
+    ).canonical_json()
 
 
 def kinds_of(makers):

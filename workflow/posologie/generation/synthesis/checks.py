@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
-from posologie.generation.language import language_problem
 from posologie.generation.quantities import quantities
 from posologie.generation.rejection import Problem
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.synthesis.tasks import ChoiceQuestion, Question, SupportedQuestion, SynthesisTask
 from posologie.generation.wording import contains, shared, words
+from posologie.languages import language_problem, position_dependent
 
 _LEAST_SHARED = 0.5
 """Share of an answer's content words that must occur in the document. A paraphrase keeps most of its nouns."""
@@ -27,10 +28,6 @@ _ON_ITSELF = {
     "fr": r"en tant (?:que modèle|qu'ia|qu'assistant|qu'intelligence artificielle)|je suis un modèle de langage",
     "en": r"as an? (?:ai|language model|assistant)\b",
 }
-_ON_THE_OPTIONS = {
-    "fr": r"\b(?:toutes|tous|aucune|aucun)\b.{0,12}\b(?:réponses?|propositions?|options?|choix)\b",
-    "en": r"\b(?:all|none|both) of the (?:above|options|answers)\b",
-}
 
 
 def problem_of(question: Question, task: SynthesisTask, generator: Generator, document: str) -> Problem | None:
@@ -39,27 +36,35 @@ def problem_of(question: Question, task: SynthesisTask, generator: Generator, do
 
 
 def right_options(question: ChoiceQuestion) -> tuple[int, ...]:
-    """Return the positions of the right options, ascending.
+    """Return the positions of the right options, ascending: those that the answers call by their labels.
 
     Raises:
-        ValueError: naming an answer that is none of the options.
+        ValueError: naming a label that no option has, or two have.
     """
-    keys = [words(option) for option in question.options]
+    labels = [_label(option.label) for option in question.options]
     found = set()
     for answer in question.answers:
-        if words(answer) not in keys:
+        if labels.count(_label(answer)) != 1:
             raise ValueError(answer)
-        found.add(keys.index(words(answer)))
+        found.add(labels.index(_label(answer)))
     return tuple(sorted(found))
+
+
+def _label(text: str) -> str:
+    return text.strip(" ()[].:").casefold()
 
 
 def _problems(question: Question, task: SynthesisTask, generator: Generator, document: str) -> Iterator[Problem]:
     if not question.question:
         yield Problem("empty question")
+    elif not any(map(str.isalpha, question.question)):
+        yield Problem("no letters in the question")
     if isinstance(question, ChoiceQuestion):
         yield from _of_choices(question, task, generator)
-        answers = question.answers
-        texts = (question.question, *question.options)
+        options = question.texts()
+        right = {_label(answer) for answer in question.answers}
+        answers = [option.text for option in question.options if _label(option.label) in right]
+        texts = (question.question, *options)
     else:
         if not question.answer:
             yield Problem("empty answer")
@@ -77,7 +82,8 @@ def _problems(question: Question, task: SynthesisTask, generator: Generator, doc
 def _of_choices(question: ChoiceQuestion, task: SynthesisTask, generator: Generator) -> Iterator[Problem]:
     if len(question.options) != generator.options:
         yield Problem("number of options", f"{len(question.options)}, expected {generator.options}")
-    keys = [tuple(words(option)) for option in question.options]
+    options = question.texts()
+    keys = [tuple(words(option)) for option in options]
     if len(set(keys)) < len(keys) or () in keys:
         yield Problem("options repeated or empty")
     try:
@@ -89,14 +95,17 @@ def _of_choices(question: ChoiceQuestion, task: SynthesisTask, generator: Genera
     if not 1 <= len(right) <= most:
         yield Problem("number of right answers", f"{len(right)} of {len(keys)}")
         return
-    wrong_given = any(
-        _given_away(question.question, question.options[one]) for one in set(range(len(keys))) - set(right)
-    )
-    if not wrong_given and any(_given_away(question.question, question.options[one]) for one in right):
+    wrong_given = any(_given_away(question.question, options[one]) for one in set(range(len(keys))) - set(right))
+    if not wrong_given and any(_given_away(question.question, options[one]) for one in right):
         yield Problem("question gives the answer away")
-    pattern = _ON_THE_OPTIONS.get(generator.language)
-    if pattern and any(re.search(pattern, option, re.IGNORECASE) for option in question.options):
+    pattern = _on_the_options(generator.language)
+    if pattern is not None and pattern.search("\n".join(options)):
         yield Problem("option on the other options")
+
+
+@cache
+def _on_the_options(language: str) -> re.Pattern[str] | None:
+    return position_dependent((language,))
 
 
 def _given_away(question: str, answer: str) -> bool:

@@ -28,6 +28,7 @@ from posologie.generation.synthesis.requests import Ask, asks, check_prompts, re
 from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.synthesis.tasks import TASKS
 from posologie.items import Item, items_to_table
+from posologie.languages import check_unedited
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def synthesis_command(argv: list[str], module: str, open_backend: OpenBackend) -
     arguments.add_argument("--report", required=True, type=Path)
     options = arguments.parse_args(argv)
     spec = SynthesisSpec.from_json(options.spec)
+    if spec.phrases is not None:
+        check_unedited({spec.generator.language: spec.phrases})
     prompts = {task: read_prompt(path) for task, path in options.prompts}
     check_prompts(spec.generator, prompts)
     documents = part_of(read_documents(options.documents), options.part).to_pylist()

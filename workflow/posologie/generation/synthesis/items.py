@@ -85,7 +85,7 @@ def item_of(question: Question, ask: Ask, spec: SynthesisSpec, prompt_sha256: st
     Models write the right option first more often than not; the order in which they wrote them is not kept.
     """
     task = TASKS[ask.task]
-    options = list(question.options) if isinstance(question, ChoiceQuestion) else []
+    options = question.texts() if isinstance(question, ChoiceQuestion) else []
     identity = stable_id("generated", spec.name, ask.document["id"], ask.task, question.question, *sorted(options))
     order = option_order(identity, len(options), "generated", spec.generator.seed)
     right = right_options(question) if isinstance(question, ChoiceQuestion) else ()

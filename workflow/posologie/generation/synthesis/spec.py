@@ -45,3 +45,4 @@ class SynthesisSpec(Spec):
     name: Name = Field(description="the generator's name")
     collection: Name
     generator: Generator
+    phrases: str | None = Field(default=None, description="digest of the language's file, whose phrases are refused")

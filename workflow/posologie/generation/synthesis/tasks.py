@@ -13,13 +13,24 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
+class LabelledOption(_Form):
+    """An option and the label that it is called by."""
+
+    label: str
+    text: str
+
+
 class ChoiceQuestion(_Form):
-    """A question with options; `answers` repeats the right ones, `evidence` quotes the document."""
+    """A question with labelled options; `answers` are the labels of the right ones, `evidence` quotes the document."""
 
     question: str
-    options: list[str]
+    options: list[LabelledOption]
     answers: list[str]
     evidence: str
+
+    def texts(self) -> list[str]:
+        """Return the texts of the options."""
+        return [option.text for option in self.options]
 
 
 class SupportedQuestion(_Form):

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from posologie.generation.language import language_problem
 from posologie.generation.quantities import problems
 from posologie.generation.rejection import Problem
 from posologie.generation.translation.spec import Translator
 from posologie.generation.wording import exchanged, words
 from posologie.items import Item
+from posologie.languages import language_problem
 
 _LONG = 80
 _SHORTEST, _LONGEST = 0.4, 2.5

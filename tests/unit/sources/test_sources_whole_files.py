@@ -1,0 +1,155 @@
+"""Public files, whole, against an independent reading with csv and json alone: texts and golds, no difference."""
+
+import csv
+import html
+import json
+import re
+import unicodedata
+
+import pytest
+
+pytestmark = pytest.mark.real_data
+
+
+def plain(text):
+    """What cleaning leaves of these files' texts, written down anew: NFC, ordinary spaces, no invisible characters."""
+    text = html.unescape(html.unescape("" if text is None else str(text)))
+    text = re.sub("\r\n?|[\v\f\x85\u2028\u2029]", "\n", text)
+    text = "".join(" " if unicodedata.category(one) == "Zs" else one for one in text)
+    text = "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf"))
+    text = unicodedata.normalize("NFC", text)
+    lines = [re.sub("[ \t]+", " ", line).strip() for line in text.split("\n")]
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def choices(options, right):
+    """Options and the texts of the right ones, without the empty and the repeated."""
+    texts = [plain(option) for option in options]
+    kept = list(dict.fromkeys(text for text in texts if text and text != "nan"))
+    return tuple(kept), tuple(sorted({texts[place] for place in right}))
+
+
+def items_of(shard):
+    return sorted(
+        (item.question, item.context, item.options, tuple(sorted(item.options[place] for place in item.gold)))
+        for item in shard.items
+    )
+
+
+def read_bytes(folder, *names):
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_headqa_in_spanish_by_a_path_and_without_its_images(read, real_data):
+    files = read_bytes(real_data / "headqa_es", "HEAD-QA-test.json")
+    options = {
+        "records": "exams.*.data.*",
+        "question": "qtext",
+        "options": "answers.*.atext",
+        "option_labels": "answers.*.aid",
+        "answer": "ra",
+        "answer_form": "labels",
+        "must_be_empty": ["image"],
+        "meta": ["^.category", "qid"],
+    }
+    shard = read("columns", files, options=options, language="es", reject_limit=0.2)
+    exams = json.loads(files["HEAD-QA-test.json"])["exams"].values()
+    records = [one for exam in exams for one in exam["data"]]
+    expected = []
+    for one in records:
+        texts = {str(answer["aid"]): answer["atext"] for answer in one["answers"]}
+        if not one["image"]:
+            kept, right = choices(texts.values(), [list(texts).index(one["ra"])])
+            expected.append((plain(one["qtext"]), "", kept, right))
+    assert (len(records), shard.report["read"]) == (2742, 2742)
+    assert sum(bool(one["image"]) for one in records) == shard.reasons["not for readers of text"] == 67
+    assert items_of(shard) == sorted(expected)
+
+
+def test_mmlu_in_spanish_by_its_reader_and_by_columns(read, real_data):
+    names = ["anatomy_test.csv", "clinical_knowledge_test.csv", "medical_genetics_test.csv"]
+    files = read_bytes(real_data / "mmlu_es", *names)
+    expected = []
+    for content in files.values():
+        for question, *options, letter in csv.reader(content.decode().splitlines(keepends=True)):
+            expected.append((plain(question), "", *choices(options, ["ABCD".index(letter)])))
+    by_reader = read("mmlu", files, split="test", reject_limit=0.2)
+    told = {"question": "1", "options": ["2", "3", "4", "5"], "answer": "6", "answer_form": "labels"}
+    by_columns = read("columns", files, split="test", options=told, language="es", reject_limit=0.2)
+    assert len(expected) == 500
+    assert items_of(by_reader) == items_of(by_columns) == sorted(expected)
+    assert [item.id for item in by_reader.items] == [item.id for item in by_columns.items]
+    assert by_columns.report["evidence"]["warnings"] == []
+
+
+def test_medqa_in_chinese(read, real_data):
+    files = read_bytes(real_data / "mcmle_zh", "MedQA-MCMLE.jsonl")
+    records = [json.loads(line) for line in files["MedQA-MCMLE.jsonl"].decode().splitlines() if line]
+    expected, contradictory = [], 0
+    for one in records:
+        texts = [plain(option) for option in one["options"].values()]
+        right = list(one["options"]).index(one["answer_idx"])
+        assert one["options"][one["answer_idx"]] == one["answer"]
+        if texts.count(texts[right]) > 1:
+            contradictory += 1
+            continue
+        expected.append((plain(one["question"]), "", *choices(texts, [right])))
+    shard = read("medqa", files, reject_limit=0.2)
+    assert (shard.report["read"], contradictory) == (3426, 1)
+    assert shard.reasons == {"duplicate options with different keys": 1}
+    assert items_of(shard) == sorted(expected)
+    told = {"question": "question", "options": "options", "answer": "answer_idx", "answer_text": "answer"}
+    by_columns = read("columns", files, options={**told, "answer_form": "labels"}, language="zh", reject_limit=0.2)
+    assert items_of(by_columns) == items_of(shard)
+
+
+@pytest.mark.parametrize("language", ["es", "fr", "en"])
+def test_casimedicos(read, real_data, language):
+    files = read_bytes(real_data / "casimedicos", f"reconstructed_{language}_mcqu.jsonl")
+    records = [json.loads(line) for line in next(iter(files.values())).decode().splitlines() if line]
+    for split, published in (("train", "train"), ("validation", "dev"), ("test", "test")):
+        expected = [
+            (plain(one["question"]), plain(one["clinical_case"]), *choices(one["options"], [one["correct"] - 1]))
+            for one in records
+            if one["split"] == published and any(map(str.isalpha, one["question"]))
+        ]
+        shard = read("casimedicos", files, split=split, language=language, reject_limit=0.2)
+        assert items_of(shard) == sorted(expected)
+        assert set(shard.reasons) <= {"no letters in the question"}
+
+
+@pytest.mark.parametrize("name", ["train", "dev", "test"])
+def test_frenchmedmcqa(read, real_data, name):
+    files = read_bytes(real_data / "frenchmedmcqa", f"{name}.json")
+    expected = []
+    for one in json.loads(files[f"{name}.json"]):
+        letters = sorted(one["answers"])
+        right = [letters.index(letter) for letter in one["correct_answers"]]
+        expected.append((plain(one["question"]), "", *choices([one["answers"][letter] for letter in letters], right)))
+    assert items_of(read("frenchmedmcqa", files, language="fr", reject_limit=0.2)) == sorted(expected)
+
+
+def test_mmlu_in_english_and_the_open_questions_of_mediqal(read, real_data):
+    files = read_bytes(real_data / "mmlu_en", "anatomy_test.csv", "medical_genetics_test.csv")
+    expected = []
+    for content in files.values():
+        for question, *options, letter in csv.reader(content.decode().splitlines(keepends=True)):
+            expected.append((plain(question), "", *choices(options, ["ABCD".index(letter)])))
+    assert items_of(read("mmlu", files, split="test", reject_limit=0.2)) == sorted(expected)
+    files = read_bytes(real_data / "mediqal", "mediqal_oeq_sample.jsonl")
+    records = [json.loads(line) for line in next(iter(files.values())).decode().splitlines() if line]
+    shard = read("mediqal", files, split="test", reject_limit=0.2)
+    assert sorted((item.question, item.answer) for item in shard.items) == sorted(
+        (plain(one["question"]), plain(one["answer"])) for one in records
+    )
+
+
+def test_pubmedqa(read, real_data):
+    files = read_bytes(real_data / "pubmedqa", "ori_pqal.json", "test_ground_truth.json")
+    records, test = (json.loads(content) for content in files.values())
+    expected = [
+        (plain(one["QUESTION"]), plain("\n".join(one["CONTEXTS"])), ("yes", "no", "maybe"), (one["final_decision"],))
+        for key, one in records.items()
+        if key in test
+    ]
+    assert items_of(read("pubmedqa", files, split="test", reject_limit=0.2)) == sorted(expected)

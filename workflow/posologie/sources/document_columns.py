@@ -1,0 +1,47 @@
+"""Reader of documents in rows: the configuration says which column holds the text, the title and so on.
+
+CSV, TSV, XLSX, JSON, JSON lines or Parquet, compressed or not.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from posologie.commands import run
+from posologie.items import stable_id
+from posologie.sources import collecting
+from posologie.sources.drafts import native_key
+from posologie.sources.nested import field
+from posologie.sources.present import float_key, is_plain, present, with_absent_columns
+from posologie.sources.reader_options.document_columns import Options
+from posologie.sources.records import Rows, read_rows
+from posologie.sources.spec import CollectionSpec
+
+
+def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:
+    """Return the document of one row."""
+    options = collecting.options_of(spec, Options)
+    key = native_key(float_key(present(record, options.id)))
+    meta = {name: present(record, name) for name in options.meta}
+    row = collecting.document(spec, key, present(record, options.title), field(record, options.text), repairs, meta)
+    if (group := present(record, options.group)) is not None:
+        row["group"] = stable_id(spec.collection, "group", str(group))
+    return row
+
+
+def rows(files: Mapping[str, Path], spec: CollectionSpec) -> Iterator[Rows]:
+    """Yield the records of the files, read as told or found."""
+    options = collecting.options_of(spec, Options)
+    named = options.named_columns()
+    wanted = [] if options.records is not None else [name for name in named if is_plain(name)]
+    for file, path in files.items():
+        yield from with_absent_columns(read_rows({file: path}, options.form(), wanted), named)
+
+
+def main(argv: list[str]) -> None:
+    """Write a collection from rows with configured columns."""
+    collecting.main(argv, "posologie.sources.document_columns", collect, rows)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,282 @@
+"""What a shard as a whole says of its files: facts that no single record can show, and warnings where they are odd."""
+
+import heapq
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from posologie.errors import InputError
+from posologie.items import LABELS, Item
+from posologie.languages import known_languages, language_of, language_problem
+from posologie.sources.answers import numbers_in
+from posologie.sources.spec import ShardSpec
+
+SAMPLE = 200
+"""Items whose language and characters are looked at: those with the smallest ids, which are hashes."""
+
+_CERTAIN = 0.001
+_NEARLY_ALL = 0.9
+_OTHER_LANGUAGE = 0.1
+_PART = (0.02, 0.98)
+_SHOWN = 3
+_DOUBLY_ENCODED = re.compile("Ã[\x80-\xbf©¨ª«´¶¹ ‰‚ƒ„…]|â€|Â[\xa0-\xbf]|Ð[\x80-\xbf°±²³µ¾½»]")
+_PREFIX = re.compile(r"\s*([^\W\d_]{0,12}\s?(?:n[°ºo]\s?)?\d{0,4}\s?[.):\-–])\s+\S")
+_LETTER_PREFIX = re.compile(r"[(\[]?[A-Za-z][)\].:]\s+\S")
+
+
+class Numbered(NamedTuple):
+    """A row whose key tells from where its file counts."""
+
+    row: int
+    key: int
+    options: int
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the records of one part show, to be added up over a shard.
+
+    Attributes:
+        counted: form → the first row whose key no file that counts so can have.
+        keys: (options, position) → items that have the position among their right options.
+        offered: options → items.
+        prefixes: beginnings of questions such as `Question 1:`, digits made `#`, by frequency.
+        part_prefixed: items of which some options begin with a letter and a mark, and others do not.
+        depends: items with an option that depends on the place of the others.
+        sample: (id, text) of the items with the smallest ids.
+    """
+
+    smallest: dict[str, int] = field(default_factory=dict)
+    largest: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, Numbered] = field(default_factory=dict)
+    keys: Counter[tuple[int, int]] = field(default_factory=Counter)
+    offered: Counter[int] = field(default_factory=Counter)
+    prefixes: Counter[str] = field(default_factory=Counter)
+    part_prefixed: int = 0
+    depends: int = 0
+    sample: list[tuple[str, str]] = field(default_factory=list)
+
+    def look_at_key(self, row: int, answer: Any, form: str, options: int) -> None:
+        """Note the numbers by which a record names its right options."""
+        numbers = numbers_in(answer)
+        if not numbers:
+            return
+        self.smallest[form] = min(self.smallest.get(form, numbers[0]), *numbers)
+        self.largest[form] = max(self.largest.get(form, numbers[0]), *numbers)
+        proof = 0 if form == "index1" else options
+        if proof in numbers and form not in self.counted:
+            self.counted[form] = Numbered(row, proof, options)
+
+    def look_at(self, item: Item) -> None:
+        """Note what an item shows."""
+        if item.options:
+            self.offered[len(item.options)] += 1
+            for place in item.gold:
+                self.keys[len(item.options), place] += 1
+            if "position_dependent" in item.meta:
+                self.depends += 1
+        if found := _PREFIX.match(item.question):
+            self.prefixes[re.sub(r"\d+", "#", found.group(1))] += 1
+
+    def look_at_all(self, items: Sequence[Item]) -> None:
+        """Note what the items of a part show together."""
+        for item in heapq.nsmallest(SAMPLE, items, key=lambda item: item.id):
+            self.sample.append((item.id, " ".join((item.question, item.context, *item.options, item.answer))[:2000]))
+        for item in items:
+            if item.options and 0 < sum(_LETTER_PREFIX.match(one) is not None for one in item.options) < len(
+                item.options
+            ):
+                self.part_prefixed += 1
+
+    def add(self, other: "Seen") -> None:
+        """Add what another part shows."""
+        for form, number in other.smallest.items():
+            self.smallest[form] = min(number, self.smallest.get(form, number))
+            self.largest[form] = max(other.largest[form], self.largest.get(form, number))
+        self.keys.update(other.keys)
+        self.offered.update(other.offered)
+        self.prefixes.update(other.prefixes)
+        self.part_prefixed += other.part_prefixed
+        self.depends += other.depends
+        self.sample = heapq.nsmallest(SAMPLE, self.sample + other.sample)
+
+
+def check_counting(source: str, file: str, seen: Seen) -> None:
+    """Check that no key contradicts the base from which the answers are said to count: a base is a file's, not a row's.
+
+    Raises:
+        InputError: naming the first row that proves the other base.
+    """
+    for form, proof in seen.counted.items():
+        base, other = ("1", "0") if form == "index1" else ("0", "1")
+        raise InputError(
+            f"{file}, row {proof.row}: the key {proof.key} among {proof.options} options shows that the file counts "
+            f"from {other}, though sources.{source} reads its answers from {base}; say so with the reader's option, "
+            "or correct the row"
+        )
+
+
+def check_rejects(what: str, limit: float, read: int, rejects: Sequence[tuple[str, int, str, str, str]]) -> None:
+    """Check that no more than `reject_limit` of the records of a shard or collection were rejected.
+
+    Raises:
+        InputError: with the commonest reason and three of its rows.
+    """
+    if not read or len(rejects) <= limit * read:
+        return
+    (reason, times), *_ = Counter(reject[2] for reject in rejects).most_common(1)
+    shown = [reject for reject in rejects if reject[2] == reason][:_SHOWN]
+    rows = "; ".join(f"{file}, row {row}{f' ({detail[:80]})' if detail else ''}" for file, row, _, detail, _ in shown)
+    raise InputError(
+        f"{what}: {len(rejects):,} of {read:,} records rejected, more than reject_limit "
+        f"{limit:.0%}; the commonest reason, {times:,} times: {reason}: {rows}".replace("\n", " ")
+    )
+
+
+def evidence_of(
+    spec: ShardSpec,
+    seen: Seen,
+    read: int,
+    elsewhere: int,
+    rejected: Mapping[str, int],
+    read_as: Mapping[str, Mapping[str, Any]],
+    groups: Sequence[int],
+    duplicates: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what the shard shows of its files, with one line for each thing that is odd.
+
+    Args:
+        spec: the shard's.
+        seen: what its records show.
+        read: records read.
+        elsewhere: records of other splits in the same files.
+        rejected: reason → records.
+        read_as: file → how it was read.
+        groups: sizes of the groups.
+        duplicates: ids that stand at items of different content.
+    """
+    questions = sum(seen.offered.values())
+    kept = read - sum(rejected.values())
+    languages = Counter(filter(None, (language_of(text) for _, text in seen.sample)))
+    keys = Counter[int]()
+    for (_, place), times in seen.keys.items():
+        keys[place] += times
+    prefixes = {one: times for one, times in seen.prefixes.items() if times >= max(3, _PART[0] * kept)}
+    doubly = sum(_DOUBLY_ENCODED.search(text) is not None for _, text in seen.sample)
+    facts = {
+        "reject_limit": spec.reject_limit,
+        "rejected_share": round(sum(rejected.values()) / read, 6) if read else 0.0,
+        "keys": {LABELS[place]: times for place, times in sorted(keys.items())},
+        "counting": {
+            form: {"smallest": seen.smallest[form], "largest": seen.largest[form]} for form in sorted(seen.smallest)
+        },
+        "languages": {
+            "declared": spec.language,
+            "sampled": sum(languages.values()),
+            "found": dict(sorted(languages.items(), key=lambda pair: (-pair[1], pair[0]))),
+        },
+        "prefixes": {
+            "questions": dict(sorted(prefixes.items(), key=lambda pair: (-pair[1], pair[0]))[:10]),
+            "some_options": seen.part_prefixed,
+        },
+        "doubly_encoded": doubly,
+        "duplicate_ids": dict(duplicates),
+        "position_dependent": seen.depends,
+    }
+    warnings = [*file_warnings(rejected, read, read_as), *_of_keys(seen, questions)]
+    warnings += [*_of_languages(spec, seen, languages, doubly)]
+    warnings += [*_of_prefixes(prefixes, kept, seen.part_prefixed, questions)]
+    if duplicates.get("ids"):
+        examples = ", ".join(duplicates["examples"])
+        warnings.append(f"{duplicates['ids']:,} native ids stand at items of different content, such as {examples}")
+    if len(groups) > 1 and kept >= 20 and max(groups) > kept / 2:
+        warnings.append(f"{max(groups):,} of {kept:,} items share one group: is their context or group a filler?")
+    if elsewhere and not read:
+        warnings.append(f"no record of this split: all {elsewhere:,} in its files are of others")
+    return {"warnings": warnings, **facts}
+
+
+def file_warnings(rejected: Mapping[str, int], read: int, read_as: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return one line for each reason of rejection and each file that was read by a guess."""
+    return [*_of_rejects(rejected, read), *_of_files(read_as)]
+
+
+def _of_rejects(rejected: Mapping[str, int], read: int) -> Iterator[str]:
+    for reason, times in sorted(rejected.items(), key=lambda pair: (-pair[1], pair[0])):
+        yield f"{times:,} of {read:,} records rejected: {reason}"
+
+
+def _of_files(read_as: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for file, facts in read_as.items():
+        encoding = facts.get("encoding", {})
+        if not encoding.get("told", True) and not encoding["name"].startswith("utf"):
+            yield f"{file}: not UTF-8; read as {encoding['name']}, which is a guess: say it with the option encoding"
+        if facts.get("absent"):
+            yield f"{file}: no record has {', '.join(facts['absent'])}"
+
+
+def _of_keys(seen: Seen, questions: int) -> Iterator[str]:
+    places = range(max(seen.offered, default=0))
+    for place in places:
+        used = sum(times for (_, position), times in seen.keys.items() if position == place)
+        chance = sum(items * math.log1p(-1 / options) for options, items in seen.offered.items() if options > place)
+        offered = sum(items for options, items in seen.offered.items() if options > place)
+        if not used and offered and chance < math.log(_CERTAIN):
+            yield f"label {LABELS[place]} is the key of none of {offered:,} questions that offer it"
+        if questions >= 20 and used > _NEARLY_ALL * questions and sum(seen.keys.values()) < 1.5 * questions:
+            yield f"label {LABELS[place]} is the key of {used:,} of {questions:,} questions"
+
+
+def _of_languages(spec: ShardSpec, seen: Seen, languages: Counter[str], doubly: int) -> Iterator[str]:
+    judged = sum(languages.values())
+    if spec.language is not None and spec.language not in known_languages():
+        yield f"language '{spec.language}' is none that texts can be checked for"
+    elif spec.language is not None and judged:
+        texts = [text for _, text in seen.sample]
+        others = sum(language_problem((text,), spec.language) is not None for text in texts)
+        if others > _OTHER_LANGUAGE * judged:
+            most = max((code for code in languages if code != spec.language), key=lambda code: (languages[code], code))
+            yield f"{others} of {judged} sampled items look like another language than '{spec.language}': '{most}'"
+    if doubly > 0.01 * len(seen.sample):
+        yield f"{doubly} of {len(seen.sample)} sampled items hold characters that were encoded twice, such as Ã©"
+
+
+def _of_prefixes(prefixes: Mapping[str, int], kept: int, part: int, questions: int) -> Iterator[str]:
+    for prefix, times in sorted(prefixes.items(), key=lambda pair: (-pair[1], pair[0])):
+        if _PART[0] * kept <= times <= _PART[1] * kept and kept >= 20:
+            yield f"{times:,} of {kept:,} questions begin with {prefix!r}, and the others do not"
+    if part > 0.01 * questions:
+        yield f"in {part:,} of {questions:,} questions some options begin with a letter like A) and others do not"
+
+
+def ids_of_other_content(path: Any, copies: Mapping[str, int]) -> dict[str, Any]:
+    """Return how many native ids stand at items of different content, and the first of them.
+
+    Args:
+        path: the shard as written.
+        copies: id → how often it came again.
+    """
+    import pyarrow.parquet
+
+    if not copies:
+        return {"ids": 0, "examples": []}
+    columns = ["id", "question", "context", "options", "gold", "answer", "meta"]
+    wanted = {name: name for name in copies}
+    wanted |= {f"{name}-{number}": name for name, times in copies.items() for number in range(2, times + 2)}
+    contents: dict[str, set[str]] = {}
+    natives: dict[str, str] = {}
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=columns):
+            mask = pyarrow.compute.is_in(batch["id"], value_set=pyarrow.array(list(wanted)))
+            for row in batch.filter(mask).to_pylist():
+                meta = json.loads(row.pop("meta"))
+                name = wanted[row.pop("id")]
+                if "native_id" in meta:
+                    natives.setdefault(name, str(meta["native_id"]))
+                    contents.setdefault(name, set()).add(json.dumps(row, sort_keys=True))
+    other = [natives[name] for name in contents if len(contents[name]) > 1]
+    return {"ids": len(other), "examples": sorted(other)[:_SHOWN]}

@@ -1,0 +1,59 @@
+"""Reader of parallel text in rows: the configuration says which columns hold a text and its translation."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from posologie.commands import run
+from posologie.items import meta_json, stable_id
+from posologie.sources import collecting
+from posologie.sources.cleaning import as_text
+from posologie.sources.drafts import native_key, storable
+from posologie.sources.nested import field
+from posologie.sources.present import float_key, is_plain, present, with_absent_columns
+from posologie.sources.reader_options.parallel_columns import Options
+from posologie.sources.records import Rows, read_rows
+from posologie.sources.rejection import Rejected
+from posologie.sources.spec import CollectionSpec
+
+
+def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:
+    """Return the row of one segment and its translation."""
+    options = collecting.options_of(spec, Options)
+    source = as_text(field(record, options.source_text), "source_text", repairs)
+    target = as_text(field(record, options.target_text), "target_text", repairs)
+    if not source or not target:
+        raise Rejected("empty segment", "the segment is blank on one side")
+    key = native_key(float_key(present(record, options.id)))
+    content = (spec.collection, "content", source, target)
+    row_id = stable_id(*content) if key is None else stable_id(spec.collection, "key", key)
+    group = present(record, options.group)
+    meta = {name: storable(value) for name in options.meta if (value := present(record, name)) is not None}
+    return {
+        "id": row_id,
+        "collection": spec.collection,
+        "source_language": options.source_language,
+        "target_language": options.target_language,
+        "source_text": source,
+        "target_text": target,
+        "group": row_id if group is None else stable_id(spec.collection, "document", str(group)),
+        "meta": meta_json(meta | ({} if key is None else {"native_id": storable(key)})),
+    }
+
+
+def rows(files: Mapping[str, Path], spec: CollectionSpec) -> Iterator[Rows]:
+    """Yield the records of the files, read as told or found."""
+    options = collecting.options_of(spec, Options)
+    named = options.named_columns()
+    wanted = [] if options.records is not None else [name for name in named if is_plain(name)]
+    for file, path in files.items():
+        yield from with_absent_columns(read_rows({file: path}, options.form(), wanted), named)
+
+
+def main(argv: list[str]) -> None:
+    """Write parallel text from rows with configured columns."""
+    collecting.main(argv, "posologie.sources.parallel_columns", collect, rows, pairs=True)
+
+
+if __name__ == "__main__":
+    run(main)
