@@ -35,6 +35,13 @@ def language_problem(texts: tuple[str, ...], language: str) -> str | None:
     return None
 
 
+def language_of(text: str) -> str | None:
+    """Return the two-letter code of the language that a text is most probably in; None where it is too short."""
+    if len(re.sub(r"[\W\d_]+", "", text)) < LONG_ENOUGH:
+        return None
+    return str(_identifier().classify(text)[0])
+
+
 def known_languages() -> tuple[str, ...]:
     """Return the two-letter codes that texts can be checked for."""
     return tuple(sorted(_identifier().labels))
