@@ -10,44 +10,14 @@ from posologie.items import Item, items_to_table, stable_id
 from posologie.seals import seal
 from posologie.sources.shards import rejects_table
 
-STARTS = [
-    "cardio",
-    "neuro",
-    "hémo",
-    "ostéo",
-    "pneumo",
-    "gastro",
-    "hépato",
-    "dermo",
-    "rhino",
-    "oto",
-    "néphro",
-    "uro",
-    "gynéco",
-    "psycho",
-    "ophtalmo",
-    "arthro",
-]
-ENDS = [
-    "pathie",
-    "logie",
-    "gramme",
-    "tomie",
-    "scopie",
-    "lyse",
-    "plastie",
-    "thérapie",
-    "graphie",
-    "phobie",
-    "trophie",
-    "pénie",
-]
+STARTS = ("cardio", "neuro", "hémo", "ostéo", "pneumo", "gastro", "hépato", "dermo", "rhino", "oto", "néphro", "psycho")
+ENDS = ("pathie", "logie", "gramme", "tomie", "scopie", "lyse", "plastie", "thérapie", "graphie", "phobie", "trophie")
 WORDS = [start + end for start in STARTS for end in ENDS]
 STUDY = {
     "study": "looked",
     "sources": {
-        "native": {"provenance": "native", "path": "data/native"},
-        "other": {"provenance": "synthetic", "path": "data/other", "splits": ["train"]},
+        "native": {"provenance": "native", "hub": "someone/native"},
+        "other": {"provenance": "synthetic", "hub": "someone/other", "splits": ["train"]},
     },
     "screening": {"mode": "remove", "against": ["exam"]},
     "mixes": {

@@ -51,6 +51,12 @@ def test_the_published_study_has_the_jobs_that_a_hand_counts(project):
     assert counts["score_predictions"] == 16
 
 
+def test_a_look_asks_for_nothing_but_the_shards(project):
+    counts = Counter(job.rule for job in project.planned("look"))
+    assert counts.pop("look") == counts.pop("look_at_shards") == 1
+    assert counts == {"fetch_dataset": 3, "read_hub_records": 7}
+
+
 def test_each_value_of_a_sweep_is_a_mix_with_an_adapter_of_its_own(project):
     jobs = project.planned("--configfile", "config/paper-doses.yaml")
     counts = Counter(job.rule for job in jobs)
