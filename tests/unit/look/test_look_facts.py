@@ -136,15 +136,20 @@ def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(roo
     same = item(10)
     items[1] = item(1, question=same.question.upper(), options=same.options[::-1], gold=(3 - same.gold[0],))
     items[2] = item(2, question=item(200).question, options=item(200).options, gold=item(200).gold)
-    items[3] = item(3, question=item(301).question, options=item(301).options, gold=(0,))
+    items[3] = item(3, question=item(301).question, options=item(301).options, gold=((item(301).gold[0] + 1) % 4,))
+    items[5] = item(5, question=item(105).question, options=item(105).options, gold=item(105).gold)
+    items[8] = item(8, question=item(302).question, options=item(302).options, gold=item(302).gold)
+    items[7] = item(7, question=item(6).question, options=item(6).options, gold=item(6).gold)
     write_shard(root, items)
     facts = look(spec(), root)
     found = [one for one in facts["twins"]["pairs"] if one["source"] == "native"]
     pairs = {(one["split"], one["with_source"], one["with_split"]): one["items"] for one in found}
     assert pairs == {
-        ("train", "native", "train"): 1,
+        ("train", "native", "train"): 2,
+        ("train", "native", "validation"): 1,
+        ("validation", "native", "train"): 1,
         ("train", "native", "test"): 1,
-        ("train", "other", "train"): 1,
+        ("train", "other", "train"): 2,
         ("test", "native", "train"): 1,
     }
     assert facts["twins"]["tests"] == [{"source": "native", "split": "train", "suite": "exam", "items": 1}]

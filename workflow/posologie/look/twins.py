@@ -13,6 +13,7 @@ from posologie.screening.sketches import sketches
 from posologie.screening.spec import Tested
 
 _EXAMPLES = 2
+_SHOWN = 300
 _TOLD = ("id", "source", "split", "question", "options", "gold", "answer")
 _KINDS = ("another key", "with a tested item", "in another split", "in another source", "in one split")
 
@@ -124,7 +125,8 @@ class Twins:
                 for row, other in self._rows_of(kind, one, codes, repeated, others, asked):
                     pair = (kind, (one, row), other)
                     known = wanted.setdefault(source, [])
-                    if sum(entry[0] == kind for entry in known) < _EXAMPLES:
+                    shown = {frozenset(entry[1:]) for entry in known}
+                    if sum(entry[0] == kind for entry in known) < _EXAMPLES and frozenset(pair[1:]) not in shown:
                         known.append(pair)
         return self._told(wanted)
 
@@ -180,17 +182,21 @@ class Twins:
                 told.setdefault(source, []).append(
                     {
                         "kind": kind,
-                        "question": two[0]["question"][:300],
+                        "question": _cut(two[0]["question"]),
                         "items": [
                             {
                                 **{name: item[name] for name in ("id", "source", "split")},
-                                "right": [item["options"][index] for index in item["gold"]] or [item["answer"][:120]],
+                                "right": [item["options"][index] for index in item["gold"]] or [_cut(item["answer"])],
                             }
                             for item in two
                         ],
                     }
                 )
         return told
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _numbers(digests: Sequence[bytes]) -> np.ndarray:
