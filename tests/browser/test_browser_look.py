@@ -4,27 +4,11 @@ import re
 
 import pytest
 
-from conftest import Page
-from looked import HOSTILE, item, spec, write_shard, write_study
-from posologie.look.__main__ import main
-
-
-@pytest.fixture(scope="session")
-def looked(driver, tmp_path_factory):
-    """The folder of the pages of a study with a hostile item, long texts and rejects."""
-    root = write_study(tmp_path_factory.mktemp("look") / "looked")
-    long = item(2, context="Un cas clinique très long. " * 200, question="https://example.org/" + "a" * 300 + " ?")
-    rejects = [("train.jsonl", row, "no gold label", "<b>x</b>", '{"q": "' + "z" * 400 + '"}') for row in range(4)]
-    write_shard(root, [HOSTILE, long, *(item(number) for number in range(10, 40))], rejects)
-    facts = root / "look" / "facts.json"
-    main(["--spec", spec().canonical_json(), "--results", str(root), "--facts", str(facts)])
-    return facts.parent
-
 
 @pytest.fixture(params=["index", "native"])
-def page(request, driver, looked):
+def page(request, look_pages):
     """Each of two pages, not opened yet."""
-    return Page(driver, looked / f"{request.param}.html")
+    return look_pages[request.param]
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1440])
@@ -45,8 +29,8 @@ def test_the_page_opens_without_network_complaint_or_script_of_the_data(page, sc
     assert page.run("return document.querySelectorAll('main script, main img, main iframe').length") == 0
 
 
-def test_the_gold_is_marked_in_the_prompt_and_told_from_the_rest_without_colour(driver, looked):
-    page = Page(driver, looked / "native.html").open()
+def test_the_gold_is_marked_in_the_prompt_and_told_from_the_rest_without_colour(look_pages):
+    page = look_pages["native"].open()
     turn = page.find(".turn")
     assert "<img src=x onerror=alert(1)>" in turn.text
     assert page.run("return getComputedStyle(document.querySelector('.turn mark'), '::after').content") == '" ✓"'
@@ -54,16 +38,16 @@ def test_the_gold_is_marked_in_the_prompt_and_told_from_the_rest_without_colour(
     assert page.find(".turn ins").text == "B"
 
 
-def test_doubts_come_before_the_first_section_and_pages_lead_to_each_other(driver, looked):
-    page = Page(driver, looked / "index.html").open()
+def test_doubts_come_before_the_first_section_and_pages_lead_to_each_other(look_pages):
+    page = look_pages["index"].open()
     assert page.run(
         "return document.querySelector('.notice').compareDocumentPosition(document.querySelector('section'))"
         " & Node.DOCUMENT_POSITION_FOLLOWING"
     )
     page.find("#table-sources a").click()
-    assert driver.title == "A look at native"
+    assert page.driver.title == "A look at native"
     page.find(".pages a[href='index.html']").click()
-    assert driver.title.startswith("A look at the data of")
+    assert page.driver.title.startswith("A look at the data of")
 
 
 def test_text_on_a_phone_is_not_smaller_than_thirteen_pixels(page):
