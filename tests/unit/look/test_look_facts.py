@@ -271,10 +271,13 @@ def test_whatever_a_shards_report_says_is_shown_and_its_warnings_stand_at_the_to
     assert only(facts, "key of none") == f"The files of the train split: {evidence['warnings'][0]}."
     assert not [text for text in doubts(facts) if "never" in text], "the report said it already"
     reading = next(section for section in page.sections if section.id == "reading")
-    told = [pair for block in reading.blocks if block.kind == "facts" for pair in block.facts]
-    assert ("sheet", "Feuil1") in told
-    assert ("train.csv · encoding · name", "cp1252") in told
-    assert ("train.csv · delimiter", ";") in told
+    shown = next(block for block in reading.blocks if block.kind == "table" and block.id == "table-told")
+    assert [column.title for column in shown.columns] == ["what", "train", "validation", "test"]
+    told = {row[0].text: row[1].text for row in shown.rows}
+    assert told["sheet"] == "Feuil1"
+    assert told["train.csv · encoding · name"] == "cp1252"
+    assert told["train.csv · delimiter"] == ";"
+    assert told["evidence · languages · declared"] == "fr"
     silent = " ".join(text for block in reading.blocks if block.kind == "prose" for text in block.paragraphs)
     assert "(validation, test) say nothing of dialect" in silent
 

@@ -6,7 +6,8 @@ from typing import Any
 from posologie import __version__
 from posologie.look import sections
 from posologie.look.doubts import PROBLEM, percent
-from posologie.look.sections import TASKS, columns_of, of_tasks, other, taken_cells, takes
+from posologie.look.sections import TASKS, other
+from posologie.look.takes import columns_of, mixes, of_tasks, taken_cells, takes
 from posologie.report.blocks import Block, Cell, Notice, Page, Prose, Section, Table
 from posologie.report.tables import NOTHING, number_cell, table
 
@@ -41,7 +42,7 @@ def source_page(facts: Mapping[str, Any], name: str) -> Page:
         Section("keys", "Right answers", tuple(sections.keys(here))),
         Section("texts", "Lengths, languages, groups", tuple(sections.texts(source, here))),
         Section("twins", "Twins", tuple(sections.twins(facts, name))),
-        Section("mixes", "What mixes take", tuple(sections.mixes(facts, name))),
+        Section("mixes", "What mixes take", tuple(mixes(facts, name))),
     ]
     return _page(facts, name, made, _notices(source["doubts"]))
 

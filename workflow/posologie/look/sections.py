@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from posologie.items import LABELS
-from posologie.look.doubts import percent
-from posologie.report.blocks import Block, Cell, Column, Facts, Prompt, Prose, Source
+from posologie.look.takes import columns_of, share
+from posologie.report.blocks import Block, Cell, Facts, Prompt, Prose, Source
 from posologie.report.tables import NOTHING, number_cell, table
 from posologie.report.words import sentence
 
@@ -82,7 +82,7 @@ def reading(here: Mapping[str, Any]) -> Iterator[Block]:
     if rows:
         yield table("files", "Files", "Records read and items kept from each file.", columns, rows)
     repaired = [
-        (Cell(split), Cell(kind), number_cell(number), _share(number, found["items"]))
+        (Cell(split), Cell(kind), number_cell(number), share(number, found["items"]))
         for split, found in here.items()
         for kind, number in sorted((found["reading"].get("repaired") or {}).items())
     ]
@@ -90,21 +90,13 @@ def reading(here: Mapping[str, Any]) -> Iterator[Block]:
         columns = columns_of("split*", "repair", "items#", "share#")
         caption = "Texts that cleaning changed; the record keeps the original."
         yield table("repairs", "Repairs", caption, columns, repaired)
-    silent = []
-    for split, found in here.items():
-        more = {key: value for key, value in found["reading"].items() if key not in _KNOWN_READING}
-        files = found["reading"].get("files") or {}
-        of_files = {
-            name: {key: value for key, value in facts.items() if key not in ("read", "kept")}
-            for name, facts in files.items()
-            if isinstance(facts, dict)
-        }
-        more |= {name: facts for name, facts in of_files.items() if facts}
-        lines = tuple(_flat(more))
-        if lines:
-            yield Facts((("split", split), *lines))
-        else:
-            silent.append(split)
+    told = {split: dict(_flat(_beside_counts(found["reading"]))) for split, found in here.items()}
+    names = list(dict.fromkeys(name for said in told.values() for name in said))
+    if names:
+        lines = [(Cell(name), *(Cell(told[split].get(name, "–")) for split in here)) for name in names]
+        caption = "All that the reports of the shards say beside the counts; their warnings are at the top of the page."
+        yield table("told", "What the reports say", caption, columns_of("what*", *here), lines)
+    silent = [split for split, said in told.items() if not said]
     if silent:
         yield Prose(
             (
@@ -112,6 +104,17 @@ def reading(here: Mapping[str, Any]) -> Iterator[Block]:
                 "which right answers are counted.",
             )
         )
+
+
+def _beside_counts(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a report says beside counts that other tables show, and beside warnings, which stand at the top."""
+    more = {key: value for key, value in reading.items() if key not in _KNOWN_READING}
+    if isinstance(more.get("evidence"), dict):
+        more["evidence"] = {key: value for key, value in more["evidence"].items() if key not in ("keys", "warnings")}
+    for name, facts in (reading.get("files") or {}).items():
+        if isinstance(facts, dict):
+            more[name] = {key: value for key, value in facts.items() if key not in ("read", "kept")}
+    return more
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -138,7 +141,7 @@ def _words(key: str) -> str:
 def rejects(here: Mapping[str, Any]) -> Iterator[Block]:
     """Yield the reasons of the rejects, and examples of each."""
     rows = [
-        (Cell(reject["reason"]), Cell(split), number_cell(reject["records"]), _share(reject["records"], found["read"]))
+        (Cell(reject["reason"]), Cell(split), number_cell(reject["records"]), share(reject["records"], found["read"]))
         for split, found in here.items()
         for reject in found["rejects"]
     ]
@@ -164,7 +167,7 @@ def keys(here: Mapping[str, Any]) -> Iterator[Block]:
     labels = LABELS[: max(entry["options"] for _, entry in entries)]
     rows = []
     for split, entry in entries:
-        shares = [_share(number, entry["items"]) for number in entry["labels"]]
+        shares = [share(number, entry["items"]) for number in entry["labels"]]
         empty = [NOTHING] * (len(labels) - len(shares))
         questions = Cell(f"{TASKS[entry['task']]}, {entry['options']} options")
         rows.append((Cell(split), questions, number_cell(entry["items"]), *shares, *empty))
@@ -175,7 +178,7 @@ def keys(here: Mapping[str, Any]) -> Iterator[Block]:
     )
     yield table("keys", "Balance of the right answers", caption, columns, rows)
     several = [
-        (Cell(number), Cell(split), number_cell(items), _share(items, sum(found["right_options"].values())))
+        (Cell(number), Cell(split), number_cell(items), share(items, sum(found["right_options"].values())))
         for split, found in here.items()
         for number, items in found["right_options"].items()
     ]
@@ -214,7 +217,7 @@ def texts(source: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Block]
             Cell(language),
             Cell(split),
             number_cell(number),
-            _share(number, found["languages"]["identified"]),
+            share(number, found["languages"]["identified"]),
             Cell(found["languages"]["examples"].get(language, "")),
         )
         for split, found in here.items()
@@ -344,70 +347,3 @@ def _screening(found: Mapping[str, Any], mode: str) -> Iterator[Block]:
         yield table("screening", "What screening finds", caption, columns, rows)
     if waiting:
         yield Prose(tuple(waiting))
-
-
-def mixes(facts: Mapping[str, Any], name: str) -> Iterator[Block]:
-    """Yield what each mix takes of a source."""
-    rows = [
-        (Cell(mix), Cell(part["part"]), *taken_cells(facts, name, part))
-        for mix, found in facts["mixes"].items()
-        for part in found["parts"]
-        if name in part["held"]
-    ]
-    if rows:
-        yield table("takes", "What each mix takes of this source", of_tasks(facts), takes("as part of"), rows)
-    elif any(found["problem"] for found in facts["mixes"].values()):
-        yield Prose(("Not known while a mix cannot be met; the page about all sources says why.",))
-    else:
-        yield Prose(("No mix draws from this source.",))
-
-
-def takes(second: str) -> list[Column]:
-    """Return the columns of a table of what mixes take."""
-    lost = ("training items#", "screened out#", "of other tasks#")
-    return columns_of("mix*", second, *lost, "could give#", "gives#", "share used#", "as a bar", "left over#")
-
-
-def taken_cells(facts: Mapping[str, Any], name: str, part: Mapping[str, Any]) -> tuple[Cell, ...]:
-    """Return the cells of what a source holds, loses, could give and gives to a part of a mix."""
-    source, held, taken = facts["sources"][name], part["held"][name], part["taken"].get(name, 0)
-    items = (source["splits"].get("train") or {}).get("items", held)
-    screened = source["screening"].get("train", {})
-    removed = screened.get("removed", 0) if screened.get("by") else None
-    lost = (number_cell(items), number_cell(removed), number_cell(items - (removed or 0) - held))
-    return (
-        *lost,
-        number_cell(held),
-        number_cell(taken),
-        _share(taken, held),
-        _bar(taken, held),
-        number_cell(held - taken),
-    )
-
-
-def of_tasks(facts: Mapping[str, Any]) -> str:
-    """Return the caption of the tables of mixes."""
-    screened = [
-        one["by"]
-        for source in facts["sources"].values()
-        for split, one in source["screening"].items()
-        if split == "train"
-    ]
-    stage = "" if screened and all(screened) else " Not all sources are screened yet: screening may take more away."
-    return f"Nothing is drawn here; the draw will keep to these numbers.{stage}"
-
-
-def columns_of(*names: str) -> list[Column]:
-    """Return columns: of row headings where the name ends with `*`, of numbers where it ends with `#`."""
-    return [Column(name.rstrip("*#"), number=name.endswith("#"), heading=name.endswith("*")) for name in names]
-
-
-def _share(part: int, whole: int | None) -> Cell:
-    if not whole:
-        return NOTHING
-    return Cell(percent(part, whole), sort=part / whole)
-
-
-def _bar(part: int, whole: int) -> Cell:
-    share = round(100 * part / whole, 2) if whole else 0.0
-    return Cell(percent(part, whole) if whole else "–", sort=share, shares=(("part", share),))
