@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from absent import absent
+from looked import HOSTILE, item, spec, write_shard, write_study
 from posologie.report.browser import JUDGE_DIFFERS
 from simulated import make_study
 
@@ -137,6 +138,20 @@ def judged_page(driver, small_page, tmp_path_factory):
     index["marks"][:3] = [mark | JUDGE_DIFFERS for mark in index["marks"][:3]]
     file.write_text(before + json.dumps(index) + after, encoding="utf-8")
     return Page(driver, folder / small_page.path.name)
+
+
+@pytest.fixture(scope="session")
+def look_pages(driver, tmp_path_factory):
+    """The pages about the data of a study with a hostile item, long texts and rejects."""
+    from posologie.look.__main__ import main
+
+    root = write_study(tmp_path_factory.mktemp("look") / "looked")
+    long = item(2, context="Un cas clinique très long. " * 200, question="https://example.org/" + "a" * 300 + " ?")
+    rejects = [("train.jsonl", row, "no gold label", "<b>x</b>", '{"q": "' + "z" * 400 + '"}') for row in range(4)]
+    write_shard(root, [HOSTILE, long, *(item(number) for number in range(10, 40))], rejects)
+    facts = root / "look" / "facts.json"
+    main(["--spec", spec().canonical_json(), "--results", str(root), "--facts", str(facts)])
+    return {name: Page(driver, facts.parent / f"{name}.html") for name in ("index", "native")}
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Every shipped study under every profile, as a dry run without GPU, network or token."""
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -49,6 +50,12 @@ def test_the_published_study_has_the_jobs_that_a_hand_counts(project):
     assert counts["draw_mix"] == counts["train_adapter"] == 7
     assert counts["predict_mcqa"] == counts["predict_oeq"] == 8, "base and seven adapters"
     assert counts["score_predictions"] == 16
+
+
+def test_a_look_asks_for_nothing_but_the_shards(project):
+    counts = Counter(job.rule for job in project.planned("look"))
+    assert counts.pop("look") == counts.pop("look_at_shards") == 1
+    assert counts == {"fetch_dataset": 3, "read_hub_records": 7}
 
 
 def test_each_value_of_a_sweep_is_a_mix_with_an_adapter_of_its_own(project):
@@ -161,3 +168,16 @@ def test_no_path_of_a_machine_enters_a_shell_command(project):
     commands = [line for line in output.splitlines() if line.startswith("Shell command: python -m ")]
     assert commands
     assert not [line for line in commands if str(project.root) in line]
+
+
+def test_every_rule_that_makes_something_seals_it(repository):
+    unsealed = []
+    for file in sorted((repository / "workflow/rules").glob("*.smk")):
+        for block in re.split(r"\n(?= *(?:rule|checkpoint)\b[^\n]*:\n)", file.read_text(encoding="utf-8"))[1:]:
+            if (
+                "command(" in block
+                and re.search(r"^ +output:", block, re.MULTILINE)
+                and "sealing=sealing(" not in block
+            ):
+                unsealed.append(f"{file.name}: {block.split(':')[0].strip()}")
+    assert not unsealed

@@ -24,6 +24,7 @@ FOLDERS = frozenset(
         "quality",
         "screened",
         "leakage",
+        "look",
         "mixes",
         "adapters",
         "merged",

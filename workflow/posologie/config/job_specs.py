@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 from posologie.config import plan
 from posologie.config.study import Study
+from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.translation.spec import TranslationSpec
 from posologie.items import Split
 from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.languages import described_languages, language_digest
+from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
@@ -94,6 +96,35 @@ def mix_spec(study: Study, mix: str, seed: int) -> MixSpec:
         provenance_of={name: study.sources[name].provenance for name in sorted(set(names))},
         validation=study.validation,
         comparing=comparing(study),
+    )
+
+
+def look_spec(study: Study) -> LookSpec:
+    """Return what the pages about the data depend on.
+
+    Raises:
+        InputError: if a source has the name of the page about all of them.
+    """
+    if "index" in study.sources:
+        raise InputError("sources.index: its page would be the one about all sources; expected another name")
+    return LookSpec(
+        study=study.study,
+        title=study.title,
+        language=study.report.language,
+        sources=study.sources,
+        order=tuple(study.sources),
+        suites=study.suites,
+        screening=study.screening,
+        screened=plan.screened_splits(study),
+        earlier={name: tuple(plan.earlier_sources(study, name)) for name in study.sources},
+        mixes=study.mixes,
+        mix_order=tuple(study.mixes),
+        mix_sources={mix: tuple(plan.mix_sources(study, mix)) for mix in study.mixes},
+        validation=study.validation,
+        validation_sources=tuple(plan.validation_sources(study)),
+        prompting=study.prompting,
+        max_length=study.training.recipe.max_length,
+        backbone=next(iter(study.backbones)),
     )
 
 

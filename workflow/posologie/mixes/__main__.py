@@ -9,30 +9,15 @@ import pyarrow as pa
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
 from posologie.files import write_json, write_parquet
-from posologie.items import PROVENANCES, Provenance, item_schema
+from posologie.items import item_schema
 from posologie.mixes.contents import contents
+from posologie.mixes.planning import held_by_provenance, parts_of
 from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
 from posologie.mixes.seen import seen_in_training
-from posologie.mixes.spec import Mix, MixSpec, Validation
+from posologie.mixes.spec import MixSpec, Validation
 
 log = logging.getLogger("posologie.mixes")
-
-
-def sources_of(part: str, provenance_of: Mapping[str, Provenance]) -> list[str]:
-    """Return the sources that a key of `shares` or `counts` stands for."""
-    if part in PROVENANCES:
-        return sorted(source for source, provenance in provenance_of.items() if provenance == part)
-    return [part] if part in provenance_of else []
-
-
-def part_counts(mix: Mix, smallest: int) -> dict[str, int]:
-    """Return how many items each key of `shares` or `counts` gives."""
-    if mix.counts is not None:
-        return dict(sorted(mix.counts.items()))
-    if mix.shares is None or mix.size is None:
-        raise InputError("mix: neither counts nor shares with a size")
-    return sainte_lague(mix.shares, smallest if mix.size == "smallest" else mix.size)
 
 
 def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], dict[str, Any]]:
@@ -41,39 +26,18 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
     Raises:
         InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
     """
-    of_provenance = {
-        provenance: sum(len(pools[source].ids) for source in pools if spec.provenance_of[source] == provenance)
-        for provenance in sorted({spec.provenance_of[source] for source in pools})
-    }
-    smallest = min(of_provenance, key=lambda provenance: of_provenance[provenance])
-    if spec.mix.size == "smallest" and not of_provenance[smallest]:
-        raise InputError(
-            f"mix {spec.name}: size smallest is 0: no training items of task {'+'.join(spec.mix.tasks)} are {smallest}"
-        )
-    wanted = part_counts(spec.mix, of_provenance[smallest])
     draws: list[Draw] = []
     parts: dict[str, Any] = {}
-    for part, count in wanted.items():
-        sources = [source for source in sources_of(part, spec.provenance_of) if source in pools]
-        if not sources:
-            raise InputError(f"mix {spec.name}: no training shard of '{part}'; given are {', '.join(sorted(pools))}")
-        if twice := {drawn.source for drawn in draws} & set(sources):
-            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a provenance")
-        held = {source: len(pools[source].ids) for source in sources}
-        if count > sum(held.values()):
-            raise InputError(
-                f"mix {spec.name}: {count} items of '{part}' asked for, {sum(held.values())} of tasks "
-                f"{'+'.join(spec.mix.tasks)} held by {', '.join(f'{name} ({held[name]})' for name in sources)}"
-            )
-        quotas = sainte_lague({name: number for name, number in held.items() if number}, count)
+    for part in parts_of(spec, pools):
         try:
-            drawn = [draw(pools[source], quota, spec.seed, spec.mix) for source, quota in quotas.items() if quota]
+            drawn = [draw(pools[source], quota, spec.seed, spec.mix) for source, quota in part.quotas.items() if quota]
         except InputError as error:
             raise InputError(f"mix {spec.name}: {error}") from error
         draws += drawn
-        if not count:
-            log.warning("mix %s: '%s' gets no item: its share is too small for the size of the mix", spec.name, part)
-        parts[part] = {"asked": count, "held": held, "taken": {one.source: len(one.rows) for one in drawn}}
+        if not part.asked:
+            log.warning("mix %s: '%s' gets no item: its share is too small for the size", spec.name, part.name)
+        taken = {one.source: len(one.rows) for one in drawn}
+        parts[part.name] = {"asked": part.asked, "held": part.held, "taken": taken}
     redistributed = [
         {"source": one.source, "stratum": stratum, **facts}
         for one in draws
@@ -83,6 +47,7 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
     if redistributed:
         log.warning("mix %s: %d strata differ from what was asked; see composition.json", spec.name, len(redistributed))
     strata = {one.source: one.strata for one in draws} if spec.mix.strata else {}
+    of_provenance = held_by_provenance(spec, pools)
     facts = {"parts": parts, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
     return draws, facts
 

@@ -135,8 +135,8 @@ class Draw:
     strata: dict[str, dict[str, int]]
 
 
-def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
-    """Draw `count` items from a source, stratum by stratum where there is a mix that names strata.
+def stratum_quotas(pool: Pool, count: int, mix: Mix | None = None) -> dict[str, dict[str, int]]:
+    """Return, for each stratum of a source, what it holds, what the shares ask for, and what `count` items take of it.
 
     Raises:
         InputError: naming the stratum that holds too little (unless the mix redistributes), or the source.
@@ -161,24 +161,35 @@ def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
             f"source {pool.source}, stratum {short}: {asked[short]} items asked for, {held[short]} held in "
             f"{pool.path}; lower the size or the share, or set shortfall: redistribute"
         )
+    return {name: {"held": held[name], "asked": asked[name], "taken": taken[name]} for name in sorted(taken)}
+
+
+def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
+    """Draw `count` items from a source, stratum by stratum where there is a mix that names strata.
+
+    Raises:
+        InputError: naming the stratum that holds too little (unless the mix redistributes), or the source.
+    """
+    strata = stratum_quotas(pool, count, mix)
+    taken = {name: facts["taken"] for name, facts in strata.items()}
     order = seeded_order(pool.ids, seed, "sample")
     stratum = pool.stratum[order]
     chosen = [pool.rows[order[stratum == number][: taken.get(name, 0)]] for number, name in enumerate(pool.strata)]
     rows = np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
-    facts = {name: {"held": held[name], "asked": asked[name], "taken": taken[name]} for name in sorted(taken)}
-    return Draw(pool.source, pool.path, rows, facts)
+    return Draw(pool.source, pool.path, rows, strata)
 
 
-def read_rows(path: str | os.PathLike[str], rows: np.ndarray) -> pa.Table:
-    """Read the given rows (ascending) of a table of items, one row group at a time."""
-    parts = [item_schema().empty_table()]
+def read_rows(path: str | os.PathLike[str], rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the given rows (ascending) of a table of items, or some of its columns, one row group at a time."""
+    schema = item_schema() if columns is None else pa.schema([item_schema().field(name) for name in columns])
+    parts = [schema.empty_table()]
     with pq.ParquetFile(path) as file:
         first = 0
         for group in range(file.num_row_groups):
             last = first + file.metadata.row_group(group).num_rows
             inside = rows[(rows >= first) & (rows < last)] - first
             if len(inside):
-                table = file.read_row_group(group, columns=item_schema().names)
-                parts.append(table.take(pa.array(inside)).cast(item_schema()))
+                table = file.read_row_group(group, columns=schema.names)
+                parts.append(table.take(pa.array(inside)).cast(schema))
             first = last
     return pa.concat_tables(parts)

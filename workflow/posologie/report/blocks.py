@@ -29,7 +29,8 @@ class Cell:
         copy: what "copy as CSV" takes, where that is not the text.
         interval: shown behind the text, in a quieter ink.
         note: a warning that belongs to this very value; `mark` stands for it where the caption explains the mark.
-        shares: provenance and percentage, drawn as a small bar before the text.
+        shares: provenance and percentage, drawn as a small bar in place of the text; `part` is a share of any kind.
+        link: the page beside this one that the text leads to.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Cell:
     note: str = ""
     mark: str = ""
     shares: tuple[tuple[str, float], ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,16 @@ class Browser:
     kind: Literal["browser"] = "browser"
 
 
-Block = Table | Figure | Prose | Heading | Facts | Source | Browser
+@dataclass(frozen=True)
+class Prompt:
+    """A text as a model sees it: pieces of kind `prompt`, `gold` (a right option) or `answer` (what is learned)."""
+
+    title: str
+    pieces: tuple[tuple[str, str], ...]
+    kind: Literal["example"] = "example"
+
+
+Block = Table | Figure | Prose | Heading | Facts | Source | Browser | Prompt
 
 
 @dataclass(frozen=True)
@@ -127,3 +138,16 @@ class Notice:
 
     title: str
     points: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page before any HTML; `others` are the titles and files of the pages beside it, this one included."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+    notices: tuple[Notice, ...]
+    footer: str
+    others: tuple[tuple[str, str], ...] = ()
+    file: str = "index.html"

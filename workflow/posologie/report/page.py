@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-import jinja2
-from markupsafe import Markup
-
 from posologie.report import (
     answer,
     attribution,
@@ -19,11 +16,11 @@ from posologie.report import (
     scores,
     training,
 )
-from posologie.report.blocks import Browser, Figure, Notice, Section
+from posologie.report.blocks import Browser, Figure, Notice, Page, Section
 from posologie.report.drawings import inlined
+from posologie.report.html import as_html
 from posologie.report.inputs import Inputs
 from posologie.report.tables import as_it_is
-from posologie.report.template_files import read_template
 from posologie.report.words import listed
 from posologie.version import __version__
 
@@ -121,22 +118,16 @@ def _figures(inputs: Inputs) -> dict[str, Figure]:
 
 
 def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -> str:
-    """Return the page as HTML that needs no other file."""
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(read_template),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
+    """Return the report as HTML that needs no other file."""
     spec = inputs.spec
     count = len(spec.models)
-    return environment.get_template("index.html.j2").render(
-        title=spec.title or f"The study “{spec.study}”",
-        subtitle=f"Study {spec.study}: {count} model{'s' if count > 1 else ''}, suites {listed(spec.suites, 12)}",
-        version=__version__,
-        style=Markup(read_template("style.css")),  # noqa: S704 - the project's own file
-        script=Markup(read_template("page.js") + read_template("browser.js")),  # noqa: S704 - the project's own files
-        sections=made,
-        notices=notices,
-        footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
+    return as_html(
+        Page(
+            title=spec.title or f"The study “{spec.study}”",
+            subtitle=f"Study {spec.study}: {count} model{'s' if count > 1 else ''}, suites {listed(spec.suites, 12)}",
+            sections=tuple(made),
+            notices=tuple(notices),
+            footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
+        ),
+        scripts=("page.js", "browser.js"),
     )

@@ -1,0 +1,217 @@
+"""What of the facts gives reason to doubt the data, in plain sentences."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from posologie.items import LABELS
+from posologie.look.texts import quoted
+
+REJECTED_TOO_MANY, REJECTED_MANY = 0.2, 0.01
+PROBLEM, WARNING = "problem", "warning"
+SINGLE, SEVERAL, OPEN = "mcqu", "mcq", "oeq"
+
+
+def with_doubts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts with the doubts about each source (`sources.{name}.doubts`) and about the study (`doubts`)."""
+    for name, source in facts["sources"].items():
+        source["doubts"] = [_doubt(state, text) for state, text in _of_source(facts, name, source)]
+    facts["doubts"] = [_doubt(state, text) for state, text in _of_study(facts)]
+    return facts
+
+
+def _doubt(state: str, text: str) -> dict[str, str]:
+    return {"state": state, "text": text}
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 item`, `2,171 items`."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return a share in percent that is never rounded to nothing or to everything."""
+    if not part or not whole:
+        return "0 %"
+    share = 100 * part / whole
+    text = f"{share:.0f}" if share >= 10 else f"{share:.1f}"
+    if text == "0.0" or (part < whole and text == "100"):
+        return "less than 0.1 %" if part < whole / 2 else "more than 99 %"
+    return f"{text} %"
+
+
+def _of_source(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for split, found in source["splits"].items():
+        if found is None:
+            yield WARNING, f"The {split} split is not read yet, so this page says nothing of it."
+            continue
+        yield from _rejected(split, found)
+        yield from _reading(split, found)
+        yield from _keys(split, found)
+        yield from _languages(facts, source, split, found)
+        yield from _texts(split, found)
+    yield from _twins(facts, name, source)
+    tokens = source["tokens"]
+    if tokens and tokens["too_long"]:
+        yield (
+            WARNING,
+            f"{tokens['too_long']:,} of {count(tokens['sampled'], 'sampled item')} of the {tokens['split']} split are "
+            f"longer than training.recipe.max_length ({facts['max_length']:,} tokens): training cuts their context, or "
+            "leaves them out where that is not enough.",
+        )
+    uses = [mix for mix, one in facts["mixes"].items() for part in one["parts"] if part["taken"].get(name)]
+    tested = any(f"{name}/{split}" in places for places in facts["tested"].values() for split in source["splits"])
+    known = all(one["problem"] is None for one in facts["mixes"].values())
+    if source["described"].get("mixed", True) and not uses and not tested and known:
+        yield WARNING, "No mix draws from this source, and no suite tests on it."
+
+
+def _rejected(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    read, rejected = found["read"], found["rejected"]
+    if not found["items"]:
+        yield PROBLEM, f"The {split} split holds no item: {count(read or 0, 'record')} read, all of them rejected."
+    elif read and rejected and rejected >= REJECTED_MANY * read:
+        first = found["rejects"][0] if found["rejects"] else None
+        why = f", most often because of {quoted(first['reason'])} ({first['records']:,})" if first else ""
+        state = PROBLEM if rejected > REJECTED_TOO_MANY * read else WARNING
+        records = f"{rejected:,} of {count(read, 'record')} of the {split} split"
+        yield state, f"{records} ({percent(rejected, read)}) were rejected{why}."
+
+
+def _reading(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for text in told_doubts(found["reading"]):
+        if " records rejected: " not in text:  # said in one sentence for all reasons
+            yield WARNING, f"The files of the {split} split: {text}"
+    for what, number in (found["reading"].get("repeated_ids") or {}).items():
+        yield (
+            WARNING,
+            f"{count(number, 'item')} of the {split} split had the id of another one ({what}) and got a new one.",
+        )
+    groups = found["groups"]
+    if _told(found):
+        return
+    if found["items"] >= 20 and groups["largest"] > found["items"] / 2:
+        yield (
+            WARNING,
+            f"{groups['largest']:,} of {count(found['items'], 'item')} of the {split} split are one group "
+            f"({quoted(str(groups['largest_name']))}); a value that stands for “none” may have been read as a case.",
+        )
+    for prefix, number in found["prefixes"].items():
+        if number >= 0.05 * found["items"]:
+            yield (
+                WARNING,
+                f"{percent(number, found['items'])} of the questions of the {split} split begin like {quoted(prefix)}, "
+                "and the others do not.",
+            )
+
+
+def _told(found: dict[str, Any]) -> bool:
+    """Whether the shard's report has evidence with warnings of its own, which are not repeated in other words."""
+    evidence = found["reading"].get("evidence")
+    return isinstance(evidence, dict) and "warnings" in evidence
+
+
+def told_doubts(reading: Any) -> Iterator[str]:
+    """Yield the sentences that a shard's report calls doubts or warnings, wherever they stand."""
+    if isinstance(reading, dict):
+        for key, value in reading.items():
+            if key in ("doubt", "doubts", "warning", "warnings"):
+                for text in value if isinstance(value, list) else [value]:
+                    if isinstance(text, str) and text:
+                        yield text if text.endswith((".", "!", "?")) else f"{text}."
+            else:
+                yield from told_doubts(value)
+    elif isinstance(reading, list):
+        for value in reading:
+            yield from told_doubts(value)
+
+
+def _keys(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in found["keys"]:
+        items, options, labels = entry["items"], entry["options"], entry["labels"]
+        equal, whole = items / options, sum(labels)
+        if entry["task"] != SINGLE:
+            continue
+        asked = f"{count(items, 'single-answer question')} with {options} options in the {split} split"
+        if (
+            not _told(found)
+            and equal >= 20
+            and (never := [LABELS[index] for index, number in enumerate(labels) if not number])
+        ):
+            yield WARNING, f"{' and '.join(never)} is never the right answer of {asked}."
+        largest = max(labels)
+        deviation = (largest - equal) / math.sqrt(items / options * (1 - 1 / options))
+        if items >= 50 and largest >= 1.5 * equal and deviation > 4:
+            label = LABELS[labels.index(largest)]
+            nearly = "nearly always " if largest >= 0.8 * whole else ""
+            yield (
+                WARNING,
+                f"{label} is {nearly}the right answer of {asked}: {percent(largest, whole)}, where equal shares are "
+                f"{percent(1, options)}. A model that always says {label} is right as often.",
+            )
+
+
+def _languages(
+    facts: dict[str, Any], source: dict[str, Any], split: str, found: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    languages = found["languages"]
+    if languages["identified"] < 10:
+        return
+    evidence = found["reading"].get("evidence")
+    declared = (evidence.get("languages") or {}).get("declared") if isinstance(evidence, dict) else None
+    (main, most), *others = languages["items"].items()
+    rest = languages["identified"] - most
+    if rest >= 0.05 * languages["identified"] and declared is None:
+        named = ", ".join(f"{language} {number}" for language, number in others[:4])
+        share = f"{percent(rest, languages['identified'])} of {languages['identified']:,} sampled items"
+        yield (
+            WARNING,
+            f"{share} of the {split} split are in another language than the most frequent one ({main}): {named}.",
+        )
+    if main != facts["language"] and declared is None and source["described"].get("mixed", True):
+        yield (
+            WARNING,
+            f"The items of the {split} split are mostly in the language “{main}”, and report.language is "
+            f"“{facts['language']}”.",
+        )
+
+
+def _texts(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for kind, fault in found["texts"].items():
+        items = f"{count(fault['items'], 'item')} of the {split} split ({percent(fault['items'], found['items'])})"
+        yield WARNING, f"{items}: {kind}, as in {quoted(fault['example'], 100)}."
+    alike = found["options_alike"]
+    if alike["right_and_wrong"]:
+        items = f"{count(alike['right_and_wrong'], 'item')} of the {split} split"
+        yield WARNING, f"{items}: one text is a right and a wrong option, as in {quoted(alike['example'])}."
+
+
+def _twins(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in facts["twins"]["other_answer"]:
+        if entry["source"] == name:
+            items = f"{count(entry['items'], 'item')} of the {entry['split']} split"
+            yield WARNING, f"{items}: another item has the same text and another right answer."
+    removed = facts["against"] if facts["screening_mode"] == "remove" else []
+    for entry in facts["twins"]["tests"]:
+        trained = entry["source"] == name and entry["split"] == "train" and source["described"].get("mixed", True)
+        if trained and entry["suite"] not in removed:
+            yield (
+                WARNING,
+                f"{count(entry['items'], 'training item')}: the suite {entry['suite']} tests on an item with the same "
+                "text, and screening does not remove them; list the suite in screening.against, with mode: remove.",
+            )
+
+
+def _of_study(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, mix in facts["mixes"].items():
+        if mix["problem"] is not None:
+            unknown = mix["problem"].startswith("not known yet")
+            yield WARNING if unknown else PROBLEM, f"Mix {name}: {mix['problem']}."
+        for part in mix["parts"]:
+            if not part["asked"]:
+                yield WARNING, f"Mix {name}: the part {part['part']} gets no item at all."
+    missing = [
+        name for name, source in facts["sources"].items() if all(one is None for one in source["splits"].values())
+    ]
+    if missing:
+        yield WARNING, f"Not read yet: {', '.join(missing)}."
