@@ -7,7 +7,7 @@ from posologie.config.job_specs import look_spec
 from posologie.config.study import Study
 from posologie.files import write_json, write_parquet
 from posologie.items import Item, items_to_table, stable_id
-from posologie.running.seals import seal
+from posologie.running.seals import Identity, write_seal
 from posologie.sources.shards import rejects_table
 
 STARTS = ("cardio", "neuro", "hémo", "ostéo", "pneumo", "gastro", "hépato", "dermo", "rhino", "oto", "néphro", "psycho")
@@ -73,7 +73,8 @@ def write_shard(root: Path, items, rejects=(), source="native", split="train", *
         "repeated_ids": {},
         "files": {f"{split}.jsonl": {"read": len(items) + len(rejects), "kept": len(items)}},
     }
-    write_json(path.with_suffix(".json"), counts | report | seal(path))
+    write_json(path.with_suffix(".json"), counts | report)
+    write_seal([path, path.with_suffix(".json")], Identity("posologie.sources.columns", "code", {}), {}, {})
     return path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from posologie import layout
-from posologie.files import read_json
+from posologie.files import read_json, sha256_of_file
 from posologie.items import Split, read_item_table, table_to_items
 from posologie.look.doses import mix_facts, screening_facts, temporary_folder
 from posologie.look.doubts import with_doubts
@@ -28,10 +28,9 @@ def identity(spec: LookSpec, root: Path, screened: Sequence[Path], backbone: Pat
     """Return a hash over all that the facts depend on: equal hashes mean that the facts need not be computed again."""
     digest = hashlib.sha256(f"{FORM}\0{spec.canonical_json()}".encode())
     shards = [root / layout.shard(name, split) for name, source in spec.sources.items() for split in source.splits]
-    records = [path.with_suffix(".json") for path in (*shards, *sorted(screened))]
-    for path in [*records, *([backbone] if backbone is not None else [])]:
-        content = path.read_bytes() if path.is_file() else b"missing"
-        digest.update(f"\0{path.name}\0{len(content)}\0".encode() + content)
+    made = [*shards, *sorted(screened)]
+    for path in [*made, *(path.with_suffix(".json") for path in made), *([backbone] if backbone is not None else [])]:
+        digest.update(f"\0{path.name}\0{sha256_of_file(path) if path.is_file() else 'missing'}".encode())
     return digest.hexdigest()
 
 
