@@ -37,6 +37,7 @@ sys.path += sorted(
         str(path.parent)
         for path in (REPOSITORY / "tests").rglob("*.py")
         if not (path.parent / "__init__.py").exists() and str(path.parent) not in sys.path
+        if ".cache" not in path.relative_to(REPOSITORY / "tests").parts  # tools that are installed beside the tests
     }
 )
 

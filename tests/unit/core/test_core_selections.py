@@ -8,7 +8,9 @@ import pytest
 from absent import VARIABLE, absent
 from studies import REPOSITORY
 
-FILES = [path for path in (REPOSITORY / "tests").rglob("*.py") if not (path.parent / "__init__.py").exists()]
+TESTS = REPOSITORY / "tests"
+FILES = [path for path in TESTS.rglob("*.py") if not (path.parent / "__init__.py").exists()]
+FILES = [path for path in FILES if ".cache" not in path.relative_to(TESTS).parts]
 
 
 def imported(path):

@@ -6,8 +6,8 @@ import math
 
 import pyarrow.parquet as pq
 import pytest
+from prediction_made import make_item
 
-from conftest import make_item
 from posologie.errors import InputError
 from posologie.files import read_json, write_parquet
 from posologie.items import items_to_table

@@ -26,6 +26,12 @@ PAIRS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _a_scorer_of_its_own():
+    """Let each test make its scorer: mutation tests ask which tests reach which function."""
+    text_scorer.cache_clear()
+
+
 def test_words_keep_accents_and_split_elisions():
     found = words("L'œdème n’est pas évident à 37,5 °C.")
     assert found == ["l", "œdème", "n", "est", "pas", "évident", "à", "37", "5", "c"]

@@ -117,3 +117,29 @@ def test_gradients_that_nobody_needs_are_not_computed():
     summed_loss(torch.randn(3, 4), trained, torch.tensor([0, 1, 2])).backward()
     assert trained.weight.grad is not None
     assert chunk_rows(10**12, 5) == 1
+
+
+def test_gradients_of_many_chunks_are_summed_in_float32_where_the_layer_is_bfloat16(monkeypatch):
+    # 1,000 chunks of one row with the same small gradient: summed in bfloat16, they would stop growing at the 256th.
+    head = torch.nn.Linear(4, 8, dtype=torch.bfloat16)
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    monkeypatch.setattr(loss_module, "CHUNK_BYTES", 4 * 8)
+    summed_loss(torch.ones(1000, 4, dtype=torch.bfloat16), head, torch.zeros(1000, dtype=torch.int64)).backward()
+    expected = 1000 * (torch.full((8,), 1 / 8) - torch.eye(8)[0])
+    torch.testing.assert_close(head.bias.grad.float(), expected, rtol=0.01, atol=0)
+    torch.testing.assert_close(head.weight.grad.float(), expected[:, None].expand(8, 4), rtol=0.01, atol=0)
+
+
+def test_rows_of_very_different_size_do_not_disturb_each_other():
+    head = torch.nn.Linear(2, 2, bias=False)
+    head.weight.data = torch.eye(2)
+    hidden = torch.tensor([[500.0, 501.0], [-500.0, -501.0]])
+    found = summed_loss(hidden, head, torch.tensor([0, 1]))
+    assert float(found.detach()) == pytest.approx(2 * float(torch.log1p(torch.exp(torch.tensor(1.0)))))
+
+
+@pytest.mark.parametrize("value", [None, 1, 1.0])
+def test_a_scale_of_one_changes_no_logits(value):
+    config = type("Config", (), dict.fromkeys(loss_module._CHANGES_LOGITS, value))
+    check_output_layer(type("Model", (), {"config": config}), "model")
