@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from posologie.items import LABELS, TASKS, Item, Task, stable_id
+from posologie.lineage import published
 from posologie.sources.answers import AnswerForm, gold_indices
 from posologie.sources.cleaning import as_text, plain_text
 from posologie.sources.options import distinct_options, options_in_text, without_prefixes
@@ -84,6 +85,8 @@ def finished(draft: Draft, spec: ShardSpec, repairs: set[str], *, plain: bool = 
     meta = {name: storable(value) for name, value in draft.meta.items() if value is not None and value != ""}
     if key is not None:
         meta["native_id"] = storable(key)
+    if "lineage" not in meta and (lineage := published(meta)):
+        meta["lineage"] = lineage
     if repairs and (original := _original(draft, published_text, context, options, answer)):
         meta["original"] = original
     item = Item(
