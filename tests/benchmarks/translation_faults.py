@@ -28,8 +28,41 @@ from statsmodels.stats.proportion import proportion_confint
 ROOT = Path(__file__).parents[2]
 LANGUAGES = {"en": "English", "fr": "French", "es": "Spanish"}
 
-DAMAGED: dict[str, str] = {}
-"""Pairs whose translation is damaged as published, read by hand: left out of every count."""
+_FEVER = "a sentence on a fever of 37.5 °C stands in one language only"
+DAMAGED: dict[str, str] = {
+    "anatomy:34": "two options have changed places",
+    "casimedicos:en-fr:train:12": "an option was not translated and has lost its negation",
+    "casimedicos:en-fr:train:60": "a weight keeps the English mark of thousands",
+    "casimedicos:en-fr:train:73": "three cases of pneumonia became one",
+    "casimedicos:en-fr:train:92": "a negation in an option was not translated",
+    "casimedicos:en-fr:train:105": "a stray number inside a word",
+    "casimedicos:en-fr:train:222": _FEVER,
+    "casimedicos:en-fr:train:223": _FEVER,
+    "casimedicos:en-fr:train:238": "`without` became `with` in an option",
+    "casimedicos:en-fr:train:338": "half of a sentence is missing",
+    "casimedicos:en-fr:dev:17": "an option was not translated",
+    "casimedicos:en-es:dev:11": "a value is broken in two",
+    "casimedicos:en-es:dev:19": "the sign of degrees is broken",
+    "casimedicos:en-es:test:75": "a unit is broken",
+    "casimedicos:en-es:train:31": "ST elevation in one language, depression in the other",
+    "casimedicos:en-es:train:51": "a unit is broken",
+    "casimedicos:en-es:train:105": "a stray number inside a word",
+    "casimedicos:en-es:train:214": "an age without its unit",
+    "casimedicos:en-es:train:222": _FEVER,
+    "casimedicos:en-es:train:223": _FEVER,
+    "casimedicos:en-es:train:338": "half of a sentence is missing",
+    "casimedicos:es-fr:dev:11": "a value is broken in two",
+    "casimedicos:es-fr:train:12": "an option was not translated and has lost its negation",
+    "casimedicos:es-fr:train:31": "ST depression in one language, elevation in the other",
+    "casimedicos:es-fr:train:37": "an option was not translated",
+    "casimedicos:es-fr:train:53": "an option was not translated",
+    "casimedicos:es-fr:train:54": "an option was not translated",
+    "casimedicos:es-fr:train:73": "three cases of pneumonia became one",
+    "casimedicos:es-fr:train:176": "an option was not translated",
+    "casimedicos:es-fr:train:238": "`without` became `with` in an option",
+}
+"""Pairs that are damaged as published: the checks flagged them, and reading both texts confirmed it. Left out of every
+count. Damage that no check flagged is unknown and counts as right."""
 
 WORKER = """
 import json, sys
@@ -165,11 +198,52 @@ def _in_question(rules: dict[str, Any], side: int) -> Planter:
     return plant
 
 
+_VERBS = {
+    "en": (r"\b(is|are|can|should|would|will)\b", r"\1 not"),
+    "es": (r"\b(es|son|está|están|puede|debe|presenta|tiene|sería)\b", r"no \1"),
+    "fr": (r"\b(sont|peut|doit|présente|faut|serait)\b|\b(est)\b", r"ne \1\2 pas"),
+}
+
+
+def _inserted(side: int) -> Planter:
+    """A negation put before the last verb of a question that has none; in the original, the translation lacks it."""
+
+    def plant(pair: Pair, pairs: Sequence[Pair], draw: random.Random) -> Made:
+        own, other = (pair.source, pair.translation)[side], (pair.source, pair.translation)[1 - side]
+        if any(
+            _substituted(text.question, _WITHOUT_NEGATION[language])
+            for text, language in zip((pair.source, pair.translation), pair.languages, strict=True)
+        ):
+            return None
+        changed = _substituted(own.question, (_VERBS[pair.languages[side]],), last=True)
+        if changed is None:
+            return None
+        made = replace(own, question=changed)
+        return (made, other) if side == 0 else (other, made)
+
+    return plant
+
+
+_EXCEPT = {"en": ", EXCEPT:", "es": ", EXCEPTO:", "fr": ", SAUF :"}
+
+
+def _excepted(side: int) -> Planter:
+    def plant(pair: Pair, pairs: Sequence[Pair], draw: random.Random) -> Made:
+        own, other = (pair.source, pair.translation)[side], (pair.source, pair.translation)[1 - side]
+        known = (*_WITHOUT_NEGATION[pair.languages[side]], *_TURNED[pair.languages[side]])
+        if not own.question.strip() or _substituted(own.question, known):
+            return None
+        made = replace(own, question=own.question.rstrip(" .:?") + _EXCEPT[pair.languages[side]])
+        return (made, other) if side == 0 else (other, made)
+
+    return plant
+
+
 def _in_options(pair: Pair, pairs: Sequence[Pair], draw: random.Random) -> Made:
     places = [
         number
         for number, (before, after) in enumerate(zip(pair.source.options, pair.translation.options, strict=True))
-        if _substituted(before, _WITHOUT_NEGATION["en"] if pair.languages[0] == "en" else _WITHOUT_NEGATION["es"])
+        if _substituted(before, _WITHOUT_NEGATION[pair.languages[0]])
         and _substituted(after, _WITHOUT_NEGATION[pair.languages[1]])
     ]
     if not places:
@@ -245,6 +319,10 @@ KINDS: dict[str, Planter] = {
     "negation added to the question": _in_question(_WITHOUT_NEGATION, 0),
     "except or false turned round": _in_question(_TURNED, 1),
     "true turned into except or false": _in_question(_TURNED, 0),
+    "negation only in the original": _inserted(0),
+    "negation only in the translation": _inserted(1),
+    "except only in the original": _excepted(0),
+    "except only in the translation": _excepted(1),
     "negation dropped from an option": _in_options,
     "negation dropped from the case": _in_context,
     "two options exchanged": _exchanged,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from posologie import __version__
-from posologie.cli import check, compare, explain, new_study, partitions, plan, resume, status, testcase
+from posologie.cli import audit_parallel, check, compare, explain, new_study, partitions, plan, resume, status, testcase
 from posologie.errors import InputError
 
 EXIT_CODES = """exit codes:
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"posologie {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (explain, status, compare, new_study, check, plan, partitions, resume, testcase):
+    for module in (explain, status, compare, new_study, check, plan, partitions, resume, testcase, audit_parallel):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         text = (module.__doc__ or "").strip()
         one = commands.add_parser(

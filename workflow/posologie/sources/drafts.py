@@ -148,6 +148,8 @@ def storable(value: Any) -> Any:
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple):
         return [storable(one) for one in value]
+    if isinstance(value, dict):
+        return {str(storable(str(name))): storable(one) for name, one in value.items()}
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 1 << 64):
         return value
     return value if isinstance(value, float) and math.isfinite(value) else storable(f"{value!r:.200}")

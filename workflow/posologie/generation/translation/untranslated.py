@@ -19,8 +19,8 @@ from posologie.generation.translation.vocabulary import words_of
 
 FEATURES = ("others the same", "capitals and digits", "one word", "leaning", "words", "known words", "Latin name")
 
-WEIGHTS = (-4.40, -2.89, -1.27, 0.23, 0.43, 0.57, -0.95)
-INTERCEPT = 3.41
+WEIGHTS = (-4.00, -3.26, -1.79, 0.23, 0.43, 0.53, -2.59)
+INTERCEPT = 3.90
 """A logistic regression on the options of MMLU (English, Spanish) and CasiMedicos (English, Spanish, French; its part
 `train`): those that are the same in both languages against originals that are not."""
 
@@ -31,7 +31,7 @@ _OTHER_LANGUAGE = 12.0
 """Leaning from which a text of four words counts as one in the other language, whatever the original says. Of 1,000
 translated options, about one has as much."""
 
-_LATIN = re.compile(r"[A-Z][a-z]+ [a-z]+(?:us|um|is|ae|a|i|ile|or)\W*")
+_LATIN = re.compile(r"[A-Z][a-z]+(?:a|as|us|um|is|es) [a-z]+(?:us|um|is|ae|a|i|ile|or|ans|ens)\W*")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -68,8 +68,13 @@ def log_odds(option: str, others: float, source_language: str, target_language: 
     Args:
         others: share of the item's other options that are the same in both languages.
     """
+    if not _WORD.search(option):
+        return -np.inf
     values = features(option, others, source_language, target_language)
-    return float(values @ np.array(WEIGHTS) + INTERCEPT) if _WORD.search(option) else -np.inf
+    odds = float(values @ np.array(WEIGHTS) + INTERCEPT)
+    count, known = values[FEATURES.index("words")], values[FEATURES.index("known words")]
+    # `Liver` alone: a plain word of one language, and none of the other.
+    return max(odds, LEAST) if others == 0 and 0 < count == known else odds
 
 
 def features(option: str, others: float, source_language: str, target_language: str) -> np.ndarray:
