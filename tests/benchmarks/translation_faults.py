@@ -2,10 +2,10 @@
 
     python tests/benchmarks/translation_faults.py DATA [--old main] [--seed 1] [--json OUT.json] [--show KIND]
 
-DATA holds `mmlu_en`, `mmlu_es` and `casimedicos` as public data sets publish them. The checks were tuned on MMLU and on
-the part `train` of CasiMedicos; its parts `dev` and `test` were only measured. `--old` runs the same cases through the
-checks of that revision of this repository. A fault counts as caught when an item is rejected that passes without it.
-Intervals are Wilson's, 95 %.
+DATA holds `mmlu_en`, `mmlu_es` and `casimedicos` as public data sets publish them. Weights were fitted on MMLU and on
+the part `train` of CasiMedicos, not on `dev` and `test`; false alarms were read in all parts. `--old` runs the same
+cases through the checks of that revision of this repository. A fault counts as caught when an item is rejected that
+passes without it. Intervals are Wilson's, 95 %.
 """
 
 import argparse

@@ -89,7 +89,7 @@ class Audit:
 
     def damaged(self) -> dict[str, int]:
         """Return the number of damaged pairs by their worst severity."""
-        worst = {}
+        worst: dict[tuple[str, str], str] = {}
         for finding in self.findings:
             worst.setdefault((finding.a, finding.b), finding.severity)
         counts = Counter(worst.values())

@@ -18,8 +18,8 @@ from posologie.facts import plainer
 from posologie.languages import language_data
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[<>≤≥=+±%°/→↑↓]")
-_SPELLINGS = (("ph", "f"), ("th", "t"), ("rh", "r"), ("ch", "c"), ("k", "c"), ("qu", "c"), ("y", "i"), ("ae", "e"))
-_SPELLINGS += (("oe", "e"), ("sc", "c"), ("z", "s"), ("x", "s"), ("h", ""), ("w", "v"), ("j", "i"))
+_SPELLINGS: dict[str, str] = {"ph": "f", "th": "t", "rh": "r", "ch": "c", "k": "c", "qu": "c", "y": "i", "ae": "e"}
+_SPELLINGS |= {"oe": "e", "sc": "c", "z": "s", "x": "s", "h": "", "w": "v", "j": "i"}
 """Spellings of Greek and Latin sounds, in one form."""
 
 _NUMERALS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
@@ -65,7 +65,7 @@ def _word(token: str, language: str) -> Word:
 
 
 def _folded(token: str) -> str:
-    for spelling, plain in _SPELLINGS:
+    for spelling, plain in _SPELLINGS.items():
         token = token.replace(spelling, plain)
     return re.sub(r"(.)\1", r"\1", token)
 
