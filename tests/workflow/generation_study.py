@@ -73,9 +73,12 @@ def reply_to(body):
     if "<document>" in text:
         return _question_on(re.search(r"<document>\n(.*)\n</document>", text, re.DOTALL)[1])
     if '"question"' in text:
-        item = json.loads(text[text.index("{") : text.index("}") + 1])
+        item, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
         dose = re.search(r"\d+", item["question"])[0]
-        options = [FRENCH[1][ENGLISH[1].index(option)] for option in item["options"]]
+        options = [
+            {"label": option["label"], "text": FRENCH[1][ENGLISH[1].index(option["text"])]}
+            for option in item["options"]
+        ]
         return json.dumps({"question": FRENCH[0].format(dose=dose), "context": "", "options": options, "answer": ""})
     return FRENCH[0].format(dose=re.findall(r"at (\d+) mg", text)[-1])
 

@@ -33,3 +33,37 @@ def _names(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for one in value:
             yield from _names(one)
+
+
+_NAMING_ORIGINS = ("MedMCQA",)
+"""Origins whose records have ids of their own, which translations keep."""
+
+
+def descent(meta: Mapping[str, Any], source: str, name: str, texts: tuple[str, str, Sequence[str]]) -> list[Any]:
+    """Return the lineage of what is made from an item: the item's own, then the item itself.
+
+    Args:
+        meta: of the item.
+        source: of the item.
+        name: its id.
+        texts: its question, context and options.
+    """
+    before = meta.get("lineage") or []
+    return [*before, {"source": source, "id": name, "text_hash": text_hash(*texts)}]
+
+
+def document_descent(document: Mapping[str, Any]) -> list[Any]:
+    """Return the lineage of what is made from a document."""
+    texts = document["title"], document["text"], ()
+    return [{"source": document["collection"], "document": document["id"], "text_hash": text_hash(*texts)}]
+
+
+def published(meta: Mapping[str, Any]) -> list[Any]:
+    """Return the lineage of a record of a published data set: its name there, whatever language it is in.
+
+    A translation of the set that keeps the record's id has the same name, and so do all translations of that one.
+    Empty where the origin is none of those that name their records, or the record has no id. MMLU has no ids; its
+    reader names files and rows. MedQA has neither: text hashes stand for its questions.
+    """
+    origin, name = meta.get("origin"), meta.get("native_id")
+    return [{"source": origin, "id": f"{origin}:{name}"}] if name and origin in _NAMING_ORIGINS else []

@@ -46,6 +46,7 @@ def rule_of_synthesis(kind):
         input:
             documents="<results>/documents/{collection}.parquet",
             prompts=synthesis_prompts,
+            languages=lambda wildcards: language_data(STUDY.generators[wildcards.generator].language),
             backbone=lambda wildcards: manifest_of_backend(STUDY.generators[wildcards.generator].backend),
         output:
             made=temp("<results>/generated/{generator}/{collection}.parts/{part}-of-{parts}.parquet"),
@@ -95,6 +96,7 @@ def rule_of_translation(kind):
         input:
             source="<results>/shards/{source}/{split}.parquet",
             prompt=translation_prompt,
+            languages=translation_languages,
             backbone=lambda wildcards: manifest_of_backend(STUDY.translators[wildcards.translator].backend),
         output:
             made=temp("<results>/translated/{translator}/{source}/{split}.parts/{part}-of-{parts}.parquet"),

@@ -28,6 +28,28 @@ KEPT = [
     ("39 065 persons", "39 065 personnes"),
     ("99 percent", "99 %"),
     ("Hb 8.5 g/dl in a 30-year-old woman", "Hb 8,5 g/dL chez une femme de 30 ans"),
+    ("vaccination of the over-65s", "vaccination des plus de 65 ans"),
+    ("inositol 1,4,5-trisphosphate", "1,4,5-trisphosphate d'inositol"),
+    ("1,25-dihydroxycholecalciferol", "1,25-dihydroxycholécalciférol"),
+    ("a temperature of 38 °C (100.4 °F)", "une température de 38 °C"),
+    ("weighs 70 kg (154 lb)", "pèse 70 kg"),
+    ("brought in at 7 pm", "amené à 19 heures"),
+    ("CD4 lymphocytes 550 cells", "lymphocytes CD4 550 cellules"),
+    ("the C282Y mutation", "la mutation C282Y"),
+    ("SatO2 95% on room air", "SatO2 95 % à l'air ambiant"),
+    ("20 mg daily", "20 mg/jour"),
+    ("a count of 10,000 cells", "un compte de 10,000 cellules"),
+    ("-2.5 SD", "−2,5 DS"),
+]
+
+SPANISH = [
+    ("between 15 and 20 mmol/l", "entre 15 y 20 mmol/l"),
+    ("1 mg/kg/day", "1 mg/kg/día"),
+    ("100 mg per day", "100 mg al día"),
+    ("20 mg/day", "20 mg diarios"),
+    ("a 1-year-old boy", "un niño de un año"),
+    ("at 3 weeks, 3 times", "3 veces, a las 3 semanas"),
+    ("150/80 mm Hg", "150/80 mm de Hg"),
 ]
 
 CHANGED = [
@@ -43,12 +65,20 @@ CHANGED = [
     ("a change of (-5 to 5)", "une variation (5 à 5)", "-5 is missing"),
     ("2 mg/kg/day", "2 mg/kg", "is now mg/kg"),
     ("98.6 °F", "98,6 °C", "is now °c"),
+    ("-2.5 SD", "2,5 DS", "-2.5 SD is missing"),
+    ("temperature of 38 °C (100.4 °F)", "température de 39 °C", "38 °C is missing"),
 ]
 
 
 @pytest.mark.parametrize(("source", "translation"), KEPT)
 def test_what_a_faithful_translation_keeps_is_no_problem(source, translation):
     assert problems(source, translation, "en", "fr") == []
+
+
+@pytest.mark.parametrize(("source", "translation"), SPANISH)
+def test_units_of_time_are_read_in_the_words_of_each_language(source, translation):
+    assert problems(source, translation, "en", "es") == []
+    assert problems(translation, source, "es", "en") == []
 
 
 @pytest.mark.parametrize(("source", "translation", "found"), CHANGED)

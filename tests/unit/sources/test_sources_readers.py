@@ -259,7 +259,8 @@ def test_mmlu_takes_the_subject_from_the_name_of_the_file(read):
     shard = read("mmlu", {"test/clinical_knowledge_test.csv": rows}, split="test")
     (item,) = shard.items
     assert (item.question, item.options, item.gold) == ("Which?", ("a, b", "c", "d", "e"), (1,))
-    assert item.meta == {"origin": "MMLU", "subject": "clinical knowledge"}
+    lineage = [{"source": "MMLU", "id": "MMLU:clinical_knowledge_test:1"}]
+    assert item.meta == {"origin": "MMLU", "subject": "clinical knowledge", "lineage": lineage}
     assert shard.reasons == {"not a record of this form": 1, "gold outside the options": 1}
 
 

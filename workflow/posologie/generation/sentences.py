@@ -1,7 +1,8 @@
 """Text in sentences, and in pieces that fit into a model's window."""
 
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 _ABBREVIATIONS = re.compile(
     r"dr|mr|mrs|ms|prof|pr|mme|mlle|st|vs|cf|figs?|refs?|no|nos|vol|approx|ca|env|al|resp|max|min|e\.g|i\.e|eg|ie"
@@ -11,6 +12,13 @@ _ABBREVIATIONS = re.compile(
 
 _BORDER = re.compile(r"(?<=[.!?…])(?: ?[\"'»”’)\]])*(\s+)(?=[\"'«“‘(\[]?[A-ZÀ-ÖØ-ÞŒ0-9¿¡])|([。！？]\s*)|(\s*\n\s*)")
 _WORD_BEFORE = re.compile(r"([\w.]+)\.$")
+
+_BEADS = ((1, 1, 0.0), (2, 1, 2.3), (1, 2, 2.3), (2, 2, 4.4))
+"""Sentences of a text and of its translation that make one pair, and what that costs (-log of the probability, in
+relation to one to one, as in Gale and Church 1993)."""
+
+_VARIANCE = 6.8
+"""Variance of a translation's length per character of the source (Gale and Church 1993)."""
 
 
 def sentences(text: str) -> list[str]:
@@ -77,3 +85,39 @@ def _within(text: str, size: Callable[[str], int], most: int, borders: tuple[str
         part += text[start:end]
         start = end
     yield from _within(part, size, most, borders[1:])
+
+
+def aligned(source: Sequence[str], translation: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the sentences of a text beside those of its translation: one to one, two to one or one to two.
+
+    The pairs are those whose lengths fit best (Gale and Church 1993, with the variance that they measured, and without
+    sentences that have no counterpart). Texts that no such pairs can be made of are one pair.
+    """
+    before, after = [len(text) for text in source], [len(text) for text in translation]
+    ratio = sum(after) / max(sum(before), 1)
+    best: dict[tuple[int, int], tuple[float, int, int]] = {(0, 0): (0.0, 0, 0)}
+    for i in range(len(before) + 1):
+        for j in range(len(after) + 1):
+            if (i, j) not in best:
+                continue
+            for rows, columns, penalty in _BEADS:
+                if i + rows <= len(before) and j + columns <= len(after):
+                    lengths = sum(before[i : i + rows]), sum(after[j : j + columns])
+                    cost = best[i, j][0] + penalty + _mismatch(*lengths, ratio)
+                    if cost < best.get((i + rows, j + columns), (math.inf,))[0]:
+                        best[i + rows, j + columns] = (cost, rows, columns)
+    i, j = len(before), len(after)
+    if (i, j) not in best:
+        return [("".join(source), "".join(translation))] if source or translation else []
+    pairs = []
+    while i or j:
+        _, rows, columns = best[i, j]
+        pairs.append(("".join(source[i - rows : i]), "".join(translation[j - columns : j])))
+        i, j = i - rows, j - columns
+    return pairs[::-1]
+
+
+def _mismatch(before: int, after: int, ratio: float) -> float:
+    """Return how badly two lengths fit, as a negative log-likelihood."""
+    deviation = (after - before * ratio) / math.sqrt(_VARIANCE * max(before, 1))
+    return deviation * deviation / 2

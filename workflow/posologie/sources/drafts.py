@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from posologie.items import LABELS, TASKS, Item, Task, stable_id
+from posologie.lineage import published
 from posologie.sources.answers import AnswerForm, gold_indices, is_absent
 from posologie.sources.cleaning import as_text, plain_text
 from posologie.sources.labels import label_key, labelled_list
@@ -117,6 +118,8 @@ def finished(
         meta["labels"] = storable(list(labels))
     if depends is not None and options and depends.search("\n".join(options)):
         meta["position_dependent"] = True
+    if "lineage" not in meta and (lineage := published(meta)):
+        meta["lineage"] = lineage
     if repairs and (original := _original(draft, published_text, context, options, answer)):
         meta["original"] = original
     item = Item(
@@ -207,6 +210,8 @@ def storable(value: Any) -> Any:
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple):
         return [storable(one) for one in value]
+    if isinstance(value, dict):
+        return {str(storable(str(name))): storable(one) for name, one in value.items()}
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 1 << 64):
         return value
     return value if isinstance(value, float) and math.isfinite(value) else storable(f"{value!r:.200}")

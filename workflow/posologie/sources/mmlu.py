@@ -19,13 +19,19 @@ def draft(record: Any, place: Place) -> Draft:
     if len(record) < 4:
         raise Rejected("not a record of this form", f"{len(record)} cells; expected question, options, letter")
     question, *options, letter = record
-    subject = place.file.rsplit("/", 1)[-1].removesuffix(".csv").rpartition("_")[0]
+    published_file = place.file.rsplit("/", 1)[-1].removesuffix(".csv")
+    subject = published_file.rpartition("_")[0]
     return Draft(
         question=question,
         answer=letter,
         task="mcqu",
         options=options,
-        meta={"origin": "MMLU", "subject": subject.replace("_", " ")},
+        meta={
+            "origin": "MMLU",
+            "subject": subject.replace("_", " "),
+            # Translations keep the names and rows of the files.
+            "lineage": [{"source": "MMLU", "id": f"MMLU:{published_file}:{place.row}"}],
+        },
     )
 
 

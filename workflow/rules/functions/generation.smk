@@ -103,6 +103,18 @@ def translation_prompt(wildcards):
     return [] if translator.backend.kind == "seq2seq" else shipped(translator.prompt)
 
 
+def language_data(*codes):
+    """Return the files of what is known of languages (two-letter codes); some have none."""
+    files = (shipped(f"resources/languages/{code}.yaml") for code in sorted(set(codes)))
+    return [file for file in files if Path(file).is_file()]
+
+
+def translation_languages(wildcards):
+    """Return the data of a translator's two languages."""
+    translator = STUDY.translators[wildcards.translator]
+    return language_data(translator.source_language, translator.target_language)
+
+
 def prompt_words(wildcards, input):
     """Return the words of the command line that name the prompt."""
     return ["--prompt", input.prompt] if input.prompt else []

@@ -12,6 +12,7 @@ from posologie.generation.synthesis.requests import Ask, document_text
 from posologie.generation.synthesis.spec import SynthesisSpec
 from posologie.generation.synthesis.tasks import TASKS, ChoiceQuestion, Question
 from posologie.items import Item, stable_id
+from posologie.lineage import document_descent
 from posologie.prompting import option_order
 
 
@@ -92,6 +93,7 @@ def item_of(question: Question, ask: Ask, spec: SynthesisSpec, prompt_sha256: st
     meta: dict[str, Any] = {
         "origin": ask.document["collection"],
         "document": ask.document["id"],
+        "lineage": document_descent(ask.document),
         "synthesis_task": ask.task,
         "prompt": prompt_sha256,
         "repaired": repaired,

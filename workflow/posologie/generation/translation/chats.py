@@ -1,6 +1,7 @@
 """Items through a model that follows instructions: all texts of an item in one JSON object, so that terms agree."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -13,13 +14,20 @@ from posologie.generation.sentences import packed
 from posologie.generation.structured import MalformedError, json_schema, read_reply
 from posologie.generation.translation.fields import Fields
 from posologie.generation.translation.spec import Translator
+from posologie.items import LABELS
+
+
+class _Option(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    label: str
+    text: str
 
 
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
     question: str
     context: str
-    options: list[str]
+    options: list[_Option]
     answer: str
 
 
@@ -48,7 +56,8 @@ class ChatTranslation:
 
     def requests(self, part: Fields) -> tuple[Request, ...]:
         """Return the request for a part."""
-        given = {"question": part.question, "context": part.context, "options": part.options, "answer": part.answer}
+        options = [{"label": label, "text": text} for label, text in zip(LABELS, part.options, strict=False)]
+        given = {"question": part.question, "context": part.context, "options": options, "answer": part.answer}
         turns = self.prompt.turns({"item": json.dumps(given, ensure_ascii=False, indent=1)})
         return (Request(turns, self.translator.decoding, schema=self.schema),)
 
@@ -72,15 +81,29 @@ class ChatTranslation:
             return Problem(
                 "reply cut at the token limit" if outcome.finish == "length" else "malformed reply", str(error)
             )
-        options = form.options
-        if len(options) == len(part.options):
-            options = [around(before, after) for before, after in zip(part.options, options, strict=True)]
+        labels = [option.label.strip() for option in form.options]
+        if problem := label_problem(labels, LABELS[: len(part.options)]):
+            return Problem("option labels", problem)
         return Fields(
             around(part.question, form.question),
             around(part.context, form.context),
-            tuple(options),
+            tuple(around(before, after.text) for before, after in zip(part.options, form.options, strict=True)),
             around(part.answer, form.answer),
         )
+
+
+def label_problem(labels: Sequence[str], expected: Sequence[str]) -> str | None:
+    """Return what is wrong with the labels of translated options, or None if they are those of the originals.
+
+    Labels in another order are not put right: which of label and place the model meant is not known.
+    """
+    counts = Counter(labels)
+    found = [f"{label} is missing" for label in expected if not counts[label]]
+    found += [f"{label} stands {counts[label]} times" for label in expected if counts[label] > 1]
+    found += [f"{label[:20]!r} is no label of the original" for label in counts if label not in expected]
+    if not found and list(labels) != list(expected):
+        found.append(f"in the order {', '.join(labels)}")
+    return "; ".join(found) or None
 
 
 def around(before: str, after: str) -> str:

@@ -27,10 +27,12 @@ from posologie.generation.parts import add_part_argument, part_of
 from posologie.generation.prompts import read_prompt
 from posologie.generation.rejection import Problem
 from posologie.generation.translation.chats import ChatTranslation
-from posologie.generation.translation.fields import Fields, fields_of, joined, problem_of, problem_of_whole
+from posologie.generation.translation.checks import Languages, match_of, problem_of, problem_of_whole
+from posologie.generation.translation.fields import Fields, fields_of, joined
 from posologie.generation.translation.spec import TranslationSpec, Translator
 from posologie.generation.translation.texts import TextTranslation
 from posologie.items import Item, items_to_table, read_item_table, stable_id, table_to_items
+from posologie.lineage import descent
 
 
 def reject_schema() -> pa.Schema:
@@ -95,6 +97,7 @@ class _Translation:
         self, spec: TranslationSpec, manner: ChatTranslation | TextTranslation, items: list[Item], session: Asking
     ) -> None:
         self.spec, self.manner, self.items, self.session = spec, manner, items, session
+        self.languages = Languages(spec.translator.source_language, spec.translator.target_language)
 
     def ask(self) -> None:
         """Ask for every part of every item, then once more for those that fail their checks."""
@@ -124,7 +127,7 @@ class _Translation:
                 return Problem("withheld by the endpoint")
         translated = self.manner.read(part, outcomes)
         if isinstance(translated, Fields):
-            return problem_of(part, translated, self.spec.translator) or translated
+            return problem_of(part, translated, self.languages) or translated
         return translated
 
     def _part(self, part: Fields) -> _Part:
@@ -150,7 +153,7 @@ class _Translation:
             problem = next((one.result for one in parts if isinstance(one.result, Problem)), None)
             if problem is None:
                 whole = joined([one.result for one in parts if isinstance(one.result, Fields)])
-                problem = problem_of_whole(fields_of(item), whole, self.spec.translator)
+                problem = problem_of_whole(fields_of(item), whole, self.languages)
             if problem is None:
                 made.append(self._item(item, whole, any(one.retried for one in parts)))
                 continue
@@ -164,7 +167,16 @@ class _Translation:
 
     def _item(self, item: Item, fields: Fields, retried: bool) -> Item:
         """Return the translated item: an id of its own, the gold as it was."""
-        meta = {**item.meta, "translated_from": item.id, "translator": self.spec.name, "retried": retried}
+        meta = {
+            **item.meta,
+            "translated_from": item.id,
+            "lineage": descent(item.meta, item.source, item.id, (item.question, item.context, item.options)),
+            "translator": self.spec.name,
+            "retried": retried,
+        }
+        matching = match_of(fields_of(item), fields, self.languages)
+        if matching is not None:
+            meta["option_certainty"] = list(matching.certainty)
         return replace(
             item,
             id=stable_id("translated", self.spec.name, item.source, item.id),
