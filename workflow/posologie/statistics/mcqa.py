@@ -10,7 +10,7 @@ from posologie.statistics.entries import Entry, all_entries, over_members, seed_
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
-from posologie.statistics.means import COLUMNS, mean_rows, row_of, with_values
+from posologie.statistics.means import COLUMNS, having_values, mean_rows, row_of
 from posologie.statistics.scored import Measure, read_suite
 from posologie.statistics.suites import CHOICE_TASKS
 from posologie.statistics.table_command import table_command
@@ -62,8 +62,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
         (np.nan_to_num(confidence) * settings.calibration_bins).astype(int), settings.calibration_bins - 1
     )
     gap = right - confidence
-    weights = [seed_weights(entry, settings) for entry in entries]
-    told = with_values(scored, CONFIDENCE, entries, weights)
+    told = [(entry, seed_weights(entry, settings)) for entry in having_values(scored, CONFIDENCE, entries)]
     signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
     for variants in scored.drawn_sets():
         chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
