@@ -5,7 +5,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from posologie.cli import accept, check, compare, explain, look, new_study, partitions, plan, status, testcase, verify
+from posologie.cli import (
+    accept,
+    check,
+    compare,
+    design,
+    explain,
+    look,
+    new_study,
+    partitions,
+    plan,
+    status,
+    testcase,
+    verify,
+)
 from posologie.errors import InputError, machine_error
 from posologie.version import __version__
 
@@ -26,7 +39,20 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"posologie {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (explain, status, look, compare, verify, accept, new_study, check, plan, partitions, testcase):
+    for module in (
+        explain,
+        status,
+        look,
+        compare,
+        verify,
+        accept,
+        new_study,
+        check,
+        design,
+        plan,
+        partitions,
+        testcase,
+    ):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         text = (module.__doc__ or "").strip()
         one = commands.add_parser(

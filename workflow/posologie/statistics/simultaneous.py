@@ -16,6 +16,10 @@ from scipy.special import stdtr, stdtrit
 from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated, Seeds, total_variance
 from posologie.statistics.draws import generator
 
+_KNOWN = 1000
+"""Degrees of freedom from which the variance of items is as good as known."""
+_BATCH = 1000
+
 
 def z_score(ratio: Array, df: Array) -> Array:
     """Return Student's t on the scale of the normal distribution (Wallace 1959); `t_score` is the inverse.
@@ -88,10 +92,10 @@ def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
     """Return a family of combinations [member, entry] of one model, without leading axes."""
     linear = np.asarray(linear, dtype=float)
     estimated = model.of(linear)
-    values, factor, between = draw_model(model, replicates, seed)
+    values, between = draw_model(model, replicates, seed)
     items = np.einsum("pj,pj->p", linear @ model.items, linear)
     items = np.where(items > NOTHING, items + linear**2 @ model.floor, 0.0)
-    variance = items[:, None] * factor
+    variance = _item_variances(model, linear, items, replicates, seed)
     df = np.full(variance.shape, float(model.df_items))
     for backbone, seeds in model.seeds.items():
         drawn, share = model.drawn(linear, backbone)
@@ -103,26 +107,69 @@ def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
     return Family(estimated, scores)
 
 
-def draw_model(model: Crossed, replicates: int, seed: int) -> tuple[Array, Array, dict[str, Array]]:
-    """Return [entry, replicate] values around 0, [replicate] factors of the variance of items, and S² by backbone."""
+def draw_model(model: Crossed, replicates: int, seed: int) -> tuple[Array, dict[str, Array]]:
+    """Return [entry, replicate] values around 0, and [replicate] S² by backbone."""
     count = len(model.entries)
     normal = _normal(2 * count, replicates, seed)
-    roots, axes = np.linalg.eigh(model.items + np.diag(model.floor))
-    values = (axes * np.sqrt(np.maximum(roots, 0.0))) @ normal[:count]
+    values = _root(model) @ normal[:count]
     deviation = np.zeros(count)
     for place, entry in enumerate(model.entries):
         if model.share[place] > 0:
             deviation[place] = np.sqrt(float(model.seeds[entry.backbone].variance) * model.share[place])
     values = values + deviation[:, None] * normal[count:]
     numbers = generator(seed, "variances")
-    factor = numbers.standard_gamma(model.df_items / 2, replicates) / (model.df_items / 2)
     between = {
         backbone: np.maximum(seeds.between, seeds.noise)
         * numbers.standard_gamma(seeds.df / 2, replicates)
         / (seeds.df / 2)
         for backbone, seeds in model.seeds.items()
     }
-    return values, factor, between
+    return values, between
+
+
+def _root(model: Crossed) -> Array:
+    """Return [entry, entry], a square root of the covariance over items."""
+    roots, axes = np.linalg.eigh(model.items + np.diag(model.floor))
+    root: Array = axes * np.sqrt(np.maximum(roots, 0.0))
+    return root
+
+
+def _item_variances(model: Crossed, linear: Array, items: Array, replicates: int, seed: int) -> Array:
+    """Return [member, replicate], the variance of items as another draw of items would estimate it.
+
+    The whole covariance is drawn, from Wishart's distribution, because each member's variance errs on its own.
+
+    Args:
+        items: [member], the variance.
+    """
+    if model.df_items >= _KNOWN:
+        return np.repeat(items[:, None], replicates, axis=1)
+    factors = _wishart(len(model.entries), float(model.df_items), replicates, seed)
+    turned = (linear @ _root(model)).T
+    variance = np.empty((len(linear), replicates))
+    for start in range(0, replicates, _BATCH):
+        drawn = factors[start : start + _BATCH] @ turned  # [replicate, …, member]
+        variance[:, start : start + _BATCH] = (drawn**2).sum(axis=1).T
+    return variance
+
+
+@lru_cache(maxsize=2)
+def _wishart(count: int, df: float, replicates: int, seed: int) -> NDArray[np.float64]:
+    """Return [replicate, …, entry], factors F with F'F of Wishart's distribution around the identity.
+
+    By Bartlett's decomposition (1933); with fewer degrees of freedom than entries, by so many normal vectors.
+    """
+    numbers = generator(seed, "wishart")
+    if df <= count:
+        vectors = max(1, round(df))
+        found: NDArray[np.float64] = numbers.standard_normal((replicates, vectors, count)) / np.sqrt(vectors)
+    else:
+        found = np.triu(numbers.standard_normal((replicates, count, count)), 1)
+        for place in range(count):
+            found[:, place, place] = np.sqrt(2 * numbers.standard_gamma((df - place) / 2, replicates))
+        found /= np.sqrt(df)
+    found.flags.writeable = False
+    return found
 
 
 @lru_cache(maxsize=4)
