@@ -86,7 +86,7 @@ def coverage(design: Design, studies: int, numbers: np.random.Generator, correct
         one = study_of(model, study)
         if float(one.items[1:, 1:].trace()) <= NOTHING:
             continue
-        best = corrected_for_choice(one, gains, SETTINGS)
+        best = corrected_for_choice(one, gains, Statistics(replicates=1000, seed=study))
         chosen = int(np.argmax(gains @ one.point))
         aim = float((gains @ truth[study])[chosen])
         right.append(best.low is None or best.low - 1e-12 <= aim <= best.high + 1e-12)
