@@ -206,7 +206,7 @@ def _models(root: Path, suite: str) -> list[EvaluatedModel]:
 def _suite(given: argparse.Namespace) -> str:
     suites = sorted({path.stem for path in given.results.glob("scores/*/base/*.parquet")})
     if given.suite is None and len(suites) == 1:
-        return suites[0]
+        return str(suites[0])
     if given.suite in suites:
         return str(given.suite)
     raise InputError(

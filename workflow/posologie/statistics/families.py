@@ -68,8 +68,8 @@ def judge_families(found: Sequence[Tested], settings: Statistics, *, demonstrati
                 f"statistics.families.{name}: no test belongs to it; expected suites, a metric with its decoding,"
                 f" variants and aggregate, scopes ({', '.join(family.scopes)}) and pairs of this study"
             )
-    for name, members in families.items():
-        _judge(members, "/".join(name), settings, demonstration=demonstration)
+    for keys, members in families.items():
+        _judge(members, "/".join(keys), settings, demonstration=demonstration)
     return [one.row for one in found]
 
 

@@ -113,8 +113,8 @@ def interval_of(
         return Interval(max(0.0, low - bias), max(0.0, high - bias), "shifted")
     if is_share:
         df, variance = np.asarray(effective - 1), np.asarray(replicates.var())
-        low, high = share_interval(Estimated(np.asarray(point), variance, df), settings.level)
-        return Interval(float(low), float(high), "wilson")
+        bounds = share_interval(Estimated(np.asarray(point), variance, df), settings.level)
+        return Interval(float(bounds[0]), float(bounds[1]), "wilson")
     return Interval(*percentile(replicates, settings.level), "percentile")
 
 

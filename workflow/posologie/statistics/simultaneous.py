@@ -81,7 +81,8 @@ class Family:
     def _corrected(self, observed: Array, largest: Array, sides: int) -> Array:
         alone = sides * stdtr(self.estimated.df, -t_score(observed, self.estimated.df))
         if len(alone) == 1:
-            return np.minimum(1.0, alone)
+            single: Array = np.minimum(1.0, alone)
+            return single
         ordered = np.sort(largest)
         reached = len(ordered) - np.searchsorted(ordered, observed - 1e-12, side="left")
         joint = (1 + reached) / (1 + len(ordered))
