@@ -68,11 +68,11 @@ def test_the_planned_power_is_that_of_simulated_studies():
 
 
 def test_a_pilot_gives_variances_hours_and_the_benchmarks_that_are_too_small(capsys, tmp_path):
-    study = make_study(tmp_path / "pilot", open_questions=0, seeds=(1, 2), tables=("contrasts",))
+    study = make_study(tmp_path / "pilot", choices=16, open_questions=0, seeds=(1, 2), tables=("contrasts",))
     table, figure = tmp_path / "plans.csv", tmp_path / "plans.svg"
     words = ("--results", str(study.root), "--table", str(table), "--figure", str(figure))
     code, found = planned(capsys, *words)
-    assert code == 1, "40 questions find no 2 points"
+    assert code == 1, "16 questions find no 2 points"
     assert {one["benchmark"] for one in found["too_small"]} == {"native", "translated"}
     assert "7 mixes of" in found["told"]
     assert all(one["gpu_hours"] > 0 for one in found["plans"])
@@ -85,7 +85,7 @@ def test_a_pilot_gives_variances_hours_and_the_benchmarks_that_are_too_small(cap
 
 
 def test_base_alone_is_enough_with_an_assumed_agreement(capsys, tmp_path):
-    study = make_study(tmp_path / "pilot", open_questions=0, tables=("contrasts",))
+    study = make_study(tmp_path / "pilot", choices=16, open_questions=0, tables=("contrasts",))
     for folder in (study.root / "scores" / "tiny").iterdir():
         if folder.name != "base":
             folder.rename(study.root / folder.name)
