@@ -3,9 +3,9 @@
     python tests/benchmarks/statistics_full_study.py FOLDER [--items 28000] [--replicates 10000] [--seeds 3]
 
 Base and seven mixes of three seeds × 28,000 questions × 4 variants, over ten benchmarks of two provenances; a tenth of
-the questions shares clinical cases. Two jobs run at a time, first the scoring and then the tables, each in a process of its own with one
-thread, as the rules run them on two cores. Target: at most 90 s and 2 GB (both jobs together) on two free cores; on a
-busy machine the processor seconds say more.
+the questions shares clinical cases. Two jobs run at a time, first the scoring and then the tables, each in a process of
+its own with one thread, as the rules run them on two cores. Target: at most 90 s and 2 GB (both jobs together) on two
+free cores; on a busy machine the processor seconds say more.
 FOLDER keeps the predictions for the next run.
 """
 
