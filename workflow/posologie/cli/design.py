@@ -18,8 +18,9 @@ from rich.table import Table
 
 from posologie.cli.places import console, print_json
 from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, whole_file, write_csv
+from posologie.files import read_json, read_parquet, write_csv
 from posologie.report.names import INK, MUTED
+from posologie.running.whole_files import whole_file
 from posologie.statistics.crossed import Crossed, Seeds, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Resampled
