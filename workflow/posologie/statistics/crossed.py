@@ -135,7 +135,7 @@ def total_variance(items: Array, share: Array, seeds: Seeds | None, df_items: fl
     """Return [...], the variance of a linear combination of mixes' values, and its degrees of freedom.
 
     1 / df = (V_items / V)² / df_items + f^q / df_seeds, where f = share × max(S², R) / V is what seeds decide of the
-    variance. With q = 2 it is Satterthwaite's (1946), whose tests reject 8 and 12 times in 100 with 2 and 1 degrees of
+    variance. With q = 2 it is Satterthwaite's (1946), whose tests reject about 8 times in 100 with two degrees of
     freedom where seeds matter a lot (`tests/benchmarks/statistics_coverage.py`), because S² is then often small by
     chance. q rises from 1 with two degrees of freedom to 1.5 with four and more.
 
