@@ -47,7 +47,7 @@ WORDS = [
     "et",
     "biologique",
 ]
-TABLES = ("composition", "mcqa", "oeq", "contrasts", "paper", "compute", "position", "attribution")
+TABLES = ("composition", "mcqa", "oeq", "contrasts", "best", "paper", "compute", "position", "attribution")
 
 
 @dataclass(frozen=True)

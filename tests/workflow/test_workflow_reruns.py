@@ -36,7 +36,7 @@ def scored(*mixes, seed=42, suites=SUITES):
     return {f"score_predictions {model(mix, seed)} {suite}" for mix in mixes for suite in suites}
 
 
-SCORE_TABLES = {f"tabulate_{table}" for table in ("mcqa", "oeq", "contrasts", "paper", "position")}
+SCORE_TABLES = {f"tabulate_{table}" for table in ("mcqa", "oeq", "contrasts", "best", "paper", "position")}
 PAGE = {"draw_figures", "write_report"}
 ITEMS = {"browse_items"}
 END_OF_SCORES = SCORE_TABLES | PAGE | ITEMS

@@ -30,7 +30,9 @@ def test_the_number_rests_on_its_items_and_is_their_mean(project, asked):
 
 
 def test_a_contrast_rests_on_both_models(project, asked):
-    _, found = asked("explain", "results/simulated/tables/contrasts.csv", "--row", "left=SYN", "suite=mcqa")
+    _, found = asked(
+        "explain", "results/simulated/tables/contrasts.csv", "--row", "left=SYN", "right=base", "suite=mcqa"
+    )
     models = {parent["file"] for parent in found["chain"]["parents"]}
     assert models == {
         "results/simulated/scores/tiny/SYN/seed-42/mcqa.parquet",

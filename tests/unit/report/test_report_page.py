@@ -66,7 +66,7 @@ def test_nothing_is_loaded_from_elsewhere(own_study):
 def test_a_demonstration_says_so_beside_each_verdict(own_study):
     text = page_of(*own_study)
     table = text[text.index('id="table-effects-mcqa"') : text.index('id="table-effects-oeq"')]
-    verdicts = re.findall(r"<td[^>]*>(?:higher|lower|not settled)(.*?)</td>", table)
+    verdicts = re.findall(r"<td[^>]*>(?:better|worse|not settled)(.*?)</td>", table)
     assert len(verdicts) == 7
     assert all("demonstration: n too small" in verdict for verdict in verdicts)
 

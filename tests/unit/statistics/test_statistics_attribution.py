@@ -142,6 +142,39 @@ def test_unequal_blends_are_no_coalition(eight_models):
     assert table(eight_models, attribution, blends=skewed) == []
 
 
+def test_two_provenances_are_a_game_too(eight_models):
+    two = {mix: BLENDS[mix] for mix in ("NAT", "TRAD", "NAT-TRAD")}
+    for mix in BLENDS.keys() - two.keys():
+        del eight_models.models[f"q/{mix}/seed-42"]
+    rows = [row for row in table(eight_models, attribution, blends=two) if row["scope_kind"] == "all"]
+    found = {(row["method"], row["term"]): float(row["value"]) for row in rows if row["aggregate"] == "item_weighted"}
+    scores = {model: 100 * np.mean(values) for model, values in right_answers(eight_models).items()}
+    base, native, translated, both = (scores[name] for name in ("q/base", "q/NAT/seed-42", "q/TRAD/seed-42",
+                                                                "q/NAT-TRAD/seed-42"))  # fmt: skip
+    assert found["shapley", "native"] == pytest.approx((native - base + both - translated) / 2, abs=1e-5)
+    assert found["shapley", "native"] + found["shapley", "translated"] == pytest.approx(both - base, abs=1e-5)
+    assert found["interaction", "native+translated"] == pytest.approx(both - native - translated + base, abs=1e-5)
+
+
+def test_mixes_of_different_sizes_are_said_to_be_and_those_of_one_size_are_taken_where_there_are_any(eight_models):
+    same = dict.fromkeys(BLENDS, "1000")
+    assert all("sizes" not in row["note"] for row in table(eight_models, attribution, blends=BLENDS, sizes=same))
+    rows = table(eight_models, attribution, blends=BLENDS, sizes=same | {"ALL": "3000"})
+    assert rows
+    assert all("mixes of different sizes (NAT 1000, " in row["note"] for row in rows)
+    # A larger mix of all: the one of the common size stands in the game, and nothing is to be said.
+    numbers = np.random.default_rng(9)
+    items = [{"item": f"b-{number:04d}", "benchmark": "b", "provenance": "native", "task": "mcqu",
+              "group": f"b-{number:04d}"} for number in range(300)]  # fmt: skip
+    right = list((numbers.random(300) < 0.9).astype(float))
+    eight_models.scores("q/LARGE/seed-42", "mcqa", items, {("em", "constrained"): {"original": right}})
+    larger = {"LARGE": BLENDS["ALL"], **BLENDS}
+    sizes = same | {"LARGE": "3000"}
+    assert table(eight_models, attribution, blends=larger, sizes=sizes) == table(
+        eight_models, attribution, blends=BLENDS, sizes=same
+    )
+
+
 def test_a_sweep_is_a_curve_by_rising_dose(eight_models):
     sweep = {"sweeps": {"native": {"ALL": 1.0, "base": 0.0, "NAT-TRAD": 0.5}}}
     rows = [row for row in table(eight_models, dose_response, statistics=sweep) if row["scope_kind"] == "all"]

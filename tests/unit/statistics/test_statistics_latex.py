@@ -30,3 +30,12 @@ def test_csv_and_latex_lie_beside_each_other(tmp_path):
     write_table(tmp_path / "t.csv", tuple(ROWS[0]), ROWS, Latex("Scores.", index=("model",), across=("scope",)))
     assert (tmp_path / "t.csv").read_text(encoding="utf-8").startswith("model,scope,value,low,high,level,note\n")
     assert (tmp_path / "t.tex").read_text(encoding="utf-8").endswith("\\end{table}\n")
+
+
+def test_a_p_value_is_never_printed_as_0():
+    latex = Latex("Tests.", index=("left",), show=("p_adjusted",), digits=1)
+    rows = [{"left": name, "p_adjusted": p} for name, p in (("a", 0.0004), ("b", 0.0014), ("c", 1.0))]
+    text = latex_table(latex, rows)
+    assert "a & $<$0.001" in text
+    assert "b & 0.001" in text
+    assert "c & 1.000" in text

@@ -216,6 +216,7 @@ def table_spec(study: Study) -> TableSpec:
         statistics=study.statistics,
         demonstration=study.demonstration,
         blends={mix: plan.blend(study, mix) for mix in study.mixes},
+        sizes={mix: plan.size(study, mix) for mix in study.mixes},
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,

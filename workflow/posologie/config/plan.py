@@ -229,10 +229,18 @@ def blend(study: Study, mix: str) -> dict[Provenance, float]:
     return found
 
 
+def size(study: Study, mix: str) -> str:
+    """Return the number of items of a mix, or `smallest`, as the configuration has it."""
+    found = study.mixes[mix]
+    return str(found.size if found.size is not None else sum((found.counts or {}).values()))
+
+
 def has_all_coalitions(study: Study) -> bool:
-    """Say whether every coalition of the three provenances is a mix in equal shares, as the attribution needs."""
+    """Say whether every coalition of the mixes' provenances, two or more, is a mix in equal shares: an attribution."""
     blends = [blend(study, mix) for mix in study.mixes]
-    return len({frozenset(one) for one in blends if max(one.values()) - min(one.values()) < 1e-9}) == 7
+    everyone = frozenset(provenance for one in blends for provenance in one)
+    equal = {frozenset(one) for one in blends if max(one.values()) < 1.01 * min(one.values())}
+    return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -272,7 +280,7 @@ def score_tables(study: Study) -> list[str]:
     names = ["mcqa", "position"] if choice_suites(study) else []
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
-    names += ["contrasts", "paper"]
+    names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
     names += ["attribution"] if has_all_coalitions(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])

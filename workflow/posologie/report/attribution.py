@@ -8,8 +8,8 @@ from posologie.report.words import measure_name, scope_title, scopes, sentence, 
 
 METHODS = {
     "shapley": "average over all orders of adding the provenances (Shapley)",
-    "interaction": "what two or three add together beyond each alone (Grabisch and Roubens)",
-    "scheffe": "coefficients of the special cubic through the seven mixes (Scheffé); those of one provenance are the "
+    "interaction": "what two or more add together beyond each alone (Grabisch and Roubens)",
+    "scheffe": "coefficients of the special cubic through the mixes (Scheffé); those of one provenance are the "
     "values of its own mix",
 }
 NAMES = {"shapley": "Shapley value", "interaction": "interaction", "scheffe": "mixture model"}
@@ -17,7 +17,11 @@ NAMES = {"shapley": "Shapley value", "interaction": "interaction", "scheffe": "m
 
 def terms(inputs: Inputs, suite: str, method: str, scope: str) -> list[Row]:
     """Return the rows of one method on one scope, under the suite's primary measure."""
-    rows = inputs.rows("attribution", suite=suite, method=method, scope=scope, task="all")
+    rows = [
+        row
+        for row in inputs.rows("attribution", suite=suite, method=method, scope=scope, task="all")
+        if row["scope_kind"] != "benchmark"
+    ]  # a benchmark may be called like a provenance
     for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
         if found := inputs.measured(rows, measured):
             return found
@@ -36,10 +40,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             0,
             Prose(
                 (
-                    "What a provenance adds is its mean effect over all orders in which native, translated and "
-                    "synthetic data can join a mix; the values sum to the difference between the mix of all and base. "
-                    "All mixes have one size, so a provenance that joins takes the place of others' data, and what "
-                    "any training does is shared out among them.",
+                    "What a provenance adds is its mean effect over all orders in which the provenances can join a "
+                    "mix; the values sum to the difference between the mix of all and base. " + _sizes(inputs),
                 )
             ),
         )
@@ -49,6 +51,17 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             blocks.append(figure)
         blocks.append(_dose_table(inputs, suite))
     return Section("attribution", "What each provenance adds", tuple(blocks)) if blocks else None
+
+
+def _sizes(inputs: Inputs) -> str:
+    """Return what the sizes of the mixes mean for the values."""
+    noted = {part for row in inputs.rows("attribution") for part in row["note"].split("; ") if "sizes" in part}
+    if noted:
+        return f"Beware: {'; '.join(sorted(noted))}. What any training does is shared out among the provenances."
+    return (
+        "All mixes have one size, so a provenance that joins takes the place of others' data, and what any training "
+        "does is shared out among them."
+    )
 
 
 def _attribution_table(inputs: Inputs, suite: str) -> Table:

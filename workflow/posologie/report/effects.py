@@ -10,7 +10,7 @@ from posologie.report.words import AGGREGATES, measure_name, scope_title, scopes
 from posologie.statistics.spec import Measured
 
 TRAINED = "for these trained adapters"
-"""What the table of contrasts notes where a mix has too few training seeds to speak of mixes."""
+"""What the table of contrasts notes where too few training seeds are there to speak of mixes."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,13 @@ class Effect:
     """One arm against base, on one scope.
 
     Attributes:
-        value, low, high: difference in `unit`; there is no interval where there are too few clusters.
-        verdict: `higher`, `lower` or `not settled`, after correction for multiple tests.
+        value, low, high: difference in `unit`, with its pointwise interval; there is none where no cluster differs.
+        simultaneous: the interval that holds together with those of the family.
+        p_adjusted: corrected over the family.
+        verdict: `better`, `worse`, `equivalent` or `not settled`, on the whole family.
+        about: `recipes`, or `adapters` where no seeds are drawn.
+        undone_by: the standard deviation of seeds that would undo a verdict on adapters.
+        seeds, items: how many of either would settle it.
         note: what weakens the verdict.
     """
 
@@ -33,11 +38,16 @@ class Effect:
     value: float
     low: float | None
     high: float | None
-    p_holm: float
+    p_adjusted: float
     detectable: float | None
     verdict: str
     note: str
     family_size: int
+    simultaneous: tuple[float, float] | None = None
+    about: str = "recipes"
+    undone_by: float | None = None
+    seeds: int | None = None
+    items: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,9 +58,9 @@ class Comparison:
     measured: Measured
     effects: tuple[Effect, ...]
 
-    def on(self, scope: str) -> list[Effect]:
-        """Return the effects on a scope."""
-        return [effect for effect in self.effects if effect.scope == scope]
+    def on(self, kind: str, scope: str) -> list[Effect]:
+        """Return the effects on a scope of a kind: a benchmark may be called like a provenance."""
+        return [effect for effect in self.effects if (effect.scope_kind, effect.scope) == (kind, scope)]
 
     @property
     def scopes(self) -> list[tuple[str, str]]:
@@ -88,14 +98,27 @@ def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ..
                     value=row.needed("value"),
                     low=row.number("low"),
                     high=row.number("high"),
-                    p_holm=row.needed("p_holm"),
+                    p_adjusted=row.needed("p_adjusted"),
                     detectable=row.number("detectable"),
                     verdict=row["verdict"],
                     note=row["note"],
                     family_size=int(row.needed("family_size")),
+                    simultaneous=_pair(row.number("simultaneous_low"), row.number("simultaneous_high")),
+                    about=row["about"],
+                    undone_by=row.number("undone_by_seed_sd"),
+                    seeds=_whole(row.number("settles_at_seeds")),
+                    items=_whole(row.number("settles_at_items")),
                 )
             )
     return tuple(found)
+
+
+def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def short_note(note: str) -> str:
@@ -109,12 +132,12 @@ def section(found: list[Comparison], figure: Figure | None) -> Section | None:
         return None
     blocks: list[Block] = [figure] if figure else []
     blocks += [_table(comparison) for comparison in found]
-    if any(TRAINED in effect.note for comparison in found for effect in comparison.effects):
+    if any(effect.about == "adapters" for comparison in found for effect in comparison.effects):
         blocks.append(
             Prose(
                 (
-                    "Each mix was trained with fewer than three seeds: a verdict is about these trained adapters, not "
-                    "about the mix, because how much another training run would move the value was not measured.",
+                    "Too few mixes have several training seeds: a verdict is about these trained adapters, not about "
+                    "the mix, because how much another training run would move the value was not measured.",
                 )
             )
         )
@@ -126,9 +149,14 @@ def _table(comparison: Comparison) -> Table:
     first = comparison.effects[0]
     columns = [Column("mix", heading=True)]
     columns += [Column(scope_title(*scope), number=True) for scope in comparison.scopes]
-    columns += [Column("p, corrected", number=True), Column("detectable", number=True), Column("verdict on all items")]
+    columns += [
+        Column("simultaneous interval"),
+        Column("p, corrected", number=True),
+        Column("detectable", number=True),
+        Column("verdict on all items"),
+    ]
     rows = []
-    for whole in comparison.on("all"):
+    for whole in comparison.on("all", "all"):
         here = {
             (effect.scope_kind, effect.scope): effect
             for effect in comparison.effects
@@ -136,17 +164,20 @@ def _table(comparison: Comparison) -> Table:
         }
         values = [_difference(here.get(scope)) for scope in comparison.scopes]
         verdict = Cell(whole.verdict, note=short_note(whole.note))
-        rows.append([Cell(whole.name), *values, p_cell(whole.p_holm), number_cell(whole.detectable, 1), verdict])
+        joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
+        p = p_cell(whole.p_adjusted)
+        rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])
     measured = comparison.measured
     counts = ", ".join(
-        f"{scope_title(*scope)} {max(effect.n for effect in comparison.on(scope[1])):,}" for scope in comparison.scopes
+        f"{scope_title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}" for scope in comparison.scopes
     )
     return table(
         f"effects-{comparison.suite}",
         f"Each mix against base, suite {comparison.suite}",
         f"Paired difference in {measure_name(measured.metric, measured.decoding)}, in {unit_name(first.unit)}, "
-        f"{AGGREGATES[measured.aggregate]}; n: {counts}. p: corrected by Holm's method over the {first.family_size} "
-        "comparisons of a column. Detectable: the smallest true difference that this many items would usually show.",
+        f"{AGGREGATES[measured.aggregate]}; n: {counts}. Intervals beside the values are pointwise; the "
+        f"simultaneous one, p and the verdict hold for all {first.family_size} comparisons of a column together. "
+        "Detectable: the smallest true difference that a study of this size would usually show.",
         columns,
         rows,
         layout.table("contrasts"),

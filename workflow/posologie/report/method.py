@@ -91,10 +91,11 @@ def section(inputs: Inputs) -> Section:
     blocks: list[Block] = [
         Prose(
             (
-                "Every table is an aggregate of item scores. Intervals come from draws of whole clusters (items that "
-                "share a clinical case) with replacement inside each benchmark; the same draws serve all models, so "
-                "that differences are paired. Tests flip the signs of the clusters' differences; p-values are "
-                "corrected by Holm's method over all comparisons of one number.",
+                "Every table is an aggregate of item scores. Means, differences and what provenances add come from one "
+                "crossed model for each number: items in their clinical cases, mixes, training seeds. Its variance of "
+                "seeds is net of what items contribute, and pooled over mixes. Corpus scores, spreads and correlations "
+                "have no such model: their intervals come from draws of whole clusters inside each benchmark. "
+                "Verdicts, corrected p-values and simultaneous intervals hold for all comparisons of a number at once.",
                 "In the project's folder, “posologie explain FILE --row … --column …” prints the chain behind a "
                 "number: scores, predictions, adapter, mix, jobs, hours and hashes.",
             )
@@ -103,7 +104,8 @@ def section(inputs: Inputs) -> Section:
             (
                 ("Level of the intervals", f"{decimal(100 * statistics.level, 0)} %"),
                 ("Draws", f"{statistics.replicates:,}, seed {statistics.seed}"),
-                ("Fewest clusters for a bootstrap interval", str(statistics.minimum_clusters)),
+                ("Fewest clusters that are not marked as too few", str(statistics.minimum_clusters)),
+                ("Margin of equivalence", "none" if statistics.margin is None else decimal(statistics.margin, 1)),
                 ("Power of the detectable difference", f"{decimal(100 * statistics.power, 0)} %"),
             )
         ),

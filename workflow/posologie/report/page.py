@@ -28,7 +28,7 @@ CAPTIONS = {
     "effects": (
         "What each mix changes",
         "Difference of each mix from the base model with its interval, on all items and on those of each provenance. "
-        "Filled points: settled after correction for multiple tests; hollow: not settled.",
+        "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
     ),
     "attribution": ("What each provenance adds", "Shapley values and interactions with their intervals."),
     "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
@@ -52,6 +52,7 @@ PLACED = frozenset(
         "agreement",
         "agreement_contrasts",
         "attribution",
+        "best",
         "composition",
         "compute",
         "contrasts",

@@ -1,4 +1,4 @@
-"""The table of sweeps: the score at each dose, and how often each tested dose comes out best under resampling."""
+"""The table of sweeps: the score at each dose, and how often each tested dose comes out best in draws of the model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.errors import InputError
-from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
-from posologie.statistics.estimates import Estimate, Resampled
-from posologie.statistics.intervals import interval_of
+from posologie.statistics.crossed import crossed
+from posologie.statistics.entries import Entry, arm_entries
+from posologie.statistics.estimates import Model, Resampled
+from posologie.statistics.intervals import score_interval
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, unit_of
 from posologie.statistics.measured import more_is_better
 from posologie.statistics.scored import Measure
+from posologie.statistics.simultaneous import draw_model
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_table
@@ -54,9 +56,9 @@ def main(argv: list[str]) -> None:
         for _, scored in scored_parts(command.results, suite, spec, more_is_better):
             resampled = Resampled(scored, spec.statistics)
             measures = sorted(scored.values)
-            values = [scored.over_variants(measure, "original") for measure in measures]
-            for measure, estimates in zip(measures, resampled.many_means(values), strict=True):
-                rows.extend(_rows(resampled, measure, estimates, sweeps))
+            values = (scored.over_variants(measure, "original") for measure in measures)
+            for measure, models in zip(measures, resampled.many_moments(values), strict=True):
+                rows.extend(_rows(resampled, measure, models, sweeps))
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
@@ -87,23 +89,22 @@ def best_shares(draws: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _rows(
-    resampled: Resampled, measure: Measure, estimates: Iterator[Estimate], sweeps: Sequence[Sweep]
+    resampled: Resampled, measure: Measure, models: Iterator[Model], sweeps: Sequence[Sweep]
 ) -> Iterator[dict[str, Any]]:
     scored, settings = resampled.scored, resampled.settings
-    arms = {arm.model: arm for sweep in sweeps for arm in sweep.arms}
-    weights = {name: seed_weights(arm, settings) for name, arm in arms.items()}
+    arms = arm_entries(scored.models)
+    places = {arm.model: number for number, arm in enumerate(arms)}
     scale = 100 if unit_of(measure.metric) == "%" else 1
-    for estimate in estimates:
-        values = {
-            name: over_members(arm, estimate.point, estimate.replicates, weights[name]) for name, arm in arms.items()
-        }
+    for estimate in models:
+        model = crossed(estimate.moments, arms, arms)
+        drawn = model.point[:, None] + draw_model(model, settings.replicates, settings.seed)[0]
         for sweep in sweeps:
-            draws = np.stack([values[arm.model][1] for arm in sweep.arms])
-            best = best_shares(draws[:, ~np.isnan(draws).any(axis=0)])
+            best = best_shares(drawn[[places[arm.model] for arm in sweep.arms]])
             for place, (arm, dose) in enumerate(zip(sweep.arms, sweep.doses, strict=True)):
-                point = values[arm.model][0]
-                interval = interval_of(
-                    point, draws[place], estimate.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
+                estimated = model.of(np.eye(len(arms))[places[arm.model]])
+                point = float(estimated.value)
+                interval = score_interval(
+                    estimated, estimate.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
                 )
                 yield {
                     "suite": scored.suite,

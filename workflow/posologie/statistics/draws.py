@@ -30,7 +30,8 @@ class Clusters:
         of_item: [item], the cluster of each item; clusters are numbered by stratum, then by their first and last part,
             then by group, so that the clusters of a part lie close together.
         part: [item], the part (benchmark and task) of each item, from 0.
-        strata: name and range of clusters of each stratum, in order.
+        strata: the first group and the range of clusters of each stratum, in the order of these groups: what is drawn
+            depends on the ids of items and cases, and on no name of a study.
     """
 
     of_item: NDArray[np.int64]
@@ -58,25 +59,33 @@ def make_clusters(
     of_benchmark = _joined(benchmark_codes, group_codes, len(benchmarks))
     of_group = np.empty(len(groups), dtype=np.int64)
     of_group[group_codes] = of_benchmark[benchmark_codes]
-    names = {
-        label: "+".join(str(name) for name in benchmarks[of_benchmark == label]) for label in np.unique(of_benchmark)
-    }
-    ordered = sorted(names, key=lambda label: names[label])
+    first_of = {int(label): int(np.flatnonzero(of_group == label)[0]) for label in np.unique(of_group)}
+    ordered = sorted(first_of, key=first_of.__getitem__)
     position = {label: place for place, label in enumerate(ordered)}
-    stratum_of_group = np.array([position[label] for label in of_group])
+    stratum_of_group = np.array([position[int(label)] for label in of_group])
+    part_rank = _by_first_group(part, group_codes)[part]
     first_part = np.full(len(groups), np.iinfo(np.int64).max)
-    np.minimum.at(first_part, group_codes, part)
+    np.minimum.at(first_part, group_codes, part_rank)
     last_part = np.zeros(len(groups), dtype=np.int64)
-    np.maximum.at(last_part, group_codes, part)
+    np.maximum.at(last_part, group_codes, part_rank)
     rank = np.empty(len(groups), dtype=np.int64)
     order = np.lexsort((np.arange(len(groups)), last_part, first_part, stratum_of_group))
     rank[order] = np.arange(len(groups))
     sizes = np.bincount(stratum_of_group, minlength=len(ordered))
     ends = np.cumsum(sizes)
     strata = tuple(
-        (names[label], slice(int(end - size), int(end))) for label, size, end in zip(ordered, sizes, ends, strict=True)
+        (str(groups[first_of[label]]), slice(int(end - size), int(end)))
+        for label, size, end in zip(ordered, sizes, ends, strict=True)
     )
     return Clusters(rank[group_codes], part, strata)
+
+
+def _by_first_group(part: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return [part], its rank by the smallest group of its items: an order that no benchmark's name decides."""
+    first = np.full(int(part.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, part, group)
+    ranks: NDArray[np.int64] = np.argsort(np.argsort(first, kind="stable"))
+    return ranks
 
 
 def _joined(benchmark: NDArray[np.int64], group: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -117,20 +126,6 @@ def bootstrap_counts(clusters: Clusters, replicates: int, seed: int) -> NDArray[
     return counts
 
 
-def random_signs(clusters: Clusters, replicates: int, seed: int) -> NDArray[np.int8]:
-    """Return [replicate, cluster], −1 or 1 with equal probability."""
-    signs = np.empty((replicates, clusters.count), dtype=np.int8)
-    for name, stratum in clusters.strata:
-        size = stratum.stop - stratum.start
-        numbers = generator(seed, "signs", name)
-        batch = max(1, _BATCH // size)
-        for start in range(0, replicates, batch):
-            rows = min(batch, replicates - start)
-            bits = np.unpackbits(np.frombuffer(numbers.bytes((rows * size + 7) // 8), dtype=np.uint8))
-            signs[start : start + rows, stratum] = bits[: rows * size].reshape(rows, size).astype(np.int8) * 2 - 1
-    return signs
-
-
 @dataclass(frozen=True)
 class ClusterSums:
     """Sums of item values over the items of each cluster that lie in each part.
@@ -148,15 +143,11 @@ class ClusterSums:
         """Number of columns."""
         return int(self.blocks[0][1].shape[1])
 
-    def some(self, columns: slice) -> "ClusterSums":
-        """Return some of the columns."""
-        return ClusterSums(self.clusters, tuple((chosen, sums[:, columns]) for chosen, sums in self.blocks))
-
     def total(self) -> NDArray[np.float64]:
         """Return [part, column], the sums over all clusters."""
         return np.stack([sums.sum(axis=0) for _, sums in self.blocks])
 
-    def weighted(self, weights: NDArray[np.uint8] | NDArray[np.int8]) -> NDArray[np.float64]:
+    def weighted(self, weights: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return [part, column, replicate], the sums with clusters weighted by `weights` [replicate, cluster].
 
         Columns that are whole numbers after multiplication with a small one, as numbers of right answers are, are
@@ -203,7 +194,7 @@ def _whole_by(sums: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     return found
 
 
-def _product(weights: NDArray[np.uint8] | NDArray[np.int8], sums: NDArray[Any]) -> NDArray[np.float64]:
+def _product(weights: NDArray[np.uint8], sums: NDArray[Any]) -> NDArray[np.float64]:
     """Return [column, replicate], the weighted sums, computed in the precision of `sums` [cluster, column]."""
     product = np.empty((sums.shape[1], len(weights)))
     turned = np.ascontiguousarray(sums.T)

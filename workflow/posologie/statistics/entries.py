@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from posologie.statistics.draws import generator
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
 FEWEST_SEEDS = 3
-"""From so many training seeds on, seeds are drawn with the clusters."""
+"""From so many training seeds of a mix on, its own seeds tell their variance."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Entry:
     Attributes:
         model: the model's name; `{backbone}/{mix}` for several seeds together.
         members: indices of the models whose mean this is.
-        draws_seeds: whether replicates draw seeds too.
+        draws_seeds: whether replicates of what has no crossed model draw seeds too.
     """
 
     model: str
@@ -83,36 +84,65 @@ def all_entries(models: Sequence[EvaluatedModel]) -> list[Entry]:
     return single_entries(models) + [entry for entry in arm_entries(models) if len(entry.members) > 1]
 
 
-def seed_weights(entry: Entry, settings: Statistics) -> NDArray[np.float64]:
-    """Return [member, replicate], the weight of each of the entry's models in each replicate; they sum to 1.
+class SeedDraws(NamedTuple):
+    """Draws of the seeds of one entry.
 
-    With fewer than three seeds every weight is 1 / members: the adapters are taken as they are. With more, members − 1
-    of them are drawn with replacement, which makes the variance over seeds unbiased (Rao and Wu 1988, with m = n − 1);
-    the draws of two mixes are independent. So few seeds say little of their own variance, and a percentile interval
-    over three of them would hold the truth in 75 of 100 studies: what a draw of seeds moves is therefore stretched by
-    the ratio of Student's quantile, with members − 1 degrees of freedom, to the normal one.
+    Attributes:
+        normal: [replicate], standard normal; none where seeds are not drawn.
+        level: of the interval that is read from the replicates.
     """
-    count = len(entry.members)
+
+    normal: NDArray[np.float64]
+    level: float
+
+
+def seed_weights(entry: Entry, settings: Statistics) -> SeedDraws:
+    """Return the draws that move an entry's value as other seeds would.
+
+    They are independent between mixes, and depend on the place of a mix among the models, not on its name.
+    """
     if not entry.draws_seeds:
-        return np.full((count, settings.replicates), 1 / count)
-    numbers = generator(settings.seed, "seeds", entry.model)
-    drawn = numbers.multinomial(count - 1, np.full(count, 1 / count), size=settings.replicates).T / (count - 1)
-    tail = (1 + settings.level) / 2
-    weights: NDArray[np.float64] = 1 / count + float(stdtrit(count - 1, tail) / ndtri(tail)) * (drawn - 1 / count)
-    return weights
+        return SeedDraws(np.zeros(0), settings.level)
+    numbers = generator(settings.seed, "seeds", str(entry.members[0]))
+    return SeedDraws(numbers.standard_normal(settings.replicates), settings.level)
 
 
 def over_members(
-    entry: Entry, point: NDArray[np.float64], replicates: NDArray[np.float64], weights: NDArray[np.float64]
+    entry: Entry, point: NDArray[np.float64], replicates: NDArray[np.float64], weights: SeedDraws
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return the entry's value and its replicates from those of the models.
+    """Return the entry's value and its replicates from those of the models, for values that have no crossed model.
+
+    Of several seeds, the replicates are those of the mean under the draws of items, moved by a draw of seeds. The
+    variance of seeds is S² − R, net of what items contribute to the variance between members: S² is that of their
+    values, R that of their replicates, so that the total is that of the crossed model. All is stretched by the ratio of
+    Student's quantile to the normal one, with the degrees of freedom of `total_variance`, because few seeds say little
+    of their own variance.
 
     Args:
         point: [model].
         replicates: [model, replicate].
-        weights: [member, replicate], from `seed_weights`.
+        weights: from `seed_weights`.
     """
     members = list(entry.members)
     if len(members) == 1:
         return float(point[members[0]]), replicates[members[0]]
-    return float(point[members].mean()), (replicates[members] * weights).sum(axis=0)
+    value, drawn = float(point[members].mean()), replicates[members]
+    mean = drawn.mean(axis=0)
+    if not entry.draws_seeds or np.isnan(value):
+        return value, mean
+    between = float(np.var(point[members], ddof=1))
+    noise = float(np.nanvar(drawn - mean, axis=1).sum() / (len(members) - 1))
+    items = float(np.nanvar(mean))
+    seeds = max(0.0, between - noise) / len(members)
+    if not items + seeds > 0:
+        return value, mean
+    df = len(members) - 1
+    decided = min(1.0, max(between, noise) / len(members) / (items + seeds))
+    tail = (1 + weights.level) / 2
+    stretch = float(stdtrit(df / decided ** seed_exponent(df), tail) / ndtri(tail))
+    return value, value + stretch * (mean - value + np.sqrt(seeds) * weights.normal)
+
+
+def seed_exponent(df: int) -> float:
+    """Return q of `posologie.statistics.crossed.total_variance`, for the degrees of freedom of seeds."""
+    return min(1.5, 0.5 + df / 4)

@@ -1,20 +1,20 @@
 """Values of all models in all cells of a suite, with their replicates: the one place where draws meet scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.statistics.cells import Cell, Extent, aggregate, extent, linear_parts, make_cells, make_parts
+from posologie.statistics.cells import Cell, Extent, aggregate, extent, make_cells, make_parts
+from posologie.statistics.crossed import Moments, covariance_of
 from posologie.statistics.draws import (
     Clusters,
     ClusterSums,
     bootstrap_counts,
     cluster_sums,
     make_clusters,
-    random_signs,
 )
 from posologie.statistics.scored import ScoredSuite
 from posologie.statistics.spec import Statistics
@@ -30,14 +30,21 @@ class Estimate:
     Attributes:
         point: [column].
         replicates: [column, replicate].
-        influence: [cluster, column], for BCa; None unless asked for.
     """
 
     cell: Cell
     extent: Extent
     point: NDArray[np.float64]
     replicates: NDArray[np.float64]
-    influence: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One cell's values, with what items say of them."""
+
+    cell: Cell
+    extent: Extent
+    moments: Moments
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,6 @@ class Denominators:
 
     sizes: ClusterSums
     total: NDArray[np.float64]
-    weighted: NDArray[np.float64]
     cells: tuple[Cell, ...]
     extents: tuple[Extent, ...]
 
@@ -60,16 +66,12 @@ class Resampled:
         self.clusters: Clusters = make_clusters(scored.benchmark, scored.group, self.parts.of_item)
         self.cells = tuple(make_cells(self.parts))
         self._denominators: dict[bytes, Denominators] = {}
+        self._weighted_sizes: dict[int, NDArray[np.float64]] = {}
 
     @cached_property
     def counts(self) -> NDArray[np.uint8]:
         """[replicate, cluster], how often each cluster is drawn."""
         return bootstrap_counts(self.clusters, self.settings.replicates, self.settings.seed)
-
-    @cached_property
-    def signs(self) -> NDArray[np.int8]:
-        """[replicate, cluster], −1 or 1."""
-        return random_signs(self.clusters, self.settings.replicates, self.settings.seed)
 
     @cached_property
     def single_items(self) -> bool:
@@ -91,9 +93,14 @@ class Resampled:
                 if all(groups):
                     cells.append(replace(cell, groups=groups))
             extents = tuple(extent(cell, sizes) for cell in cells)
-            weighted = sizes.weighted(self.counts)
-            self._denominators[key] = Denominators(sizes, sizes.total(), weighted, tuple(cells), extents)
+            self._denominators[key] = Denominators(sizes, sizes.total(), tuple(cells), extents)
         return self._denominators[key]
+
+    def weighted_sizes(self, below: Denominators) -> NDArray[np.float64]:
+        """Return [part, 1, replicate], the numbers of items in each draw."""
+        if id(below) not in self._weighted_sizes:
+            self._weighted_sizes[id(below)] = below.sizes.weighted(self.counts)
+        return self._weighted_sizes[id(below)]
 
     def means(self, values: NDArray[np.float64]) -> Iterator[Estimate]:
         """Yield each cell's mean of item values.
@@ -132,56 +139,55 @@ class Resampled:
         ends = np.cumsum([len(values) for values in arrays]).tolist()
         for values, end in zip(arrays, ends, strict=True):
             own = slice(end - len(values), end)
-            yield self._estimates(below, sums.some(own), total[:, own], weighted[:, own])
+            yield self._estimates(below, total[:, own], weighted[:, own])
 
     def _estimates(
-        self, below: Denominators, sums: ClusterSums, total: NDArray[np.float64], weighted: NDArray[np.float64]
+        self, below: Denominators, total: NDArray[np.float64], weighted: NDArray[np.float64]
     ) -> Iterator[Estimate]:
+        weighted_sizes = self.weighted_sizes(below)
         for cell, held in zip(below.cells, below.extents, strict=True):
             yield Estimate(
                 cell,
                 held,
                 aggregate(cell, total, below.total),
-                aggregate(cell, weighted, below.weighted),
-                _influence(cell, sums, below.sizes) if self.settings.interval == "bca" else None,
+                aggregate(cell, weighted, weighted_sizes),
             )
 
-    def flips(
-        self, differences: NDArray[np.float64]
-    ) -> Iterator[tuple[Cell, NDArray[np.float64], NDArray[np.float64]]]:
-        """Yield each cell, what each cluster adds to its mean difference, and the mean difference under random signs.
+    def many_moments(self, arrays: Iterable[NDArray[np.float64]]) -> Iterator[Iterator[Model]]:
+        """Yield, for each array [column, item], each cell's mean with its covariance over draws of clusters."""
+        for values in arrays:
+            below = self.denominators(np.any(~np.isnan(values), axis=0))
+            yield self._models(below, cluster_sums(self.clusters, np.nan_to_num(values).T))
 
-        Args:
-            differences: [column, item].
-
-        Yields:
-            The cell, [cluster, column] and [column, replicate].
-        """
-        below = self.denominators(~np.isnan(differences[0]))
-        sums = cluster_sums(self.clusters, np.nan_to_num(differences).T)
-        flipped = sums.weighted(self.signs)
-        for cell in below.cells:
-            yield cell, linear_parts(cell, sums, below.total), aggregate(cell, flipped, below.total[:, :, None])
+    def _models(self, below: Denominators, sums: ClusterSums) -> Iterator[Model]:
+        total = sums.total()
+        strata = [stratum for _, stratum in self.clusters.strata]
+        for cell, held in zip(below.cells, below.extents, strict=True):
+            influence, weights = influence_of(cell, sums, total, below.sizes, below.total)
+            covariance, df = covariance_of(influence, weights, strata)
+            yield Model(cell, held, Moments(aggregate(cell, total, below.total), covariance, df))
 
 
-def _influence(cell: Cell, sums: ClusterSums, sizes: ClusterSums) -> NDArray[np.float64]:
-    """Return [cluster, column], (n_h − 1) / n_h times the fall of the value when a cluster of stratum h is left out.
+def influence_of(
+    cell: Cell,
+    sums: ClusterSums,
+    total: NDArray[np.float64],
+    sizes: ClusterSums,
+    total_sizes: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return [cluster, column], what each cluster adds to the value less its share of it, and [cluster], its weight.
 
-    Their second and third moments are those of Davison and Hinkley 1997, section 5.3.2, for stratified samples.
+    It is the linearised ratio (Davison and Hinkley 1997, section 2.7.2): for each group of parts, (sum of the cluster's
+    values − the group's mean × its number of items) / the group's number of items.
     """
-    clusters = sums.clusters
-    without = np.zeros((clusters.count, sums.columns))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for group in cell.groups:
-            above, below = (np.zeros((clusters.count, one.columns)) for one in (sums, sizes))
-            for part in group:
-                for left, one in ((above, sums), (below, sizes)):
-                    chosen, block = one.blocks[part]
-                    left += block.sum(axis=0)
-                    left[chosen] -= block
-            without += above / below / len(cell.groups)
-    influence = np.empty_like(without)
-    for _, stratum in clusters.strata:
-        size = stratum.stop - stratum.start
-        influence[stratum] = (size - 1) / size * (without[stratum].mean(axis=0) - without[stratum])
-    return np.nan_to_num(influence)
+    influence = np.zeros((sums.clusters.count, sums.columns))
+    weights = np.zeros(sums.clusters.count)
+    for group in cell.groups:
+        count = total_sizes[list(group), 0].sum()
+        mean = total[list(group)].sum(axis=0) / count
+        for part in group:
+            chosen, block = sums.blocks[part]
+            held = sizes.blocks[part][1]
+            influence[chosen] += (block - held * mean) / (count * len(cell.groups))
+            weights[chosen] += held[:, 0] / (count * len(cell.groups))
+    return influence, weights

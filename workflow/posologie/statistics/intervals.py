@@ -1,12 +1,13 @@
-"""Confidence intervals: percentile and BCa from bootstrap replicates, and Wilson's for few clusters."""
+"""Confidence intervals: from the crossed model, from bootstrap draws where there is none, and Wilson's for shares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
+from posologie.statistics.crossed import NOTHING, Estimated, share_interval, t_interval
 from posologie.statistics.spec import Statistics
 
 
@@ -21,6 +22,7 @@ class Interval:
 
 
 TOO_SMALL = "n too small"
+SPARSE = "few right or wrong answers"
 UNDEFINED = "undefined in some draws"
 CONSTANT = "the same in every draw"
 _MOST_UNDEFINED = 0.01
@@ -60,30 +62,6 @@ def quantiles(values: NDArray[np.float64], shares: Sequence[float]) -> list[floa
     ]
 
 
-def bca(
-    point: float, replicates: NDArray[np.float64], influence: NDArray[np.float64], level: float
-) -> tuple[float, float]:
-    """Return the bias-corrected and accelerated interval (Efron 1987; Efron and Tibshirani 1993, section 14.3).
-
-    Args:
-        influence: [cluster], how far the value falls when each cluster is left out, from its mean in the stratum, times
-            (n_h − 1) / n_h for a stratum of n_h clusters; the third moment gives the acceleration.
-
-    Returns:
-        The interval; the percentile interval where all replicates lie on one side of the point or none varies.
-    """
-    below = (np.sum(replicates < point) + np.sum(replicates <= point)) / (2 * len(replicates))
-    squares = float(np.sum(influence**2))
-    if not 0 < below < 1 or squares == 0:
-        return percentile(replicates, level)
-    acceleration = float(np.sum(influence**3)) / (6 * squares**1.5)
-    bias = ndtri(below)
-    tails = ndtri([(1 - level) / 2, (1 + level) / 2])
-    adjusted = ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
-    low, high = quantiles(replicates, adjusted.tolist())
-    return low, high
-
-
 def wilson(share: float, effective: float, level: float) -> tuple[float, float]:
     """Return Wilson's score interval (Wilson 1927).
 
@@ -107,16 +85,14 @@ def interval_of(
     *,
     is_share: bool,
     inflated: bool = False,
-    influence: NDArray[np.float64] | None = None,
 ) -> Interval:
-    """Return the interval that the settings ask for, or the one that few clusters allow.
+    """Return the interval of a value that has no crossed model, from its draws, or the one that few clusters allow.
 
     Args:
         effective: number of equal clusters that the value rests on.
-        is_share: the value is a mean of scores between 0 and 1.
+        is_share: the value is a mean of scores between 0 and 1: it gets Wilson's interval with the design effect.
         inflated: the value cannot fall below 0 and grows with noise (a spread, an error of calibration), so that
             resampling inflates it: the percentile interval is moved by the draws' bias, and cut at 0.
-        influence: [cluster], wanted for BCa.
     """
     few = effective < settings.minimum_clusters
     note = TOO_SMALL if few else ""
@@ -135,9 +111,31 @@ def interval_of(
         bias = float(replicates.mean()) - point
         low, high = percentile(replicates, settings.level)
         return Interval(max(0.0, low - bias), max(0.0, high - bias), "shifted")
-    bootstrap, method = percentile(replicates, settings.level), "percentile"
-    if settings.interval == "bca" and influence is not None:
-        bootstrap, method = bca(point, replicates, influence, settings.level), "bca"
-    if is_share:  # draws of seeds are stretched, maybe beyond what a share can be
-        return Interval(max(0.0, bootstrap[0]), min(1.0, bootstrap[1]), method)
-    return Interval(*bootstrap, method)
+    if is_share:
+        df, variance = np.asarray(effective - 1), np.asarray(replicates.var())
+        bounds = share_interval(Estimated(np.asarray(point), variance, df), settings.level)
+        return Interval(float(bounds[0]), float(bounds[1]), "wilson")
+    return Interval(*percentile(replicates, settings.level), "percentile")
+
+
+def score_interval(estimated: Estimated, effective: float, settings: Statistics, *, is_share: bool) -> Interval:
+    """Return the interval of a mean from its crossed model.
+
+    Args:
+        estimated: one value.
+        effective: number of equal clusters that it rests on.
+        is_share: the value is a mean of scores between 0 and 1: Wilson's with the design effect, or, where no cluster
+            differs, with the number of equal clusters as n. Anything else gets Student's, or none where none differs.
+    """
+    value, varies = float(estimated.value), float(estimated.variance) > NOTHING
+    notes = [TOO_SMALL] if effective < settings.minimum_clusters else []
+    if is_share and varies and 0 < value < 1:
+        low, high = share_interval(estimated, settings.level)
+        return Interval(float(low), float(high), "wilson", "; ".join(notes))
+    if not varies:
+        notes += [] if is_share and value in (0, 1) else [CONSTANT]
+        if is_share:
+            return Interval(*wilson(min(max(value, 0.0), 1.0), effective, settings.level), "wilson", "; ".join(notes))
+        return Interval(None, None, "none", "; ".join(notes))
+    low, high = t_interval(estimated, settings.level)
+    return Interval(float(low), float(high), "t", "; ".join(notes))

@@ -10,6 +10,10 @@ _ESCAPES = {
 }  # fmt: skip
 
 
+_LEAST_P = 0.001
+"""Smaller p-values are printed as smaller than this."""
+
+
 @dataclass(frozen=True)
 class Latex:
     """What of a tidy table is printed, and how.
@@ -20,7 +24,7 @@ class Latex:
         index: columns that name a line.
         across: columns whose values name a column of the printed table; without them each row is a line.
         show: columns that are printed of each row; `value` brings its interval with it.
-        digits: decimals.
+        digits: decimals; p-values have three, and are never printed as 0.
     """
 
     caption: str
@@ -82,6 +86,8 @@ def _cell(row: Mapping[str, Any], column: str, digits: int) -> str:
         return "--"
     if not isinstance(value, float):
         return escape(str(value))
+    if column.startswith("p_"):
+        return f"$<${_LEAST_P:g}" if value < _LEAST_P else f"{value:.3f}"
     shown = _number(value, digits)
     if column == "value" and row.get("low") is not None and row.get("high") is not None:
         shown += f" [{_number(row['low'], digits)}, {_number(row['high'], digits)}]"

@@ -1,22 +1,26 @@
 """The table of choice questions: every metric by benchmark, provenance, task and aggregate."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from posologie.commands import run
+from posologie.statistics.cells import Cell
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
-from posologie.statistics.estimates import Resampled
+from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
-from posologie.statistics.means import COLUMNS, mean_rows, row_of, with_values
+from posologie.statistics.means import COLUMNS, having_values, mean_rows, row_of
 from posologie.statistics.scored import Measure, read_suite
 from posologie.statistics.suites import CHOICE_TASKS
 from posologie.statistics.table_command import table_command
 from posologie.statistics.table_files import write_table
 
 CONFIDENCE, RIGHT = (Measure(name, "probabilities") for name in ("confidence", "right_at_first_step"))
+_MODELS = 4
+"""Models whose bins are drawn together: bounds memory, changes no result."""
 ERROR = Measure("calibration_error", "probabilities")
 LATEX = Latex(
     "Exact match of constrained answers in the original option order, in percent, over all questions.",
@@ -62,23 +66,30 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
         (np.nan_to_num(confidence) * settings.calibration_bins).astype(int), settings.calibration_bins - 1
     )
     gap = right - confidence
-    weights = [seed_weights(entry, settings) for entry in entries]
-    told = with_values(scored, CONFIDENCE, entries, weights)
+    told = [(entry, seed_weights(entry, settings)) for entry in having_values(scored, CONFIDENCE, entries)]
     signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
+    having = np.flatnonzero(~undefined.all(axis=(1, 2)))
     for variants in scored.drawn_sets():
         chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
-        by_bin = np.stack(
-            [
-                np.where(undefined, np.nan, np.where(bins == place, gap, 0.0))[:, :, chosen].mean(axis=2)
-                for place in range(settings.calibration_bins)
-            ]
-        )  # [bin, model, item]
-        shape = by_bin.shape[:2]
-        for estimate in resampled.means(by_bin.reshape(-1, by_bin.shape[2])):
-            if estimate.cell.aggregate != "item_weighted":
-                continue
-            point = np.abs(estimate.point.reshape(shape)).sum(axis=0)
-            replicates = np.abs(estimate.replicates.reshape(*shape, -1)).sum(axis=0)
+        by_cell: dict[Cell, list[Estimate]] = {}
+        for some in np.split(having, range(_MODELS, len(having), _MODELS)):
+            by_bin = np.stack(
+                [
+                    np.where(undefined[some], np.nan, np.where(bins[some] == place, gap[some], 0.0))
+                    for place in range(settings.calibration_bins)
+                ]
+            )[..., chosen].mean(axis=3)  # [bin, model, item]
+            shape = by_bin.shape[:2]
+            for estimate in resampled.means(by_bin.reshape(-1, by_bin.shape[2])):
+                if estimate.cell.aggregate == "item_weighted":
+                    values = np.abs(estimate.point.reshape(shape)).sum(axis=0)
+                    draws = np.abs(estimate.replicates.reshape(*shape, -1)).sum(axis=0)
+                    by_cell.setdefault(estimate.cell, []).append(replace(estimate, point=values, replicates=draws))
+        for parts in by_cell.values():
+            estimate = parts[0]
+            point, replicates = np.zeros(len(gap)), np.zeros((len(gap), settings.replicates))
+            point[having] = np.concatenate([part.point for part in parts])
+            replicates[having] = np.concatenate([part.replicates for part in parts])
             for entry, weight in told:
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posologie.statistics.cells import Cell, Extent
-from posologie.statistics.entries import Entry, over_members, seed_weights
+from posologie.statistics.crossed import Estimated, Moments, crossed
+from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import Interval, interval_of
+from posologie.statistics.intervals import Interval, score_interval
 from posologie.statistics.published import Published, published_value
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import Statistics
@@ -43,62 +43,53 @@ def mean_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of these measures' means."""
     scored, settings = resampled.scored, resampled.settings
-    weights = [seed_weights(entry, settings) for entry in entries]
     drawn_sets = scored.drawn_sets()
-    arrays = {
-        measure: np.concatenate([scored.over_variants(measure, variants) for variants in drawn_sets])
-        for measure in measures
-        if not np.isnan(scored.values[measure]).all()
-    }
-    for measure, estimates in zip(arrays, resampled.many_means(list(arrays.values())), strict=True):
-        told = with_values(scored, measure, entries, weights)
-        for estimate in estimates:
+    defined = [measure for measure in measures if not np.isnan(scored.values[measure]).all()]
+    arrays = (
+        np.concatenate([scored.over_variants(measure, variants) for variants in drawn_sets]) for measure in defined
+    )
+    for measure, found in zip(defined, resampled.many_moments(arrays), strict=True):
+        shown, arms = (having_values(scored, measure, one) for one in (entries, arm_entries(scored.models)))
+        for model in found:
             for variants, mixing in scored.set_weights().items():
-                drawn_point, drawn = _joined(estimate.point, mixing), _joined(estimate.replicates, mixing)
-                for entry, weight in told:
-                    point, replicates = over_members(entry, drawn_point, drawn, weight)
-                    influence = None
-                    if estimate.influence is not None and not entry.draws_seeds:
-                        influence = _joined(estimate.influence.T, mixing)[list(entry.members)].mean(axis=0)
-                    interval = interval_of(
-                        point,
-                        replicates,
-                        estimate.extent.effective,
-                        settings,
-                        is_share=measure.metric not in UNBOUNDED,
-                        influence=influence,
+                values = crossed(joined_sets(model.moments, mixing), shown, arms, single_adapters=True)
+                estimated = values.of(np.eye(len(shown)))
+                for place, entry in enumerate(shown):
+                    own = Estimated(*(part[place] for part in estimated))
+                    interval = score_interval(
+                        own, model.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
                     )
                     yield row_of(
                         scored.suite,
                         measure,
                         scored.signatures[measure],
                         variants,
-                        estimate.cell,
-                        estimate.extent,
+                        model.cell,
+                        model.extent,
                         entry,
-                        point,
+                        float(own.value),
                         interval,
                         settings,
                         published,
                     )
 
 
-def with_values(
-    scored: ScoredSuite, measure: Measure, entries: Sequence[Entry], weights: Sequence[NDArray[np.float64]]
-) -> list[tuple[Entry, NDArray[np.float64]]]:
-    """Return the entries, with their weights, whose models all have values of a measure: an endpoint may tell none."""
+def sparse_items(measure: Measure, extent: Extent) -> int:
+    """Return the number of items for the floor of differences (`crossed`); 0 for metrics that are no shares."""
+    return 0 if measure.metric in UNBOUNDED else extent.items
+
+
+def joined_sets(moments: Moments, mixing: Sequence[float]) -> Moments:
+    """Return the moments of each model from those of [set of variants × model]: the sets joined with these weights."""
+    models = moments.point.shape[-1] // len(mixing)
+    join = np.kron(np.asarray(mixing), np.eye(models))
+    return Moments(join @ moments.point, join @ moments.covariance @ join.T, moments.df)
+
+
+def having_values(scored: ScoredSuite, measure: Measure, entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries whose models all have values of a measure: an endpoint may tell no probabilities."""
     without = set(np.flatnonzero(np.isnan(scored.values[measure]).all(axis=(1, 2))).tolist())
-    pairs = zip(entries, weights, strict=True)
-    return [(entry, weight) for entry, weight in pairs if not without.intersection(entry.members)]
-
-
-def _joined(columns: NDArray[np.float64], mixing: Sequence[float]) -> NDArray[np.float64]:
-    """Return [model, …] from [set of variants × model, …]: the sets joined with these weights."""
-    by_set = columns.reshape(len(mixing), -1, *columns.shape[1:])
-    joined: NDArray[np.float64] = by_set[int(np.argmax(mixing))]
-    if max(mixing) < 1:
-        joined = np.tensordot(np.asarray(mixing), by_set, axes=1)
-    return joined
+    return [entry for entry in entries if not without.intersection(entry.members)]
 
 
 def row_of(

@@ -28,3 +28,12 @@ def tested(primary: Measured, suite: str, settings: Statistics, there: set[Measu
 def more_is_better(measure: Measure) -> bool:
     """Say whether a larger value of a measure is a better one."""
     return measure.metric in _MORE_IS_BETTER or measure.metric.startswith("judge:")
+
+
+_LESS_IS_BETTER = {"brier", "invalid", "ambiguous", "calibration_error", "cut_at_length"}
+
+
+def direction(measure: Measure) -> int:
+    """Return 1 where a larger value is better, −1 where a smaller one is, 0 where neither is."""
+    less = measure.metric in _LESS_IS_BETTER or measure.metric.startswith("judge_unparsable:")
+    return 1 if more_is_better(measure) else -1 if less else 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.errors import InputError
-from posologie.statistics.entries import Entry, arm_entries, over_members, seed_weights
+from posologie.statistics.entries import Entry, SeedDraws, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
@@ -86,7 +86,7 @@ def _rows(resampled: Resampled, arms: Sequence[Entry], published: Published) -> 
 
 def _backbone_rows(
     arms: Sequence[Entry],
-    weights: Sequence[NDArray[np.float64]],
+    weights: Sequence[SeedDraws],
     estimate: Estimate,
     aggregate: PublishedAggregate,
     settings: Statistics,

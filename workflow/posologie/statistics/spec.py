@@ -30,11 +30,14 @@ class Measured(Spec):
 
 
 class Family(Spec):
-    """Tests that are corrected together (Holm)."""
+    """Tests that are corrected together: by max-T in one cell of one suite, by Holm over several."""
 
     suites: tuple[Name, ...] = Field(min_length=1, description="suites of the tests")
     measured: Measured = Field(description="the number that is tested")
-    scopes: tuple[str, ...] = Field(default=("all",), description="`all`, a provenance or a benchmark")
+    scopes: tuple[str, ...] = Field(
+        default=("all",),
+        description="`all`, a provenance or a benchmark; `provenance:NAME` or `benchmark:NAME` where both exist",
+    )
     contrasts: tuple[tuple[Name, Name], ...] = Field(
         default=(), description="pairs of mixes, or of a mix and `base`; each mix against base if left out"
     )
@@ -43,14 +46,22 @@ class Family(Spec):
 class Statistics(Spec):
     """How intervals and tests are made (the section `statistics` of a study's configuration)."""
 
-    replicates: int = Field(default=10_000, ge=100, description="cluster draws, and sign flips of the paired tests")
+    replicates: int = Field(
+        default=10_000, ge=100, description="draws of clusters, and joint draws of the values that are compared"
+    )
     seed: int = Field(default=42, description="seed of the draws")
     level: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals; 1 − level is that of the tests")
-    interval: Literal["percentile", "bca"] = Field(
-        default="percentile", description="bootstrap interval: percentile, or bias-corrected and accelerated"
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        description="difference up to which two models count as equal, in the unit of the table (points for `%`); set "
+        "it before the run; without it nothing is called equivalent",
     )
     minimum_clusters: int = Field(
-        default=30, ge=2, description="below so many clusters a share gets Wilson's interval, and anything else none"
+        default=30,
+        ge=2,
+        description="below so many clusters a number is marked `n too small`, and what has no crossed model has no "
+        "interval",
     )
     power: float = Field(default=0.8, gt=0.5, lt=1, description="power of the minimum detectable difference")
     calibration_bins: int = Field(default=15, ge=2, le=100, description="bins of the expected calibration error")
@@ -63,7 +74,7 @@ class Statistics(Spec):
     )
     families: dict[Name, Family] = Field(
         default_factory=dict,
-        description="tests that are corrected together; per suite and primary metric if left out",
+        description="tests that are corrected together; those of one number if left out",
     )
     sweeps: dict[Name, dict[Name, float]] = Field(
         default_factory=dict, description="dose–response curves: mix → dose; the mix may be `base`"
@@ -98,6 +109,9 @@ class TableSpec(Spec):
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     blends: dict[Name, dict[Provenance, float]] = Field(
         default_factory=dict, description="share of each provenance in each mix, for the attribution"
+    )
+    sizes: dict[Name, str] = Field(
+        default_factory=dict, description="number of items of each mix, or `smallest`, for the attribution"
     )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")

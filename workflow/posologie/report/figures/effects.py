@@ -15,10 +15,10 @@ def draw(inputs: Inputs) -> Figure | None:
     if not found:
         return None
     comparison = found[0]
-    names = [effect.name for effect in comparison.on("all")]
+    names = [effect.name for effect in comparison.on("all", "all")]
     figure, panels = row_panels(names, len(comparison.scopes))
     for panel, (kind, scope) in zip(panels, comparison.scopes, strict=True):
-        effects = comparison.on(scope)
+        effects = comparison.on(kind, scope)
         panel.axvline(0, color=MUTED, linewidth=1)
         for effect in effects:
             fill = PAPER if effect.verdict == "not settled" else INK

@@ -1,0 +1,223 @@
+"""Coverage of intervals, size and power of tests, over simulated studies whose truth is known.
+
+    python tests/benchmarks/statistics_coverage.py [--studies 500] [--json FILE]
+
+Every cell of items 40, 200, 2,000 × items in a case 1, 4 × true score .02, .4, .95 × seeds 1, 2, 3, 5 × standard
+deviation of seeds 0, 1.4, 4.2 points, with base and seven mixes (simulated_grids.py). Left out is 4.2 points around
+2 %: two of three adapters would score 0. With one seed the truth is that of the adapters; else that of the recipes.
+Printed is every cell outside 93–97 %, and for each quantity the range and mean; ± is twice the Monte-Carlo standard
+error. Then the size of tests and families, the best set, non-inferiority at the margin, few mixes, and power against
+the analysis of variance with Satterthwaite's degrees of freedom.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtr
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from posologie.statistics.best import corrected_for_choice
+from posologie.statistics.coalitions import coalitions, interaction_index
+from posologie.statistics.crossed import NOTHING, Crossed, Estimated, p_value, share_interval, t_interval
+from posologie.statistics.intervals import wilson
+from posologie.statistics.simultaneous import compare_with_best, differences, family
+from posologie.statistics.spec import Statistics
+from posologie.statistics.verdicts import judge_in_one_cell
+from simulated_grids import Design, simulate, study_of
+
+KEYS = ("items", "cluster", "true", "seeds", "seed_sd")
+SETTINGS = Statistics(replicates=1000)
+PLAYERS = ("native", "translated", "synthetic")
+ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS = (40, 200, 2000), (1, 4), (0.02, 0.4, 0.95), (1, 2, 3, 5), (0.0, 0.014, 0.042)
+
+
+def twice_error(share: float, count: int) -> float:
+    """Return twice the Monte-Carlo standard error of a share."""
+    return 2 * float(np.sqrt(max(share * (1 - share), 0.25 / count) / count))
+
+
+def held(low: np.ndarray, truth: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Say which intervals hold the truth."""
+    return (low <= truth + 1e-12) & (truth <= high + 1e-12)
+
+
+def covers_share(estimated: Estimated, truth: np.ndarray, clusters: int) -> np.ndarray:
+    """Say which intervals of shares hold the truth, as `score_interval` makes them."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low, high = share_interval(estimated, SETTINGS.level)
+    for study in np.flatnonzero((estimated.variance <= NOTHING) | (estimated.value <= 0) | (estimated.value >= 1)):
+        low[study], high[study] = wilson(float(estimated.value[study]), clusters, SETTINGS.level)
+    return held(low, truth, high)
+
+
+def covers(estimated: Estimated, truth: np.ndarray) -> np.ndarray:
+    """Say which of Student's intervals hold the truth; where nothing varies there is none, which is no error."""
+    return held(*_around(t_interval(estimated, SETTINGS.level), truth)) | (estimated.variance <= NOTHING)
+
+
+def _around(interval: tuple[np.ndarray, np.ndarray], truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return interval[0], truth, interval[1]
+
+
+def coverage(design: Design, studies: int, numbers: np.random.Generator, corrected: int) -> dict[str, float]:
+    """Return the coverage of each quantity in one cell, and how often tests of equal mixes reject."""
+    model, truth = simulate(design, studies, numbers)
+    arms = len(design.scores)
+    plain = replace(model, floor=np.zeros_like(model.floor))  # single scores have no floor
+    pair = differences([(1, 0), (1, 2)], arms)
+    shapley = interaction_index(frozenset({PLAYERS[0]}), PLAYERS)
+    order = [0, *range(1, arms)]
+    assert len(coalitions(PLAYERS)) == arms
+    found = {"score": covers_share(plain.of(np.eye(arms)[1]), truth[:, 1], design.items // design.cluster).mean()}
+    found["difference from base"] = covers(model.of(pair[0]), truth @ pair[0]).mean()
+    found["difference of mixes"] = covers(model.of(pair[1]), truth @ pair[1]).mean()
+    found["Shapley value"] = covers(model.of(shapley[order]), truth @ shapley[order]).mean()
+    gains = differences([(mix, 0) for mix in range(1, arms)], arms)
+    right, errors = [], [(0.0, 0.0)]
+    for study in range(min(corrected, studies)):
+        one = study_of(model, study)
+        if float(one.items[1:, 1:].trace()) <= NOTHING:
+            continue
+        best = corrected_for_choice(one, gains, Statistics(replicates=1000, seed=study))
+        chosen = int(np.argmax(gains @ one.point))
+        aim = float((gains @ truth[study])[chosen])
+        right.append(best.low is None or best.low - 1e-12 <= aim <= best.high + 1e-12)
+        errors.append((best.value - aim, float(gains[chosen] @ one.point) - aim))
+    found["corrected best"] = float(np.mean(right)) if right else float("nan")
+    found["bias corrected"], found["bias of the best"] = np.mean(errors, axis=0)
+    return {name: float(value) for name, value in found.items()}
+
+
+def all_coverages(studies: int, seed: int = 1) -> list[dict[str, Any]]:
+    """Return a row for each cell."""
+    rows = []
+    for number, cell in enumerate(itertools.product(ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS)):
+        items, cluster, score, seeds, sd = cell
+        if (score, sd) == (0.02, 0.042):
+            continue
+        design = Design(items, cluster, (score,) * 8, seeds, sd)
+        named = dict(zip(KEYS, cell, strict=True))
+        rows.append(named | coverage(design, studies, np.random.default_rng([seed, number]), max(100, studies // 2)))
+    return rows
+
+
+def families(design: Design, studies: int, numbers: np.random.Generator, margin: float = 0.02) -> dict[str, float]:
+    """Return how often a family of equal mixes rejects, a set lacks the true best, and a margin is passed wrongly.
+
+    All mixes are as good as base but in non-inferiority, where each is worse by the margin; the best set is asked with
+    the last mix the best by half a margin.
+    """
+    arms = len(design.scores)
+    gains = differences([(mix, 0) for mix in range(1, arms)], arms)
+    pairs = list(itertools.combinations(range(arms - 1), 2))
+    every = differences([(1 + one, 1 + other) for one, other in pairs], arms)
+    scores = np.array(design.scores)
+    worse, better = scores.copy(), scores.copy()
+    worse[1:] -= margin
+    better[-1] += margin / 2
+    counts: dict[str, list[bool]] = defaultdict(list)
+    model, _ = simulate(design, studies, numbers)
+    below, _ = simulate(
+        Design(design.items, design.cluster, tuple(worse), design.seeds, design.seed_sd), studies, numbers
+    )
+    above, truth = simulate(
+        Design(design.items, design.cluster, tuple(better), design.seeds, design.seed_sd), studies, numbers
+    )
+    clusters = design.items // design.cluster
+    for study in range(studies):
+        one = study_of(model, study)
+        settings = Statistics(replicates=1000, seed=study)  # draws of their own, or all studies would share their luck
+        counts["family of gains"].append(judge_in_one_cell(one, gains, clusters, settings, None, 1).settled.any())
+        counts["family of all pairs"].append(judge_in_one_cell(one, every, clusters, settings, None, 1).settled.any())
+        judged = judge_in_one_cell(study_of(below, study), gains, clusters, settings, margin, 1)
+        counts["non-inferior"].append(bool((judged.p_noninferior < 0.05).any()))
+        counts["equivalent"].append(bool(judged.equivalent.any()))
+        found = family(study_of(above, study), every, settings.replicates, study)
+        best = compare_with_best(above.point[study, 1:], pairs, found, SETTINGS.level)
+        counts["best left out"].append(not best.in_set[int(np.argmax(truth[study, 1:]))])
+        counts["size of set"].append(best.in_set.sum())
+    return {name: float(np.mean(values)) for name, values in counts.items()}
+
+
+def variance_analysis(model: Crossed, linear: np.ndarray) -> np.ndarray:
+    """Return [study], p of the crossed analysis of variance: no floor, Satterthwaite's degrees of freedom (1946)."""
+    estimated = model.of(linear)
+    (seeds,) = model.seeds.values()
+    share = float((linear**2 * model.share).sum())
+    items = np.einsum("...ij,i,j->...", model.items, linear, linear)
+    fixed = np.maximum(items - share * seeds.noise, 0)
+    variance = fixed + share * seeds.between
+    df = variance**2 / (fixed**2 / model.df_items + (share * seeds.between) ** 2 / seeds.df)
+    p: np.ndarray = 2 * stdtr(df, -np.abs(estimated.value) / np.sqrt(variance))
+    return p
+
+
+def power(mixes: int, seeds: int, items: int, gain: float, sd: float, against_base: bool, studies: int,
+          numbers: np.random.Generator) -> dict[str, float]:  # fmt: skip
+    """Return how often one difference is found with these seeds, with one, and by the analysis of variance."""
+    scores = (0.4, 0.4 + gain, *(0.4,) * (mixes - 1))
+    pair = differences([(1, 0) if against_base else (1, 2)], mixes + 1)[0]
+    model, _ = simulate(Design(items, 1, scores, seeds, sd), studies, numbers)
+    single, _ = simulate(Design(items, 1, scores, 1, sd), studies, numbers)
+    found = {"ours": (p_value(model.of(pair)) < 0.05).mean(), "one seed": (p_value(single.of(pair)) < 0.05).mean()}
+    if model.seeds:
+        found["variance analysis"] = (variance_analysis(model, pair) < 0.05).mean()
+    return {name: float(value) for name, value in found.items()}
+
+
+def main() -> None:
+    """Print everything."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--studies", type=int, default=500)
+    arguments.add_argument("--json", type=Path)
+    given = arguments.parse_args()
+    start = time.perf_counter()
+    rows = all_coverages(given.studies)
+    print(f"{len(rows)} cells of {given.studies} studies, ± {100 * twice_error(0.95, given.studies):.1f}")
+    for name in ("score", "difference from base", "difference of mixes", "Shapley value", "corrected best"):
+        values = np.array([row[name] for row in rows])
+        mean, least, most = (100 * value for value in (np.nanmean(values), np.nanmin(values), np.nanmax(values)))
+        print(f"\n{name}: mean {mean:.1f}, from {least:.1f} to {most:.1f}")
+        for row in rows:
+            if row[name] < 0.93 - twice_error(0.95, given.studies) / 2:
+                print("   low ", {key: row[key] for key in KEYS}, round(100 * row[name], 1))
+        high = [row for row in rows if row[name] > 0.97 + twice_error(0.95, given.studies) / 2]
+        print(f"   above 97: {len(high)} cells, of which {sum(row['true'] != 0.4 for row in high)} near an edge, "
+              f"{sum(row['items'] == 40 for row in high)} with 40 items")  # fmt: skip
+    print(f"{time.perf_counter() - start:.0f} s")
+    studies = max(100, given.studies // 2)
+    print(f"\nfamilies of seven mixes, {studies} studies, in %")
+    for number, (items, seeds, sd) in enumerate(itertools.product((200, 2000), SEEDS, SEED_SDS)):
+        if seeds == 1 and sd:
+            continue
+        found = families(Design(items, 4, (0.4,) * 8, seeds, sd), studies, np.random.default_rng([2, number]))
+        told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items() if name != "size of set")
+        print(f"n {items}, seeds {seeds}, sd {100 * sd:.1f}: {told}; set of {found['size of set']:.1f}")
+    print(f"{time.perf_counter() - start:.0f} s")
+    print("\nsize and power of one difference, 1,000 items, true score 40 %, in %")
+    for number, (mixes, base, seeds, sd, gain) in enumerate(
+        itertools.product((1, 2, 7), (True, False), (1, 2, 3, 5), SEED_SDS, (0.0, 0.05))
+    ):
+        if (not base and mixes < 2) or (seeds == 1 and sd) or (gain and sd):
+            continue
+        found = power(mixes, seeds, 1000, gain, sd, base, 4 * given.studies, np.random.default_rng([3, number]))
+        if sd and "variance analysis" not in found:
+            continue  # too few seeds: the tests are about the adapters, which do differ
+        told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
+        what = "against base" if base else "of two mixes"
+        print(f"{mixes} mixes, {what}, seeds {seeds}, sd {100 * sd:.1f}, gain {100 * gain:.0f}: {told}")
+    print(f"{time.perf_counter() - start:.0f} s")
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

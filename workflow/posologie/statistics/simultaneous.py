@@ -1,0 +1,236 @@
+"""Several comparisons at once: max-T, and multiple comparisons with the best, from joint draws of the crossed model.
+
+The draws are those of a parametric bootstrap of the model: values of entries from their covariance over items and
+seeds, the variance of items and S² from their own distributions, and from these the statistics as they are computed
+from data. So the maximum over a family knows how its members hang together, and how little few seeds say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated, Seeds, total_variance
+from posologie.statistics.draws import generator
+
+_KNOWN = 1000
+"""Degrees of freedom from which the variance of items is as good as known."""
+_BATCH = 1000
+
+
+def z_score(ratio: Array, df: Array) -> Array:
+    """Return Student's t on the scale of the normal distribution (Wallace 1959); `t_score` is the inverse.
+
+    So members with different degrees of freedom can be compared.
+    """
+    found: Array = np.sign(ratio) * np.sqrt(df * np.log1p(ratio**2 / df)) * (8 * df + 1) / (8 * df + 3)
+    return found
+
+
+def t_score(z: Array, df: Array) -> Array:
+    """Return the t whose `z_score` is z."""
+    found: Array = np.sign(z) * np.sqrt(df * np.expm1((z * (8 * df + 3) / (8 * df + 1)) ** 2 / df))
+    return found
+
+
+@dataclass(frozen=True)
+class Family:
+    """Linear combinations that are judged together.
+
+    Attributes:
+        estimated: [member].
+        scores: [member, replicate], their z-scores under the hypothesis that each is 0; a member without variance has
+            none (all 0).
+    """
+
+    estimated: Estimated
+    scores: Array
+
+    def p_values(self) -> Array:
+        """Return [member], two-sided, corrected by the distribution of the maximum (max-T, single step)."""
+        return self._corrected(np.abs(self._observed(0.0)), np.abs(self.scores).max(axis=0), 2)
+
+    def p_above(self, bound: Array | float) -> Array:
+        """Return [member], one-sided, corrected, of the hypothesis that the combination is at most `bound`."""
+        return self._corrected(self._observed(bound), self.scores.max(axis=0), 1)
+
+    def p_below(self, bound: Array | float) -> Array:
+        """Return [member], one-sided, corrected, of the hypothesis that the combination is at least `bound`."""
+        return self._corrected(-self._observed(bound), -self.scores.min(axis=0), 1)
+
+    def critical(self, level: float, *, two_sided: bool = True) -> Array:
+        """Return [member], the critical t of simultaneous intervals; never below the pointwise one."""
+        largest = np.abs(self.scores).max(axis=0) if two_sided else self.scores.max(axis=0)
+        pointwise = stdtrit(self.estimated.df, (1 + level) / 2 if two_sided else level)
+        if len(pointwise) == 1:
+            return np.asarray(pointwise)
+        ordered = np.sort(largest)
+        fewest = int(np.ceil((1 - level) * (1 + len(ordered)) - 1)) - 1  # draws that may lie beyond, as in the p-values
+        joint = t_score(np.asarray(ordered[len(ordered) - 1 - max(fewest, 0)]), self.estimated.df)
+        found: Array = np.maximum(joint, pointwise)
+        return found
+
+    def _observed(self, bound: Array | float) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = (self.estimated.value - bound) / self.estimated.error
+        return z_score(np.where(self.estimated.variance > NOTHING, ratio, np.nan), self.estimated.df)
+
+    def _corrected(self, observed: Array, largest: Array, sides: int) -> Array:
+        alone = sides * stdtr(self.estimated.df, -t_score(observed, self.estimated.df))
+        if len(alone) == 1:
+            single: Array = np.minimum(1.0, alone)
+            return single
+        ordered = np.sort(largest)
+        reached = len(ordered) - np.searchsorted(ordered, observed - 1e-12, side="left")
+        joint = (1 + reached) / (1 + len(ordered))
+        return np.where(np.isnan(observed), np.nan, np.minimum(1.0, np.maximum(joint, alone)))
+
+
+def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
+    """Return a family of combinations [member, entry] of one model, without leading axes."""
+    linear = np.asarray(linear, dtype=float)
+    estimated = model.of(linear)
+    values, between = draw_model(model, replicates, seed)
+    items = np.einsum("pj,pj->p", linear @ model.items, linear)
+    items = np.where(items > NOTHING, items + linear**2 @ model.floor, 0.0)
+    variance = _item_variances(model, linear, items, replicates, seed)
+    df = np.full(variance.shape, float(model.df_items))
+    for backbone, seeds in model.seeds.items():
+        drawn, share = model.drawn(linear, backbone)
+        if drawn.any():
+            again = Seeds(between[backbone], seeds.noise, seeds.df)
+            variance[drawn], df[drawn] = total_variance(variance[drawn], share[drawn, None], again, model.df_items)
+    scores = z_score(linear @ values / np.sqrt(np.maximum(variance, NOTHING)), df)
+    scores[estimated.variance <= NOTHING] = 0.0
+    return Family(estimated, scores)
+
+
+def draw_model(model: Crossed, replicates: int, seed: int) -> tuple[Array, dict[str, Array]]:
+    """Return [entry, replicate] values around 0, and [replicate] S² by backbone."""
+    count = len(model.entries)
+    normal = _normal(2 * count, replicates, seed)
+    values = _root(model) @ normal[:count]
+    deviation = np.zeros(count)
+    for place, entry in enumerate(model.entries):
+        if model.share[place] > 0:
+            deviation[place] = np.sqrt(float(model.seeds[entry.backbone].variance) * model.share[place])
+    values = values + deviation[:, None] * normal[count:]
+    numbers = generator(seed, "variances")
+    between = {
+        backbone: np.maximum(seeds.between, seeds.noise)
+        * numbers.standard_gamma(seeds.df / 2, replicates)
+        / (seeds.df / 2)
+        for backbone, seeds in model.seeds.items()
+    }
+    return values, between
+
+
+def _root(model: Crossed) -> Array:
+    """Return [entry, entry], a square root of the covariance over items."""
+    roots, axes = np.linalg.eigh(model.items + np.diag(model.floor))
+    root: Array = axes * np.sqrt(np.maximum(roots, 0.0))
+    return root
+
+
+def _item_variances(model: Crossed, linear: Array, items: Array, replicates: int, seed: int) -> Array:
+    """Return [member, replicate], the variance of items as another draw of items would estimate it.
+
+    The whole covariance is drawn, from Wishart's distribution, because each member's variance errs on its own.
+
+    Args:
+        items: [member], the variance.
+    """
+    if model.df_items >= _KNOWN:
+        return np.repeat(items[:, None], replicates, axis=1)
+    factors = _wishart(len(model.entries), float(model.df_items), replicates, seed)
+    turned = (linear @ _root(model)).T
+    variance = np.empty((len(linear), replicates))
+    for start in range(0, replicates, _BATCH):
+        drawn = factors[start : start + _BATCH] @ turned  # [replicate, …, member]
+        variance[:, start : start + _BATCH] = (drawn**2).sum(axis=1).T
+    return variance
+
+
+@lru_cache(maxsize=2)
+def _wishart(count: int, df: float, replicates: int, seed: int) -> NDArray[np.float64]:
+    """Return [replicate, …, entry], factors F with F'F of Wishart's distribution around the identity.
+
+    By Bartlett's decomposition (1933); with fewer degrees of freedom than entries, by so many normal vectors.
+    """
+    numbers = generator(seed, "wishart")
+    if df <= count:
+        vectors = max(1, round(df))
+        found: NDArray[np.float64] = numbers.standard_normal((replicates, vectors, count)) / np.sqrt(vectors)
+    else:
+        found = np.triu(numbers.standard_normal((replicates, count, count)), 1)
+        for place in range(count):
+            found[:, place, place] = np.sqrt(2 * numbers.standard_gamma((df - place) / 2, replicates))
+        found /= np.sqrt(df)
+    found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=4)
+def _normal(rows: int, replicates: int, seed: int) -> NDArray[np.float64]:
+    numbers = generator(seed, "simultaneous", str(rows)).standard_normal((rows, replicates))
+    numbers.flags.writeable = False
+    return numbers
+
+
+def differences(pairs: Sequence[tuple[int, int]], count: int) -> Array:
+    """Return [pair, entry], left − right of each pair."""
+    linear = np.zeros((len(pairs), count))
+    for place, (left, right) in enumerate(pairs):
+        linear[place, left] += 1
+        linear[place, right] -= 1
+    return linear
+
+
+@dataclass(frozen=True)
+class Best:
+    """Which of several mixes may be the best, and by how much each may be worse or better than the best other one.
+
+    Attributes:
+        chosen: the mix with the highest value, a place among the mixes.
+        in_set: [mix], whether it cannot be told from the best.
+        low, high: [mix], simultaneous bounds of its value less the best other's.
+    """
+
+    chosen: int
+    in_set: NDArray[np.bool_]
+    low: Array
+    high: Array
+
+
+def compare_with_best(value: Array, pairs: Sequence[tuple[int, int]], found: Family, level: float) -> Best:
+    """Return multiple comparisons with the best (Hsu 1984; with unequal variances, Edwards and Hsu 1983).
+
+    With d_i the quantile of the maximum over j of the one-sided statistics of i − j, mix i is in the set if
+    min_j (y_i − y_j + d_i s_ij) > 0. The set holds the true best at the level, and so do all bounds together.
+
+    Args:
+        value: [mix].
+        pairs: every pair of mixes once; `found` is their family.
+    """
+    count = len(value)
+    gap = np.full((count, count), np.nan)  # [one, other], one − other
+    half = np.zeros((count, count))  # [control, other], d of the control × s
+    for one in range(count):
+        mine = [place for place, pair in enumerate(pairs) if one in pair]
+        signs = np.array([1.0 if pairs[place][0] == one else -1.0 for place in mine])
+        others = [pairs[place][1] if pairs[place][0] == one else pairs[place][0] for place in mine]
+        own = Family(Estimated(*(part[mine] for part in found.estimated)), found.scores[mine] * signs[:, None])
+        gap[one, others] = signs * own.estimated.value
+        half[one, others] = own.critical(level, two_sided=False) * own.estimated.error
+    upper = np.nanmin(gap + half, axis=1)
+    in_set = upper > 0
+    chosen = int(np.argmax(value))
+    in_set[(gap >= 0).sum(axis=1) == count - 1] = True  # no other is better: ties without variance
+    low = np.zeros(count)
+    for one in range(count):
+        rivals = [rival for rival in np.flatnonzero(in_set) if rival != one]
+        low[one] = min((min(0.0, gap[one, rival] - half[rival, one]) for rival in rivals), default=0.0)
+    return Best(chosen, in_set, low, np.maximum(upper, 0.0))
