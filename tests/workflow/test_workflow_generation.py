@@ -92,10 +92,12 @@ def test_every_question_that_was_asked_for_is_an_item_or_a_reject_with_its_reaso
     }
 
 
-def test_parts_are_of_the_configured_size_and_leave_nothing_behind(made):
+def test_parts_are_of_the_configured_size_and_leave_nothing_behind_but_their_seals(made):
     assert json.loads((made / "generated/writer/abstracts.parts.json").read_text()) == {"rows": 9, "parts": 3}
     assert json.loads((made / "translated/translator/english/train.parts.json").read_text()) == {"rows": 9, "parts": 2}
-    assert not list(made.rglob("*-of-*"))
+    left = list(made.rglob("*-of-*"))
+    assert len(left) == 5
+    assert all(path.name.endswith(".parquet.seal.json") for path in left), "by which a changed prompt is noticed"
 
 
 def test_every_translator_has_its_scores_and_the_comet_column_says_why_it_is_empty(made):
