@@ -72,7 +72,7 @@ def test_a_copy_as_csv_holds_the_shown_rows_with_plain_names(page):
     page.find(f"{TABLE} input").send_keys("SYN")
     rows = list(csv.reader(io.StringIO(copied(page, 0))))
     assert [row[0] for row in rows] == ["mix", "SYN", "NAT-SYN", "TRAD-SYN"]
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {8}
     assert "↕" not in rows[0][0]
 
 
