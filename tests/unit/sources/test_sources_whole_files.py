@@ -153,3 +153,32 @@ def test_pubmedqa(read, real_data):
         if key in test
     ]
     assert items_of(read("pubmedqa", files, split="test", reject_limit=0.2)) == sorted(expected)
+
+
+def test_morfitt_is_every_abstract_line_by_line(collect, real_data):
+    names = ("train.tsv", "dev.tsv", "test.tsv")
+    texts = [(real_data / "morfitt" / name).read_text(encoding="utf-8").split("\n")[1:] for name in names]
+    records = [line.split("\t") for lines in texts for line in lines if line]
+    damaged = [key for key, abstract, _ in records if "�" in abstract]
+    expected = [
+        (key, plain(re.sub("</?b>", "", abstract)), labels.split("|"))  # one abstract holds bold print
+        for key, abstract, labels in records
+        if key not in damaged
+    ]
+    made = collect("morfitt", read_bytes(real_data / "morfitt", *names))
+    found = [(json.loads(row["meta"]), row["text"]) for row in made.items]
+    assert len(damaged) == 2
+    assert sorted((meta["native_id"], text, meta["specialities"]) for meta, text in found) == sorted(expected)
+
+
+def test_wmt_is_every_pair_of_lines(collect, real_data):
+    names = [f"medline{year}_en2fr.{language}" for year in (19, 20) for language in ("en", "fr")]
+    lines = {name: (real_data / "wmt_biomed" / name).read_text(encoding="utf-8").split("\n") for name in names}
+    expected = [
+        (plain(source), plain(target))
+        for year in (19, 20)
+        for source, target in zip(lines[f"medline{year}_en2fr.en"], lines[f"medline{year}_en2fr.fr"], strict=True)
+        if plain(source) and plain(target)
+    ]
+    made = collect("wmt_biomedical", read_bytes(real_data / "wmt_biomed", *names))
+    assert sorted((row["source_text"], row["target_text"]) for row in made.items) == sorted(expected)
