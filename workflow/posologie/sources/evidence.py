@@ -161,7 +161,9 @@ def evidence_of(
     """
     questions = sum(seen.offered.values())
     kept = read - sum(rejected.values())
-    languages = Counter(filter(None, (language_of(text) for _, text in seen.sample)))
+    # without a declared language nothing is compared, and `look` shows which languages there are
+    judged = [text for _, text in seen.sample] if spec.language is not None else []
+    languages = Counter(filter(None, map(language_of, judged)))
     keys = Counter[int]()
     for (_, place), times in seen.keys.items():
         keys[place] += times
