@@ -6,10 +6,12 @@ import pyarrow as pa
 import pytest
 
 from posologie.errors import InputError
-from posologie.files import write_parquet
+from posologie.files import read_csv, write_csv, write_parquet
+from posologie.report.blocks import Table
 from posologie.report.drawings import inlined
 from posologie.report.figures import __main__ as figures
 from posologie.report.inputs import Inputs
+from posologie.report.published import section as published_section
 
 
 def test_every_figure_of_the_spec_is_a_file_for_the_page_and_one_for_a_paper(simulated):
@@ -55,6 +57,23 @@ def test_a_study_without_numbers_for_a_figure_still_gets_the_declared_file(own_s
     spec = spec.model_copy(update={"tables": ("attribution",)})
     figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
     assert "this study has no numbers to show here" in (tmp_path / "drawn" / "attribution.svg").read_text()
+
+
+def test_a_model_of_which_only_bounds_are_known_is_left_out_beside_the_published_numbers(own_study, tmp_path):
+    root, spec = own_study
+    columns, rows = read_csv(root / "tables" / "mcqa.csv")
+    value, interval, published, model = (columns.index(name) for name in ("value", "interval", "published", "model"))
+    silent = [row for row in rows if row[published] and "/SYN/" in row[model]]
+    assert silent
+    for row in silent:
+        row[value], row[interval] = "", "bounds"
+    write_csv(root / "tables" / "mcqa.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
+    spec = spec.model_copy(update={"tables": ("mcqa",)})
+    figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
+    assert "this study" in (tmp_path / "drawn" / "published.svg").read_text(encoding="utf-8")
+    (table, *_) = [block for block in published_section(Inputs(spec, root), None).blocks if isinstance(block, Table)]
+    line = next(line for line in table.rows if line[0].text == "SYN")
+    assert line[-1].text == "", "no sign is compared"
 
 
 def test_a_drawing_in_the_page_follows_its_colours_and_has_ids_of_its_own(simulated):

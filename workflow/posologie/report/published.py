@@ -111,7 +111,10 @@ def _signs(row: ComparedRow, base: ComparedRow, aggregate: str) -> list[Cell]:
     if row.is_base or aggregate not in row.ours or aggregate not in base.ours:
         return [NOTHING, NOTHING, Cell("")]
     theirs = row.published - base.published
-    ours = row.ours[aggregate].needed("value") - base.ours[aggregate].needed("value")
+    own, of_base = row.ours[aggregate].number("value"), base.ours[aggregate].number("value")
+    if own is None or of_base is None:  # a judge that was silent too often gives bounds and no value
+        return [number_cell(theirs, 2, sign=True), NOTHING, Cell("")]
+    ours = own - of_base
     sign = "same" if theirs * ours > 0 else "opposite" if theirs * ours < 0 else "no difference"
     return [number_cell(theirs, 2, sign=True), number_cell(ours, 1, sign=True), Cell(sign)]
 

@@ -25,9 +25,10 @@ def draw(inputs: Inputs) -> Figure | None:
         for row in one.rows:
             y = names.index(row.name)
             point(panel, row.published, y + 0.14, None, None, colour=crosses, marker="X", name="published")
-            if ours := row.ours.get(aggregate):
-                low, high = ours.number("low"), ours.number("high")
-                point(panel, ours.needed("value"), y - 0.14, low, high, colour=INK, name="this study")
+            ours = row.ours.get(aggregate)
+            value = None if ours is None else ours.number("value")
+            if ours is not None and value is not None:  # where a judge was silent there are bounds and no value
+                point(panel, value, y - 0.14, ours.number("low"), ours.number("high"), colour=INK, name="this study")
         panel.set_title(f"{one.title}\n(ours: {aggregate.replace('_', ' ')})")
     legend_above(figure, panels[0], 2)
     x_title(figure, "%")
