@@ -54,8 +54,8 @@ def answer(given: argparse.Namespace) -> int:
     for path in moved:
         out.print(f"moved aside: {path}", markup=False)
     counts = Counter(fault.state for fault in faults)
-    told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "everything is as it was made"
-    out.print(f"{len(seals)} seals: {told}.", markup=False)
+    summary = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    out.print(f"{len(seals)} seals: {summary or 'everything is as it was made'}.", markup=False)
     return 1 if faults else 0
 
 
