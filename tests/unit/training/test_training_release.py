@@ -288,6 +288,15 @@ def test_a_refusal_is_one_line_and_leaves_no_receipt(hub, tmp_path, status, mess
     assert not (tmp_path / "receipt.json").exists()
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line(hub, tmp_path, monkeypatch):
+    hub.shutdown()
+    hub.server_close()  # nobody listens at the address any more
+    with pytest.raises(InputError, match="the hub cannot be reached") as caught:
+        push(pushing(tmp_path))
+    assert "hf_secret" not in str(caught.value)
+    assert not (tmp_path / "receipt.json").exists()
+
+
 def test_without_a_token_or_with_a_missing_file_nothing_is_sent(hub, tmp_path, monkeypatch):
     words = pushing(tmp_path)
     (tmp_path / "README.md").unlink()
