@@ -81,6 +81,7 @@ def test_a_metric_outside_the_registry_is_refused(name):
 def test_a_metric_says_how_it_is_read():
     assert metric("judge:a") is METRICS["judge"]
     assert {name for name, entry in METRICS.items() if entry.direction == 1} == {
-        "em", "hamming", "hamming_options", "bleu", "chrf", "rouge1", "rouge2", "rougeL", "meteor", "bertscore", "judge",
+        "em", "hamming", "hamming_options",
+        "bleu", "chrf", "rouge1", "rouge2", "rougeL", "meteor", "bertscore", "judge",
     }  # fmt: skip
     assert {name for name, entry in METRICS.items() if entry.unit != "%"} == {"brier", "words", "reference_words"}

@@ -17,10 +17,11 @@ def check_statistics(study: Study) -> None:
         InputError: naming the key, its value and what can stand there.
     """
     settings, suites = study.statistics, list(study.suites)
-    for key, measured, kind in (
+    primary: tuple[tuple[str, Measured, Kind], ...] = (
         ("primary_choice", settings.primary_choice, "choice"),
         ("primary_text", settings.primary_text, "open"),
-    ):
+    )
+    for key, measured, kind in primary:
         _check_measured(study, f"statistics.{key}", measured, kind, _suites_of_kind(study, suites, kind))
     _check_pairs(study, "statistics.contrasts", settings.contrasts)
     for name, family in settings.families.items():
@@ -46,7 +47,9 @@ def _check_measured(study: Study, key: str, measured: Measured, kind: Kind | Non
     if entry.aggregate_only:
         raise InputError(f"{key}.metric = '{name}': it exists only for all items together and cannot be tested")
     if kind is not None and entry.kind != kind:
-        fitting = ", ".join(known for known, other in METRICS.items() if other.kind == kind and not other.aggregate_only)
+        fitting = ", ".join(
+            known for known, other in METRICS.items() if other.kind == kind and not other.aggregate_only
+        )
         raise InputError(f"{key}.metric = '{name}': not a metric of {kind} questions; choose one of {fitting}")
     if decoding not in entry.decodings:
         raise InputError(
@@ -77,7 +80,7 @@ def _check_family(study: Study, key: str, family: Family) -> None:
         _check_known(f"{key}.suites", suite, study.suites)
     _check_measured(study, f"{key}.measured", family.measured, None, list(family.suites))
     benchmarks = [benchmark for suite in family.suites for benchmark in study.suites[suite].benchmarks.items()]
-    names = {
+    names: dict[str, list[str]] = {
         "benchmark": [name for name, _ in benchmarks],
         "provenance": list(dict.fromkeys(study.sources[one.source].provenance for _, one in benchmarks)),
     }

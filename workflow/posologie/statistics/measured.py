@@ -4,6 +4,7 @@ from posologie.scoring.metrics import metric
 from posologie.statistics.scored import Measure, is_sum
 from posologie.statistics.spec import Measured, Statistics
 
+
 def measures_named(settings: Statistics) -> set[Measure]:
     """Return the measures that are tested on some suite: the primary ones and those of families."""
     families = (family.measured for family in settings.families.values())

@@ -51,7 +51,8 @@ class Release(Spec):
     )
     tags: tuple[str, ...] = Field(default=(), description="tags of the model card, such as its domain")
     limits: tuple[str, ...] = Field(
-        default=(), description="sentences that the card adds to its limits, such as what the model must not be used for"
+        default=(),
+        description="sentences that the card adds to its limits, such as what the model must not be used for",
     )
     license: str | None = Field(default=None, description="license of what is released, as the hub names licenses")
     repository: Annotated[str, AfterValidator(_checked_template)] | None = Field(
