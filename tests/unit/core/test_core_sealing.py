@@ -140,6 +140,25 @@ def test_inputs_are_compared_by_path_and_where_paths_moved_by_content():
     assert input_differences({"a": "1"}, {"a": "1", "b": "2"}) == ["input: b was not read"]
     assert input_differences({"a": "1", "b": "2"}, {"a": "1"}) == ["input: b is not read any more"]
     assert len(input_differences({"a": "1", "b": "2"}, {"a": "2", "b": "1"})) == 2, "a swap is a change"
+    assert input_differences({"old/a": "1", "old/b": "2"}, {"new/b": "2", "new/a": "1"}) == []
+    assert input_differences({"old/a": "1", "old/b": "2"}, {"new/a": "2", "new/b": "1"}), "a swap and a move"
+    assert input_differences({"z/x/a": "1", "m/b": "2"}, {"a/x/a": "1", "n/b": "2"}) == [], "folders moved by themselves"
+
+
+def test_inputs_that_exchanged_their_contents_make_the_artifact_anew(bench):
+    def join(argv):
+        bench.runs += 1
+        (bench.root / "out.txt").write_text((bench.root / "input.txt").read_text() + (bench.root / "b.txt").read_text())
+
+    request = Request(("input.txt", "b.txt"), ("out.txt",))
+    (bench.root / "b.txt").write_text("b")
+    for first, second in (("a", "b"), ("b", "a")):
+        (bench.root / "input.txt").write_text(first)
+        (bench.root / "b.txt").write_text(second)
+        sealing.make(MODULE, lambda module: "c", [], request, join)
+        assert (bench.root / "out.txt").read_text() == first + second
+    sealing.make(MODULE, lambda module: "c", [], request, join)
+    assert bench.runs == 2
 
 
 def test_an_input_that_changes_while_it_is_read_is_not_sealed(bench):
@@ -253,8 +272,7 @@ def test_a_job_refuses_an_input_of_another_identity_than_its_run_planned(bench, 
 def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherwise(bench, monkeypatch):
     first = freeze("work", "run-1", {}, {}, {"out.txt": bench.identity("old")}, {})
     second = freeze("work", "run-2", {}, {}, {"out.txt": bench.identity("new")}, {})
-    facts = json.loads((second / "run.json").read_text())
-    (second / "run.json").write_text(json.dumps({**facts, "started": "9999-01-01T00:00:00.000+00:00"}))
+    started(second, "9999-01-01T00:00:00.000+00:00")
     enter(monkeypatch, first)
     with pytest.raises(
         InputError, match="run run-2 plans it otherwise than run run-1, which is over; nothing was made"
@@ -262,6 +280,26 @@ def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherw
         bench.make("old")
     enter(monkeypatch, second)
     bench.make("new")
+    assert bench.runs == 1
+
+
+def started(folder, when):
+    facts = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**facts, "started": when}))
+    return folder
+
+
+def test_a_job_makes_what_the_last_run_plans_again_though_a_run_between_them_did_not(bench, monkeypatch):
+    runs = [freeze("work", f"run-{name}", {}, {}, {"out.txt": bench.identity(name)}, {}) for name in ("old", "new")]
+    runs += [freeze("work", "run-back", {}, {}, {"out.txt": bench.identity("old")}, {})]
+    runs += [freeze("work", "run-elsewhere", {}, {}, {"other.txt": bench.identity("new")}, {})]
+    for place, run in enumerate(runs):
+        started(run, f"9999-01-0{place + 1}")
+    enter(monkeypatch, runs[0])
+    bench.make("old")
+    enter(monkeypatch, runs[1])
+    with pytest.raises(InputError, match="run run-back plans it otherwise than run run-new, which is over"):
+        bench.make("new")
     assert bench.runs == 1
 
 

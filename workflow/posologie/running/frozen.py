@@ -152,7 +152,9 @@ def check_code(module: str, code: str) -> None:
 
 
 def check_current(file: str, identity: Identity) -> None:
-    """Refuse to make what a later run of the same study plans otherwise: this job is of a run that is over.
+    """Refuse to make what the last run that plans it plans otherwise: this job is of a run that is over.
+
+    Runs between the two do not count: where the study was edited and put back, the job makes what is wanted again.
 
     Raises:
         InputError: naming the file and the later run.
@@ -161,15 +163,17 @@ def check_current(file: str, identity: Identity) -> None:
     if found is None:
         return
     folder, run, _ = found
-    for later in sorted(folder.parent.iterdir()):
-        other = None if later == folder else read_run(later)
-        if other is None or (other.started, other.name) <= (run.started, run.name):
+    later = [(other.started, other.name, place) for place in folder.parent.iterdir() if (other := read_run(place))]
+    for started, name, place in sorted(later, reverse=True):
+        if (started, name) <= (run.started, run.name):
+            return
+        if (wanted := planned(place).get(file)) is None:
             continue
-        text, code = planned(later).get(file, [identity.text(), identity.code])
-        if text != identity.text() or code != identity.code:
+        if wanted != [identity.text(), identity.code]:
             raise InputError(
-                f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
+                f"{file}: run {name} plans it otherwise than run {run.name}, which is over; nothing was made"
             )
+        return
 
 
 def check_input(file: str, seal: Seal) -> None:

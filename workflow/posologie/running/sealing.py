@@ -27,7 +27,7 @@ from posologie.claims import claimed
 from posologie.code_digest import forget
 from posologie.errors import InputError
 from posologie.running.frozen import check_code, check_current, check_input, own_run
-from posologie.running.seals import Identity, Seal, checked_sum, read_seal, seal_path, write_seal
+from posologie.running.seals import Identity, Seal, checked_sum, input_differences, read_seal, seal_path, write_seal
 from posologie.running.whole_files import is_abandoned, sha256_of_file
 
 OPTION = "--sealing"
@@ -224,11 +224,11 @@ def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
 
 
 def is_made(outputs: Sequence[str], identity: Identity, inputs: dict[str, str]) -> bool:
-    """Whether an artifact is there, whole, of this identity and made of inputs with these checksums."""
+    """Whether an artifact is there, whole, of this identity and made of these inputs, as the plan compares them."""
     seal = read_seal(seal_path(outputs))
     if seal is None or seal.identity.code != identity.code or seal.identity.text() != identity.text():
         return False
-    if sorted(seal.inputs.values()) != sorted(inputs.values()) or len(seal.outputs) != len(outputs):
+    if input_differences(seal.inputs, inputs) or len(seal.outputs) != len(outputs):
         return False
     return whole(seal)
 
