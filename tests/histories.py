@@ -76,8 +76,10 @@ class World:
     def restore(self, study: Study) -> None:
         """Put the files that the study reads in place."""
         self.study = study
-        write_text(self.root / "source.txt", study.source)
-        write_text(self.root / "prompt.txt", study.prompt)
+        for name, text in (("source.txt", study.source), ("prompt.txt", study.prompt)):
+            file = self.root / name
+            if not file.exists() or file.read_text() != text:
+                write_text(file, text)
 
     def digest(self, module: str) -> str:
         """Return the digest of a stage's code as it is now."""

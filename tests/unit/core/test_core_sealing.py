@@ -166,9 +166,26 @@ def test_an_input_that_changes_while_it_is_read_is_not_sealed(bench):
     with pytest.raises(InputError, match=r"input\.txt: changed while the job that reads it ran"):
         bench.make()
     assert read_seal("out.txt.seal.json") is None
-    bench.meanwhile = lambda: os.utime(bench.root / "input.txt", ns=(5, 5))
+
+
+@pytest.mark.parametrize("keeps_its_time", [False, True])
+def test_an_input_that_was_written_and_put_back_while_it_is_read_is_not_sealed(bench, keeps_its_time):
+    file = bench.root / "input.txt"
+    before = file.stat()
+
+    def written():
+        file.write_text("b")
+        file.write_text("a")
+        if keeps_its_time:
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    bench.meanwhile = written
+    with pytest.raises(InputError, match=r"input\.txt: was written \(and has its old content again\)"):
+        bench.make()
+    assert read_seal("out.txt.seal.json") is None
+    bench.meanwhile = lambda: None
     bench.make()
-    assert bench.stale() == "", "a new time alone is no change"
+    assert bench.stale() == ""
 
 
 def test_code_that_changes_while_it_runs_is_not_sealed(bench):
@@ -338,9 +355,26 @@ def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatc
     monkeypatch.setattr("posologie.running.hashes.sha256_of_file", lambda path: "hashed again")
     again = FileHashes("hashes.json")
     assert again.of("input.txt") == first
+    status = os.stat("input.txt")
     os.utime("input.txt", ns=(7, 7))
     assert again.of("input.txt") == "hashed again"
+    again.remember("input.txt", first)
+    (bench.root / "input.txt").write_text("b")
+    os.utime("input.txt", ns=(7, 7))
+    assert again.of("input.txt") == "hashed again", "a change that keeps size, time and inode"
+    os.utime("input.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert again.of("none.txt") == ""
+
+
+def test_a_file_that_was_altered_after_its_seal_is_not_remembered_as_sealed(bench):
+    bench.make(outputs=("out.txt", "more.txt"))
+    later = os.stat("out.txt.seal.json").st_mtime_ns + 10**9
+    (bench.root / "more.txt").write_text("by hand")
+    os.utime("more.txt", ns=(later, later))
+    hashes = FileHashes("hashes.json")
+    hashes.remember_sealed(read_seal("out.txt.seal.json"))
+    assert list(hashes.kept) == ["out.txt"]
+    assert hashes.of("more.txt") != read_seal("out.txt.seal.json").outputs["more.txt"]
 
 
 def test_a_process_knows_whether_another_one_is_dead():

@@ -27,6 +27,7 @@ from posologie.claims import claimed
 from posologie.code_digest import forget
 from posologie.errors import InputError
 from posologie.running.frozen import check_code, check_current, check_input, own_run
+from posologie.running.hashes import mark_of
 from posologie.running.seals import Identity, Seal, checked_sum, input_differences, read_seal, seal_path, write_seal
 from posologie.running.whole_files import is_abandoned, sha256_of_file
 
@@ -251,19 +252,22 @@ def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, tuple[int, ..
 
 
 def _mark(path: str) -> tuple[int, ...]:
+    """Return the mark of a file, as the file server knows it; () where there is no file."""
     try:
-        status = os.stat(path)
+        with open(path, "rb"):  # NFS asks the server for the times of a file when it is opened
+            return mark_of(path)
     except FileNotFoundError:
         return ()
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> None:
+    """Refuse inputs that were written meanwhile: even where they were put back, the other content may have been read."""
     for path, checksum in inputs.items():
-        if _mark(path) != marks[path] and (not os.path.isfile(path) or sha256_of_file(path) != checksum):
+        if _mark(path) != marks[path]:
+            same = os.path.isfile(path) and sha256_of_file(path) == checksum
             raise InputError(
-                f"{path}: changed while the job that reads it ran; what was made of it is not sealed; start Snakemake"
-                " again, which makes it anew"
+                f"{path}: {'was written (and has its old content again)' if same else 'changed'} while the job that"
+                " reads it ran; what was made of it is not sealed; start Snakemake again, which makes it anew"
             )
 
 

@@ -1,7 +1,7 @@
 """Where the program meets Snakemake's own classes: seals decide what runs again, and nothing whole is deleted.
 
 Snakemake 9 has no official interface for this. What is used of its inside stands in this module alone, and
-`tests/workflow/test_workflow_seals.py` fails where a new version behaves otherwise:
+`tests/workflow/test_workflow_identity.py` fails where a new version behaves otherwise:
 
 - `snakemake.workflow.FilePersistence`, the records of earlier runs, is replaced by `SealedPersistence`. It answers
   from the seals whether an artifact has another spec, code or inputs, so that `.snakemake` may be deleted or copied.
@@ -135,10 +135,8 @@ class SealedPersistence(FilePersistence):  # type: ignore[misc]
         await super().finished(job)
         if not is_sealed(job) or not self.dag.workflow.is_main_process:
             return
-        seal = read_seal(seal_path(job.output))
-        for path, checksum in ({} if seal is None else seal.files()).items():
-            if path.is_file():
-                self.comparison.hashes.remember(path, checksum)
+        if (seal := read_seal(seal_path(job.output))) is not None:
+            self.comparison.hashes.remember_sealed(seal)
         self.comparison.hashes.keep()
 
     @contextmanager
