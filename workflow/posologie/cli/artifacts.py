@@ -35,11 +35,12 @@ class Artifact:
 def artifacts(study: Study) -> list[Artifact]:
     """Return every artifact of a study in the order they are made, then the pages that only `snakemake look` makes."""
     root = results_of(study)
-    pages = [
-        Artifact("look", name, root / layout.look(name), optional=True) for name in ("index", *study.sources)
-    ]
+    pages = [Artifact("look", name, root / layout.look(name), optional=True) for name in ("index", *study.sources)]
     return [
-        *(Artifact(stage, name, root / file, root / record if record else None) for stage, name, file, record in _files(study)),
+        *(
+            Artifact(stage, name, root / file, root / record if record else None)
+            for stage, name, file, record in _files(study)
+        ),
         *pages,
     ]
 

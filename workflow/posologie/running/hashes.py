@@ -42,7 +42,7 @@ class FileHashes:
         self.new = True
 
     def remember_sealed(self, seal: Seal) -> None:
-        """Remember the checksums of an artifact that was just made, except of files that were written after its seal."""
+        """Remember the checksums of an artifact that was just made, but not of files written after its seal."""
         with contextlib.suppress(OSError):
             sealed = os.stat(seal.path).st_mtime_ns
             for path, checksum in seal.files().items():

@@ -261,7 +261,7 @@ def _mark(path: str) -> tuple[int, ...]:
 
 
 def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> None:
-    """Refuse inputs that were written meanwhile: even where they were put back, the other content may have been read."""
+    """Refuse inputs that were written meanwhile: where one was put back, the job may have read the other content."""
     for path, checksum in inputs.items():
         if _mark(path) != marks[path]:
             same = os.path.isfile(path) and sha256_of_file(path) == checksum
