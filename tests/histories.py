@@ -108,8 +108,6 @@ class World:
         files = {output: job.identity for job in jobs.values() for output in job.outputs}
         code = {stage: self.digest(stage) for stage in STAGES}
         run = freeze("work", f"run-{self.clock:04d}", {}, code, files, {})
-        facts = json.loads((run / "run.json").read_text())
-        write_text(run / "run.json", json.dumps({**facts, "started": f"{self.clock:06d}"}))
         for orphan in list(self.queue):
             its_plan, mine = planned(orphan.run), planned(run)
             if orphan.held or any(its_plan[file] != mine[file] for file in orphan.planned.outputs):

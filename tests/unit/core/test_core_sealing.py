@@ -291,7 +291,6 @@ def test_a_job_refuses_an_input_of_another_identity_than_its_run_planned(bench, 
 def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherwise(bench, monkeypatch):
     first = freeze("work", "run-1", {}, {}, {"out.txt": bench.identity("old")}, {})
     second = freeze("work", "run-2", {}, {}, {"out.txt": bench.identity("new")}, {})
-    started(second, "9999-01-01T00:00:00.000+00:00")
     enter(monkeypatch, first)
     with pytest.raises(
         InputError, match="run run-2 plans it otherwise than run run-1, which is over; nothing was made"
@@ -302,18 +301,32 @@ def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherw
     assert bench.runs == 1
 
 
-def started(folder, when):
-    facts = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**facts, "started": when}))
-    return folder
+def test_runs_follow_each_other_as_they_were_planned_whatever_the_clocks_say(bench, monkeypatch):
+    first = freeze("work", "run-b", {}, {}, {"out.txt": bench.identity("old")}, {})
+    facts = json.loads((first / "run.json").read_text())
+    (first / "run.json").write_text(json.dumps({**facts, "started": "9999-01-01T00:00:00.000+00:00"}))
+    second = freeze("work", "run-a", {}, {}, {"out.txt": bench.identity("new")}, {})
+    enter(monkeypatch, first)
+    with pytest.raises(InputError, match="run run-a plans it otherwise than run run-b, which is over"):
+        bench.make("old")
+    enter(monkeypatch, second)
+    bench.make("new")
+    assert bench.runs == 1
+
+
+def test_a_job_refuses_to_make_what_its_own_run_did_not_plan(bench, monkeypatch):
+    enter(monkeypatch, freeze("work", "run-1", {}, {}, {"out.txt": bench.identity("planned")}, {}))
+    with pytest.raises(InputError, match=r"out\.txt: not what run run-1 planned: the rules of the workflow"):
+        bench.make("other words of the rule")
+    assert bench.runs == 0
+    bench.make("planned")
+    assert bench.runs == 1
 
 
 def test_a_job_makes_what_the_last_run_plans_again_though_a_run_between_them_did_not(bench, monkeypatch):
     runs = [freeze("work", f"run-{name}", {}, {}, {"out.txt": bench.identity(name)}, {}) for name in ("old", "new")]
     runs += [freeze("work", "run-back", {}, {}, {"out.txt": bench.identity("old")}, {})]
     runs += [freeze("work", "run-elsewhere", {}, {}, {"other.txt": bench.identity("new")}, {})]
-    for place, run in enumerate(runs):
-        started(run, f"9999-01-0{place + 1}")
     enter(monkeypatch, runs[0])
     bench.make("old")
     enter(monkeypatch, runs[1])
@@ -348,6 +361,35 @@ def test_acceptances_that_are_not_as_written_are_refused(bench):
     (bench.root / "accepted.json").write_text('[{"module": "m"}]')
     with pytest.raises(InputError, match="expected a list of entries with module"):
         acceptances(".")
+
+
+BROKEN = {
+    "another format": {"format": 2},
+    "a code that is no text": {"code": ["c0de"]},
+    "a module that is no text": {"module": None},
+    "inputs that are a list": {"inputs": ["input.txt"]},
+    "a checksum that is no text": {"outputs": {"out.txt": 5}},
+    "settings that are none": {"settings": None},
+    "made by nothing": {"made": 7},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_seal_that_is_not_as_written_counts_as_none(bench, name):
+    bench.make()
+    file = bench.root / "out.txt.seal.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **BROKEN[name]}))
+    assert read_seal(file) is None
+    assert bench.stale() == "seal: out.txt.seal.json is missing or unreadable"
+    bench.make()
+    assert (bench.stale(), bench.runs) == ("", 2)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"input.txt": 5}', '{"input.txt": []}', '{"input.txt": [1, "x"]}', "\xff"])
+def test_a_damaged_memory_of_hashes_is_not_trusted(bench, text):
+    first = FileHashes("other.json").of("input.txt")
+    (bench.root / "hashes.json").write_bytes(text.encode("latin-1"))
+    assert FileHashes("hashes.json").of("input.txt") == first
 
 
 def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatch):

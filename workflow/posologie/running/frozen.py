@@ -46,6 +46,7 @@ class Run:
         head: the process that planned it.
         code: digest of the code behind each module that a command runs.
         accepted: for each module, pairs of digests (old, new) between which a person found no change of any number.
+        number: greater than that of every earlier run of the study, whatever the clocks of their machines say.
     """
 
     name: str
@@ -53,6 +54,12 @@ class Run:
     code: Mapping[str, str]
     accepted: Mapping[str, list[list[str]]] = field(default_factory=dict)
     started: str = ""
+    number: int = 0
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """What sorts the runs of a study from the first to the last."""
+        return self.number, self.started, self.name
 
 
 def freeze(
@@ -72,7 +79,9 @@ def freeze(
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     keep_json(folder / "study.json", study)
     keep_json(folder / "plan.json", {file: [identity.text(), identity.code] for file, identity in plan.items()})
-    run = Run(name, Process.this(), dict(code), dict(accepted), started)
+    earlier = (read_run(place) for place in folder.parent.iterdir() if place != folder)
+    number = 1 + max((run.number for run in earlier if run is not None), default=0)
+    run = Run(name, Process.this(), dict(code), dict(accepted), started, number)
     keep_json(folder / "run.json", asdict(run))
     _prune(folder.parent, folder)
     return folder
@@ -152,26 +161,32 @@ def check_code(module: str, code: str) -> None:
 
 
 def check_current(file: str, identity: Identity) -> None:
-    """Refuse to make what the last run that plans it plans otherwise: this job is of a run that is over.
+    """Refuse to make what this process's run did not plan, or what the last run that plans it plans otherwise.
 
     Runs between the two do not count: where the study was edited and put back, the job makes what is wanted again.
 
     Raises:
-        InputError: naming the file and the later run.
+        InputError: naming the file and the run.
     """
     found = own_run()
     if found is None:
         return
-    folder, run, _ = found
-    later = [(other.started, other.name, place) for place in folder.parent.iterdir() if (other := read_run(place))]
-    for started, name, place in sorted(later, reverse=True):
-        if (started, name) <= (run.started, run.name):
+    folder, run, plan = found
+    asked = [identity.text(), identity.code]
+    if plan.get(file, asked) != asked:
+        raise InputError(
+            f"{file}: not what run {run.name} planned: the rules of the workflow, or a file or package that they look"
+            " at, changed meanwhile; nothing was made; start Snakemake again"
+        )
+    later = [(other, place) for place in folder.parent.iterdir() if (other := read_run(place)) is not None]
+    for other, place in sorted(later, key=lambda pair: pair[0].order, reverse=True):
+        if other.order <= run.order:
             return
         if (wanted := planned(place).get(file)) is None:
             continue
-        if wanted != [identity.text(), identity.code]:
+        if wanted != asked:
             raise InputError(
-                f"{file}: run {name} plans it otherwise than run {run.name}, which is over; nothing was made"
+                f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
             )
         return
 

@@ -21,7 +21,8 @@ class FileHashes:
             kept = json.loads(self.memory.read_bytes())
         except (OSError, ValueError):
             kept = {}
-        self.kept: dict[str, list[int | str]] = kept if isinstance(kept, dict) else {}
+        entries = kept.items() if isinstance(kept, dict) else ()
+        self.kept: dict[str, list[int | str]] = {path: known for path, known in entries if isinstance(known, list)}
 
     def of(self, path: str | os.PathLike[str]) -> str:
         """Return the SHA-256 of a file; "" where there is none."""

@@ -109,11 +109,12 @@ def read_seal(path: str | os.PathLike[str]) -> Seal | None:
     try:
         with open(path, "rb") as file:
             facts = json.loads(file.read())
-        if facts["format"] != FORMAT:
+        texts = [facts["module"], facts["code"], *facts["inputs"].values(), *facts["outputs"].values()]
+        if facts["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
             return None
-        identity = Identity(facts["module"], facts["code"], facts["spec"], facts["settings"])
+        identity = Identity(facts["module"], facts["code"], facts["spec"], dict(facts["settings"]))
         return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

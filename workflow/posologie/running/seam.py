@@ -141,34 +141,59 @@ class SealedPersistence(FilePersistence):  # type: ignore[misc]
 
     @contextmanager
     def lock(self) -> Iterator[None]:  # type: ignore[override]
-        """Lock the folder; the lock of a head that is known to be dead is taken over."""
-        owner = self._owner()
-        if owner is not None and (owner.dead() or owner == Process.this()):
-            if owner != Process.this():
+        """Lock what this head reads and makes; the locks of heads that are known to be dead are taken over."""
+        living = set()
+        for lock in sorted(Path(self._lockdir).glob("*.lock")):
+            owner = _owner_of(lock)
+            if owner is None:
+                continue
+            if owner != Process.this() and not owner.dead():
+                living.add(f"Process {owner.pid} on {owner.host}")
+                continue
+            if owner != Process.this() and lock.name.endswith(".output.lock"):
                 logger.warning(f"The lock of process {owner.pid} on {owner.host}, which has ended, is taken over.")
-            self._delete_locks()
-            os.makedirs(self._lockdir, exist_ok=True)
-        elif owner is not None and self.locked:
+            _remove(lock)
+        if living and self.locked:
             logger.error(
-                f"Process {owner.pid} on {owner.host} makes the same files. If it has ended, take its lock away with"
-                " --unlock."
+                f"{', '.join(sorted(living))} makes the same files. If it has ended, take its lock away with --unlock."
             )
         with super().lock():
             yield
 
     def _write_locks(self, lock_type: str, keys: Any) -> None:
-        self._own.write_text(json.dumps(asdict(Process.this())), encoding="utf-8")
+        os.makedirs(self._lockdir, exist_ok=True)
         super()._write_locks(lock_type, keys)
+        if lock_type in self._lockfile:
+            owner = _owner_file(Path(self._lockfile[lock_type]))
+            owner.write_text(json.dumps(asdict(Process.this())), encoding="utf-8")
 
-    @property
-    def _own(self) -> Path:
-        return Path(self._lockdir) / "owner.json"
+    def _delete_locks(self) -> None:
+        """Remove the locks of this head alone: another one may make another study in the same folder."""
+        for lock in self._lockfile.values():
+            _remove(Path(lock))
+        self._lockfile.clear()
 
-    def _owner(self) -> Process | None:
-        try:
-            return Process(**json.loads(self._own.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+    def cleanup_locks(self) -> None:
+        """Remove every lock, as `snakemake --unlock` asks."""
+        for lock in Path(self._lockdir).glob("*.lock"):
+            _remove(lock)
+
+
+def _owner_file(lock: Path) -> Path:
+    return lock.with_suffix(".owner")
+
+
+def _owner_of(lock: Path) -> Process | None:
+    """Return the head that made a lock; None where nothing says so."""
+    try:
+        return Process(**json.loads(_owner_file(lock).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _remove(lock: Path) -> None:
+    lock.unlink(missing_ok=True)
+    _owner_file(lock).unlink(missing_ok=True)
 
 
 def _keeping(change: Callable[..., Any]) -> Callable[..., Any]:
