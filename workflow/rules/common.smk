@@ -85,8 +85,15 @@ os.makedirs(".snakemake", exist_ok=True)
 
 WORK = f"{STUDY.roots.work}/{STUDY.study}"
 
-# Digest of the code behind every command of the rules: what the jobs of a run are held to.
-CODE = {}
+# Digest of the rules, and of the code behind every command of theirs: what the jobs of a run are held to. A job on another
+# node reads the rules again.
+RULES = "the rules of the workflow"
+CODE = {RULES: frozen.rules_digest(REPOSITORY / "workflow")}
+if workflow.remote_exec:
+    try:
+        frozen.check_code(RULES, CODE[RULES])
+    except InputError as error:
+        refuse(error)
 
 seam.install(f"results/{STUDY.study}")
 

@@ -8,7 +8,7 @@ import pytest
 from posologie.claims import Process
 from posologie.errors import InputError
 from posologie.running import sealing
-from posologie.running.frozen import VARIABLE, freeze, own_run
+from posologie.running.frozen import VARIABLE, freeze, own_run, rules_digest
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob, accept, acceptances, accepted_pairs
 from posologie.running.sealing import Request, taken_out
@@ -270,6 +270,21 @@ def test_a_job_of_a_frozen_run_refuses_other_code(bench, monkeypatch):
     with pytest.raises(InputError, match=r"its code changed after run run-1 was planned \(c0de then, edited now\)"):
         bench.make("other")
     assert bench.runs == 1
+
+
+def test_the_digest_of_the_rules_is_of_their_words_and_not_of_their_comments(bench):
+    (bench.root / "rules/functions").mkdir(parents=True)
+    (bench.root / "Snakefile").write_text('include: "rules/a.smk"\n')
+    file = bench.root / "rules/functions/a.smk"
+    texts = ["a = 1\n", "# a comment\na = 1\n\n", "    # another\na = 1", "a = 2\n", "a = 1\n", "    a = 1\n"]
+    digests = []
+    for text in texts:
+        file.write_text(text)
+        digests.append(rules_digest(bench.root))
+    assert digests[0] == digests[1] == digests[2] == digests[4]
+    assert len(set(digests)) == 3
+    (bench.root / "Snakefile").write_text("")
+    assert rules_digest(bench.root) not in digests
 
 
 def test_a_job_refuses_an_input_of_another_identity_than_its_run_planned(bench, monkeypatch):

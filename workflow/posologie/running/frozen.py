@@ -11,6 +11,7 @@ A job finds the folder by the variable `POSOLOGIE_RUN`. It refuses to start with
 with, and to read an input of another identity than the run planned.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -141,6 +142,16 @@ def frozen_study() -> dict[str, Any] | None:
         return None
     study: dict[str, Any] = json.loads((found[0] / "study.json").read_bytes())
     return study
+
+
+def rules_digest(folder: str | os.PathLike[str]) -> str:
+    """Return a digest of the rules below a folder (Snakefile, *.smk), without lines that are empty or comments."""
+    total = hashlib.sha256()
+    for path in sorted([*Path(folder).glob("Snakefile"), *Path(folder).rglob("*.smk")]):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        counted = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        total.update("\n".join([path.relative_to(folder).as_posix(), *counted, ""]).encode())
+    return total.hexdigest()[:16]
 
 
 def check_code(module: str, code: str) -> None:
