@@ -22,7 +22,7 @@ from posologie.running.frozen import VARIABLE, freeze, own_run, planned
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob
 from posologie.running.sealing import Request
-from posologie.running.seals import Identity, read_seal, seal_path
+from posologie.running.seals import Identity, Seal, read_seal, seal_path
 
 MIXES = ("NAT", "SYN")
 STAGES = ("mixes", "training", "table")
@@ -227,13 +227,18 @@ class World:
         for job in self.plan(self.study).values():
             seal = read_seal(seal_path(job.outputs))
             assert seal is not None
-            found[job.outputs[0]] = f"{seal.lineage()} {[Path(path).read_text() for path in job.outputs]}"
+            found[job.outputs[0]] = f"{_lineage(seal)} {[Path(path).read_text() for path in job.outputs]}"
         return found
 
 
 def _identity(study: Study, stage: str, name: str) -> Identity:
     place = STAGES.index(stage)
     return Identity(stage, f"code-{study.code[place]}", {"mix": name, "setting": study.settings[place]})
+
+
+def _lineage(seal: Seal) -> list[object]:
+    """Return what is equal for artifacts that were made of the same by the same code."""
+    return [seal.identity.text(), seal.identity.code, sorted(seal.inputs.items())]
 
 
 def calm(study: Study, folder: Path) -> dict[str, str]:

@@ -64,11 +64,6 @@ class Seal:
         """Return the checksum of each file of the artifact, by its path."""
         return {_joined(self.path.parent, name): checksum for name, checksum in self.outputs.items()}
 
-    def lineage(self) -> str:
-        """Return one checksum over identity, code and inputs: equal for artifacts that were made of the same."""
-        parts = [self.identity.text(), self.identity.code, sorted(self.inputs.values())]
-        return hashlib.sha256(_canonical(parts).encode()).hexdigest()
-
 
 def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
     """Return where the seal of an artifact lies: beside its first file."""
