@@ -89,13 +89,13 @@ WORK = f"{STUDY.roots.work}/{STUDY.study}"
 # node reads the rules again.
 RULES = "the rules of the workflow"
 CODE = {RULES: frozen.rules_digest(REPOSITORY / "workflow")}
-if workflow.remote_exec:
-    try:
-        frozen.check_code(RULES, CODE[RULES])
-    except InputError as error:
-        refuse(error)
 
-seam.install(f"results/{STUDY.study}")
+try:
+    if workflow.remote_exec:
+        frozen.check_code(RULES, CODE[RULES])
+    seam.install(f"results/{STUDY.study}")
+except InputError as error:
+    refuse(error)
 
 
 pathvars:
@@ -116,7 +116,10 @@ def one_of(names):
 
 # Only the Snakemake that plans a run calls this; its jobs have no hooks.
 onstart:
-    head.begin(workflow, STUDY.study, {"document": DOCUMENT, "origin": ORIGIN}, WORK, CODE)
+    try:
+        head.begin(workflow, STUDY.study, {"document": DOCUMENT, "origin": ORIGIN}, WORK, CODE)
+    except InputError as error:
+        refuse(error)
 
 
 wildcard_constraints:

@@ -73,6 +73,7 @@ LIBRARIES = {
     "nvml": {"pynvml"},
     "running.head": {"snakemake.logging"},
     "running.seam": {
+        "snakemake.exceptions",
         "snakemake.jobs",
         "snakemake.logging",
         "snakemake.persistence",

@@ -22,6 +22,7 @@ from posologie.running.seals import (
     spec_differences,
     write_seal,
 )
+from posologie.running.whole_files import whole_file
 
 MODULE = "posologie.scoring"
 
@@ -145,6 +146,16 @@ def test_inputs_are_compared_by_path_and_where_paths_moved_by_content():
     assert input_differences({"z/x/a": "1", "m/b": "2"}, {"a/x/a": "1", "n/b": "2"}) == [], (
         "folders moved by themselves"
     )
+
+
+def test_a_folder_in_the_place_of_a_file_is_planned_again_and_refused_in_one_line(bench):
+    bench.make()
+    (bench.root / "out.txt").unlink()
+    (bench.root / "out.txt").mkdir()
+    assert bench.stale() == "file: out.txt was altered after it was made"
+    with pytest.raises(InputError, match=r"out\.txt: a folder stands where a file belongs"):  # noqa: SIM117
+        with whole_file("out.txt") as partial:
+            partial.write_text("new")
 
 
 def test_inputs_that_exchanged_their_contents_make_the_artifact_anew(bench):

@@ -25,11 +25,17 @@ class FileHashes:
         self.kept: dict[str, list[int | str]] = {path: known for path, known in entries if isinstance(known, list)}
 
     def of(self, path: str | os.PathLike[str]) -> str:
-        """Return the SHA-256 of a file; "" where there is none."""
+        """Return the SHA-256 of a file; "" where there is none, and a word that is no checksum for a folder.
+
+        Raises:
+            OSError: if it is there and cannot be read.
+        """
         try:
             mark = mark_of(path)
         except OSError:
             return ""
+        if os.path.isdir(path):
+            return "a folder"
         known = self.kept.get(str(path))
         if known is not None and known[:-1] == [*mark]:
             return str(known[-1])

@@ -12,7 +12,7 @@ Snakemake 9 has no official interface for this. What is used of its inside stand
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
@@ -21,11 +21,13 @@ from typing import Any
 
 import snakemake.jobs
 import snakemake.workflow
+from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
 from snakemake.persistence.file import FilePersistence
 
 from posologie.claims import Process
+from posologie.errors import machine_error
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob, Stale, acceptances, accepted_pairs, command_of
 from posologie.running.sealing import Request
@@ -68,22 +70,27 @@ def planned_job(job: Any) -> PlannedJob:
 class SealedPersistence(FilePersistence):  # type: ignore[misc]
     """Snakemake's records of earlier runs, with seals in place of what it remembers of sealed artifacts."""
 
-    study_folder = "results"
+    accepted: Mapping[str, list[list[str]]] = {}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Begin with the checksums that are remembered, and nothing compared."""
         super().__init__(*arguments, **options)
-        self.comparison = Comparison(
-            FileHashes(Path(self.path) / "posologie-hashes.json"), accepted_pairs(acceptances(self.study_folder))
-        )
+        self.comparison = Comparison(FileHashes(Path(self.path) / "posologie-hashes.json"), self.accepted)
         self._compared: dict[Any, Stale | None] = {}
 
     def stale(self, job: Any) -> Stale | None:
-        """Return why a job's artifact is not the planned one."""
+        """Return why a job's artifact is not the planned one.
+
+        Raises:
+            WorkflowError: in one line, where a file cannot be read.
+        """
         if job not in self._compared:
             # a job that has made nothing yet is not asked for its spec: in a fresh clone that would be every job
             made = read_seal(seal_path(job.output)) is not None or any(map(os.path.exists, job.output))
-            self._compared[job] = self.comparison.stale(planned_job(job)) if made else None
+            try:
+                self._compared[job] = self.comparison.stale(planned_job(job)) if made else None
+            except OSError as error:
+                raise WorkflowError(machine_error(error) or str(error)) from None
         return self._compared[job]
 
     def has_metadata(self, job: Any) -> bool:
@@ -210,8 +217,12 @@ def _keeping(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def install(study_folder: str) -> None:
-    """Let seals decide what runs again; called while the Snakefile is read, before Snakemake makes its plan."""
-    SealedPersistence.study_folder = study_folder
+    """Let seals decide what runs again; called while the Snakefile is read, before Snakemake makes its plan.
+
+    Raises:
+        InputError: if the accepted changes of code cannot be read.
+    """
+    SealedPersistence.accepted = accepted_pairs(acceptances(study_folder))
     snakemake.workflow.FilePersistence = SealedPersistence
     for name in ("remove_existing_output", "cleanup"):
         method = getattr(snakemake.jobs.Job, name)
