@@ -199,9 +199,8 @@ def main() -> None:
     arguments.add_argument("--scale", type=float, default=0.02, help="of the invented corpus")
     arguments.add_argument("--show", action="store_true", help="print the pool with its texts, for reading")
     given = arguments.parse_args()
-    print(
-        f"{'task':15} {'method':27} {'pairs':>6} {'found':>6} {'right':>6} {'recall':>7} {'precision':>9} {'seconds':>8}"
-    )
+    columns = f"{'pairs':>6} {'found':>6} {'right':>6} {'recall':>7} {'precision':>9} {'seconds':>8}"
+    print(f"{'task':15} {'method':27} {columns}")
     for task, training, tested, planted in tasks(given.data, given.scale):
         found, seconds = {}, {}
         for name, method in METHODS.items():

@@ -73,14 +73,10 @@ def test_where_it_stays_what_is_generated_from_it_is_a_twin_of_the_tested_questi
     assert [row["id"] for row in rows] == list(TEXTS)
     assert (report["kept"], report["removed"], report["quoting"]) == (3, 0, 1)
     assert [row["meta"] for row in rows[1:]] == ['{"year": 2020}'] * 2
+    questions = ("Quel antiagrégant choisir ?", "Que surveiller sous statine ?", "Les crampes sont-elles fréquentes ?")
     generated = [
-        item(
-            row["id"],
-            f"Quel médicament prescrire devant {number} signes ?",
-            meta={"lineage": document_descent(row)},
-            provenance="synthetic",
-        )
-        for number, row in enumerate(rows)
+        item(row["id"], question, meta={"lineage": document_descent(row)}, provenance="synthetic")
+        for row, question in zip(rows, questions, strict=True)
     ]
     result = screen(generated, tests=[TESTED])
     assert result.pairs("item", "kind", "matched") == [(generated[0].id, "lineage", TESTED.id)]
@@ -104,11 +100,11 @@ def study(**screening):
             "sources": {
                 "bench": {"provenance": "native", "path": "data"},
                 "english": {"provenance": "translated", "path": "english", "compared": True, "splits": ["test"]},
-                "written": {"provenance": "synthetic", "from": "generated/writer/lessons", "splits": ["train"]},
+                "written": {"provenance": "synthetic", "from": "generated/writer/lessons", "splits": ["test"]},
             },
             "suites": {
                 "mcqa": {"benchmarks": {"bench": {"source": "bench", "tasks": ["mcqu"]},
-                                        "own": {"source": "written", "split": "train", "tasks": ["mcqu"]}}},
+                                        "own": {"source": "written", "tasks": ["mcqu"]}}},
             },
             "backbones": {"small": {"hub": "owner/name"}},
             "screening": screening,
