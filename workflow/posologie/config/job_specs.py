@@ -29,7 +29,14 @@ from posologie.screening.spec import (
 )
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
-from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
+from posologie.statistics.spec import (
+    AgreementSpec,
+    CompositionSpec,
+    ComputeSpec,
+    CorrectedSpec,
+    LeakageTableSpec,
+    TableSpec,
+)
 from posologie.training.spec import TrainingSpec
 
 
@@ -263,6 +270,11 @@ def table_spec(study: Study) -> TableSpec:
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
     )
+
+
+def leakage_table_spec(study: Study) -> LeakageTableSpec:
+    """Return what the table of leakage depends on."""
+    return LeakageTableSpec(**dict(table_spec(study)), similarity=study.screening.similarity)
 
 
 def composition_spec(study: Study) -> CompositionSpec:
