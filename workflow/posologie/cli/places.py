@@ -19,6 +19,7 @@ FOLDERS = frozenset(
     [
         "shards",
         "documents",
+        "screened_documents",
         "generated",
         "translated",
         "quality",
