@@ -1,6 +1,6 @@
 """Coverage of intervals, size and power of tests, over simulated studies whose truth is known.
 
-    python tests/benchmarks/statistics_coverage.py [--studies 1000] [--seed 1] [--part coverage families power] [--json FILE]
+    python tests/benchmarks/statistics_coverage.py [--studies 1000] [--seed 1] [--part coverage families power]
 
 Every cell of items 40, 200, 2,000 × items in a case 1, 4 × true score .02, .4, .95 × seeds 1, 2, 3, 5 × standard
 deviation of seeds 0, 1.4, 4.2 points, with base and seven mixes (simulated_grids.py). Left out is 4.2 points around
@@ -107,12 +107,7 @@ def coverage(design: Design, studies: int, numbers: np.random.Generator, correct
 def all_coverages(studies: int, seed: int) -> list[dict[str, Any]]:
     """Return a row for each cell and quantity: the share of studies that hold the truth, and their number."""
     rows = []
-    for number, cell in enumerate(itertools.product(QUANTITIES = ("score", "difference from base", "difference of mixes", "Shapley value", "corrected best")
-DOUBTFUL = 0.94
-"""Coverage below which a cell is simulated again."""
-DRAWS = 20
-"""Sets of draws that the simulated studies of a cell share, in blocks: they are kept, which takes half the time."""
-ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS)):
+    for number, cell in enumerate(itertools.product(ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS)):
         items, cluster, score, seeds, sd = cell
         if (score, sd) == (0.02, 0.042):
             continue

@@ -5,9 +5,9 @@ A judge's verdicts on all answers of a suite are joined with people's ratings of
 those of a kit, or others with the items' ids and the models' names. What people say of an answer is their mean rating
 on a binary scale, and 0 or 1 by the set's threshold on an ordinal one.
 
-A provenance or a benchmark is estimated as a domain (Särndal, Swensson and Wretman 1992, chapter 10): the weights of its
-rated answers are those of the whole suite, because a draw that knew nothing of the domain gave each of its answers the
-same chance as any other answer of the stratum.
+A provenance or a benchmark is estimated as a domain (Särndal, Swensson and Wretman 1992, chapter 10): its rated answers
+keep the weights that they have in the whole suite, because a draw that knew nothing of the domain gave each of its
+answers the same chance as any other answer of the stratum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +40,8 @@ from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "suite", "scope_kind", "scope", "judge", "kind", "model", "against", "n", "clusters", "rated", "stale", "silent", "unit",
-    "naive", "naive_low", "naive_high", "value", "low", "high", "level", "interval", "tuning",
+    "set", "suite", "scope_kind", "scope", "judge", "kind", "model", "against", "n", "clusters", "rated", "stale", "silent",
+    "unit", "naive", "naive_low", "naive_high", "value", "low", "high", "level", "interval", "tuning",
     "rogan_gladen", "rogan_gladen_low", "rogan_gladen_high", "worth", "more_ratings", "p_value", "p_holm", "note",
 )  # fmt: skip
 LATEX = Latex(
