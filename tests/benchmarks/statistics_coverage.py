@@ -56,10 +56,13 @@ def held(low: np.ndarray, truth: np.ndarray, high: np.ndarray) -> np.ndarray:
     return (low <= truth + 1e-12) & (truth <= high + 1e-12)
 
 
-def covers_share(estimated: Estimated, truth: np.ndarray, clusters: int) -> np.ndarray:
+def covers_share(estimated: Estimated, truth: np.ndarray, design: Design) -> np.ndarray:
     """Say which intervals of shares hold the truth, as `score_interval` makes them."""
+    clusters = design.items // design.cluster
     with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = share_interval(estimated, SETTINGS.level)
+        low, high = share_interval(
+            estimated, SETTINGS.level, design.items if clusters < SETTINGS.minimum_clusters else 0
+        )
     for study in np.flatnonzero((estimated.variance <= NOTHING) | (estimated.value <= 0) | (estimated.value >= 1)):
         low[study], high[study] = wilson(float(estimated.value[study]), clusters, SETTINGS.level)
     return held(low, truth, high)
@@ -83,7 +86,7 @@ def coverage(design: Design, studies: int, numbers: np.random.Generator, correct
     shapley = interaction_index(frozenset({PLAYERS[0]}), PLAYERS)
     order = [0, *range(1, arms)]
     assert len(coalitions(PLAYERS)) == arms
-    found = {"score": covers_share(plain.of(np.eye(arms)[1]), truth[:, 1], design.items // design.cluster).mean()}
+    found = {"score": covers_share(plain.of(np.eye(arms)[1]), truth[:, 1], design).mean()}
     found["difference from base"] = covers(model.of(pair[0]), truth @ pair[0]).mean()
     found["difference of mixes"] = covers(model.of(pair[1]), truth @ pair[1]).mean()
     found["Shapley value"] = covers(model.of(shapley[order]), truth @ shapley[order]).mean()
