@@ -40,8 +40,9 @@ from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "suite", "scope_kind", "scope", "judge", "kind", "model", "against", "n", "clusters", "rated", "stale", "silent",
-    "unit", "naive", "naive_low", "naive_high", "value", "low", "high", "level", "interval", "tuning",
+    "set", "suite", "scope_kind", "scope", "judge", "kind", "model", "against",
+    "n", "clusters", "rated", "stale", "silent", "unit",
+    "naive", "naive_low", "naive_high", "value", "low", "high", "level", "interval", "tuning",
     "rogan_gladen", "rogan_gladen_low", "rogan_gladen_high", "worth", "more_ratings", "p_value", "p_holm", "note",
 )  # fmt: skip
 LATEX = Latex(

@@ -146,16 +146,16 @@ def over_members(
 
 
 def seed_term(part: NDArray[np.float64] | float, df: int) -> NDArray[np.float64]:
-    """Return what the variance of seeds adds to 1 / df, times its own degrees of freedom: f² (1 + 5 (1 − f) / df).
+    """Return what the variance of seeds adds to 1 / df, times its own degrees of freedom: f² (1 + 2.4 (1 − f³) / df).
 
-    f² alone is Satterthwaite's (1946). A small S² is often small by chance, the more so the fewer degrees of freedom it
-    has; his tests then reject up to 7.8 times in 100 with two of them, and these up to 5.2 times (by quadrature, for
-    any true variance of seeds).
+    f² alone is Satterthwaite's (1946). With few degrees of freedom a small S² is often small by chance: his tests then
+    reject up to 7.8 times in 100 with two of them, and these up to 5.5 times, 5.1 with four, whatever the true variance
+    of seeds (by quadrature; `tests/unit/statistics/test_statistics_crossed.py`).
 
     Args:
         part: f, what S² makes up of the whole variance, 0 to 1.
         df: degrees of freedom of S².
     """
     part = np.minimum(part, 1.0)
-    found: NDArray[np.float64] = part**2 * (1 + 5 * (1 - part) / df)
+    found: NDArray[np.float64] = part**2 * (1 + 2.4 * (1 - part**3) / df)
     return found
