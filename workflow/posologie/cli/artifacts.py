@@ -78,10 +78,9 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
 
 
 def _judged(study: Study, models: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and file of the chosen judge's verdicts on every model, and of every judge's on the human ratings."""
-    if (chosen := study.judging.chosen) is not None:
-        for model, suite in product(models, plan.open_suites(study)):
-            yield f"{chosen}/{model}/{suite}", layout.judgements(chosen, model, suite)
+    """Yield name and file of verdicts: of the suites' judges on every model, of every judge on the human ratings."""
+    for judge, model, suite in product(plan.suite_judges(study), models, plan.open_suites(study)):
+        yield f"{judge}/{model}/{suite}", layout.judgements(judge, model, suite)
     for judge, ratings in product(study.judges, study.judging.ratings):
         yield f"{judge}/calibration/{ratings}", layout.calibration(judge, ratings)
 

@@ -52,9 +52,7 @@ def mean_rows(
                 estimated = values.of(np.eye(len(shown)))
                 for place, entry in enumerate(shown):
                     own = Estimated(*(part[place] for part in estimated))
-                    interval = score_interval(
-                        own, model.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
-                    )
+                    interval = score_interval(own, model.extent, settings, is_share=measure.metric not in UNBOUNDED)
                     yield row_of(
                         scored.suite,
                         measure,
