@@ -49,6 +49,43 @@ KILLED = {1: "killed", 3: "killed", -24: "timeout", 24: "timeout", 36: "timeout"
 """mutmut's exit codes of a mutant that a test noticed, or that ran for ever."""
 
 
+class Generated:
+    """The functions of a module as mutmut wrote them: each original, and its mutants beside it."""
+
+    def __init__(self, path: Path) -> None:
+        source = path.read_text(encoding="utf-8")
+        lines = source.splitlines()
+        self.lines: dict[str, list[str]] = {}
+        self.counted: dict[str, str] = {}
+        for top in ast.parse(source).body:
+            for function in [top] if isinstance(top, ast.FunctionDef) else getattr(top, "body", ()):
+                if isinstance(function, ast.FunctionDef):
+                    name, function.name = function.name, "same"
+                    own = name.removeprefix("x_").rpartition("ǁ")[2].rpartition("__mutmut_")[0]
+                    shown = lines[function.lineno - 1 : function.end_lineno]
+                    self.lines[name] = [line.replace(f"def {name}(", f"def {own}(") for line in shown]
+                    self.counted[name] = counted_text(ast.Module([function], []))
+
+    def is_prose(self, mutant: str) -> bool:
+        """Whether a mutant changes only words that people read: messages of errors, log lines, help.
+
+        It is then equal to the original for the digest of the code (`posologie.running.counted_code`), which makes
+        nothing again for it, and is neither killed nor a survivor.
+        """
+        name, original = self._names(mutant)
+        return self.counted[name] == self.counted[original]
+
+    def change(self, mutant: str) -> list[str]:
+        """Return the lines that a mutant takes away (-) and puts in (+)."""
+        name, original = self._names(mutant)
+        lines = list(difflib.unified_diff(self.lines[original], self.lines[name], n=0, lineterm=""))[2:]
+        return [f"{line[0]} {line[1:].strip()}" for line in lines if line[0] in "+-"]
+
+    def _names(self, mutant: str) -> tuple[str, str]:
+        name = mutant.rpartition(".")[2]
+        return name, f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"
+
+
 def install() -> None:
     """Install mutmut where it is not yet."""
     if not (TOOL / "mutmut").is_dir():
@@ -102,43 +139,6 @@ def exit_codes(results: Path) -> dict[str, int | None]:
     """Return mutmut's exit code of each mutant; None for one that was not tried."""
     codes: dict[str, int | None] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
     return codes
-
-
-class Generated:
-    """The functions of a module as mutmut wrote them: each original, and its mutants beside it."""
-
-    def __init__(self, path: Path) -> None:
-        source = path.read_text(encoding="utf-8")
-        lines = source.splitlines()
-        self.lines: dict[str, list[str]] = {}
-        self.counted: dict[str, str] = {}
-        for top in ast.parse(source).body:
-            for function in [top] if isinstance(top, ast.FunctionDef) else getattr(top, "body", ()):
-                if isinstance(function, ast.FunctionDef):
-                    name, function.name = function.name, "same"
-                    own = name.removeprefix("x_").rpartition("ǁ")[2].rpartition("__mutmut_")[0]
-                    shown = lines[function.lineno - 1 : function.end_lineno]
-                    self.lines[name] = [line.replace(f"def {name}(", f"def {own}(") for line in shown]
-                    self.counted[name] = counted_text(ast.Module([function], []))
-
-    def is_prose(self, mutant: str) -> bool:
-        """Whether a mutant changes only words that people read: messages of errors, log lines, help.
-
-        It is then equal to the original for the digest of the code (`posologie.running.counted_code`), which makes
-        nothing again for it, and is neither killed nor a survivor.
-        """
-        name, original = self._names(mutant)
-        return self.counted[name] == self.counted[original]
-
-    def change(self, mutant: str) -> list[str]:
-        """Return the lines that a mutant takes away (-) and puts in (+)."""
-        name, original = self._names(mutant)
-        lines = list(difflib.unified_diff(self.lines[original], self.lines[name], n=0, lineterm=""))[2:]
-        return [f"{line[0]} {line[1:].strip()}" for line in lines if line[0] in "+-"]
-
-    def _names(self, mutant: str) -> tuple[str, str]:
-        name = mutant.rpartition(".")[2]
-        return name, f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"
 
 
 def mutmut() -> list[str]:
