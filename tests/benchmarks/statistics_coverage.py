@@ -8,8 +8,8 @@ deviation of seeds 0, 1.4, 4.2 points, with base and seven mixes (simulated_grid
 Cells in which a quantity is held in fewer than 93.5 % of the studies are simulated again, four times as often and with
 other random numbers, and only the second figure counts. Printed is, for each quantity and number of items, how many
 cells lie inside 93–97 %, above and below, each by more than twice the Monte-Carlo standard error, and every cell below
-93.5 %. Then the size of tests and families, the best set, non-inferiority at the margin, few mixes, and power against the
-analysis of variance with Satterthwaite's degrees of freedom.
+93.5 %. Then the size of tests and families, the best set, non-inferiority at the margin, few mixes, and power against
+the analysis of variance with Satterthwaite's degrees of freedom.
 """
 
 import argparse
