@@ -11,7 +11,7 @@ Kind = Literal["native", "translated", "synthetic"]
 """How items came about: written in the language, translated into it, or generated."""
 
 Colour = Literal[
-    "blue", "vermillion", "green", "purple", "sky", "orange", "indigo", "wine", "olive", "brown", "grey", "black"
+    "blue", "vermillion", "green", "purple", "sky", "orange", "brown", "indigo", "wine", "violet", "sand", "black"
 ]  # fmt: skip
 
 PALETTE: tuple[Colour, ...] = get_args(Colour)
@@ -44,6 +44,14 @@ class Shown(Spec):
     name: Name
     title: str
     colour: Colour
+
+    @classmethod
+    def of(cls, components: Mapping[str, Component]) -> "tuple[Shown, ...]":
+        """Return what is shown of components, in their order."""
+        return tuple(
+            cls(name=name, title=one.title, colour=one.colour or PALETTE[0])
+            for name, one in completed(components).items()
+        )
 
 
 def completed(declared: Mapping[str, Component]) -> dict[str, Component]:

@@ -9,6 +9,7 @@ from posologie import layout
 from posologie.components import DEFAULT, Component, completed
 from posologie.config.study import Study
 from posologie.items import SPLITS, Split, Task
+from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.mixes.spec import lowest_terms
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
@@ -304,12 +305,11 @@ def size(study: Study, mix: str) -> str:
     return str(found.size if found.size is not None else sum((found.counts or {}).values()))
 
 
-def has_all_coalitions(study: Study) -> bool:
-    """Say whether every coalition of the mixes' provenances, two or more, is a mix in equal shares: an attribution."""
-    blends = [blend(study, mix) for mix in study.mixes]
-    everyone = frozenset(provenance for one in blends for provenance in one)
-    equal = {frozenset(one) for one in blends if max(one.values()) < 1.01 * min(one.values())}
-    return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
+def has_attribution(study: Study) -> bool:
+    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    blends = {mix: blend(study, mix) for mix in study.mixes}
+    sizes = {mix: size(study, mix) for mix in study.mixes}
+    return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -351,7 +351,7 @@ def score_tables(study: Study) -> list[str]:
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
-    names += ["attribution"] if has_all_coalitions(study) else []
+    names += ["attribution"] if has_attribution(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
 

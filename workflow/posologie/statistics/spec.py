@@ -1,5 +1,6 @@
 """What the tables depend on."""
 
+import operator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -113,6 +114,11 @@ class TableSpec(Spec):
     sizes: dict[Name, str] = Field(
         default_factory=dict, description="number of items of each mix, or `smallest`, for the attribution"
     )
+    components: tuple[Name, ...] = Field(
+        default=(),
+        exclude_if=operator.not_,
+        description="components of the study in their order, where it declares any",
+    )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
     panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
@@ -156,6 +162,11 @@ class CompositionSpec(Spec):
     )
     unmixed: tuple[Name, ...] = Field(
         default=(), description="sources that no mix draws from, which no published number counts either"
+    )
+    components: tuple[Name, ...] = Field(
+        default=(),
+        exclude_if=operator.not_,
+        description="components of the study in their order, where it declares any",
     )
     backbone: Name | None = Field(default=None, description="the backbone whose tokens are counted")
     prompting: Prompting = Field(default=Prompting(), description="how items become chats, for lengths in tokens")
