@@ -143,7 +143,7 @@ def _source(name, **changes):
         (_components(Base={}), "components.Base: 'Base' names the model without adapter in the tables"),
         (_source("exam", component="textbook"), "components.exam: a source is called 'exam' too"),
         (_source("more", component="translated"), "components.translated: a source is called 'translated' too"),
-        (_components(exam={"colour": "pink"}), "components.exam.colour = 'pink': expected input should be 'blue',"),
+        (_components(exam={"colour": "pink"}), "components.exam.colour = 'pink': expected 'blue',"),
         (_components(exam={"colour": "blue"}), "components.translated.colour = 'blue': components.exam has it too"),
         (_components(exam={"title": "translated"}), "components.translated.title = 'translated': components.exam has"),
         (_components(exam={"price": -1}), "components.exam.price = -1: expected"),
