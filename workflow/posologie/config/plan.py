@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from posologie import layout
+from posologie.components import DEFAULT, Component, completed
 from posologie.config.study import Study
-from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
+from posologie.items import SPLITS, Split, Task
+from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.mixes.spec import lowest_terms
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
@@ -96,6 +99,58 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
     return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
 
 
+def components(study: Study) -> dict[str, Component]:
+    """Return the components of the study with title and colour, in the order of declaration.
+
+    A study that declares none has those of native, translated and synthetic that its sources name.
+    """
+    used = {source.provenance for source in study.sources.values()}
+    return completed(study.components or {name: one for name, one in DEFAULT.items() if name in used})
+
+
+def sources_of_component(study: Study, component: str) -> list[str]:
+    """Return the sources that mixes draw a component from, in the order of the configuration."""
+    return [name for name in trained_sources(study) if study.sources[name].provenance == component]
+
+
+def held_by_source(study: Study, source: str, root: Path) -> dict[str, int] | None:
+    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet.
+
+    Args:
+        root: the folder of the study's results.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
+        if file.is_file():
+            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
+            return {entry["values"]: entry["counts"] for entry in counted}
+    return None
+
+
+def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")) -> dict[str, int | None]:
+    """Return how many training items of some tasks each component holds; None where a source is not read yet.
+
+    Args:
+        root: the folder of the study's results.
+    """
+    found: dict[str, int | None] = {}
+    for component in components(study):
+        held = [held_by_source(study, source, root) for source in sources_of_component(study, component)]
+        known = [sum(one.get(task, 0) for task in tasks) for one in held if one is not None]
+        found[component] = sum(known) if len(known) == len(held) else None
+    return found
+
+
+def validation_components(study: Study) -> tuple[str, ...]:
+    """Return the components of the validation set: those named, or those of kind native, or all where none is."""
+    if study.validation.provenances is not None:
+        return study.validation.provenances
+    declared = study.components or DEFAULT
+    return tuple(name for name, one in declared.items() if one.kind == "native") or tuple(declared)
+
+
 def trained_sources(study: Study) -> list[str]:
     """Return the sources that have a train split, in the order of the configuration."""
     return [
@@ -116,7 +171,7 @@ def mix_sources(study: Study, mix: str) -> list[str]:
 
 def validation_sources(study: Study) -> list[str]:
     """Return the sources of the validation set that all mixes share."""
-    provenances = study.validation.provenances
+    provenances = validation_components(study)
     return [
         name
         for name, source in study.sources.items()
@@ -232,15 +287,16 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     )
 
 
-def blend(study: Study, mix: str) -> dict[Provenance, float]:
-    """Return the share of each provenance in a mix, as configured; they sum to 1."""
+def blend(study: Study, mix: str) -> dict[str, float]:
+    """Return the share of each component in a mix, as configured, in the order of the components; they sum to 1."""
     described = study.mixes[mix]
     parts = lowest_terms(described.shares or described.counts or {})
-    found: dict[Provenance, float] = {}
+    known = components(study)
+    found: dict[str, float] = {}
     for part, amount in parts.items():
-        provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance
-        found[provenance] = found.get(provenance, 0) + amount / sum(parts.values())
-    return found
+        component = part if part in known else study.sources[part].provenance
+        found[component] = found.get(component, 0) + amount / sum(parts.values())
+    return {name: found[name] for name in known if name in found}
 
 
 def size(study: Study, mix: str) -> str:
@@ -249,12 +305,11 @@ def size(study: Study, mix: str) -> str:
     return str(found.size if found.size is not None else sum((found.counts or {}).values()))
 
 
-def has_all_coalitions(study: Study) -> bool:
-    """Say whether every coalition of the mixes' provenances, two or more, is a mix in equal shares: an attribution."""
-    blends = [blend(study, mix) for mix in study.mixes]
-    everyone = frozenset(provenance for one in blends for provenance in one)
-    equal = {frozenset(one) for one in blends if max(one.values()) < 1.01 * min(one.values())}
-    return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
+def has_attribution(study: Study) -> bool:
+    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    blends = {mix: blend(study, mix) for mix in study.mixes}
+    sizes = {mix: size(study, mix) for mix in study.mixes}
+    return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -296,7 +351,7 @@ def score_tables(study: Study) -> list[str]:
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
-    names += ["attribution"] if has_all_coalitions(study) else []
+    names += ["attribution"] if has_attribution(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
 
