@@ -226,7 +226,7 @@ def table_spec(study: Study) -> TableSpec:
 def composition_spec(study: Study) -> CompositionSpec:
     """Return what the table of what each mix and each source holds depends on."""
     return CompositionSpec(
-        mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
+        mixes={mix: tuple(plan.sampling_seeds(study, mix)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),

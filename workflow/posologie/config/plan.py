@@ -45,7 +45,7 @@ class Model:
 
 def models(study: Study) -> dict[str, Model]:
     """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
-    trained = [(mix, seed) for mix in study.mixes for seed in study.training.seeds]
+    trained = [(mix, seed) for mix in study.mixes for seed in training_seeds(study, mix)]
     instead = {one.in_place_of: name for name, one in study.published_models.items() if one.in_place_of is not None}
     found = []
     for backbone in study.backbones:
@@ -84,9 +84,14 @@ def sampling_seed(study: Study, training_seed: int) -> int:
     return training_seed if fixed is None else fixed
 
 
-def sampling_seeds(study: Study) -> list[int]:
-    """Return the seeds with which mixes are drawn, ascending."""
-    return sorted({sampling_seed(study, seed) for seed in study.training.seeds})
+def training_seeds(study: Study, mix: str) -> tuple[int, ...]:
+    """Return the seeds that a mix is trained with: those of every mix, then its own."""
+    return (*study.training.seeds, *study.training.further_seeds.get(mix, ()))
+
+
+def sampling_seeds(study: Study, mix: str) -> list[int]:
+    """Return the seeds with which a mix is drawn, ascending."""
+    return sorted({sampling_seed(study, seed) for seed in training_seeds(study, mix)})
 
 
 def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]:

@@ -14,9 +14,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import nctdtr, stdtrit
 
 from posologie.errors import InputError
+from posologie.statistics.crossed import Seeds, total_variance
 from posologie.statistics.draws import generator
+from posologie.statistics.power import Components
+from posologie.statistics.simultaneous import t_score
 from posologie.surface.runs import Array
 from posologie.surface.simplex import Region, average_products, centroids, expanded, lattice
 
@@ -500,3 +504,28 @@ def _loss(plan: Plan, rows: Array, prior: Array, order: Sequence[int]) -> float:
         information = information + np.outer(rows[place], rows[place])
         total += float(np.log(np.trace(np.linalg.solve(information, plan.products))))
     return total
+
+
+def power_of_surface(
+    known: Components, leverage: float, df: int, z: float, difference: float, power: float
+) -> tuple[float | None, float | None]:
+    """Return the difference from base that a predicted mix shows with this power, and the power for a difference.
+
+    The variance is that of `power.Components` with the leverage, the prediction variance in that of a run, in place of
+    one over the number of seeds: what is fixed, and leverage × (noise + seeds).
+
+    Args:
+        df: runs less terms of the model; below 1 seeds are not known, and both are None.
+        z: critical value on the normal scale.
+        difference: true difference, as a share.
+    """
+    if df < 1 or known.seeds is None:
+        return None, None
+    noise = known.noise
+    items = np.asarray(known.fixed + leverage * noise)
+    seeds = Seeds(np.asarray(known.seeds + noise), np.asarray(noise), df)
+    variance, found_df = total_variance(items, np.asarray(leverage), seeds, known.df_items)
+    critical = float(t_score(np.asarray(z), np.asarray(found_df)))
+    error = float(np.sqrt(variance))
+    detectable = (critical + float(stdtrit(found_df, power))) * error
+    return detectable, float(1 - nctdtr(found_df, difference / error, critical))
