@@ -18,7 +18,7 @@ PROCESS = Form("Gaussian process", 2, process=True)
 FORMS = (MEAN, LINEAR, QUADRATIC, CUBIC, PROCESS)
 """The models a choice is made from, the simplest first. All but the constant are shrunk."""
 
-_DRAWS = 128
+_DRAWS = 64
 _ALL_DRAWS_UP_TO = 60  # runs; beyond, the posterior of the parameters is narrow and each draw costs more
 _RELEVANCES_FROM = 4  # components
 _ROUNDING = 1e-6
@@ -165,10 +165,17 @@ class Fitted:
         means, variances = np.zeros((len(self.draws), count)), np.zeros((len(self.draws), count))
         densities = np.zeros((len(self.draws), len(groups)))
         measured = self.process.score
+        single = len(groups) == count
         for place, draw in enumerate(self.draws):
             precision = cho_solve((draw.root, True), np.eye(count), check_finite=False)
             half = solve_triangular(draw.information, draw.solved_fixed.T, lower=True, check_finite=False)
             precision -= half.T @ half
+            if single:
+                variances[place] = 1 / np.maximum(np.diag(precision), 1e-9 * np.trace(precision) / count)
+                error = variances[place] * draw.residual
+                means[place] = measured - error
+                densities[place] = -0.5 * (error**2 / variances[place] + np.log(2 * np.pi * variances[place]))
+                continue
             for number, group in enumerate(groups):
                 block = precision[np.ix_(group, group)]
                 values, vectors = np.linalg.eigh(block)
@@ -209,10 +216,11 @@ def mixes_of(runs: Runs) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(group) for group in groups.values())
 
 
-def fit(runs: Runs, form: Form, *, draws: int | None = None) -> Fitted:
+def fit(runs: Runs, form: Form, *, draws: int | None = None, relative_noise: Array | None = None) -> Fitted:
     """Fit one model of the surface.
 
     Args:
+        relative_noise: [run], noise variance of one adapter over its mean; equal where not given.
         draws: of the parameters, which are integrated out; 1 for their mode alone.
 
     Raises:
@@ -232,7 +240,7 @@ def fit(runs: Runs, form: Form, *, draws: int | None = None) -> Fitted:
         sizes,
         (runs.score - centre) / scale,
         runs.items / scale**2,
-        runs.seeds.astype(np.float64),
+        runs.seeds / (np.ones(len(runs)) if relative_noise is None else relative_noise),
         None if runs.seed_variance is None else max(runs.seed_variance / scale**2, 1e-8),
         runs.seed_df,
         relevances=form.process and len(runs.components) >= _RELEVANCES_FROM,

@@ -17,6 +17,7 @@ _SQRT5 = 5**0.5
 _TAIL = 5.0  # degrees of freedom of the importance sampler: heavier tails than the posterior it stands for
 _ROUNDS = 3
 _WORST = -1e25
+_STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
 
 
 @dataclass(frozen=True)
@@ -371,7 +372,9 @@ class Process:
             proposals.append((centre, root))
             points = _student_points(centre, root, count, turn)
             everything.append(points)
-            heights.append(np.array([self._height(mode, places, point) for point in points]))
+            thetas = np.tile(mode, (len(points), 1))
+            thetas[:, places] = points
+            heights.append(self.log_posteriors(thetas))
             drawn = np.concatenate(everything)
             mixture = np.logaddexp.reduce([_student_density(drawn, *one) for one in proposals], axis=0)
             raw = np.concatenate(heights) - mixture
@@ -386,10 +389,39 @@ class Process:
         thetas[:, places] = drawn[kept]
         return thetas, weights[kept] / weights[kept].sum()
 
-    def _height(self, mode: Array, places: list[int], point: Array) -> float:
-        theta = mode.copy()
-        theta[places] = point
-        return self.log_posterior(theta)[0]
+    def log_posteriors(self, thetas: Array) -> Array:
+        """Return `log_posterior` for each row of parameters, all at once where the runs are few."""
+        if len(self.score) > _STACKED_UP_TO or self.low is not None:
+            return np.array([self.log_posterior(theta)[0] for theta in thetas])
+        total, fixed = self.stacked(thetas)
+        inverse = np.linalg.inv(total)
+        solved = inverse @ fixed
+        information = np.swapaxes(fixed, 1, 2) @ solved
+        scores = inverse @ self.score
+        across = np.swapaxes(fixed, 1, 2) @ scores[:, :, None]
+        squares = scores @ self.score - (across * np.linalg.solve(information, across)).sum((1, 2))
+        heights = -0.5 * (np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1] + squares)
+        if self.seed_variance is not None and self.seed_df > 0:
+            ratio = np.log(self.seed_variance) - 2 * thetas[:, self._place["noise"]]
+            heights += 0.5 * self.seed_df * (ratio - np.exp(ratio))
+        for place, prior in enumerate(self.priors):
+            heights += [prior.log_density(float(value))[0] for value in thetas[:, place]]
+        return np.where(np.isfinite(heights) & (np.abs(thetas) < 15).all(axis=1), heights, _WORST)
+
+    def stacked(self, thetas: Array) -> tuple[Array, Array]:
+        """Return [draw, run, run] covariances of the scores and [draw, run, term] fixed terms."""
+        thetas = np.clip(thetas, -15, 15)
+        count = len(self.score)
+        total = np.broadcast_to(self.items, (len(thetas), count, count)).copy()
+        for degree, kernel in enumerate(self._scheffe, start=1):
+            total += np.exp(2 * thetas[:, self._place[f"degree {degree}"]])[:, None, None] * kernel
+        if self.form.process:
+            warped = np.stack([self._warped(self.shares, theta) for theta in thetas])
+            squared = ((warped[:, :, None, :] - warped[:, None, :, :]) ** 2).sum(-1)
+            total += np.exp(2 * thetas[:, self._place["process"]])[:, None, None] * _matern(squared)[0]
+        noise = np.exp(2 * thetas[:, self._place["noise"]])
+        total[:, np.arange(count), np.arange(count)] += noise[:, None] / self.repeats + _JITTER
+        return total, np.stack([self.fixed(self.shares, self.sizes, theta) for theta in thetas])
 
     def _spread(self, mode: Array, places: list[int]) -> Array:
         """Return the inverse curvature at the mode, no wider than a prior and no narrower than a twentieth of one."""
