@@ -78,7 +78,7 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
     for place, (fitted, one) in enumerate(zip(fits, left_out, strict=True)):
         away = densities[place] - densities[best]
         gain, low = (0.0, None) if place == 0 else signed_ranks(np.abs(errors[0]) - np.abs(errors[place]))
-        quantile = 1.96 if np.isinf(fitted.df) else float(student.ppf(0.975, fitted.df) * np.sqrt(1 - 2 / fitted.df))
+        quantile = float(student.ppf((1 + _LEVEL) / 2, fitted.df) * np.sqrt(1 - 2 / fitted.df))
         inside = np.abs(runs.score - one.mean) <= quantile * one.sd
         candidates.append(
             Candidate(

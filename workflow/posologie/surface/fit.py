@@ -1,13 +1,14 @@
 """Fit a surface to runs: a Gaussian posterior of the expected score at every mix, with all errors of the runs."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.stats import t as student
 
 from posologie.errors import InputError
-from posologie.surface.process import Array, Form, Process, scheffe_terms
+from posologie.surface.process import Array, Form, Process, Proxy, scheffe_terms
 from posologie.surface.runs import Moments, Runs
 
 MEAN = Form("mean", 0)
@@ -22,6 +23,14 @@ _DRAWS = 64
 _ALL_DRAWS_UP_TO = 60  # runs; beyond, the posterior of the parameters is narrow and each draw costs more
 _RELEVANCES_FROM = 4  # components
 _ROUNDING = 1e-6
+
+
+class Interval(NamedTuple):
+    """Means and the ends of intervals, [point]."""
+
+    mean: Array
+    low: Array
+    high: Array
 
 
 class LeftOut(NamedTuple):
@@ -107,10 +116,47 @@ class Fitted:
         shrink = _scale_of(self.df)
         return Moments(mean * self.scale + self.centre, covariance * self.scale**2 * shrink)
 
-    def sd(self, shares: Array, sizes: Array | None = None) -> tuple[Array, Array]:
-        """Return [point] means and scales as `moments` does, without the covariance between points."""
-        mean, variance, _ = self._mixture(np.asarray(shares, dtype=np.float64), sizes, whole=False)
-        return mean * self.scale + self.centre, np.sqrt(variance * _scale_of(self.df)) * self.scale
+    def interval(
+        self, shares: Array, sizes: Array | None = None, *, level: float = 0.95, adapters: int | None = None
+    ) -> Interval:
+        """Return [point] means with intervals, point by point.
+
+        Args:
+            adapters: where given, the interval is of the mean score of that many new adapters of the mix, not of the
+                expected score.
+        """
+        mean, variance, within = self._mixture(np.asarray(shares, dtype=np.float64), sizes, whole=False)
+        if adapters is not None:
+            noise = np.exp(2 * np.array([draw.theta[self.process.names.index("noise")] for draw in self.draws]))
+            within = within + noise[:, None] / adapters
+            variance = variance + self.run_variance / self.scale**2 / adapters
+        df = _degrees(np.array([draw.weight for draw in self.draws]), within, variance)
+        half = student.ppf((1 + level) / 2, df) * np.sqrt(variance * _scale_of(df)) * self.scale
+        centre = mean * self.scale + self.centre
+        return Interval(centre, centre - half, centre + half)
+
+    def variance(self, shares: Array) -> Array:
+        """Return [point], posterior variances in the process's own units, at the reference size."""
+        return self._mixture(shares, None, whole=False)[1]
+
+    def cross(self, left: Array, right: Array) -> Array:
+        """Return [left, right], posterior covariances in the process's own units, at the reference size."""
+        weights = np.array([draw.weight for draw in self.draws])
+        total = np.zeros((len(left), len(right)))
+        means: tuple[list[Array], list[Array]] = ([], [])
+        for draw in self.draws:
+            halves = []
+            for points, mean in zip((left, right), means, strict=True):
+                sizes = None if self.reference_size is None else np.ones(len(points))
+                predicted, half, free = self._parts(draw, points, sizes)
+                mean.append(predicted)
+                halves.append((half, free))
+            (one, one_free), (two, two_free) = halves
+            prior = self.process.covariance(left, right, draw.theta)
+            total += draw.weight * (prior - one.T @ two + one_free.T @ two_free)
+        away = [np.array(mean) - weights @ np.array(mean) for mean in means]
+        total += (weights[:, None] * away[0]).T @ away[1]
+        return total
 
     def _mixture(self, shares: Array, sizes: Array | None, *, whole: bool) -> tuple[Array, Array, Array]:
         """Return mean and (co)variance of the mixture, and [draw, point] the variances within each draw."""
@@ -138,19 +184,23 @@ class Fitted:
 
     def _predicted(self, draw: _Draw, shares: Array, sizes: Array | None, *, whole: bool) -> tuple[Array, Array]:
         """Return the posterior given one set of parameters (Rasmussen and Williams 2006, equations 2.41 and 2.42)."""
+        mean, half, free = self._parts(draw, shares, sizes)
+        if whole:
+            return mean, self.process.covariance(shares, shares, draw.theta) - half.T @ half + free.T @ free
+        prior = self.process.variance(shares, draw.theta)
+        return mean, np.maximum(prior - (half**2).sum(0) + (free**2).sum(0), 0.0)
+
+    def _parts(self, draw: _Draw, shares: Array, sizes: Array | None) -> tuple[Array, Array, Array]:
+        """Return means, and the halves of what runs take off the prior covariance and what free terms add to it."""
         process = self.process
         across = process.covariance(process.shares, shares, draw.theta)
         fixed = process.fixed(shares, sizes, draw.theta)
         mean = fixed @ draw.beta + across.T @ draw.residual + process.offset(shares, draw.theta)
         half = solve_triangular(draw.root, across, lower=True, check_finite=False)
-        left = solve_triangular(
+        free = solve_triangular(
             draw.information, (fixed - across.T @ draw.solved_fixed).T, lower=True, check_finite=False
         )
-        if whole:
-            prior = process.covariance(shares, shares, draw.theta)
-            return mean, prior - half.T @ half + left.T @ left
-        prior = process.variance(shares, draw.theta)
-        return mean, np.maximum(prior - (half**2).sum(0) + (left**2).sum(0), 0.0)
+        return mean, half, free
 
     def left_out(self) -> LeftOut:
         """Return leave-one-mix-out predictions in closed form, the parameters weighted anew for each mix.
@@ -202,9 +252,9 @@ class Fitted:
         return LeftOut(groups, mean * self.scale + self.centre, np.sqrt(spread) * self.scale, log_density)
 
 
-def _scale_of(df: float) -> float:
+def _scale_of(df: Any) -> Any:
     """Return the squared scale of a Student density of variance 1."""
-    return 1.0 if np.isinf(df) else (df - 2) / df
+    return 1 - 2 / df
 
 
 def mixes_of(runs: Runs) -> tuple[tuple[int, ...], ...]:
@@ -216,11 +266,14 @@ def mixes_of(runs: Runs) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(group) for group in groups.values())
 
 
-def fit(runs: Runs, form: Form, *, draws: int | None = None, relative_noise: Array | None = None) -> Fitted:
+def fit(
+    runs: Runs, form: Form, *, draws: int | None = None, relative_noise: Array | None = None, proxy: Proxy | None = None
+) -> Fitted:
     """Fit one model of the surface.
 
     Args:
         relative_noise: [run], noise variance of one adapter over its mean; equal where not given.
+        proxy: a cheaper surface that scores follow in part (`posologie.surface.fidelity`).
         draws: of the parameters, which are integrated out; 1 for their mode alone.
 
     Raises:
@@ -243,6 +296,7 @@ def fit(runs: Runs, form: Form, *, draws: int | None = None, relative_noise: Arr
         runs.seeds / (np.ones(len(runs)) if relative_noise is None else relative_noise),
         None if runs.seed_variance is None else max(runs.seed_variance / scale**2, 1e-8),
         runs.seed_df,
+        low=proxy,
         relevances=form.process and len(runs.components) >= _RELEVANCES_FROM,
     )
     return _finished(form, runs, process, centre, scale, draws, notes, reference)
@@ -252,7 +306,7 @@ def _finished(
     form: Form, runs: Runs, process: Process, centre: float, scale: float, draws: int | None,
     notes: list[str], reference: float | None,
 ) -> Fitted:  # fmt: skip
-    count = draws or (_DRAWS if len(runs) <= _ALL_DRAWS_UP_TO else 1 if len(runs) > 200 else 32)
+    count = draws or (_DRAWS if len(runs) <= _ALL_DRAWS_UP_TO else _DRAWS // 2 if len(runs) <= 200 else _DRAWS // 4)
     thetas, weights = process.integrate(count)
     every = tuple(_draw(process, theta, float(weight)) for theta, weight in zip(thetas, weights, strict=True))
     if not form.flat and form.degree:
@@ -266,10 +320,19 @@ def _finished(
     fitted = Fitted(form, runs, process, every, centre, scale, np.inf, tuple(notes), reference)
     _, total, within = fitted._mixture(process.shares, None if runs.sizes is None else runs.sizes, whole=False)
     weights = np.array([draw.weight for draw in every])
-    average = weights @ within
-    relative = float(np.mean((weights @ (within - average) ** 2) / np.maximum(total, 1e-12) ** 2))
-    df = np.inf if relative < 1e-4 else 4 + 2 / relative
+    df = float(np.median(_degrees(weights, within, total)))
     return Fitted(form, runs, process, every, centre, scale, df, tuple(notes), reference)
+
+
+def _degrees(weights: Array, within: Array, total: Array) -> Array:
+    """Return [point], the degrees of freedom at which a Student density has the kurtosis of the mixture of draws.
+
+    A variance that is inverse-gamma with ν degrees of freedom has a squared coefficient of variation of 2 / (ν − 4).
+    """
+    average = weights @ within
+    relative = (weights @ (within - average) ** 2) / np.maximum(total, 1e-12) ** 2
+    degrees: Array = 4 + 2 / np.maximum(relative, 1e-6)
+    return degrees
 
 
 def _draw(process: Process, theta: Array, weight: float) -> _Draw:

@@ -1,21 +1,20 @@
 """The Gaussian model behind every surface: its covariance, its marginal likelihood, and its parameters integrated out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
-from scipy.stats import chi2, norm, qmc
+
+from posologie.surface import sampling
 
 Array = NDArray[np.float64]
 
 _JITTER = 1e-8
 _SQRT5 = 5**0.5
-_TAIL = 5.0  # degrees of freedom of the importance sampler: heavier tails than the posterior it stands for
-_ROUNDS = 3
+_SAMPLED_FROM = 8  # parameters; in more dimensions importance weights come to rest on a few points
 _WORST = -1e25
 _STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
 
@@ -138,11 +137,20 @@ def _matern(squared: Array) -> tuple[Array, Array]:
     return (1 + away + 5 * squared / 3) * decay, -(5 / 6) * (1 + away) * decay
 
 
-class Low(NamedTuple):
-    """What a proxy's surface says at some points, in the units of the scores."""
+class Proxy(Protocol):
+    """What a proxy's surface says, standardised: its posterior mean and covariance at some points."""
 
-    mean: Array
-    covariance: Array
+    def mean(self, shares: Array) -> Array:
+        """Return [point]."""
+        ...
+
+    def covariance(self, left: Array, right: Array) -> Array:
+        """Return [left, right]."""
+        ...
+
+    def variance(self, shares: Array) -> Array:
+        """Return [point], the diagonal of the covariance."""
+        ...
 
 
 @dataclass
@@ -157,7 +165,7 @@ class Process:
         items: [run, run], the known covariance.
         repeats: [run], adapters behind each score; or the weights of its noise.
         seed_variance: standardised, with `seed_df`; None where not known.
-        low: the proxy's surface, called on (shares of points, shares of others).
+        low: the proxy's surface, if there is one.
         relevances: whether each component has a length scale of its own.
     """
 
@@ -169,7 +177,7 @@ class Process:
     repeats: Array
     seed_variance: float | None
     seed_df: float
-    low: Callable[[Array, Array], tuple[Array, Array]] | None = None
+    low: Proxy | None = None
     relevances: bool = False
     names: list[str] = field(init=False)
     priors: list[Prior] = field(init=False)
@@ -188,12 +196,11 @@ class Process:
         ]
         with np.errstate(divide="ignore"):
             self._logs = np.where(self.shares > 0, np.log(np.maximum(self.shares, 1e-12)), 0.0)
-        self._low = None if self.low is None else self.low(self.shares, self.shares)
-
-    @property
-    def common(self) -> list[int]:
-        """Places of the parameters that are integrated out: all but the relevances."""
-        return [place for place, name in enumerate(self.names) if not name.startswith("relevance")]
+        self._low = (
+            None
+            if self.low is None
+            else (self.low.mean(self.shares), self.low.covariance(self.shares, self.shares))
+        )
 
     def _value(self, theta: Array, name: str) -> float:
         return float(np.exp(theta[self._place[name]]))
@@ -228,7 +235,7 @@ class Process:
             squared = _squared(self._warped(left, theta), self._warped(right, theta))
             total += self._value(theta, "process") ** 2 * _matern(squared)[0]
         if self.low is not None:
-            total += theta[self._place["proxy slope"]] ** 2 * self.low(left, right)[1]
+            total += theta[self._place["proxy slope"]] ** 2 * self.low.covariance(left, right)
         return total
 
     def variance(self, shares: Array, theta: Array) -> Array:
@@ -243,14 +250,14 @@ class Process:
             total += self._value(theta, "process") ** 2
         if self.low is not None:
             slope = theta[self._place["proxy slope"]]
-            total += slope**2 * np.array([self.low(one[None], one[None])[1][0, 0] for one in shares])
+            total += slope**2 * self.low.variance(shares)
         return total
 
     def offset(self, shares: Array, theta: Array) -> Array:
         """Return [point], what the proxy says."""
         if self.low is None:
             return np.zeros(len(shares))
-        mean: Array = theta[self._place["proxy slope"]] * self.low(shares, shares[:1])[0]
+        mean: Array = theta[self._place["proxy slope"]] * self.low.mean(shares)
         return mean
 
     def log_posterior(self, theta: Array, *, slope: bool = False) -> tuple[float, Array]:
@@ -353,41 +360,15 @@ class Process:
     def integrate(self, count: int) -> tuple[Array, Array]:
         """Return [draw, parameter] and weights that stand for the posterior of the parameters.
 
-        Importance sampling on Sobol' points from a Student density about the mode, moved and widened twice by its
-        own weighted moments (adaptive multiple importance sampling: Cornuet et al. 2012). Relevances stay at the mode.
-        With `count` 1, the mode alone: the posterior is narrow where runs are many.
+        With `count` 1, the mode alone, which makes intervals too narrow where runs are few.
         """
         mode = self.mode()
         if count <= 1:
             return mode[None, :], np.ones(1)
-        places = self.common
-        centre = mode[places]
-        spread = self._spread(mode, places)
-        everything: list[Array] = []
-        heights: list[Array] = []
-        proposals: list[tuple[Array, Array]] = []
-        weights = np.ones(0)
-        for turn in range(_ROUNDS):
-            root = np.linalg.cholesky(spread)
-            proposals.append((centre, root))
-            points = _student_points(centre, root, count, turn)
-            everything.append(points)
-            thetas = np.tile(mode, (len(points), 1))
-            thetas[:, places] = points
-            heights.append(self.log_posteriors(thetas))
-            drawn = np.concatenate(everything)
-            mixture = np.logaddexp.reduce([_student_density(drawn, *one) for one in proposals], axis=0)
-            raw = np.concatenate(heights) - mixture
-            weights = np.exp(raw - raw.max())
-            weights /= weights.sum()
-            centre = weights @ drawn
-            away = drawn - centre
-            spread = (weights[:, None] * away).T @ away + 1e-3 * np.eye(len(places))
-        kept = np.flatnonzero(weights > 1e-4 * weights.max())
-        kept = kept[np.argsort(-weights[kept], kind="stable")][: 2 * count]
-        thetas = np.tile(mode, (len(kept), 1))
-        thetas[:, places] = drawn[kept]
-        return thetas, weights[kept] / weights[kept].sum()
+        spread = self._spread(mode)
+        if len(mode) > _SAMPLED_FROM:
+            return sampling.hamiltonian(lambda theta: self.log_posterior(theta, slope=True), mode, spread, count)
+        return sampling.importance(self.log_posteriors, mode, spread, count)
 
     def log_posteriors(self, thetas: Array) -> Array:
         """Return `log_posterior` for each row of parameters, all at once where the runs are few."""
@@ -423,32 +404,16 @@ class Process:
         total[:, np.arange(count), np.arange(count)] += noise[:, None] / self.repeats + _JITTER
         return total, np.stack([self.fixed(self.shares, self.sizes, theta) for theta in thetas])
 
-    def _spread(self, mode: Array, places: list[int]) -> Array:
+    def _spread(self, mode: Array) -> Array:
         """Return the inverse curvature at the mode, no wider than a prior and no narrower than a twentieth of one."""
         step = 1e-3
-        curvature = np.zeros((len(places), len(places)))
-        for row, place in enumerate(places):
+        curvature = np.zeros((len(mode), len(mode)))
+        for place in range(len(mode)):
             ahead, behind = mode.copy(), mode.copy()
             ahead[place] += step
             behind[place] -= step
             change = self.log_posterior(ahead, slope=True)[1] - self.log_posterior(behind, slope=True)[1]
-            curvature[row] = -change[places] / (2 * step)
+            curvature[place] = -change / (2 * step)
         values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
         spread: Array = (vectors / np.clip(values, 0.5, 400.0)) @ vectors.T
         return spread
-
-
-def _student_points(centre: Array, root: Array, count: int, turn: int) -> Array:
-    width = len(centre)
-    sobol = qmc.Sobol(width + 1, scramble=True, rng=np.random.default_rng(20221 + turn))
-    uniform = np.clip(sobol.random_base2(int(np.ceil(np.log2(count))))[:count], 1e-9, 1 - 1e-9)
-    scale = np.sqrt(_TAIL / chi2.ppf(uniform[:, -1], _TAIL))
-    points: Array = centre + (norm.ppf(uniform[:, :-1]) * scale[:, None]) @ root.T
-    return points
-
-
-def _student_density(points: Array, centre: Array, root: Array) -> Array:
-    """Return the log density up to a constant that all proposals share."""
-    solved = np.linalg.solve(root, (points - centre).T)
-    density: Array = -0.5 * (_TAIL + len(centre)) * np.log1p((solved**2).sum(0) / _TAIL) - np.log(np.diag(root)).sum()
-    return density
