@@ -54,4 +54,6 @@ def runs_of(shares, score, components=COMPONENTS, names=None, **others):
     """Return runs without known errors of items."""
     count = len(shares)
     known = {"sizes": None, "items": np.zeros((count, count)), "seeds": np.ones(count, dtype=np.int64), **others}
-    return Runs(tuple(names or (f"M{place}" for place in range(count))), tuple(components), shares, score=score, **known)
+    return Runs(
+        tuple(names or (f"M{place}" for place in range(count))), tuple(components), shares, score=score, **known
+    )

@@ -254,6 +254,34 @@ def _corrected(
     return Corrected(min(max(value, found.low), found.high), found.low, found.high)
 
 
+def mixes_told_apart(
+    means: Array,
+    covariance: Array,
+    errors: Array,
+    points: NDArray[np.int64],
+    rivals: NDArray[np.int64],
+    df: float,
+    level: float,
+) -> NDArray[np.bool_]:
+    """Return [outcome, point], whether each mix would be in the region, for several means with one covariance.
+
+    Args:
+        means: [outcome, mix].
+        errors: [draw, mix], joint errors with this covariance.
+        points, rivals: places of the mixes that are judged, and of those that they are compared with.
+    """
+    diagonal = np.diag(covariance)
+    square = diagonal[points, None] + diagonal[rivals] - 2 * covariance[np.ix_(points, rivals)]
+    spread = np.sqrt(np.where(square > _NOTHING * max(float(diagonal.max(initial=0.0)), 0.0), square, np.inf))
+    place = min(len(errors) - 1, int(np.ceil(level * (len(errors) + 1))) - 1)
+    inside = np.empty((len(means), len(points)), dtype=bool)
+    for number, point in enumerate(points):
+        top = ((errors[:, rivals] - errors[:, point, None]) / spread[number]).max(axis=1)
+        critical = max(float(stdtrit(min(df, _NORMAL), level)), float(np.partition(top, place)[place]))
+        inside[:, number] = ((means[:, rivals] - means[:, point, None]) / spread[number]).max(axis=1) <= critical
+    return inside
+
+
 @dataclass(frozen=True)
 class Floor:
     """A demand on another suite: its score is at least `score`.
@@ -322,7 +350,13 @@ class Front(NamedTuple):
 
 
 def pareto(
-    first: Surface, second: Surface, candidates: Candidates, *, correlation: float = 0.0, draws: int = 1000, seed: int = 42
+    first: Surface,
+    second: Surface,
+    candidates: Candidates,
+    *,
+    correlation: float = 0.0,
+    draws: int = 1000,
+    seed: int = 42,
 ) -> Front:
     """Return the Pareto front of two suites, and how sure each mix's place on it is.
 
@@ -345,9 +379,7 @@ def pareto(
             error = error * np.sqrt(surface.df / numbers.chisquare(surface.df, draws))[:, None]
         drawn.append(moments.mean + error)
     places = np.flatnonzero(undominated(known[0].mean[None], known[1].mean[None])[0])
-    return Front(
-        places[np.argsort(known[1].mean[places], kind="stable")], undominated(drawn[0], drawn[1]).mean(axis=0)
-    )
+    return Front(places[np.argsort(known[1].mean[places], kind="stable")], undominated(drawn[0], drawn[1]).mean(axis=0))
 
 
 def undominated(first: Array, second: Array) -> NDArray[np.bool_]:

@@ -191,7 +191,9 @@ def trade(
     size = float(counts.sum())
     step = part * size
     if counts[places[2]] < step:
-        raise InputError(f"exchange rates: the mix holds {counts[places[2]]:g} items of {instead_of}, fewer than {step:g}")
+        raise InputError(
+            f"exchange rates: the mix holds {counts[places[2]]:g} items of {instead_of}, fewer than {step:g}"
+        )
     points = [counts / size]
     for place in places[:2]:
         own = counts.astype(float)
