@@ -1,11 +1,11 @@
-"""Exchange rates: how many items of one component do the work of one item of another, and what a point costs.
+"""Exchange rates: how many items of one component do the work of one item of another.
 
-A rate is the ratio of two effects that are estimated together. Its interval is Fieller's (1954), which has three cases: a
-range, all numbers but a range, or all numbers. The last two are said as such: where the effect below the line may be
+A rate is the ratio of two effects that are estimated together. Its interval is Fieller's (1954), which has three cases:
+a range, all numbers but a range, or all numbers. The last two are named as such: where the effect below the line may be
 none, no number of its items is sure to do the work.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from posologie.errors import InputError
-from posologie.surface.optimum import chance_above
 from posologie.surface.runs import Array, Runs, Surface
 
 Case = Literal["bounded", "outside", "everywhere", "none"]
@@ -118,18 +117,23 @@ class Effects(NamedTuple):
         Raises:
             InputError: for a name that is no component.
         """
-        places = [_place(self.components, name) for name in (of, into)]
+        places = [place_of(self.components, name) for name in (of, into)]
         value, covariance = self.value[places], self.covariance[np.ix_(places, places)]
         return fieller(float(value[0]), float(value[1]), covariance, self.df, level)
 
     def interval(self, component: str, level: float = 0.95) -> tuple[float, float, float]:
         """Return the effect of one item and the bounds of its interval."""
-        place = _place(self.components, component)
+        place = place_of(self.components, component)
         half = float(stdtrit(min(self.df, _NORMAL), (1 + level) / 2) * np.sqrt(self.covariance[place, place]))
         return float(self.value[place]), float(self.value[place]) - half, float(self.value[place]) + half
 
 
-def _place(components: Sequence[str], name: str) -> int:
+def place_of(components: Sequence[str], name: str) -> int:
+    """Return the place of a component.
+
+    Raises:
+        InputError: for a name that is none.
+    """
     if name not in components:
         raise InputError(f"unknown component '{name}'; choose one of {', '.join(components)}")
     return list(components).index(name)
@@ -185,7 +189,7 @@ def trade(
         InputError: where the mix holds less of `instead_of` than the step takes, or the three are not different.
     """
     names = surface.components
-    places = [_place(names, name) for name in (of, into, instead_of)]
+    places = [place_of(names, name) for name in (of, into, instead_of)]
     if len(set(places)) < 3:
         raise InputError("a rate at a fixed size along edges needs three different components")
     size = float(counts.sum())
@@ -319,105 +323,3 @@ def _crossings(rates: Array, gap: Array) -> list[float]:
     if len(gap) and gap[0] == 0:
         return [float(rates[0])]
     return [_zero(rates, gap, int(place)) for place in np.flatnonzero(gap[:-1] * gap[1:] <= 0)]
-
-
-class Plan(NamedTuple):
-    """A mix with its price and what is expected of it.
-
-    Attributes:
-        shares: [component].
-        size: number of items.
-        cost: in the currency of the prices.
-        value, low, high: expected score, or gain over the present mix, with its pointwise interval.
-        chance: of reaching what was asked for; NaN where nothing was.
-    """
-
-    shares: Array
-    size: float
-    cost: float
-    value: float
-    low: float
-    high: float
-    chance: float
-
-
-def costs_of(
-    components: Sequence[str], shares: Array, sizes: Array, prices: Mapping[str, float], owned: Array | None = None
-) -> Array:
-    """Return [point], what the items of each mix cost; components without a price are free, and so is what is owned.
-
-    Args:
-        owned: [component], numbers of items that are there already.
-
-    Raises:
-        InputError: for a price of something that is no component, or below 0.
-    """
-    price = np.zeros(len(components))
-    for name, one in prices.items():
-        if one < 0:
-            raise InputError(f"price of {name} {one:g}: expected a number from 0")
-        price[_place(components, name)] = one
-    counts = shares * sizes[:, None]
-    needed = counts if owned is None else np.maximum(counts - owned, 0.0)
-    found: Array = needed @ price
-    return found
-
-
-def cheapest_gain(
-    surface: Surface, shares: Array, sizes: Array, costs: Array, present: tuple[Array, float | None], *,
-    gain: float = 1.0, chance: float | None = None, sized: bool = True, level: float = 0.95,
-) -> Plan | None:  # fmt: skip
-    """Return the cheapest mix that is expected to score `gain` more than the present one; None where none is.
-
-    Args:
-        shares: [point, component], and `sizes` and `costs` [point], what is to choose from.
-        present: shares and size of the present mix.
-        chance: ask for this posterior probability of the gain instead of its expectation.
-    """
-    points = np.concatenate([shares, present[0][None]])
-    both = np.append(sizes, present[1] or 0.0)
-    moments = surface.moments(points, both if sized else None)
-    more = moments.mean[:-1] - moments.mean[-1]
-    variance = np.diag(moments.covariance)[:-1] + moments.covariance[-1, -1] - 2 * moments.covariance[:-1, -1]
-    chances = chance_above(more - gain, variance, surface.df)
-    reached = np.flatnonzero(more >= gain if chance is None else chances >= chance)
-    if not len(reached):
-        return None
-    best = reached[np.lexsort((-more[reached], costs[reached]))[0]]
-    half = _half(variance[best], surface.df, level)
-    return Plan(
-        shares[best],
-        float(sizes[best]),
-        float(costs[best]),
-        float(more[best]),
-        float(more[best] - half),
-        float(more[best] + half),
-        float(chances[best]),
-    )
-
-
-def frontier(
-    surface: Surface, shares: Array, sizes: Array, costs: Array, *, sized: bool = True, level: float = 0.95
-) -> list[Plan]:
-    """Return the mixes that no cheaper mix is expected to reach, by rising cost and expected score."""
-    moments = surface.moments(shares, sizes if sized else None)
-    found: list[Plan] = []
-    for place in np.lexsort((-moments.mean, costs)):
-        if not found or moments.mean[place] > found[-1].value + _ROUNDING:
-            value, half = float(moments.mean[place]), _half(moments.covariance[place, place], surface.df, level)
-            found.append(
-                Plan(
-                    shares[place],
-                    float(sizes[place]),
-                    float(costs[place]),
-                    value,
-                    value - half,
-                    value + half,
-                    float("nan"),
-                )
-            )
-    return found
-
-
-def _half(variance: float, df: float, level: float) -> float:
-    return float(stdtrit(min(df, _NORMAL), (1 + level) / 2) * np.sqrt(max(variance, 0.0)))
