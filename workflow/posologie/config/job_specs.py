@@ -21,6 +21,7 @@ from posologie.screening.spec import Comparing, LeakageSpec, MatrixSpec, RatingS
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
 from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
+from posologie.surface.spec import SurfaceSpec
 from posologie.training.spec import TrainingSpec
 
 
@@ -220,6 +221,15 @@ def table_spec(study: Study) -> TableSpec:
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
+    )
+
+
+def surface_spec(study: Study) -> SurfaceSpec:
+    """Return what the table of surfaces depends on."""
+    return SurfaceSpec(
+        **dict(table_spec(study)),
+        surface=study.surface,
+        order=plan.mixed_components(study),
     )
 
 

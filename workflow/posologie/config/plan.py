@@ -248,6 +248,20 @@ def has_all_coalitions(study: Study) -> bool:
     return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
 
 
+def has_surface(study: Study) -> bool:
+    """Say whether the mixes can bear a surface: three different ones or more, of two components or more."""
+    blends = [blend(study, mix) for mix in study.mixes]
+    different = {tuple(sorted((name, round(share, 6)) for name, share in one.items())) for one in blends}
+    return len(different) > 2 and len({name for one in blends for name in one}) > 1
+
+
+def mixed_components(study: Study) -> tuple[str, ...]:
+    """Return the components that the study's mixes hold, in the order of its sources."""
+    held = {name for mix in study.mixes for name in blend(study, mix)}
+    order = dict.fromkeys(source.provenance for source in study.sources.values())
+    return tuple(name for name in order if name in held)
+
+
 def asked_tasks(study: Study, suite: str) -> set[Task]:
     """Return the tasks of a suite's benchmarks."""
     return {task for benchmark in study.suites[suite].benchmarks.values() for task in benchmark.tasks}
@@ -288,6 +302,7 @@ def score_tables(study: Study) -> list[str]:
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
     names += ["attribution"] if has_all_coalitions(study) else []
+    names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
 

@@ -197,9 +197,7 @@ class Process:
         with np.errstate(divide="ignore"):
             self._logs = np.where(self.shares > 0, np.log(np.maximum(self.shares, 1e-12)), 0.0)
         self._low = (
-            None
-            if self.low is None
-            else (self.low.mean(self.shares), self.low.covariance(self.shares, self.shares))
+            None if self.low is None else (self.low.mean(self.shares), self.low.covariance(self.shares, self.shares))
         )
 
     def _value(self, theta: Array, name: str) -> float:

@@ -100,3 +100,4 @@ class SurfaceSpec(TableSpec):
     """Exactly what the table of surfaces depends on, beside the scores of the models on the suites."""
 
     surface: SurfaceSettings = SurfaceSettings()
+    order: tuple[Name, ...] = Field(default=(), description="components in the order of the study")
