@@ -38,21 +38,23 @@ def predicted(found: Fitted, shares: Array, row: str, name: str = "") -> Iterato
         }
 
 
-def constraint_rows(found: Fitted, floors: Mapping[str, Floor]) -> Iterator[dict[str, Any]]:
-    """Yield the best mix that keeps the floors, and the chance that it keeps each."""
+def constrained(found: Fitted, floors: Mapping[str, Floor]) -> Constrained | None:
+    """Return the best mix that keeps all floors; None where there are no floors."""
     if not floors:
+        return None
+    return best_above(found.choice.surface, found.region.candidates, list(floors.values()))
+
+
+def constraint_rows(found: Fitted, floors: Mapping[str, Floor], best: Constrained | None) -> Iterator[dict[str, Any]]:
+    """Yield the best mix that keeps the floors, and the chance that it keeps each."""
+    if best is None:
         return
-    best = _constrained(found, floors)
     if best.chosen is None:
         yield {"row": "constrained", "name": ",".join(floors), "note": "no mix keeps base's score with this certainty"}
         return
     shares = found.region.candidates.shares[best.chosen]
     row = next(predicted(found, shares[None], "constrained", ",".join(floors)))
     yield {**row, "chance": float(best.chances[:, best.chosen].min())}
-
-
-def _constrained(found: Fitted, floors: Mapping[str, Floor]) -> Constrained:
-    return best_above(found.choice.surface, found.region.candidates, list(floors.values()))
 
 
 def rate_rows(found: Fitted, level: float) -> Iterator[dict[str, Any]]:
@@ -146,7 +148,7 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def next_rows(found: Fitted, floors: Mapping[str, Floor]) -> Iterator[dict[str, Any]]:
+def next_rows(found: Fitted, best: Constrained | None) -> Iterator[dict[str, Any]]:
     """Yield the mixes worth training next with what each is expected to teach, and why, or that none is."""
     runs = found.runs
     offers = offers_of(found.bounds, runs.shares, most=100)
@@ -154,7 +156,7 @@ def next_rows(found: Fitted, floors: Mapping[str, Floor]) -> Iterator[dict[str, 
         return
     said: Prescription = prescribe(
         found.choice.surface, found.region, offers, tested=runs.shares, own_noise=item_noise(runs),
-        allowed=_constrained(found, floors).allowed if floors and _constrained(found, floors).allowed.any() else None,
+        allowed=best.allowed if best is not None and best.allowed.any() else None,
         interior_first=saturated(runs, found.choice.surface.form.degree),
     )  # fmt: skip
     for number, one in enumerate(said.proposals, start=1):

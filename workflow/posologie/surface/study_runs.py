@@ -29,6 +29,7 @@ FEWEST_MIXES = 3
 
 _FORMS = dict(zip(("mean", "linear", "quadratic", "special_cubic", "process"), FORMS, strict=True))
 _MOST_DRAWS = 2000
+_FEW_REPLICATES = 5000
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,17 @@ class Fitted:
         return shares, np.full(len(shares), self.size) if self.sized and self.size is not None else None
 
 
+def chosen_model(runs: Runs, spec: SurfaceSpec) -> Choice:
+    """Return the choice among the models that the study considers, with fewer draws where it asks for few."""
+    replicates = spec.statistics.replicates
+    draws = None if replicates >= _FEW_REPLICATES else max(8, replicates // 100)
+    return choose(runs, [_FORMS[name] for name in spec.surface.models], draws=draws)
+
+
 def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
     """Return the surface of some runs, with its region."""
     settings, runs = spec.surface, one.runs
-    choice = choose(runs, [_FORMS[name] for name in settings.models])
+    choice = chosen_model(runs, spec)
     bounds = bounds_of(runs.components, {k: v for k, v in settings.bounds.items() if k in runs.components})
     sized = runs.sizes is not None
     size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else one.size)
@@ -227,5 +235,4 @@ def floor_of(one: StudyRuns, spec: SurfaceSpec) -> Floor | None:
     """Return the demand that a suite does not fall below base; None without a base model."""
     if one.gains is None:
         return None
-    surface = choose(one.gains, [_FORMS[name] for name in spec.surface.models]).surface
-    return Floor(surface, 0.0, spec.statistics.level)
+    return Floor(chosen_model(one.gains, spec).surface, 0.0, spec.statistics.level)

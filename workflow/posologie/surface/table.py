@@ -15,6 +15,7 @@ from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_table
 from posologie.surface.candidates import distinct, lattice
 from posologie.surface.decisions import (
+    constrained,
     constraint_rows,
     front_rows,
     next_rows,
@@ -95,16 +96,17 @@ def _rows(found: Fitted, spec: SurfaceSpec, floors: Mapping[str, Floor]) -> Iter
         "level": spec.statistics.level,
         "size": found.size,
     }
+    best = constrained(found, floors)
     made = [
         _model_rows(found),
         _run_rows(found),
         _prediction_rows(found, settings),
         _trace_rows(found),
         _optimum_rows(found),
-        constraint_rows(found, floors),
+        constraint_rows(found, floors, best),
         rate_rows(found, spec.statistics.level),
         price_rows(found, spec),
-        next_rows(found, floors),
+        next_rows(found, best),
     ]
     for rows in made:
         for row in rows:
