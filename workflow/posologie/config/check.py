@@ -257,6 +257,12 @@ def _check_models(study: Study) -> None:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    for mix in study.training.further_seeds:
+        if mix not in study.mixes:
+            raise _unknown(f"training.further_seeds.{mix}", mix, study.mixes)
+        if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
+            found = list(study.training.further_seeds[mix])
+            raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
     models = plan.models(study)
     for name, kit in study.judging.kits.items():
         for model in kit.models:

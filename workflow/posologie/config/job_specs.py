@@ -21,6 +21,7 @@ from posologie.screening.spec import Comparing, LeakageSpec, MatrixSpec, RatingS
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
 from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
+from posologie.surface.spec import SurfaceSpec
 from posologie.training.spec import TrainingSpec
 
 
@@ -223,10 +224,19 @@ def table_spec(study: Study) -> TableSpec:
     )
 
 
+def surface_spec(study: Study) -> SurfaceSpec:
+    """Return what the table of surfaces depends on."""
+    return SurfaceSpec(
+        **dict(table_spec(study)),
+        surface=study.surface,
+        order=plan.mixed_components(study),
+    )
+
+
 def composition_spec(study: Study) -> CompositionSpec:
     """Return what the table of what each mix and each source holds depends on."""
     return CompositionSpec(
-        mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
+        mixes={mix: tuple(plan.sampling_seeds(study, mix)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
