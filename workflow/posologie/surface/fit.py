@@ -279,9 +279,20 @@ def fit(
     Raises:
         InputError: where the runs are too few, or cannot tell the terms of an unshrunk model apart.
     """
+    process, centre, scale, reference = prepared(runs, form, relative_noise=relative_noise, proxy=proxy)
+    return _finished(form, runs, process, centre, scale, draws, [], reference)
+
+
+def prepared(
+    runs: Runs, form: Form, *, relative_noise: Array | None = None, proxy: Proxy | None = None
+) -> tuple[Process, float, float, float | None]:
+    """Return the model of a fit before its parameters are known; centre and scale of the scores; the reference size.
+
+    Raises:
+        InputError: as `fit`.
+    """
     if len(runs) < 3:
         raise InputError(f"surface: {len(runs)} runs; expected three or more")
-    notes: list[str] = []
     if form.flat:
         refuse_collinear(runs, form)
     sizes, reference = _relative_sizes(runs)
@@ -299,7 +310,7 @@ def fit(
         low=proxy,
         relevances=form.process and len(runs.components) >= _RELEVANCES_FROM,
     )
-    return _finished(form, runs, process, centre, scale, draws, notes, reference)
+    return process, centre, scale, reference
 
 
 def _finished(

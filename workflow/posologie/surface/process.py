@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
+from scipy.stats import norm, qmc
 
 from posologie.surface import sampling
 
@@ -16,6 +17,7 @@ _JITTER = 1e-8
 _SQRT5 = 5**0.5
 _SAMPLED_FROM = 8  # parameters; in more dimensions importance weights come to rest on a few points
 _WORST = -1e25
+_SEED = 88
 _STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
 
 
@@ -60,6 +62,14 @@ class Prior(NamedTuple):
         centre = float(np.log(self.centre)) if self.kind == "normal" else self.centre
         away = (value - centre) / self.spread
         return -0.5 * away * away, -away / self.spread
+
+    def quantile(self, chance: Array) -> Array:
+        """Return the parameter at [point] probabilities."""
+        if self.kind == "scale":
+            return np.log(-self.centre * np.log1p(-chance))
+        centre = float(np.log(self.centre)) if self.kind == "normal" else self.centre
+        values: Array = centre + self.spread * norm.ppf(chance)
+        return values
 
     @property
     def start(self) -> float:
@@ -369,6 +379,12 @@ class Process:
         if len(mode) > _SAMPLED_FROM:
             return sampling.hamiltonian(lambda theta: self.log_posterior(theta, slope=True), mode, spread, count)
         return sampling.importance(self.log_posteriors, mode, spread, count)
+
+    def from_prior(self, count: int) -> Array:
+        """Return [draw, parameter], the same draws from the prior whatever the scores."""
+        sobol = qmc.Sobol(len(self.priors), scramble=True, rng=np.random.default_rng(_SEED))
+        uniform = np.clip(sobol.random_base2(int(np.ceil(np.log2(count))))[:count], 1e-6, 1 - 1e-6)
+        return np.stack([prior.quantile(uniform[:, place]) for place, prior in enumerate(self.priors)], axis=1)
 
     def log_posteriors(self, thetas: Array) -> Array:
         """Return `log_posterior` for each row of parameters, all at once where the runs are few."""
