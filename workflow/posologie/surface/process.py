@@ -5,7 +5,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from numpy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 from scipy.optimize import minimize
 from scipy.stats import norm, qmc
 
@@ -99,6 +100,31 @@ def parameters(form: Form, components: int, *, sized: bool, proxied: bool, relev
         for component in range(components):
             named[f"relevance {component}"] = Prior("real", 0.0, 1.0)
     return named
+
+
+def cholesky(matrix: Array) -> Array:
+    """Return the lower root. SciPy's wrappers cost more than the arithmetic where runs are few.
+
+    Raises:
+        LinAlgError: for a matrix that is not positive definite.
+    """
+    root, info = dpotrf(matrix, lower=1, clean=1)
+    if info:
+        raise LinAlgError(f"leading minor {info} is not positive")
+    lower: Array = root
+    return lower
+
+
+def cho_solve(root: Array, right: Array) -> Array:
+    """Return the solution of root rootᵀ x = right."""
+    solution: Array = dpotrs(root, right, lower=1)[0]
+    return solution
+
+
+def forward_solve(root: Array, right: Array) -> Array:
+    """Return the solution of root x = right."""
+    solution: Array = dtrtrs(root, right, lower=1)[0]
+    return solution
 
 
 def scheffe_kernel(left: Array, right: Array, degree: int) -> Array:
@@ -299,13 +325,13 @@ class Process:
             moved = moved - rho * self._low[0]
         fixed = self.fixed(self.shares, self.sizes, theta)
         try:
-            root = cholesky(total, lower=True, check_finite=False)
-            solved = cho_solve((root, True), fixed, check_finite=False)
-            information = cholesky(fixed.T @ solved, lower=True, check_finite=False)
+            root = cholesky(total)
+            solved = cho_solve(root, fixed)
+            information = cholesky(fixed.T @ solved)
         except LinAlgError:
             return _WORST, gradient
-        scores = cho_solve((root, True), moved, check_finite=False)
-        residual = scores - solved @ cho_solve((information, True), fixed.T @ scores, check_finite=False)
+        scores = cho_solve(root, moved)
+        residual = scores - solved @ cho_solve(information, fixed.T @ scores)
         value = -float(np.log(np.diag(root)).sum() + np.log(np.diag(information)).sum() + 0.5 * moved @ residual)
         if self.seed_variance is not None and self.seed_df > 0:
             ratio = self.seed_variance / noise
@@ -316,8 +342,8 @@ class Process:
             gradient[place] = steep
         if not slope:
             return value, gradient
-        inverse = cho_solve((root, True), np.eye(len(total)), check_finite=False)
-        inverse -= solved @ cho_solve((information, True), solved.T, check_finite=False)
+        inverse = cho_solve(root, np.eye(len(total)))
+        inverse -= solved @ cho_solve(information, solved.T)
         weight = 0.5 * (np.outer(residual, residual) - inverse)
         for name, part in parts.items():
             gradient[self._place[name]] += 2 * float((weight * part).sum())
@@ -329,10 +355,10 @@ class Process:
             gradient[self._place["proxy slope"]] += float(residual @ self._low[0])
         if self.sizes is not None:
             exponent = self._value(theta, "size exponent")
-            beta = cho_solve((information, True), solved.T @ moved, check_finite=False)
+            beta = cho_solve(information, solved.T @ moved)
             steep_size = self.sizes**-exponent * np.log(self.sizes) * exponent
             # d/dθ of −½ log|H'Σ⁻¹H| − ½ r'Σ⁻¹r for H's last column
-            inner = cho_solve((information, True), solved.T, check_finite=False)[-1]
+            inner = cho_solve(information, solved.T)[-1]
             gradient[self._place["size exponent"]] += float(residual @ steep_size * beta[-1] - inner @ steep_size)
         if self.form.process:
             gradient[self._place["process"]] += 2 * amplitude * float((weight * correlation).sum())
