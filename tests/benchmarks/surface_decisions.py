@@ -219,6 +219,8 @@ def sequential(studies: int) -> None:
                         if name == "prescribe":
                             found = asked(design, score, noise, 0.0, 4).proposals
                             added = np.array([one.shares for one in found])
+                            if not len(added):  # nothing is expected to change the choice
+                                break
                         elif name == "random":
                             added = own.dirichlet(np.ones(3), 4)
                         else:

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.stats import t as student
 
 from posologie.errors import InputError
-from posologie.surface.process import Array, Form, Process, Proxy, scheffe_terms
+from posologie.surface.process import Array, Form, Process, Proxy, cho_solve, cholesky, forward_solve, scheffe_terms
 from posologie.surface.runs import Moments, Runs
 
 MEAN = Form("mean", 0)
@@ -196,10 +195,8 @@ class Fitted:
         across = process.covariance(process.shares, shares, draw.theta)
         fixed = process.fixed(shares, sizes, draw.theta)
         mean = fixed @ draw.beta + across.T @ draw.residual + process.offset(shares, draw.theta)
-        half = solve_triangular(draw.root, across, lower=True, check_finite=False)
-        free = solve_triangular(
-            draw.information, (fixed - across.T @ draw.solved_fixed).T, lower=True, check_finite=False
-        )
+        half = forward_solve(draw.root, across)
+        free = forward_solve(draw.information, (fixed - across.T @ draw.solved_fixed).T)
         return mean, half, free
 
     def left_out(self) -> LeftOut:
@@ -217,8 +214,8 @@ class Fitted:
         measured = self.process.score
         single = len(groups) == count
         for place, draw in enumerate(self.draws):
-            precision = cho_solve((draw.root, True), np.eye(count), check_finite=False)
-            half = solve_triangular(draw.information, draw.solved_fixed.T, lower=True, check_finite=False)
+            precision = cho_solve(draw.root, np.eye(count))
+            half = forward_solve(draw.information, draw.solved_fixed.T)
             precision -= half.T @ half
             if single:
                 variances[place] = 1 / np.maximum(np.diag(precision), 1e-9 * np.trace(precision) / count)
@@ -279,9 +276,20 @@ def fit(
     Raises:
         InputError: where the runs are too few, or cannot tell the terms of an unshrunk model apart.
     """
+    process, centre, scale, reference = prepared(runs, form, relative_noise=relative_noise, proxy=proxy)
+    return _finished(form, runs, process, centre, scale, draws, [], reference)
+
+
+def prepared(
+    runs: Runs, form: Form, *, relative_noise: Array | None = None, proxy: Proxy | None = None
+) -> tuple[Process, float, float, float | None]:
+    """Return the model of a fit before its parameters are known; centre and scale of the scores; the reference size.
+
+    Raises:
+        InputError: as `fit`.
+    """
     if len(runs) < 3:
         raise InputError(f"surface: {len(runs)} runs; expected three or more")
-    notes: list[str] = []
     if form.flat:
         refuse_collinear(runs, form)
     sizes, reference = _relative_sizes(runs)
@@ -299,7 +307,7 @@ def fit(
         low=proxy,
         relevances=form.process and len(runs.components) >= _RELEVANCES_FROM,
     )
-    return _finished(form, runs, process, centre, scale, draws, notes, reference)
+    return process, centre, scale, reference
 
 
 def _finished(
@@ -340,13 +348,13 @@ def _draw(process: Process, theta: Array, weight: float) -> _Draw:
     noise = float(np.exp(2 * theta[process.names.index("noise")]))
     total = process.covariance(process.shares, process.shares, theta) + process.items
     total[np.diag_indices(count)] += noise / process.repeats + 1e-8
-    root = cholesky(total, lower=True, check_finite=False)
+    root = cholesky(total)
     fixed = process.fixed(process.shares, process.sizes, theta)
-    solved = cho_solve((root, True), fixed, check_finite=False)
-    information = cholesky(fixed.T @ solved, lower=True, check_finite=False)
+    solved = cho_solve(root, fixed)
+    information = cholesky(fixed.T @ solved)
     moved = process.score - process.offset(process.shares, theta)
-    beta = cho_solve((information, True), solved.T @ moved, check_finite=False)
-    residual = cho_solve((root, True), moved - fixed @ beta, check_finite=False)
+    beta = cho_solve(information, solved.T @ moved)
+    residual = cho_solve(root, moved - fixed @ beta)
     return _Draw(theta, weight, root, solved, information, beta, residual)
 
 

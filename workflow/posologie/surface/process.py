@@ -5,8 +5,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from numpy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 from scipy.optimize import minimize
+from scipy.stats import norm, qmc
 
 from posologie.surface import sampling
 
@@ -16,6 +18,7 @@ _JITTER = 1e-8
 _SQRT5 = 5**0.5
 _SAMPLED_FROM = 8  # parameters; in more dimensions importance weights come to rest on a few points
 _WORST = -1e25
+_SEED = 88
 _STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
 
 
@@ -61,6 +64,14 @@ class Prior(NamedTuple):
         away = (value - centre) / self.spread
         return -0.5 * away * away, -away / self.spread
 
+    def quantile(self, chance: Array) -> Array:
+        """Return the parameter at [point] probabilities."""
+        if self.kind == "scale":
+            return np.log(-self.centre * np.log1p(-chance))
+        centre = float(np.log(self.centre)) if self.kind == "normal" else self.centre
+        values: Array = centre + self.spread * norm.ppf(chance)
+        return values
+
     @property
     def start(self) -> float:
         """Where a search starts."""
@@ -89,6 +100,31 @@ def parameters(form: Form, components: int, *, sized: bool, proxied: bool, relev
         for component in range(components):
             named[f"relevance {component}"] = Prior("real", 0.0, 1.0)
     return named
+
+
+def cholesky(matrix: Array) -> Array:
+    """Return the lower root. SciPy's wrappers cost more than the arithmetic where runs are few.
+
+    Raises:
+        LinAlgError: for a matrix that is not positive definite.
+    """
+    root, info = dpotrf(matrix, lower=1, clean=1)
+    if info:
+        raise LinAlgError(f"leading minor {info} is not positive")
+    lower: Array = root
+    return lower
+
+
+def cho_solve(root: Array, right: Array) -> Array:
+    """Return the solution of root rootᵀ x = right."""
+    solution: Array = dpotrs(root, right, lower=1)[0]
+    return solution
+
+
+def forward_solve(root: Array, right: Array) -> Array:
+    """Return the solution of root x = right."""
+    solution: Array = dtrtrs(root, right, lower=1)[0]
+    return solution
 
 
 def scheffe_kernel(left: Array, right: Array, degree: int) -> Array:
@@ -287,13 +323,13 @@ class Process:
             moved = moved - rho * self._low[0]
         fixed = self.fixed(self.shares, self.sizes, theta)
         try:
-            root = cholesky(total, lower=True, check_finite=False)
-            solved = cho_solve((root, True), fixed, check_finite=False)
-            information = cholesky(fixed.T @ solved, lower=True, check_finite=False)
+            root = cholesky(total)
+            solved = cho_solve(root, fixed)
+            information = cholesky(fixed.T @ solved)
         except LinAlgError:
             return _WORST, gradient
-        scores = cho_solve((root, True), moved, check_finite=False)
-        residual = scores - solved @ cho_solve((information, True), fixed.T @ scores, check_finite=False)
+        scores = cho_solve(root, moved)
+        residual = scores - solved @ cho_solve(information, fixed.T @ scores)
         value = -float(np.log(np.diag(root)).sum() + np.log(np.diag(information)).sum() + 0.5 * moved @ residual)
         if self.seed_variance is not None and self.seed_df > 0:
             ratio = self.seed_variance / noise
@@ -304,8 +340,8 @@ class Process:
             gradient[place] = steep
         if not slope:
             return value, gradient
-        inverse = cho_solve((root, True), np.eye(len(total)), check_finite=False)
-        inverse -= solved @ cho_solve((information, True), solved.T, check_finite=False)
+        inverse = cho_solve(root, np.eye(len(total)))
+        inverse -= solved @ cho_solve(information, solved.T)
         weight = 0.5 * (np.outer(residual, residual) - inverse)
         for name, part in parts.items():
             gradient[self._place[name]] += 2 * float((weight * part).sum())
@@ -317,10 +353,10 @@ class Process:
             gradient[self._place["proxy slope"]] += float(residual @ self._low[0])
         if self.sizes is not None:
             exponent = self._value(theta, "size exponent")
-            beta = cho_solve((information, True), solved.T @ moved, check_finite=False)
+            beta = cho_solve(information, solved.T @ moved)
             steep_size = self.sizes**-exponent * np.log(self.sizes) * exponent
             # d/dθ of −½ log|H'Σ⁻¹H| − ½ r'Σ⁻¹r for H's last column
-            inner = cho_solve((information, True), solved.T, check_finite=False)[-1]
+            inner = cho_solve(information, solved.T)[-1]
             gradient[self._place["size exponent"]] += float(residual @ steep_size * beta[-1] - inner @ steep_size)
         if self.form.process:
             gradient[self._place["process"]] += 2 * amplitude * float((weight * correlation).sum())
@@ -367,6 +403,12 @@ class Process:
         if len(mode) > _SAMPLED_FROM:
             return sampling.hamiltonian(lambda theta: self.log_posterior(theta, slope=True), mode, spread, count)
         return sampling.importance(self.log_posteriors, mode, spread, count)
+
+    def from_prior(self, count: int) -> Array:
+        """Return [draw, parameter], the same draws from the prior whatever the scores."""
+        sobol = qmc.Sobol(len(self.priors), scramble=True, rng=np.random.default_rng(_SEED))
+        uniform = np.clip(sobol.random_base2(int(np.ceil(np.log2(count))))[:count], 1e-6, 1 - 1e-6)
+        return np.stack([prior.quantile(uniform[:, place]) for place, prior in enumerate(self.priors)], axis=1)
 
     def log_posteriors(self, thetas: Array) -> Array:
         """Return `log_posterior` for each row of parameters, all at once where the runs are few."""

@@ -43,9 +43,11 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
         centre = weights @ drawn
         away = drawn - centre
         spread = (weights[:, None] * away).T @ away + 1e-3 * np.eye(len(mode))
-    kept = np.flatnonzero(weights > 1e-4 * weights.max())
-    kept = kept[np.argsort(-weights[kept], kind="stable")][: 2 * count]
-    return drawn[kept], weights[kept] / weights[kept].sum()
+    # systematic resampling: each draw costs time at every prediction, and dropping the light ones would be too sure
+    ends = np.cumsum(weights)
+    kept = np.minimum(np.searchsorted(ends, (np.arange(count) + 0.5) / count), len(weights) - 1)
+    chosen, times = np.unique(kept, return_counts=True)
+    return drawn[chosen], times / count
 
 
 def _student_points(centre: Array, root: Array, count: int, turn: int) -> Array:
