@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 from matplotlib.text import Text as MplText
 
 from posologie.report import surface
@@ -48,6 +49,7 @@ def test_a_surface_that_predicts_is_said_to_with_its_error():
 
 def test_runs_that_support_no_surface_say_so_first():
     weak = {"row": "model", "name": "quadratic", "value": "4.5", "chosen": "1", "supported": "0"}
+    assert "(7 mixes, p = 0.210)" in surface.support(told({**weak, "p_value": "0.21"}))
     assert surface.support(told(weak)).startswith("These runs do not support a surface: no model is shown to predict")
     assert surface.dose(told(weak)).startswith("The highest expected score is that of 60 % native, 40 % translated")
 
@@ -187,3 +189,20 @@ def test_the_figure_is_drawn_from_the_table_alone(tmp_path, components):
     words = " ".join(text.get_text() for text in figure.findobj(MplText))
     assert all(re.search(rf"\b{name}, % of the mix", words) for name in components)
     assert ("not told from the best" in words) == (width == 3)
+
+
+def test_the_next_mixes_can_be_pasted_under_names_that_are_free(tmp_path):
+    following = [
+        {"row": "next", "name": "1", "size": "48", "shares": "native=0.5;translated=0.5;synthetic=0"},
+        {"row": "next", "name": "2", "size": "48", "shares": "native=0.25;translated=0.75;synthetic=0"},
+    ]
+    inputs = _inputs(tmp_path, [*SUPPORTED, *following])
+    inputs = Inputs(inputs.spec.model_copy(update={"mixes": ("next-1",)}), tmp_path)
+    found = told_of(inputs)
+    assert found is not None
+    assert yaml.safe_load(surface.to_paste(inputs, found)) == {
+        "mixes": {
+            "next-2": {"shares": {"native": 1, "translated": 1}, "size": 48},
+            "next-3": {"shares": {"native": 1, "translated": 3}, "size": 48},
+        }
+    }

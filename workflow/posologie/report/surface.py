@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from posologie import layout
-from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
+from posologie.mixes.spec import lowest_terms
+from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Source, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row, decimal, estimate, number_cell, table
+from posologie.report.tables import Row, decimal, estimate, number_cell, p_text, table
 from posologie.report.words import measure_name, sentence, unit_name
 
 OBJECTIVE = "objective"
@@ -108,6 +109,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     )
     notes = "; ".join(dict.fromkeys(part for part in told.one("optimum")["note"].split("; ") if part))
     blocks: list[Block] = [Prose(tuple(one for one in sentences if one), "answer", notes)]
+    blocks += [Source("The next mixes, to paste into the study", pasted)] if (pasted := to_paste(inputs, told)) else []
     blocks += [figure] if figure else []
     blocks += [_models(told), _mixes(told)]
     blocks += [_rates(told)] if told.rows("rate") else []
@@ -118,16 +120,17 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
 def support(told: Told) -> str:
     """Say how well the surface predicts mixes that it has not seen, or that these runs do not support one."""
     model = told.model
-    mixes = int(model.needed("mixes"))
+    p_value = "" if model.number("p_value") is None else f", p = {p_text(model.number('p_value'))}"
+    mixes = f"{int(model.needed('mixes'))} mixes{p_value}"
     if not told.supported:
         return (
             f"These runs do not support a surface: no model is shown to predict a left-out mix better than the mean of "
-            f"the others does ({mixes} mixes). What follows is the most likely reading of these runs, not a result."
+            f"the others does ({mixes}). What follows is the most likely reading of these runs, not a result."
         )
     mean = next(row for row in told.rows("model") if row["name"] == "mean")
     return (
         f"A {model['name']} surface predicts left-out mixes with an error of {decimal(model.needed('value'), 1)} "
-        f"{told.unit}; the mean of the others misses by {decimal(mean.needed('value'), 1)} ({mixes} mixes)."
+        f"{told.unit}; the mean of the others misses by {decimal(mean.needed('value'), 1)} ({mixes})."
     )
 
 
@@ -252,10 +255,20 @@ def change_of_mind(told: Told) -> str:
         seeds = int(row.needed("seeds"))
         chance = decimal(100 * row.needed("chance"), 0)
         ways.append(f"{shares_text(mix_of(row))} ({seeds} seed{'s' if seeds > 1 else ''}, {chance} %)")
-    return (
-        f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}. "
-        "`posologie prescribe` writes them as a study has them."
-    )
+    return f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}."
+
+
+def to_paste(inputs: Inputs, told: Told) -> str:
+    """Return the next mixes as a study has them, under names that it does not have; nothing where there are none."""
+    rows = told.rows("next")
+    free = (f"next-{number}" for number in range(1, 1000) if f"next-{number}" not in inputs.spec.mixes)
+    lines = []
+    for row, name in zip(rows, free, strict=False):
+        weights = lowest_terms({part: round(share, 4) for part, share in mix_of(row).items() if share >= 0.00005})
+        shares = ", ".join(f"{part}: {weight:g}" for part, weight in weights.items())
+        size = row.number("size")
+        lines.append(f"  {name}: {{shares: {{{shares}}}, size: {'smallest' if size is None else f'{size:.0f}'}}}")
+    return "\n".join(["mixes:", *lines]) + "\n" if lines else ""
 
 
 def _percent(row: Row) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from posologie.surface.candidates import lattice
 from posologie.surface.next_runs import Prescription, item_noise, offers_of, prescribe, saturated
+from posologie.surface.optimum import region_of
 from posologie.surface.prices import cheapest_gain, costs_of, frontier, points_per_money
 from posologie.surface.rates import Rate, curves_of, effects_at, horizontal_rate, trade
 from posologie.surface.runs import Array
@@ -24,7 +25,7 @@ def text_of(components: Sequence[str], shares: Array | Sequence[float]) -> str:
 def predicted(found: Fitted, shares: Array, row: str, name: str = "") -> Iterator[dict[str, Any]]:
     """Yield the expected scores of mixes [point, component] with their intervals, as rows of a kind."""
     at, sizes = found.at(shares)
-    interval = found.choice.surface.interval(at, sizes, level=found.region.level)
+    interval = found.surface.interval(at, sizes, level=found.region.level)
     towards = found.of.towards
     for place in range(len(shares)):
         low, high = found.ends(float(interval.low[place]), float(interval.high[place]))
@@ -42,7 +43,7 @@ def constrained(found: Fitted, floors: Mapping[str, Floor]) -> Constrained | Non
     """Return the best mix that keeps all floors; None where there are no floors."""
     if not floors:
         return None
-    return best_above(found.choice.surface, found.region.candidates, list(floors.values()))
+    return best_above(found.surface, found.region.candidates, list(floors.values()))
 
 
 def constraint_rows(found: Fitted, floors: Mapping[str, Floor], best: Constrained | None) -> Iterator[dict[str, Any]]:
@@ -69,14 +70,14 @@ def rate_rows(found: Fitted, level: float) -> Iterator[dict[str, Any]]:
     for of, into in combinations(components, 2):
         row: dict[str, Any] = {"row": "rate", "of": of, "into": into, "shares": at, "unit": ""}
         if found.sized:
-            rate = effects_at(found.choice.surface, counts).rate(of, into, level)
+            rate = effects_at(found.surface, counts).rate(of, into, level)
             yield {**row, "name": "items added", **_rate(rate)}
         elif len(components) == 3:
             third = next(name for name in components if name not in (of, into))
-            rate = trade(found.choice.surface, counts, of, into, third, sized=False, level=level)
+            rate = trade(found.surface, counts, of, into, third, sized=False, level=level)
             yield {**row, "name": f"instead of {third}", **_rate(rate)}
         elif len(components) > 3:
-            effects = effects_at(found.choice.surface, counts, fixed_size=True, sized=False)
+            effects = effects_at(found.surface, counts, fixed_size=True, sized=False)
             yield {**row, "name": "instead of all others", **_rate(effects.rate(of, into, level))}
     if found.runs.sizes is None:
         return
@@ -109,7 +110,7 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     prices = {name: price for name, price in spec.surface.prices.items() if name in found.runs.components}
     if not any(prices.values()) or found.size is None:
         return
-    runs, surface = found.runs, found.choice.surface
+    runs, surface = found.runs, found.surface
     if found.sized:
         counts = np.full(len(runs.components), found.size / len(runs.components))
         for one in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
@@ -150,14 +151,17 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
 
 def next_rows(found: Fitted, best: Constrained | None) -> Iterator[dict[str, Any]]:
     """Yield the mixes worth training next with what each is expected to teach, and why, or that none is."""
-    runs = found.runs
-    offers = offers_of(found.bounds, runs.shares, most=100)
+    runs, region = found.runs, found.region
+    here = runs.shares if runs.sizes is None else runs.shares[runs.sizes == found.size]
+    offers = offers_of(found.bounds, here, most=100)
     if not len(offers):
         return
+    if best is not None and best.allowed.any() and not best.allowed.all():
+        region = region_of(found.surface, region.candidates.only(best.allowed), level=region.level, draws=500,
+                           least_squares=False)  # fmt: skip
     said: Prescription = prescribe(
-        found.choice.surface, found.region, offers, tested=runs.shares, own_noise=item_noise(runs),
-        allowed=best.allowed if best is not None and best.allowed.any() else None,
-        interior_first=saturated(runs, found.choice.surface.form.degree),
+        found.surface, region, offers, tested=here, own_noise=item_noise(runs),
+        interior_first=saturated(runs, found.surface.form.degree),
     )  # fmt: skip
     for number, one in enumerate(said.proposals, start=1):
         yield {
@@ -173,9 +177,9 @@ def next_rows(found: Fitted, best: Constrained | None) -> Iterator[dict[str, Any
 def front_rows(first: Fitted, second: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     """Yield the Pareto front of two suites: the mixes of which none is better on both."""
     at = first.region.candidates
-    front = pareto(first.choice.surface, second.choice.surface, at, draws=min(spec.statistics.replicates, 1000),
+    front = pareto(first.surface, second.surface, at, draws=min(spec.statistics.replicates, 1000),
                    seed=spec.statistics.seed)  # fmt: skip
-    scores = [one.choice.surface.moments(at.shares[front.places], one.at(at.shares[front.places])[1]).mean
+    scores = [one.surface.moments(at.shares[front.places], one.at(at.shares[front.places])[1]).mean
               for one in (first, second)]  # fmt: skip
     for place, one, other in zip(front.places, *scores, strict=True):
         yield {

@@ -16,7 +16,8 @@ from posologie.statistics.spec import Measured
 from posologie.statistics.suites import scored_parts
 from posologie.surface.candidates import Bounds, bounds_of
 from posologie.surface.choice import Choice, choose
-from posologie.surface.fit import FORMS
+from posologie.surface.fit import FORMS, MEAN
+from posologie.surface.fit import Fitted as Model
 from posologie.surface.optimum import Region, candidates_of, region_of
 from posologie.surface.runs import Array, Runs
 from posologie.surface.spec import SurfaceSpec
@@ -167,12 +168,14 @@ class Fitted:
     """A surface with what the rows are made from.
 
     Attributes:
+        surface: the chosen model; where that is the mean, which knows of no better mix, the best of the others.
         size: number of items at which mixes are compared; None where none is known.
         sized: whether the surface knows sizes.
     """
 
     of: StudyRuns
     choice: Choice
+    surface: Model
     bounds: Bounds
     region: Region
     size: float | None
@@ -209,12 +212,14 @@ def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
     bounds = bounds_of(runs.components, {k: v for k, v in settings.bounds.items() if k in runs.components})
     sized = runs.sizes is not None
     size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else one.size)
-    candidates = candidates_of(choice.surface, bounds, runs.shares, size=size if sized else None)
+    every = [one for one in choice.candidates if one.fitted.form is not MEAN] or list(choice.candidates)
+    surface = choice.surface if choice.surface.form is not MEAN else max(every, key=lambda one: one.log_density).fitted
+    candidates = candidates_of(surface, bounds, runs.shares, size=size if sized else None)
     region = region_of(
-        choice.surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
+        surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
         seed=spec.statistics.seed, least_squares=False,
     )  # fmt: skip
-    return Fitted(one, choice, bounds, region, size, sized)
+    return Fitted(one, choice, surface, bounds, region, size, sized)
 
 
 def objective_of(by_suite: Mapping[str, StudyRuns], weights: Mapping[str, float]) -> StudyRuns:

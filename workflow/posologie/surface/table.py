@@ -132,6 +132,7 @@ def _model_rows(found: Fitted) -> Iterator[dict[str, Any]]:
             "value": candidate.rmse,
             "chosen": int(is_chosen),
             "supported": int(choice.supported) if is_chosen else None,
+            "p_value": choice.p_value if is_chosen else None,
             "coverage": candidate.coverage,
             "log_density": candidate.log_density,
             "log_density_se": candidate.log_density_se,
