@@ -17,6 +17,7 @@ from posologie.cli import (
     partitions,
     plan,
     status,
+    surface,
     testcase,
     verify,
 )
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         design,
         plan,
         partitions,
+        surface,
         testcase,
         audit_parallel,
     ):
