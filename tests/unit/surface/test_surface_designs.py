@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from posologie.errors import InputError
-from posologie.surface.designs import Plan, Proposal, _loss, _rows, exact, i_optimal, propose, space_filling
+from posologie.surface.design_points import Plan, exact, i_optimal, space_filling
+from posologie.surface.designs import Proposal, _loss, _rows, propose
 from posologie.surface.simplex import average_products, centroids, expanded, lattice, region_of
 
 THREE = region_of(("a", "b", "c"), {})

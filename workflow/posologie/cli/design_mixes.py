@@ -23,7 +23,8 @@ from posologie.config.load import load_study
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import write_csv, write_text
-from posologie.surface.designs import Kind, Plan, Proposal, power_of_surface, propose
+from posologie.surface.design_points import Kind, Plan
+from posologie.surface.designs import Proposal, power_of_surface, propose
 from posologie.surface.runs import Array
 from posologie.surface.simplex import SCHEFFE, lattice, region_of
 from posologie.surface.spec import Design

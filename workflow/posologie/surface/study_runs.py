@@ -1,6 +1,6 @@
-"""From a study's scores to runs: each mix's score with the whole covariance over items, and the variance of seeds."""
+"""From a study's scores to runs and surfaces: scores with their whole covariance, and the variance of seeds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +14,23 @@ from posologie.statistics.measured import direction
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Measured
 from posologie.statistics.suites import scored_parts
-from posologie.surface.runs import Runs
+from posologie.surface.candidates import Bounds, bounds_of
+from posologie.surface.choice import Choice, choose
+from posologie.surface.fit import FORMS, MEAN
+from posologie.surface.fit import Fitted as Model
+from posologie.surface.optimum import Region, candidates_of, region_of
+from posologie.surface.runs import Array, Runs
 from posologie.surface.spec import SurfaceSpec
+from posologie.surface.suites import Floor, weighted
 
+OBJECTIVE = "objective"
+"""What stands for a suite in the rows of the weighted objective."""
 FEWEST_MIXES = 3
 """Different mixes of one backbone below which there is no surface."""
+
+_FORMS = dict(zip(("mean", "linear", "quadratic", "special_cubic", "process"), FORMS, strict=True))
+_MOST_DRAWS = 2000
+_FEW_REPLICATES = 5000
 
 
 @dataclass(frozen=True)
@@ -149,3 +161,83 @@ def _sizes(told: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] |
         return np.array([float(one) for one in told]), None, ""
     listed = ", ".join(dict.fromkeys(one or "not known" for one in told))
     return None, None, f"mixes of different sizes ({listed}) are taken as alike: a share may stand for a size"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A surface with what the rows are made from.
+
+    Attributes:
+        surface: the chosen model; where that is the mean, which knows of no better mix, the best of the others.
+        size: number of items at which mixes are compared; None where none is known.
+        sized: whether the surface knows sizes.
+    """
+
+    of: StudyRuns
+    choice: Choice
+    surface: Model
+    bounds: Bounds
+    region: Region
+    size: float | None
+    sized: bool
+
+    @property
+    def runs(self) -> Runs:
+        """The runs."""
+        return self.of.runs
+
+    def ends(self, low: float, high: float) -> tuple[float, float]:
+        """Return the ends of an interval as the table has them: in the measure's own direction, percentages cut."""
+        low, high = sorted((low * self.of.towards, high * self.of.towards))
+        if self.of.unit != "%" or self.of.suite == OBJECTIVE:
+            return low, high
+        return max(low, 0.0), min(high, 100.0)
+
+    def at(self, shares: Array) -> tuple[Array, Array | None]:
+        """Return shares with the sizes that the surface wants."""
+        return shares, np.full(len(shares), self.size) if self.sized and self.size is not None else None
+
+
+def chosen_model(runs: Runs, spec: SurfaceSpec) -> Choice:
+    """Return the choice among the models that the study considers, with fewer draws where it asks for few."""
+    replicates = spec.statistics.replicates
+    draws = None if replicates >= _FEW_REPLICATES else max(8, replicates // 100)
+    return choose(runs, [_FORMS[name] for name in spec.surface.models], draws=draws)
+
+
+def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
+    """Return the surface of some runs, with its region."""
+    settings, runs = spec.surface, one.runs
+    choice = chosen_model(runs, spec)
+    bounds = bounds_of(runs.components, {k: v for k, v in settings.bounds.items() if k in runs.components})
+    sized = runs.sizes is not None
+    size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else one.size)
+    every = [one for one in choice.candidates if one.fitted.form is not MEAN] or list(choice.candidates)
+    surface = choice.surface if choice.surface.form is not MEAN else max(every, key=lambda one: one.log_density).fitted
+    candidates = candidates_of(surface, bounds, runs.shares, size=size if sized else None)
+    region = region_of(
+        surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
+        seed=spec.statistics.seed, least_squares=False,
+    )  # fmt: skip
+    return Fitted(one, choice, surface, bounds, region, size, sized)
+
+
+def objective_of(by_suite: Mapping[str, StudyRuns], weights: Mapping[str, float]) -> StudyRuns:
+    """Return the runs of the weighted objective."""
+    runs = weighted({name: one.runs for name, one in by_suite.items()}, weights)
+    chosen = [by_suite[name] for name in weights]
+    bases = [one.base for one in chosen]
+    base = None if None in bases else sum(w * (b or 0.0) for w, b in zip(weights.values(), bases, strict=True))
+    units = {one.unit for one in chosen}
+    return StudyRuns(
+        OBJECTIVE, chosen[0].backbone, Measured(metric=OBJECTIVE), units.pop() if len(units) == 1 else "", runs, None,
+        base, 1, sum(one.n for one in chosen), min(one.clusters for one in chosen), any(one.few for one in chosen),
+        chosen[0].size, chosen[0].note,
+    )  # fmt: skip
+
+
+def floor_of(one: StudyRuns, spec: SurfaceSpec) -> Floor | None:
+    """Return the demand that a suite does not fall below base; None without a base model."""
+    if one.gains is None:
+        return None
+    return Floor(chosen_model(one.gains, spec).surface, 0.0, spec.statistics.level)
