@@ -1,6 +1,7 @@
 """`posologie prescribe`: the answer, what to train next, and YAML that a study takes as it is."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from posologie.mixes.spec import Mix, MixSpec
 from posologie.surface.next_runs import offers_of
 from posologie.surface.optimum import candidates_of, region_of
 from posologie.surface.run_files import read_runs
+from posologie.surface.study_runs import StudyRuns
 
 TRUTH = np.array([40.0, 38, 36, 12, 10, 14])
 NAMES = ("NAT", "TRA", "SYN", "NAT-TRA", "NAT-SYN", "TRA-SYN", "ALL")
@@ -103,7 +105,7 @@ def test_prices_and_floors_count(files, capsys):
     free = said(capsys, [*files, "--worth", "0"])
     held = said(capsys, [*files, "--floor", "other=6.2", "--bounds", "translated=0:0.9"])
     assert free["dose"]["translated"] < held["dose"]["translated"] <= 0.9
-    assert "floors are kept with a chance of 0.95" in held["notes"][-1]
+    assert "other kept with a chance of 0.95" in held["notes"][-1]
     priced = [*files, "--price", "native=1", "--price-hour", "2", "--hours-per-training", "3", "--point-worth", "90000"]
     mixes = said(capsys, priced)["next"]["mixes"]
     assert {one["cost"] for one in mixes} == {6 + 3000 * one["shares"]["native"] for one in mixes}
@@ -116,7 +118,7 @@ def test_prices_and_floors_count(files, capsys):
         (["--bounds", "native=0.2"], "--bounds native=0.2: expected NAME=LOW:HIGH"),
         (["--bounds", "natve=0:1"], "unknown component 'natve'"),
         (["--price", "native"], "--price native: expected NAME=NUMBER"),
-        (["--floor", "other=20"], "no mix keeps it with a chance of 0.95; "),
+        (["--floor", "other=20"], "other: no mix keeps the floor with a chance of 0.95; "),
         (["--mixes", "0"], "--mixes 0: expected a number above 0"),
         (["--point-worth", "3"], "--point-worth: needs --price-hour or --price"),
     ],
@@ -154,3 +156,32 @@ def test_what_does_not_fit_in_the_files_is_one_line(tmp_path, ratios, metrics, m
     (tmp_path / "m.csv").write_text(metrics)
     with pytest.raises(Exception, match=message):
         read_runs(tmp_path / "r.csv", tmp_path / "m.csv", {"em": 1.0})
+
+
+def test_a_study_brings_its_runs_seeds_and_demands(files, capsys, monkeypatch, tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        f"extends: {Path('config/test.yaml').resolve()}\ntraining: {{seeds: [1, 2]}}\n"
+        "surface: {bounds: {synthetic: [0, 0.4]}, at_least_base: [oeq]}\n"
+    )
+    runs = read_runs(files[2], files[4], {"em": 1.0})
+    other = read_runs(files[2], files[4], {"other": 1.0})
+    known = {"backbone": "tiny", "measured": None, "unit": "%", "base": 30.0, "towards": 1, "n": 9, "clusters": 9.0}
+    made = [
+        StudyRuns("mcqa", **known, runs=runs, gains=runs, few=True, size=24, note=""),
+        StudyRuns(
+            "oeq", **known, runs=other, gains=replace(other, score=other.score - 6.2), few=True, size=24, note=""
+        ),
+    ]
+    monkeypatch.setattr("posologie.surface.study_runs.study_runs", lambda results, spec: iter(made))
+    asked = ["prescribe", "--configfile", str(file), "--suite", "mcqa", "--worth", "0", "--mixes", "1"]
+    found = said(capsys, [*asked, "--seeds", "1", "3"])
+    assert found["dose"]["synthetic"] <= 0.4
+    assert found["region"]["ranges"]["translated"][0] > 0.2  # oeq does not fall below base
+    assert found["notes"][:2] == ["n too small", "shows the machinery only"]
+    text = yaml.safe_load(found["yaml"])
+    (name,) = text["mixes"]
+    assert text["mixes"][name]["size"] == 24
+    assert text["training"] == {"further_seeds": {name: [3]}}
+    assert main(asked[:3]) == 2
+    assert "--suite : choose one of mcqa, oeq" in capsys.readouterr().err.replace("oeq, mcqa", "mcqa, oeq")

@@ -18,6 +18,7 @@ from posologie.cli import (
     plan,
     prescribe,
     status,
+    surface,
     testcase,
     verify,
 )
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         prescribe,
         plan,
         partitions,
+        surface,
         testcase,
         audit_parallel,
     ):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from posologie.statistics.winner import Corrected
 from posologie.surface.next_runs import Prescription
 from posologie.surface.optimum import Region
 from posologie.surface.prices import points_per_money
@@ -24,6 +25,7 @@ def answer_of(
     *,
     sized: bool,
     prices: Mapping[str, float] | None = None,
+    towards: int = 1,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the facts that answer *how much of which*, ready for JSON.
@@ -31,6 +33,7 @@ def answer_of(
     Args:
         sized: the surface knows sizes, so that items can be added; otherwise they take the place of others.
         prices: of one item, by component.
+        towards: −1 where scores are losses that were turned round; then scores are turned back, and effects are gains.
         notes: what has to be said beside the surface.
     """
     chosen = region.candidates.shares[region.chosen]
@@ -38,8 +41,8 @@ def answer_of(
     return {
         "dose": _named(surface.components, chosen),
         "size": region.candidates.size,
-        "score": {"value": region.expected.value, "low": region.expected.low, "high": region.expected.high},
-        "uncorrected": float(region.mean[region.chosen]),
+        "score": _turned(region.expected, towards),
+        "uncorrected": float(region.mean[region.chosen]) * towards,
         "regret": {"expected": region.regret, "high": region.most_regret},
         "level": region.level,
         "region": {
@@ -63,6 +66,13 @@ def answer_of(
         },
         "notes": list(notes),
     }
+
+
+def _turned(score: Corrected, towards: int) -> dict[str, float | None]:
+    if score.low is None or score.high is None:
+        return {"value": score.value * towards, "low": None, "high": None}
+    low, high = sorted((score.low * towards, score.high * towards))
+    return {"value": score.value * towards, "low": low, "high": high}
 
 
 def _named(components: Sequence[str], shares: Array) -> dict[str, float]:

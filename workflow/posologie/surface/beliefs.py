@@ -53,6 +53,7 @@ class Beliefs:
         region: Region,
         offers: Array,
         own_noise: float,
+        allowed: NDArray[np.bool_] | None,
         most: int,
         seed: int,
     ) -> "Beliefs":
@@ -61,10 +62,12 @@ class Beliefs:
         keep = np.ones(len(candidates.shares), dtype=bool)
         keep[candidates.even] = False  # measured points decide nothing that their neighbours on the lattice do not
         keep[region.chosen] = True
+        keep &= True if allowed is None else allowed
         decisions = np.flatnonzero(keep)
         even = candidates.even[:_REGION_POINTS]  # every second of Sobol' points would lie in one half
+        best = decisions[int(np.argmax(region.mean[decisions]))]
         rivals = np.unique(
-            np.append(decisions[:: max(1, len(decisions) // _REGION_RIVALS)], region.chosen)
+            np.append(decisions[:: max(1, len(decisions) // _REGION_RIVALS)], best)
         )  # fmt: skip
         points = np.concatenate(
             [candidates.shares[decisions], offers, candidates.shares[even], candidates.shares[rivals]]

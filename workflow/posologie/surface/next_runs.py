@@ -153,6 +153,7 @@ def prescribe(
     most: int = 4,
     seeds: Sequence[int] = (1,),
     own_noise: float = 0.0,
+    allowed: NDArray[np.bool_] | None = None,
     interior_first: bool = False,
     seed: int = 42,
 ) -> Prescription:
@@ -170,18 +171,21 @@ def prescribe(
         most: how many mixes to propose.
         seeds: numbers of adapters of a mix to choose from.
         own_noise: variance of one mix's score beside that of seeds (`item_noise`).
+        allowed: [candidate], mixes that may be given (`best_above`); all where left out.
         interior_first: the first proposal is the interior mix that is farthest from all tested ones, and is made even
             where no gain is expected: the surface goes through all its mixes, and its intervals do not know its bias.
 
     Raises:
-        InputError: where nothing is offered, or `most` or `seeds` are below 1.
+        InputError: where nothing is offered or allowed, or `most` or `seeds` are below 1.
     """
     if not len(offers):
         raise InputError("prescribe: no mix within the bounds is left to train")
     if most < 1 or min(seeds) < 1:
         raise InputError("prescribe: expected at least one mix and one seed")
+    if allowed is not None and not allowed.any():
+        raise InputError("prescribe: no mix that may be given keeps the demands on the other suites")
     prices = prices or Prices(np.zeros(len(offers)))
-    state = Beliefs.of(surface, region, offers, own_noise, most, seed)
+    state = Beliefs.of(surface, region, offers, own_noise, allowed, most, seed)
     batches: list[list[tuple[int, int, str]]] = [[]]
     values = [0.0]
     for step in range(most):
