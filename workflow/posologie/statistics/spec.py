@@ -118,6 +118,14 @@ class TableSpec(Spec):
     panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
 
 
+class LeakageTableSpec(TableSpec):
+    """Exactly what the table of leakage depends on, beside the scores and the audits of the mixes."""
+
+    similarity: float | None = Field(
+        default=0.7, description="from which the audits looked for near twins; null: for exact ones only"
+    )
+
+
 class AgreementSpec(Spec):
     """Exactly what the tables over human ratings depend on, beside ratings, scores of rated answers, and verdicts."""
 
