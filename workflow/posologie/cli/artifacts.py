@@ -58,7 +58,7 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
     for name, split in screened:
         yield "screened", f"{name}/{split}", layout.screened(name, split), None
     for mix in study.mixes:
-        for seed in plan.sampling_seeds(study):
+        for seed in plan.sampling_seeds(study, mix):
             yield "mixes", f"{mix}/seed-{seed}", layout.mix(mix, seed, "train"), None
     models = plan.models(study)
     for model in models.values():

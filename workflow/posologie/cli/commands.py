@@ -16,7 +16,9 @@ from posologie.cli import (
     new_study,
     partitions,
     plan,
+    prescribe,
     status,
+    surface,
     testcase,
     verify,
 )
@@ -50,8 +52,10 @@ def parser() -> argparse.ArgumentParser:
         new_study,
         check,
         design,
+        prescribe,
         plan,
         partitions,
+        surface,
         testcase,
         audit_parallel,
     ):

@@ -36,6 +36,7 @@ def check_references(study: Study) -> None:
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
+    _check_surface(study)
     _check_release(study)
     check_statistics(study)
     _check_folders(study)
@@ -264,11 +265,45 @@ def _check_models(study: Study) -> None:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    for mix in study.training.further_seeds:
+        if mix not in study.mixes:
+            raise _unknown(f"training.further_seeds.{mix}", mix, study.mixes)
+        if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
+            found = list(study.training.further_seeds[mix])
+            raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
     models = plan.models(study)
     for name, kit in study.judging.kits.items():
         for model in kit.models:
             if model not in models:
                 raise _unknown(f"judging.kits.{name}.models", model, models)
+
+
+def _check_surface(study: Study) -> None:
+    """Check the components and suites that the sections `design` and `surface` name."""
+    trainable = {study.sources[name].provenance for name in plan.trained_sources(study)}
+    known = sorted(trainable | {name for mix in study.mixes for name in plan.blend(study, mix)})
+    for key, names in (
+        ("design.components", study.design.components),
+        ("design.bounds", study.design.bounds),
+        ("surface.bounds", study.surface.bounds),
+        ("surface.prices", study.surface.prices),
+    ):
+        for name in names:
+            if name not in known:
+                raise _unknown(key, name, known or ["the components of a mix, of which there are none"])
+    for key, suites in (
+        ("surface.objective", study.surface.objective),
+        ("surface.at_least_base", study.surface.at_least_base),
+    ):
+        for name in suites:
+            if name not in study.suites:
+                raise _unknown(key, name, study.suites)
+    for key, bounds in (("design.bounds", study.design.bounds), ("surface.bounds", study.surface.bounds)):
+        lowest = sum(low for low, _ in bounds.values())
+        highest = sum(bounds[name][1] if name in bounds else 1.0 for name in known)
+        if bounds and (lowest > 1 + 1e-9 or highest < 1 - 1e-9):
+            what = f"lowest shares sum to {lowest:g}" if lowest > 1 else f"highest shares sum to {highest:g}"
+            raise InputError(f"{key}: the {what}, so that no mix keeps them")
 
 
 def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:

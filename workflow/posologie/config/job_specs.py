@@ -38,6 +38,7 @@ from posologie.statistics.spec import (
     LeakageTableSpec,
     TableSpec,
 )
+from posologie.surface.spec import SurfaceSpec
 from posologie.training.spec import TrainingSpec
 
 
@@ -274,6 +275,15 @@ def table_spec(study: Study) -> TableSpec:
     )
 
 
+def surface_spec(study: Study) -> SurfaceSpec:
+    """Return what the table of surfaces depends on."""
+    return SurfaceSpec(
+        **dict(table_spec(study)),
+        surface=study.surface,
+        order=plan.mixed_components(study),
+    )
+
+
 def leakage_table_spec(study: Study) -> LeakageTableSpec:
     """Return what the table of leakage depends on."""
     return LeakageTableSpec(**dict(table_spec(study)), similarity=study.screening.similarity)
@@ -282,7 +292,7 @@ def leakage_table_spec(study: Study) -> LeakageTableSpec:
 def composition_spec(study: Study) -> CompositionSpec:
     """Return what the table of what each mix and each source holds depends on."""
     return CompositionSpec(
-        mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
+        mixes={mix: tuple(plan.sampling_seeds(study, mix)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
         components=tuple(study.components),
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),

@@ -48,7 +48,7 @@ class Model:
 
 def models(study: Study) -> dict[str, Model]:
     """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
-    trained = [(mix, seed) for mix in study.mixes for seed in study.training.seeds]
+    trained = [(mix, seed) for mix in study.mixes for seed in training_seeds(study, mix)]
     instead = {one.in_place_of: name for name, one in study.published_models.items() if one.in_place_of is not None}
     found = []
     for backbone in study.backbones:
@@ -87,9 +87,14 @@ def sampling_seed(study: Study, training_seed: int) -> int:
     return training_seed if fixed is None else fixed
 
 
-def sampling_seeds(study: Study) -> list[int]:
-    """Return the seeds with which mixes are drawn, ascending."""
-    return sorted({sampling_seed(study, seed) for seed in study.training.seeds})
+def training_seeds(study: Study, mix: str) -> tuple[int, ...]:
+    """Return the seeds that a mix is trained with: those of every mix, then its own."""
+    return (*study.training.seeds, *study.training.further_seeds.get(mix, ()))
+
+
+def sampling_seeds(study: Study, mix: str) -> list[int]:
+    """Return the seeds with which a mix is drawn, ascending."""
+    return sorted({sampling_seed(study, seed) for seed in training_seeds(study, mix)})
 
 
 def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]:
@@ -312,6 +317,19 @@ def has_attribution(study: Study) -> bool:
     return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
 
 
+def has_surface(study: Study) -> bool:
+    """Say whether the mixes can bear a surface: three different ones or more, of two components or more."""
+    blends = [blend(study, mix) for mix in study.mixes]
+    different = {tuple(sorted((name, round(share, 6)) for name, share in one.items())) for one in blends}
+    return len(different) > 2 and len({name for one in blends for name in one}) > 1
+
+
+def mixed_components(study: Study) -> tuple[str, ...]:
+    """Return the components that the study's mixes hold, in the order of the study."""
+    held = {name for mix in study.mixes for name in blend(study, mix)}
+    return tuple(name for name in components(study) if name in held)
+
+
 def asked_tasks(study: Study, suite: str) -> set[Task]:
     """Return the tasks of a suite's benchmarks."""
     return {task for benchmark in study.suites[suite].benchmarks.values() for task in benchmark.tasks}
@@ -352,6 +370,7 @@ def score_tables(study: Study) -> list[str]:
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
     names += ["attribution"] if has_attribution(study) else []
+    names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
 

@@ -21,6 +21,7 @@ from posologie.screening.spec import Screening
 from posologie.sources.spec import Collection, Source
 from posologie.specs import Name, PathText, Spec
 from posologie.statistics.spec import Statistics
+from posologie.surface.spec import Design, SurfaceSettings
 from posologie.training.release_spec import Release
 from posologie.training.spec import Recipe
 
@@ -40,6 +41,11 @@ class Training(Spec):
 
     recipe: Recipe = Field(default=Recipe(), description="how an adapter is trained")
     seeds: tuple[int, ...] = Field(default=(42,), min_length=1, description="one adapter per mix and seed")
+    further_seeds: dict[Name, tuple[int, ...]] = Field(
+        default_factory=dict,
+        description="further seeds of single mixes, beside `seeds`: a few mixes trained again say how much a seed "
+        "matters",
+    )
     sampling_seed: int | None = Field(
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
     )
@@ -179,6 +185,10 @@ class Study(Spec):
     judging: Judging = Field(default=Judging(), description="the chosen judge, human ratings and rating kits")
     scoring: Scoring = Field(default=Scoring(), description="settings of the metrics")
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
+    design: Design = Field(default=Design(), description="which mixes to train on next")
+    surface: SurfaceSettings = Field(
+        default=SurfaceSettings(), description="the score as a function of the shares, and what is asked of it"
+    )
     report: Report = Field(default=Report(), description="language and item browser")
     release: Release = Field(default=Release(), description="what is merged, described and pushed on request")
 

@@ -45,7 +45,7 @@ class ReportSpec(Spec):
             "contrasts": ("effects",),
             "mcqa": ("mcqa", "published"),
             "agreement": ("agreement", "calibration"),
-            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "generator")},
+            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "generator", "surface")},
             **{name: (name,) for name in ("composition", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]

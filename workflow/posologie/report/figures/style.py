@@ -111,6 +111,12 @@ def x_title(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=9, color=INK)
 
 
+def write_svg(figure: Figure, path: Path) -> None:
+    """Write one SVG file without dates or versions."""
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+
+
 def write(figure: Figure, target: Path) -> None:
     """Write `{target}.svg` and `{target}.pdf` without dates or versions: equal figures have equal bytes."""
     for suffix, nothing in (

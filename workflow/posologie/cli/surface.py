@@ -1,0 +1,261 @@
+"""Fit the score as a function of the dose to runs that others made, without a study.
+
+  posologie surface --ratios ratios.csv --metrics metrics.csv --metric accuracy
+  posologie surface --ratios … --metrics … --metric loss_en=0.7 loss_fr=0.3 --lower loss_en loss_fr --figure s.svg
+
+ratios.csv has a row for each run and a column for each component, whose shares sum to 1; metrics.csv a row for each run
+and a column for each metric; METRIC_se is its standard error. The first column names the runs if it is called run, index,
+name, mix or id. Rows with equal shares are repeated runs of a mix. --items has scores by item (run, item, score, group).
+
+Models are compared by predicting each mix from the others. The command says where none is better than the mean. With
+--proxy-ratios and --proxy-metrics, runs of a cheaper kind are a second fidelity, weighted by how far they agree with
+the trained ones. `posologie prescribe` says what to train next.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from posologie.cli.places import console, print_json
+from posologie.errors import InputError
+from posologie.files import write_csv
+from posologie.report.names import INK, MUTED, line_style
+from posologie.running.whole_files import whole_file
+from posologie.surface.candidates import whole_simplex
+from posologie.surface.choice import Choice, choose
+from posologie.surface.fidelity import WithProxy, with_proxy
+from posologie.surface.fit import FORMS, Fitted
+from posologie.surface.optimum import Region, candidates_of, region_of
+from posologie.surface.run_files import metrics_in, read_runs
+from posologie.surface.runs import Array, Runs
+
+COLUMNS = (
+    "row", "name", "shares", "size", "value", "predicted", "low", "high", "in_region", "rmse", "log_density", "note",
+)  # fmt: skip
+_FORMS = {form.name: form for form in FORMS}
+_TRACES = 7
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `surface`."""
+    runs = arguments.add_argument_group("runs")
+    runs.add_argument("--ratios", type=Path, required=True, metavar="CSV", help="shares of the components in each run")
+    runs.add_argument("--metrics", type=Path, required=True, metavar="CSV", help="scores of each run")
+    runs.add_argument(
+        "--metric", nargs="+", default=[], metavar="NAME[=WEIGHT]", help="what is to be raised; several are summed"
+    )
+    runs.add_argument("--lower", nargs="*", metavar="NAME", help="metrics where lower is better (no name: all)")
+    runs.add_argument("--items", type=Path, metavar="CSV", help="scores by item, of one metric")
+    runs.add_argument("--proxy-ratios", type=Path, metavar="CSV", help="shares of runs of a cheaper kind")
+    runs.add_argument("--proxy-metrics", type=Path, metavar="CSV", help="their scores, by the same metrics")
+    choice = arguments.add_argument_group("surface")
+    choice.add_argument("--model", choices=list(_FORMS), help="model of the surface (default: chosen by left-out mixes)")
+    choice.add_argument("--at", nargs="+", default=[], metavar="NAME=SHARE", help="predict this mix")
+    choice.add_argument("--size", type=float, metavar="N", help="items of predicted mixes (default: the largest size)")
+    choice.add_argument("--table", type=Path, metavar="CSV", help="write models, runs and predictions")
+    choice.add_argument("--figure", type=Path, metavar="SVG", help="draw left-out predictions and traces")
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print the choice of the model, predictions and the region of the optimum."""
+    weights = _weights(given)
+    runs = _runs(given, given.ratios, given.metrics, weights, given.items)
+    forms = [_FORMS[given.model]] if given.model else FORMS
+    proxied: WithProxy | None = None
+    if given.proxy_ratios is not None or given.proxy_metrics is not None:
+        if given.proxy_ratios is None or given.proxy_metrics is None:
+            raise InputError("--proxy-ratios, --proxy-metrics: expected both")
+        proxied = with_proxy(runs, _runs(given, given.proxy_ratios, given.proxy_metrics, weights, None))
+        choice = proxied.plain
+    else:
+        choice = choose(runs, forms)
+    surface = _surface(given, choice) if proxied is None or proxied.weight == 0 else proxied.surface
+    region = optimum(surface, runs, given.size)
+    rows = _rows(given, runs, choice, surface, region)
+    notes = [*choice.notes, *(proxied.notes if proxied else ())]
+    if given.table is not None:
+        write_csv(given.table, COLUMNS, rows)
+    if given.figure is not None:
+        draw(given.figure, runs, choice, surface, region)
+    if given.json:
+        print_json({"model": surface.form.name, "supported": choice.supported, "notes": notes, "rows": rows})
+    else:
+        _print(runs, choice, surface, rows, notes)
+    return 0
+
+
+def optimum(surface: Fitted, runs: Runs, size: float | None) -> Region:
+    """Return the mixes that cannot be told from the best, over the whole simplex."""
+    sizes = None if surface.reference_size is None else size or surface.reference_size
+    return region_of(surface, candidates_of(surface, whole_simplex(len(runs.components)), runs.shares, size=sizes))
+
+
+def _weights(given: argparse.Namespace) -> dict[str, float]:
+    named = given.metric or metrics_in(given.metrics)
+    if not given.metric and len(named) > 1:
+        raise InputError(f"--metric: {given.metrics} has several; name one or more of {', '.join(named)}")
+    found = {}
+    for text in named:
+        name, separator, weight = text.rpartition("=")
+        try:
+            found[name if separator else text] = float(weight) if separator else 1.0
+        except ValueError:
+            raise InputError(f"--metric {text}: expected NAME or NAME=WEIGHT") from None
+    return found
+
+
+def _runs(
+    given: argparse.Namespace, ratios: Path, metrics: Path, weights: dict[str, float], items: Path | None
+) -> Runs:  # fmt: skip
+    every = given.lower is not None and not given.lower
+    return read_runs(ratios, metrics, weights, lower_is_better=every, lower=given.lower or (), items=items)
+
+
+def _surface(given: argparse.Namespace, choice: Choice) -> Fitted:
+    """Return the surface of the model that was named, or the chosen one."""
+    if given.model is None:
+        return choice.surface
+    return next(one.fitted for one in choice.candidates if one.fitted.form.name == given.model)
+
+
+def mix_text(components: tuple[str, ...], shares: Array) -> str:
+    """Return a mix in words: `native 40 %, synthetic 60 %`."""
+    return ", ".join(
+        f"{name} {100 * share:.3g} %" for name, share in zip(components, shares, strict=True) if share > 1e-4
+    )
+
+
+def _asked(given: argparse.Namespace, components: tuple[str, ...]) -> Array | None:
+    if not given.at:
+        return None
+    shares = dict.fromkeys(components, 0.0)
+    for text in given.at:
+        name, _, value = text.rpartition("=")
+        if name not in shares:
+            raise InputError(f"--at {text}: unknown component '{name}'; choose of {', '.join(components)}")
+        try:
+            shares[name] = float(value)
+        except ValueError:
+            raise InputError(f"--at {text}: expected NAME=SHARE") from None
+    total = sum(shares.values())
+    if abs(total - 1) > 1e-6 or min(shares.values()) < 0:
+        raise InputError(f"--at {' '.join(given.at)}: shares sum to {total:g}; expected 1, and none below 0")
+    return np.array(list(shares.values()))
+
+
+def _rows(
+    given: argparse.Namespace, runs: Runs, choice: Choice, surface: Fitted, region: Region
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return the rows of the table: models, runs, the best mix, mixes of its region, and the one asked for."""
+    empty: dict[str, Any] = dict.fromkeys(COLUMNS)
+    rows = []
+    for one in choice.candidates:
+        rows.append(
+            {
+                **empty, "row": "model", "name": one.fitted.form.name, "rmse": one.rmse, "log_density": one.log_density,
+                "note": "chosen" if one is choice.chosen else "",
+            }
+        )  # fmt: skip
+    left_out = choice.chosen.left_out
+    half = 1.96 * left_out.sd
+    for place, name in enumerate(runs.names):
+        rows.append(
+            {
+                **empty, "row": "run", "name": name, "shares": mix_text(runs.components, runs.shares[place]),
+                "size": None if runs.sizes is None else float(runs.sizes[place]), "value": float(runs.score[place]),
+                "predicted": float(left_out.mean[place]), "low": float(left_out.mean[place] - half[place]),
+                "high": float(left_out.mean[place] + half[place]), "note": "predicted from the other mixes",
+            }
+        )  # fmt: skip
+    asked = _asked(given, runs.components)
+    points = [("best", region.candidates.shares[region.chosen])]
+    points += [("region", mix) for mix in region.representatives()[1:]]
+    points += [] if asked is None else [("asked", asked)]
+    shares = np.array([mix for _, mix in points])
+    size = None if surface.reference_size is None else given.size or surface.reference_size
+    interval = surface.interval(shares, None if size is None else np.full(len(shares), size))
+    for place, (kind, mix) in enumerate(points):
+        rows.append(
+            {
+                **empty, "row": kind, "shares": mix_text(runs.components, mix), "size": size,
+                "predicted": float(interval.mean[place]), "low": float(interval.low[place]),
+                "high": float(interval.high[place]), "in_region": None if kind == "asked" else 1,
+                "note": "expected score of the mix" if choice.supported else "the runs do not support a surface",
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _print(runs: Runs, choice: Choice, surface: Fitted, rows: list[dict[str, Any]], notes: list[str]) -> None:
+    out = console()
+    models = Table(title=f"Models, by {len(choice.chosen.left_out.groups)} left-out mixes", title_justify="left")
+    for column in ("model", "RMSE", "log density", "± against the chosen", "smaller errors than the mean's by", "in 95 %"):
+        models.add_column(column, justify="left" if column == "model" else "right")
+    for one in choice.candidates:
+        low = "" if one.gain_low is None else f"{one.gain:.3g} (from {one.gain_low:.3g})"
+        mark = " (chosen)" if one is choice.chosen else ""
+        models.add_row(
+            f"{one.fitted.form.name}{mark}", f"{one.rmse:.3g}", f"{one.log_density:.1f}", f"{one.log_density_se:.1f}",
+            low, f"{100 * one.coverage:.0f} %",
+        )  # fmt: skip
+    out.print(models)
+    for note in notes:
+        out.print(f"Note: {note}.", markup=False)
+    table = Table(title=f"Expected scores ({surface.form.name}), with 95 % intervals", title_justify="left")
+    for column in ("mix", "shares", "predicted", "low", "high"):
+        table.add_column(column, justify="left" if column in ("mix", "shares") else "right")
+    for row in rows:
+        if row["row"] in ("best", "region", "asked"):
+            name = {"best": "best", "region": "not told from the best", "asked": "asked for"}[row["row"]]
+            table.add_row(name, row["shares"], *(f"{row[key]:.4g}" for key in ("predicted", "low", "high")))
+    out.print(table)
+
+
+def draw(path: Path, runs: Runs, choice: Choice, surface: Fitted, region: Region) -> None:
+    """Draw measured against left-out predictions, and the score along each component from the best mix.
+
+    A trace moves one component's share and keeps the others' shares in proportion (Cox 1971).
+    """
+    import matplotlib as mpl  # takes a second to load
+
+    from posologie.report.figures.style import SETTINGS, new_figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        figure = new_figure(3.4)
+        left, right = figure.subplots(1, 2)
+        one = choice.chosen.left_out
+        left.errorbar(
+            one.mean, runs.score, xerr=1.96 * one.sd, fmt="o", color=INK, ecolor=MUTED, elinewidth=0.8, markersize=3.5
+        )
+        ends = [min(one.mean.min(), runs.score.min()), max(one.mean.max(), runs.score.max())]
+        left.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle="--")
+        left.set_xlabel("predicted from the other mixes, 95 %")
+        left.set_ylabel("measured")
+        best = region.candidates.shares[region.chosen]
+        moved = np.linspace(0, 1, 41)
+        traces = []
+        for place, name in enumerate(runs.components):
+            others = np.delete(best, place)
+            others = others / others.sum() if others.sum() > 0 else np.full(len(others), 1 / len(others))
+            shares = np.insert((1 - moved)[:, None] * others, place, moved, axis=1)
+            traces.append((name, surface.interval(shares)))
+        spans = [float(np.ptp(interval.mean)) for _, interval in traces]
+        shown = sorted(sorted(range(len(traces)), key=lambda place: -spans[place])[:_TRACES])
+        for number, place in enumerate(shown):
+            name, interval = traces[place]
+            colour, dash = line_style(number)
+            right.fill_between(100 * moved, interval.low, interval.high, color=colour, alpha=0.1, linewidth=0)
+            right.plot(100 * moved, interval.mean, color=colour, linestyle=dash, label=name)
+            right.plot([100 * best[place]], [region.mean[region.chosen]], "o", color=colour, markersize=4)
+        right.set_xlabel("share (%), others in proportion to the best mix")
+        right.set_ylabel("expected score, 95 %")
+        right.legend()
+        with whole_file(path) as partial:
+            figure.savefig(
+                partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+            )
