@@ -167,7 +167,7 @@ def cross_lingual_matches(whole: Population, languages: Sequence[str], processes
 
 
 def foreign_sides(whole: Population, languages: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, for each language, the positions of its queries in the order of rank, and of the targets in others."""
+    """Yield, for each language, the positions of its queries and of the targets in others, each in order of rank."""
     queries = np.array(whole.queries, dtype=np.int64)
     spoken = np.array(languages, dtype=str)
     own = spoken[: whole.targets.stop]
@@ -175,7 +175,7 @@ def foreign_sides(whole: Population, languages: Sequence[str]) -> Iterator[tuple
         asking = queries[spoken[queries] == language]
         targets = np.flatnonzero((own != language) & (own != ""))
         if len(targets) and len(asking):
-            yield asking[np.argsort(whole.rank[asking])], targets
+            yield asking[np.argsort(whole.rank[asking])], targets[np.argsort(whole.rank[targets])]
 
 
 def _search(
