@@ -330,6 +330,14 @@ def mixed_components(study: Study) -> tuple[str, ...]:
     return tuple(name for name in components(study) if name in held)
 
 
+def tests_several_components(study: Study) -> bool:
+    """Say whether some suite has items of several components, so that gains on them can be compared."""
+    return bool(study.mixes) and any(
+        len({study.sources[one.source].provenance for one in suite.benchmarks.values()}) > 1
+        for suite in study.suites.values()
+    )
+
+
 def asked_tasks(study: Study, suite: str) -> set[Task]:
     """Return the tasks of a suite's benchmarks."""
     return {task for benchmark in study.suites[suite].benchmarks.values() for task in benchmark.tasks}
@@ -368,6 +376,7 @@ def score_tables(study: Study) -> list[str]:
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
+    names += ["transfer"] if tests_several_components(study) else []
     names += ["leakage"] if study.mixes else []
     names += ["attribution"] if has_attribution(study) else []
     names += ["surface"] if has_surface(study) else []
