@@ -54,7 +54,7 @@ STATISTICS = {
 TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {"compute", "leakage", "length", "surface", *plan.rating_tables(STUDY)} - {"agreement"}
+WITHOUT_PUBLISHED = {"compute", "leakage", "length", "surface", "transfer", *plan.rating_tables(STUDY)} - {"agreement"}
 
 
 def table_spec(table):
