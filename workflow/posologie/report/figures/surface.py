@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 from posologie.report.figures import ternary
-from posologie.report.figures.style import new_figure
+from posologie.report.figures.style import legend_above, new_figure
 from posologie.report.figures.ternary import Array
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, INK, MUTED
@@ -27,7 +27,9 @@ def draw(inputs: Inputs) -> Figure | None:
     if len(components) == 3:
         figure = new_figure(3.5)
         left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-        _triangle(left.subplots(), told)
+        triangle = left.subplots()
+        _triangle(triangle, told)
+        legend_above(figure, triangle, 3)
         panels = list(right.subplots(3, 1, sharey=True, squeeze=False)[:, 0])
     else:
         rows = -(-len(components) // _A_ROW)
@@ -60,7 +62,6 @@ def _triangle(panel: Axes, told: Told) -> None:
     best = np.array([list(mix_of(told.one("optimum")).values())])
     ternary.points(panel, best, "best", marker="*", filled=False)
     panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="not told from the best")
-    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
     if filled is not None:
         panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=told.axis)
 
