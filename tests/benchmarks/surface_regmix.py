@@ -94,7 +94,13 @@ def boosted(**more: int) -> Callable[..., tuple[list[float], str]]:
 
         warnings.simplefilter("ignore", FutureWarning)  # `eval_set` is named otherwise from 4.7 on
         model = lightgbm.LGBMRegressor(
-            objective="regression", n_estimators=1000, learning_rate=1e-2, random_state=42, verbosity=-1, n_jobs=1, **more
+            objective="regression",
+            n_estimators=1000,
+            learning_rate=1e-2,
+            random_state=42,
+            verbosity=-1,
+            n_jobs=1,
+            **more,
         )
         model.fit(
             shares, losses, eval_set=[(tested, truth)], eval_metric="l2",

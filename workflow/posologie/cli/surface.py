@@ -52,7 +52,9 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     runs.add_argument("--proxy-ratios", type=Path, metavar="CSV", help="shares of runs of a cheaper kind")
     runs.add_argument("--proxy-metrics", type=Path, metavar="CSV", help="their scores, by the same metrics")
     choice = arguments.add_argument_group("surface")
-    choice.add_argument("--model", choices=list(_FORMS), help="model of the surface (default: chosen by left-out mixes)")
+    choice.add_argument(
+        "--model", choices=list(_FORMS), help="model of the surface (default: chosen by left-out mixes)"
+    )
     choice.add_argument("--at", nargs="+", default=[], metavar="NAME=SHARE", help="predict this mix")
     choice.add_argument("--size", type=float, metavar="N", help="items of predicted mixes (default: the largest size)")
     choice.add_argument("--table", type=Path, metavar="CSV", help="write models, runs and predictions")
@@ -64,6 +66,7 @@ def answer(given: argparse.Namespace) -> int:
     weights = _weights(given)
     runs = _runs(given, given.ratios, given.metrics, weights, given.items)
     forms = [_FORMS[given.model]] if given.model else FORMS
+    asked = _asked(given, runs.components)
     proxied: WithProxy | None = None
     if given.proxy_ratios is not None or given.proxy_metrics is not None:
         if given.proxy_ratios is None or given.proxy_metrics is None:
@@ -74,7 +77,7 @@ def answer(given: argparse.Namespace) -> int:
         choice = choose(runs, forms)
     surface = _surface(given, choice) if proxied is None or proxied.weight == 0 else proxied.surface
     region = optimum(surface, runs, given.size)
-    rows = _rows(given, runs, choice, surface, region)
+    rows = _rows(runs, choice, surface, region, asked, given.size)
     notes = [*choice.notes, *(proxied.notes if proxied else ())]
     if given.table is not None:
         write_csv(given.table, COLUMNS, rows)
@@ -147,7 +150,7 @@ def _asked(given: argparse.Namespace, components: tuple[str, ...]) -> Array | No
 
 
 def _rows(
-    given: argparse.Namespace, runs: Runs, choice: Choice, surface: Fitted, region: Region
+    runs: Runs, choice: Choice, surface: Fitted, region: Region, asked: Array | None, wanted: float | None
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of the table: models, runs, the best mix, mixes of its region, and the one asked for."""
     empty: dict[str, Any] = dict.fromkeys(COLUMNS)
@@ -170,12 +173,11 @@ def _rows(
                 "high": float(left_out.mean[place] + half[place]), "note": "predicted from the other mixes",
             }
         )  # fmt: skip
-    asked = _asked(given, runs.components)
     points = [("best", region.candidates.shares[region.chosen])]
     points += [("region", mix) for mix in region.representatives()[1:]]
     points += [] if asked is None else [("asked", asked)]
     shares = np.array([mix for _, mix in points])
-    size = None if surface.reference_size is None else given.size or surface.reference_size
+    size = None if surface.reference_size is None else wanted or surface.reference_size
     interval = surface.interval(shares, None if size is None else np.full(len(shares), size))
     for place, (kind, mix) in enumerate(points):
         rows.append(
@@ -192,7 +194,14 @@ def _rows(
 def _print(runs: Runs, choice: Choice, surface: Fitted, rows: list[dict[str, Any]], notes: list[str]) -> None:
     out = console()
     models = Table(title=f"Models, by {len(choice.chosen.left_out.groups)} left-out mixes", title_justify="left")
-    for column in ("model", "RMSE", "log density", "± against the chosen", "smaller errors than the mean's by", "in 95 %"):
+    for column in (
+        "model",
+        "RMSE",
+        "log density",
+        "± against the chosen",
+        "smaller errors than the mean's by",
+        "in 95 %",
+    ):
         models.add_column(column, justify="left" if column == "model" else "right")
     for one in choice.candidates:
         low = "" if one.gain_low is None else f"{one.gain:.3g} (from {one.gain_low:.3g})"

@@ -114,9 +114,7 @@ def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:
     p_value = float((1 + np.sum(drawn >= statistic)) / (_DRAWS + 1))
     words = f"left-out errors of {len(runs)} runs: p = {p_value:.3f}"
     if p_value >= _LEVEL:
-        return NoiseTest(
-            "residuals", p_value, len(runs), None, f"equal errors at every mix are not refused ({words})"
-        )
+        return NoiseTest("residuals", p_value, len(runs), None, f"equal errors at every mix are not refused ({words})")
     return NoiseTest(
         "residuals", p_value, len(runs), None,
         f"errors depend on the mix ({words}): intervals hold on average, too narrow at some mixes, too wide at others",
@@ -197,7 +195,9 @@ def lack_of_fit(runs: Runs, form: Form) -> LackOfFit:
     known, and seeds, which are estimated; the denominator's degrees of freedom are Satterthwaite's (1946).
     """
     if form.process:
-        return LackOfFit(None, 0, 0.0, None, "no test: a process takes any form; what it misses shows in left-out errors")
+        return LackOfFit(
+            None, 0, 0.0, None, "no test: a process takes any form; what it misses shows in left-out errors"
+        )
     mixes = averaged(runs)
     terms = scheffe_terms(mixes.shares, form.degree)
     if mixes.sizes is not None and np.ptp(mixes.sizes) > 0:

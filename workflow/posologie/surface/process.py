@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from numpy.linalg import LinAlgError
+from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 from scipy.optimize import minimize
 from scipy.stats import norm, qmc
@@ -233,9 +233,7 @@ class Process:
         with np.errstate(divide="ignore"):
             self._logs = np.where(self.shares > 0, np.log(np.maximum(self.shares, 1e-12)), 0.0)
         self._low = (
-            None
-            if self.low is None
-            else (self.low.mean(self.shares), self.low.covariance(self.shares, self.shares))
+            None if self.low is None else (self.low.mean(self.shares), self.low.covariance(self.shares, self.shares))
         )
 
     def _value(self, theta: Array, name: str) -> float:
@@ -424,12 +422,18 @@ class Process:
         across = np.swapaxes(fixed, 1, 2) @ scores[:, :, None]
         squares = scores @ self.score - (across * np.linalg.solve(information, across)).sum((1, 2))
         heights = -0.5 * (np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1] + squares)
-        if self.seed_variance is not None and self.seed_df > 0:
-            ratio = np.log(self.seed_variance) - 2 * thetas[:, self._place["noise"]]
-            heights += 0.5 * self.seed_df * (ratio - np.exp(ratio))
+        heights = heights + self.log_seeds(thetas)
         for place, prior in enumerate(self.priors):
             heights += [prior.log_density(float(value))[0] for value in thetas[:, place]]
         return np.where(np.isfinite(heights) & (np.abs(thetas) < 15).all(axis=1), heights, _WORST)
+
+    def log_seeds(self, thetas: Array) -> Array:
+        """Return [draw], the log likelihood of the measured seed variance: χ² with its degrees of freedom, scaled."""
+        if self.seed_variance is None or self.seed_df <= 0:
+            return np.zeros(len(thetas))
+        ratio = np.log(self.seed_variance) - 2 * thetas[:, self._place["noise"]]
+        density: Array = 0.5 * self.seed_df * (ratio - np.exp(ratio))
+        return density
 
     def stacked(self, thetas: Array) -> tuple[Array, Array]:
         """Return [draw, run, run] covariances of the scores and [draw, run, term] fixed terms."""

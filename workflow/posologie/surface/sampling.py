@@ -16,9 +16,7 @@ _SEED = 20221
 _WORST = -1e20
 
 
-def importance(
-    heights: Callable[[Array], Array], mode: Array, spread: Array, count: int
-) -> tuple[Array, Array]:
+def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, count: int) -> tuple[Array, Array]:
     """Return draws and weights by adaptive importance sampling (Cornuet et al. 2012) on Sobol' points.
 
     Proposals are Student densities about the mode, moved and widened twice by the weighted moments of all draws. All
