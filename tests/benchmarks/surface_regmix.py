@@ -38,7 +38,7 @@ SEED = 1
 
 def read(folder: Path, part: str, size: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return shares that sum to 1, losses, and the names of the losses."""
-    columns, mixes = read_csv(folder / f"{part}_mixture_{size}.csv")
+    _, mixes = read_csv(folder / f"{part}_mixture_{size}.csv")
     metrics, losses = read_csv(folder / f"{part}_pile_loss_{size}.csv")
     assert [row[0] for row in mixes] == [row[0] for row in losses]
     shares = np.array([[float(cell) for cell in row[1:]] for row in mixes])

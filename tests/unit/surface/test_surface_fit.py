@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from posologie.errors import InputError
-from posologie.surface.fit import CUBIC, LINEAR, MEAN, PROCESS, QUADRATIC, Form, fit, mixes_of, prepared
-from posologie.surface.process import scheffe_kernel, scheffe_terms
+from posologie.surface.fit import CUBIC, LINEAR, MEAN, PROCESS, QUADRATIC, fit, mixes_of, prepared
+from posologie.surface.forms import Form, scheffe_kernel, scheffe_terms
 from posologie.surface.runs import Runs
 
 CENTROID = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5], [1 / 3] * 3])
@@ -130,8 +130,8 @@ def test_the_same_runs_give_the_same_surface():
 
 
 def test_collinear_designs_are_refused_without_shrinkage_and_noted_with_it():
-    with pytest.raises(InputError, match="7 runs .7 mixes. tell 7 of the 15 terms of a quadratic model apart"):
-        shares = np.random.default_rng(0).dirichlet(np.ones(5), 7)
+    shares = np.random.default_rng(0).dirichlet(np.ones(5), 7)
+    with pytest.raises(InputError, match=r"7 runs \(7 mixes\) tell 7 of the 15 terms of a quadratic model apart"):
         fit(runs_of(shares, np.arange(7)), Form("quadratic", 2, flat=True))
     fitted = fit(runs_of(shares, np.arange(7)), QUADRATIC, draws=8)
     assert "tell 7 of the 15 terms" in fitted.notes[0]

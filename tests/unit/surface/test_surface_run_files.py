@@ -72,7 +72,7 @@ def test_item_scores_give_the_covariance_of_the_runs(files, tmp_path):
     np.testing.assert_allclose(runs.items, np.cov(scores) / 40)
     turned = read_runs(*paths, {"em": 1.0}, lower_is_better=True, items=tmp_path / "items.csv")
     np.testing.assert_allclose(turned.items, runs.items)
-    with pytest.raises(InputError, match="the mean over items of run x is .*expected item scores of the same metric"):
+    with pytest.raises(InputError, match=r"the mean over items of run x is .*expected item scores of the same metric"):
         read_runs(*files(metrics=METRICS), {"em": 1.0}, items=tmp_path / "items.csv")
     files(metrics=metrics, items="run,item,score\n" + rows.replace("x,i3,", "x,i2,"))
     with pytest.raises(InputError, match="item i3 has no score of run x"):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from posologie.surface.fit import FORMS, LINEAR, MEAN, PROCESS, Fitted, Form, LeftOut, fit, prepared
+from posologie.surface.fit import FORMS, LINEAR, MEAN, PROCESS, Fitted, LeftOut, fit, prepared
+from posologie.surface.forms import Form
 from posologie.surface.noise import LackOfFit, NoiseTest, averaged, lack_of_fit, noise_test
-from posologie.surface.process import Array
-from posologie.surface.runs import Runs
+from posologie.surface.runs import Array, Runs
 
 _LEVEL = 0.95
 _PERMUTED_UP_TO = 100  # mixes

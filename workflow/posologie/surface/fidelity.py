@@ -7,10 +7,10 @@ from scipy.stats import norm
 
 from posologie.errors import InputError
 from posologie.surface.choice import Choice, choose
-from posologie.surface.fit import PROCESS, Fitted, Form, LeftOut, fit, mixes_of
+from posologie.surface.fit import PROCESS, Fitted, LeftOut, fit, mixes_of
+from posologie.surface.forms import Form
 from posologie.surface.noise import averaged
-from posologie.surface.process import Array
-from posologie.surface.runs import Runs
+from posologie.surface.runs import Array, Runs
 
 _FEWEST = 4  # pairs: Fisher's interval needs four
 _LEVEL = 0.95

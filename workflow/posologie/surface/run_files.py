@@ -1,4 +1,4 @@
-"""Read runs that others made: a table of shares and a table of scores, a row per run, as RegMix and Olmix write them."""
+"""Read runs that others made: a table of shares and one of scores, a row per run, as RegMix and Olmix write them."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -30,8 +30,8 @@ def read_runs(
 ) -> Runs:
     """Return the runs of two files, scored by a weighted sum of metrics.
 
-    The first column of both names the run if it is called index, run, name, mix or id; otherwise rows belong together in
-    their order. Of `ratios`, all other columns are shares, but for `size` or `items` (numbers of items) and `seeds`.
+    The first column of both names the run if it is called index, run, name, mix or id; otherwise rows belong together
+    in their order. Of `ratios`, all other columns are shares, but for `size` or `items` (numbers of items) and `seeds`.
     Of `metrics`, `{metric}_se` is the standard error of a metric, which is taken as independent between runs. Rows with
     equal shares are repeated runs of a mix.
 

@@ -103,8 +103,8 @@ def check(
     """
     if mixes.shape[1:] != components.shape[1:] or shares.shape != (len(mixes), len(components)):
         raise InputError(
-            f"whatif: probabilities {components.shape} of components and {mixes.shape} of mixes, shares {shares.shape}; "
-            "expected the same items and labels, and a share of each component"
+            f"whatif: probabilities {components.shape} of components and {mixes.shape} of mixes, shares {shares.shape}"
+            "; expected the same items and labels, and a share of each component"
         )
     blends = np.flatnonzero((shares > 1e-9).sum(axis=1) > 1)
     if not len(blends):
