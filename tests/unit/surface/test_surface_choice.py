@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from posologie.errors import InputError
 from posologie.surface.choice import choose, permutation_test, signed_ranks
-from posologie.surface.fit import CUBIC, LINEAR, QUADRATIC
+from posologie.surface.fit import CUBIC, LINEAR, PROCESS, QUADRATIC
 from posologie.surface.noise import averaged, lack_of_fit, moderate, noise_test, pooled
 from posologie.surface.runs import Runs
 
@@ -46,6 +47,15 @@ def test_noise_alone_supports_no_surface():
     assert not choice.supported
     assert choice.notes[0].startswith("these runs do not support a surface")
     assert "n = 7 mixes" in choice.notes[0]
+    with pytest.raises(InputError, match="2 different mixes; expected three or more"):
+        choose(runs_of(np.repeat(CENTROID[:2], 2, axis=0), [1, 2, 3, 4]))
+
+
+def test_the_process_on_a_saturated_design_says_so():
+    noise = 0.1 * np.random.default_rng(0).normal(size=7)
+    choice = choose(runs_of(CENTROID, curved(CENTROID) + noise), [PROCESS], draws=8)
+    assert choice.surface.form is PROCESS
+    assert "a special cubic goes through all 7 mixes exactly" in choice.notes[-1]
 
 
 def test_seven_mixes_can_support_a_surface_and_noise_is_rarely_taken_for_one():

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from posologie.surface.fit import FORMS, LINEAR, MEAN, PROCESS, Fitted, LeftOut, fit, prepared
-from posologie.surface.forms import Form
+from posologie.errors import InputError
+from posologie.surface.fit import FORMS, LINEAR, MEAN, PROCESS, Fitted, LeftOut, fit, mixes_of, prepared
+from posologie.surface.forms import Form, scheffe_terms
 from posologie.surface.noise import LackOfFit, NoiseTest, averaged, lack_of_fit, noise_test
 from posologie.surface.runs import Array, Runs
 
@@ -80,8 +81,10 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
     mean's by Wilcoxon's signed ranks at 95 %.
 
     Raises:
-        InputError: as `fit`.
+        InputError: as `fit`, and for fewer than three different mixes.
     """
+    if len(mixes_of(runs)) < 3:
+        raise InputError(f"surface: {len(mixes_of(runs))} different mixes; expected three or more")
     noise = noise_test(runs)
     fits = [fit(runs, form, draws=draws, relative_noise=noise.relative) for form in dict.fromkeys((MEAN, *forms))]
     left_out = [one.left_out() for one in fits]
@@ -111,6 +114,12 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
     words = f"n = {len(mixes)} mixes" + ("" if p_value is None else f", p = {p_value:.3f}")
     notes = [] if supported else [f"{UNSUPPORTED} ({words})"]
     notes += [*chosen.fitted.notes, fit_test.note, noise.note]
+    rank = int(np.linalg.matrix_rank(scheffe_terms(mixes.shares, 3), tol=1e-6))
+    if chosen.fitted.form.process and rank == len(mixes):
+        notes.append(
+            f"a special cubic goes through all {rank} mixes exactly: what the surface says between them is checked by "
+            "left-out mixes alone; train mixes inside the simplex"
+        )
     return Choice(chosen.fitted, tuple(candidates), supported, p_value, fit_test, noise, tuple(notes))
 
 

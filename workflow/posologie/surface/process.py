@@ -301,8 +301,8 @@ class Process:
         for degree, kernel in enumerate(self._scheffe, start=1):
             total += np.exp(2 * thetas[:, self._place[f"degree {degree}"]])[:, None, None] * kernel
         if self.form.process:
-            warped = np.stack([self._warped(self.shares, theta) for theta in thetas])
-            squared = ((warped[:, :, None, :] - warped[:, None, :, :]) ** 2).sum(-1)
+            warped = (self._warped(self.shares, theta) for theta in thetas)
+            squared = np.stack([squared_distances(one, one) for one in warped])
             total += np.exp(2 * thetas[:, self._place["process"]])[:, None, None] * matern(squared)[0]
         noise = np.exp(2 * thetas[:, self._place["noise"]])
         total[:, np.arange(count), np.arange(count)] += noise[:, None] / self.repeats + _JITTER
