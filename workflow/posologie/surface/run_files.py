@@ -131,8 +131,8 @@ def with_items(runs: Runs, path: Path, weight: float) -> Runs:
         raise InputError(f"{path}: no rows of the runs; expected the names of the runs in the column 'run'")
     scores = np.array(list(by_item.values()))
     if np.isnan(scores).any():
-        item, run = (int(one[0]) for one in np.nonzero(np.isnan(scores)))
-        raise InputError(f"{path}: item {list(by_item)[item]} has no score of run {runs.names[run]}")
+        row, run = (int(one[0]) for one in np.nonzero(np.isnan(scores)))
+        raise InputError(f"{path}: item {list(by_item)[row]} has no score of run {runs.names[run]}")
     means = scores.mean(axis=0)
     far = np.abs(means - runs.score) > _SAME * max(float(np.std(runs.score)), 1e-12)
     if far.any():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice, permutations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from posologie.errors import InputError
@@ -115,7 +116,8 @@ def check(
     squares = ((right - measured) ** 2).sum(axis=2)
     wrong = {name: components[[place] * len(blends)] for place, name in enumerate(named)}
     wrong["equal shares"] = np.stack([components.mean(axis=0)] * len(blends))
-    _, place_of = np.unique(np.arange(components.shape[1]) if groups is None else np.array(groups), return_inverse=True)
+    _, of_item = np.unique(np.arange(components.shape[1]) if groups is None else np.array(groups), return_inverse=True)
+    place_of = of_item.astype(np.int64)
     compared: dict[str, tuple[float, float, float]] = {}
     for name, other in wrong.items():
         differs = np.abs(other - right).max(axis=(1, 2)) > 1e-9  # equal shares are right for the equal blend
@@ -150,7 +152,7 @@ def check(
         ]
     )  # fmt: skip
     return Check(
-        tuple(names[place] for place in blends), components.shape[1], int(place_of.max()) + 1, error, score_errors,
+        tuple(names[int(place)] for place in blends), components.shape[1], int(place_of.max()) + 1, error, score_errors,
         {name: one for name, (one, _, _) in compared.items()}, nearest, advantage, low, p_value, bool(reasons), note,
     )  # fmt: skip
 
@@ -173,7 +175,7 @@ def predicted_score(checked: Check, components: Array, shares: Array, gold: Arra
     return value, centre - half, centre + half
 
 
-def _advantage(differences: Array, groups: Array, tests: int) -> tuple[float, float]:
+def _advantage(differences: Array, groups: NDArray[np.int64], tests: int) -> tuple[float, float]:
     """Return the mean over items and the lower end of its interval, items of a group being one unit."""
     count = int(groups.max()) + 1
     mean = float(differences.mean())
