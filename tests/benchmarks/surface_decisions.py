@@ -1,6 +1,6 @@
 """What decisions from a surface are worth, over simulated studies whose truth is known.
 
-    python tests/benchmarks/surface_decisions.py [region rates sweeps sequential stop] [--studies 400]
+    python tests/benchmarks/surface_decisions.py [region rates sweeps sequential stop] [--studies 400] [--noises …]
 
 - region: how often the region of the optimum holds the best mix, the bound holds the regret of the chosen mix, and the
   interval holds its score; the bias of that score with and without the correction; expected against true regret.
@@ -182,11 +182,11 @@ class World:
 def asked(design: np.ndarray, score: np.ndarray, noise: float, training: float, most: int = 2):
     """Return what `prescribe` says of some runs."""
     surface = least_squares(COMPONENTS, design, score, variance=noise**2)
-    candidates = candidates_of(surface, whole_simplex(3), design, lattice_points=66, even_points=8)
+    candidates = candidates_of(surface, whole_simplex(3), design, lattice_points=231, even_points=8)
     offers = offers_of(whole_simplex(3), design, 66)
     prices = Prices(np.zeros(len(offers)), training=training)
     return prescribe(
-        surface, region_of(surface, candidates, draws=200), offers, tested=design, prices=prices, most=most
+        surface, region_of(surface, candidates, draws=100), offers, tested=design, prices=prices, most=most
     )
 
 
@@ -199,11 +199,11 @@ def farthest(design: np.ndarray, count: int) -> np.ndarray:
     return design[-count:]
 
 
-def sequential(studies: int) -> None:
+def sequential(studies: int, noises: tuple[float, ...] = (1.0, 2.5)) -> None:
     """Print the regret after eight more trainings of each way to choose them."""
     print("\nsequential: seven mixes, then eight trainings in fours; regret of the chosen mix in points")
     for bump in (False, True):
-        for noise in (1.0, 2.5):
+        for noise in noises:
             regrets: dict[str, list[float]] = {}
             for study in range(studies):
                 world = World(np.random.default_rng([4, study, bump]), noise, bump=bump)
@@ -219,6 +219,8 @@ def sequential(studies: int) -> None:
                         if name == "prescribe":
                             found = asked(design, score, noise, 0.0, 4).proposals
                             added = np.array([one.shares for one in found])
+                            if not len(added):  # nothing is expected to change the choice
+                                break
                         elif name == "random":
                             added = own.dirichlet(np.ones(3), 4)
                         else:
@@ -280,10 +282,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART", help="all if left out")
     arguments.add_argument("--studies", type=int, default=400)
+    arguments.add_argument("--noises", type=float, nargs="+", help="noise of a run in sequential, in points")
     given = arguments.parse_args()
     for name in given.parts or PARTS:
         start = time.perf_counter()
-        PARTS[name](given.studies)
+        PARTS[name](given.studies, **({"noises": given.noises} if given.noises and name == "sequential" else {}))
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

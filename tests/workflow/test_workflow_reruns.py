@@ -148,6 +148,12 @@ EDITS = {
         after_drawing("NAT"),
         {"draw_mix NAT 42": PARAMS},
     ),
+    "a mix as prescribe writes it, beside the others": (
+        CONFIG,
+        replacing("mixes:\n", "mixes:\n  NAT60-SYN40:\n    shares: {native: 3, synthetic: 2}\n    size: 24\n"),
+        after_drawing("NAT60-SYN40"),  # nothing else is drawn or trained
+        {"draw_mix NAT60-SYN40 42": "Missing output files"},
+    ),
     "a training seed added": (
         CONFIG,
         replacing("training:\n", "training:\n  seeds: [42, 7]\n"),

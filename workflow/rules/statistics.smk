@@ -29,7 +29,7 @@ def rule_of_table(table, table_inputs):
             f"<work>/logs/tables/{table}.log",
         shell:
             command(
-                f"posologie.statistics.{table}",
+                module_of_table(table),
                 f"--spec {{params.spec:q}} --results {{params.results:q}} --table {{output.csv:q}}{published_words(table)}",
             )
 

@@ -4,12 +4,14 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from posologie.components import DEFAULT
 from posologie.config import plan, releases
+from posologie.config.check_components import check_components, misspelt
+from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
-from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
@@ -28,12 +30,15 @@ def check_references(study: Study) -> None:
     Raises:
         InputError: naming the key, its value and what was expected.
     """
+    check_components(study)
     _check_sources(study)
     _check_makers(study)
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
+    _check_surface(study)
     _check_release(study)
+    check_statistics(study)
     _check_folders(study)
 
 
@@ -229,15 +234,18 @@ def _check_mixes(study: Study) -> None:
         for name, source in study.sources.items()
         if source.mixed and not source.compared and "train" in source.splits
     }
-    provenances = {study.sources[name].provenance for name in trainable}
+    drawn = {study.sources[name].provenance for name in trainable}
+    known = study.components or DEFAULT
     places = {mix: f"sweeps.{name}" for name, sweep in study.sweeps.items() for mix in doses(name, sweep)}
     for name, mix in study.mixes.items():
         for part in (mix.shares or {}).keys() | (mix.counts or {}).keys():
             key = places.get(name, f"mixes.{name}.{'shares' if mix.shares else 'counts'}")
-            if part in PROVENANCES and part not in provenances and part not in study.sources:
-                raise InputError(f"{key} = '{part}': no source of this provenance has a train split to be drawn from")
-            if part not in provenances and part not in trainable:
-                raise _unknown(key, part, dict.fromkeys([*sorted(provenances), *sorted(trainable)]))
+            if part in drawn or part in trainable:
+                continue
+            if part in known and part not in study.sources:
+                raise InputError(f"{key} = '{part}': no source of this component has a train split to be drawn from")
+            possible = [name for name in known if name in drawn] + sorted(trainable)
+            raise misspelt(key, part, "component or source with a train split", possible)
         if name == "base":
             raise InputError("mixes.base: 'base' names the model without adapter; expected another name")
 
@@ -257,11 +265,45 @@ def _check_models(study: Study) -> None:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    for mix in study.training.further_seeds:
+        if mix not in study.mixes:
+            raise _unknown(f"training.further_seeds.{mix}", mix, study.mixes)
+        if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
+            found = list(study.training.further_seeds[mix])
+            raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
     models = plan.models(study)
     for name, kit in study.judging.kits.items():
         for model in kit.models:
             if model not in models:
                 raise _unknown(f"judging.kits.{name}.models", model, models)
+
+
+def _check_surface(study: Study) -> None:
+    """Check the components and suites that the sections `design` and `surface` name."""
+    trainable = {study.sources[name].provenance for name in plan.trained_sources(study)}
+    known = sorted(trainable | {name for mix in study.mixes for name in plan.blend(study, mix)})
+    for key, names in (
+        ("design.components", study.design.components),
+        ("design.bounds", study.design.bounds),
+        ("surface.bounds", study.surface.bounds),
+        ("surface.prices", study.surface.prices),
+    ):
+        for name in names:
+            if name not in known:
+                raise _unknown(key, name, known or ["the components of a mix, of which there are none"])
+    for key, suites in (
+        ("surface.objective", study.surface.objective),
+        ("surface.at_least_base", study.surface.at_least_base),
+    ):
+        for name in suites:
+            if name not in study.suites:
+                raise _unknown(key, name, study.suites)
+    for key, bounds in (("design.bounds", study.design.bounds), ("surface.bounds", study.surface.bounds)):
+        lowest = sum(low for low, _ in bounds.values())
+        highest = sum(bounds[name][1] if name in bounds else 1.0 for name in known)
+        if bounds and (lowest > 1 + 1e-9 or highest < 1 - 1e-9):
+            what = f"lowest shares sum to {lowest:g}" if lowest > 1 else f"highest shares sum to {highest:g}"
+            raise InputError(f"{key}: the {what}, so that no mix keeps them")
 
 
 def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:

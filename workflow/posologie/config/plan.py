@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from posologie import layout
+from posologie.components import DEFAULT, Component, completed
 from posologie.config.study import Study
-from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
+from posologie.items import SPLITS, Split, Task
+from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.mixes.spec import lowest_terms
 from posologie.models.packages import installed_version
-from posologie.models.spec import Backbone, ModelSpec, files_of_model
+from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
 from posologie.statistics.spec import EvaluatedModel
@@ -45,7 +48,7 @@ class Model:
 
 def models(study: Study) -> dict[str, Model]:
     """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
-    trained = [(mix, seed) for mix in study.mixes for seed in study.training.seeds]
+    trained = [(mix, seed) for mix in study.mixes for seed in training_seeds(study, mix)]
     instead = {one.in_place_of: name for name, one in study.published_models.items() if one.in_place_of is not None}
     found = []
     for backbone in study.backbones:
@@ -84,9 +87,14 @@ def sampling_seed(study: Study, training_seed: int) -> int:
     return training_seed if fixed is None else fixed
 
 
-def sampling_seeds(study: Study) -> list[int]:
-    """Return the seeds with which mixes are drawn, ascending."""
-    return sorted({sampling_seed(study, seed) for seed in study.training.seeds})
+def training_seeds(study: Study, mix: str) -> tuple[int, ...]:
+    """Return the seeds that a mix is trained with: those of every mix, then its own."""
+    return (*study.training.seeds, *study.training.further_seeds.get(mix, ()))
+
+
+def sampling_seeds(study: Study, mix: str) -> list[int]:
+    """Return the seeds with which a mix is drawn, ascending."""
+    return sorted({sampling_seed(study, seed) for seed in training_seeds(study, mix)})
 
 
 def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]:
@@ -94,6 +102,58 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
     benchmarks = [benchmark for suite in suites for benchmark in study.suites[suite].benchmarks.values()]
     wanted = {(benchmark.source, benchmark.split) for benchmark in benchmarks}
     return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
+
+
+def components(study: Study) -> dict[str, Component]:
+    """Return the components of the study with title and colour, in the order of declaration.
+
+    A study that declares none has those of native, translated and synthetic that its sources name.
+    """
+    used = {source.provenance for source in study.sources.values()}
+    return completed(study.components or {name: one for name, one in DEFAULT.items() if name in used})
+
+
+def sources_of_component(study: Study, component: str) -> list[str]:
+    """Return the sources that mixes draw a component from, in the order of the configuration."""
+    return [name for name in trained_sources(study) if study.sources[name].provenance == component]
+
+
+def held_by_source(study: Study, source: str, root: Path) -> dict[str, int] | None:
+    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet.
+
+    Args:
+        root: the folder of the study's results.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
+        if file.is_file():
+            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
+            return {entry["values"]: entry["counts"] for entry in counted}
+    return None
+
+
+def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")) -> dict[str, int | None]:
+    """Return how many training items of some tasks each component holds; None where a source is not read yet.
+
+    Args:
+        root: the folder of the study's results.
+    """
+    found: dict[str, int | None] = {}
+    for component in components(study):
+        held = [held_by_source(study, source, root) for source in sources_of_component(study, component)]
+        known = [sum(one.get(task, 0) for task in tasks) for one in held if one is not None]
+        found[component] = sum(known) if len(known) == len(held) else None
+    return found
+
+
+def validation_components(study: Study) -> tuple[str, ...]:
+    """Return the components of the validation set: those named, or those of kind native, or all where none is."""
+    if study.validation.provenances is not None:
+        return study.validation.provenances
+    declared = study.components or DEFAULT
+    return tuple(name for name, one in declared.items() if one.kind == "native") or tuple(declared)
 
 
 def trained_sources(study: Study) -> list[str]:
@@ -116,7 +176,7 @@ def mix_sources(study: Study, mix: str) -> list[str]:
 
 def validation_sources(study: Study) -> list[str]:
     """Return the sources of the validation set that all mixes share."""
-    provenances = study.validation.provenances
+    provenances = validation_components(study)
     return [
         name
         for name, source in study.sources.items()
@@ -139,6 +199,32 @@ def compared_shards(study: Study) -> list[tuple[str, Split]]:
     return [(name, split) for name, source in study.sources.items() if source.compared for split in source.splits]
 
 
+def made_from_documents(study: Study, source: str) -> bool:
+    """Say whether a source's items were generated by this study, or are translations of such."""
+    kind, _, rest = (study.sources[source].made or "").partition("/")
+    return kind == "generated" or (kind == "translated" and made_from_documents(study, rest.partition("/")[2]))
+
+
+def quotable_shards(study: Study) -> tuple[list[tuple[str, Split]], list[tuple[str, Split]]]:
+    """Return the shards whose questions a document must not quote: of tests, and of sources that are only compared.
+
+    Both are empty where documents are not screened. Items that the study generates itself are not among them.
+    """
+    if study.screening.mode == "off" or study.screening.containment is None:
+        return [], []
+    tested, compared = suite_shards(study, study.screening.against), compared_shards(study)
+    return (
+        [(name, split) for name, split in tested if not made_from_documents(study, name)],
+        [(name, split) for name, split in compared if not made_from_documents(study, name)],
+    )
+
+
+def documents(study: Study, collection: str) -> str:
+    """Return the documents that items are generated from: the screened ones, where documents are screened."""
+    folder = "screened_documents" if any(quotable_shards(study)) else "documents"
+    return f"{folder}/{collection}.parquet"
+
+
 def local_model(study: Study, name: str) -> Backbone:
     """Return where a model that judges, writes or translates comes from: a model of its own, or a backbone."""
     return study.local_models[name] if name in study.local_models else study.backbones[name]
@@ -147,8 +233,11 @@ def local_model(study: Study, name: str) -> Backbone:
 def model_specs(study: Study) -> dict[str, ModelSpec]:
     """Return the spec of every folder below the models root, by the folder's name."""
     published = (one.model for one in study.published_models.values() if one.model is not None)
-    encoders = [encoder_backbone(study)] if study.scoring.encoder is not None and study.scoring.encoder.hub else []
-    origins = [*study.backbones.values(), *study.local_models.values(), *published, *encoders]
+    encoders = (
+        encoder.backbone() for encoder in (study.scoring.encoder, study.screening.encoder) if encoder is not None
+    )
+    fetched = [encoder for encoder in encoders if encoder is not None]
+    origins = [*study.backbones.values(), *study.local_models.values(), *published, *fetched]
     return {origin.folder_name(): _model_spec(origin) for origin in origins}
 
 
@@ -177,24 +266,9 @@ def screened_splits(study: Study) -> dict[str, tuple[Split, ...]]:
     return {name: splits for name, splits in wanted.items() if splits}
 
 
-def encoder_backbone(study: Study) -> Backbone:
-    """Return an encoder on the hub as a model to be fetched."""
-    encoder = study.scoring.encoder
-    return Backbone(hub=encoder.hub, revision=encoder.revision) if encoder is not None else Backbone()
-
-
-def encoder_version(study: Study) -> str | None:
-    """Return the installed version of the encoder's package; None where it comes from elsewhere or is missing."""
-    encoder = study.scoring.encoder
+def encoder_version(encoder: EncoderOrigin | None) -> str | None:
+    """Return the installed version of an encoder's package; None where it comes from elsewhere or is missing."""
     return None if encoder is None or encoder.package is None else installed_version(encoder.package)
-
-
-def encoder_files(study: Study) -> list[str]:
-    """Return the files of an encoder that lies in a folder."""
-    encoder = study.scoring.encoder
-    if encoder is None or encoder.folder is None:
-        return []
-    return files_of_model(encoder.folder) or [f"{encoder.folder}/config.json"]
 
 
 def wordnet_files(study: Study) -> list[str]:
@@ -218,15 +292,16 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     )
 
 
-def blend(study: Study, mix: str) -> dict[Provenance, float]:
-    """Return the share of each provenance in a mix, as configured; they sum to 1."""
+def blend(study: Study, mix: str) -> dict[str, float]:
+    """Return the share of each component in a mix, as configured, in the order of the components; they sum to 1."""
     described = study.mixes[mix]
     parts = lowest_terms(described.shares or described.counts or {})
-    found: dict[Provenance, float] = {}
+    known = components(study)
+    found: dict[str, float] = {}
     for part, amount in parts.items():
-        provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance
-        found[provenance] = found.get(provenance, 0) + amount / sum(parts.values())
-    return found
+        component = part if part in known else study.sources[part].provenance
+        found[component] = found.get(component, 0) + amount / sum(parts.values())
+    return {name: found[name] for name in known if name in found}
 
 
 def size(study: Study, mix: str) -> str:
@@ -235,12 +310,24 @@ def size(study: Study, mix: str) -> str:
     return str(found.size if found.size is not None else sum((found.counts or {}).values()))
 
 
-def has_all_coalitions(study: Study) -> bool:
-    """Say whether every coalition of the mixes' provenances, two or more, is a mix in equal shares: an attribution."""
+def has_attribution(study: Study) -> bool:
+    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    blends = {mix: blend(study, mix) for mix in study.mixes}
+    sizes = {mix: size(study, mix) for mix in study.mixes}
+    return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
+
+
+def has_surface(study: Study) -> bool:
+    """Say whether the mixes can bear a surface: three different ones or more, of two components or more."""
     blends = [blend(study, mix) for mix in study.mixes]
-    everyone = frozenset(provenance for one in blends for provenance in one)
-    equal = {frozenset(one) for one in blends if max(one.values()) < 1.01 * min(one.values())}
-    return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
+    different = {tuple(sorted((name, round(share, 6)) for name, share in one.items())) for one in blends}
+    return len(different) > 2 and len({name for one in blends for name in one}) > 1
+
+
+def mixed_components(study: Study) -> tuple[str, ...]:
+    """Return the components that the study's mixes hold, in the order of the study."""
+    held = {name for mix in study.mixes for name in blend(study, mix)}
+    return tuple(name for name in components(study) if name in held)
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -282,7 +369,8 @@ def score_tables(study: Study) -> list[str]:
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
-    names += ["attribution"] if has_all_coalitions(study) else []
+    names += ["attribution"] if has_attribution(study) else []
+    names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
 

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.components import Component
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.generation.translation_quality.spec import TranslationQuality
@@ -20,6 +21,7 @@ from posologie.screening.spec import Screening
 from posologie.sources.spec import Collection, Source
 from posologie.specs import Name, PathText, Spec
 from posologie.statistics.spec import Statistics
+from posologie.surface.spec import Design, SurfaceSettings
 from posologie.training.release_spec import Release
 from posologie.training.spec import Recipe
 
@@ -39,6 +41,11 @@ class Training(Spec):
 
     recipe: Recipe = Field(default=Recipe(), description="how an adapter is trained")
     seeds: tuple[int, ...] = Field(default=(42,), min_length=1, description="one adapter per mix and seed")
+    further_seeds: dict[Name, tuple[int, ...]] = Field(
+        default_factory=dict,
+        description="further seeds of single mixes, beside `seeds`: a few mixes trained again say how much a seed "
+        "matters",
+    )
     sampling_seed: int | None = Field(
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
     )
@@ -128,6 +135,12 @@ class Study(Spec):
     title: str = Field(default="", description="heading of the report; made from the name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
+    components: dict[Name, Component] = Field(
+        default_factory=dict,
+        description="the parts of the training data whose doses are studied, in the order of tables and figures; "
+        "native, translated and synthetic if left out",
+    )
+    currency: str = Field(default="", max_length=20, description="unit of the prices of components, such as EUR")
     sources: dict[Name, Source] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},
@@ -172,6 +185,10 @@ class Study(Spec):
     judging: Judging = Field(default=Judging(), description="the chosen judge, human ratings and rating kits")
     scoring: Scoring = Field(default=Scoring(), description="settings of the metrics")
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
+    design: Design = Field(default=Design(), description="which mixes to train on next")
+    surface: SurfaceSettings = Field(
+        default=SurfaceSettings(), description="the score as a function of the shares, and what is asked of it"
+    )
     report: Report = Field(default=Report(), description="language and item browser")
     release: Release = Field(default=Release(), description="what is merged, described and pushed on request")
 

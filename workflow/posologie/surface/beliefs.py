@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri
 from scipy.stats import qmc
 
-from posologie.errors import InputError
 from posologie.statistics.draws import generator
 from posologie.surface.optimum import Region, draw_errors, mixes_told_apart
 from posologie.surface.runs import Array, Moments, Surface
@@ -58,22 +57,17 @@ class Beliefs:
         most: int,
         seed: int,
     ) -> "Beliefs":
-        """Return the beliefs of a surface; the arguments are those of `prescribe`.
-
-        Raises:
-            InputError: where no mix may be given.
-        """
+        """Return the beliefs of a surface; the arguments are those of `prescribe`."""
         candidates = region.candidates
         keep = np.ones(len(candidates.shares), dtype=bool)
         keep[candidates.even] = False  # measured points decide nothing that their neighbours on the lattice do not
         keep[region.chosen] = True
-        keep &= np.ones(len(keep), dtype=bool) if allowed is None else allowed
-        if not keep.any():
-            raise InputError("prescribe: no mix that may be given keeps the demands on the other suites")
+        keep &= True if allowed is None else allowed
         decisions = np.flatnonzero(keep)
-        even = candidates.even[:: max(1, len(candidates.even) // _REGION_POINTS)][:_REGION_POINTS]
+        even = candidates.even[:_REGION_POINTS]  # every second of Sobol' points would lie in one half
+        best = decisions[int(np.argmax(region.mean[decisions]))]
         rivals = np.unique(
-            np.append(decisions[:: max(1, len(decisions) // _REGION_RIVALS)], region.chosen)
+            np.append(decisions[:: max(1, len(decisions) // _REGION_RIVALS)], best)
         )  # fmt: skip
         points = np.concatenate(
             [candidates.shares[decisions], offers, candidates.shares[even], candidates.shares[rivals]]
@@ -135,10 +129,10 @@ class Beliefs:
             found[place] = (after.max(axis=1) - after[:, chosen]).mean()
         return found
 
-    def changes(self, batch: Sequence[tuple[int, int]]) -> float:
-        """Return the probability that another mix comes out best after a batch."""
+    def changes(self, batch: Sequence[tuple[int, int]], points: float) -> float:
+        """Return the probability that after a batch another mix is expected to be better by more than some points."""
         after = self.mean + self.numbers[:, : len(batch)] @ self._moves(batch)[0].T
-        return float((after.argmax(axis=1) != int(np.argmax(self.mean))).mean())
+        return float((after.max(axis=1) - after[:, int(np.argmax(self.mean))] > points).mean())
 
     def region(self, batch: Sequence[tuple[int, int]]) -> float:
         """Return the share of the simplex that is expected not to be told from the best after a batch."""

@@ -19,6 +19,7 @@ from posologie.surface.optimum import Region
 from posologie.surface.runs import Array, Runs, Surface
 
 _MINIMUM = 1e-9
+_MORE_SEEDS = (2, 4, 8)
 INTERIOR = 0.02
 """Least share of each component in a mix that counts as interior."""
 
@@ -60,7 +61,8 @@ class Proposal:
         cost: in the currency of the prices; the number of adapters where there are none.
         gain: points that it is expected to add to the score of the chosen mix, after the proposals before it.
         alone: the same without the others.
-        changes: probability that another mix than now comes out best after it alone.
+        changes: probability that after it alone another mix is expected to beat the present choice by what a training
+            is to bring.
         regret: expected after it and the proposals before it.
         region: expected share of the simplex that cannot be told from the best, after the same.
         reason: why it was chosen: `decision`, or `interior` where a saturated design needs it.
@@ -159,8 +161,8 @@ def prescribe(
 
     Each step takes the mix and number of seeds that raise the value of the batch most for their cost, given those taken
     before (batches: Ginsbourger, Le Riche and Carraro 2010, here with the knowledge gradient). Of the batches of one,
-    two … mixes, the one whose value exceeds its cost most is proposed; where none does, stop. Looking at whole batches
-    guards against a value that only several trainings together have (Frazier and Powell 2010).
+    two … mixes, the one whose value exceeds its cost most is proposed. Where none does, the largest is tried with more
+    seeds, because only several trainings together may have a value (Frazier and Powell 2010); then it is stop.
 
     Args:
         region: of the present surface, with the mixes to decide between.
@@ -174,12 +176,14 @@ def prescribe(
             where no gain is expected: the surface goes through all its mixes, and its intervals do not know its bias.
 
     Raises:
-        InputError: where nothing is offered, or `most` or `seeds` are below 1.
+        InputError: where nothing is offered or allowed, or `most` or `seeds` are below 1.
     """
     if not len(offers):
         raise InputError("prescribe: no mix within the bounds is left to train")
     if most < 1 or min(seeds) < 1:
         raise InputError("prescribe: expected at least one mix and one seed")
+    if allowed is not None and not allowed.any():
+        raise InputError("prescribe: no mix that may be given keeps the demands on the other suites")
     prices = prices or Prices(np.zeros(len(offers)))
     state = Beliefs.of(surface, region, offers, own_noise, allowed, most, seed)
     batches: list[list[tuple[int, int, str]]] = [[]]
@@ -198,11 +202,26 @@ def prescribe(
     ]
     least = 1 if interior_first and len(batches) > 1 else 0
     best = least + int(np.argmax(net[least:]))
-    before = state.region([])
-    proposals = tuple(_described(state, prices, batches[best], values, offers, region.regret))
-    return Prescription(
-        proposals, best == 0, _reason(region.regret, values, batches, best, prices), region.regret, before, values[-1]
-    )
+    batch, reason = batches[best], _reason(region.regret, values, batches, best, prices)
+    if not batch and len(batches) > 1 and (larger := _larger(state, batches[-1], prices)):
+        batch = larger
+        trainings = sum(count for _, count, _ in larger)
+        reason = f"few trainings tell too little, but {trainings} together are expected to be worth their cost"
+    proposals = tuple(_described(state, prices, batch, offers, region.regret))
+    return Prescription(proposals, not batch, reason, region.regret, state.region([]), values[-1])
+
+
+def _larger(state: Beliefs, batch: Sequence[tuple[int, int, str]], prices: Prices) -> list[tuple[int, int, str]] | None:
+    """Return the batch with more seeds of each mix, where these are together worth their cost and affordable."""
+    best: tuple[float, list[tuple[int, int, str]]] | None = None
+    for times in _MORE_SEEDS:
+        more = [(offer, times * count, reason) for offer, count, reason in batch]
+        if sum(prices.of(offer, count) for offer, count, _ in more) > prices.budget + _MINIMUM:
+            break
+        net = state.value([one[:2] for one in more]) - sum(prices.in_points(offer, count) for offer, count, _ in more)
+        if net > (0.0 if best is None else best[0]):
+            best = (net, more)
+    return None if best is None else best[1]
 
 
 def _reason(
@@ -269,11 +288,11 @@ def _described(
     state: Beliefs,
     prices: Prices,
     batch: Sequence[tuple[int, int, str]],
-    values: Sequence[float],
     offers: Array,
     regret: float,
 ) -> list[Proposal]:
     found = []
+    values = [state.value([one[:2] for one in batch[:length]]) for length in range(len(batch) + 1)]
     for place, (offer, count, reason) in enumerate(batch):
         so_far = [one[:2] for one in batch[: place + 1]]
         alone = [(offer, count)]
@@ -284,7 +303,7 @@ def _described(
                 prices.of(offer, count),
                 values[place + 1] - values[place],
                 state.value(alone),
-                state.changes(alone),
+                state.changes(alone, prices.in_points(offer, count)),
                 max(0.0, regret - values[place + 1]),
                 state.region(so_far),
                 reason,

@@ -45,6 +45,12 @@ class Candidates:
         """Return [point] sizes, or None where the surface knows none."""
         return None if self.size is None else np.full(len(self.shares), float(self.size))
 
+    def only(self, kept: NDArray[np.bool_]) -> "Candidates":
+        """Return some of the mixes, such as those that keep a demand; their even part is that of what is left."""
+        place = np.cumsum(kept) - 1
+        even, of_lattice = (place[part[kept[part]]] for part in (self.even, self.round))
+        return Candidates(self.shares[kept], even, of_lattice, self.step, self.size)
+
 
 @dataclass(frozen=True)
 class Region:

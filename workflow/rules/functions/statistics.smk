@@ -54,18 +54,27 @@ STATISTICS = {
 TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {"compute", "leakage", "length", *plan.rating_tables(STUDY)} - {"agreement"}
+WITHOUT_PUBLISHED = {"compute", "leakage", "length", "surface", *plan.rating_tables(STUDY)} - {"agreement"}
 
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
     narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(plan.rating_tables(STUDY), job_specs.agreement_spec)}
-    narrow["corrected"] = job_specs.corrected_spec
+    narrow |= {
+        "corrected": job_specs.corrected_spec,
+        "leakage": job_specs.leakage_table_spec,
+        "surface": job_specs.surface_spec,
+    }
 
     def spec(wildcards):
         return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()
 
     return spec
+
+
+def module_of_table(table):
+    """Return the module that makes a table."""
+    return "posologie.surface.table" if table == "surface" else f"posologie.statistics.{table}"
 
 
 def published_words(table):

@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from posologie.commands import parser, run
-from posologie.report.figures import attribution, effects, judges, published, scores, shares, training
+from posologie.report.figures import attribution, effects, judges, published, scores, shares, surface, training
 from posologie.report.figures.style import SETTINGS, empty_figure, write
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
@@ -19,6 +19,7 @@ DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
     "mcqa": scores.draw_choices,
     "oeq": scores.draw_texts,
     "position": scores.draw_position,
+    "surface": surface.draw,
     "published": published.draw,
     "agreement": judges.draw_agreement,
     "calibration": judges.draw_calibration,

@@ -1,0 +1,89 @@
+"""`posologie design mixes`: a design from options or a study, the YAML to paste, costs and power."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+from posologie.cli.commands import main
+from posologie.config.load import load_study, study_document, study_from
+
+OPTIONS = ("--components", "a", "b", "c", "--size", "1000", "--trainings")
+
+
+def asked(capsys, *words: str) -> tuple[int, dict]:
+    code = main(["design", "mixes", *words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_design_from_options_has_costs_power_and_a_picture(capsys, tmp_path):
+    table, figure, text = tmp_path / "t.csv", tmp_path / "f.svg", tmp_path / "mixes.yaml"
+    words = ("--score", "40", "--items", "2000", "--hours-per-training", "3", "--hours-per-thousand", "0.5",
+             "--table", str(table), "--figure", str(figure), "--yaml", str(text))  # fmt: skip
+    code, found = asked(capsys, *OPTIONS, "9", *words)
+    assert code == 0
+    assert len(found["trainings"]) == 9
+    assert found["variance"][5] is None
+    assert found["trainings"][-1]["gpu_hours"] == pytest.approx(9 * (3 + 2 * 0.5))
+    power = [row["power"] for row in found["trainings"] if row["power"] is not None]
+    assert power[-1] == max(power)
+    assert "proposed" in figure.read_text()
+    with open(table, encoding="utf-8", newline="") as file:
+        assert [row["mix"] for row in csv.DictReader(file)] == [row["mix"] for row in found["trainings"]]
+    pasted = yaml.safe_load(text.read_text())
+    assert sum(len(seeds) for seeds in pasted["training"]["further_seeds"].values()) == 2
+    for row in found["trainings"]:
+        shares = pasted["mixes"][row["mix"]]["shares"]
+        assert {name: row[name] for name in shares} == pytest.approx(
+            {name: weight / sum(shares.values()) for name, weight in shares.items()}
+        )
+
+
+def test_what_is_pasted_joins_the_study_and_retrains_nothing(capsys):
+    code, found = asked(capsys, "--configfile", "config/config.yaml", "--trainings", "4", "--prefix", "NA")
+    assert code == 0
+    document = study_document("config/config.yaml")
+    pasted = yaml.safe_load(found["yaml"])
+    assert not set(pasted["mixes"]) & set(document["mixes"])
+    document["mixes"] |= pasted["mixes"]
+    document.setdefault("training", {})["further_seeds"] = pasted["training"]["further_seeds"]
+    from posologie.config import job_specs, plan
+
+    before, after = load_study("config/config.yaml"), study_from(document, "pasted")
+    assert len(plan.models(after)) == len(plan.models(before)) + 4
+    for name, model in plan.models(before).items():
+        if model.mix is not None:
+            one, other = (job_specs.training_spec(s, model.backbone, model.mix, model.seed) for s in (before, after))
+            assert one == other
+            assert job_specs.mix_spec(before, model.mix, 42) == job_specs.mix_spec(after, model.mix, 42)
+        assert name in plan.models(after)
+
+
+def test_too_few_trainings_for_the_model_are_said(capsys):
+    code, found = asked(capsys, *OPTIONS, "4")
+    assert code == 1
+    assert "They leave 2 of the terms open" in found["told"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (OPTIONS[:-1], "--trainings: missing"),
+        (("--size", "10", "--trainings", "3"), "--components: missing"),
+        (("--components", "a", "b", "--trainings", "3"), "--size: missing"),
+        ((*OPTIONS, "6", "--bounds", "a=0.5"), "--bounds a=0.5: expected NAME=LOW:HIGH"),
+        ((*OPTIONS, "6", "--bounds", "d=0:1"), "--bounds.d: no such component"),
+        ((*OPTIONS, "6", "--present", "a=x"), "--present a=x: expected NAME=SHARE"),
+        ((*OPTIONS, "6", "--score", "40"), "--items: missing"),
+        ((*OPTIONS, "2", "--repeats", "2"), "none is left for a new mix"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(capsys, words, line):
+    assert main(["design", "mixes", *words]) == 2
+    assert line in capsys.readouterr().err
+
+
+def test_mixes_without_repeats_name_no_seeds(capsys):
+    _, found = asked(capsys, *OPTIONS, "6", "--repeats", "0")
+    assert "training" not in yaml.safe_load(found["yaml"])

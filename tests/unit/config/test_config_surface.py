@@ -1,0 +1,59 @@
+"""The sections `design` and `surface`, further seeds, and what they leave alone."""
+
+import pytest
+
+from posologie.config import job_specs, plan
+from posologie.config.load import load_study, study_document, study_from
+from posologie.errors import InputError
+
+
+def _study(**sections):
+    return study_from({**study_document("config/demo.yaml"), **sections}, "demo")
+
+
+def test_mixes_that_can_bear_a_surface_have_its_table():
+    assert "surface" in plan.tables(load_study("config/demo.yaml"))
+    two = {name: {"shares": {name: 1}, "size": 48} for name in ("native", "synthetic")}
+    assert "surface" not in plan.tables(_study(mixes=two))
+    again = {f"{name}-{size}": {"shares": {name: 1}, "size": size} for name in two for size in (24, 48)}
+    assert "surface" not in plan.tables(_study(mixes=again))
+
+
+def test_bounds_prices_and_objective_change_no_other_artifact():
+    before = load_study("config/demo.yaml")
+    after = _study(
+        surface={"bounds": {"native": [0.1, 0.6]}, "prices": {"native": 2}, "objective": {"mcqa": 1, "oeq": 0.5}},
+        design={"trainings": 8, "bounds": {"synthetic": [0, 0.5]}},
+    )
+    assert job_specs.surface_spec(before) != job_specs.surface_spec(after)
+    for spec_of in (job_specs.table_spec, job_specs.composition_spec, job_specs.compute_spec, job_specs.look_spec):
+        assert spec_of(before) == spec_of(after)
+    assert job_specs.mix_spec(before, "NAT", 42) == job_specs.mix_spec(after, "NAT", 42)
+    assert job_specs.report_spec(before, ("surface",)) == job_specs.report_spec(after, ("surface",))
+
+
+def test_a_mix_may_have_seeds_of_its_own():
+    study = _study(training={"seeds": [42], "further_seeds": {"NAT": [43, 44]}})
+    assert [model.seed for model in plan.models(study).values() if model.mix == "NAT"] == [42, 43, 44]
+    assert [model.seed for model in plan.models(study).values() if model.mix == "SYN"] == [42]
+    assert plan.sampling_seeds(study, "NAT") == [42, 43, 44]
+    assert job_specs.composition_spec(study).mixes["NAT"] == (42, 43, 44)
+
+
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({"surface": {"bounds": {"natve": [0, 1]}}}, "surface.bounds = 'natve': expected one of"),
+        ({"surface": {"bounds": {"native": [0.7, 0.2]}}}, "a lowest and a highest share, in this order"),
+        ({"surface": {"bounds": {"native": [0.7, 1], "synthetic": [0.7, 1]}}}, "lowest shares sum to 1.4"),
+        ({"surface": {"prices": {"human": 2}}}, "surface.prices = 'human'"),
+        ({"surface": {"objective": {"mmlu": 1}}}, "surface.objective = 'mmlu': expected one of mcqa, oeq"),
+        ({"surface": {"at_least_base": ["oeq"], "objective": {"oeq": 1}}}, "which is the whole objective"),
+        ({"design": {"components": ["human"]}}, "design.components = 'human'"),
+        ({"training": {"further_seeds": {"NONE": [43]}}}, "training.further_seeds.NONE"),
+        ({"training": {"further_seeds": {"NAT": [42]}}}, "expected seeds beside training.seeds, each once"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(sections, line):
+    with pytest.raises(InputError, match=line):
+        _study(**sections)

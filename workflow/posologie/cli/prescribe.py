@@ -1,0 +1,344 @@
+"""Say how much of which to give, and what to train next.
+
+  posologie prescribe --configfile config/demo.yaml
+  posologie prescribe --ratios ratios.csv --metrics metrics.csv --metric accuracy
+  posologie prescribe --ratios … --metrics … --metric loss --lower-is-better --mixes 2 --yaml next.yaml
+
+A surface is fitted to the runs of a study, or of two files. From it come the dose, the region of mixes that cannot be
+told from the best, exchange rates, and the mixes whose training is expected to improve the choice most; or stop, if
+none is expected to be worth its cost. ratios.csv has a row for each run and a column for each component, metrics.csv a
+row for each run and a column for each metric; `METRIC_se` is its standard error. --yaml writes the mixes to paste below
+`mixes:` in a study file.
+"""
+
+import argparse
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from posologie.cli.places import console, print_json, results_of
+from posologie.errors import InputError
+from posologie.files import read_json, write_text
+from posologie.surface.answer import answer_of, in_words, mix_text
+from posologie.surface.candidates import Bounds, bounds_of
+from posologie.surface.choice import choose
+from posologie.surface.fit import FORMS, MEAN
+from posologie.surface.next_runs import Prescription, Prices, item_noise, offers_of, prescribe, saturated
+from posologie.surface.optimum import Candidates, candidates_of, region_of
+from posologie.surface.prices import costs_of
+from posologie.surface.proposed_mixes import mixes_yaml, new_names
+from posologie.surface.run_files import read_runs, size_in
+from posologie.surface.runs import Array, Runs, Surface
+from posologie.surface.suites import Floor, best_above
+
+_DEGREES = {"mean": 1, "linear": 1, "quadratic": 2, "special cubic": 3, "Gaussian process": 2}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of which runs.
+
+    Attributes:
+        size: number of items of the mix that is to be given; None where none is known.
+        floors: demands on other suites or metrics, by name.
+        prices: of one item, by component.
+        taken: names that a new mix cannot have.
+        seeds: that every mix of the study is trained with; empty without a study.
+        hours: GPU hours of one training; None where not known.
+        towards: −1 where scores are losses that were turned round.
+        notes: what has to be said beside the runs.
+    """
+
+    runs: Runs
+    size: float | None
+    bounds: Bounds
+    floors: Mapping[str, Floor]
+    prices: Mapping[str, float]
+    taken: frozenset[str]
+    seeds: tuple[int, ...] = ()
+    hours: float | None = None
+    towards: int = 1
+    notes: tuple[str, ...] = ()
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `prescribe`."""
+    runs = arguments.add_argument_group("runs")
+    runs.add_argument("--configfile", metavar="FILE", help="the study file, for a study that has scores")
+    runs.add_argument("--suite", help="suite of the study (default: its objective, or its only suite)")
+    runs.add_argument("--backbone", help="backbone of the study (default: its only one)")
+    runs.add_argument("--ratios", type=Path, metavar="CSV", help="instead: shares of the components in each run")
+    runs.add_argument("--metrics", type=Path, metavar="CSV", help="and scores of each run")
+    runs.add_argument(
+        "--metric", nargs="+", default=[], metavar="NAME[=WEIGHT]", help="what is to be raised; several are summed"
+    )
+    runs.add_argument("--lower-is-better", action="store_true", help="the metrics are losses")
+    choice = arguments.add_argument_group("choice")
+    choice.add_argument(
+        "--bounds", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="limits of the shares of components"
+    )
+    choice.add_argument("--size", type=int, metavar="N", help="items of a mix (default: the largest of the runs)")
+    choice.add_argument(
+        "--floor", nargs="+", default=[], metavar="NAME=SCORE", help="metrics of the file that must reach a score"
+    )
+    choice.add_argument(
+        "--floor-probability", type=float, default=0.95, metavar="P", help="chance of keeping a floor (default: 0.95)"
+    )
+    choice.add_argument("--model", choices=sorted(_DEGREES), help="model of the surface (default: the best predictor)")
+    further = arguments.add_argument_group("what to train next")
+    further.add_argument("--mixes", type=int, default=4, metavar="N", help="mixes to propose, at most (default: 4)")
+    further.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        metavar="K",
+        help="seeds of a mix to choose from (default: the study's)",
+    )
+    further.add_argument(
+        "--worth", type=float, default=0.1, metavar="POINTS", help="points that a training has to bring (default: 0.1)"
+    )
+    further.add_argument(
+        "--hours-per-training", type=float, metavar="H", help="GPU hours (default: by the study's run records)"
+    )
+    further.add_argument("--price-hour", type=float, metavar="MONEY", help="price of a GPU hour")
+    further.add_argument(
+        "--price", nargs="+", default=[], metavar="NAME=MONEY", help="price of one item of a component"
+    )
+    further.add_argument("--point-worth", type=float, metavar="MONEY", help="what a point is worth, instead of --worth")
+    further.add_argument(
+        "--budget", type=float, metavar="B", help="the most to spend: money, else GPU hours, else trainings"
+    )
+    further.add_argument("--yaml", type=Path, metavar="FILE", help="write the mixes to paste into a study file")
+    arguments.add_argument("--seed", type=int, default=42, help="seed of the draws (default: 42)")
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print the dose and what to train next."""
+    _check(given)
+    asked = of_files(given) if given.configfile is None else of_study(given)
+    facts, proposed = facts_of(given, asked)
+    names = new_names(asked.runs.components, proposed, asked.taken)
+    text = mixes_yaml(asked.runs.components, proposed, names, asked.size, asked.seeds)
+    if given.yaml:
+        write_text(given.yaml, text)
+    if given.json:
+        print_json({**facts, "yaml": text})
+        return 0
+    for line in in_words(facts):
+        console().print(line)
+    if proposed.proposals:
+        console().print(_table(asked.runs.components, proposed, names))
+        console().print(text if not given.yaml else f"{given.yaml}: mixes to paste below `mixes:`", markup=False)
+    return 0
+
+
+def of_files(given: argparse.Namespace) -> Question:
+    """Return the question about runs in files."""
+    if given.ratios is None or given.metrics is None or not given.metric:
+        raise InputError("prescribe: expected --configfile, or all of --ratios, --metrics and --metric")
+
+    def read(weights: Mapping[str, float]) -> Runs:
+        return read_runs(given.ratios, given.metrics, weights, lower_is_better=given.lower_is_better)
+
+    runs = read(_pairs("--metric", [text if "=" in text else f"{text}=1" for text in given.metric]))
+    towards = -1 if given.lower_is_better else 1
+    floors = {
+        name: Floor(fitted_surface(read({name: 1.0}), None)[0], towards * score, given.floor_probability)
+        for name, score in _pairs("--floor", given.floor).items()
+    }
+    size = given.size or (size_in(given.ratios) if runs.sizes is None else float(runs.sizes.max()))
+    return Question(
+        runs, size, bounds_of(runs.components, _limits(given.bounds)), floors, _pairs("--price", given.price),
+        frozenset(runs.names), hours=given.hours_per_training, towards=towards,
+    )  # fmt: skip
+
+
+def of_study(given: argparse.Namespace) -> Question:
+    """Return the question about a study's runs, with what its section `surface` says."""
+    from posologie.config.job_specs import surface_spec
+    from posologie.config.load import load_study
+    from posologie.surface.study_runs import study_runs
+    from posologie.surface.table import objective_of
+
+    if given.ratios or given.metrics or given.metric or given.floor:
+        raise InputError("--ratios, --metrics, --metric, --floor: not beside --configfile, whose study has its own")
+    study = load_study(given.configfile)
+    settings, results = study.surface, results_of(study)
+    every = list(study_runs(str(results), surface_spec(study)))
+    if not every:
+        raise InputError(f"{results}: no scores of three different mixes; run `snakemake scores` first")
+    backbone = _one_of("--backbone", given.backbone, dict.fromkeys(one.backbone for one in every))
+    own = {one.suite: one for one in reversed(every) if one.backbone == backbone}
+    if given.suite is None and settings.objective and set(settings.objective) <= set(own):
+        found = objective_of(own, settings.objective)
+    else:
+        found = own[_one_of("--suite", given.suite, own)]
+    runs = found.runs
+    floors = {
+        name: Floor(fitted_surface(gains, None)[0], 0.0, given.floor_probability)
+        for name in settings.at_least_base
+        if name != found.suite and name in own and (gains := own[name].gains) is not None
+    }
+    limits = {name: both for name, both in settings.bounds.items() if name in runs.components}
+    prices = {name: price for name, price in settings.prices.items() if name in runs.components}
+    size = given.size or settings.size or (found.size if runs.sizes is None else float(runs.sizes.max()))
+    records = [read_json(path) for path in sorted(results.glob("adapters/*/*/seed-*/run.json"))]
+    hours = [float(one["seconds"]) / 3600 * max(1, len(one["hardware"]["gpus"])) for one in records]
+    return Question(
+        runs, None if size is None else float(size), bounds_of(runs.components, limits | _limits(given.bounds)),
+        floors, prices | _pairs("--price", given.price), frozenset(study.mixes) | {"base"}, study.training.seeds,
+        given.hours_per_training or (float(np.mean(hours)) if hours else None), found.towards,
+        tuple(filter(None, [found.note, "n too small" if found.few else "",
+                            "shows the machinery only" if study.demonstration else ""])),
+    )  # fmt: skip
+
+
+def _one_of(option: str, name: str | None, names: Collection[str]) -> str:
+    if name is None and len(names) == 1:
+        return next(iter(names))
+    if name not in names:
+        raise InputError(f"{option} {name or ''}: choose one of {', '.join(names)}")
+    return name
+
+
+def facts_of(given: argparse.Namespace, asked: Question) -> tuple[dict[str, Any], Prescription]:
+    """Return the answer and what to train next."""
+    runs = asked.runs
+    sized = runs.sizes is not None
+    surface, degree, notes = fitted_surface(runs, given.model)
+    here = runs.shares if runs.sizes is None else runs.shares[runs.sizes == asked.size]
+    candidates = candidates_of(
+        surface, asked.bounds, runs.shares, size=asked.size if sized else None, seed=given.seed
+    )  # fmt: skip
+    if asked.floors:
+        candidates = candidates.only(_kept(given, asked, surface, candidates))
+        notes = [*notes, f"{', '.join(asked.floors)} kept with a chance of {given.floor_probability:g} each;"
+                 " the region is that of the mixes that do"]  # fmt: skip
+    region = region_of(surface, candidates, least_squares=False, seed=given.seed)
+    offers = offers_of(asked.bounds, here, seed=given.seed)
+    least = max(1, len(asked.seeds))
+    prescription = prescribe(
+        surface,
+        region,
+        offers,
+        tested=here,
+        prices=_prices(given, asked, offers),
+        most=given.mixes,
+        seeds=[count for count in given.seeds or [least] if count >= least] or [least],
+        own_noise=item_noise(runs),
+        interior_first=saturated(runs, degree),
+        seed=given.seed,
+    )
+    facts = answer_of(
+        surface, region, prescription, sized=sized, prices=asked.prices, towards=asked.towards,
+        notes=[*asked.notes, *notes],
+    )  # fmt: skip
+    return facts, prescription
+
+
+def _kept(given: argparse.Namespace, asked: Question, surface: Surface, candidates: Candidates) -> NDArray[np.bool_]:
+    """Return which candidates keep the floors.
+
+    Raises:
+        InputError: where none does, with the one that comes nearest.
+    """
+    found = best_above(surface, candidates, list(asked.floors.values()))
+    if found.chosen is None:
+        lowest = found.chances.min(axis=0)
+        nearest = int(np.argmax(lowest))
+        mix = dict(zip(asked.runs.components, map(float, candidates.shares[nearest]), strict=True))
+        raise InputError(
+            f"{', '.join(asked.floors)}: no mix keeps the floor with a chance of {given.floor_probability:g};"
+            f" {mix_text(mix)} does with {lowest[nearest]:.2g}"
+        )
+    return found.allowed
+
+
+def fitted_surface(runs: Runs, model: str | None) -> tuple[Surface, int, list[str]]:
+    """Return a surface of the runs, the highest degree of the models it was chosen from, and what to say beside it.
+
+    Where nothing predicts better than the mean, the best of the other models is taken: the mean knows of no mix that
+    could be better, and would always say stop.
+    """
+    forms = FORMS if model is None else [form for form in FORMS if form.name == model]
+    choice = choose(runs, forms)
+    others = [one for one in choice.candidates if one.fitted.form != MEAN]
+    best = max(others, key=lambda one: one.log_density) if others else choice.chosen
+    notes = [*(note for note in choice.notes if note), f"model of the surface: {best.fitted.form.name}"]
+    return best.fitted, max(_DEGREES[form.name] for form in forms), notes
+
+
+def _table(components: Sequence[str], proposed: Prescription, names: Sequence[str]) -> Table:
+    table = Table(title="What to train next", title_justify="left")
+    for column in ("mix", "shares", "seeds", "cost", "gain", "alone", "changes", "regret after", "region after", "why"):
+        table.add_column(column, justify="left" if column in ("mix", "shares", "why") else "right")
+    for name, one in zip(names, proposed.proposals, strict=True):
+        table.add_row(
+            name,
+            mix_text(dict(zip(components, (float(share) for share in one.shares), strict=True))),
+            str(one.seeds),
+            f"{one.cost:g}",
+            f"{one.gain:.2f}",
+            f"{one.alone:.2f}",
+            f"{100 * one.changes:.0f} %",
+            f"{one.regret:.2f}",
+            f"{100 * one.region:.0f} %",
+            {"decision": "improves the choice", "interior": "tells whether the surface fits"}[one.reason],
+        )
+    return table
+
+
+def _check(given: argparse.Namespace) -> None:
+    for name in ("mixes", "size", "hours_per_training", "price_hour", "point_worth", "budget"):
+        value = getattr(given, name)
+        if value is not None and value <= 0:
+            raise InputError(f"--{name.replace('_', '-')} {value:g}: expected a number above 0")
+    if given.worth < 0 or min(given.seeds or [1]) < 1:
+        raise InputError("--worth, --seeds: expected points from 0, and seeds from 1")
+    if not 0.5 <= given.floor_probability < 1:
+        raise InputError(f"--floor-probability {given.floor_probability:g}: expected a number from 0.5 to below 1")
+    if given.point_worth is not None and given.price_hour is None and not given.price and given.configfile is None:
+        raise InputError("--point-worth: needs --price-hour or --price, which say what a training costs")
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise InputError(f"{option} {text}: expected NAME=NUMBER")
+    return found
+
+
+def _limits(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    found = {}
+    for text in texts:
+        name, _, values = text.rpartition("=")
+        low, _, high = values.partition(":")
+        try:
+            found[name] = (float(low), float(high))
+        except ValueError:
+            name = ""
+        if not name:
+            raise InputError(f"--bounds {text}: expected NAME=LOW:HIGH, such as native=0.2:0.6")
+    return found
+
+
+def _prices(given: argparse.Namespace, asked: Question, offers: Array) -> Prices:
+    """Return what trainings cost: money where there are prices, else GPU hours, else their number."""
+    if asked.prices and asked.size is None:
+        raise InputError("--price: needs --size, the number of items of a mix")
+    items = costs_of(asked.runs.components, offers, np.full(len(offers), asked.size or 0.0), asked.prices)
+    adapter = 1.0 if asked.hours is None else asked.hours
+    if asked.prices or given.price_hour is not None:
+        adapter *= given.price_hour or 0.0
+    return Prices(items, adapter, given.worth, np.inf if given.budget is None else given.budget, given.point_worth)

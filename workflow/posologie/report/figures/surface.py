@@ -1,0 +1,82 @@
+"""The response surface: the score over all mixes, and along the share of each component."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.tri import Triangulation
+
+from posologie.report.figures import ternary
+from posologie.report.figures.style import new_figure
+from posologie.report.figures.ternary import Array
+from posologie.report.inputs import Inputs
+from posologie.report.names import INK, MUTED, PROVENANCE_COLOURS
+from posologie.report.surface import Told, mix_of, told_of
+from posologie.report.tables import Row
+
+_A_ROW = 4
+
+
+def draw(inputs: Inputs) -> Figure | None:
+    """Return the surface of the first suite: a triangle where there are three components, and a trace for each."""
+    told = told_of(inputs)
+    if told is None or not told.rows("trace"):
+        return None
+    components = told.components
+    if len(components) == 3:
+        figure = new_figure(3.5)
+        left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
+        _triangle(left.subplots(), told)
+        panels = list(right.subplots(3, 1, sharey=True, squeeze=False)[:, 0])
+    else:
+        rows = -(-len(components) // _A_ROW)
+        figure = new_figure(0.6 + 1.9 * rows)
+        every = figure.subplots(rows, min(len(components), _A_ROW), sharey=True, squeeze=False).ravel()
+        panels = list(every[: len(components)])
+        for panel in every[len(components) :]:
+            panel.set_axis_off()
+    best = mix_of(told.one("optimum"))
+    for panel, component in zip(panels, components, strict=True):
+        _trace(panel, [row for row in told.rows("trace") if row["name"] == component], component, best[component])
+    if len(components) != 3:  # the colour bar names it
+        panels[0].set_ylabel(told.axis)
+    return figure
+
+
+def _triangle(panel: Axes, told: Told) -> None:
+    """Draw contours of the expected score, the region that cannot be told from the best, and the measured mixes."""
+    rows = told.rows("prediction")
+    shares = np.array([list(mix_of(row).values()) for row in rows])
+    filled = ternary.contours(panel, shares, np.array([row.needed("value") for row in rows]))
+    ternary.frame(panel, told.components)
+    _outline(panel, shares, rows)
+    measured = np.array([list(mix_of(row).values()) for row in told.rows("run")])
+    ternary.points(panel, measured, "trained")
+    best = np.array([list(mix_of(told.one("optimum")).values())])
+    ternary.points(panel, best, "best", marker="*", filled=False)
+    panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="not told from the best")
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
+    if filled is not None:
+        panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=told.axis)
+
+
+def _outline(panel: Axes, shares: Array, rows: Sequence[Row]) -> None:
+    """Draw the border of the region between the lattice's mixes."""
+    inside = np.array([row.number("in_region") or 0.0 for row in rows])
+    if len(shares) > 2 and 0 < inside.sum() < len(inside):
+        at = ternary.place(shares)
+        mesh = Triangulation(at[:, 0], at[:, 1])
+        panel.tricontour(mesh, inside, levels=[0.5], colors=[INK], linewidths=1, linestyles="--", zorder=3)
+
+
+def _trace(panel: Axes, rows: Sequence[Row], component: str, best: float) -> None:
+    """Draw the expected score by one component's share with its interval, and where the best mix lies."""
+    colour = PROVENANCE_COLOURS.get(component, INK)
+    shares = [100 * mix_of(row)[component] for row in rows]
+    values, low, high = ([row.needed(key) for row in rows] for key in ("value", "low", "high"))
+    panel.fill_between(shares, low, high, color=colour, alpha=0.18, linewidth=0)
+    panel.plot(shares, values, color=colour)
+    panel.axvline(100 * best, color=MUTED, linewidth=1, linestyle="--")
+    panel.set_xlabel(f"{component}, % of the mix")
+    panel.grid(axis="y")

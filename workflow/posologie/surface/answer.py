@@ -1,0 +1,160 @@
+"""What to give: dose, region, exchange rates, prices and what would change the answer, as facts and in words."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from posologie.statistics.winner import Corrected
+from posologie.surface.next_runs import Prescription
+from posologie.surface.optimum import Region
+from posologie.surface.prices import points_per_money
+from posologie.surface.rates import Effects, effects_at
+from posologie.surface.runs import Array, Surface
+
+_MOST_COMPONENTS = 6
+"""With more, rates of all pairs are no reading: effects alone are shown."""
+_STEP = 0.1
+
+
+def answer_of(
+    surface: Surface,
+    region: Region,
+    prescription: Prescription,
+    *,
+    sized: bool,
+    prices: Mapping[str, float] | None = None,
+    towards: int = 1,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the facts that answer *how much of which*, ready for JSON.
+
+    Args:
+        sized: the surface knows sizes, so that items can be added; otherwise they take the place of others.
+        prices: of one item, by component.
+        towards: −1 where scores are losses that were turned round; then scores are turned back, and effects are gains.
+        notes: what has to be said beside the surface.
+    """
+    chosen = region.candidates.shares[region.chosen]
+    effects = effects_at(surface, chosen * (region.candidates.size or 1.0), fixed_size=not sized, sized=sized)
+    return {
+        "dose": _named(surface.components, chosen),
+        "size": region.candidates.size,
+        "score": _turned(region.expected, towards),
+        "uncorrected": float(region.mean[region.chosen]) * towards,
+        "regret": {"expected": region.regret, "high": region.most_regret},
+        "level": region.level,
+        "region": {
+            "ranges": region.ranges(),
+            "share_of_simplex": region.share,
+            "share_error": region.share_error,
+            "points": len(region.candidates.even),
+            "representatives": [_named(surface.components, mix) for mix in region.representatives()],
+        },
+        "rates": _rates(effects, region.level) if len(surface.components) <= _MOST_COMPONENTS and sized else [],
+        "effects": _effects(effects, region.candidates.size or 1.0, region.level, sized=sized),
+        "per_money": [one._asdict() for one in points_per_money(effects, prices or {}, region.level)] if sized else [],
+        "next": {
+            "stop": prescription.stop,
+            "reason": prescription.reason,
+            "best_gain": prescription.best_gain,
+            "region_now": prescription.region,
+            "mixes": [
+                {**vars(one), "shares": _named(surface.components, one.shares)} for one in prescription.proposals
+            ],
+        },
+        "notes": list(notes),
+    }
+
+
+def _turned(score: Corrected, towards: int) -> dict[str, float | None]:
+    if score.low is None or score.high is None:
+        return {"value": score.value * towards, "low": None, "high": None}
+    low, high = sorted((score.low * towards, score.high * towards))
+    return {"value": score.value * towards, "low": low, "high": high}
+
+
+def _named(components: Sequence[str], shares: Array) -> dict[str, float]:
+    return {name: float(share) for name, share in zip(components, shares, strict=True)}
+
+
+def _rates(effects: Effects, level: float) -> list[dict[str, Any]]:
+    found = []
+    for into, of in combinations(effects.components, 2):
+        rate = effects.rate(into, of, level)
+        found.append(
+            {
+                "of": into,
+                "into": of,
+                "value": None if np.isnan(rate.value) else rate.value,
+                "case": rate.case,
+                "low": rate.low if np.isfinite(rate.low) else None,
+                "high": rate.high if np.isfinite(rate.high) else None,
+                "text": rate.text(),
+            }
+        )
+    return found
+
+
+def _effects(effects: Effects, size: float, level: float, *, sized: bool) -> list[dict[str, Any]]:
+    """Return the effect of a tenth of the mix more of each component, with its interval."""
+    found = []
+    for name in effects.components:
+        value, low, high = (one * _STEP * size for one in effects.interval(name, level))
+        found.append({"component": name, "value": value, "low": low, "high": high, "grows": sized})
+    return found
+
+
+def mix_text(shares: Mapping[str, float]) -> str:
+    """Return a mix in words: `45 % native, 55 % synthetic`, without components below half a percent."""
+    percents = {name: 100 * share for name, share in shares.items()}
+    whole = all(abs(one - round(one)) < 0.05 for one in percents.values())
+    shown = [(name, one) for name, one in percents.items() if one >= 0.5]
+    return ", ".join(f"{one:.0f} % {name}" if whole else f"{one:.1f} % {name}" for name, one in shown)
+
+
+def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
+    """Return the answer as lines of text."""
+    region, score, regret = answer["region"], answer["score"], answer["regret"]
+    percent = f"{100 * answer['level']:g} %"
+    size = "" if answer["size"] is None else f", {answer['size']:,.0f} items"
+    lines = [f"Dose: {mix_text(answer['dose'])}{size}."]
+    if score["low"] is None:
+        lines.append(f"Expected score: {score['value']:.2f} {unit}, without an interval: nothing varies.")
+    else:
+        lines.append(
+            f"Expected score: {score['value']:.2f} {unit} ({percent} interval {score['low']:.2f} to"
+            f" {score['high']:.2f}). Expected shortfall against the best mix: {regret['expected']:.2f}, at most"
+            f" {regret['high']:.2f} with {percent} confidence."
+        )
+    part = region["share_of_simplex"]
+    share = f"{100 * part:.0f} % of all mixes" if part else f"fewer than 1 in {region['points']} of all mixes"
+    ranges = ", ".join(f"{name} {100 * low:.0f}–{100 * high:.0f} %" for name, (low, high) in region["ranges"].items())
+    lines.append(f"Region that cannot be told from the best: {share}; {ranges}.")
+    others = [mix_text(mix) for mix in region["representatives"][1:]]
+    if others:
+        lines.append("As good as far as these runs can tell: " + "; ".join(others) + ".")
+    lines += [
+        f"Exchange rate: one item of {one['of']} does the work of {_number(one['value'])} of {one['into']}"
+        f" ({percent} interval {one['text']})."
+        for one in answer["rates"]
+    ]
+    for one in answer["effects"]:
+        how = "on top" if one["grows"] else "in place of the others"
+        lines.append(
+            f"A tenth of the mix more of {one['component']} {how}: {one['value']:+.2f} {unit} ({percent} interval"
+            f" {one['low']:+.2f} to {one['high']:+.2f})."
+        )
+    lines += [
+        f"Price: one unit of money on {one['component']} brings {one['value']:.3g} {unit} ({percent} interval"
+        f" {one['low']:.3g} to {one['high']:.3g})."
+        for one in answer["per_money"]
+    ]
+    what = answer["next"]
+    lines.append(("Stop: " if what["stop"] else "What would change our mind: ") + what["reason"] + ".")
+    return [f"Note: {note}." for note in answer["notes"]] + lines
+
+
+def _number(value: float | None) -> str:
+    return "no known number" if value is None else f"{value:.3g}"

@@ -1,0 +1,329 @@
+"""The mixes of a design: lattices, centroids, mixes far apart, and those of the lowest mean prediction variance."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.errors import InputError
+from posologie.statistics.draws import generator
+from posologie.surface.runs import Array
+from posologie.surface.simplex import Region, average_products, centroids, expanded, lattice
+
+Kind = Literal["i_optimal", "space_filling", "lattice", "centroid"]
+
+PRIOR_SD = 10.0
+"""Standard deviations of a run by which scores may differ over the region, as far as too few trainings can tell."""
+UNITS = (4, 12, 20, 100, 1000, 10_000, 1_000_000)
+"""Parts that a whole is cut into: the plainest shares first."""
+
+_LEVELS = 11
+_FINE = (0.05, 0.01)
+_FLAT_SD = 1000.0
+_CANDIDATES = 2000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a design is made for.
+
+    Attributes:
+        region: the mixes that may be proposed.
+        model: Scheffé model of the surface: linear, quadratic or special_cubic.
+        sizes: numbers of items of a mix; several add a slope over log size for each component.
+        present: [mix, component], shares of the mixes that are there.
+        present_sizes: [mix], their sizes; not read with one size, where all are taken as alike.
+        present_runs: [mix], how many adapters each has.
+        runs: adapters that each new mix gets: the study's training seeds.
+    """
+
+    region: Region
+    model: str = "quadratic"
+    sizes: tuple[int, ...] = (0,)
+    present: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    present_sizes: Array = field(default_factory=lambda: np.zeros(0))
+    present_runs: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    runs: int = 1
+
+    def columns(self, shares: Array, sizes: Array) -> Array:
+        """Return [point, term], the columns of the model at mixes [point, component] of sizes [point].
+
+        With several sizes, z = log size from −1 to 1 and the columns xᵢ z follow (Cornell 2002, section 7.5).
+        """
+        found = expanded(shares, self.model)
+        if len(self.sizes) < 2:
+            return found
+        low, high = np.log(min(self.sizes)), np.log(max(self.sizes))
+        z = (2 * np.log(sizes) - low - high) / (high - low)
+        return np.concatenate([found, shares * z[:, None]], axis=1)
+
+    @cached_property
+    def products(self) -> Array:
+        """[term, term], W: mean over the region, and over the sizes."""
+        base = average_products(self.region, self.model)
+        if len(self.sizes) < 2:
+            return base
+        count = len(self.region.components)
+        z = self.columns(np.ones((len(self.sizes), count)), np.array(self.sizes, dtype=float))[:, -1]
+        cross = base[:, :count]
+        return np.block([[base, z.mean() * cross], [z.mean() * cross.T, (z**2).mean() * cross[:count]]])
+
+    @cached_property
+    def known(self) -> Array:
+        """[term, term], what the mixes that are there say: Σ runs f f'."""
+        if not len(self.present):
+            return np.zeros_like(self.products)
+        found = self.columns(self.present, self.present_sizes) * np.sqrt(self.present_runs)[:, None]
+        return np.asarray(found.T @ found)
+
+    @property
+    def unknown_terms(self) -> int:
+        """How many terms of the model the mixes that are there leave open."""
+        return len(self.products) - int(np.linalg.matrix_rank(self.known, tol=1e-8))
+
+    @property
+    def repeats(self) -> int:
+        """Degrees of freedom of the variance of seeds that are there already."""
+        return int((self.present_runs - 1).sum())
+
+    def prior(self, deviation: float) -> Array:
+        """[term, term], the precision of a prior that keeps few trainings apart (DuMouchel and Jones 1994).
+
+        The level of the scores is open; how far they differ has this standard deviation, in those of a run.
+        """
+        count = len(self.region.components)
+        found = np.eye(len(self.products)) / deviation**2
+        found[:count, :count] += (1 / _FLAT_SD**4 - 1 / deviation**2) / count
+        return found
+
+    def variance(self, information: Array) -> float:
+        """Return the mean prediction variance over the region, in that of a run; infinite where it is not estimable."""
+        if np.linalg.matrix_rank(information, tol=1e-8) < len(information):
+            return float("inf")
+        return float(np.trace(np.linalg.solve(information, self.products)))
+
+
+def points_of(plan: Plan, count: int, kind: Kind, seed: int, starts: int) -> tuple[Array, Array]:
+    """Return the shares [mix, component] and sizes [mix] of a kind of design."""
+    if kind == "i_optimal":
+        return i_optimal(plan, count, seed, starts)
+    if kind == "space_filling":
+        found = space_filling(plan.region, count, plan.present, seed)
+    else:
+        made = _lattice_of(plan, count) if kind == "lattice" else _centroids_of(plan.region)
+        there = [bool(len(plan.present)) and np.abs(plan.present - one).max(axis=1).min() < 1e-6 for one in made]
+        found = made[~np.array(there, dtype=bool)]
+        if len(found) != count:
+            raise InputError(
+                f"design {kind}: has {len(found)} mixes that are not there yet, and {count} may be trained beside the"
+                " repeats; expected the same number, or i_optimal or space_filling, which take any"
+            )
+    cycle = np.array(sorted(plan.sizes, reverse=True), dtype=float)
+    return found, np.resize(cycle, len(found))
+
+
+def _lattice_of(plan: Plan, count: int) -> Array:
+    """Return the simplex-lattice whose number of mixes comes nearest to what may be trained, within lower bounds."""
+    region, width = plan.region, len(plan.region.components)
+    if not region.is_simplex:
+        raise InputError("design lattice: expected lower bounds alone, which leave a simplex; with upper bounds take "
+                         "i_optimal or space_filling")  # fmt: skip
+    sizes = {degree: len(lattice(width, degree)) for degree in range(1, 7) if width <= 8 or degree < 3}
+    wanted = count + sum(1 for one in plan.present if region.inside(one))
+    degree = min(sizes, key=lambda one: (abs(sizes[one] - wanted), one))
+    return region.lower + (1 - region.lower.sum()) * lattice(width, degree)
+
+
+def _centroids_of(region: Region) -> Array:
+    """Return the simplex-centroid design within lower bounds; with upper ones vertices, edges' middles and the mean."""
+    if region.is_simplex:
+        return region.lower + (1 - region.lower.sum()) * centroids(len(region.components))
+    corners = region.vertices
+    at = np.concatenate([np.isclose(corners, region.lower), np.isclose(corners, region.upper)], axis=1)
+    edges = [
+        (one, other)
+        for one, other in combinations(range(len(corners)), 2)
+        if (at[one] & at[other]).sum() >= len(region.components) - 2
+    ]
+    middles = [(corners[one] + corners[other]) / 2 for one, other in edges]
+    return np.unique(np.concatenate([corners, *([middles] if middles else []), [corners.mean(axis=0)]]), axis=0)[::-1]
+
+
+def space_filling(region: Region, count: int, present: Array, seed: int = 42) -> Array:
+    """Return [count, component], mixes far from each other and from those that are there (maximin distance).
+
+    The farthest candidate first (Kennard and Stone 1969), then each of the two nearest mixes is moved for as long as
+    the least distance grows (Johnson, Moore and Ylvisaker 1990).
+    """
+    width = len(region.components)
+    degree = next((one for one in (24, 20, 12, 10, 6, 4) if width <= 10 and _lattice_size(width, one) < 2000), 2)
+    grid = lattice(width, degree) if width <= 20 else np.eye(width)
+    pool = np.concatenate([region.vertices, grid[region.inside(grid, 1e-9)], region.draws(_CANDIDATES, seed)])
+    fixed = present.reshape(-1, width)
+    chosen: list[int] = []
+    for _ in range(count):
+        others = np.concatenate([fixed, pool[chosen]])
+        chosen.append(int(_nearest(pool, others).argmax()) if len(others) else 0)
+    least = _least(pool[chosen], fixed)
+    improved = True
+    while improved:
+        improved = False
+        for place in range(count):
+            rest = [one for number, one in enumerate(chosen) if number != place]
+            others = np.concatenate([fixed, pool[rest]])
+            if not len(others):
+                break
+            best = int(_nearest(pool, others).argmax())
+            tried = _least(pool[[*rest, best]], fixed)
+            if tried > least + 1e-9:
+                chosen[place], least, improved = best, tried, True
+    return pool[chosen]
+
+
+def _lattice_size(width: int, degree: int) -> float:
+    return float(np.prod([(degree + step) / step for step in range(1, width)]))
+
+
+def _nearest(points: Array, others: Array) -> Array:
+    """Return [point], the distance to the nearest of the others."""
+    return np.sqrt(((points[:, None] - others[None]) ** 2).sum(axis=2)).min(axis=1)
+
+
+def _least(points: Array, fixed: Array) -> float:
+    """Return the least distance between points, and between them and fixed ones."""
+    among = [float(np.linalg.norm(one - other)) for one, other in combinations(points, 2)]
+    return min([*among, *(_nearest(points, fixed) if len(fixed) else [])], default=np.inf)
+
+
+def i_optimal(plan: Plan, count: int, seed: int = 42, starts: int = 8) -> tuple[Array, Array]:
+    """Return shares [count, component] and sizes [count] with the lowest mean prediction variance that is found.
+
+    Coordinate exchange (Meyer and Nachtsheim 1995) from random starts: each mix is moved along the Cox direction of
+    each component (Piepel, Cooley and Jones 2005), and between pairs of components, which reach the corners of tight
+    bounds; then in finer steps. With fewer trainings than terms, the prior of `Plan.prior` makes it Bayesian.
+    """
+    plenty = count * plan.runs >= plan.unknown_terms
+    prior = plan.prior(_FLAT_SD if plenty else PRIOR_SD)
+    best: tuple[float, Array, Array] | None = None
+    numbers = generator(seed, "exchange", str(count))
+    for start in range(starts):
+        shares = plan.region.draws(count, seed + start)
+        sizes = numbers.choice(np.array(plan.sizes, dtype=float), count)
+        found = _exchanged(plan, shares, sizes, prior)
+        if best is None or found < best[0] * (1 - 1e-9):
+            best = (found, shares, sizes)
+    if best is None:
+        raise InputError(f"starts {starts}: expected at least one")
+    return best[1], best[2]
+
+
+def _exchanged(plan: Plan, shares: Array, sizes: Array, prior: Array) -> float:
+    """Move mixes in place for as long as the criterion falls; return it."""
+    rows = scaled(plan, shares, sizes)
+    information = plan.known + prior + rows.T @ rows
+    value = float(np.trace(np.linalg.solve(information, plan.products)))
+    for window in (None, *_FINE):
+        improved = True
+        while improved:
+            improved = False
+            for place in range(len(shares)):
+                tried = _moves(shares[place], plan.region, window)
+                at = np.repeat(np.array(plan.sizes, dtype=float), len(tried))
+                tried = np.tile(tried, (len(plan.sizes), 1))
+                moved = scaled(plan, tried, at)
+                gains = _gains(information, plan.products, rows[place], moved)
+                best = int(gains.argmax())
+                if gains[best] > 1e-7 * value:
+                    shares[place], sizes[place] = tried[best], at[best]
+                    information += np.outer(moved[best], moved[best]) - np.outer(rows[place], rows[place])
+                    rows[place] = moved[best]
+                    value, improved = value - float(gains[best]), True
+    return float(np.trace(np.linalg.solve(plan.known + prior + rows.T @ rows, plan.products)))
+
+
+def _gains(information: Array, products: Array, old: Array, new: Array) -> Array:
+    """Return [candidate], by how much the criterion falls when one row of the design becomes another.
+
+    By the Sherman–Morrison–Woodbury formula for M − old old' + new new': with D = M⁻¹, G = D W D and A = [[d₀₀ − 1,
+    d₀₁], [d₀₁, d₁₁ + 1]], it falls by tr(A⁻¹ [[g₀₀, g₀₁], [g₀₁, g₁₁]]).
+    """
+    inverse = np.linalg.inv(information)
+    spread = inverse @ products @ inverse
+    d00, d01, d11 = old @ inverse @ old, new @ (inverse @ old), ((new @ inverse) * new).sum(axis=1)
+    g00, g01, g11 = old @ spread @ old, new @ (spread @ old), ((new @ spread) * new).sum(axis=1)
+    determinant = (d00 - 1) * (d11 + 1) - d01**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = ((d11 + 1) * g00 - 2 * d01 * g01 + (d00 - 1) * g11) / determinant
+    return np.where(determinant < -1e-9, found, -np.inf)
+
+
+def _moves(point: Array, region: Region, window: float | None) -> Array:
+    """Return [candidate, component], where a mix may move: along Cox directions and between pairs of components.
+
+    Args:
+        window: steps of at most this much of a share; None takes the whole way between the bounds.
+    """
+    width = len(point)
+    found = []
+    for one in range(width):
+        rest = 1 - point[one]
+        towards = point / rest if rest > 1e-9 else np.full(width, 1 / (width - 1))
+        towards[one] = 0.0
+        moving = towards > 1e-12
+        low = max(1 - region.upper[one], float((region.lower[moving] / towards[moving]).max()))
+        high = min(1 - region.lower[one], float((region.upper[moving] / towards[moving]).min()))
+        if low <= high:
+            others = _steps(low, high, rest, window)
+            line = others[:, None] * towards
+            line[:, one] = 1 - others
+            found.append(line)
+    for one, other in combinations(range(width), 2):
+        both = point[one] + point[other]
+        low, high = (
+            max(region.lower[one], both - region.upper[other]),
+            min(region.upper[one], both - region.lower[other]),
+        )
+        if low < high:
+            steps = _steps(low, high, point[one], window)
+            line = np.tile(point, (len(steps), 1))
+            line[:, one], line[:, other] = steps, both - steps
+            found.append(line)
+    moves = np.concatenate(found) if found else point[None]
+    kept = moves[region.inside(moves, 1e-9)]
+    return np.clip(kept, region.lower, region.upper) if len(kept) else point[None]
+
+
+def _steps(low: float, high: float, here: float, window: float | None) -> Array:
+    if window is None:
+        return np.linspace(low, high, _LEVELS)
+    return np.clip(here + np.linspace(-window, window, _LEVELS), low, high)
+
+
+def scaled(plan: Plan, shares: Array, sizes: Array) -> Array:
+    """Return [mix, term], rows that count for all adapters of a mix."""
+    found: Array = plan.columns(shares, sizes) * np.sqrt(plan.runs)
+    return found
+
+
+def exact(row: Array, region: Region, units: Sequence[int] = UNITS) -> tuple[int, ...]:
+    """Return whole numbers in the ratio of the shares, as near as the first unit that keeps the bounds allows."""
+    for unit in units:
+        parts = np.round(row * unit).astype(np.int64)
+        low = np.ceil(region.lower * unit - 1e-6).astype(np.int64)
+        high = np.floor(region.upper * unit + 1e-6).astype(np.int64)
+        parts = np.clip(parts, low, np.maximum(low, high))
+        while (missing := unit - int(parts.sum())) != 0:
+            step = 1 if missing > 0 else -1
+            room = np.flatnonzero(parts < high) if step > 0 else np.flatnonzero(parts > low)
+            if not len(room):
+                break
+            parts[room[int((step * (row * unit - parts))[room].argmax())]] += step
+        if parts.sum() == unit and (parts >= low).all() and (parts <= high).all():
+            break
+    divisor = math.gcd(*(int(part) for part in parts))
+    return tuple(int(part) // divisor for part in parts)

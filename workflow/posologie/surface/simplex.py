@@ -1,0 +1,165 @@
+"""The mixes that a study may choose from: shares that sum to 1, within bounds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posologie.errors import InputError
+from posologie.statistics.draws import generator
+from posologie.surface.runs import Array
+
+SCHEFFE = {"linear": 1, "quadratic": 2, "special_cubic": 3}
+"""Degree of each of Scheffé's models (1958; special cubic 1963): products of up to so many different components."""
+
+_ROUNDING = 1e-9
+_SWEEPS = 60
+_MOST_VERTICES = 14
+
+
+@dataclass(frozen=True)
+class Region:
+    """All mixes whose shares lie within bounds.
+
+    Attributes:
+        components: names, two or more.
+        lower, upper: [component], bounds that can all be reached (Piepel 1983); `region_of` tightens them.
+    """
+
+    components: tuple[str, ...]
+    lower: Array
+    upper: Array
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is excluded: the whole simplex."""
+        return bool((self.lower <= _ROUNDING).all() and (self.upper >= 1 - _ROUNDING).all())
+
+    @property
+    def is_simplex(self) -> bool:
+        """Whether the lower bounds alone shape it, so that it is a smaller simplex (Kurotori 1966)."""
+        return bool((self.upper >= 1 - self.lower.sum() + self.lower - _ROUNDING).all())
+
+    def inside(self, shares: Array, slack: float = 1e-6) -> NDArray[np.bool_]:
+        """Return [point], whether mixes [point, component] lie within the bounds."""
+        return ((shares >= self.lower - slack) & (shares <= self.upper + slack)).all(axis=-1)
+
+    @cached_property
+    def centre(self) -> Array:
+        """[component], a mix inside: between the lower and the upper bounds, as far as the sum of 1 allows."""
+        room = self.upper - self.lower
+        found: Array = self.lower + room * (1 - self.lower.sum()) / max(room.sum(), _ROUNDING)
+        return found
+
+    @cached_property
+    def vertices(self) -> Array:
+        """[vertex, component], the extreme mixes: all components but one at a bound (McLean and Anderson 1966).
+
+        Raises:
+            InputError: beyond 14 components with upper bounds, which may have too many.
+        """
+        count = len(self.components)
+        if self.is_simplex:
+            return self.lower + (1 - self.lower.sum()) * np.eye(count)
+        if count > _MOST_VERTICES:
+            raise InputError(
+                f"{count} components with upper bounds: expected at most {_MOST_VERTICES}, or lower bounds alone"
+            )
+        sides = np.array(list(product((0, 1), repeat=count - 1)), dtype=bool)
+        found = []
+        for free in range(count):
+            others = [place for place in range(count) if place != free]
+            points = np.empty((len(sides), count))
+            points[:, others] = np.where(sides, self.upper[others], self.lower[others])
+            points[:, free] = 1 - points[:, others].sum(axis=1)
+            found.append(points[self.inside(points, _ROUNDING)])
+        return np.unique(np.concatenate(found).round(12), axis=0)[::-1]
+
+    def draws(self, count: int, seed: int) -> Array:
+        """Return [count, component], mixes drawn evenly from the region.
+
+        Of a simplex by Dirichlet(1, …, 1); else by moves between pairs of components (Gibbs; each move draws evenly
+        from the segment inside the bounds), all draws side by side from the centre.
+        """
+        numbers = generator(seed, "mixes", ",".join(self.components))
+        width = len(self.components)
+        if self.is_simplex:
+            return self.lower + (1 - self.lower.sum()) * numbers.dirichlet(np.ones(width), count)
+        shares = np.tile(self.centre, (count, 1))
+        for _ in range(_SWEEPS):
+            order = numbers.permutation(width)
+            for one, other in zip(order, np.roll(order, 1), strict=True):
+                both = shares[:, one] + shares[:, other]
+                low = np.maximum(self.lower[one], both - self.upper[other])
+                high = np.minimum(self.upper[one], both - self.lower[other])
+                shares[:, one] = low + (high - low) * numbers.random(count)
+                shares[:, other] = both - shares[:, one]
+        return shares
+
+
+def region_of(components: Sequence[str], bounds: Mapping[str, tuple[float, float]], where: str = "bounds") -> Region:
+    """Return the region within bounds; components without bounds have 0 and 1.
+
+    Raises:
+        InputError: for a bound of an unknown component, one that is no share, or bounds that no mix keeps.
+    """
+    if len(components) < 2 or len(set(components)) < len(components):
+        raise InputError(f"components {', '.join(components) or '(none)'}: expected two or more, each once")
+    for name, (low, high) in bounds.items():
+        if name not in components:
+            raise InputError(f"{where}.{name}: no such component; expected one of {', '.join(components)}")
+        if not 0 <= low <= high <= 1:
+            raise InputError(f"{where}.{name} = [{low:g}, {high:g}]: expected a lower and an upper share from 0 to 1")
+    lower, upper = (np.array([bounds.get(name, (0.0, 1.0))[side] for name in components]) for side in (0, 1))
+    if lower.sum() > 1 + _ROUNDING or upper.sum() < 1 - _ROUNDING:
+        what, total = ("lower", lower.sum()) if lower.sum() > 1 else ("upper", upper.sum())
+        raise InputError(f"{where}: the {what} bounds sum to {total:g}, so no mix keeps them")
+    highest, lowest = 1 - (lower.sum() - lower), 1 - (upper.sum() - upper)
+    return Region(tuple(components), np.maximum(lower, lowest), np.minimum(upper, highest))
+
+
+def lattice(count: int, degree: int) -> Array:
+    """Return the {count, degree} simplex-lattice (Scheffé 1958): every share a multiple of 1 / degree."""
+    bars = combinations(range(degree + count - 1), count - 1)
+    edges = np.array([(-1, *chosen, degree + count - 1) for chosen in bars])
+    return ((np.diff(edges, axis=1) - 1) / degree)[::-1]
+
+
+def centroids(count: int) -> Array:
+    """Return the simplex-centroid design (Scheffé 1963): the equal mix of every set of components."""
+    sets = [chosen for size in range(1, count + 1) for chosen in combinations(range(count), size)]
+    return np.array([[1 / len(chosen) if place in chosen else 0.0 for place in range(count)] for chosen in sets])
+
+
+def terms(components: int, model: str) -> list[tuple[int, ...]]:
+    """Return the products of components that a Scheffé model has coefficients for."""
+    sizes = range(1, SCHEFFE[model] + 1)
+    return [chosen for size in sizes for chosen in combinations(range(components), size)]
+
+
+def expanded(shares: Array, model: str) -> Array:
+    """Return [point, term], a Scheffé model's columns at mixes [point, component]."""
+    columns = [shares[..., list(term)].prod(axis=-1) for term in terms(shares.shape[-1], model)]
+    return np.stack(columns, axis=-1)
+
+
+def average_products(region: Region, model: str, seed: int = 42, draws: int = 20_000) -> Array:
+    """Return [term, term], the mean over the region of the products of a model's columns.
+
+    On the whole simplex it is Dirichlet's integral, (q − 1)! Π aᵢ! / (q − 1 + Σ aᵢ)! for Π xᵢ^aᵢ; under bounds the mean
+    over draws.
+    """
+    count = len(region.components)
+    if not region.is_whole:
+        columns = expanded(region.draws(draws, seed), model)
+        return columns.T @ columns / len(columns)
+    found = terms(count, model)
+    powers = np.array([[term.count(place) for place in range(count)] for term in found])
+    both = powers[:, None] + powers[None]
+    factorial = np.array([math.factorial(power) for power in range(both.max() + 1)], dtype=float)
+    total = np.array([math.factorial(count - 1 + power) for power in range(both.sum(axis=2).max() + 1)], dtype=float)
+    return math.factorial(count - 1) * factorial[both].prod(axis=2) / total[both.sum(axis=2)]

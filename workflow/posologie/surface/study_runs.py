@@ -1,0 +1,243 @@
+"""From a study's scores to runs and surfaces: scores with their whole covariance, and the variance of seeds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from posologie.statistics.crossed import Crossed, crossed
+from posologie.statistics.entries import arm_entries
+from posologie.statistics.estimates import Resampled
+from posologie.statistics.means import sparse_items, unit_of
+from posologie.statistics.measured import direction
+from posologie.statistics.scored import Measure
+from posologie.statistics.spec import Measured
+from posologie.statistics.suites import scored_parts
+from posologie.surface.candidates import Bounds, bounds_of
+from posologie.surface.choice import Choice, choose
+from posologie.surface.fit import FORMS, MEAN
+from posologie.surface.fit import Fitted as Model
+from posologie.surface.optimum import Region, candidates_of, region_of
+from posologie.surface.runs import Array, Runs
+from posologie.surface.spec import SurfaceSpec
+from posologie.surface.suites import Floor, weighted
+
+OBJECTIVE = "objective"
+"""What stands for a suite in the rows of the weighted objective."""
+FEWEST_MIXES = 3
+"""Different mixes of one backbone below which there is no surface."""
+
+_FORMS = dict(zip(("mean", "linear", "quadratic", "special_cubic", "process"), FORMS, strict=True))
+_MOST_DRAWS = 2000
+_FEW_REPLICATES = 5000
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """The runs of one backbone on one suite under its primary measure.
+
+    Attributes:
+        runs: scores in `unit`, turned so that more is better.
+        gains: the same runs less the base model, whose items' luck cancels; None without a base model.
+        base: score of the base model; None without one.
+        towards: 1, or −1 where the measure was turned.
+        n, clusters: items, and clusters of items that count as independent.
+        few: whether these are too few for intervals to be trusted.
+        size: number of items of every mix, where they have one.
+        note: what is to be said of the sizes.
+    """
+
+    suite: str
+    backbone: str
+    measured: Measured
+    unit: str
+    runs: Runs
+    gains: Runs | None
+    base: float | None
+    towards: int
+    n: int
+    clusters: float
+    few: bool
+    size: int | None
+    note: str
+
+
+def study_runs(results: str, spec: SurfaceSpec) -> Iterator[StudyRuns]:
+    """Yield the runs of every suite and backbone with three different mixes of two components, or more.
+
+    Args:
+        results: the folder of the study's results, with its scores.
+    """
+    primary = {spec.statistics.primary_choice, spec.statistics.primary_text}
+    named = {Measure(one.metric, one.decoding) for one in primary}
+    for suite in spec.suites:
+        for measured, scored in scored_parts(results, suite, spec, named.__contains__):
+            measure = Measure(measured.metric, measured.decoding)
+            if measure not in scored.values or not direction(measure):
+                continue
+            if measured.variants not in scored.variant_sets():
+                continue
+            resampled = Resampled(scored, spec.statistics)
+            arms = arm_entries(scored.models)
+            for found in next(resampled.many_moments([scored.over_variants(measure, measured.variants)])):
+                cell = found.cell
+                if (cell.scope_kind, cell.task, cell.aggregate) != ("all", "all", measured.aggregate):
+                    continue
+                model = crossed(found.moments, arms, arms, sparse_items=sparse_items(measure, found.extent))
+                for backbone in dict.fromkeys(arm.backbone for arm in arms):
+                    scale = 100.0 if unit_of(measure.metric) == "%" else 1.0
+                    made = runs_of(model, backbone, spec, scale * direction(measure))
+                    if made is None:
+                        continue
+                    runs, gains, base, size, note = made
+                    yield StudyRuns(
+                        suite, backbone, measured, unit_of(measure.metric), runs, gains, base, direction(measure),
+                        found.extent.items, found.extent.effective,
+                        found.extent.effective < spec.statistics.minimum_clusters, size, note,
+                    )  # fmt: skip
+
+
+def runs_of(
+    model: Crossed, backbone: str, spec: SurfaceSpec, scale: float
+) -> tuple[Runs, Runs | None, float | None, int | None, str] | None:
+    """Return the runs of one backbone, their gains over base, base's score, the common size, and a note on sizes.
+
+    None with fewer than three different mixes, or a single component.
+
+    Args:
+        scale: 100 for shares that are shown in points; negative for measures of which less is better.
+    """
+    entries = model.entries
+    places = [
+        place
+        for place, entry in enumerate(entries)
+        if entry.kind == "mix" and entry.backbone == backbone and spec.blends.get(entry.mix)
+    ]
+    components = tuple(_components(spec, [entries[place].mix for place in places]))
+    shares = np.array(
+        [[spec.blends[entries[place].mix].get(name, 0.0) for name in components] for place in places], dtype=float
+    ).reshape(len(places), len(components))
+    if len(components) < 2 or len({tuple(row) for row in shares.round(6).tolist()}) < FEWEST_MIXES:
+        return None
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    sizes, size, note = _sizes([spec.sizes.get(entries[place].mix, "") for place in places])
+    seeds = model.seeds.get(backbone)
+    known: dict[str, Any] = {}
+    if seeds is not None:
+        known = {"seed_variance": float(seeds.variance) * scale**2, "seed_df": float(seeds.df)}
+    runs = Runs(
+        tuple(entries[place].mix for place in places),
+        components,
+        shares,
+        sizes,
+        model.point[places] * scale,
+        model.items[np.ix_(places, places)] * scale**2,
+        np.array([len(entries[place].members) for place in places], dtype=np.int64),
+        **known,
+    )
+    base = next((p for p, one in enumerate(entries) if one.kind == "base" and one.backbone == backbone), None)
+    if base is None:
+        return runs, None, None, size, note
+    across = model.items[places, base] * scale**2
+    own = float(model.items[base, base]) * scale**2
+    score = float(model.point[base]) * scale
+    gains = replace(runs, score=runs.score - score, items=runs.items - across[:, None] - across[None] + own)
+    return runs, gains, score, size, note
+
+
+def _components(spec: SurfaceSpec, mixes: Sequence[str]) -> list[str]:
+    """Return the components that the mixes hold, in the order of the study."""
+    held = {str(name) for mix in mixes for name, share in spec.blends[mix].items() if share > 0}
+    known = [name for name in spec.order if name in held]
+    return [*known, *sorted(held - set(known))]
+
+
+def _sizes(told: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] | None, int | None, str]:
+    """Return sizes where they differ and are known, the common one where there is one, and what has to be said."""
+    if len(set(told)) == 1:
+        return None, int(told[0]) if told[0].isdigit() else None, ""
+    if all(one.isdigit() for one in told):
+        return np.array([float(one) for one in told]), None, ""
+    listed = ", ".join(dict.fromkeys(one or "not known" for one in told))
+    return None, None, f"mixes of different sizes ({listed}) are taken as alike: a share may stand for a size"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A surface with what the rows are made from.
+
+    Attributes:
+        surface: the chosen model; where that is the mean, which knows of no better mix, the best of the others.
+        size: number of items at which mixes are compared; None where none is known.
+        sized: whether the surface knows sizes.
+    """
+
+    of: StudyRuns
+    choice: Choice
+    surface: Model
+    bounds: Bounds
+    region: Region
+    size: float | None
+    sized: bool
+
+    @property
+    def runs(self) -> Runs:
+        """The runs."""
+        return self.of.runs
+
+    def ends(self, low: float, high: float) -> tuple[float, float]:
+        """Return the ends of an interval as the table has them: in the measure's own direction, percentages cut."""
+        low, high = sorted((low * self.of.towards, high * self.of.towards))
+        if self.of.unit != "%" or self.of.suite == OBJECTIVE:
+            return low, high
+        return max(low, 0.0), min(high, 100.0)
+
+    def at(self, shares: Array) -> tuple[Array, Array | None]:
+        """Return shares with the sizes that the surface wants."""
+        return shares, np.full(len(shares), self.size) if self.sized and self.size is not None else None
+
+
+def chosen_model(runs: Runs, spec: SurfaceSpec) -> Choice:
+    """Return the choice among the models that the study considers, with fewer draws where it asks for few."""
+    replicates = spec.statistics.replicates
+    draws = None if replicates >= _FEW_REPLICATES else max(8, replicates // 100)
+    return choose(runs, [_FORMS[name] for name in spec.surface.models], draws=draws)
+
+
+def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
+    """Return the surface of some runs, with its region."""
+    settings, runs = spec.surface, one.runs
+    choice = chosen_model(runs, spec)
+    bounds = bounds_of(runs.components, {k: v for k, v in settings.bounds.items() if k in runs.components})
+    sized = runs.sizes is not None
+    size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else one.size)
+    every = [one for one in choice.candidates if one.fitted.form is not MEAN] or list(choice.candidates)
+    surface = choice.surface if choice.surface.form is not MEAN else max(every, key=lambda one: one.log_density).fitted
+    candidates = candidates_of(surface, bounds, runs.shares, size=size if sized else None)
+    region = region_of(
+        surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
+        seed=spec.statistics.seed, least_squares=False,
+    )  # fmt: skip
+    return Fitted(one, choice, surface, bounds, region, size, sized)
+
+
+def objective_of(by_suite: Mapping[str, StudyRuns], weights: Mapping[str, float]) -> StudyRuns:
+    """Return the runs of the weighted objective."""
+    runs = weighted({name: one.runs for name, one in by_suite.items()}, weights)
+    chosen = [by_suite[name] for name in weights]
+    bases = [one.base for one in chosen]
+    base = None if None in bases else sum(w * (b or 0.0) for w, b in zip(weights.values(), bases, strict=True))
+    units = {one.unit for one in chosen}
+    return StudyRuns(
+        OBJECTIVE, chosen[0].backbone, Measured(metric=OBJECTIVE), units.pop() if len(units) == 1 else "", runs, None,
+        base, 1, sum(one.n for one in chosen), min(one.clusters for one in chosen), any(one.few for one in chosen),
+        chosen[0].size, chosen[0].note,
+    )  # fmt: skip
+
+
+def floor_of(one: StudyRuns, spec: SurfaceSpec) -> Floor | None:
+    """Return the demand that a suite does not fall below base; None without a base model."""
+    if one.gains is None:
+        return None
+    return Floor(chosen_model(one.gains, spec).surface, 0.0, spec.statistics.level)

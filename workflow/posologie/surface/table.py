@@ -1,0 +1,246 @@
+"""The table of surfaces: the score by the shares, the best mixes, exchange rates, and what to train next."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from posologie.commands import run
+from posologie.statistics.families import DEMONSTRATION
+from posologie.statistics.intervals import TOO_SMALL
+from posologie.statistics.latex import Latex
+from posologie.statistics.table_command import table_arguments
+from posologie.statistics.table_files import write_table
+from posologie.surface.candidates import distinct, lattice
+from posologie.surface.decisions import (
+    constrained,
+    constraint_rows,
+    front_rows,
+    next_rows,
+    predicted,
+    price_rows,
+    rate_rows,
+    text_of,
+)
+from posologie.surface.fit import CUBIC
+from posologie.surface.next_runs import terms_of
+from posologie.surface.runs import Array
+from posologie.surface.simplex import lattice as simplex_lattice
+from posologie.surface.spec import SurfaceSettings, SurfaceSpec
+from posologie.surface.study_runs import OBJECTIVE, Fitted, StudyRuns, fitted, floor_of, objective_of, study_runs
+from posologie.surface.suites import Floor
+
+COLUMNS = (
+    "suite", "metric", "decoding", "variants", "aggregate", "backbone", "row", "name", "of", "into", "shares", "size",
+    "seeds", "n", "clusters", "mixes", "unit", "value", "low", "high", "level", "chosen", "supported", "in_region",
+    "coverage", "log_density", "log_density_se", "gain", "gain_low", "regret", "most_regret", "chance", "cost",
+    "p_value", "note",
+)  # fmt: skip
+LATEX = Latex(
+    "The best mix by the response surface, and the shares of the mixes that cannot be told from the best.",
+    index=("suite", "row", "name"),
+    where={"row": ("optimum", "share")},
+    show=("value", "low", "high", "regret"),
+)
+
+_MOST_POINTS = 300
+_TRACE = 21
+_REPRESENTATIVES = 4
+
+
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    given = table_arguments("posologie.surface.table", __doc__ or "").parse_args(argv)
+    spec = SurfaceSpec.from_json(given.spec)
+    rows = rows_of(list(study_runs(given.results, spec)), spec)
+    write_table(given.table, COLUMNS, [{**dict.fromkeys(COLUMNS), **row} for row in rows], LATEX)
+
+
+def rows_of(every: Sequence[StudyRuns], spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all surfaces: of each suite and backbone, then of the weighted objective."""
+    for backbone in dict.fromkeys(one.backbone for one in every):
+        own = [one for one in every if one.backbone == backbone]
+        by_suite = {one.suite: one for one in reversed(own)}  # the choice questions of a suite that holds both
+        surfaces = {id(one): fitted(one, spec) for one in own}
+        floors = {name: floor_of(by_suite[name], spec) for name in spec.surface.at_least_base if name in by_suite}
+        for one in own:
+            others = {name: floor for name, floor in floors.items() if name != one.suite and floor is not None}
+            yield from _rows(surfaces[id(one)], spec, others)
+        aims = spec.surface.objective
+        if aims and set(aims) <= set(by_suite):
+            objective = objective_of(by_suite, aims)
+            others = {name: floor for name, floor in floors.items() if floor is not None}
+            yield from _rows(fitted(objective, spec), spec, others)
+        for first, second in combinations(own, 2):
+            if first.suite != second.suite and first.runs.names == second.runs.names:
+                yield from front_rows(surfaces[id(first)], surfaces[id(second)], spec)
+
+
+def _rows(found: Fitted, spec: SurfaceSpec, floors: Mapping[str, Floor]) -> Iterator[dict[str, Any]]:
+    one, settings = found.of, spec.surface
+    notes = [DEMONSTRATION] if spec.demonstration else [TOO_SMALL] if one.few else []
+    notes += [one.note] if one.note else []
+    common = {
+        "suite": one.suite,
+        "metric": one.measured.metric,
+        "decoding": one.measured.decoding if one.suite != OBJECTIVE else "",
+        "variants": one.measured.variants if one.suite != OBJECTIVE else "",
+        "aggregate": one.measured.aggregate if one.suite != OBJECTIVE else "",
+        "backbone": one.backbone,
+        "n": one.n,
+        "clusters": one.clusters,
+        "mixes": len(distinct(one.runs.shares)),
+        "unit": one.unit,
+        "level": spec.statistics.level,
+        "size": found.size,
+    }
+    best = constrained(found, floors)
+    made = [
+        _model_rows(found),
+        _run_rows(found),
+        _prediction_rows(found, settings),
+        _trace_rows(found),
+        _optimum_rows(found),
+        constraint_rows(found, floors, best),
+        rate_rows(found, spec.statistics.level),
+        price_rows(found, spec),
+        next_rows(found, best),
+    ]
+    for rows in made:
+        for row in rows:
+            own = [part for part in (row.get("note", ""),) if part]
+            yield {**common, **row, "note": "; ".join([*notes, *own])}
+
+
+def _model_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+    """Yield each model's error on left-out mixes, and the tests of fit and of equal noise."""
+    choice = found.choice
+    notes = [one for one in choice.notes if one]
+    mixes, terms = len(distinct(found.runs.shares)), terms_of(len(found.runs.components), CUBIC.degree)
+    if mixes <= terms and any(one.fitted.form is CUBIC for one in choice.candidates):
+        notes.append(
+            f"{mixes} mixes saturate a special cubic ({terms} terms): nothing is left to test it, and shrinkage "
+            "decides its coefficients"
+        )
+    for candidate in choice.candidates:
+        is_chosen = candidate.fitted is choice.surface
+        yield {
+            "row": "model",
+            "name": candidate.fitted.form.name,
+            "value": candidate.rmse,
+            "chosen": int(is_chosen),
+            "supported": int(choice.supported) if is_chosen else None,
+            "p_value": choice.p_value if is_chosen else None,
+            "coverage": candidate.coverage,
+            "log_density": candidate.log_density,
+            "log_density_se": candidate.log_density_se,
+            "gain": candidate.gain,
+            "gain_low": candidate.gain_low,
+            "note": "; ".join(notes) if is_chosen else "",
+        }
+    for name, test in (("lack of fit", choice.lack_of_fit), ("equal noise", choice.noise)):
+        yield {"row": "check", "name": name, "p_value": test.p_value, "note": test.note}
+
+
+def _run_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+    """Yield each measured mix: its score, and what the others predict for it."""
+    runs, left_out, df = found.runs, found.choice.chosen.left_out, found.choice.surface.df
+    shrink = 1.0 if np.isinf(df) else np.sqrt((df - 2) / df)
+    half = float(student.ppf((1 + found.region.level) / 2, df) * shrink) * left_out.sd
+    for place, name in enumerate(runs.names):
+        yield {
+            "row": "run",
+            "name": name,
+            "shares": text_of(runs.components, runs.shares[place]),
+            "size": found.size if runs.sizes is None else runs.sizes[place],
+            "seeds": int(runs.seeds[place]),
+            "value": float(runs.score[place]) * found.of.towards,
+        }
+        low, high = found.ends(*(float(left_out.mean[place] + side * half[place]) for side in (-1, 1)))
+        yield {
+            "row": "left out",
+            "name": name,
+            "shares": text_of(runs.components, runs.shares[place]),
+            "value": float(left_out.mean[place]) * found.of.towards,
+            "low": low,
+            "high": high,
+        }
+
+
+def _prediction_rows(found: Fitted, settings: SurfaceSettings) -> Iterator[dict[str, Any]]:
+    """Yield the expected score at a lattice of mixes with its interval, and whether each may be the best."""
+    width = len(found.runs.components)
+    steps = settings.lattice
+    grid = simplex_lattice(width, steps) if width < 5 else lattice(found.bounds, _MOST_POINTS)[0]
+    grid = grid[found.bounds.contain(grid)]
+    if not len(grid) or len(grid) > 2000:
+        grid, _ = lattice(found.bounds, _MOST_POINTS)
+    inside = _in_region(found, grid)
+    for row, member in zip(predicted(found, grid, "prediction"), inside, strict=True):
+        yield {**row, "in_region": member}
+
+
+def _in_region(found: Fitted, grid: Array) -> list[int | None]:
+    """Return whether lattice mixes are in the region; None for one that was no candidate."""
+    known = {tuple(row): int(inside) for row, inside in zip(
+        np.round(found.region.candidates.shares, 6).tolist(), found.region.inside, strict=True)}  # fmt: skip
+    return [known.get(tuple(row)) for row in np.round(grid, 6).tolist()]
+
+
+def _trace_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+    """Yield the expected score as one component grows and the others keep their proportions (Cox 1971)."""
+    chosen = found.region.candidates.shares[found.region.chosen]
+    for place, component in enumerate(found.runs.components):
+        rest = 1 - chosen[place]
+        others = chosen / rest if rest > 1e-6 else np.full(len(chosen), 1 / (len(chosen) - 1))
+        levels = np.linspace(found.bounds.low[place], found.bounds.high[place], _TRACE)
+        line = (1 - levels)[:, None] * others
+        line[:, place] = levels
+        line = line[found.bounds.contain(line)]
+        if len(line) > 1:
+            yield from predicted(found, line, "trace", component)
+
+
+def _optimum_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+    """Yield the best mix with its expected score and regret, the region's size and shares, and mixes that span it."""
+    region, towards = found.region, found.of.towards
+    components = found.runs.components
+    ends = [one for one in (region.expected.low, region.expected.high) if one is not None]
+    low, high = sorted(one * towards for one in ends) if len(ends) == 2 else (None, None)
+    yield {
+        "row": "optimum",
+        "name": "best",
+        "shares": text_of(components, region.candidates.shares[region.chosen]),
+        "value": region.expected.value * towards,
+        "low": low,
+        "high": high,
+        "regret": region.regret,
+        "most_regret": region.most_regret,
+        "supported": int(found.choice.supported),
+    }
+    if found.of.base is not None:
+        yield {"row": "base", "name": "base", "value": found.of.base * towards}
+    half = 1.96 * region.share_error
+    yield {
+        "row": "region",
+        "name": "share of the simplex",
+        "value": region.share,
+        "low": max(0.0, region.share - half),
+        "high": min(1.0, region.share + half),
+        "unit": "",
+        "note": "interval of the Monte-Carlo error alone",
+    }
+    chosen = region.candidates.shares[region.chosen]
+    for place, (component, (low_share, high_share)) in enumerate(region.ranges().items()):
+        yield {
+            "row": "share", "name": component, "value": float(chosen[place]), "low": low_share, "high": high_share,
+            "unit": "",
+        }  # fmt: skip
+    for number, shares in enumerate(region.representatives(_REPRESENTATIVES)[1:], start=1):
+        yield from predicted(found, shares[None], "as good", f"{number}")
+
+
+if __name__ == "__main__":
+    run(main)
