@@ -21,6 +21,7 @@ from posologie.cli import (
     surface,
     testcase,
     verify,
+    whatif,
 )
 from posologie.errors import InputError, machine_error
 from posologie.version import __version__
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         plan,
         partitions,
         surface,
+        whatif,
         testcase,
         audit_parallel,
     ):
