@@ -78,6 +78,7 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("scores", 0, 2),
         ("tables", 0, 9),
         ("report", 0, 1),
+        ("look", 0, 2),
     ]
     assert not found["finished"]
     assert found["seconds_left"] is None
@@ -107,6 +108,15 @@ def test_the_chosen_judges_verdicts_count_too(study, asked):
     made(study, "judgements/own/tiny/base/oeq.parquet")
     _, found = asked("status", "--configfile", "study.yaml")
     assert stage(found, "judgements") == (1, 2)
+
+
+def test_the_verdicts_of_a_panels_judges_count_too(study, asked):
+    panel = JUDGED.replace("judging: {chosen: own}", "  other: {backend: {kind: causal, backbone: tiny}}\n"
+                           "judging: {chosen: own, panel: [own, other]}")  # fmt: skip
+    (study / "study.yaml").write_text(STUDY + panel)
+    made(study, "judgements/other/tiny/base/oeq.parquet")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert stage(found, "judgements") == (1, 4)
 
 
 def test_the_ratings_of_training_items_count_too(study, asked):

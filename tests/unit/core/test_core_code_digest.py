@@ -112,7 +112,7 @@ def test_the_digest_is_the_same_on_every_version_of_python(package):
 
 
 def test_a_module_that_does_not_exist_is_an_error():
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(ModuleNotFoundError, match=r"no module named 'posologie\.nowhere' below posologie"):
         code_digest.digest("posologie.nowhere")
 
 
@@ -131,6 +131,27 @@ def test_what_is_kept_from_run_to_run_changes_no_digest(package, monkeypatch, tm
     monkeypatch.setattr(code_digest, "counted_text", None)  # no tree is walked again
     assert fresh() == first
     monkeypatch.undo()
+
+
+def test_what_is_known_of_the_code_is_written_where_it_is_new_and_can_be(package, monkeypatch, tmp_path):
+    place = tmp_path / "run"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    code_digest._kept.cache_clear()
+    code_digest._NEW.clear()
+    first = code_digest.digest("posologie.stage")
+    assert not list(place.iterdir()), "no folder for Snakemake's records is made"
+    records = place / ".snakemake"
+    records.mkdir()
+    assert code_digest.digest("posologie.stage") == first
+    [file] = records.iterdir()
+    file.unlink()
+    code_digest.digest("posologie.stage")
+    assert not list(records.iterdir()), "nothing new"
+    file.mkdir()
+    package("posologie.other", "X = 3\n")
+    assert code_digest.digest("posologie.other") != first, "that it cannot be written is no matter"
+    code_digest._NEW.clear()
 
 
 BLOCKS = {

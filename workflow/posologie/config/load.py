@@ -2,15 +2,18 @@
 
 import difflib
 import os
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from posologie.config import plan
 from posologie.config.check import check_references
 from posologie.config.study import Study
 from posologie.errors import InputError
@@ -18,7 +21,7 @@ from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
 from posologie.specs import first_problem
 
-REPLACED = ("sources", "mixes", "sweeps", "suites", "judges")
+REPLACED = ("components", "sources", "mixes", "sweeps", "suites", "judges")
 """Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
 
 
@@ -37,7 +40,7 @@ def study_document(path: str | os.PathLike[str], overrides: Mapping[str, Any] | 
     Raises:
         InputError: if a file is missing or is no map of sections.
     """
-    return _merged(_document(Path(path), ()), overrides or {})
+    return _merged(_document(Path(path), ()), _renamed(overrides or {}))
 
 
 def study_from(document: Mapping[str, Any], origin: str) -> Study:
@@ -49,13 +52,62 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     try:
         study = Study.model_validate(dict(document))
     except ValidationError as error:
-        raise InputError(f"{origin}: {_problem(error)}") from error
+        raise _located(origin, _problem(error)) from error
     try:
         study = with_sweeps(study)
         check_references(study)
+        study = with_validation(study)
     except InputError as error:
-        raise InputError(f"{origin}: {error}") from error
+        raise _located(origin, str(error)) from error
     return study
+
+
+def _located(origin: str, problem: str) -> InputError:
+    """Return an error that names the study file and, where the key stands in it or in what it extends, the line."""
+    key = re.match(r"[\w.\[\]/-]+", problem)
+    try:
+        place = place_of(Path(origin), key[0]) if key is not None and Path(origin).is_file() else None
+    except (InputError, OSError, yaml.YAMLError):
+        place = None
+    return InputError(f"{origin if place is None else place}: {problem}")
+
+
+def place_of(path: Path, key: str) -> str | None:
+    """Return `file, line N` of a dotted key in a study file or in those that it extends; None where it is in none.
+
+    The deepest part of the key that is written down counts; of equally deep ones, that of the file itself.
+    """
+    found: tuple[int, str] | None = None
+    files: list[Path] = []
+    while path not in files:
+        files.append(path)
+        root = yaml.compose(read_text(path), yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode):
+            break
+        depth, line = _deepest(root, re.sub(r"\[(\d+)\]", r".\1", key))
+        if depth and (found is None or depth > found[0]):
+            found = depth, f"{path}, line {line}"
+        parents = [value.value for name, value in root.value if name.value == "extends"]
+        if not parents:
+            break
+        path = path.parent / str(parents[0])
+    return None if found is None else found[1]
+
+
+def _deepest(node: yaml.Node, key: str) -> tuple[int, int]:
+    """Return how many characters of a dotted key are written down below a node, and the line of the last of them."""
+    if isinstance(node, yaml.MappingNode):
+        steps = [(str(name.value), name.start_mark.line + 1, value) for name, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        steps = [(str(place), value.start_mark.line + 1, value) for place, value in enumerate(node.value)]
+    else:
+        return 0, 0
+    best = (0, 0)
+    for name, line, value in steps:
+        if key == name or key.startswith(f"{name}."):  # names may have dots themselves
+            depth, below = _deepest(value, key[len(name) + 1 :])
+            best = max(best, (len(name) + depth, below or line))
+    return best
 
 
 def with_sweeps(study: Study) -> Study:
@@ -78,15 +130,24 @@ def with_sweeps(study: Study) -> Study:
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
 
 
+def with_validation(study: Study) -> Study:
+    """Return the study with the components of its validation set named, where its file leaves them out."""
+    if study.validation.provenances is not None:
+        return study
+    names = plan.validation_components(study)
+    return study.model_copy(update={"validation": study.validation.model_copy(update={"provenances": names})})
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error: one of the two values would be lost."""
+    """YAML in which a key given twice is an error: one of the two values would be lost. Merge keys (`<<`) may be."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                line = node.value[position][0].start_mark.line + 1
-                raise InputError(f"line {line}: key '{key}' is given twice")
+        seen: list[Any] = []
+        for name in (name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"):
+            key = self.construct_object(name, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise InputError(f"line {name.start_mark.line + 1}: key '{key}' is given twice")
+            seen.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -104,10 +165,20 @@ def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path}, {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected a map of sections, found {type(document).__name__}")
+    document = _renamed(document)
     parent = document.pop("extends", None)
     if parent is None:
         return document
     return _merged(_document(path.parent / str(parent), (*above, path.resolve())), document)
+
+
+def _renamed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with a key of earlier study files under its present name: a merge keeps one of the two."""
+    found = dict(document)
+    validation = found.get("validation")
+    if isinstance(validation, Mapping) and "provenances" in validation and "components" not in validation:
+        found["validation"] = {("components" if key == "provenances" else key): validation[key] for key in validation}
+    return found
 
 
 def _merged(base: Mapping[str, Any], change: Mapping[str, Any], top: bool = True) -> dict[str, Any]:
@@ -151,14 +222,20 @@ def _keys_at(location: list[int | str]) -> set[str]:
             skip = False
             continue
         fields = [item for model in models for item in model.model_fields.items()]
-        here = [field for name, field in fields if (field.alias or name) == part]
+        here = [field for name, field in fields if key_of(name, field) == part]
         of_kind = [model for model in models if part in _kinds_of(model)]
         if len(models) > 1 and of_kind:  # a section of several kinds, such as a sweep: its errors name the kind first
             models = of_kind
             continue
         found = [below for field in here for below in models_in(field.annotation)]
         models, skip = [model for model, _ in found], any(many for _, many in found)
-    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+    return {key_of(name, field) for model in models for name, field in model.model_fields.items()}
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """Return the key of a field in a study file: its alias, or the first of several."""
+    choices = field.validation_alias
+    return str(choices.choices[0]) if isinstance(choices, AliasChoices) else field.alias or name
 
 
 def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:

@@ -2,36 +2,9 @@
 
 from collections.abc import Iterable
 
-from posologie.items import PROVENANCES
+from posologie.components import Shown, in_order
+from posologie.scoring.metrics import METRICS
 
-METRICS = {
-    "em": "exact match",
-    "hamming": "Hamming score",
-    "hamming_options": "share of options judged rightly",
-    "em_unmapped": "exact match against unmoved letters",
-    "hamming_unmapped": "Hamming score against unmoved letters",
-    "invalid": "no readable answer",
-    "ambiguous": "ambiguous answer",
-    "brier": "Brier score",
-    "confidence": "mean probability of the chosen label",
-    "right_at_first_step": "most probable label right",
-    "calibration_error": "expected calibration error",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "meteor": "METEOR",
-    "bleu": "sentence BLEU",
-    "chrf": "sentence chrF",
-    "bleu_corpus": "corpus BLEU",
-    "chrf_corpus": "corpus chrF",
-    "bertscore": "BERTScore",
-    "words": "words an answer",
-    "reference_words": "words a reference",
-    "cut_at_length": "cut at the token limit",
-    "judge": "found equivalent by",
-    "judge_probability": "mean probability of “equivalent” by",
-    "judge_unparsable": "reply without verdict by",
-}
 DECODINGS = {
     "greedy": "greedy decoding",
     "constrained": "constrained decoding",
@@ -61,7 +34,7 @@ def published_name(aggregate: str) -> str:
 def metric_name(metric: str) -> str:
     """Return what a metric is called; one of a judge has the judge's name behind a colon."""
     kind, _, judge = metric.partition(":")
-    name = METRICS.get(kind, kind.replace("_", " "))
+    name = METRICS[kind].title if kind in METRICS else kind.replace("_", " ")
     return f"{name} {judge}" if judge else name
 
 
@@ -72,7 +45,7 @@ def rater_name(rater: str) -> str:
         return judge
     if kind == "judge_probability":
         return f"{judge}, probability"
-    return METRICS.get(rater, rater)
+    return METRICS[rater].title if rater in METRICS else rater
 
 
 def measure_name(metric: str, decoding: str) -> str:
@@ -82,16 +55,23 @@ def measure_name(metric: str, decoding: str) -> str:
     return f"{metric_name(metric)}, {DECODINGS.get(decoding, decoding)}"
 
 
-def scope_title(kind: str, scope: str) -> str:
-    """Return the title of a scope: all items, the items of a provenance, or a benchmark."""
-    return "all items" if kind == "all" else f"{scope} items" if kind == "provenance" else scope
+def component_title(name: str, components: Iterable[Shown]) -> str:
+    """Return what the page calls a component, or several joined by `+`."""
+    titles = {one.name: one.title for one in components}
+    return " + ".join(titles.get(part, part) for part in name.split("+")) if "+" in name else titles.get(name, name)
 
 
-def scopes(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return kind and scope of all items, then of each provenance where there are several."""
-    here = set(found)
-    provenances = [("provenance", name) for name in PROVENANCES if ("provenance", name) in here]
-    return [("all", "all"), *(provenances if len(provenances) > 1 else [])]
+def scope_title(kind: str, scope: str, components: Iterable[Shown]) -> str:
+    """Return the title of a scope: all items, the items of a component, or a benchmark."""
+    if kind == "provenance":
+        return f"{component_title(scope, components)} items"
+    return "all items" if kind == "all" else scope
+
+
+def scopes(found: Iterable[tuple[str, str]], components: Iterable[Shown]) -> list[tuple[str, str]]:
+    """Return kind and scope of all items, then of each component where there are several, in the study's order."""
+    names = in_order({scope for kind, scope in found if kind == "provenance"}, (one.name for one in components))
+    return [("all", "all"), *(("provenance", name) for name in names if len(names) > 1)]
 
 
 def sentence(text: str) -> str:
