@@ -22,6 +22,7 @@ from posologie.cli import (
     surface,
     testcase,
     verify,
+    whatif,
 )
 from posologie.errors import InputError, machine_error
 from posologie.version import __version__
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         plan,
         partitions,
         surface,
+        whatif,
         testcase,
         audit_parallel,
     ):
