@@ -33,7 +33,15 @@ class Untrained(Spec):
     vocabulary: int = Field(
         default=1000, ge=300, le=32000, description="tokens of the tokenizer that is trained for it"
     )
-    corpus: tuple[PathText, ...] = Field(description="JSON files in the hub's record form on which the tokenizer is trained")
+    corpus: tuple[PathText, ...] = Field(
+        description="what the tokenizer is trained on: JSON files in the hub's record form, or YAML recipes of worlds"
+    )
+    spread: float = Field(
+        default=0.02,
+        gt=0,
+        le=2,
+        description="standard deviation of the weights; with a large one, single facts are learnt in fewer updates",
+    )
     seed: int = Field(default=0, description="seed of the weights")
 
 
