@@ -99,6 +99,7 @@ pathvars:
 
 
 MODELS = plan.models(STUDY)
+PROXIES = plan.proxies(STUDY)
 BUNDLES = plan.bundles(STUDY)
 
 
@@ -118,7 +119,7 @@ wildcard_constraints:
     mix=one_of(STUDY.mixes),
     seed=r"\d+",
     backbone=one_of(STUDY.backbones),
-    model=one_of(MODELS),
+    model=one_of([*MODELS, *PROXIES]),
     suite=one_of(STUDY.suites),
     folder=one_of(plan.model_specs(STUDY)),
     form="adapter|merged",

@@ -33,6 +33,7 @@ def check_references(study: Study) -> None:
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
+    _check_proxies(study)
     _check_release(study)
     _check_folders(study)
 
@@ -262,6 +263,17 @@ def _check_models(study: Study) -> None:
         for model in kit.models:
             if model not in models:
                 raise _unknown(f"judging.kits.{name}.models", model, models)
+
+
+def _check_proxies(study: Study) -> None:
+    """Check that merged models are made of models that this study trains, and are called like no mix."""
+    trained = {model.id for model in plan.models(study).values() if model.trained}
+    for proxy in plan.proxies(study).values():
+        if proxy.name in study.mixes:
+            raise InputError(f"mixes.{proxy.name}: the name is taken by a merged model; expected another name")
+        for mix in proxy.of:
+            if (model := f"{proxy.backbone}/{mix}/seed-{proxy.seed}") not in trained:
+                raise InputError(f"proxies.merged: {model} is not trained here, so there is nothing to merge")
 
 
 def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:

@@ -13,6 +13,7 @@ from posologie.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.merged_spec import MergedPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
@@ -20,7 +21,15 @@ from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
 from posologie.screening.spec import Comparing, LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
-from posologie.statistics.spec import AgreementSpec, CompositionSpec, ComputeSpec, CorrectedSpec, TableSpec
+from posologie.statistics.spec import (
+    AgreementSpec,
+    CompositionSpec,
+    ComputeSpec,
+    CorrectedSpec,
+    ProxyModel,
+    ProxySpec,
+    TableSpec,
+)
 from posologie.training.spec import TrainingSpec
 
 
@@ -150,6 +159,22 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     )
 
 
+def merged_prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredictionSpec:
+    """Return what a merged model's answers to the choice suites of one bundle depend on.
+
+    Raises:
+        ValueError: if the study merges none.
+    """
+    if study.proxies.merged is None:
+        raise ValueError("proxies.merged: missing")
+    asked = prediction_spec(study, proxy, bundle)
+    return MergedPredictionSpec(
+        **{**dict(asked), "suites": {name: asked.suites[name] for name in plan.proxy_bundles(study)[bundle]}},
+        shares=plan.proxies(study)[proxy].of,
+        rank=study.proxies.merged.rank,
+    )
+
+
 def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
     """Return what a served model's answers to one bundle of suites depend on.
 
@@ -220,6 +245,24 @@ def table_spec(study: Study) -> TableSpec:
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
+    )
+
+
+def proxy_spec(study: Study) -> ProxySpec:
+    """Return what the table of proxies depends on."""
+    found = plan.proxies(study)
+    trained = {f"{one.backbone}/{one.stands_for}/seed-{one.seed}" for one in found.values() if one.stands_for}
+    asked = {suite for suites in plan.proxy_bundles(study).values() for suite in suites}
+    return ProxySpec(
+        models=tuple(model for model in plan.evaluated_models(study) if model.name in trained),
+        proxies={
+            name: ProxyModel(
+                backbone=one.backbone, name=one.name, seed=one.seed, shares=one.shares, stands_for=one.stands_for
+            )
+            for name, one in found.items()
+        },
+        suites=tuple(suite for suite in study.suites if suite in asked),
+        statistics=study.statistics,
     )
 
 

@@ -85,7 +85,7 @@ class EvaluatedModel(Spec):
     """A model that has answered the suites."""
 
     name: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}` or `published/{name}`")
-    kind: Literal["base", "mix", "published"]
+    kind: Literal["base", "mix", "published", "proxy"]
     backbone: Name | None = None
     mix: Name | None = None
     seed: int | None = None
@@ -93,7 +93,7 @@ class EvaluatedModel(Spec):
 
     @model_validator(mode="after")
     def _parts_of_its_kind(self) -> Self:
-        if self.kind == "mix" and (self.backbone is None or self.mix is None or self.seed is None):
+        if self.kind in ("mix", "proxy") and (self.backbone is None or self.mix is None or self.seed is None):
             raise ValueError("backbone, mix and seed of a trained model")
         if self.kind == "base" and (self.backbone is None or self.mix is not None or self.seed is not None):
             raise ValueError("a backbone, and neither mix nor seed, of a base model")
@@ -116,6 +116,25 @@ class TableSpec(Spec):
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
     panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
+
+
+class ProxyModel(Spec):
+    """A merged model, and the trained mix of the same shares where there is one."""
+
+    backbone: Name
+    name: Name
+    seed: int
+    shares: dict[Name, float] = Field(min_length=2, description="of components; they sum to 1")
+    stands_for: Name | None = None
+
+
+class ProxySpec(Spec):
+    """Exactly what the table of proxies depends on, beside the scores."""
+
+    models: tuple[EvaluatedModel, ...] = Field(description="the trained models that proxies stand for")
+    proxies: dict[str, ProxyModel] = Field(min_length=1, description="by the name of the model")
+    suites: tuple[Name, ...] = Field(min_length=1)
+    statistics: Statistics = Statistics()
 
 
 class AgreementSpec(Spec):

@@ -34,6 +34,7 @@ def scores_and_leakage():
 def inputs_of_scores(table):
     """Return the function that gives the inputs of a table of scores."""
     narrow = {"mcqa": all_scores, "position": scores_and_answers, "length": scores_and_judgements, "leakage": scores_and_leakage}
+    narrow["proxies"] = proxy_scores
     return narrow.get(table, open_scores)
 
 
@@ -54,13 +55,13 @@ STATISTICS = {
 TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {"compute", "leakage", "length", *plan.rating_tables(STUDY)} - {"agreement"}
+WITHOUT_PUBLISHED = {"compute", "leakage", "length", "proxies", *plan.rating_tables(STUDY)} - {"agreement"}
 
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
     narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(plan.rating_tables(STUDY), job_specs.agreement_spec)}
-    narrow["corrected"] = job_specs.corrected_spec
+    narrow |= {"corrected": job_specs.corrected_spec, "proxies": job_specs.proxy_spec}
 
     def spec(wildcards):
         return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()
