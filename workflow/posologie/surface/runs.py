@@ -29,6 +29,8 @@ class Runs:
         seeds: [run], how many adapters each score is the mean of.
         seed_variance: of one adapter, net of items; None where no mix was repeated, and the fit has to tell.
         seed_df: degrees of freedom of `seed_variance`; 0 where it is None.
+        spread: [run], sample variances of the scores of each mix's adapters, net of items, with `seeds` − 1 degrees of
+            freedom; NaN where there is one adapter. None where not known. They tell whether noise depends on the mix.
     """
 
     names: tuple[str, ...]
@@ -40,6 +42,7 @@ class Runs:
     seeds: NDArray[np.int64]
     seed_variance: float | None = None
     seed_df: float = 0.0
+    spread: Array | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and sums.
@@ -70,6 +73,7 @@ class Runs:
             self.seeds[places],
             self.seed_variance,
             self.seed_df,
+            None if self.spread is None else self.spread[places],
         )
 
 

@@ -1,0 +1,435 @@
+"""The Gaussian model behind every surface: its covariance, its marginal likelihood, and its parameters integrated out."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.optimize import minimize
+from scipy.stats import norm, qmc
+
+from posologie.surface import sampling
+
+Array = NDArray[np.float64]
+
+_JITTER = 1e-8
+_SQRT5 = 5**0.5
+_SAMPLED_FROM = 8  # parameters; in more dimensions importance weights come to rest on a few points
+_WORST = -1e25
+_SEED = 88
+_STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
+
+
+@dataclass(frozen=True)
+class Form:
+    """A model of the surface.
+
+    Attributes:
+        name: as tables print it.
+        degree: of the Scheffé polynomial: 0 a constant, 1 linear, 2 quadratic, 3 special cubic.
+        process: whether a Gaussian process is added to the polynomial.
+        flat: whether all coefficients are estimated freely, as by least squares; else all but the constant are
+            shrunk towards 0, by as much as the marginal likelihood says.
+    """
+
+    name: str
+    degree: int
+    process: bool = False
+    flat: bool = False
+
+
+class Prior(NamedTuple):
+    """Of one parameter, which is the logarithm of what it is called by.
+
+    Attributes:
+        kind: "scale" for an exponential density of the standard deviation itself (a penalised-complexity prior:
+            Simpson et al. 2017), "normal" for a normal density of its logarithm, or "real" for a normal density of
+            the parameter itself, which is then no logarithm.
+        centre: mean of the density, on the scale that it is a density of.
+        spread: standard deviation of a normal density.
+    """
+
+    kind: str
+    centre: float
+    spread: float = 1.0
+
+    def log_density(self, value: float) -> tuple[float, float]:
+        """Return the log density of the parameter and its slope."""
+        if self.kind == "scale":
+            ratio = float(np.exp(min(value, 50.0))) / self.centre
+            return value - ratio, 1 - ratio
+        centre = float(np.log(self.centre)) if self.kind == "normal" else self.centre
+        away = (value - centre) / self.spread
+        return -0.5 * away * away, -away / self.spread
+
+    def quantile(self, chance: Array) -> Array:
+        """Return the parameter at [point] probabilities."""
+        if self.kind == "scale":
+            return np.log(-self.centre * np.log1p(-chance))
+        centre = float(np.log(self.centre)) if self.kind == "normal" else self.centre
+        values: Array = centre + self.spread * norm.ppf(chance)
+        return values
+
+    @property
+    def start(self) -> float:
+        """Where a search starts."""
+        return self.centre if self.kind == "real" else float(np.log(self.centre))
+
+
+def parameters(form: Form, components: int, *, sized: bool, proxied: bool, relevances: bool) -> dict[str, Prior]:
+    """Return the parameters of a form with their priors, in units of the standard deviation of the scores.
+
+    Args:
+        relevances: whether each component has a length scale of its own, about the common one.
+    """
+    named: dict[str, Prior] = {"noise": Prior("scale", 0.5)}
+    if not form.flat:
+        for degree in range(1, form.degree + 1):
+            named[f"degree {degree}"] = Prior("scale", 1.5 if degree == 1 else 1.0)
+    if form.process:
+        named["process"] = Prior("scale", 1.0)
+        named["length"] = Prior("normal", 0.7, 0.7)
+        named["power"] = Prior("normal", 0.7, 0.3)
+    if sized:
+        named["size exponent"] = Prior("normal", 0.35, 0.6)
+    if proxied:
+        named["proxy slope"] = Prior("real", 1.0, 1.0)
+    if form.process and relevances:
+        for component in range(components):
+            named[f"relevance {component}"] = Prior("real", 0.0, 1.0)
+    return named
+
+
+def scheffe_kernel(left: Array, right: Array, degree: int) -> Array:
+    """Return [left, right], products of all blending terms of one degree, each term scaled to a peak of 1.
+
+    The terms are x_i; 4 x_i x_j; 27 x_i x_j x_k (Scheffé 1958). Their sums are elementary symmetric polynomials of
+    the products x_i x'_i, so no term is written out.
+    """
+    first = left @ right.T
+    if degree == 1:
+        return first
+    second = (left**2) @ (right**2).T
+    if degree == 2:
+        return 16 * (first**2 - second) / 2
+    third = (left**3) @ (right**3).T
+    return 729 * (first**3 - 3 * first * second + 2 * third) / 6
+
+
+def scheffe_terms(shares: Array, degree: int) -> Array:
+    """Return [point, term], the unscaled Scheffé terms up to a degree: x_i; x_i x_j; x_i x_j x_k (Scheffé 1958)."""
+    width = shares.shape[1]
+    if degree == 0:
+        return np.ones((len(shares), 1))
+    columns = [shares[:, one] for one in range(width)]
+    if degree >= 2:
+        columns += [shares[:, i] * shares[:, j] for i in range(width) for j in range(i + 1, width)]
+    if degree >= 3:
+        columns += [
+            shares[:, i] * shares[:, j] * shares[:, k]
+            for i in range(width)
+            for j in range(i + 1, width)
+            for k in range(j + 1, width)
+        ]
+    return np.stack(columns, axis=1)
+
+
+def _squared(left: Array, right: Array) -> Array:
+    distances: Array = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
+    return np.maximum(distances, 0.0)
+
+
+def _matern(squared: Array) -> tuple[Array, Array]:
+    """Return Matérn's correlation with ν = 5/2 and its slope in the squared distance."""
+    away = _SQRT5 * np.sqrt(squared)
+    decay = np.exp(-away)
+    return (1 + away + 5 * squared / 3) * decay, -(5 / 6) * (1 + away) * decay
+
+
+class Proxy(Protocol):
+    """What a proxy's surface says, standardised: its posterior mean and covariance at some points."""
+
+    def mean(self, shares: Array) -> Array:
+        """Return [point]."""
+        ...
+
+    def covariance(self, left: Array, right: Array) -> Array:
+        """Return [left, right]."""
+        ...
+
+    def variance(self, shares: Array) -> Array:
+        """Return [point], the diagonal of the covariance."""
+        ...
+
+
+@dataclass
+class Process:
+    """A constant, Scheffé terms, a process and noise, fitted to standardised scores.
+
+    Attributes:
+        form: the model.
+        shares: [run, component].
+        sizes: [run], relative to a reference; None where they are alike.
+        score: [run], standardised.
+        items: [run, run], the known covariance.
+        repeats: [run], adapters behind each score; or the weights of its noise.
+        seed_variance: standardised, with `seed_df`; None where not known.
+        low: the proxy's surface, if there is one.
+        relevances: whether each component has a length scale of its own.
+    """
+
+    form: Form
+    shares: Array
+    sizes: Array | None
+    score: Array
+    items: Array
+    repeats: Array
+    seed_variance: float | None
+    seed_df: float
+    low: Proxy | None = None
+    relevances: bool = False
+    names: list[str] = field(init=False)
+    priors: list[Prior] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what no parameter changes."""
+        named = parameters(
+            self.form, self.shares.shape[1],
+            sized=self.sizes is not None, proxied=self.low is not None, relevances=self.relevances,
+        )  # fmt: skip
+        self.names, self.priors = list(named), list(named.values())
+        self._place = {name: place for place, name in enumerate(self.names)}
+        self._scheffe = [
+            scheffe_kernel(self.shares, self.shares, degree)
+            for degree in range(1, 0 if self.form.flat else self.form.degree + 1)
+        ]
+        with np.errstate(divide="ignore"):
+            self._logs = np.where(self.shares > 0, np.log(np.maximum(self.shares, 1e-12)), 0.0)
+        self._low = (
+            None
+            if self.low is None
+            else (self.low.mean(self.shares), self.low.covariance(self.shares, self.shares))
+        )
+
+    def _value(self, theta: Array, name: str) -> float:
+        return float(np.exp(theta[self._place[name]]))
+
+    def _scales(self, theta: Array) -> Array:
+        length = self._value(theta, "length")
+        if not self.relevances:
+            return np.full(self.shares.shape[1], length)
+        first = self._place["relevance 0"]
+        scales: Array = length * np.exp(theta[first : first + self.shares.shape[1]])
+        return scales
+
+    def _warped(self, shares: Array, theta: Array) -> Array:
+        warped: Array = np.where(shares > 0, np.maximum(shares, 1e-12) ** self._value(theta, "power"), 0.0)
+        return warped / self._scales(theta)
+
+    def fixed(self, shares: Array, sizes: Array | None, theta: Array) -> Array:
+        """Return [point, term], the terms with coefficients of their own: constant or polynomial, and size."""
+        columns = scheffe_terms(shares, self.form.degree if self.form.flat else 0)
+        if self.sizes is not None:
+            assert sizes is not None
+            columns = np.column_stack([columns, -(sizes ** -self._value(theta, "size exponent"))])
+        return columns
+
+    def covariance(self, left: Array, right: Array, theta: Array) -> Array:
+        """Return [left, right], the prior covariance of expected scores."""
+        total = np.zeros((len(left), len(right)))
+        if not self.form.flat:
+            for degree in range(1, self.form.degree + 1):
+                total += self._value(theta, f"degree {degree}") ** 2 * scheffe_kernel(left, right, degree)
+        if self.form.process:
+            squared = _squared(self._warped(left, theta), self._warped(right, theta))
+            total += self._value(theta, "process") ** 2 * _matern(squared)[0]
+        if self.low is not None:
+            total += theta[self._place["proxy slope"]] ** 2 * self.low.covariance(left, right)
+        return total
+
+    def variance(self, shares: Array, theta: Array) -> Array:
+        """Return [point], the diagonal of `covariance`."""
+        total = np.zeros(len(shares))
+        one, two, three = (shares**2).sum(1), (shares**4).sum(1), (shares**6).sum(1)
+        peaks = (one, 8 * (one**2 - two), 729 * (one**3 - 3 * one * two + 2 * three) / 6)
+        if not self.form.flat:
+            for degree in range(1, self.form.degree + 1):
+                total += self._value(theta, f"degree {degree}") ** 2 * peaks[degree - 1]
+        if self.form.process:
+            total += self._value(theta, "process") ** 2
+        if self.low is not None:
+            slope = theta[self._place["proxy slope"]]
+            total += slope**2 * self.low.variance(shares)
+        return total
+
+    def offset(self, shares: Array, theta: Array) -> Array:
+        """Return [point], what the proxy says."""
+        if self.low is None:
+            return np.zeros(len(shares))
+        mean: Array = theta[self._place["proxy slope"]] * self.low.mean(shares)
+        return mean
+
+    def log_posterior(self, theta: Array, *, slope: bool = False) -> tuple[float, Array]:
+        """Return the log of restricted likelihood × prior, and its gradient where asked for.
+
+        The coefficients of the fixed terms are integrated out under a flat prior (Patterson and Thompson 1971;
+        Rasmussen and Williams 2006, section 2.7).
+        """
+        gradient = np.zeros(len(theta))
+        if not np.all(np.abs(theta) < 30):
+            return _WORST, gradient
+        total = self.items.copy()
+        parts: dict[str, Array] = {}
+        for degree, kernel in enumerate(self._scheffe, start=1):
+            part = self._value(theta, f"degree {degree}") ** 2 * kernel
+            parts[f"degree {degree}"] = part
+            total += part
+        if self.form.process:
+            warped = self._warped(self.shares, theta)
+            correlation, decline = _matern(_squared(warped, warped))
+            amplitude = self._value(theta, "process") ** 2
+            total += amplitude * correlation
+        noise = self._value(theta, "noise") ** 2
+        total[np.diag_indices_from(total)] += noise / self.repeats + _JITTER
+        moved = self.score
+        if self._low is not None:
+            rho = theta[self._place["proxy slope"]]
+            total += rho**2 * self._low[1]
+            moved = moved - rho * self._low[0]
+        fixed = self.fixed(self.shares, self.sizes, theta)
+        try:
+            root = cholesky(total, lower=True, check_finite=False)
+            solved = cho_solve((root, True), fixed, check_finite=False)
+            information = cholesky(fixed.T @ solved, lower=True, check_finite=False)
+        except LinAlgError:
+            return _WORST, gradient
+        scores = cho_solve((root, True), moved, check_finite=False)
+        residual = scores - solved @ cho_solve((information, True), fixed.T @ scores, check_finite=False)
+        value = -float(np.log(np.diag(root)).sum() + np.log(np.diag(information)).sum() + 0.5 * moved @ residual)
+        if self.seed_variance is not None and self.seed_df > 0:
+            ratio = self.seed_variance / noise
+            value += 0.5 * self.seed_df * (np.log(ratio) - ratio)
+        for place, prior in enumerate(self.priors):
+            density, steep = prior.log_density(float(theta[place]))
+            value += density
+            gradient[place] = steep
+        if not slope:
+            return value, gradient
+        inverse = cho_solve((root, True), np.eye(len(total)), check_finite=False)
+        inverse -= solved @ cho_solve((information, True), solved.T, check_finite=False)
+        weight = 0.5 * (np.outer(residual, residual) - inverse)
+        for name, part in parts.items():
+            gradient[self._place[name]] += 2 * float((weight * part).sum())
+        gradient[self._place["noise"]] += 2 * float((np.diag(weight) * noise / self.repeats).sum())
+        if self.seed_variance is not None and self.seed_df > 0:
+            gradient[self._place["noise"]] += self.seed_df * (self.seed_variance / noise - 1)
+        if self._low is not None:
+            gradient[self._place["proxy slope"]] += float(2 * rho * (weight * self._low[1]).sum())
+            gradient[self._place["proxy slope"]] += float(residual @ self._low[0])
+        if self.sizes is not None:
+            exponent = self._value(theta, "size exponent")
+            beta = cho_solve((information, True), solved.T @ moved, check_finite=False)
+            steep_size = self.sizes**-exponent * np.log(self.sizes) * exponent
+            # d/dθ of −½ log|H'Σ⁻¹H| − ½ r'Σ⁻¹r for H's last column
+            inner = cho_solve((information, True), solved.T, check_finite=False)[-1]
+            gradient[self._place["size exponent"]] += float(residual @ steep_size * beta[-1] - inner @ steep_size)
+        if self.form.process:
+            gradient[self._place["process"]] += 2 * amplitude * float((weight * correlation).sum())
+            push = amplitude * weight * decline  # dL / d squared distance
+            sums = push.sum(1)
+            by_component = -2 * 2 * (sums @ warped**2 - np.einsum("ik,ik->k", warped, push @ warped))
+            gradient[self._place["length"]] += float(by_component.sum())
+            if self.relevances:
+                first = self._place["relevance 0"]
+                gradient[first : first + len(by_component)] += by_component
+            turned = warped * self._logs * self._value(theta, "power")
+            gradient[self._place["power"]] += 4 * float(
+                sums @ (warped * turned).sum(1) - (turned * (push @ warped)).sum()
+            )
+        return value, gradient
+
+    def mode(self, start: Array | None = None) -> Array:
+        """Return the parameters with the highest posterior density, from several starts."""
+        centre = np.array([prior.start for prior in self.priors])
+        starts = [centre] if start is None else [start]
+        if start is None:
+            quiet = centre.copy()
+            quiet[self._place["noise"]] -= 1.5
+            starts.append(quiet)
+
+        def negative(theta: Array) -> tuple[float, Array]:
+            value, gradient = self.log_posterior(theta, slope=True)
+            return -value, -gradient
+
+        bounds = [(-2.0, 3.0) if prior.kind == "real" else (-7.0, 4.0) for prior in self.priors]
+        found = [minimize(negative, one, jac=True, method="L-BFGS-B", bounds=bounds) for one in starts]
+        best: Array = min(found, key=lambda one: float(one.fun)).x
+        return best
+
+    def integrate(self, count: int) -> tuple[Array, Array]:
+        """Return [draw, parameter] and weights that stand for the posterior of the parameters.
+
+        With `count` 1, the mode alone, which makes intervals too narrow where runs are few.
+        """
+        mode = self.mode()
+        if count <= 1:
+            return mode[None, :], np.ones(1)
+        spread = self._spread(mode)
+        if len(mode) > _SAMPLED_FROM:
+            return sampling.hamiltonian(lambda theta: self.log_posterior(theta, slope=True), mode, spread, count)
+        return sampling.importance(self.log_posteriors, mode, spread, count)
+
+    def from_prior(self, count: int) -> Array:
+        """Return [draw, parameter], the same draws from the prior whatever the scores."""
+        sobol = qmc.Sobol(len(self.priors), scramble=True, rng=np.random.default_rng(_SEED))
+        uniform = np.clip(sobol.random_base2(int(np.ceil(np.log2(count))))[:count], 1e-6, 1 - 1e-6)
+        return np.stack([prior.quantile(uniform[:, place]) for place, prior in enumerate(self.priors)], axis=1)
+
+    def log_posteriors(self, thetas: Array) -> Array:
+        """Return `log_posterior` for each row of parameters, all at once where the runs are few."""
+        if len(self.score) > _STACKED_UP_TO or self.low is not None:
+            return np.array([self.log_posterior(theta)[0] for theta in thetas])
+        total, fixed = self.stacked(thetas)
+        inverse = np.linalg.inv(total)
+        solved = inverse @ fixed
+        information = np.swapaxes(fixed, 1, 2) @ solved
+        scores = inverse @ self.score
+        across = np.swapaxes(fixed, 1, 2) @ scores[:, :, None]
+        squares = scores @ self.score - (across * np.linalg.solve(information, across)).sum((1, 2))
+        heights = -0.5 * (np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1] + squares)
+        if self.seed_variance is not None and self.seed_df > 0:
+            ratio = np.log(self.seed_variance) - 2 * thetas[:, self._place["noise"]]
+            heights += 0.5 * self.seed_df * (ratio - np.exp(ratio))
+        for place, prior in enumerate(self.priors):
+            heights += [prior.log_density(float(value))[0] for value in thetas[:, place]]
+        return np.where(np.isfinite(heights) & (np.abs(thetas) < 15).all(axis=1), heights, _WORST)
+
+    def stacked(self, thetas: Array) -> tuple[Array, Array]:
+        """Return [draw, run, run] covariances of the scores and [draw, run, term] fixed terms."""
+        thetas = np.clip(thetas, -15, 15)
+        count = len(self.score)
+        total = np.broadcast_to(self.items, (len(thetas), count, count)).copy()
+        for degree, kernel in enumerate(self._scheffe, start=1):
+            total += np.exp(2 * thetas[:, self._place[f"degree {degree}"]])[:, None, None] * kernel
+        if self.form.process:
+            warped = np.stack([self._warped(self.shares, theta) for theta in thetas])
+            squared = ((warped[:, :, None, :] - warped[:, None, :, :]) ** 2).sum(-1)
+            total += np.exp(2 * thetas[:, self._place["process"]])[:, None, None] * _matern(squared)[0]
+        noise = np.exp(2 * thetas[:, self._place["noise"]])
+        total[:, np.arange(count), np.arange(count)] += noise[:, None] / self.repeats + _JITTER
+        return total, np.stack([self.fixed(self.shares, self.sizes, theta) for theta in thetas])
+
+    def _spread(self, mode: Array) -> Array:
+        """Return the inverse curvature at the mode, no wider than a prior and no narrower than a twentieth of one."""
+        step = 1e-3
+        curvature = np.zeros((len(mode), len(mode)))
+        for place in range(len(mode)):
+            ahead, behind = mode.copy(), mode.copy()
+            ahead[place] += step
+            behind[place] -= step
+            change = self.log_posterior(ahead, slope=True)[1] - self.log_posterior(behind, slope=True)[1]
+            curvature[place] = -change / (2 * step)
+        values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+        spread: Array = (vectors / np.clip(values, 0.5, 400.0)) @ vectors.T
+        return spread
