@@ -1,0 +1,162 @@
+"""What trainings may show: the joint posterior at the mixes to decide between, and draws of the scores to come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincinv, ndtri
+from scipy.stats import qmc
+
+from posologie.errors import InputError
+from posologie.statistics.draws import generator
+from posologie.surface.optimum import Region, draw_errors, mixes_told_apart
+from posologie.surface.runs import Array, Moments, Surface
+
+_DRAWS = 512  # a power of 2, as Sobol' points need
+_OUTCOMES = 32
+_REGION_POINTS = 128
+_REGION_RIVALS = 80
+_REGION_DRAWS = 300
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """The joint posterior at the mixes to decide between and those that may be trained, and draws of what may come.
+
+    Attributes:
+        mean: [decision].
+        covariance: [decision, decision + offer], and `of_offers` [offer, offer].
+        run_variance, own_noise: of a new score, per adapter and per mix.
+        numbers: [draw, step], joint draws of Student's or normal numbers.
+        points: posterior at the mixes from which the region is measured: `even` are judged against `rivals`.
+        across: [point, offer], their covariance with the offers.
+    """
+
+    mean: Array
+    covariance: Array
+    of_offers: Array
+    run_variance: float
+    own_noise: float
+    df: float
+    numbers: Array
+    level: float
+    points: Moments
+    even: NDArray[np.int64]
+    rivals: NDArray[np.int64]
+    across: Array
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        surface: Surface,
+        region: Region,
+        offers: Array,
+        own_noise: float,
+        allowed: NDArray[np.bool_] | None,
+        most: int,
+        seed: int,
+    ) -> "Beliefs":
+        """Return the beliefs of a surface; the arguments are those of `prescribe`.
+
+        Raises:
+            InputError: where no mix may be given.
+        """
+        candidates = region.candidates
+        keep = np.ones(len(candidates.shares), dtype=bool)
+        keep[candidates.even] = False  # measured points decide nothing that their neighbours on the lattice do not
+        keep[region.chosen] = True
+        keep &= np.ones(len(keep), dtype=bool) if allowed is None else allowed
+        if not keep.any():
+            raise InputError("prescribe: no mix that may be given keeps the demands on the other suites")
+        decisions = np.flatnonzero(keep)
+        even = candidates.even[:: max(1, len(candidates.even) // _REGION_POINTS)][:_REGION_POINTS]
+        rivals = np.unique(
+            np.append(decisions[:: max(1, len(decisions) // _REGION_RIVALS)], region.chosen)
+        )  # fmt: skip
+        points = np.concatenate(
+            [candidates.shares[decisions], offers, candidates.shares[even], candidates.shares[rivals]]
+        )
+        sizes = None if candidates.size is None else np.full(len(points), float(candidates.size))
+        moments = surface.moments(points, sizes)
+        first, second, third = len(decisions), len(decisions) + len(offers), len(decisions) + len(offers) + len(even)
+        whole = moments.covariance
+        return cls(
+            moments.mean[:first],
+            whole[:first, first:second],
+            whole[first:second, first:second],
+            surface.run_variance,
+            own_noise,
+            surface.df,
+            _numbers(most, surface.df, seed),
+            region.level,
+            Moments(moments.mean[second:], whole[second:, second:]),
+            np.arange(third - second),
+            np.arange(third - second, len(points) - second),
+            whole[second:, first:second],
+            seed,
+        )
+
+    def _moves(self, batch: Sequence[tuple[int, int]]) -> tuple[Array, Array, Array]:
+        """Return roots of what the scores of a batch tell of the decisions, the offers and the region's points."""
+        places = [offer for offer, _ in batch]
+        noise = np.diag([self.run_variance / count + self.own_noise for _, count in batch])
+        root = np.linalg.cholesky(self.of_offers[np.ix_(places, places)] + noise + 1e-12 * np.eye(len(places)))
+        return (
+            np.linalg.solve(root, self.covariance[:, places].T).T,
+            np.linalg.solve(root, self.of_offers[:, places].T).T,
+            np.linalg.solve(root, self.across[:, places].T).T,
+        )
+
+    def value(self, batch: Sequence[tuple[int, int]]) -> float:
+        """Return by how many points a batch is expected to raise the true score of the mix that is chosen after it."""
+        if not batch:
+            return 0.0
+        after = self.mean + self.numbers[:, : len(batch)] @ self._moves(batch)[0].T
+        return float((after.max(axis=1) - after[:, int(np.argmax(self.mean))]).mean())
+
+    def values(self, taken: Sequence[tuple[int, int]], offers: NDArray[np.int64], seeds: int) -> Array:
+        """Return [offer], the value of a batch with one more mix."""
+        before = np.repeat(self.mean[None], len(self.numbers), axis=0)
+        covariance, own = self.covariance[:, offers], np.diag(self.of_offers)[offers]
+        if taken:
+            of_decisions, of_offers, _ = self._moves(taken)
+            before = before + self.numbers[:, : len(taken)] @ of_decisions.T
+            covariance = covariance - of_decisions @ of_offers[offers].T
+            own = own - (of_offers[offers] ** 2).sum(axis=1)
+        noise = self.run_variance / seeds + self.own_noise
+        moves = covariance / np.sqrt(np.maximum(own, 0.0) + noise + 1e-12)
+        chosen = int(np.argmax(self.mean))
+        number = self.numbers[:, len(taken), None]
+        found = np.empty(len(offers))
+        for place in range(len(offers)):
+            after = before + number * moves[:, place]
+            found[place] = (after.max(axis=1) - after[:, chosen]).mean()
+        return found
+
+    def changes(self, batch: Sequence[tuple[int, int]]) -> float:
+        """Return the probability that another mix comes out best after a batch."""
+        after = self.mean + self.numbers[:, : len(batch)] @ self._moves(batch)[0].T
+        return float((after.argmax(axis=1) != int(np.argmax(self.mean))).mean())
+
+    def region(self, batch: Sequence[tuple[int, int]]) -> float:
+        """Return the share of the simplex that is expected not to be told from the best after a batch."""
+        means, covariance = self.points.mean[None], self.points.covariance
+        if batch:
+            moves = self._moves(batch)[2]
+            covariance = covariance - moves @ moves.T
+            means = self.points.mean + self.numbers[:_OUTCOMES, : len(batch)] @ moves.T
+        errors = draw_errors(Moments(means[0], covariance), self.df, _REGION_DRAWS, self.seed)
+        inside = mixes_told_apart(means, covariance, errors, self.even, self.rivals, self.df, self.level)
+        return float(inside.mean())
+
+
+def _numbers(most: int, df: float, seed: int) -> Array:
+    """Return [draw, step], scrambled Sobol' points as normal numbers, or Student's with one variance for all."""
+    sobol = qmc.Sobol(most + 1, seed=generator(seed, "next runs"))
+    part = np.clip(sobol.random(_DRAWS), 1e-9, 1 - 1e-9)
+    normal: Array = ndtri(part[:, :most])
+    if np.isfinite(df):
+        normal = normal * np.sqrt(df / 2 / gammaincinv(df / 2, part[:, most]))[:, None]
+    return normal

@@ -1,0 +1,174 @@
+"""Mixes to choose from: points of the simplex within bounds of the shares."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from posologie.errors import InputError
+from posologie.statistics.draws import generator
+from posologie.surface.runs import Array
+
+_STEPS = (100, 50, 40, 25, 20, 10, 5, 4, 2, 1)
+_ROUNDING = 1e-9
+_FEWEST_ACCEPTED = 0.01
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Lowest and highest share of each component, [component] each."""
+
+    low: Array
+    high: Array
+
+    def __post_init__(self) -> None:
+        """Check that some mix lies within the bounds.
+
+        Raises:
+            InputError: where none does.
+        """
+        if self.low.shape != self.high.shape or (self.low < 0).any() or (self.high > 1).any():
+            raise InputError("bounds: expected a lowest and a highest share from 0 to 1 for each component")
+        if (self.low > self.high).any() or self.low.sum() > 1 + _ROUNDING or self.high.sum() < 1 - _ROUNDING:
+            raise InputError(
+                f"bounds: no mix has shares from {self.low.tolist()} to {self.high.tolist()};"
+                " expected lowest shares that sum to at most 1, and highest that sum to at least 1"
+            )
+
+    def contain(self, shares: Array) -> NDArray[np.bool_]:
+        """Return [point], whether each mix lies within the bounds."""
+        inside: NDArray[np.bool_] = (
+            (shares >= self.low - _ROUNDING) & (shares <= self.high + _ROUNDING)
+        ).all(axis=1)  # fmt: skip
+        return inside
+
+
+def whole_simplex(components: int) -> Bounds:
+    """Return the bounds that leave every mix."""
+    return Bounds(np.zeros(components), np.ones(components))
+
+
+def bounds_of(components: Sequence[str], limits: dict[str, tuple[float, float]]) -> Bounds:
+    """Return bounds by the names of components; a component without limits may have any share.
+
+    Raises:
+        InputError: for a name that is no component, or where no mix lies within the limits.
+    """
+    for name in limits:
+        if name not in components:
+            raise InputError(f"bounds: unknown component '{name}'; choose one of {', '.join(components)}")
+    pairs = [limits.get(name, (0.0, 1.0)) for name in components]
+    return Bounds(np.array([low for low, _ in pairs], float), np.array([high for _, high in pairs], float))
+
+
+def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
+    """Return the simplex lattice within bounds (Scheffé 1958) [point, component], and its step.
+
+    The step is the finest of 1/100, 1/50, 1/40, 1/25, 1/20 … that gives at most `most` points.
+    """
+    width = len(bounds.low)
+    tried = most if (bounds.high >= 1).all() else 50 * most  # with highest shares, fewer points than `_room` are left
+    for steps in _STEPS:
+        if _room(bounds, steps) > tried:
+            continue
+        found = np.array(list(_compositions(bounds, steps)), float).reshape(-1, width) / steps
+        if len(found) <= most:
+            return found, 1 / steps
+    return np.empty((0, width)), 1.0
+
+
+def _room(bounds: Bounds, steps: int) -> float:
+    """Return the number of lattice points with the lowest shares alone: at least as many as within both bounds."""
+    free = steps - int(np.ceil(bounds.low * steps - _ROUNDING).sum())
+    return comb(free + len(bounds.low) - 1, free) if free >= 0 else 0
+
+
+def _compositions(bounds: Bounds, steps: int) -> Iterator[list[int]]:
+    low = np.ceil(bounds.low * steps - _ROUNDING).astype(int)
+    high = np.floor(bounds.high * steps + _ROUNDING).astype(int)
+
+    def fill(place: int, left: int) -> Iterator[list[int]]:
+        if place == len(low) - 1:
+            if low[place] <= left <= high[place]:
+                yield [left]
+            return
+        least, most = left - int(high[place + 1 :].sum()), left - int(low[place + 1 :].sum())
+        for number in range(max(int(low[place]), least), min(int(high[place]), most) + 1):
+            yield from ([number, *rest] for rest in fill(place + 1, left - number))
+
+    yield from fill(0, steps)
+
+
+def uniform(bounds: Bounds, count: int, seed: int = 42) -> Array:
+    """Return mixes that are spread evenly over the bounded simplex, [point, component].
+
+    Spacings of sorted scrambled Sobol points are uniform over the simplex (Devroye 1986, section V.2.2); those outside
+    the bounds are rejected. Where nearly all are, the points are those of a hit-and-run walk (Smith 1984).
+    """
+    width, free = len(bounds.low), 1 - bounds.low.sum()
+    if free < _ROUNDING or width == 1:
+        return np.repeat(bounds.low[None] if free < _ROUNDING else np.ones((1, 1)), count, axis=0)
+    sobol = qmc.Sobol(width - 1, seed=generator(seed, "simplex"))
+    kept, tried = np.empty((0, width)), 0
+    while len(kept) < count and (tried == 0 or len(kept) >= _FEWEST_ACCEPTED * tried):
+        cuts = np.sort(sobol.random(1 << int(np.ceil(np.log2(max(count, 2))))), axis=1)
+        edges = np.column_stack([np.zeros(len(cuts)), cuts, np.ones(len(cuts))])
+        drawn = bounds.low + free * np.diff(edges, axis=1)
+        tried += len(drawn)
+        kept = np.concatenate([kept, drawn[bounds.contain(drawn)]])
+    return kept[:count] if len(kept) >= count else _walk(bounds, count, seed)
+
+
+def _walk(bounds: Bounds, count: int, seed: int) -> Array:
+    numbers = generator(seed, "hit and run")
+    width = len(bounds.low)
+    room = bounds.high - bounds.low
+    at = bounds.low + room * (1 - bounds.low.sum()) / max(room.sum(), _ROUNDING)
+    found = np.empty((count, width))
+    for place in range(count):
+        for _ in range(2 * width):
+            direction = numbers.standard_normal(width)
+            direction[room < _ROUNDING] = 0.0
+            direction -= np.where(room < _ROUNDING, 0.0, direction.sum() / max((room >= _ROUNDING).sum(), 1))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                one, other = (bounds.low - at) / direction, (bounds.high - at) / direction
+            usable = np.abs(direction) > _ROUNDING
+            if not usable.any():
+                continue
+            least = np.minimum(one, other)[usable].max()
+            most = np.maximum(one, other)[usable].min()
+            at = np.clip(at + numbers.uniform(min(least, most), most) * direction, bounds.low, bounds.high)
+        found[place] = at / at.sum()
+    return found
+
+
+def rounded(shares: Array, bounds: Bounds, steps: int = 100) -> Array:
+    """Return mixes in whole steps by largest remainders, without those that rounding puts outside the bounds."""
+    whole = np.floor(shares * steps + _ROUNDING)
+    rest = shares * steps - whole
+    left = np.rint(steps - whole.sum(axis=1)).astype(int)
+    rank = np.argsort(np.argsort(-rest, axis=1, kind="stable"), axis=1)
+    found: Array = (whole + (rank < left[:, None])) / steps
+    return found[bounds.contain(found)]
+
+
+def around(point: Array, step: float, bounds: Bounds) -> Array:
+    """Return the mixes one step away from a mix, in which one component gives and another takes, within bounds."""
+    width = len(point)
+    moves = [
+        point + step * (np.eye(width)[taker] - np.eye(width)[giver])
+        for taker in range(width)
+        for giver in range(width)
+        if taker != giver
+    ]
+    found = np.array(moves).reshape(-1, width)
+    return np.maximum(found[bounds.contain(found)], 0.0)
+
+
+def distinct(shares: Array) -> Array:
+    """Return the mixes without repeats, in their order."""
+    _, first = np.unique(np.round(shares, 6), axis=0, return_index=True)
+    return shares[np.sort(first)]
