@@ -1,10 +1,11 @@
 # make demo: the whole study on the embedded default.   make test: all tests that need neither root nor a GPU.
-PYTHON ?= python3.11
+# Python 3.11 or newer, by its own name where the system has it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean
+.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
@@ -72,5 +73,14 @@ lock:
 	  | sort -f > envs/requirements.lock
 	rm -rf work/lock
 
+# The environment and caches. Results, models and data sets stay.
 clean:
-	rm -rf .venv .snakemake work models datasets results/*/
+	rm -rf .venv .snakemake tests/.cache .pytest_cache .mypy_cache .ruff_cache work/lock
+
+# The results of one study, by name and after a question: make clean-results STUDY=demo
+clean-results:
+	@test -n "$(STUDY)" || { echo "make clean-results: name the study, as in STUDY=demo" >&2; exit 2; }
+	@case "$(STUDY)" in */*|.*) echo "make clean-results: '$(STUDY)' is not the name of a study" >&2; exit 2;; esac
+	@test -d "results/$(STUDY)" || { echo "make clean-results: no results/$(STUDY)" >&2; exit 2; }
+	@read -r -p "Delete results/$(STUDY) ($$(du -sh "results/$(STUDY)" | cut -f1)), trained adapters included? [y/N] " answer; \
+	[ "$$answer" = y ] && rm -rf "results/$(STUDY)" && echo "results/$(STUDY) is deleted" || echo "nothing is deleted"

@@ -22,7 +22,7 @@ from posologie.running.frozen import VARIABLE, freeze, own_run, planned
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob
 from posologie.running.sealing import Request
-from posologie.running.seals import Identity, read_seal, seal_path
+from posologie.running.seals import Identity, Seal, read_seal, seal_path
 
 MIXES = ("NAT", "SYN")
 STAGES = ("mixes", "training", "table")
@@ -76,8 +76,10 @@ class World:
     def restore(self, study: Study) -> None:
         """Put the files that the study reads in place."""
         self.study = study
-        write_text(self.root / "source.txt", study.source)
-        write_text(self.root / "prompt.txt", study.prompt)
+        for name, text in (("source.txt", study.source), ("prompt.txt", study.prompt)):
+            file = self.root / name
+            if not file.exists() or file.read_text() != text:
+                write_text(file, text)
 
     def digest(self, module: str) -> str:
         """Return the digest of a stage's code as it is now."""
@@ -106,8 +108,6 @@ class World:
         files = {output: job.identity for job in jobs.values() for output in job.outputs}
         code = {stage: self.digest(stage) for stage in STAGES}
         run = freeze("work", f"run-{self.clock:04d}", {}, code, files, {})
-        facts = json.loads((run / "run.json").read_text())
-        write_text(run / "run.json", json.dumps({**facts, "started": f"{self.clock:06d}"}))
         for orphan in list(self.queue):
             its_plan, mine = planned(orphan.run), planned(run)
             if orphan.held or any(its_plan[file] != mine[file] for file in orphan.planned.outputs):
@@ -227,13 +227,18 @@ class World:
         for job in self.plan(self.study).values():
             seal = read_seal(seal_path(job.outputs))
             assert seal is not None
-            found[job.outputs[0]] = f"{seal.lineage()} {[Path(path).read_text() for path in job.outputs]}"
+            found[job.outputs[0]] = f"{_lineage(seal)} {[Path(path).read_text() for path in job.outputs]}"
         return found
 
 
 def _identity(study: Study, stage: str, name: str) -> Identity:
     place = STAGES.index(stage)
     return Identity(stage, f"code-{study.code[place]}", {"mix": name, "setting": study.settings[place]})
+
+
+def _lineage(seal: Seal) -> list[object]:
+    """Return what is equal for artifacts that were made of the same by the same code."""
+    return [seal.identity.text(), seal.identity.code, sorted(seal.inputs.items())]
 
 
 def calm(study: Study, folder: Path) -> dict[str, str]:

@@ -3,9 +3,15 @@
 Words are made from syllables and drawn with Zipf's frequencies after the commonest French ones; questions share stems,
 as real ones do. A share of the training items repeats a tested or an earlier training item with words changed, added or
 left out, options in another order and punctuation altered; another share is made to be mistaken for such a repeat.
+
+With `--second-language` the tests of the translated part are written in an invented second language, word by word:
+common words and stems become Spanish ones, two thirds of the others become cognates by regular changes of their
+letters, the rest new words; numbers stay. What repeats one of them in training is then planted as `across`. This
+exercises the cross-lingual search at size; how alike two real languages are is measured by `screening_languages.py`.
 """
 
 import argparse
+import functools
 import json
 import random
 from dataclasses import dataclass, replace
@@ -34,6 +40,42 @@ STEMS = (
     "Quel traitement proposez-vous devant {} ?",
     "Quelles affirmations sont vraies au sujet de {} ?",
 )
+SPANISH = """
+de la el y los unos en un una a del que dentro para es por al quien sobre con son más este él no nada donde o hacia se
+esta paciente tratamiento después días año examen clínica dolor uno ser signos años dos entre dosis sin
+balance mg síndrome
+"""
+"""Spanish for the words of `COMMON`, in their order."""
+SPANISH_STEMS = (
+    "Entre las siguientes afirmaciones sobre {}, ¿cuál es correcta?",
+    "De las siguientes afirmaciones, ¿cuál (cuáles) es (son) correcta(s) a propósito de {}?",
+    "¿Cuál es el diagnóstico más probable ante {}?",
+    "¿Cuál es la conducta que debe seguirse en caso de {}?",
+    "En relación con {}, señale la(s) respuesta(s) correcta(s):",
+    "Un paciente consulta por {}. ¿Qué prueba solicita en primer lugar?",
+    "¿Qué tratamiento propone usted ante {}?",
+    "¿Qué afirmaciones son verdaderas con respecto a {}?",
+)
+COGNATES = (("phro", "fro"), ("pho", "fo"), ("thé", "te"), ("the", "te"), ("y", "i"), ("é", "e"))
+OTHER_SYLLABLES = [
+    "ja",
+    "llo",
+    "rra",
+    "ñe",
+    "gue",
+    "zo",
+    "cia",
+    "dad",
+    "mien",
+    "que",
+    "cho",
+    "ble",
+    "ura",
+    "tra",
+    "pre",
+    "sue",
+]
+COGNATE_SHARE = 2 / 3
 SIZES = {"native": 57_563, "translated": 366_370, "synthetic": 76_506}
 TESTED = {"native": 14_629, "translated": 13_293}
 PUBLISHED_TRAIN = sum(SIZES.values())
@@ -127,17 +169,50 @@ def mistakable(item: Item, model: Item, words: Words, rng: random.Random) -> Ite
     )
 
 
+@functools.cache
+def second_word(word: str) -> str:
+    """Return a word in the second language: the same for the same word."""
+    known = dict(zip(COMMON.split(), SPANISH.split(), strict=True))
+    if word in known or not word.isalpha():
+        return known.get(word, word)
+    luck = random.Random(f"second language: {word}")
+    if luck.random() < COGNATE_SHARE:
+        for french, spanish in COGNATES:
+            word = word.replace(french, spanish)
+        return word + luck.choice(("", "a", "o", "ción"))
+    return "".join(luck.choices(OTHER_SYLLABLES, k=luck.randint(2, 4)))
+
+
+def in_second_language(item: Item) -> Item:
+    """Return the item in the second language."""
+
+    def text(words: str) -> str:
+        return " ".join(second_word(word) for word in words.split())
+
+    for french, spanish in zip(STEMS, SPANISH_STEMS, strict=True):
+        before, after = french.split("{}")
+        if item.question.startswith(before) and item.question.endswith(after):
+            question = spanish.format(text(item.question[len(before) : len(item.question) - len(after)]))
+            break
+    options = tuple(text(option.lower()).capitalize() for option in item.options)
+    return replace(item, question=question, context=text(item.context), options=options)
+
+
 def main() -> None:
     """Write the shards and `planted.json`."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--scale", type=float, default=1.0, help="share of the published size")
     arguments.add_argument("--seed", type=int, default=7)
+    arguments.add_argument(
+        "--second-language", action="store_true", help="write the translated part's tests in a second language"
+    )
     given = arguments.parse_args()
     rng = random.Random(given.seed)
     words = Words(np.random.default_rng(given.seed))
-    planted: dict[str, list[list[str]]] = {"near": [], "mistakable": []}
+    planted: dict[str, list[list[str]]] = {"near": [], "across": [], "mistakable": []}
     known: list[Item] = []
+    foreign: set[str] = set()
     jobs = [(source, "test", int(size * given.scale)) for source, size in TESTED.items()]
     jobs += [(source, "train", int(size * given.scale)) for source, size in SIZES.items()]
     for source, split, size in jobs:
@@ -157,13 +232,16 @@ def main() -> None:
                 model = rng.choice(known)
                 if luck < 0.03:
                     item = repeated(item, model, words, rng, rng.uniform(0.01, 0.07))
-                    planted["near"].append([item.id, model.id])
+                    planted["across" if model.id in foreign else "near"].append([item.id, model.id])
                 else:
                     item = mistakable(item, model, words, rng)
                     planted["mistakable"].append([item.id, model.id])
             elif split == "test" or luck > 0.95:
                 known.append(item)
             items.append(item)
+        if given.second_language and (source, split) == ("translated", "test"):
+            foreign = {item.id for item in items}
+            items = [in_second_language(item) for item in items]
         write_parquet(given.folder / source / f"{split}.parquet", items_to_table(items))
         text = sum(len(item.question) + len(item.context) + sum(map(len, item.options)) for item in items)
         print(json.dumps({"source": source, "split": split, "items": size, "characters": text}), flush=True)

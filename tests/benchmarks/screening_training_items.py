@@ -1,6 +1,6 @@
 """Screen all training items against tested ones and each other: seconds, memory, recall and precision.
 
-    python tests/benchmarks/screening_training_items.py FOLDER [--scale 0.25]
+    python tests/benchmarks/screening_training_items.py FOLDER [--scale 0.25] [--second-language]
 
 FOLDER holds the shards of `screening_corpus.py`, which is run if it is empty. The floor is reading and writing the same
 shards with pyarrow. Memory is the largest sum over a command and its processes, sampled 10 times a second.
@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -61,28 +62,28 @@ def screen(folder: Path, source: str, processes: int) -> tuple[float, float, flo
 
 
 def judged(folder: Path) -> dict[str, float]:
-    """Return recall and precision over the planted pairs.
+    """Return recall and precision over the planted pairs, of one language (`near`) and of two (`across`).
 
     A pair that was found counts as right if it was planted, or if both items repeat the same one.
     """
     planted = json.loads((folder / "planted.json").read_text())
-    model = dict(planted["near"])
-    found: set[frozenset[str]] = set()
+    model = dict(planted["near"] + planted["across"])
+    by_kind: dict[str, set[frozenset[str]]] = defaultdict(set)
     for source in ORDER:
         for row in pq.read_table(folder / f"matches-{source}.parquet", columns=["item", "matched", "kind"]).to_pylist():
-            if row["kind"] in ("exact", "near"):
-                found.add(frozenset((row["item"], row["matched"])))
-    right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in found)
-    near = [frozenset(pair) in found for pair in planted["near"]]
-    mistaken = sum(frozenset(pair) in found for pair in planted["mistakable"])
-    return {
-        "planted": len(near),
-        "recall": sum(near) / len(near),
-        "found": len(found),
-        "precision": right / len(found),
-        "mistakable": len(planted["mistakable"]),
-        "mistaken": mistaken,
-    }
+            by_kind[row["kind"]].add(frozenset((row["item"], row["matched"])))
+    counts: dict[str, float] = {"mistakable": len(planted["mistakable"])}
+    for name, kinds in {"near": ("exact", "near"), "across": ("cross_lingual",)}.items():
+        found = set().union(*(by_kind[kind] for kind in kinds))
+        right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in found)
+        caught = sum(frozenset(pair) in found for pair in planted[name])
+        counts |= {f"{name}_planted": len(planted[name]), f"{name}_found": len(found)}
+        counts |= {
+            f"{name}_recall": caught / max(len(planted[name]), 1),
+            f"{name}_precision": right / max(len(found), 1),
+        }
+        counts[f"{name}_mistaken"] = sum(frozenset(pair) in found for pair in planted["mistakable"])
+    return counts
 
 
 def main() -> None:
@@ -91,10 +92,12 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--scale", type=float, default=1.0)
     arguments.add_argument("--processes", type=int, default=2)
+    arguments.add_argument("--second-language", action="store_true", help="as in screening_corpus.py")
     given = arguments.parse_args()
     if not (given.folder / "planted.json").exists():
         corpus = Path(__file__).with_name("screening_corpus.py")
-        subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale)], check=True)
+        options = ["--second-language"] if given.second_language else []
+        subprocess.run([sys.executable, corpus, given.folder, "--scale", str(given.scale), *options], check=True)
     runs = {}
     for source in ORDER:
         runs[source] = screen(given.folder, source, given.processes)

@@ -2,13 +2,15 @@
 
 mutmut (https://mutmut.readthedocs.io) changes one expression of a module at a time and runs the module's own tests
 (`modules.toml`). A mutant that no test notices survives; those that change nothing that counts are listed with the
-reason in `survivors.yaml`. The run fails where fewer than 95 % of a module's other mutants are killed, and prints each
-survivor that is not listed.
+reason in `survivors.yaml`. Mutants of error messages, log lines and help are left out altogether, as the digest of the
+code leaves these words out. The run fails where fewer than 95 % of a module's other mutants are killed, and prints each
+survivor that is not listed, the share of all that are killed, and the share without those that are listed.
 
 mutmut is no part of the environment: it is installed beside it, into tests/.cache/mutmut.
 """
 
 import argparse
+import ast
 import json
 import os
 import shutil
@@ -16,16 +18,20 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from posologie.running.counted_code import counted_text
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 TOOL = REPOSITORY / "tests/.cache/mutmut"
 PACKAGES = ("mutmut==3.8.1", "libcst==1.9.0", "coverage==7.17.5", "setproctitle==1.3.8")
 WANTED = 0.95
+NOTHING = "the name of no mutant"
 COPIED = ("tests", "resources", "config", "envs", "workflow/rules", "workflow/schemas")
 CONFIGURATION = """
 [tool.mutmut]
@@ -50,14 +56,23 @@ def install() -> None:
         subprocess.run([*pip, "--target", str(TOOL), *PACKAGES], check=True)
 
 
-def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int]:
-    """Run one module's mutants in a copy of the project and return the exit code of each."""
-    shutil.rmtree(folder, ignore_errors=True)
+def mutate(module: str, tests: list[str], folder: Path, again: bool) -> dict[str, int | None]:
+    """Run one module's mutants in a copy of the project and return the exit code of each that is no prose.
+
+    Args:
+        again: whether to keep what an earlier run found, and to try only what survived then, with the tests of now.
+    """
+    if not again:
+        shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
-        REPOSITORY / "workflow/posologie", folder / "src/posologie", ignore=shutil.ignore_patterns("__pycache__")
+        REPOSITORY / "workflow/posologie",
+        folder / "src/posologie",
+        ignore=shutil.ignore_patterns("__pycache__"),
+        dirs_exist_ok=True,
     )
     for name in COPIED:
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".cache"))
+        ignored = shutil.ignore_patterns("__pycache__", ".cache")
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored, dirs_exist_ok=True)
     # mutmut runs the tests once and forks each mutant from there: what `functools.cache` keeps would hide mutants.
     source = (REPOSITORY / "workflow/posologie" / module).read_text(encoding="utf-8")
     isolation = "forkserver" if "cache" in source else "fork"
@@ -65,17 +80,51 @@ def mutate(module: str, tests: list[str], folder: Path) -> dict[str, int]:
     (folder / "pyproject.toml").write_text(
         project + CONFIGURATION.format(module=module, tests=json.dumps(tests), isolation=isolation)
     )
-    with open(folder / "mutmut.log", "w", encoding="utf-8") as log:
-        done = subprocess.run(
-            [*mutmut(), "run", "--max-children", "1"], cwd=folder, env=environment(), stdout=log, stderr=log
-        )
     results = folder / f"mutants/src/posologie/{module}.meta"
-    if not results.is_file():
-        raise SystemExit(f"{module}: mutmut ended with {done.returncode}; see {folder}/mutmut.log")
-    codes: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
+    with open(folder / "mutmut.log", "w", encoding="utf-8") as log:
+        command = [*mutmut(), "run", "--max-children", "1"]
+        options: dict[str, Any] = {"cwd": folder, "env": environment(), "stdout": log, "stderr": log}
+        subprocess.run([*command, NOTHING], **options)  # makes the mutants and measures the tests, and ends
+        if not results.is_file():
+            raise SystemExit(f"{module}: mutmut made no mutants; see {folder}/mutmut.log")
+        codes = exit_codes(results)
+        counted = set(codes) - prose(results.with_suffix(""), codes)
+        if tried := sorted(name for name in counted if codes[name] not in KILLED):
+            subprocess.run([*command, *tried], **options)
+    codes = {name: code for name, code in exit_codes(results).items() if name in counted}
     if not codes or None in codes.values():
         raise SystemExit(f"{module}: mutmut did not try every mutant (do the tests pass?); see {folder}/mutmut.log")
     return codes
+
+
+def exit_codes(results: Path) -> dict[str, int | None]:
+    """Return mutmut's exit code of each mutant; None for one that was not tried."""
+    codes: dict[str, int | None] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return codes
+
+
+def prose(mutants: Path, names: Iterable[str]) -> set[str]:
+    """Return the mutants of words that only people read: messages of errors, log lines, help.
+
+    They are equal to the original for the digest of the code (`posologie.running.counted_code`), which makes nothing
+    again for them, and are neither killed nor survivors.
+    """
+    functions = {
+        function.name: function
+        for top in ast.parse(mutants.read_text(encoding="utf-8")).body
+        for function in ([top] if isinstance(top, ast.FunctionDef) else getattr(top, "body", ()))
+        if isinstance(function, ast.FunctionDef)
+    }
+    texts = {}
+    for name, function in functions.items():
+        function.name = "mutant"
+        texts[name] = counted_text(ast.Module([function], []))
+    found = set()
+    for name in names:
+        own = name.rpartition(".")[2]
+        if texts[own] == texts[own.rpartition("__mutmut_")[0] + "__mutmut_orig"]:
+            found.add(name)
+    return found
 
 
 def mutmut() -> list[str]:
@@ -100,6 +149,7 @@ def main() -> int:
     modules = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))["modules"]
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("modules", nargs="*", metavar="MODULE", help="such as prompting.py; all if left out")
+    arguments.add_argument("--again", action="store_true", help="try only what survived before, with the tests of now")
     arguments.add_argument("--work", type=Path, default=REPOSITORY / "work/mutants", help="folder of the copies")
     given = arguments.parse_args()
     if unknown := set(given.modules) - set(modules):
@@ -109,7 +159,7 @@ def main() -> int:
     wrong = 0
     for module in given.modules or modules:
         folder = given.work / module.replace("/", "-")
-        codes = mutate(module, modules[module], folder)
+        codes = mutate(module, modules[module], folder, given.again)
         known = [entry["change"] for entry in listed.get(module, [])]
         counts: Counter[str] = Counter()
         for name, code in codes.items():
@@ -122,8 +172,12 @@ def main() -> int:
                 print(f"  {name.rpartition('.')[2]} (exit {code})", *change, sep="\n    ")
         killed, others = counts["killed"] + counts["timeout"], len(codes) - counts["listed"]
         wrong += not others or killed / others < WANTED
-        share = f"{100 * killed / max(others, 1):.1f} % without the {counts['listed']} that are listed"
-        print(f"{module}: {killed} of {len(codes)} mutants killed, {share}", flush=True)
+        raw, net = 100 * killed / len(codes), 100 * killed / max(others, 1)
+        print(
+            f"{module}: {killed} of {len(codes)} mutants killed, {raw:.1f} %;"
+            f" {net:.1f} % without the {counts['listed']} that are listed",
+            flush=True,
+        )
     return 1 if wrong else 0
 
 

@@ -1,5 +1,7 @@
 """A study on the test cluster while a seeded script kills its jobs and its Snakemake: `python tests/slurm/chaos.py`.
 
+With `--histories 50` many short histories of a smaller study (`short_histories.py`); else a few long ones, as follows.
+
 Calm runs on this machine make the tables that count. Then the same study runs on the cluster, is disturbed at random
 moments and started again, until it ends; and again with the next seed, until there have been enough disturbances. In
 the end every table but that of measured time must have the bytes of the calm run of the last configuration, every seal
@@ -30,6 +32,7 @@ if __package__ in (None, ""):
 
 from slurm.cluster import Cluster
 from slurm.running import Running, Slurm
+from slurm.short_histories import histories
 from studies import Project
 
 MEASURED = ("tables/compute.csv", "tables/compute.tex")
@@ -193,8 +196,15 @@ def main() -> int:
     arguments.add_argument("--study", default="config/test.yaml", help="the study file; small: that of the short run")
     arguments.add_argument("--edits", action="store_true", help="edit the study file too")
     arguments.add_argument("--log", type=Path, default=Path("chaos.jsonl"))
+    arguments.add_argument("--histories", type=int, default=0, help="so many short histories, see short_histories.py")
+    arguments.add_argument("--disturbances", type=int, default=4, help="in each short history")
+    arguments.add_argument("--work", type=Path, default=Path("work/chaos"), help="folder of the short histories")
     given = arguments.parse_args()
     cluster = Cluster()
+    if given.histories:
+        given.log, given.work = given.log.resolve(), given.work.resolve()
+        with cluster.running():
+            return histories(cluster, given)
     with (
         cluster.running(),
         tempfile.TemporaryDirectory() as folder,

@@ -256,12 +256,12 @@ def test_a_failed_job_leaves_what_was_whole_and_a_dead_head_leaves_no_lock(finis
     locks.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text(f"{NAT}/adapter_model.safetensors\n")
     dead = {"machine": json.loads(_this_process(project))["machine"], "pid": 2**22 + 1, "started": 1.0, "host": "here"}
-    (locks / "owner.json").write_text(json.dumps(dead))
+    (locks / "0.output.owner").write_text(json.dumps(dead))
     said = project.snakemake("--cores", "1", *STUDY, "--", f"{ROOT}/tables/mcqa.csv")
     assert "The lock of process 4194305 on here, which has ended, is taken over." in said
     (locks / "0.output.lock").parent.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text(f"{ROOT}/tables/mcqa.csv\n")
-    (locks / "owner.json").write_text(json.dumps({**dead, "machine": "another machine", "host": "there"}))
+    (locks / "0.output.owner").write_text(json.dumps({**dead, "machine": "another machine", "host": "there"}))
     (project.root / f"{ROOT}/tables/mcqa.csv").unlink()
     said = project.snakemake("--cores", "1", *STUDY, "--", f"{ROOT}/tables/mcqa.csv", fails=True)
     assert "Process 4194305 on there makes the same files." in said

@@ -27,7 +27,9 @@ def inputs(tmp_path_factory):
         (project.root / name).parent.mkdir(exist_ok=True)
         (project.root / name).write_text("{}")
     study = project.root / "config" / "test.yaml"
-    study.write_text(study.read_text(encoding="utf-8") + MORE, encoding="utf-8")
+    compared = "  against: [mcqa]\n"
+    text = study.read_text(encoding="utf-8").replace(compared, f"{compared}  encoder: {{folder: encoder}}\n")
+    study.write_text(text + MORE, encoding="utf-8")
     [(code, output)] = run_dry(project, [["--configfile", "config/test.yaml", "--dry-run", "--cores", "1"]])
     assert code == 0, output
     found = {}
@@ -50,6 +52,8 @@ def test_the_files_of_an_encoder_in_a_folder(inputs):
     assert files <= inputs["score_predictions_neurally"]
     assert "encoder/pytorch_model.bin" not in inputs["score_predictions_neurally"]
     assert not files & inputs["score_predictions"]
+    for rule in ("screen_shard", "audit_leakage", "draw_mix"):
+        assert files <= inputs[rule], rule
 
 
 def test_the_files_of_a_wordnet(inputs):

@@ -21,6 +21,7 @@ _LINES = {
     errno.EFBIG: "the file is larger than the system allows here; raise the limit (ulimit -f)",
     errno.ENAMETOOLONG: "name too long for this file system; choose shorter names or folders",
     errno.ELOOP: "a symbolic link that leads back to itself; point it at the file or folder that is meant",
+    errno.EISDIR: "a folder stands where a file belongs; move it away",
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.EACCES: "permission denied; choose a folder that you may write in, or change its permissions",
     errno.EIO: "the disk reports an error; look at the system's log before you trust it again",
@@ -40,7 +41,8 @@ def machine_error(error: BaseException, place: str | os.PathLike[str] | None = N
     for one in _behind(error):
         number = _number(one)
         if number in _LINES:
-            named = getattr(one, "filename", None) or place
+            # where a file could not be moved, its place is what a person knows
+            named = getattr(one, "filename2", None) or getattr(one, "filename", None) or place
             return f"{os.fsdecode(named)}: {_LINES[number]}" if named else _LINES[number]
     return None
 

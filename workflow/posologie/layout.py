@@ -86,6 +86,11 @@ def table(name: str) -> str:
     return f"tables/{name}.csv"
 
 
+def look(page: str) -> str:
+    """Return the path of a page about the data: `index`, or that of a source."""
+    return f"look/{page}.html"
+
+
 def beside(path: str, suffix: str) -> str:
     """Return the path with its suffix replaced."""
     return str(PurePosixPath(path).with_suffix("")) + suffix

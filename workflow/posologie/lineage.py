@@ -4,6 +4,7 @@
 `ids`, `text_hash` and `document`. A text hash (`text_hash`) is the same in every data set that holds the same question.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,10 +53,15 @@ def descent(meta: Mapping[str, Any], source: str, name: str, texts: tuple[str, s
     return [*before, {"source": source, "id": name, "text_hash": text_hash(*texts)}]
 
 
+QUOTED = "quoted_tests"
+"""Key of a document's `meta`: the tested items that it quotes, each with its id and text hash."""
+
+
 def document_descent(document: Mapping[str, Any]) -> list[Any]:
-    """Return the lineage of what is made from a document."""
+    """Return the lineage of what is made from a document: the tested items that it quotes, then the document."""
     texts = document["title"], document["text"], ()
-    return [{"source": document["collection"], "document": document["id"], "text_hash": text_hash(*texts)}]
+    quoted = json.loads(document.get("meta") or "{}").get(QUOTED, [])
+    return [*quoted, {"source": document["collection"], "document": document["id"], "text_hash": text_hash(*texts)}]
 
 
 def published(meta: Mapping[str, Any]) -> list[Any]:

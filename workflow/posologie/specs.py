@@ -2,11 +2,15 @@
 
 import json
 import re
-from typing import Annotated, Any, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from posologie.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_NAME = 128
@@ -36,6 +40,8 @@ def checked_path(value: str) -> str:
         ValueError: saying what is expected instead.
     """
     found = _NOT_IN_PATHS.search(value)
+    if value.startswith("~"):
+        raise ValueError("a path written in full: '~' would mean another folder for every user")
     if not value or value.startswith("-"):
         raise ValueError("a path that is not empty and does not begin with '-'")
     if found is not None:
@@ -77,15 +83,83 @@ class Spec(BaseModel):
             raise InputError(f"spec: {first_problem(error)}") from error
 
 
-def first_problem(error: ValidationError, shown: Any = None) -> str:
+_OF_TYPE = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "string": "a text (in quotes where it looks like a number)",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "dict": "a map of keys and values",
+    "mapping": "a map of keys and values",
+    "model": "a map of keys and values",
+    "dataclass": "a map of keys and values",
+}
+"""What is expected, by the first word of pydantic's types of problems (`int_parsing`, `model_type`)."""
+_IN_WORDS = {
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "finite_number": "a finite number",
+    "int_from_float": "a whole number",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "literal_error": "{expected}",
+    "union_tag_invalid": "a {discriminator} of {expected_tags}",
+    "union_tag_not_found": "a map with the key {discriminator}",
+    "string_pattern_mismatch": "a text of the form {pattern}",
+    "string_too_short": "a text of at least {min_length} characters",
+    "string_too_long": "a text of at most {max_length} characters",
+}
+_BRANCH = re.compile(
+    r"(constrained-\w+|literal|function-\w+|tuple|list|dict|lax-or-strict|nullable|json-or-python)\b.*"
+)
+_SCALARS = {"int", "float", "str", "bool"}
+
+
+def key_of(problem: "ErrorDetails") -> str:
+    """Return the dotted key of a problem, without what pydantic calls the alternatives of a value."""
+    parts = [str(part) for part in problem["loc"]]
+    while len(parts) > 1 and (_BRANCH.fullmatch(parts[-1]) or parts[-1] in _SCALARS or _is_class(parts[-1])):
+        parts.pop()
+    return ".".join(parts)
+
+
+def _is_class(part: str) -> bool:
+    """Say whether a part of a location is the name of one of the models between which a value could choose."""
+    return any(model.__name__ == part for model in _all_models(Spec))
+
+
+def _all_models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for below in model.__subclasses__():
+        yield below
+        yield from _all_models(below)
+
+
+def _expected(problem: "ErrorDetails") -> str:
+    kind = problem["type"]
+    if kind in _IN_WORDS:
+        return _IN_WORDS[kind].format(**problem.get("ctx", {}))
+    if kind.endswith(("_type", "_parsing", "_parsing_size")) and kind.split("_")[0] in _OF_TYPE:
+        return _OF_TYPE[kind.split("_")[0]]
+    message = problem["msg"].removeprefix("Value error, ")
+    return message[0].lower() + message[1:] if message else "something else"
+
+
+def first_problem(error: ValidationError) -> str:
     """Say the first validation problem in one line: the key, the value and what was expected."""
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"]) or "the document"
-    expected = problem["msg"].removeprefix("Value error, ")
+    problems = error.errors()
+    problem = problems[0]
+    own = key_of(problem)
+    key = own or "the document"
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key"
     if problem["type"] == "missing":
         return f"{key}: missing, and required"
     value = repr(problem["input"])
     value = value if len(value) <= 80 else value[:77] + "…"
-    return f"{key} = {value}: expected {expected[0].lower() + expected[1:] if expected else 'something else'}"
+    same = [other for other in problems if key_of(other) == own and other["input"] == problem["input"]]
+    return f"{key} = {value}: expected {' or '.join(dict.fromkeys(map(_expected, same)))}"

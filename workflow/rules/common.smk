@@ -85,10 +85,17 @@ os.makedirs(".snakemake", exist_ok=True)
 
 WORK = f"{STUDY.roots.work}/{STUDY.study}"
 
-# Digest of the code behind every command of the rules: what the jobs of a run are held to.
-CODE = {}
+# Digest of the rules, and of the code behind every command of theirs: what the jobs of a run are held to. A job on another
+# node reads the rules again.
+RULES = "the rules of the workflow"
+CODE = {RULES: frozen.rules_digest(REPOSITORY / "workflow")}
 
-seam.install(f"results/{STUDY.study}")
+try:
+    if workflow.remote_exec:
+        frozen.check_code(RULES, CODE[RULES])
+    seam.install(f"results/{STUDY.study}")
+except InputError as error:
+    refuse(error)
 
 
 pathvars:
@@ -110,7 +117,10 @@ def one_of(names):
 
 # Only the Snakemake that plans a run calls this; its jobs have no hooks.
 onstart:
-    head.begin(workflow, STUDY.study, {"document": DOCUMENT, "origin": ORIGIN}, WORK, CODE)
+    try:
+        head.begin(workflow, STUDY.study, {"document": DOCUMENT, "origin": ORIGIN}, WORK, CODE)
+    except InputError as error:
+        refuse(error)
 
 
 wildcard_constraints:

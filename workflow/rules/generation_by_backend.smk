@@ -44,7 +44,7 @@ def rule_of_synthesis(kind):
             f"generate_with_{kind}"
         localrule: kind == "openai_endpoint"
         input:
-            documents="<results>/documents/{collection}.parquet",
+            documents=documents_to_generate_from,
             prompts=synthesis_prompts,
             languages=lambda wildcards: language_data(STUDY.generators[wildcards.generator].language),
             backbone=lambda wildcards: manifest_of_backend(STUDY.generators[wildcards.generator].backend),

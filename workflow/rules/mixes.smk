@@ -7,6 +7,8 @@ rule draw_mix:
         train=mix_training_items,
         validation=mix_validation_items,
         languages=LANGUAGES,
+        encoder=sentence_encoder,
+        encoder_files=sentence_encoder_files,
     output:
         train=ensure("<results>/mixes/{mix}/seed-{seed}/train.parquet", non_empty=True),
         validation=ensure("<results>/mixes/{mix}/seed-{seed}/validation.parquet", non_empty=True),
@@ -16,8 +18,10 @@ rule draw_mix:
         sealing=sealing(),
         train=lambda wildcards, input: by_source(input.train),
         validation=lambda wildcards, input: by_source(input.validation),
+        encoder=encoder_words,
     threads: 1
     resources:
+        **ENCODER_RESOURCES,
         mem_mb=growing(3000),
         runtime=growing(15),
     conda:
@@ -28,7 +32,8 @@ rule draw_mix:
         command(
             "posologie.mixes",
             "--spec {params.spec:q} --train {params.train:q} --validation {params.validation:q}"
-            " --out-train {output.train:q} --out-validation {output.validation:q} --composition {output.composition:q}",
+            " --out-train {output.train:q} --out-validation {output.validation:q} --composition {output.composition:q}"
+            " {params.encoder:q} --devices {resources.devices}",
         )
 
 

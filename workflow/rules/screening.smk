@@ -10,6 +10,8 @@ rule screen_shard:
         tests=screening_tests,
         compared=compared_shards,
         languages=LANGUAGES,
+        encoder=sentence_encoder,
+        encoder_files=sentence_encoder_files,
         quality=ratings_of_items,
     output:
         screened=ensure("<results>/screened/{source}/{split}.parquet", non_empty=True),
@@ -23,9 +25,11 @@ rule screen_shard:
         earlier=lambda wildcards, input: by_source(input.earlier),
         tests=lambda wildcards, input: by_source(input.tests),
         compared=lambda wildcards, input: by_source(input.compared),
+        encoder=encoder_words,
         quality=lambda wildcards, input: ["--quality", input.quality] if input.quality else [],
     threads: 2
     resources:
+        **ENCODER_RESOURCES,
         mem_mb=growing(8000),
         runtime=growing(60),
     conda:
@@ -36,7 +40,42 @@ rule screen_shard:
         command(
             "posologie.screening",
             "--spec {params.spec:q} --items {input.shard:q} --earlier {params.earlier:q} --tests {params.tests:q}"
-            " --compared {params.compared:q} {params.quality:q} --screened {output.screened:q} --report {output.report:q} --matches {output.matches:q}",
+            " --compared {params.compared:q} {params.encoder:q} {params.quality:q} --screened {output.screened:q}"
+            " --report {output.report:q} --matches {output.matches:q} --processes {threads} --devices {resources.devices}",
+        )
+
+
+# Documents are screened before anything is generated from them.
+rule screen_documents:
+    input:
+        documents="<results>/documents/{collection}.parquet",
+        tests=quotable_tests,
+        compared=quotable_originals,
+    output:
+        screened=ensure("<results>/screened_documents/{collection}.parquet", non_empty=True),
+        report="<results>/screened_documents/{collection}.json",
+        matches="<results>/screened_documents/{collection}.matches.parquet",
+    wildcard_constraints:
+        collection=one_of(STUDY.collections),
+    params:
+        spec=documents_spec,
+        sealing=sealing(),
+        tests=lambda wildcards, input: by_source(input.tests),
+        compared=lambda wildcards, input: by_source(input.compared),
+    threads: 1
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(30),
+    conda:
+        ENVIRONMENT
+    log:
+        "<work>/logs/screened_documents/{collection}.log",
+    shell:
+        command(
+            "posologie.screening.documents",
+            "--spec {params.spec:q} --documents {input.documents:q} --tests {params.tests:q}"
+            " --compared {params.compared:q} --screened {output.screened:q} --report {output.report:q}"
+            " --matches {output.matches:q}",
         )
 
 
@@ -47,6 +86,8 @@ rule audit_leakage:
         tests=tested_shards,
         compared=compared_shards,
         languages=LANGUAGES,
+        encoder=sentence_encoder,
+        encoder_files=sentence_encoder_files,
     output:
         ensure("<results>/leakage/{mix}/seed-{seed}/{suite}.parquet", non_empty=True),
     params:
@@ -54,8 +95,10 @@ rule audit_leakage:
         sealing=sealing(),
         tests=lambda wildcards, input: by_source(input.tests),
         compared=lambda wildcards, input: by_source(input.compared),
+        encoder=encoder_words,
     threads: 2
     resources:
+        **ENCODER_RESOURCES,
         mem_mb=growing(6000),
         runtime=growing(30),
     conda:
@@ -66,7 +109,7 @@ rule audit_leakage:
         command(
             "posologie.screening.leakage",
             "--spec {params.spec:q} --mix {input.mix:q} --tests {params.tests:q}"
-            " --compared {params.compared:q} --leakage {output:q}",
+            " --compared {params.compared:q} {params.encoder:q} --leakage {output:q} --devices {resources.devices}",
         )
 
 

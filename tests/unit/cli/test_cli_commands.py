@@ -1,11 +1,15 @@
 """The command line as a whole: help, version, exit codes, and a quick start."""
 
+import argparse
+import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from posologie.cli.commands import main, parser
+from posologie.cli.places import add_study, study_of
 from posologie.version import __version__
 
 
@@ -50,3 +54,22 @@ def test_a_reader_that_has_seen_enough_is_no_error(finished):
     piped = f"set -o pipefail; {sys.executable} -m posologie explain results/simulated/tables/mcqa.csv | true"
     done = subprocess.run(["bash", "-c", piped], cwd=finished, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_a_study_file_the_one_that_ran_last_is_meant(repository, tmp_path, monkeypatch, capsys):
+    arguments = argparse.ArgumentParser()
+    add_study(arguments)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resources").symlink_to(repository / "resources")
+    (tmp_path / "config").symlink_to(repository / "config")
+    for number, name in enumerate(("test", "demo")):
+        run = tmp_path / "work" / name / "runs" / "r"
+        run.mkdir(parents=True)
+        (run / "study.json").write_text(json.dumps({"origin": f"config/{name}.yaml", "document": {}}), encoding="utf-8")
+        os.utime(run / "study.json", (number, number))
+    assert study_of(arguments.parse_args([])).study == "demo"
+    assert capsys.readouterr().err.startswith("Study file: config/demo.yaml")
+    assert study_of(arguments.parse_args(["--configfile", "config/test.yaml"])).study == "test"
+    assert capsys.readouterr().err == ""
+    os.utime(tmp_path / "work" / "test" / "runs" / "r" / "study.json", (5, 5))
+    assert study_of(arguments.parse_args([])).study == "test"

@@ -2,6 +2,8 @@
 
 import pytest
 
+from posologie.running.seals import Identity, write_seal
+
 MCQA = "results/simulated/tables/mcqa.csv"
 NAT = ("model=tiny/NAT/seed-42", "scope=all", "task=all", "aggregate=item_weighted", "variants=original")
 EM = ("metric=em", "decoding=constrained")
@@ -141,3 +143,74 @@ def test_a_row_over_human_ratings_leads_to_the_ratings_and_the_judges_verdicts(p
     code, found = asked("explain", "results/simulated/tables/agreement.csv")
     assert (code, len(found["not sealed"])) == (1, 3)
     assert [link["kind"] for link in found["chain"]["parents"]] == ["human", "judgements"]
+
+
+@pytest.fixture
+def rated(project):
+    """The project with ratings, the verdicts of two judges that make up a panel, and tables over them."""
+    root = project / "results/simulated"
+    files = ["human/kit.parquet", "human_scores/kit.parquet"]
+    files += [f"judgements/{judge}/calibration/kit.parquet" for judge in ("strict", "mild")]
+    files += [f"judgements/{judge}/tiny/{name}/oeq.parquet" for judge in ("strict", "mild")
+              for name in ("base", "NAT/seed-42")]  # fmt: skip
+    tables = {
+        "corrected": "set,suite,scope_kind,scope,judge,kind,model,against,n,clusters,rated,naive,value\n"
+        "kit,oeq,all,all,strict,model,tiny/NAT/seed-42,,40,12,12,50,40\n"
+        "kit,oeq,all,all,panel,difference,tiny/NAT,tiny/base,40,12,24,10,5\n",
+        "raters": "set,raters_kind,statistic,rater,scale,raters,ratings,n,clusters,value\n"
+        "kit,people,against_others,anne,nominal,2,24,12,12,0.5\n"
+        "kit,judges,alpha,,nominal,2,24,12,12,0.4\n"
+        "kit,panel,alpha,,nominal,2,24,12,12,0.3\n",
+        "agreement": "set,rater_kind,rater,against,value\n"
+        "kit,judge,judge:panel,human,0.6\nkit,metric,rouge2,human,0.2\n",
+    }
+    for file in files:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("stands for the file")
+        write_seal([path], Identity("posologie.judging", "0", {}), {}, {"seconds": 60.0})
+    for name, text in tables.items():
+        path = root / "tables" / f"{name}.csv"
+        path.write_text(text)
+        spec = {"judges": ["strict", "mild"], "panel": ["strict", "mild"]}
+        write_seal([path], Identity(f"posologie.statistics.{name}", "0", spec), {}, {})
+    return root
+
+
+def behind(found):
+    """Return the files behind a number, as seen from the study's folder."""
+    return {parent["file"].removeprefix("results/simulated/") for parent in found["chain"]["parents"]}
+
+
+def test_a_corrected_score_rests_on_ratings_answers_and_verdicts_of_both_models(rated, asked, posologie):
+    corrected = "results/simulated/tables/corrected.csv"
+    code, found = asked("explain", corrected, "--row", "judge=strict")
+    assert code == 0
+    assert behind(found) == {
+        "human/kit.parquet",
+        "predictions/tiny/NAT/seed-42/oeq.parquet",
+        "judgements/strict/tiny/NAT/seed-42/oeq.parquet",
+    }
+    code, found = asked("explain", corrected, "--row", "kind=difference")
+    assert code == 0, "the panel has no file of its own"
+    assert behind(found) == {"human/kit.parquet"} | {
+        f"{folder}/tiny/{name}/oeq.parquet"
+        for folder in ("predictions", "judgements/strict", "judgements/mild")
+        for name in ("base", "NAT/seed-42")
+    }
+    _, out, _ = posologie("explain", corrected, "--row", "judge=strict", "--column", "naive")
+    assert "naive = 50" in out
+    assert "n = 40 answers, 12 of them rated, in 12 clusters" in out
+
+
+def test_raters_and_panels_rest_on_the_people_or_the_judges_that_they_are(rated, asked):
+    verdicts = {f"judgements/{judge}/calibration/kit.parquet" for judge in ("strict", "mild")}
+    for table, row, files in (
+        ("raters", "raters_kind=people", set()),
+        ("raters", "raters_kind=judges", verdicts),
+        ("raters", "raters_kind=panel", verdicts),
+        ("agreement", "rater=judge:panel", verdicts),
+        ("agreement", "rater=rouge2", {"human_scores/kit.parquet"}),
+    ):
+        code, found = asked("explain", f"results/simulated/tables/{table}.csv", "--row", row)
+        assert (code, behind(found)) == (0, {"human/kit.parquet"} | files), (table, row)

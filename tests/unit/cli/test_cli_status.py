@@ -78,6 +78,7 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("scores", 0, 2),
         ("tables", 0, 9),
         ("report", 0, 1),
+        ("look", 0, 2),
     ]
     assert not found["finished"]
     assert found["seconds_left"] is None

@@ -109,3 +109,14 @@ def test_a_release_that_cannot_be_is_refused_before_any_job(study, release, expe
     with pytest.raises(InputError, match="release") as caught:
         study(release=release)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("release", "declared", "expected"),
+    [({}, None, ()), ({}, "de", ("de",)), ({"language": "fr"}, "de", ("fr",))],
+)
+def test_a_card_has_the_language_of_the_release_or_of_the_training_sources(study, release, declared, expected):
+    native = STUDY["sources"]["native"] | ({"language": declared} if declared else {})
+    made = study(sources={"native": native}, release={**release, "tags": ["law"], "limits": ["Not legal advice."]})
+    spec = releases.card_spec(made, releases.trained_models(made)[0], "adapter")
+    assert (spec.languages, spec.tags, spec.limits) == (expected, ("law",), ("Not legal advice.",))

@@ -133,6 +133,27 @@ def test_what_is_kept_from_run_to_run_changes_no_digest(package, monkeypatch, tm
     monkeypatch.undo()
 
 
+def test_what_is_known_of_the_code_is_written_where_it_is_new_and_can_be(package, monkeypatch, tmp_path):
+    place = tmp_path / "run"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    code_digest._kept.cache_clear()
+    code_digest._NEW.clear()
+    first = code_digest.digest("posologie.stage")
+    assert not list(place.iterdir()), "no folder for Snakemake's records is made"
+    records = place / ".snakemake"
+    records.mkdir()
+    assert code_digest.digest("posologie.stage") == first
+    [file] = records.iterdir()
+    file.unlink()
+    code_digest.digest("posologie.stage")
+    assert not list(records.iterdir()), "nothing new"
+    file.mkdir()
+    package("posologie.other", "X = 3\n")
+    assert code_digest.digest("posologie.other") != first, "that it cannot be written is no matter"
+    code_digest._NEW.clear()
+
+
 BLOCKS = {
     "else": "if 1:\n    pass\nelse:\n    {}",
     "while": "while 0:\n    {}",

@@ -34,7 +34,9 @@ ARITHMETIC = {
     "running.counted_code._write": "fields of a syntax tree, as sets",
     "running.counted_code._counted_statement": "names of an import, as lists",
     "running.frozen._prune": "the age of an ended run",
+    "running.frozen.freeze": "the number of a run",
     "running.head._as_planned": "a path",
+    "running.head._has_lost_its_head": "a path",
     "running.planning.acceptances": "keys of an entry, as sets",
     "running.sealing.taken_out": "the place of an argument",
     "running.sealing.identity_of": "the place of an argument",
@@ -71,6 +73,7 @@ LIBRARIES = {
     "nvml": {"pynvml"},
     "running.head": {"snakemake.logging"},
     "running.seam": {
+        "snakemake.exceptions",
         "snakemake.jobs",
         "snakemake.logging",
         "snakemake.persistence",

@@ -8,7 +8,7 @@ import pytest
 from posologie.claims import Process
 from posologie.errors import InputError
 from posologie.running import sealing
-from posologie.running.frozen import VARIABLE, freeze, own_run
+from posologie.running.frozen import VARIABLE, freeze, own_run, rules_digest
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob, accept, acceptances, accepted_pairs
 from posologie.running.sealing import Request, taken_out
@@ -22,6 +22,7 @@ from posologie.running.seals import (
     spec_differences,
     write_seal,
 )
+from posologie.running.whole_files import whole_file
 
 MODULE = "posologie.scoring"
 
@@ -140,6 +141,37 @@ def test_inputs_are_compared_by_path_and_where_paths_moved_by_content():
     assert input_differences({"a": "1"}, {"a": "1", "b": "2"}) == ["input: b was not read"]
     assert input_differences({"a": "1", "b": "2"}, {"a": "1"}) == ["input: b is not read any more"]
     assert len(input_differences({"a": "1", "b": "2"}, {"a": "2", "b": "1"})) == 2, "a swap is a change"
+    assert input_differences({"old/a": "1", "old/b": "2"}, {"new/b": "2", "new/a": "1"}) == []
+    assert input_differences({"old/a": "1", "old/b": "2"}, {"new/a": "2", "new/b": "1"}), "a swap and a move"
+    assert input_differences({"z/x/a": "1", "m/b": "2"}, {"a/x/a": "1", "n/b": "2"}) == [], (
+        "folders moved by themselves"
+    )
+
+
+def test_a_folder_in_the_place_of_a_file_is_planned_again_and_refused_in_one_line(bench):
+    bench.make()
+    (bench.root / "out.txt").unlink()
+    (bench.root / "out.txt").mkdir()
+    assert bench.stale() == "file: out.txt was altered after it was made"
+    with pytest.raises(InputError, match=r"out\.txt: a folder stands where a file belongs"):  # noqa: SIM117
+        with whole_file("out.txt") as partial:
+            partial.write_text("new")
+
+
+def test_inputs_that_exchanged_their_contents_make_the_artifact_anew(bench):
+    def join(argv):
+        bench.runs += 1
+        (bench.root / "out.txt").write_text((bench.root / "input.txt").read_text() + (bench.root / "b.txt").read_text())
+
+    request = Request(("input.txt", "b.txt"), ("out.txt",))
+    (bench.root / "b.txt").write_text("b")
+    for first, second in (("a", "b"), ("b", "a")):
+        (bench.root / "input.txt").write_text(first)
+        (bench.root / "b.txt").write_text(second)
+        sealing.make(MODULE, lambda module: "c", [], request, join)
+        assert (bench.root / "out.txt").read_text() == first + second
+    sealing.make(MODULE, lambda module: "c", [], request, join)
+    assert bench.runs == 2
 
 
 def test_an_input_that_changes_while_it_is_read_is_not_sealed(bench):
@@ -147,9 +179,26 @@ def test_an_input_that_changes_while_it_is_read_is_not_sealed(bench):
     with pytest.raises(InputError, match=r"input\.txt: changed while the job that reads it ran"):
         bench.make()
     assert read_seal("out.txt.seal.json") is None
-    bench.meanwhile = lambda: os.utime(bench.root / "input.txt", ns=(5, 5))
+
+
+@pytest.mark.parametrize("keeps_its_time", [False, True])
+def test_an_input_that_was_written_and_put_back_while_it_is_read_is_not_sealed(bench, keeps_its_time):
+    file = bench.root / "input.txt"
+    before = file.stat()
+
+    def written():
+        file.write_text("b")
+        file.write_text("a")
+        if keeps_its_time:
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    bench.meanwhile = written
+    with pytest.raises(InputError, match=r"input\.txt: was written \(and has its old content again\)"):
+        bench.make()
+    assert read_seal("out.txt.seal.json") is None
+    bench.meanwhile = lambda: None
     bench.make()
-    assert bench.stale() == "", "a new time alone is no change"
+    assert bench.stale() == ""
 
 
 def test_code_that_changes_while_it_runs_is_not_sealed(bench):
@@ -234,6 +283,21 @@ def test_a_job_of_a_frozen_run_refuses_other_code(bench, monkeypatch):
     assert bench.runs == 1
 
 
+def test_the_digest_of_the_rules_is_of_their_words_and_not_of_their_comments(bench):
+    (bench.root / "rules/functions").mkdir(parents=True)
+    (bench.root / "Snakefile").write_text('include: "rules/a.smk"\n')
+    file = bench.root / "rules/functions/a.smk"
+    texts = ["a = 1\n", "# a comment\na = 1\n\n", "    # another\na = 1", "a = 2\n", "a = 1\n", "    a = 1\n"]
+    digests = []
+    for text in texts:
+        file.write_text(text)
+        digests.append(rules_digest(bench.root))
+    assert digests[0] == digests[1] == digests[2] == digests[4]
+    assert len(set(digests)) == 3
+    (bench.root / "Snakefile").write_text("")
+    assert rules_digest(bench.root) not in digests
+
+
 def test_a_job_refuses_an_input_of_another_identity_than_its_run_planned(bench, monkeypatch):
     bench.make("old")
     plan = {"out.txt": bench.identity("new")}
@@ -253,8 +317,6 @@ def test_a_job_refuses_an_input_of_another_identity_than_its_run_planned(bench, 
 def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherwise(bench, monkeypatch):
     first = freeze("work", "run-1", {}, {}, {"out.txt": bench.identity("old")}, {})
     second = freeze("work", "run-2", {}, {}, {"out.txt": bench.identity("new")}, {})
-    facts = json.loads((second / "run.json").read_text())
-    (second / "run.json").write_text(json.dumps({**facts, "started": "9999-01-01T00:00:00.000+00:00"}))
     enter(monkeypatch, first)
     with pytest.raises(
         InputError, match="run run-2 plans it otherwise than run run-1, which is over; nothing was made"
@@ -262,6 +324,40 @@ def test_a_job_of_a_run_that_is_over_makes_nothing_that_a_later_run_plans_otherw
         bench.make("old")
     enter(monkeypatch, second)
     bench.make("new")
+    assert bench.runs == 1
+
+
+def test_runs_follow_each_other_as_they_were_planned_whatever_the_clocks_say(bench, monkeypatch):
+    first = freeze("work", "run-b", {}, {}, {"out.txt": bench.identity("old")}, {})
+    facts = json.loads((first / "run.json").read_text())
+    (first / "run.json").write_text(json.dumps({**facts, "started": "9999-01-01T00:00:00.000+00:00"}))
+    second = freeze("work", "run-a", {}, {}, {"out.txt": bench.identity("new")}, {})
+    enter(monkeypatch, first)
+    with pytest.raises(InputError, match="run run-a plans it otherwise than run run-b, which is over"):
+        bench.make("old")
+    enter(monkeypatch, second)
+    bench.make("new")
+    assert bench.runs == 1
+
+
+def test_a_job_refuses_to_make_what_its_own_run_did_not_plan(bench, monkeypatch):
+    enter(monkeypatch, freeze("work", "run-1", {}, {}, {"out.txt": bench.identity("planned")}, {}))
+    with pytest.raises(InputError, match=r"out\.txt: not what run run-1 planned: the rules of the workflow"):
+        bench.make("other words of the rule")
+    assert bench.runs == 0
+    bench.make("planned")
+    assert bench.runs == 1
+
+
+def test_a_job_makes_what_the_last_run_plans_again_though_a_run_between_them_did_not(bench, monkeypatch):
+    runs = [freeze("work", f"run-{name}", {}, {}, {"out.txt": bench.identity(name)}, {}) for name in ("old", "new")]
+    runs += [freeze("work", "run-back", {}, {}, {"out.txt": bench.identity("old")}, {})]
+    runs += [freeze("work", "run-elsewhere", {}, {}, {"other.txt": bench.identity("new")}, {})]
+    enter(monkeypatch, runs[0])
+    bench.make("old")
+    enter(monkeypatch, runs[1])
+    with pytest.raises(InputError, match="run run-back plans it otherwise than run run-new, which is over"):
+        bench.make("new")
     assert bench.runs == 1
 
 
@@ -293,6 +389,35 @@ def test_acceptances_that_are_not_as_written_are_refused(bench):
         acceptances(".")
 
 
+BROKEN = {
+    "another format": {"format": 2},
+    "a code that is no text": {"code": ["c0de"]},
+    "a module that is no text": {"module": None},
+    "inputs that are a list": {"inputs": ["input.txt"]},
+    "a checksum that is no text": {"outputs": {"out.txt": 5}},
+    "settings that are none": {"settings": None},
+    "made by nothing": {"made": 7},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_seal_that_is_not_as_written_counts_as_none(bench, name):
+    bench.make()
+    file = bench.root / "out.txt.seal.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **BROKEN[name]}))
+    assert read_seal(file) is None
+    assert bench.stale() == "seal: out.txt.seal.json is missing or unreadable"
+    bench.make()
+    assert (bench.stale(), bench.runs) == ("", 2)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"input.txt": 5}', '{"input.txt": []}', '{"input.txt": [1, "x"]}', "\xff"])
+def test_a_damaged_memory_of_hashes_is_not_trusted(bench, text):
+    first = FileHashes("other.json").of("input.txt")
+    (bench.root / "hashes.json").write_bytes(text.encode("latin-1"))
+    assert FileHashes("hashes.json").of("input.txt") == first
+
+
 def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatch):
     hashes = FileHashes("hashes.json")
     first = hashes.of("input.txt")
@@ -302,7 +427,22 @@ def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatc
     assert again.of("input.txt") == first
     os.utime("input.txt", ns=(7, 7))
     assert again.of("input.txt") == "hashed again"
+    again.remember("input.txt", first)
+    (bench.root / "input.txt").write_text("b")
+    os.utime("input.txt", ns=(7, 7))
+    assert again.of("input.txt") == "hashed again", "a change that keeps size, time and inode"
     assert again.of("none.txt") == ""
+
+
+def test_a_file_that_was_altered_after_its_seal_is_not_remembered_as_sealed(bench):
+    bench.make(outputs=("out.txt", "more.txt"))
+    later = os.stat("out.txt.seal.json").st_mtime_ns + 10**9
+    (bench.root / "more.txt").write_text("by hand")
+    os.utime("more.txt", ns=(later, later))
+    hashes = FileHashes("hashes.json")
+    hashes.remember_sealed(read_seal("out.txt.seal.json"))
+    assert list(hashes.kept) == ["out.txt"]
+    assert hashes.of("more.txt") != read_seal("out.txt.seal.json").outputs["more.txt"]
 
 
 def test_a_process_knows_whether_another_one_is_dead():

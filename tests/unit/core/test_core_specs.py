@@ -42,7 +42,7 @@ def test_a_long_spec_may_come_from_a_file(tmp_path):
 
 
 def test_a_wrong_value_is_named_with_its_key_and_what_was_expected():
-    with pytest.raises(InputError, match=r"rank = 0: expected input should be greater than or equal to 1"):
+    with pytest.raises(InputError, match=r"rank = 0: expected a number of at least 1"):
         Recipe.from_json('{"rank": 0}')
 
 

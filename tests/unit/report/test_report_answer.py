@@ -32,7 +32,7 @@ TRAD = replace(NAT, arm="TRAD", value=-0.87, low=-2.5, high=0.9, p_adjusted=0.31
 BEST = "mcqa,all,all,item_weighted,em,constrained,original,b"
 
 
-def said(tmp_path, *effects, composition=(), attribution=(), best=(), compute=(), margin=None):
+def said(tmp_path, *effects, composition=(), attribution=(), best=(), compute=(), leakage=(), margin=None):
     """Return the sentences and the note of the answer to these effects."""
     tables = []
     for name, header, rows in (
@@ -43,6 +43,7 @@ def said(tmp_path, *effects, composition=(), attribution=(), best=(), compute=()
         ("best", "suite,scope_kind,task,aggregate,metric,decoding,variants,backbone,mix,chosen,in_set,low,high,"
          "gain_corrected,gain_low,gain_high", best),
         ("compute", "stage,model,hours", compute),
+        ("leakage", "suite,tasks,model,statistic,items,low,high", leakage),
     ):  # fmt: skip
         if rows:
             tables.append(name)
@@ -75,6 +76,27 @@ def test_the_first_sentence_names_the_set_that_cannot_be_told_from_the_best(tmp_
         "below about 2.5 points would usually go undetected."
     )
     assert note == ""
+
+
+def test_the_answer_says_whose_verdict_rests_on_leaked_items(tmp_path):
+    gains = {
+        "b/NAT/seed-1": ("0.8,5.1", "-1.2,3.9"),  # better with them, not settled without
+        "b/SYN/seed-1": ("-9.0,-6.0", "-8.8,-5.1"),  # worse either way
+        "b/TRAD/seed-1": ("-2.5,0.9", "0.1,3.0"),  # better only without them
+    }
+    rows = [
+        f"mcqa,mcqu,{model},gain,{items},{bounds}"
+        for model, sides in gains.items()
+        for items, bounds in zip(("all", "without_leaked"), sides, strict=True)
+    ]
+    rows += ["mcqa,mcqu,b/SYN/seed-1,gain,leaked,1.0,9.0", "mcqa,mcqu,b/SYN/seed-1,score,all,40.0,50.0"]
+    sentences, _ = said(tmp_path, NAT, TRAD, SYN, leakage=rows)
+    assert sentences[-1] == (
+        "Without the tested items that the mix trained on, the verdict against the base model changes for b/NAT/seed-1 "
+        "on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
+    )
+    settled = [row.replace("-1.2,3.9", "0.2,3.9").replace("0.1,3.0", "-0.1,3.0") for row in rows]
+    assert "trained on" not in " ".join(said(tmp_path, NAT, TRAD, SYN, leakage=settled)[0])
 
 
 def test_a_lone_best_mix_is_called_the_best(tmp_path):

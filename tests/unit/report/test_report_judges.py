@@ -75,7 +75,7 @@ def test_judges_are_shown_at_matched_length_for_every_model(rated):
 
 
 CORRECTED = (
-    "set,suite,judge,kind,model,against,n,clusters,rated,stale,silent,unit,naive,naive_low,naive_high,value,low,high,"
+    "set,suite,scope_kind,scope,judge,kind,model,against,n,clusters,rated,stale,silent,unit,naive,naive_low,naive_high,value,low,high,"
     "level,interval,tuning,rogan_gladen,rogan_gladen_low,rogan_gladen_high,worth,more_ratings,p_value,p_holm,note"
 )
 RATERS = "set,raters_kind,statistic,rater,scale,raters,ratings,n,clusters,value,low,high,level,interval,note"
@@ -85,9 +85,9 @@ def test_corrected_scores_stand_beside_what_the_judge_says_alone(rated):
     root, spec = rated
     end = "0.95,prediction-powered"
     rows = [
-        f"doctors,oeq,j,model,tiny/base,,300,100,100,0,1,%,41.25,36,47,30,24,36,{end},0.9,31,20,42,250,40,,,",
-        "doctors,oeq,j,model,tiny/NAT,,300,0,0,0,0,%,50,44,56,,,,0.95,none,,,,,,,,,no rated answer",
-        f"doctors,oeq,j,difference,tiny/NAT,tiny/base,300,0,100,0,1,%,8.75,2,15,-1,-9,7,{end},,,,,,60,0.8,0.8,",
+        f"doctors,oeq,all,all,j,model,tiny/base,,300,100,100,0,1,%,41.25,36,47,30,24,36,{end},0.9,31,20,42,250,40,,,",
+        "doctors,oeq,all,all,j,model,tiny/NAT,,300,0,0,0,0,%,50,44,56,,,,0.95,none,,,,,,,,,no rated answer",
+        f"doctors,oeq,all,all,j,difference,tiny/NAT,tiny/base,300,0,100,0,1,%,8.75,2,15,-1,-9,7,{end},,,,,,60,0.8,0.8,",
     ]
     (root / "tables" / "corrected.csv").write_text("\n".join([CORRECTED, *rows]) + "\n")
     among = [

@@ -15,6 +15,8 @@ from posologie.judging.schema import human_schema, judgement_schema
 from posologie.prediction.schema import prediction_schema
 from posologie.statistics import corrected, oeq, raters
 from posologie.statistics.panel import majority
+from posologie.statistics.prediction_powered import Answers
+from posologie.statistics.prediction_powered import corrected as of_answers
 from posologie.statistics.ratings import RatedSet, Rater
 
 MODELS = ("q/base", "q/NAT/seed-1", "q/NAT/seed-2", "q/SYN/seed-1")
@@ -25,15 +27,15 @@ ITEMS = 300
 class Judged:
     """Four models' answers to 300 questions, what people say of all and of some, and a judge that flatters one."""
 
-    def __init__(self, root, flatters=0.3, seed=1):
-        self.root, self.numbers = root, np.random.default_rng(seed)
+    def __init__(self, root, flatters=0.3, seed=1, far=()):
+        self.root, self.numbers, self.far = root, np.random.default_rng(seed), far
         self.right = {name: (self.numbers.random(ITEMS) < SKILL[name]).astype(float) for name in MODELS}
         self.models = [self._model(name) for name in MODELS]
         for name in MODELS:
             rows = [
                 {
-                    "item": f"i{n:03d}", "benchmark": "open", "variant": "original", "source": "s",
-                    "provenance": "native", "task": "oeq", "group": f"i{n:03d}", "option_order": [], "gold": [],
+                    **self.place(n), "item": f"i{n:03d}", "variant": "original", "source": "s",
+                    "task": "oeq", "group": f"i{n:03d}", "option_order": [], "gold": [],
                     "greedy_text": f"{name} says {n}", "prompt_tokens": 1, "generated_tokens": 1, "finish": "stop",
                 }
                 for n in range(ITEMS)
@@ -51,10 +53,16 @@ class Judged:
         seed = int(rest[1].removeprefix("seed-"))
         return {"name": name, "kind": "mix", "backbone": backbone, "mix": rest[0], "seed": seed}
 
+    def place(self, n):
+        """Return benchmark and provenance of a question."""
+        if n in self.far:
+            return {"benchmark": "far", "provenance": "translated"}
+        return {"benchmark": "open", "provenance": "native"}
+
     def judge(self, judge, model, labels, silent=()):
         rows = [
             {
-                "item": f"i{n:03d}", "benchmark": "open", "variant": "original", "source": "s", "provenance": "native",
+                **self.place(n), "item": f"i{n:03d}", "variant": "original", "source": "s",
                 "group": f"i{n:03d}", "outcome": "unparsable" if n in silent else "label",
                 "label": None if n in silent else int(labels[n]), "probability": None, "label_mass": None, "text": "",
                 "finish": "stop", "error": None, "prompt_sha256": "0", "prompt_tokens": 1, "generated_tokens": 1,
@@ -64,24 +72,27 @@ class Judged:
         file = self.root / layout.judgements(judge, model, "oeq")
         write_parquet(file, pa.Table.from_pylist(rows, schema=judgement_schema()))
 
-    def rate(self, models=MODELS, items=range(0, ITEMS, 3), other=(), scale=lambda right: right):
+    def rate(self, models=MODELS, items=range(0, ITEMS, 3), other=(), scale=lambda right: right, weight=None):
         rows = [
             {
                 "answer": f"{name}-{n}", "item": f"i{n:03d}", "group": f"i{n:03d}", "generator": name, "question": "Q",
                 "context": "", "reference": "R", "candidate": "older" if n in other else f"{name} says {n}",
-                "rater": "anne", "stratum": "", "weight": 1.0, "rating": scale(self.right[name][n]),
+                "rater": "anne", "stratum": "", "weight": weight(name, n) if weight else 1.0,
+                "rating": scale(self.right[name][n]),
             }
             for name in models
             for n in items
+            if weight is None or weight(name, n)
         ]  # fmt: skip
         write_parquet(self.root / layout.human("set"), pa.Table.from_pylist(rows, schema=human_schema()))
 
-    def table(self, **more):
+    def table(self, scope="all", **more):
         out = self.root / "tables" / "corrected.csv"
         spec = {"sets": ["set"], "judges": ["j"], "models": self.models, "suites": ["oeq"]} | more
         corrected.main(["--spec", json.dumps(spec), "--results", str(self.root), "--table", str(out)])
         with open(out, encoding="utf-8", newline="") as file:
-            return {(row["judge"], row["model"], row["against"]): row for row in csv.DictReader(file)}
+            rows = [row for row in csv.DictReader(file) if f"{row['scope_kind']}:{row['scope']}".endswith(scope)]
+        return {(row["judge"], row["model"], row["against"]): row for row in rows}
 
 
 @pytest.fixture
@@ -112,6 +123,30 @@ def test_what_a_judge_gives_one_model_too_much_is_taken_away(judged):
     perfect = rows["j", "q/base", ""]
     assert int(perfect["worth"]) > 200, "a judge that is always right on it is worth more than the ratings"
     assert int(perfect["more_ratings"]) < int(one["more_ratings"])
+
+
+def test_a_provenance_and_a_benchmark_are_corrected_with_the_weights_of_the_whole_draw(tmp_path):
+    far = range(180, ITEMS)
+    made = Judged(tmp_path, far=far)
+    verdict = np.maximum(made.right["q/base"], np.isin(np.arange(ITEMS), far[::2]))  # flatters far from home alone
+    made.judge("j", "q/base", verdict)
+    # Every second answer that the judge finds right is rated, and every fourth of the others.
+    step = np.where(verdict == 1, 2, 4)
+    turn = np.array([np.sum(verdict[:n] == verdict[n]) for n in range(ITEMS)])
+    made.rate(models=MODELS[:1], items=range(ITEMS), weight=lambda _, n: float(step[n]) * (turn[n] % step[n] == 0))
+    rated = turn % step == 0
+    for scope, inside in {"benchmark:far": np.isin(np.arange(ITEMS), far), "provenance:native": np.arange(ITEMS) < 180,
+                          "all": np.ones(ITEMS, dtype=bool)}.items():  # fmt: skip
+        row = made.table(scope)["j", "q/base", ""]
+        human = np.where(rated, made.right["q/base"], np.nan)[inside]
+        answers = Answers(np.arange(inside.sum()), verdict[inside], human, step[inside].astype(float))
+        by_hand = of_answers(answers, int(inside.sum()))
+        assert (row["n"], row["rated"]) == (str(inside.sum()), str((rated & inside).sum()))
+        assert float(row["value"]) == pytest.approx(100 * by_hand.value, abs=1e-5)
+        assert float(row["low"]) < 100 * made.right["q/base"][inside].mean() < float(row["high"])
+    at_home, abroad = (made.table(f"benchmark:{name}")["j", "q/base", ""] for name in ("open", "far"))
+    assert float(at_home["naive"]) == pytest.approx(100 * made.right["q/base"][:180].mean(), abs=1e-5)
+    assert float(abroad["naive_low"]) > 100 * made.right["q/base"][180:].mean()
 
 
 def test_ratings_of_other_answers_are_left_out_and_counted(judged):

@@ -9,17 +9,21 @@ from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from posologie.statistics.best import corrected_for_choice
+from posologie.statistics.cells import Extent
 from posologie.statistics.coalitions import interaction_index
 from posologie.statistics.crossed import (
     Estimated,
     Moments,
+    Seeds,
     covariance_of,
     crossed,
     p_value,
     share_interval,
     t_interval,
+    total_variance,
 )
 from posologie.statistics.entries import Entry
+from posologie.statistics.intervals import score_interval
 from posologie.statistics.simultaneous import (
     compare_with_best,
     differences,
@@ -154,6 +158,49 @@ def test_one_right_of_a_hundred_is_not_shown_down_to_nothing():
     low, high = share_interval(Estimated(np.array(share), np.array(share * (1 - share) / 99), np.array(99.0)), 0.95)
     assert 0.001 < low < 0.003
     assert 0.05 < high < 0.06
+
+
+def test_seeds_of_other_mixes_do_not_shrink_towards_an_edge():
+    # 3 % ± 1 of items and ± 1.5 of seeds: the lower end solves (p − q)² = t² (items × q (1 − q) / (p (1 − p)) + seeds).
+    share, items, seeds, df = 0.03, 0.01**2, 0.008**2, 12.0
+    found = Estimated(*(np.array(one) for one in (share, items + seeds, df, seeds)))
+    low, high = share_interval(found, 0.95)
+    shrunk = share_interval(found._replace(seeds=np.zeros(())), 0.95)
+    at_low = items * low * (1 - low) / (share * (1 - share)) + seeds
+    assert (share - low) ** 2 == pytest.approx(stats.t.ppf(0.975, df) ** 2 * at_low, abs=1e-12)
+    assert low < shrunk[0] - 0.003
+    assert high == shrunk[1], "away from the edge the larger variance counts"
+
+
+def test_few_wrong_answers_in_few_clusters_are_not_worth_more_items_than_there_are():
+    # Three wrong answers of 200 by five adapters, each in a cluster of its own, look like 255 independent items.
+    share = 0.985
+    found = Estimated(np.array(share), np.array(share * (1 - share) / 255), np.array(9.0))
+    settings = Statistics()
+    few = score_interval(found, Extent(40, 10, 10.0), settings, is_share=True)
+    assert few.low < 0.95 < few.high
+    assert (few.low, few.high) == share_interval(found._replace(variance=np.array(share * (1 - share) / 40)), 0.95)
+    many = score_interval(found, Extent(120, 40, 40.0), settings, is_share=True)
+    assert (many.low, many.high) == share_interval(found, 0.95)
+
+
+@pytest.mark.parametrize(("df", "most"), [(2, 0.0552), (4, 0.0515), (7, 0.0505)])
+def test_a_test_that_draws_few_seeds_holds_its_level_whatever_seeds_do(df, most):
+    # By quadrature over S², with a known variance of items of 1, of which the residual is a tenth or a third.
+    drawn = stats.chi2.ppf((np.arange(1000) + 0.5) / 1000, df) / df
+    for noise in (0.1, 0.33):
+        for times in np.geomspace(1, 1000, 14):
+            seeds = Seeds(noise * times * drawn, np.full(1000, noise), df)
+            variance, dfs = total_variance(np.ones(1000), np.ones(1000), seeds, 1e9)
+            half = stats.t.ppf(0.975, dfs) * np.sqrt(variance)
+            true = np.sqrt(1 + noise * (times - 1))
+            size = float(np.mean(2 * stats.norm.sf(half / true)))
+            assert size < most, (noise, times)
+    # Where seeds do not matter, it is nearly as powerful as the z-test that knows it.
+    seeds = Seeds(0.1 * drawn, np.full(1000, 0.1), df)
+    variance, dfs = total_variance(np.ones(1000), np.ones(1000), seeds, 1e9)
+    found = np.mean(stats.norm.sf(stats.t.ppf(0.975, dfs) * np.sqrt(variance) - 3.1))
+    assert found > 0.95 * stats.norm.sf(1.96 - 3.1)
 
 
 def test_z_scores_are_on_the_normal_scale_and_invertible():

@@ -41,11 +41,14 @@ def test_the_scores_stand_with_without_and_on_the_leaked_items_alone(small):
 
 def test_a_curve_shows_how_many_items_each_similarity_would_call_leaked(small):
     audited(small, [("nat-0001", "near", 0.72), ("nat-0001", "exact", 1.0), ("nat-0002", "near", 0.8),
-                    ("nat-0003", "lineage", None)])  # fmt: skip
-    rows = [row for row in table(small, leakage) if row["statistic"] == "leaked_items"]
-    assert {float(row["similarity"]): int(row["value"]) for row in rows} == {
-        0.3: 3, 0.4: 3, 0.5: 3, 0.6: 3, 0.7: 3, 0.8: 3, 0.9: 2, 1.0: 2
+                    ("nat-0003", "lineage", None), ("nat-0004", "cross_lingual", 0.2)])  # fmt: skip
+    rows = [row for row in table(small, leakage, similarity=0.6) if row["statistic"] == "leaked_items"]
+    assert {float(row["similarity"]): row["value"] for row in rows} == {
+        0.3: "", 0.4: "", 0.5: "", 0.6: "4", 0.7: "4", 0.8: "4", 0.9: "3", 1.0: "3"
     }  # fmt: skip
+    assert {row["note"] for row in rows if not row["value"]} == {"near twins were looked for from 0.6 on"}
+    exact_only = [row for row in table(small, leakage, similarity=None) if row["statistic"] == "leaked_items"]
+    assert [row["similarity"] for row in exact_only if row["value"]] == ["1"]
 
 
 def test_a_mix_without_leaked_items_has_no_score_on_them(small):

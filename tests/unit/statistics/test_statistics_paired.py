@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -15,6 +16,17 @@ def test_mcnemars_exact_p_is_that_of_statsmodels():
     assert mcnemar_p(first, second) == pytest.approx(mcnemar(table, exact=True).pvalue, abs=1e-9)
 
 
+@pytest.mark.parametrize("only_first", range(5))
+@pytest.mark.parametrize("only_second", range(5))
+def test_mcnemars_exact_p_is_that_of_a_fair_coin_whoever_comes_first(only_first, only_second):
+    first = np.array([1.0] * only_first + [0.0] * only_second + [1.0, 0.0, 0.0])
+    second = np.array([0.0] * only_first + [1.0] * only_second + [1.0, 0.0, 0.0])
+    tossed = only_first + only_second
+    expected = stats.binomtest(only_first, tossed).pvalue if tossed else 1.0
+    assert mcnemar_p(first, second) == pytest.approx(expected, abs=1e-12)
+    assert isinstance(mcnemar_p(first, second), float)
+
+
 def test_models_that_agree_everywhere_do_not_differ():
     assert mcnemar_p(np.ones(5), np.ones(5)) == 1
 
@@ -23,6 +35,21 @@ def test_holms_correction_is_that_of_statsmodels():
     numbers = np.random.default_rng(4)
     p_values = np.append(numbers.random(9) ** 3, [0.02, 0.02])
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.04, 0.01], [0.04, 0.02]),
+        ([0.9, 0.6, 0.7], [1.0, 1.0, 1.0]),
+        ([0.02, 0.9, 0.02, 0.001], [0.06, 0.9, 0.06, 0.004]),
+        ([0.01, 0.011, 0.012], [0.03, 0.03, 0.03]),
+    ],
+)
+def test_holms_correction_steps_down_keeps_the_order_and_ends_at_1(p_values, adjusted):
+    assert list(holm(np.array(p_values))) == pytest.approx(adjusted)
 
 
 @pytest.fixture(scope="module")

@@ -139,23 +139,25 @@ def test_the_card_says_what_the_records_say(job, tmp_path):
         "model,benchmark,exact_match,n\ntiny/base,a,11.1,40\ntiny/NAT/seed-42,a|b,22.2,40\n", encoding="utf-8"
     )
     spec = {"model": "tiny/NAT/seed-42", "study": "demo", "base": "owner/tiny", "license": "apache-2.0"}
+    spec |= {"languages": ["de", "en"], "tags": ["law"], "limits": ["Not legal advice."]}
     words = ["--spec", json.dumps(spec), "--run", str(done.options.run), "--composition", str(composition)]
     write_card([*words, "--results", str(results), "--card", str(card)])
     _, front, body = card.read_text(encoding="utf-8").split("---\n", 2)
     assert yaml.safe_load(front) == {
         "base_model": "owner/tiny",
         "base_model_relation": "adapter",
-        "language": "fr",
+        "language": ["de", "en"],
         "library_name": "peft",
         "license": "apache-2.0",
         "pipeline_tag": "text-generation",
-        "tags": ["medical", "posologie"],
+        "tags": ["law", "posologie"],
     }
     assert "| native | 7 |" in body
     assert "| a\\|b | 22.2 | 40 |" in body
     assert "11.1" not in body
     assert "| effective_batch | 4 |" in body
-    assert "Not for clinical use" in body
+    assert "- Not legal advice.\n- Not validated for use in practice" in body
+    assert "patients" not in body  # nothing but the study says what it is about
     assert "GPU energy" not in body  # it was not measured
     assert f"{done.facts()['final_loss']:.6g}" in body
     assert str(tmp_path) not in body
@@ -283,6 +285,15 @@ def test_a_merged_model_is_pushed_by_its_manifest_and_an_adapter_names_its_backb
 def test_a_refusal_is_one_line_and_leaves_no_receipt(hub, tmp_path, status, message):
     hub.status = status
     with pytest.raises(InputError, match=message) as caught:
+        push(pushing(tmp_path))
+    assert "hf_secret" not in str(caught.value)
+    assert not (tmp_path / "receipt.json").exists()
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(hub, tmp_path, monkeypatch):
+    hub.shutdown()
+    hub.server_close()  # nobody listens at the address any more
+    with pytest.raises(InputError, match="the hub cannot be reached") as caught:
         push(pushing(tmp_path))
     assert "hf_secret" not in str(caught.value)
     assert not (tmp_path / "receipt.json").exists()

@@ -13,12 +13,18 @@ from posologie.config.study import Study
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file that the study makes; `record` is the run record beside it, where it gets one."""
+    """One file that the study makes.
+
+    Attributes:
+        record: the run record beside it, where it gets one.
+        optional: whether the study is finished without it.
+    """
 
     stage: str
     name: str
     file: Path
     record: Path | None = None
+    optional: bool = False
 
     @property
     def done(self) -> bool:
@@ -27,11 +33,15 @@ class Artifact:
 
 
 def artifacts(study: Study) -> list[Artifact]:
-    """Return every artifact of a study, in the way of the data."""
+    """Return every artifact of a study in the order they are made, then the pages that only `snakemake look` makes."""
     root = results_of(study)
+    pages = [Artifact("look", name, root / layout.look(name), optional=True) for name in ("index", *study.sources)]
     return [
-        Artifact(stage, name, root / file, root / record if record else None)
-        for stage, name, file, record in _files(study)
+        *(
+            Artifact(stage, name, root / file, root / record if record else None)
+            for stage, name, file, record in _files(study)
+        ),
+        *pages,
     ]
 
 
@@ -73,10 +83,9 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
 
 
 def _judged(study: Study, models: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and file of the chosen judge's verdicts on every model, and of every judge's on the human ratings."""
-    if (chosen := study.judging.chosen) is not None:
-        for model, suite in product(models, plan.open_suites(study)):
-            yield f"{chosen}/{model}/{suite}", layout.judgements(chosen, model, suite)
+    """Yield name and file of verdicts: of the suites' judges on every model, of every judge on the human ratings."""
+    for judge, model, suite in product(plan.suite_judges(study), models, plan.open_suites(study)):
+        yield f"{judge}/{model}/{suite}", layout.judgements(judge, model, suite)
     for judge, ratings in product(study.judges, study.judging.ratings):
         yield f"{judge}/calibration/{ratings}", layout.calibration(judge, ratings)
 

@@ -132,9 +132,9 @@ def _other_package(key: str, backbone: Backbone, revision: str | None) -> Iterat
 
 
 def _backbones(study: Study) -> dict[str, Backbone]:
-    encoder = study.scoring.encoder
+    encoders = {"scoring.encoder": study.scoring.encoder, "screening.encoder": study.screening.encoder}
     return {
-        **({} if encoder is None or encoder.hub is None else {"scoring.encoder": plan.encoder_backbone(study)}),
+        **{key: model for key, one in encoders.items() if one is not None and (model := one.backbone()) is not None},
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
         **{f"published_models.{name}.model": one.model for name, one in study.published_models.items() if one.model},
         **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},

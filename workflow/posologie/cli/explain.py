@@ -11,7 +11,7 @@ Every file of the chain is hashed and compared with its seal; a mean is computed
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from rich.tree import Tree
 
 from posologie import layout
 from posologie.cli.chain import Chains, Link
-from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind, number_of
+from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind, models_of_row, number_of
 from posologie.cli.places import console, duration, print_json, relative, root_of
+from posologie.running.seals import seal_of
 
 _SHOWN = 10
 _WRONG = ("altered", "outdated", "not sealed", "missing")
@@ -65,9 +66,7 @@ def _behind(chains: Chains, number: Number) -> list[Link]:
         parts = [(row["source"], row.get("split") or "train") for row in number.rows]
         return _once(chains.below(layout.screened(source, split)) for source, split in parts)
     if "set" in number.rows[0]:
-        verdicts = [(judge, row["set"]) for row in number.rows for judge in _judges_of(row)]
-        rated = [chains.below(layout.human(row["set"])) for row in number.rows]
-        return _once([*rated, *(chains.below(layout.calibration(judge, ratings)) for judge, ratings in verdicts)])
+        return _once(chains.below(path) for row in number.rows for path in _rated_files(chains.root, number, row))
     found: list[Link] = []
     stages = {row.get("stage", "prediction") for row in number.rows}
     for model, suites in models_behind(chains.root, number).items():
@@ -80,11 +79,50 @@ def _behind(chains: Chains, number: Number) -> list[Link]:
     return _once(found)
 
 
-def _judges_of(row: dict[str, str]) -> list[str]:
-    """Return the judges that a row over human ratings is about: by their name, or as metrics `judge…:{name}`."""
+def _rated_files(root: Path, number: Number, row: dict[str, str]) -> list[str]:
+    """Return the files, below the study's folder, behind a row over human ratings.
+
+    Args:
+        row: of the table of corrected scores, or of one of the tables over rated answers.
+    """
+    seal = seal_of(root / layout.table(number.table))
+    spec = {} if seal is None else seal.identity.spec
+    judges = _judges_of(row, spec.get("judges", ()), spec.get("panel", ()))
+    files = [layout.human(row["set"])]
+    if number.table == "corrected":
+        for model in models_of_row(root, row, ("model", "against")):
+            files += [layout.predictions(model, row["suite"])]
+            files += [layout.judgements(judge, model, row["suite"]) for judge in judges]
+        return files
+    if number.table == "verbosity" or _is_about_metrics(row):
+        files.append(layout.human_scores(row["set"]))
+    return files + [layout.calibration(judge, row["set"]) for judge in judges]
+
+
+def _is_about_metrics(row: dict[str, str]) -> bool:
+    """Whether a row over rated answers names a metric of theirs, and not only judges or people."""
+    if "raters_kind" in row or row.get("rater_kind") == "human":
+        return False
+    return any(row.get(key) and not row[key].startswith("judge") for key in ("rater", "left", "right"))
+
+
+def _judges_of(row: dict[str, str], everyone: Sequence[str], panel: Sequence[str]) -> list[str]:
+    """Return the judges that a row is about, those of the panel in the panel's place.
+
+    Args:
+        row: names judges in a column of their own, as metrics `judge…:{name}`, or as a kind of raters.
+        everyone: all judges of the study.
+        panel: those of the panel.
+    """
+    from posologie.statistics.panel import PANEL
+
+    if "raters_kind" in row:
+        return list({"judges": everyone, PANEL: panel}.get(row["raters_kind"], ()))
     names = [row[key] for key in ("judge", "left_judge", "right_judge") if row.get(key)]
     metrics = [value for key, value in row.items() if key not in MEASURED and value.startswith("judge")]
-    return list(dict.fromkeys([*names, *(value.partition(":")[2] for value in metrics if ":" in value)]))
+    names += [value.partition(":")[2] for value in metrics if ":" in value]
+    plain = [name.rpartition(":")[2] for name in names]
+    return list(dict.fromkeys(judge for name in plain for judge in (panel if name == PANEL else (name,))))
 
 
 def _once(links: Iterable[Link]) -> list[Link]:

@@ -1,6 +1,6 @@
 """One number of a table: which row and column is meant, which models, suites and items it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,25 @@ MEASURED = frozenset(
         "length",
         "best_share",
         "excluded",
+        "triples",
+        "silent",
+        "silent_left",
+        "silent_right",
+        "support",
+        "rated",
+        "stale",
+        "naive",
+        "naive_low",
+        "naive_high",
+        "tuning",
+        "rogan_gladen",
+        "rogan_gladen_low",
+        "rogan_gladen_high",
+        "worth",
+        "more_ratings",
+        "raters",
+        "ratings",
+        "by_rule",
         "chosen_share",
         "corrected",
         "human",
@@ -122,7 +141,9 @@ class Number:
             interval = f" [{row['low']}, {row['high']}], {row.get('interval', '')} at level {row.get('level', '?')}"
         lines = [f"{self.table}: {about}", f"{self.column} = {row[self.column] or 'nothing'} {unit}{interval}".rstrip()]
         if row.get("n"):
-            lines.append(f"n = {row['n']} items in {row.get('clusters', '?')} clusters")
+            of = "answers" if "set" in row else "items"
+            rated = f", {row['rated']} of them rated," if row.get("rated") else ""
+            lines.append(f"n = {row['n']} {of}{rated} in {row.get('clusters', '?')} clusters")
         lines += [f"{key}: {row[key]}" for key in ("test", "family", "signature", "note") if row.get(key)]
         return lines
 
@@ -166,16 +187,31 @@ def models_behind(root: Path, number: Number) -> dict[str, list[str]]:
     """Return the models that a number rests on, each with its suites."""
     found: dict[str, list[str]] = {}
     for row in number.rows:
-        suites = row["suites"].split("+") if "suites" in row else [row["suite"]] if row.get("suite") else []
-        suites = [suite for suite in suites if suite]
-        names = [row[key] for key in ("model", "left_model", "right_model") if row.get(key)]
-        if not names and row.get("backbone"):
-            names = [row["backbone"]]
-        for name in names or [""]:
-            for model in _expanded(root, name, suites):
-                known = found.setdefault(model, [])
-                known += [suite for suite in suites if suite not in known]
+        suites = _suites_of(row)
+        for model in models_of_row(root, row):
+            known = found.setdefault(model, [])
+            known += [suite for suite in suites if suite not in known]
     return found
+
+
+def models_of_row(
+    root: Path, row: Mapping[str, str], columns: Sequence[str] = ("model", "left_model", "right_model")
+) -> list[str]:
+    """Return the models that a row rests on; all of its backbone, or of the study, where it names none.
+
+    Args:
+        columns: those that name models, or mixes over their seeds.
+    """
+    names = [row[key] for key in columns if row.get(key)]
+    if not names and row.get("backbone"):
+        names = [row["backbone"]]
+    models = (model for name in names or [""] for model in _expanded(root, name, _suites_of(row)))
+    return list(dict.fromkeys(models))
+
+
+def _suites_of(row: Mapping[str, str]) -> list[str]:
+    suites = row["suites"].split("+") if "suites" in row else [row.get("suite", "")]
+    return [suite for suite in suites if suite]
 
 
 def items_behind(root: Path, number: Number) -> dict[str, Any]:

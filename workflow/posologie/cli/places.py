@@ -19,6 +19,7 @@ FOLDERS = frozenset(
     [
         "shards",
         "documents",
+        "screened_documents",
         "generated",
         "translated",
         "quality",
@@ -47,7 +48,9 @@ FOLDERS = frozenset(
 
 def add_study(arguments: argparse.ArgumentParser) -> None:
     """Add the options that name a study file, as Snakemake has them."""
-    arguments.add_argument("--configfile", default=DEFAULT, metavar="FILE", help=f"the study file (default: {DEFAULT})")
+    arguments.add_argument(
+        "--configfile", metavar="FILE", help=f"the study file (default: that of the last run here, or else {DEFAULT})"
+    )
     arguments.add_argument(
         "--config", nargs="+", default=[], metavar="KEY=VALUE", help="values that replace those of the study file"
     )
@@ -65,7 +68,19 @@ def study_of(given: argparse.Namespace) -> Study:
         if not separator:
             raise InputError(f"--config {text}: expected KEY=VALUE")
         overrides[key] = yaml.safe_load(value)
+    if given.configfile is None:
+        given.configfile = last_study() or DEFAULT
+        print(f"Study file: {given.configfile} (another one: --configfile FILE)", file=sys.stderr)
     return load_study(given.configfile, overrides)
+
+
+def last_study() -> str | None:
+    """Return the study file of the run that was started last in this folder; None where it is gone or nothing ran."""
+    runs = sorted(Path("work").glob("*/runs/*/study.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not runs:
+        return None
+    origin = str(json.loads(runs[-1].read_bytes())["origin"])
+    return origin if Path(origin).is_file() else None
 
 
 def results_of(study: Study) -> Path:

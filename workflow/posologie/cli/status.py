@@ -60,17 +60,18 @@ def _stuck(state: dict[str, Any]) -> list[dict[str, Any]]:
 def state_of(study: Study) -> dict[str, Any]:
     """Return the state of a study as JSON values."""
     everything = artifacts(study)
-    missing = [artifact for artifact in everything if not artifact.done]
+    missing = [artifact for artifact in everything if not artifact.done and not artifact.optional]
     jobs = [job for job in unfinished(Path(study.roots.work) / study.study) if _is_wanted(job, missing)]
     queued, unasked = queue(Path.cwd())
     stages = []
     for stage in dict.fromkeys(artifact.stage for artifact in everything):
         here = [artifact for artifact in everything if artifact.stage == stage]
         lacking = [artifact.name for artifact in here if not artifact.done]
-        stages.append({"stage": stage, "done": len(here) - len(lacking), "total": len(here), "missing": lacking})
+        counts = {"done": len(here) - len(lacking), "total": len(here), "missing": lacking}
+        stages.append({"stage": stage, **counts, "optional": all(artifact.optional for artifact in here)})
     return {
         "study": study.study,
-        "finished": all(artifact.done for artifact in everything),
+        "finished": not missing,
         "stages": stages,
         "jobs": [asdict(job) for job in jobs],
         "queue": [asdict(job) for job in queued],
@@ -119,6 +120,8 @@ def _shown(state: dict[str, Any]) -> RenderableType:
     for stage in state["stages"]:
         missing = stage["missing"]
         told = ", ".join(missing[:_MISSING_SHOWN]) + (" …" if len(missing) > _MISSING_SHOWN else "")
+        if stage["optional"] and missing:
+            told = f"(only snakemake {stage['stage']} makes them) {told}"
         bar = ProgressBar(total=max(stage["total"], 1), completed=stage["done"], width=16)
         table.add_row(stage["stage"], f"{stage['done']} of {stage['total']}", bar, told)
     parts: list[RenderableType] = [Text(f"Study {state['study']}", style="bold"), table]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from posologie.config import plan, releases
+from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
@@ -35,6 +36,7 @@ def check_references(study: Study) -> None:
     _check_models(study)
     _check_proxies(study)
     _check_release(study)
+    check_statistics(study)
     _check_folders(study)
 
 

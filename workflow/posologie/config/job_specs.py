@@ -18,16 +18,25 @@ from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
-from posologie.screening.spec import Comparing, LeakageSpec, MatrixSpec, RatingSpec, ScreeningSpec, TopicsSpec
+from posologie.screening.spec import (
+    Comparing,
+    DocumentsSpec,
+    LeakageSpec,
+    MatrixSpec,
+    RatingSpec,
+    ScreeningSpec,
+    TopicsSpec,
+    tested_parts,
+)
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
+from posologie.statistics.proxy_spec import ProxyModel, ProxySpec
 from posologie.statistics.spec import (
     AgreementSpec,
     CompositionSpec,
     ComputeSpec,
     CorrectedSpec,
-    ProxyModel,
-    ProxySpec,
+    LeakageTableSpec,
     TableSpec,
 )
 from posologie.training.spec import TrainingSpec
@@ -52,7 +61,36 @@ def shard_spec(study: Study, source: str, split: Split) -> ShardSpec:
 def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
     """Return what a screened shard depends on."""
     suites = {} if study.screening.mode == "off" else {name: study.suites[name] for name in study.screening.against}
-    return ScreeningSpec(source=source, split=split, screening=study.screening, suites=suites)
+    return ScreeningSpec(
+        source=source,
+        split=split,
+        screening=study.screening,
+        suites=suites,
+        encoder_version=plan.encoder_version(study.screening.encoder),
+    )
+
+
+def documents_spec(study: Study, collection: str) -> DocumentsSpec:
+    """Return what the screened documents of a collection depend on.
+
+    Raises:
+        ValueError: if the study screens no documents.
+    """
+    screening = study.screening
+    if screening.mode == "off" or screening.containment is None:
+        raise ValueError("screening: mode off or containment null, and both are required to screen documents")
+    tested, _ = plan.quotable_shards(study)
+    sources = {name for name, _ in tested}
+    parts = {
+        name: [one for one in tested_parts(study.suites[name]) if one.source in sources] for name in screening.against
+    }
+    return DocumentsSpec(
+        collection=collection,
+        mode=screening.mode,
+        containment=screening.containment,
+        containment_share=screening.containment_share,
+        suites={name: tuple(kept) for name, kept in parts.items() if kept},
+    )
 
 
 def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
@@ -91,6 +129,7 @@ def leakage_spec(study: Study, mix: str, suite: str) -> LeakageSpec:
         mix=mix,
         suite=suite,
         tested=study.suites[suite],
+        encoder_version=plan.encoder_version(study.screening.encoder),
         **comparing(study).model_dump(),
     )
 
@@ -105,6 +144,7 @@ def mix_spec(study: Study, mix: str, seed: int) -> MixSpec:
         provenance_of={name: study.sources[name].provenance for name in sorted(set(names))},
         validation=study.validation,
         comparing=comparing(study),
+        encoder_version=plan.encoder_version(study.screening.encoder),
     )
 
 
@@ -229,7 +269,9 @@ def neural_spec(study: Study, suite: str) -> NeuralSpec:
     if study.scoring.encoder is None:
         raise ValueError("scoring.encoder: missing, and required for neural scores")
     return NeuralSpec(
-        suite=study.suites[suite], encoder=study.scoring.encoder, package_version=plan.encoder_version(study)
+        suite=study.suites[suite],
+        encoder=study.scoring.encoder,
+        package_version=plan.encoder_version(study.scoring.encoder),
     )
 
 
@@ -264,6 +306,11 @@ def proxy_spec(study: Study) -> ProxySpec:
         suites=tuple(suite for suite in study.suites if suite in asked),
         statistics=study.statistics,
     )
+
+
+def leakage_table_spec(study: Study) -> LeakageTableSpec:
+    """Return what the table of leakage depends on."""
+    return LeakageTableSpec(**dict(table_spec(study)), similarity=study.screening.similarity)
 
 
 def composition_spec(study: Study) -> CompositionSpec:
@@ -312,7 +359,9 @@ def corrected_spec(study: Study) -> CorrectedSpec:
 def rated_spec(study: Study) -> RatedSpec:
     """Return what the scores of answers that people rated depend on."""
     return RatedSpec(
-        text=study.scoring.text, encoder=study.scoring.encoder, package_version=plan.encoder_version(study)
+        text=study.scoring.text,
+        encoder=study.scoring.encoder,
+        package_version=plan.encoder_version(study.scoring.encoder),
     )
 
 

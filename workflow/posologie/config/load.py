@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,13 +50,61 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     try:
         study = Study.model_validate(dict(document))
     except ValidationError as error:
-        raise InputError(f"{origin}: {_problem(error)}") from error
+        raise _located(origin, _problem(error)) from error
     try:
         study = with_sweeps(study)
         check_references(study)
     except InputError as error:
-        raise InputError(f"{origin}: {error}") from error
+        raise _located(origin, str(error)) from error
     return study
+
+
+def _located(origin: str, problem: str) -> InputError:
+    """Return an error that names the study file and, where the key stands in it or in what it extends, the line."""
+    key = re.match(r"[\w.\[\]/-]+", problem)
+    try:
+        place = place_of(Path(origin), key[0]) if key is not None and Path(origin).is_file() else None
+    except (InputError, OSError, yaml.YAMLError):
+        place = None
+    return InputError(f"{origin if place is None else place}: {problem}")
+
+
+def place_of(path: Path, key: str) -> str | None:
+    """Return `file, line N` of a dotted key in a study file or in those that it extends; None where it is in none.
+
+    The deepest part of the key that is written down counts; of equally deep ones, that of the file itself.
+    """
+    found: tuple[int, str] | None = None
+    files: list[Path] = []
+    while path not in files:
+        files.append(path)
+        root = yaml.compose(read_text(path), yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode):
+            break
+        depth, line = _deepest(root, re.sub(r"\[(\d+)\]", r".\1", key))
+        if depth and (found is None or depth > found[0]):
+            found = depth, f"{path}, line {line}"
+        parents = [value.value for name, value in root.value if name.value == "extends"]
+        if not parents:
+            break
+        path = path.parent / str(parents[0])
+    return None if found is None else found[1]
+
+
+def _deepest(node: yaml.Node, key: str) -> tuple[int, int]:
+    """Return how many characters of a dotted key are written down below a node, and the line of the last of them."""
+    if isinstance(node, yaml.MappingNode):
+        steps = [(str(name.value), name.start_mark.line + 1, value) for name, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        steps = [(str(place), value.start_mark.line + 1, value) for place, value in enumerate(node.value)]
+    else:
+        return 0, 0
+    best = (0, 0)
+    for name, line, value in steps:
+        if key == name or key.startswith(f"{name}."):  # names may have dots themselves
+            depth, below = _deepest(value, key[len(name) + 1 :])
+            best = max(best, (len(name) + depth, below or line))
+    return best
 
 
 def with_sweeps(study: Study) -> Study:
@@ -79,14 +128,15 @@ def with_sweeps(study: Study) -> Study:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error: one of the two values would be lost."""
+    """YAML in which a key given twice is an error: one of the two values would be lost. Merge keys (`<<`) may be."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                line = node.value[position][0].start_mark.line + 1
-                raise InputError(f"line {line}: key '{key}' is given twice")
+        seen: list[Any] = []
+        for name in (name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"):
+            key = self.construct_object(name, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise InputError(f"line {name.start_mark.line + 1}: key '{key}' is given twice")
+            seen.append(key)
         return super().construct_mapping(node, deep)
 
 

@@ -1,6 +1,6 @@
 """From the study to what leaves it: which models are merged, described and pushed, and the spec of each job."""
 
-from posologie.config.plan import Model, models
+from posologie.config.plan import Model, models, trained_sources
 from posologie.config.study import Study
 from posologie.training.release_spec import CardSpec, Form, MergeSpec, PushSpec
 
@@ -29,9 +29,19 @@ def card_spec(study: Study, model: Model, form: Form) -> CardSpec:
         study=study.study,
         merged=form == "merged",
         base=_base(study, model),
-        language=study.release.language,
+        languages=languages_of(study),
+        tags=study.release.tags,
+        limits=study.release.limits,
         license=study.release.license,
     )
+
+
+def languages_of(study: Study) -> tuple[str, ...]:
+    """Return the language of the release, or those that the training sources declare, in their order."""
+    if study.release.language is not None:
+        return (study.release.language,)
+    declared = (study.sources[name].language for name in trained_sources(study))
+    return tuple(dict.fromkeys(language for language in declared if language is not None))
 
 
 def push_spec(study: Study, model: Model, form: Form) -> PushSpec:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from posologie.commands import named_path, parser, run
+from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.files import write_json, write_parquet
 from posologie.items import item_schema
@@ -16,6 +17,7 @@ from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
 from posologie.mixes.seen import seen_in_training
 from posologie.mixes.spec import MixSpec, Validation
+from posologie.screening.embeddings import Vectors, opened
 
 log = logging.getLogger("posologie.mixes")
 
@@ -79,13 +81,15 @@ def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
     return table.take(pa.array(seeded_order(ids, seed, "order")))
 
 
-def unseen(train: pa.Table, validation: pa.Table, spec: MixSpec) -> tuple[pa.Table, dict[str, Any]]:
+def unseen(
+    train: pa.Table, validation: pa.Table, spec: MixSpec, vectors: Vectors | None = None
+) -> tuple[pa.Table, dict[str, Any]]:
     """Return the validation items of which the mix trains on no twin or group, and what was found.
 
     Raises:
         InputError: if there are others, and the study refuses them.
     """
-    seen = seen_in_training(train, validation, spec.comparing)
+    seen = seen_in_training(train, validation, spec.comparing, vectors)
     count = int(seen.rows.sum())
     mode = spec.validation.seen
     facts = {"mode": mode, "drawn": validation.num_rows, "seen": count, "by": seen.kinds}
@@ -108,7 +112,9 @@ def main(argv: list[str]) -> None:
     for output in ("train", "validation"):
         arguments.add_argument(f"--out-{output}", required=True)
     arguments.add_argument("--composition", required=True)
+    arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of a sentence encoder from the hub")
     given = arguments.parse_args(argv)
+    claim_devices(given.devices)
     spec = MixSpec.from_json(given.spec)
     for source, path in [*given.train, *given.validation]:
         if source not in spec.provenance_of:
@@ -126,7 +132,8 @@ def main(argv: list[str]) -> None:
     facts["also_in_validation"] = len(set(train["id"].to_pylist()) & set(validation["id"].to_pylist()))
     if facts["also_in_validation"]:
         log.warning("mix %s: %d items are in the validation set too", spec.name, facts["also_in_validation"])
-    validation, facts["seen_in_training"] = unseen(train, validation, spec)
+    vectors = opened(spec.comparing.encoder, spec.encoder_version, given.encoder)
+    validation, facts["seen_in_training"] = unseen(train, validation, spec, vectors)
     if not validation.num_rows:
         log.warning("mix %s: the validation set is empty", spec.name)
     write_parquet(given.out_train, train)

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from posologie.screening.comparison import compare
+from posologie.screening.embeddings import Vectors
 from posologie.screening.matching import TWINS
 from posologie.screening.population import Population
 from posologie.screening.spec import Comparing
@@ -25,10 +26,18 @@ class Seen:
     kinds: dict[str, int]
 
 
-def seen_in_training(train: pa.Table, validation: pa.Table, comparing: Comparing) -> Seen:
+def seen_in_training(
+    train: pa.Table, validation: pa.Table, comparing: Comparing, vectors: Vectors | None = None
+) -> Seen:
     """Return which validation items ask what a training item asks, or share a case or a group with one.
 
     Groups are compared inside a source, where they are defined.
+
+    Args:
+        train: the training items of a mix.
+        validation: its validation items.
+        comparing: what makes two items alike.
+        vectors: the sentence encoder that `comparing` names.
     """
     table = pa.concat_tables([validation, train])
     held = validation.num_rows
@@ -40,7 +49,7 @@ def seen_in_training(train: pa.Table, validation: pa.Table, comparing: Comparing
     )
     whole = Population(table, held, 0, 0, rank, [("validation",)] * held)
     kind_of: dict[int, str] = {}
-    for match in compare(whole, comparing, scope=()).found:
+    for match in compare(whole, comparing, scope=(), vectors=vectors).found:
         kind = match.kind if match.kind in TWINS else "group"
         if match.kind != "group" and (match.other not in kind_of or _closer(kind, kind_of[match.other])):
             kind_of[match.other] = kind

@@ -125,6 +125,7 @@ class MixSpec(Spec):
     provenance_of: dict[Name, Provenance]
     validation: Validation
     comparing: Comparing = Comparing()
+    encoder_version: str | None = Field(default=None, description="installed version of `screening.encoder.package`")
 
 
 def _each_once(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -91,6 +91,34 @@ class Backbone(Spec):
         return f"{name}@{hashlib.sha256(self.canonical_json().encode()).hexdigest()[:10]}"
 
 
+class EncoderOrigin(Spec):
+    """Where a text encoder comes from. Exactly one of `package`, `folder` and `hub` is given."""
+
+    package: str | None = Field(default=None, description="installed Python package that holds the encoder's files")
+    folder: PathText | None = Field(default=None, description="local folder in transformers' form")
+    hub: PathText | None = Field(
+        default=None, description="repository on the hub, `owner/name`, fetched like a backbone"
+    )
+    revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of package, folder, hub, not {given or 'none'}")
+        return self
+
+    def backbone(self) -> Backbone | None:
+        """Return an encoder on the hub as a model to be fetched; None for any other."""
+        return None if self.hub is None else Backbone(hub=self.hub, revision=self.revision)
+
+    def files(self) -> list[str]:
+        """Return the files of an encoder in a folder; what a package or the hub brings has a version."""
+        if self.folder is None:
+            return []
+        return files_of_model(self.folder) or [f"{self.folder}/config.json"]
+
+
 class ModelSpec(Spec):
     """What `models/{name}@{revision}/` depends on."""
 

@@ -11,7 +11,7 @@ def corrections(inputs: Inputs) -> list[Block]:
     blocks: list[Block] = []
     places = dict.fromkeys((row["set"], row["suite"]) for row in inputs.rows("corrected"))
     for name, suite in places:
-        rows = inputs.rows("corrected", set=name, suite=suite)
+        rows = inputs.rows("corrected", set=name, suite=suite, scope_kind="all")
         blocks += [
             Heading(f"Scores as people would give them: {suite}, ratings {name}"),
             Prose(

@@ -3,35 +3,8 @@
 from collections.abc import Iterable
 
 from posologie.items import PROVENANCES
+from posologie.scoring.metrics import METRICS
 
-METRICS = {
-    "em": "exact match",
-    "hamming": "Hamming score",
-    "hamming_options": "share of options judged rightly",
-    "em_unmapped": "exact match against unmoved letters",
-    "hamming_unmapped": "Hamming score against unmoved letters",
-    "invalid": "no readable answer",
-    "ambiguous": "ambiguous answer",
-    "brier": "Brier score",
-    "confidence": "mean probability of the chosen label",
-    "right_at_first_step": "most probable label right",
-    "calibration_error": "expected calibration error",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "meteor": "METEOR",
-    "bleu": "sentence BLEU",
-    "chrf": "sentence chrF",
-    "bleu_corpus": "corpus BLEU",
-    "chrf_corpus": "corpus chrF",
-    "bertscore": "BERTScore",
-    "words": "words an answer",
-    "reference_words": "words a reference",
-    "cut_at_length": "cut at the token limit",
-    "judge": "found equivalent by",
-    "judge_probability": "mean probability of “equivalent” by",
-    "judge_unparsable": "reply without verdict by",
-}
 DECODINGS = {
     "greedy": "greedy decoding",
     "constrained": "constrained decoding",
@@ -61,7 +34,7 @@ def published_name(aggregate: str) -> str:
 def metric_name(metric: str) -> str:
     """Return what a metric is called; one of a judge has the judge's name behind a colon."""
     kind, _, judge = metric.partition(":")
-    name = METRICS.get(kind, kind.replace("_", " "))
+    name = METRICS[kind].title if kind in METRICS else kind.replace("_", " ")
     return f"{name} {judge}" if judge else name
 
 
@@ -72,7 +45,7 @@ def rater_name(rater: str) -> str:
         return judge
     if kind == "judge_probability":
         return f"{judge}, probability"
-    return METRICS.get(rater, rater)
+    return METRICS[rater].title if rater in METRICS else rater
 
 
 def measure_name(metric: str, decoding: str) -> str:

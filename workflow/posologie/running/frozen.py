@@ -11,6 +11,7 @@ A job finds the folder by the variable `POSOLOGIE_RUN`. It refuses to start with
 with, and to read an input of another identity than the run planned.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -46,6 +47,7 @@ class Run:
         head: the process that planned it.
         code: digest of the code behind each module that a command runs.
         accepted: for each module, pairs of digests (old, new) between which a person found no change of any number.
+        number: greater than that of every earlier run of the study, whatever the clocks of their machines say.
     """
 
     name: str
@@ -53,6 +55,12 @@ class Run:
     code: Mapping[str, str]
     accepted: Mapping[str, list[list[str]]] = field(default_factory=dict)
     started: str = ""
+    number: int = 0
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """What sorts the runs of a study from the first to the last."""
+        return self.number, self.started, self.name
 
 
 def freeze(
@@ -72,7 +80,9 @@ def freeze(
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     keep_json(folder / "study.json", study)
     keep_json(folder / "plan.json", {file: [identity.text(), identity.code] for file, identity in plan.items()})
-    run = Run(name, Process.this(), dict(code), dict(accepted), started)
+    earlier = (read_run(place) for place in folder.parent.iterdir() if place != folder)
+    number = 1 + max((run.number for run in earlier if run is not None), default=0)
+    run = Run(name, Process.this(), dict(code), dict(accepted), started, number)
     keep_json(folder / "run.json", asdict(run))
     _prune(folder.parent, folder)
     return folder
@@ -134,6 +144,16 @@ def frozen_study() -> dict[str, Any] | None:
     return study
 
 
+def rules_digest(folder: str | os.PathLike[str]) -> str:
+    """Return a digest of the rules below a folder (Snakefile, *.smk), without lines that are empty or comments."""
+    total = hashlib.sha256()
+    for path in sorted([*Path(folder).glob("Snakefile"), *Path(folder).rglob("*.smk")]):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        counted = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        total.update("\n".join([path.relative_to(folder).as_posix(), *counted, ""]).encode())
+    return total.hexdigest()[:16]
+
+
 def check_code(module: str, code: str) -> None:
     """Refuse to run other code than the run of this process was planned with.
 
@@ -152,24 +172,34 @@ def check_code(module: str, code: str) -> None:
 
 
 def check_current(file: str, identity: Identity) -> None:
-    """Refuse to make what a later run of the same study plans otherwise: this job is of a run that is over.
+    """Refuse to make what this process's run did not plan, or what the last run that plans it plans otherwise.
+
+    Runs between the two do not count: where the study was edited and put back, the job makes what is wanted again.
 
     Raises:
-        InputError: naming the file and the later run.
+        InputError: naming the file and the run.
     """
     found = own_run()
     if found is None:
         return
-    folder, run, _ = found
-    for later in sorted(folder.parent.iterdir()):
-        other = None if later == folder else read_run(later)
-        if other is None or (other.started, other.name) <= (run.started, run.name):
+    folder, run, plan = found
+    asked = [identity.text(), identity.code]
+    if plan.get(file, asked) != asked:
+        raise InputError(
+            f"{file}: not what run {run.name} planned: the rules of the workflow, or a file or package that they look"
+            " at, changed meanwhile; nothing was made; start Snakemake again"
+        )
+    later = [(other, place) for place in folder.parent.iterdir() if (other := read_run(place)) is not None]
+    for other, place in sorted(later, key=lambda pair: pair[0].order, reverse=True):
+        if other.order <= run.order:
+            return
+        if (wanted := planned(place).get(file)) is None:
             continue
-        text, code = planned(later).get(file, [identity.text(), identity.code])
-        if text != identity.text() or code != identity.code:
+        if wanted != asked:
             raise InputError(
                 f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
             )
+        return
 
 
 def check_input(file: str, seal: Seal) -> None:

@@ -1,10 +1,12 @@
-"""Checksums of files that were hashed once, remembered by path, size, time and inode."""
+"""Checksums of files that were hashed once, remembered by path, size, times and inode."""
 
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from posologie.running.seals import Seal
 from posologie.running.whole_files import sha256_of_file
 
 
@@ -19,25 +21,40 @@ class FileHashes:
             kept = json.loads(self.memory.read_bytes())
         except (OSError, ValueError):
             kept = {}
-        self.kept: dict[str, list[int | str]] = kept if isinstance(kept, dict) else {}
+        entries = kept.items() if isinstance(kept, dict) else ()
+        self.kept: dict[str, list[int | str]] = {path: known for path, known in entries if isinstance(known, list)}
 
     def of(self, path: str | os.PathLike[str]) -> str:
-        """Return the SHA-256 of a file; "" where there is none."""
+        """Return the SHA-256 of a file; "" where there is none, and a word that is no checksum for a folder.
+
+        Raises:
+            OSError: if it is there and cannot be read.
+        """
         try:
-            mark = _mark(path)
+            mark = mark_of(path)
         except OSError:
             return ""
+        if os.path.isdir(path):
+            return "a folder"
         known = self.kept.get(str(path))
-        if known is not None and known[:3] == mark:
-            return str(known[3])
+        if known is not None and known[:-1] == [*mark]:
+            return str(known[-1])
         checksum = sha256_of_file(path)
         self.remember(path, checksum, mark)
         return checksum
 
-    def remember(self, path: str | os.PathLike[str], checksum: str, mark: list[int] | None = None) -> None:
+    def remember(self, path: str | os.PathLike[str], checksum: str, mark: Sequence[int] | None = None) -> None:
         """Remember the checksum of a file as it is now, or as it was when its mark was taken."""
-        self.kept[str(path)] = [*(mark or _mark(path)), checksum]
+        self.kept[str(path)] = [*(mark or mark_of(path)), checksum]
         self.new = True
+
+    def remember_sealed(self, seal: Seal) -> None:
+        """Remember the checksums of an artifact that was just made, but not of files written after its seal."""
+        with contextlib.suppress(OSError):
+            sealed = os.stat(seal.path).st_mtime_ns
+            for path, checksum in seal.files().items():
+                if (mark := mark_of(path))[1] <= sealed:
+                    self.remember(path, checksum, mark)
 
     def keep(self) -> None:
         """Write what is new; where that fails, the next process hashes again."""
@@ -51,6 +68,13 @@ class FileHashes:
             os.replace(partial, self.memory)
 
 
-def _mark(path: str | os.PathLike[str]) -> list[int]:
+def mark_of(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Return what changes when somebody writes a file: size in bytes, times of content and inode in ns, inode.
+
+    The second time cannot be set, so that it also tells of a file that was put back with its old time.
+
+    Raises:
+        OSError: if there is no such file.
+    """
     status = os.stat(path)
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

@@ -13,8 +13,9 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from posologie.claims import Process
 from posologie.errors import InputError
-from posologie.running.frozen import VARIABLE, freeze, planned
+from posologie.running.frozen import VARIABLE, freeze, planned, read_run
 from posologie.running.orphans import Orphan, is_held, orphans
 from posologie.running.planning import acceptances, accepted_pairs
 from posologie.running.seals import Identity
@@ -66,7 +67,7 @@ def _plan(workflow: Any) -> dict[str, Identity]:
 def _settle(folder: Path, plan: Mapping[str, Identity]) -> bool:
     """Wait for the orphans that make what is planned, and cancel the others; return whether one was waited for."""
     try:
-        found = orphans(Path.cwd(), own=folder.name)
+        found = [job for job in orphans(Path.cwd(), own=folder.name) if _has_lost_its_head(job, folder, plan)]
     except InputError as error:
         logger.warning(f"Jobs of earlier runs cannot be looked for: {error}")
         return False
@@ -79,11 +80,28 @@ def _settle(folder: Path, plan: Mapping[str, Identity]) -> bool:
     left = dict(kept)
     while left:
         time.sleep(WAIT)
-        there = {orphan.job: orphan for orphan in orphans(Path.cwd(), own=folder.name)}
+        try:
+            there = {orphan.job: orphan for orphan in orphans(Path.cwd(), own=folder.name)}
+        except InputError:  # the scheduler does not answer just now
+            continue
         for orphan in (there[job] for job in left if job in there and there[job].held):
             _cancel(orphan, "is held")
         left = {job: orphan for job, orphan in left.items() if job in there and not there[job].held}
     return bool(kept)
+
+
+def _has_lost_its_head(job: Orphan, folder: Path, plan: Mapping[str, Identity]) -> bool:
+    """Whether the head of a job's run is dead, so that nobody else waits for the job.
+
+    Jobs of other studies in this folder are none of ours. A head on another machine cannot be asked; where it planned a
+    file that is planned here, it has ended, because the lock lets one head alone make a file.
+    """
+    run = read_run(folder.parent / job.run)
+    if run is None:
+        return False
+    if run.head.machine == Process.this().machine:
+        return run.head.dead()
+    return not plan.keys().isdisjoint(planned(folder.parent / job.run))
 
 
 def _named(orphan: Orphan) -> str:

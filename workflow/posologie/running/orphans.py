@@ -1,4 +1,4 @@
-"""SLURM jobs whose Snakemake was killed: found by the queue and by Snakemake's own marks."""
+"""SLURM jobs of other runs in the same folder: found by the queue and by Snakemake's own marks."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ _ASKED = "%A|%T|%N|%M|%r|%j|%Z|%k"
 
 @dataclass(frozen=True)
 class Orphan:
-    """One SLURM job that nobody waits for.
+    """One SLURM job of another run; `posologie.running.head` says whether somebody waits for it.
 
     Attributes:
         job: its SLURM number.
@@ -46,7 +46,7 @@ def is_held(reason: str) -> bool:
 
 
 def orphans(folder: Path, own: str) -> list[Orphan]:
-    """Return the jobs in the queue that were submitted from a folder by a Snakemake that runs no more.
+    """Return the jobs in the queue that were submitted from a folder by another Snakemake.
 
     Args:
         own: the name of the run that asks.
@@ -57,7 +57,8 @@ def orphans(folder: Path, own: str) -> list[Orphan]:
     marked = marks(folder)
     found = []
     for line in _squeue():
-        job, state, node, elapsed, reason, run, place, comment = line.split("|", 7)
+        job, state, node, elapsed, reason, run, rest = line.split("|", 6)
+        place, _, comment = rest.rpartition("|")
         if Path(place).resolve() != folder.resolve() or not comment.startswith("rule_") or run == own:
             continue
         rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
@@ -69,9 +70,12 @@ def orphans(folder: Path, own: str) -> list[Orphan]:
 def _squeue() -> list[str]:
     if shutil.which("squeue") is None:
         raise InputError("squeue: not found; expected SLURM's commands on this machine (is it a login node?)")
-    done = subprocess.run(
-        ["squeue", "-h", "--me", "-o", _ASKED], capture_output=True, text=True, check=False, timeout=120
-    )
+    try:
+        done = subprocess.run(
+            ["squeue", "-h", "--me", "-o", _ASKED], capture_output=True, text=True, check=False, timeout=120
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"squeue: {error}") from error
     if done.returncode:
         raise InputError(f"squeue: {done.stderr.strip() or 'failed'}")
     return done.stdout.splitlines()

@@ -27,7 +27,8 @@ from posologie.claims import claimed
 from posologie.code_digest import forget
 from posologie.errors import InputError
 from posologie.running.frozen import check_code, check_current, check_input, own_run
-from posologie.running.seals import Identity, Seal, checked_sum, read_seal, seal_path, write_seal
+from posologie.running.hashes import mark_of
+from posologie.running.seals import Identity, Seal, checked_sum, input_differences, read_seal, seal_path, write_seal
 from posologie.running.whole_files import is_abandoned, sha256_of_file
 
 OPTION = "--sealing"
@@ -224,11 +225,11 @@ def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
 
 
 def is_made(outputs: Sequence[str], identity: Identity, inputs: dict[str, str]) -> bool:
-    """Whether an artifact is there, whole, of this identity and made of inputs with these checksums."""
+    """Whether an artifact is there, whole, of this identity and made of these inputs, as the plan compares them."""
     seal = read_seal(seal_path(outputs))
     if seal is None or seal.identity.code != identity.code or seal.identity.text() != identity.text():
         return False
-    if sorted(seal.inputs.values()) != sorted(inputs.values()) or len(seal.outputs) != len(outputs):
+    if input_differences(seal.inputs, inputs) or len(seal.outputs) != len(outputs):
         return False
     return whole(seal)
 
@@ -251,19 +252,22 @@ def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, tuple[int, ..
 
 
 def _mark(path: str) -> tuple[int, ...]:
+    """Return the mark of a file, as the file server knows it; () where there is no file."""
     try:
-        status = os.stat(path)
+        with open(path, "rb"):  # NFS asks the server for the times of a file when it is opened
+            return mark_of(path)
     except FileNotFoundError:
         return ()
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> None:
+    """Refuse inputs that were written meanwhile: where one was put back, the job may have read the other content."""
     for path, checksum in inputs.items():
-        if _mark(path) != marks[path] and (not os.path.isfile(path) or sha256_of_file(path) != checksum):
+        if _mark(path) != marks[path]:
+            same = os.path.isfile(path) and sha256_of_file(path) == checksum
             raise InputError(
-                f"{path}: changed while the job that reads it ran; what was made of it is not sealed; start Snakemake"
-                " again, which makes it anew"
+                f"{path}: {'was written (and has its old content again)' if same else 'changed'} while the job that"
+                " reads it ran; what was made of it is not sealed; start Snakemake again, which makes it anew"
             )
 
 

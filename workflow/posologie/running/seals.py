@@ -64,11 +64,6 @@ class Seal:
         """Return the checksum of each file of the artifact, by its path."""
         return {_joined(self.path.parent, name): checksum for name, checksum in self.outputs.items()}
 
-    def lineage(self) -> str:
-        """Return one checksum over identity, code and inputs: equal for artifacts that were made of the same."""
-        parts = [self.identity.text(), self.identity.code, sorted(self.inputs.values())]
-        return hashlib.sha256(_canonical(parts).encode()).hexdigest()
-
 
 def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
     """Return where the seal of an artifact lies: beside its first file."""
@@ -109,11 +104,12 @@ def read_seal(path: str | os.PathLike[str]) -> Seal | None:
     try:
         with open(path, "rb") as file:
             facts = json.loads(file.read())
-        if facts["format"] != FORMAT:
+        texts = [facts["module"], facts["code"], *facts["inputs"].values(), *facts["outputs"].values()]
+        if facts["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
             return None
-        identity = Identity(facts["module"], facts["code"], facts["spec"], facts["settings"])
+        identity = Identity(facts["module"], facts["code"], facts["spec"], dict(facts["settings"]))
         return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -174,8 +170,8 @@ def spec_differences(identity: Identity, wanted: Identity) -> list[str]:
 def input_differences(sealed: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Say which inputs have another content than the sealed ones had when they were read.
 
-    Inputs are paired by path. Where paths differ (a study that was renamed, models that moved), the contents are
-    compared as a whole.
+    Inputs are paired by path. Those whose paths differ (a study that was renamed, models that moved) are paired in the
+    order of their paths read from the end, which a move of their folders leaves as it is.
 
     Args:
         now: checksum of each input that is there, by its path; "" for one that is not there any more and needs no
@@ -185,10 +181,14 @@ def input_differences(sealed: Mapping[str, str], now: Mapping[str, str]) -> list
     new = {path: checksum for path, checksum in now.items() if path not in sealed}
     gone = {path: checksum for path, checksum in sealed.items() if path not in now}
     differences = [f"input: {path} has other content" for path in changed]
-    if sorted(new.values()) != sorted(gone.values()):
+    if _from_the_end(new) != _from_the_end(gone):
         differences += [f"input: {path} was not read" for path in new]
         differences += [f"input: {path} is not read any more" for path in gone]
     return differences
+
+
+def _from_the_end(inputs: Mapping[str, str]) -> list[str]:
+    return [inputs[path] for path in sorted(inputs, key=lambda path: path.split("/")[::-1])]
 
 
 def in_one_line(differences: Sequence[str], most: int = 3) -> str:

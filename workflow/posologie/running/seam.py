@@ -1,7 +1,7 @@
 """Where the program meets Snakemake's own classes: seals decide what runs again, and nothing whole is deleted.
 
 Snakemake 9 has no official interface for this. What is used of its inside stands in this module alone, and
-`tests/workflow/test_workflow_seals.py` fails where a new version behaves otherwise:
+`tests/workflow/test_workflow_identity.py` fails where a new version behaves otherwise:
 
 - `snakemake.workflow.FilePersistence`, the records of earlier runs, is replaced by `SealedPersistence`. It answers
   from the seals whether an artifact has another spec, code or inputs, so that `.snakemake` may be deleted or copied.
@@ -12,7 +12,7 @@ Snakemake 9 has no official interface for this. What is used of its inside stand
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
@@ -21,11 +21,13 @@ from typing import Any
 
 import snakemake.jobs
 import snakemake.workflow
+from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
 from snakemake.persistence.file import FilePersistence
 
 from posologie.claims import Process
+from posologie.errors import machine_error
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob, Stale, acceptances, accepted_pairs, command_of
 from posologie.running.sealing import Request
@@ -68,22 +70,27 @@ def planned_job(job: Any) -> PlannedJob:
 class SealedPersistence(FilePersistence):  # type: ignore[misc]
     """Snakemake's records of earlier runs, with seals in place of what it remembers of sealed artifacts."""
 
-    study_folder = "results"
+    accepted: Mapping[str, list[list[str]]] = {}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Begin with the checksums that are remembered, and nothing compared."""
         super().__init__(*arguments, **options)
-        self.comparison = Comparison(
-            FileHashes(Path(self.path) / "posologie-hashes.json"), accepted_pairs(acceptances(self.study_folder))
-        )
+        self.comparison = Comparison(FileHashes(Path(self.path) / "posologie-hashes.json"), self.accepted)
         self._compared: dict[Any, Stale | None] = {}
 
     def stale(self, job: Any) -> Stale | None:
-        """Return why a job's artifact is not the planned one."""
+        """Return why a job's artifact is not the planned one.
+
+        Raises:
+            WorkflowError: in one line, where a file cannot be read.
+        """
         if job not in self._compared:
             # a job that has made nothing yet is not asked for its spec: in a fresh clone that would be every job
             made = read_seal(seal_path(job.output)) is not None or any(map(os.path.exists, job.output))
-            self._compared[job] = self.comparison.stale(planned_job(job)) if made else None
+            try:
+                self._compared[job] = self.comparison.stale(planned_job(job)) if made else None
+            except OSError as error:
+                raise WorkflowError(machine_error(error) or str(error)) from None
         return self._compared[job]
 
     def has_metadata(self, job: Any) -> bool:
@@ -135,42 +142,65 @@ class SealedPersistence(FilePersistence):  # type: ignore[misc]
         await super().finished(job)
         if not is_sealed(job) or not self.dag.workflow.is_main_process:
             return
-        seal = read_seal(seal_path(job.output))
-        for path, checksum in ({} if seal is None else seal.files()).items():
-            if path.is_file():
-                self.comparison.hashes.remember(path, checksum)
+        if (seal := read_seal(seal_path(job.output))) is not None:
+            self.comparison.hashes.remember_sealed(seal)
         self.comparison.hashes.keep()
 
     @contextmanager
     def lock(self) -> Iterator[None]:  # type: ignore[override]
-        """Lock the folder; the lock of a head that is known to be dead is taken over."""
-        owner = self._owner()
-        if owner is not None and (owner.dead() or owner == Process.this()):
-            if owner != Process.this():
+        """Lock what this head reads and makes; the locks of heads that are known to be dead are taken over."""
+        living = set()
+        for lock in sorted(Path(self._lockdir).glob("*.lock")):
+            owner = _owner_of(lock)
+            if owner is None:
+                continue
+            if owner != Process.this() and not owner.dead():
+                living.add(f"Process {owner.pid} on {owner.host}")
+                continue
+            if owner != Process.this() and lock.name.endswith(".output.lock"):
                 logger.warning(f"The lock of process {owner.pid} on {owner.host}, which has ended, is taken over.")
-            self._delete_locks()
-            os.makedirs(self._lockdir, exist_ok=True)
-        elif owner is not None and self.locked:
+            _remove(lock)
+        if living and self.locked:
             logger.error(
-                f"Process {owner.pid} on {owner.host} makes the same files. If it has ended, take its lock away with"
-                " --unlock."
+                f"{', '.join(sorted(living))} makes the same files. If it has ended, take its lock away with --unlock."
             )
         with super().lock():
             yield
 
     def _write_locks(self, lock_type: str, keys: Any) -> None:
-        self._own.write_text(json.dumps(asdict(Process.this())), encoding="utf-8")
+        os.makedirs(self._lockdir, exist_ok=True)
         super()._write_locks(lock_type, keys)
+        if lock_type in self._lockfile:
+            owner = _owner_file(Path(self._lockfile[lock_type]))
+            owner.write_text(json.dumps(asdict(Process.this())), encoding="utf-8")
 
-    @property
-    def _own(self) -> Path:
-        return Path(self._lockdir) / "owner.json"
+    def _delete_locks(self) -> None:
+        """Remove the locks of this head alone: another one may make another study in the same folder."""
+        for lock in self._lockfile.values():
+            _remove(Path(lock))
+        self._lockfile.clear()
 
-    def _owner(self) -> Process | None:
-        try:
-            return Process(**json.loads(self._own.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+    def cleanup_locks(self) -> None:
+        """Remove every lock, as `snakemake --unlock` asks."""
+        for lock in Path(self._lockdir).glob("*.lock"):
+            _remove(lock)
+
+
+def _owner_file(lock: Path) -> Path:
+    return lock.with_suffix(".owner")
+
+
+def _owner_of(lock: Path) -> Process | None:
+    """Return the head that made a lock; None where nothing says so."""
+    try:
+        return Process(**json.loads(_owner_file(lock).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _remove(lock: Path) -> None:
+    lock.unlink(missing_ok=True)
+    _owner_file(lock).unlink(missing_ok=True)
 
 
 def _keeping(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -187,8 +217,12 @@ def _keeping(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def install(study_folder: str) -> None:
-    """Let seals decide what runs again; called while the Snakefile is read, before Snakemake makes its plan."""
-    SealedPersistence.study_folder = study_folder
+    """Let seals decide what runs again; called while the Snakefile is read, before Snakemake makes its plan.
+
+    Raises:
+        InputError: if the accepted changes of code cannot be read.
+    """
+    SealedPersistence.accepted = accepted_pairs(acceptances(study_folder))
     snakemake.workflow.FilePersistence = SealedPersistence
     for name in ("remove_existing_output", "cleanup"):
         method = getattr(snakemake.jobs.Job, name)

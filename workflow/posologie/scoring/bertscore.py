@@ -5,14 +5,13 @@ other and puts them back in the sorted order instead of its inverse (Lightning-A
 a time it agrees with what is here, and a test holds the two together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-import transformers
 
 from posologie.errors import InputError
+from posologie.models.encoding import batches, load_encoder
 
 _PAIRS = 256
 """Pairs whose vectors are held at once."""
@@ -27,17 +26,12 @@ class BertScorer:
         Raises:
             InputError: for a layer that the encoder does not have.
         """
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        self.model: Any = model.to(device).eval()
-        self.device = device
-        layers = int(model.config.num_hidden_layers)
+        loaded = load_encoder(folder, device)
+        self.tokenizer, self.model, self.longest, self.device = loaded.tokenizer, loaded.model, loaded.longest, device
+        layers = int(self.model.config.num_hidden_layers)
         if layer is not None and layer > layers:
             raise InputError(f"encoder.layer = {layer}: expected at most {layers}, the encoder's number of layers")
         self.layer = layers if layer is None else layer
-        self.longest = min(int(self.tokenizer.model_max_length), int(model.config.max_position_embeddings))
-        if getattr(model.config, "model_type", "") in ("roberta", "camembert", "xlm-roberta"):
-            self.longest -= 2  # their positions start after the padding index
         self.cut = 0
 
     def f1(self, answers: Sequence[str], references: Sequence[str], chunk_tokens: int = 16384) -> list[float]:
@@ -67,7 +61,7 @@ class BertScorer:
         self.cut += sum(len(ids) > self.longest for ids in encoded)
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.longest, return_special_tokens_mask=True)
         found: dict[str, torch.Tensor] = {}
-        for batch in _batches([len(ids) for ids in encoded["input_ids"]], chunk_tokens):
+        for batch in batches([len(ids) for ids in encoded["input_ids"]], chunk_tokens):
             padded = self.tokenizer.pad(
                 {"input_ids": [encoded["input_ids"][place] for place in batch]}, return_tensors="pt"
             )
@@ -91,15 +85,3 @@ def pair_f1(answer: torch.Tensor, reference: torch.Tensor) -> float:
     precision = float(similarity.max(dim=1).values.double().mean())
     recall = float(similarity.max(dim=0).values.double().mean())
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
-
-
-def _batches(lengths: Sequence[int], chunk_tokens: int) -> Iterator[list[int]]:
-    """Yield places of texts of similar length, at most so many tokens together, padding included."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        if batch and lengths[place] * (len(batch) + 1) > chunk_tokens:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch

@@ -1,23 +1,19 @@
 """From predictions on open questions to BERTScore: a command and a file of its own, so that re-scoring needs no GPU."""
 
-import importlib.util
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
-import transformers
 from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
 from posologie.devices import claim_devices
-from posologie.errors import InputError
-from posologie.files import sha256_of_file, write_parquet
+from posologie.files import write_parquet
 from posologie.items import Item, read_items
+from posologie.models.encoders import encoder_folder, encoder_name
 from posologie.models.packages import check_version
-from posologie.models.store import checked_folder, read_manifest
 from posologie.scoring.bertscore import BertScorer
 from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import Scores
@@ -79,39 +75,6 @@ def bertscores(
         values,
         f"f1|no idf|no baseline|no special tokens|layer:{scorer.layer}|{encoder_name(encoder, folder, manifest)}",
     )
-
-
-def encoder_folder(encoder: Encoder, manifest: str | None) -> Path:
-    """Return the folder that holds the encoder.
-
-    Raises:
-        InputError: if the package is not installed or holds no encoder, or the manifest of a hub encoder is missing.
-    """
-    if encoder.hub is not None:
-        if manifest is None:
-            raise InputError("--encoder: missing; expected the manifest of the encoder from the hub")
-        return checked_folder(manifest)
-    if encoder.folder is not None:
-        folders = [Path(encoder.folder)]
-    else:
-        found = importlib.util.find_spec(str(encoder.package))
-        if found is None or not found.submodule_search_locations:
-            raise InputError(f"encoder.package = '{encoder.package}': not installed")
-        root = Path(found.submodule_search_locations[0])
-        folders = sorted((path.parent for path in root.rglob("model.safetensors")), key=lambda path: len(path.parts))
-    if not folders or not (folders[0] / "config.json").is_file() or not (folders[0] / "model.safetensors").is_file():
-        where = encoder.folder or encoder.package
-        raise InputError(f"encoder: '{where}' has no config.json with model.safetensors; expected an encoder")
-    return folders[0]
-
-
-def encoder_name(encoder: Encoder, folder: Path, manifest: str | None) -> str:
-    """Return which encoder it is: name, revision or checksum, and the library that ran it."""
-    if encoder.hub is not None and manifest is not None:
-        which = f"{encoder.hub}@{read_manifest(manifest)['revision']}"
-    else:
-        which = f"{encoder.package or folder.name}@sha256:{sha256_of_file(folder / 'model.safetensors')[:12]}"
-    return f"encoder:{which}|transformers:{transformers.__version__}"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What a scores file depends on."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from posologie.models.spec import EncoderOrigin
 from posologie.prediction.spec import Suite
-from posologie.specs import PathText, Spec
+from posologie.specs import Spec
 
 
 class TextMetrics(Spec):
@@ -28,27 +29,14 @@ class ScoringSpec(Spec):
     text: TextMetrics = TextMetrics()
 
 
-class Encoder(Spec):
+class Encoder(EncoderOrigin):
     """The text encoder of BERTScore. Exactly one of `package`, `folder` and `hub` is given."""
 
-    package: str | None = Field(default=None, description="installed Python package that holds the encoder's files")
-    folder: PathText | None = Field(default=None, description="local folder in transformers' form")
-    hub: PathText | None = Field(
-        default=None, description="repository on the hub, `owner/name`, fetched like a backbone"
-    )
-    revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
     layer: int | None = Field(
         default=None,
         ge=0,
         description="hidden layer whose vectors are compared, 0 being the embeddings; the last if left out",
     )
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        given = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of package, folder, hub, not {given or 'none'}")
-        return self
 
 
 class NeuralSpec(Spec):

@@ -5,10 +5,12 @@ import logging
 import pyarrow as pa
 
 from posologie.commands import named_path, parser, run
+from posologie.devices import claim_devices
 from posologie.errors import InputError
 from posologie.files import write_json, write_parquet
 from posologie.items import read_item_table
 from posologie.screening.comparison import compare
+from posologie.screening.embeddings import opened
 from posologie.screening.matching import kept, unwanted
 from posologie.screening.population import population
 from posologie.screening.quality import below_threshold
@@ -29,8 +31,10 @@ def main(argv: list[str]) -> None:
     for output in ("screened", "report", "matches"):
         arguments.add_argument(f"--{output}", required=True)
     arguments.add_argument("--quality", help="ratings of the items, where the spec has a quality screen")
+    arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of a sentence encoder from the hub")
     arguments.add_argument("--processes", type=int, default=1, help="changes no result")
     given = arguments.parse_args(argv)
+    claim_devices(given.devices)
     spec = ScreeningSpec.from_json(given.spec)
 
     items = read_item_table(given.items)
@@ -45,7 +49,8 @@ def main(argv: list[str]) -> None:
         return
 
     whole = population(items, given.earlier, given.tests, spec.suites, given.compared)
-    compared = compare(whole, spec.screening, spec.screening.scope, given.processes)
+    vectors = opened(spec.screening.encoder, spec.encoder_version, given.encoder)
+    compared = compare(whole, spec.screening, spec.screening.scope, given.processes, vectors)
     below, quality = set[str](), {}
     if (wanted := spec.rated()) is not None:
         if given.quality is None:

@@ -155,21 +155,25 @@ def cross_lingual_matches(whole: Population, languages: Sequence[str]) -> list[M
         languages: code of each item's language, by position; an item whose language is unknown is not compared.
     """
     found: list[Match] = []
-    queries = np.array(whole.queries, dtype=np.int64)
-    spoken = np.array(languages, dtype=str)
     rows = TableRows(whole.table.select(["question", "context", "answer", "options", "gold"]))
-    for language in sorted(set(spoken[queries].tolist()) - {""}):
-        asking = queries[spoken[queries] == language]
-        own = spoken[: whole.targets.stop]
-        targets = np.flatnonzero((own != language) & (own != ""))
-        if not len(targets) or not len(asking):
-            continue
-        asking = asking[np.argsort(whole.rank[asking])]
+    for asking, targets in foreign_sides(whole, languages):
         for item, other, similarity, same_answer in _search(rows, asking, targets):
             place = place_of(whole, other)
             if item != other and (place == "test" or item >= whole.screened.start):
                 found.append(Match(item, other, place, "cross_lingual", similarity, same_answer))
     return found
+
+
+def foreign_sides(whole: Population, languages: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, for each language, the positions of its queries in the order of rank, and of the targets in others."""
+    queries = np.array(whole.queries, dtype=np.int64)
+    spoken = np.array(languages, dtype=str)
+    own = spoken[: whole.targets.stop]
+    for language in sorted(set(spoken[queries].tolist()) - {""}):
+        asking = queries[spoken[queries] == language]
+        targets = np.flatnonzero((own != language) & (own != ""))
+        if len(targets) and len(asking):
+            yield asking[np.argsort(whole.rank[asking])], targets
 
 
 def _search(rows: TableRows, asking: np.ndarray, targets: np.ndarray) -> Iterator[tuple[int, int, float, bool]]:

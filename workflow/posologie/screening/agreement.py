@@ -13,8 +13,8 @@ from posologie.screening.shingles import shingles
 from posologie.screening.text import Text, texts
 
 _MATCHES_AT_ONCE = 4096
-_COMPARED = ("exact", "near", "options", "containment", "lineage", "cross_lingual")
-_ACROSS = ("lineage", "cross_lingual")
+_COMPARED = ("exact", "near", "options", "containment", "lineage", "cross_lingual", "embedding")
+_ACROSS = ("lineage", "cross_lingual", "embedding")
 _COLUMNS = ["question", "context", "answer", "options", "gold"]
 
 

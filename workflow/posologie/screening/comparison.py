@@ -7,6 +7,7 @@ import numpy as np
 from posologie.rows import TableRows
 from posologie.screening.across import cross_lingual_matches
 from posologie.screening.agreement import with_agreement
+from posologie.screening.embeddings import Vectors, embedding_matches
 from posologie.screening.languages import languages
 from posologie.screening.matching import Match, Similar, group_matches, matches, with_originals
 from posologie.screening.near import Join, near_duplicates
@@ -37,8 +38,27 @@ class Compared:
     languages: dict[str, dict[str, int]]
 
 
-def compare(whole: Population, comparing: Comparing, scope: tuple[str, ...], processes: int = 1) -> Compared:
-    """Find every match of the screened items of a population."""
+def compare(
+    whole: Population,
+    comparing: Comparing,
+    scope: tuple[str, ...],
+    processes: int = 1,
+    vectors: Vectors | None = None,
+) -> Compared:
+    """Find every match of the screened items of a population.
+
+    Args:
+        whole: the population.
+        comparing: what makes two items alike.
+        scope: where duplicates are looked for beside the targets.
+        processes: changes no result.
+        vectors: the sentence encoder that `comparing` names.
+
+    Raises:
+        ValueError: if it names one and none is given.
+    """
+    if comparing.encoder is not None and vectors is None:
+        raise ValueError("screening.encoder: named, but not opened")
     threshold = comparing.similarity
     shape = None if threshold is None else shape_for(threshold, comparing.shingle)
     grams = None
@@ -72,6 +92,8 @@ def compare(whole: Population, comparing: Comparing, scope: tuple[str, ...], pro
             searches.append(lineage_matches(whole))
         if comparing.across_languages == "ngrams":
             searches.append(cross_lingual_matches(whole, spoken))
+        if comparing.encoder is not None and vectors is not None:
+            searches.append(embedding_matches(whole, spoken, comparing.encoder, vectors))
         known = {(match.item, match.other) for match in found}
         for more in searches:
             new = [match for match in more if (match.item, match.other) not in known]

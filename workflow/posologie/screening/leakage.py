@@ -3,9 +3,11 @@
 import logging
 
 from posologie.commands import named_path, parser, run
+from posologie.devices import claim_devices
 from posologie.files import write_parquet
 from posologie.items import read_item_table
 from posologie.screening.comparison import compare
+from posologie.screening.embeddings import opened
 from posologie.screening.matching import leaking
 from posologie.screening.population import population
 from posologie.screening.report import match_table
@@ -20,12 +22,15 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--mix", required=True, help="the mix's train.parquet")
     arguments.add_argument("--tests", nargs="+", type=named_path, required=True, metavar="SOURCE=FILE")
     arguments.add_argument("--compared", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
+    arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of a sentence encoder from the hub")
     arguments.add_argument("--leakage", required=True)
     given = arguments.parse_args(argv)
+    claim_devices(given.devices)
     spec = LeakageSpec.from_json(given.spec)
     items = read_item_table(given.mix)
     whole = population(items, [], given.tests, {spec.suite: spec.tested}, given.compared)
-    compared = compare(whole, spec, scope=())
+    vectors = opened(spec.encoder, spec.encoder_version, given.encoder)
+    compared = compare(whole, spec, scope=(), vectors=vectors)
     write_parquet(given.leakage, match_table(whole, compared, removed=set()))
     leaked = len(leaking(compared.found))
     log.info("mix %s: %d of %d items match an item of suite %s", spec.mix, leaked, items.num_rows, spec.suite)

@@ -10,10 +10,10 @@ import numpy as np
 from posologie.screening.population import Classes, Population
 
 Place = Literal["test", "compared", "across", "within"]
-Kind = Literal["exact", "near", "options", "containment", "lineage", "cross_lingual", "case", "group"]
+Kind = Literal["exact", "near", "options", "containment", "lineage", "cross_lingual", "embedding", "case", "group"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """How a match was found, the closest first."""
-TWINS: tuple[Kind, ...] = KINDS[:6]
+TWINS: tuple[Kind, ...] = KINDS[:7]
 """Kinds of a match whose items ask the same; the others share a case or a group."""
 
 

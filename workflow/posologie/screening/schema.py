@@ -16,13 +16,13 @@ def match_schema() -> "pyarrow.Schema":
         kind: how the match was found, the closest first. `exact` (the same normalised question, context and options),
             `near` (their verified similarity reaches the threshold), `options` (the same options and right answer),
             `containment` (the item quotes the other), `lineage` (both come from one item), `cross_lingual` (the same
-            question in another language), `case` (the same clinical case, another question), `group` (the item shares
-            its group with an item that leaks).
+            question in another language), `embedding` (the same, found by a sentence encoder), `case` (the same
+            clinical case, another question), `group` (the item shares its group with an item that leaks).
         suite: the suite that tests on the matched item; null elsewhere.
         matched, matched_source, matched_split: the other item. For `group`, the one that the leaking item matches.
         similarity: Jaccard similarity of the shingles (of the contexts, for `case`; of the stems, for `options`); 1 for
-            `exact`; share of the words that are quoted, for `containment`; cosine of the n-grams, for `cross_lingual`;
-            null for `lineage` and `group`.
+            `exact`; share of the words that are quoted, for `containment`; cosine of the n-grams, for `cross_lingual`,
+            and of the vectors, for `embedding`; null for `lineage` and `group`.
         same_answer: whether the right answers agree; null for `case` and `group`, and for `lineage` across languages.
         same_facts: whether numbers, negations, exceptions and polarity agree; null for `containment`, `case`, `group`.
         removed: whether the item is missing from the screened shard.

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from posologie.errors import InputError
 from posologie.generation.backends.spec import ChatBackend, Decoding
 from posologie.items import Split, Task
+from posologie.models.spec import EncoderOrigin
 from posologie.specs import Name, PathText, Spec
 
 
@@ -20,7 +21,7 @@ class Tested(Spec):
     origins: tuple[str, ...] | None = Field(default=None, description="only items whose meta.origin is one of these")
 
 
-def _tested(suite: Any) -> Any:
+def tested_parts(suite: Any) -> Any:
     """Narrow a suite to the items that it may test on.
 
     Its limit, its permutations and its decoding change no screened shard: all items of a benchmark are screened
@@ -35,7 +36,28 @@ def _tested(suite: Any) -> Any:
     )
 
 
-TestedSuite = Annotated[tuple[Tested, ...], BeforeValidator(_tested)]
+TestedSuite = Annotated[tuple[Tested, ...], BeforeValidator(tested_parts)]
+
+
+class SentenceEncoder(EncoderOrigin):
+    """A multilingual sentence encoder, which finds a tested question in languages that share no stems with the tests'.
+
+    Exactly one of `package`, `folder` and `hub` is given.
+    """
+
+    pooling: Literal["mean", "first"] = Field(
+        default="mean", description="a text's vector: the mean of its tokens' vectors, or that of the first token"
+    )
+    prefix: str = Field(
+        default="", description="put before every text, where the encoder was trained so, such as `query: `"
+    )
+    similarity: float = Field(
+        default=0.6,
+        gt=0,
+        le=1,
+        description="cosine of two questions, each less the mean of its language, from which their options and answers "
+        "are compared",
+    )
 
 
 class Comparing(Spec):
@@ -70,6 +92,9 @@ class Comparing(Spec):
         default="ngrams",
         description="how a tested question is looked for in other languages: by character n-grams and options, "
         "or not at all",
+    )
+    encoder: SentenceEncoder | None = Field(
+        default=None, description="a sentence encoder that looks for tested questions in other languages too"
     )
 
 
@@ -163,12 +188,23 @@ class ScreeningSpec(Spec):
     split: Split
     screening: Screening
     suites: dict[Name, TestedSuite]
+    encoder_version: str | None = Field(default=None, description="installed version of `screening.encoder.package`")
 
     def rated(self) -> Quality | None:
         """Return the quality screen, where it applies to this shard: training items of the sources that it names."""
         quality = self.screening.quality
         applies = quality is not None and self.split == "train" and self.source in (quality.sources or (self.source,))
         return quality if applies else None
+
+
+class DocumentsSpec(Spec):
+    """Exactly what the screened documents of one collection depend on, beside their input files."""
+
+    collection: Name
+    mode: Literal["report", "remove"]
+    containment: int
+    containment_share: float
+    suites: dict[Name, TestedSuite]
 
 
 class MatrixSpec(Spec):
@@ -183,6 +219,7 @@ class LeakageSpec(Comparing):
     mix: Name
     suite: Name
     tested: TestedSuite
+    encoder_version: str | None = Field(default=None, description="installed version of `screening.encoder.package`")
 
 
 class TopicsSpec(Spec):

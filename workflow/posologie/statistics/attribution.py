@@ -142,7 +142,7 @@ def _rows(
             linear[:, [place[arm.model] for arm in game.arms]] = list(game.maps.values())
             for (method, term), weights in zip(game.maps, linear, strict=True):
                 estimated = model.of(weights)
-                interval = score_interval(estimated, found.extent.effective, settings, is_share=False)
+                interval = score_interval(estimated, found.extent, settings, is_share=False)
                 recipes = model.is_recipe(weights)
                 notes = [interval.note, "" if recipes else ADAPTERS, game.note]
                 yield {

@@ -103,11 +103,11 @@ def aggregate(cell: Cell, numerators: NDArray[np.float64], denominators: NDArray
     mean: NDArray[np.float64] = np.zeros(())
     with np.errstate(invalid="ignore", divide="ignore"):
         for group in cell.groups:
-            mean = mean + _sum(numerators, group) / _sum(denominators, group)
+            mean = mean + sum_over_parts(numerators, group) / sum_over_parts(denominators, group)
     return mean / len(cell.groups)
 
 
-def _sum(sums: NDArray[np.float64], parts: tuple[int, ...]) -> NDArray[np.float64]:
+def sum_over_parts(sums: NDArray[np.float64], parts: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the sum over parts, without the copy that a list of indices makes."""
     whole: NDArray[np.float64] = sums[parts[0]]
     for part in parts[1:]:

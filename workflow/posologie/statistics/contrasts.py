@@ -137,7 +137,7 @@ def _row(
 ) -> dict[str, Any]:
     scale = 100 if unit_of(measure.metric) == "%" else 1
     estimated = joined.of(linear)
-    interval = score_interval(estimated, model.extent.effective, resampled.settings, is_share=False)
+    interval = score_interval(estimated, model.extent, resampled.settings, is_share=False)
     bound = np.inf if measure.metric in UNBOUNDED else 1.0
     left, right = (float(joined.point[number]) for number in (int(np.argmax(linear > 0)), int(np.argmax(linear < 0))))
     seeds = joined.seeds.get(pair.left.backbone)

@@ -4,6 +4,10 @@ A judge's verdicts on all answers of a suite are joined with people's ratings of
 (`posologie.statistics.prediction_powered`). A set of ratings counts where it holds answers of the study's own models:
 those of a kit, or others with the items' ids and the models' names. What people say of an answer is their mean rating
 on a binary scale, and 0 or 1 by the set's threshold on an ordinal one.
+
+A provenance or a benchmark is estimated as a domain (Särndal, Swensson and Wretman 1992, chapter 10): its rated answers
+keep the weights that they have in the whole suite, because a draw that knew nothing of the domain gave each of its
+answers the same chance as any other answer of the stratum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,13 +40,15 @@ from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
-    "set", "suite", "judge", "kind", "model", "against", "n", "clusters", "rated", "stale", "silent", "unit",
+    "set", "suite", "scope_kind", "scope", "judge", "kind", "model", "against",
+    "n", "clusters", "rated", "stale", "silent", "unit",
     "naive", "naive_low", "naive_high", "value", "low", "high", "level", "interval", "tuning",
     "rogan_gladen", "rogan_gladen_low", "rogan_gladen_high", "worth", "more_ratings", "p_value", "p_holm", "note",
 )  # fmt: skip
 LATEX = Latex(
     "Judged scores as they are, and corrected by people's ratings, in percent and points.",
     index=("set", "suite", "judge", "model", "against"),
+    where={"scope_kind": ("all",)},
     show=("naive", "value", "rated", "p_holm"),
 )
 ADAPTERS = "for these trained adapters"
@@ -61,13 +67,28 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """A judge's verdicts on a model's answers, by benchmark and item."""
+    """A judge's verdicts on a model's answers, in the order of benchmark and item: [answer] each."""
 
     keys: tuple[Key, ...]
-    group: tuple[str, ...]
+    provenance: NDArray[np.str_]
+    group: NDArray[np.str_]
     label: NDArray[np.float64]
     score: NDArray[np.float64]
     silent: NDArray[np.bool_]
+
+    def scopes(self) -> list[tuple[str, str]]:
+        """Return kind and name of each scope: all answers, then each provenance, then each benchmark."""
+        provenances = [("provenance", str(name)) for name in np.unique(self.provenance)]
+        return [("all", "all"), *provenances, *(("benchmark", name) for name in sorted({key[0] for key in self.keys}))]
+
+    def within(self, kind: str, scope: str) -> "Verdicts":
+        """Return the verdicts on the answers of a scope."""
+        if kind == "all":
+            return self
+        inside = self.provenance == scope if kind == "provenance" else np.array([key[0] == scope for key in self.keys])
+        keys = tuple(key for key, held in zip(self.keys, inside, strict=True) if held)
+        parts = (part[inside] for part in (self.provenance, self.group, self.label, self.score, self.silent))
+        return Verdicts(keys, *parts)
 
 
 @dataclass(frozen=True)
@@ -82,7 +103,7 @@ class Judged:
 
 
 def main(argv: list[str]) -> None:
-    """Write the table; Holm's correction is over the differences of one set, suite and judge."""
+    """Write the table; Holm's correction is over the differences of one set, suite, judge and scope."""
     given = table_arguments("posologie.statistics.corrected", __doc__ or "").parse_args(argv)
     spec, root = CorrectedSpec.from_json(given.spec), Path(given.results)
     rows: list[dict[str, Any]] = []
@@ -95,8 +116,10 @@ def main(argv: list[str]) -> None:
             texts = {model.name: _texts(root / layout.predictions(model.name, suite)) for model in spec.models}
             for judge in (*spec.judges, *((PANEL,) if spec.panel else ())):
                 verdicts = {model.name: _verdicts(root, judge, model.name, suite, spec) for model in spec.models}
-                family = list(_rows(ratings, verdicts, texts, spec))
-                rows.extend({**row, "set": name, "suite": suite, "judge": judge} for row in family)
+                for kind, scope in next(iter(verdicts.values())).scopes():
+                    about = {"set": name, "suite": suite, "judge": judge, "scope_kind": kind, "scope": scope}
+                    inside = {model: given.within(kind, scope) for model, given in verdicts.items()}
+                    rows.extend({**row, **about} for row in _rows(ratings, inside, texts, spec))
     write_table(given.table, COLUMNS, rows, LATEX)
 
 
@@ -136,7 +159,8 @@ def _verdicts(root: Path, judge: str, model: str, suite: str, spec: CorrectedSpe
     if judge == PANEL:
         members = [_verdicts(root, one, model, suite, spec) for one in spec.panel]
         joint = majority(np.stack([one.label for one in members]), np.stack([one.silent for one in members]))
-        return Verdicts(members[0].keys, members[0].group, joint.label, joint.share, joint.silent)
+        first = members[0]
+        return Verdicts(first.keys, first.provenance, first.group, joint.label, joint.share, joint.silent)
     table = read_parquet(root / layout.judgements(judge, model, suite))
     rows = [row for row in table.to_pylist() if row["variant"] == "original"]
     rows.sort(key=lambda row: (row["benchmark"], row["item"]))
@@ -144,7 +168,8 @@ def _verdicts(root: Path, judge: str, model: str, suite: str, spec: CorrectedSpe
     told = all(row["probability"] is not None for row in rows)
     return Verdicts(
         tuple((row["benchmark"], row["item"]) for row in rows),
-        tuple(row["group"] for row in rows),
+        np.array([row["provenance"] for row in rows]),
+        np.array([row["group"] for row in rows]),
         label,
         np.array([row["probability"] for row in rows], dtype=float) if told else label,
         np.array([row["outcome"] != "label" for row in rows]),

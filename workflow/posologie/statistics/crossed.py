@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from posologie.statistics.entries import Entry, seed_exponent
+from posologie.statistics.entries import Entry, seed_term
 
 Array = NDArray[np.float64]
 
@@ -66,11 +66,16 @@ class Seeds(NamedTuple):
 
 
 class Estimated(NamedTuple):
-    """A linear combination of values: [...] each."""
+    """A linear combination of values: [...] each.
+
+    Attributes:
+        seeds: the part of the variance that seeds add to that of items.
+    """
 
     value: Array
     variance: Array
     df: Array
+    seeds: Array = np.zeros(())
 
     @property
     def error(self) -> Array:
@@ -134,10 +139,8 @@ def seeds_of(moments: Moments, mixes: Sequence[Sequence[int]]) -> Seeds | None:
 def total_variance(items: Array, share: Array, seeds: Seeds | None, df_items: float) -> tuple[Array, Array]:
     """Return [...], the variance of a linear combination of mixes' values, and its degrees of freedom.
 
-    1 / df = (V_items / V)² / df_items + f^q / df_seeds, where f = share × max(S², R) / V is what seeds decide of the
-    variance. With q = 2 it is Satterthwaite's (1946), whose tests reject about 8 times in 100 with two degrees of
-    freedom where seeds matter a lot (`tests/benchmarks/statistics_coverage.py`), because S² is then often small by
-    chance. q rises from 1 with two degrees of freedom to 1.5 with four and more.
+    1 / df = (V_items / V)² / df_items + g(f) / df_seeds, where f = share × S² / V is what S² makes up of the variance,
+    and g is `seed_term`: Satterthwaite's f² (1946), and more where few seeds may have a small S² by chance.
 
     Args:
         items: [...], c'Vc.
@@ -146,10 +149,9 @@ def total_variance(items: Array, share: Array, seeds: Seeds | None, df_items: fl
     if seeds is None:
         return items, np.full(np.shape(items), float(df_items))
     variance = items + share * seeds.variance
-    exponent = seed_exponent(seeds.df)
     with np.errstate(invalid="ignore", divide="ignore"):
-        decided = np.minimum(share * np.maximum(seeds.between, seeds.noise) / variance, 1.0)
-        df = 1 / ((items / variance) ** 2 / df_items + np.where(share > 0, decided, 0.0) ** exponent / seeds.df)
+        term = np.where(share > 0, seed_term(share * seeds.between / variance, seeds.df), 0.0)
+        df = 1 / ((items / variance) ** 2 / df_items + term / seeds.df)
     return variance, np.where(variance > 0, df, df_items)
 
 
@@ -192,7 +194,7 @@ class Crossed:
             one = Seeds(seeds.between[..., None], seeds.noise[..., None], seeds.df)
             with_seeds, df_with_seeds = total_variance(items, share, one, self.df_items)
             variance, df = np.where(drawn, with_seeds, variance), np.where(drawn, df_with_seeds, df)
-        return Estimated(self.point @ linear.T, variance, df)
+        return Estimated(self.point @ linear.T, variance, df, variance - items)
 
     def drawn(self, linear: Array, backbone: str) -> tuple[NDArray[np.bool_], Array]:
         """Return [combination], whether it draws seeds of a backbone, and Σ weight² / seeds."""
@@ -270,16 +272,37 @@ def t_interval(estimated: Estimated, level: float) -> tuple[Array, Array]:
     return estimated.value - half, estimated.value + half
 
 
-def share_interval(estimated: Estimated, level: float) -> tuple[Array, Array]:
+def share_interval(estimated: Estimated, level: float, items: int = 0) -> tuple[Array, Array]:
     """Return the interval of a mean of scores between 0 and 1, [...] each: Wilson's, with the design effect.
 
     Wilson's score interval (Wilson 1927) with Student's quantile and n* = p (1 − p) / variance, the number of
     independent items that would give this variance (Korn and Graubard 1998; Franco et al. 2019): the variance shrinks
-    with p (1 − p) towards the edges, as that of right answers and of skewed seeds does.
+    with p (1 − p) towards the edges, as that of right answers does. That of seeds need not, because it is pooled over
+    mixes that lie elsewhere: the interval also holds every share that the variance of seeds as it is allows.
+
+    Args:
+        items: where there are few clusters, the number of items: with fewer than five right or wrong answers, which
+            cannot show how far clusters and adapters agree, n* is at most this.
     """
+    if items:
+        alone = estimated.value * (1 - estimated.value) / items
+        few = estimated.value * (1 - estimated.value) * items < FEW_ANSWERS
+        estimated = estimated._replace(
+            variance=np.where(few, np.maximum(estimated.variance, alone), estimated.variance)
+        )
     p, t2 = estimated.value, stdtrit(estimated.df, (1 + level) / 2) ** 2
+    low, high = _wilson(p, estimated.variance, np.zeros(np.shape(p)), t2)
+    if np.any(estimated.seeds > 0):
+        seeds = np.clip(estimated.seeds, 0.0, estimated.variance)
+        wider = _wilson(p, estimated.variance - seeds, seeds, t2)
+        low, high = np.minimum(low, wider[0]), np.maximum(high, wider[1])
+    return np.maximum(low, 0.0), np.minimum(high, 1.0)
+
+
+def _wilson(p: Array, shrinking: Array, fixed: Array, t2: Array) -> tuple[Array, Array]:
+    """Return the shares q for which (p − q)² = t² (shrinking × q (1 − q) / (p (1 − p)) + fixed)."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        inverse = estimated.variance / (p * (1 - p))  # 1 / n*
+        inverse = shrinking / (p * (1 - p))  # 1 / n*
     centre = (p + t2 * inverse / 2) / (1 + t2 * inverse)
-    half = np.sqrt(t2 * (p * (1 - p) * inverse + t2 * inverse**2 / 4)) / (1 + t2 * inverse)
-    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+    half = np.sqrt(t2 * (p * (1 - p) * inverse + t2 * inverse**2 / 4 + (1 + t2 * inverse) * fixed)) / (1 + t2 * inverse)
+    return centre - half, centre + half

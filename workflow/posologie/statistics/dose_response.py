@@ -104,7 +104,7 @@ def _rows(
                 estimated = model.of(np.eye(len(arms))[places[arm.model]])
                 point = float(estimated.value)
                 interval = score_interval(
-                    estimated, estimate.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
+                    estimated, estimate.extent, settings, is_share=measure.metric not in UNBOUNDED
                 )
                 yield {
                     "suite": scored.suite,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from posologie.statistics.cells import Extent
 from posologie.statistics.crossed import NOTHING, Estimated, share_interval, t_interval
 from posologie.statistics.spec import Statistics
 
@@ -118,19 +119,20 @@ def interval_of(
     return Interval(*percentile(replicates, settings.level), "percentile")
 
 
-def score_interval(estimated: Estimated, effective: float, settings: Statistics, *, is_share: bool) -> Interval:
+def score_interval(estimated: Estimated, rests_on: Extent, settings: Statistics, *, is_share: bool) -> Interval:
     """Return the interval of a mean from its crossed model.
 
     Args:
         estimated: one value.
-        effective: number of equal clusters that it rests on.
+        rests_on: the items and clusters that it rests on.
         is_share: the value is a mean of scores between 0 and 1: Wilson's with the design effect, or, where no cluster
             differs, with the number of equal clusters as n. Anything else gets Student's, or none where none differs.
     """
     value, varies = float(estimated.value), float(estimated.variance) > NOTHING
+    effective = rests_on.effective
     notes = [TOO_SMALL] if effective < settings.minimum_clusters else []
     if is_share and varies and 0 < value < 1:
-        low, high = share_interval(estimated, settings.level)
+        low, high = share_interval(estimated, settings.level, rests_on.items if notes else 0)
         return Interval(float(low), float(high), "wilson", "; ".join(notes))
     if not varies:
         notes += [] if is_share and value in (0, 1) else [CONSTANT]

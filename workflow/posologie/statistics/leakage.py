@@ -12,14 +12,14 @@ from posologie.commands import run
 from posologie.files import read_parquet
 from posologie.screening.matching import TWINS
 from posologie.statistics.draws import cluster_sums
-from posologie.statistics.entries import Entry, single_entries
+from posologie.statistics.entries import single_entries
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.scored import Measure, ScoredSuite
-from posologie.statistics.spec import TableSpec
+from posologie.statistics.spec import LeakageTableSpec
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
+from posologie.statistics.table_command import table_arguments
 from posologie.statistics.table_files import write_table
 
 COLUMNS = (
@@ -38,18 +38,19 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 def main(argv: list[str]) -> None:
     """Write the table."""
-    command = table_command("posologie.statistics.leakage", __doc__ or "", argv)
+    given = table_arguments("posologie.statistics.leakage", __doc__ or "").parse_args(argv)
+    spec = LeakageTableSpec.from_json(given.spec)
     rows: list[dict[str, Any]] = []
-    for suite in command.spec.suites:
-        for measured, scored in scored_parts(command.results, suite, command.spec, lambda measure: True):
+    for suite in spec.suites:
+        for measured, scored in scored_parts(given.results, suite, spec, lambda measure: True):
             measure = Measure(measured.metric, measured.decoding)
             if measure in scored.values:
-                rows.extend(_rows(Path(command.results), scored, measure, command.spec))
-    write_table(command.table, COLUMNS, rows, LATEX)
+                rows.extend(_rows(Path(given.results), scored, measure, spec))
+    write_table(given.table, COLUMNS, rows, LATEX)
 
 
 def leaked_items(root: Path, mix: str, seed: str, suite: str) -> dict[str, float]:
-    """Return the tested items that a mix repeats, with their largest similarity; 1 where a match has none.
+    """Return the tested items that a mix repeats, with the largest similarity of a near twin; 1 for all other twins.
 
     The mix's draw is that of its training seed, or the only one where all trainings share it.
     """
@@ -60,12 +61,12 @@ def leaked_items(root: Path, mix: str, seed: str, suite: str) -> dict[str, float
     found: dict[str, float] = {}
     for row in table.to_pylist():
         if row["place"] == "test" and row["kind"] in TWINS:
-            similarity = 1.0 if row["similarity"] is None else row["similarity"]
+            similarity = row["similarity"] if row["kind"] == "near" else 1.0
             found[row["matched"]] = max(similarity, found.get(row["matched"], 0.0))
     return found
 
 
-def _rows(root: Path, scored: ScoredSuite, measure: Measure, spec: TableSpec) -> Iterator[dict[str, Any]]:
+def _rows(root: Path, scored: ScoredSuite, measure: Measure, spec: LeakageTableSpec) -> Iterator[dict[str, Any]]:
     resampled = Resampled(scored, spec.statistics)
     values = scored.over_variants(measure, "original")
     entries = single_entries(scored.models)
@@ -87,7 +88,7 @@ def _rows(root: Path, scored: ScoredSuite, measure: Measure, spec: TableSpec) ->
         for statistic, column in statistics.items():
             for row in _compared(resampled, column, inside, statistic):
                 yield head | row
-        yield from (head | row for row in _curve(scored, entry, leaked))
+        yield from (head | row for row in _curve(scored, leaked, spec.similarity))
 
 
 def _compared(
@@ -140,18 +141,24 @@ def _means(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     return means | {"difference": means["all"] - means["without_leaked"]}
 
 
-def _curve(scored: ScoredSuite, entry: Entry, leaked: dict[str, float]) -> Iterator[dict[str, Any]]:
-    """Yield the number of tested items that the mix repeats, by the least similarity that counts."""
+def _curve(scored: ScoredSuite, leaked: dict[str, float], looked_from: float | None) -> Iterator[dict[str, Any]]:
+    """Yield the number of tested items that the mix repeats, by the least similarity at which a near twin counts.
+
+    Nothing is known below the similarity from which near twins were looked for, so nothing is counted there.
+    """
     similarities = np.array([leaked[item] for item in scored.item.tolist() if item in leaked])
+    least = 1.0 if looked_from is None else looked_from
     for threshold in THRESHOLDS:
-        count = int((similarities >= threshold - 1e-9).sum())
+        known = threshold >= least - 1e-9
+        count = int((similarities >= threshold - 1e-9).sum()) if known else None
         row: dict[str, Any] = {
             "statistic": "leaked_items",
             "items": "leaked",
             "similarity": threshold,
             "n": len(scored.item),
         }
-        row |= {"value": count, "unit": "items", "interval": "none", "note": ""}
+        row |= {"value": count, "unit": "items", "interval": "none"}
+        row["note"] = "" if known else f"near twins were looked for from {least:g} on"
         yield row | dict.fromkeys(("clusters", "low", "high", "level"))
 
 

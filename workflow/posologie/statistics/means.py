@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from posologie.scoring.metrics import METRICS, metric
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.crossed import Estimated, Moments, crossed
 from posologie.statistics.entries import Entry, arm_entries
@@ -21,18 +22,13 @@ COLUMNS = (
     "published", "published_aggregate", "difference", "signature",
 )  # fmt: skip
 
-COUNTS = {"words", "reference_words"}
-"""Metrics in units of their own; every other one is shown in percent."""
-
-UNBOUNDED = {"brier", *COUNTS}
+UNBOUNDED = frozenset(name for name, entry in METRICS.items() if entry.unit != "%")
 """Metrics that do not lie between 0 and 1."""
 
 
-def unit_of(metric: str) -> str:
+def unit_of(name: str) -> str:
     """Return the unit in which a metric is shown: `%`, `words` or nothing."""
-    if metric in COUNTS:
-        return "words"
-    return "" if metric == "brier" else "%"
+    return metric(name).unit
 
 
 def mean_rows(
@@ -56,9 +52,7 @@ def mean_rows(
                 estimated = values.of(np.eye(len(shown)))
                 for place, entry in enumerate(shown):
                     own = Estimated(*(part[place] for part in estimated))
-                    interval = score_interval(
-                        own, model.extent.effective, settings, is_share=measure.metric not in UNBOUNDED
-                    )
+                    interval = score_interval(own, model.extent, settings, is_share=measure.metric not in UNBOUNDED)
                     yield row_of(
                         scored.suite,
                         measure,

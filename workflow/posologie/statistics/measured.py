@@ -1,11 +1,8 @@
 """Which numbers are compared: the primary metric and those of families, or every metric of which more is better."""
 
-from posologie.statistics.scored import Measure
+from posologie.scoring.metrics import metric
+from posologie.statistics.scored import Measure, is_sum
 from posologie.statistics.spec import Measured, Statistics
-
-_MORE_IS_BETTER = {
-    "em", "hamming", "hamming_options", "bleu", "chrf", "rouge1", "rouge2", "rougeL", "meteor", "bertscore",
-}  # fmt: skip
 
 
 def measures_named(settings: Statistics) -> set[Measure]:
@@ -25,15 +22,11 @@ def tested(primary: Measured, suite: str, settings: Statistics, there: set[Measu
     return list(found.items())
 
 
-def more_is_better(measure: Measure) -> bool:
-    """Say whether a larger value of a measure is a better one."""
-    return measure.metric in _MORE_IS_BETTER or measure.metric.startswith("judge:")
-
-
-_LESS_IS_BETTER = {"brier", "invalid", "ambiguous", "calibration_error", "cut_at_length"}
-
-
 def direction(measure: Measure) -> int:
     """Return 1 where a larger value is better, −1 where a smaller one is, 0 where neither is."""
-    less = measure.metric in _LESS_IS_BETTER or measure.metric.startswith("judge_unparsable:")
-    return 1 if more_is_better(measure) else -1 if less else 0
+    return 0 if is_sum(measure.metric) else metric(measure.metric).direction
+
+
+def more_is_better(measure: Measure) -> bool:
+    """Say whether a larger value of a measure is a better one."""
+    return direction(measure) == 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from posologie.commands import run
 from posologie.items import LABELS
 from posologie.statistics.answers import DECODINGS, ChoiceAnswers, read_answers
-from posologie.statistics.cells import Parts, make_parts
+from posologie.statistics.cells import Parts, make_parts, sum_over_parts
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.intervals import Interval, interval_of
@@ -30,6 +30,9 @@ COLUMNS = (
 
 _SHARES = {"recall", "predicted_share", "gold_share", "em_mapped", "em_unmapped", "consistency"}
 _WITHOUT_MODEL = {"gold_share", "ranking_tau"}
+_KINDS = ("recall", "predicted_share", "gold_share", "em")
+_ORDER = ("recall", "predicted_share", "gold_share", "em_mapped", "em_unmapped", "consistency", "recall_spread")
+"""Order of the rows of one scope and label."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +98,38 @@ def main(argv: list[str]) -> None:
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
-def ratios_of(answers: ChoiceAnswers, decoding: str, variants: Sequence[int]) -> Iterator[Ratio]:
-    """Yield the ratios over these variants (columns of the answers' arrays).
+def ratios_of(answers: ChoiceAnswers, decoding: str, variants: Sequence[int], kind: str) -> Iterator[Ratio]:
+    """Yield the ratios of one kind over these variants (columns of the answers' arrays).
 
-    `recall` by gold label, on questions with one right answer; `predicted_share` and `gold_share` of each label among
-    all labels given and all gold labels; `em_mapped` and `em_unmapped`; `consistency`, over several variants.
+    Args:
+        kind: `recall` by gold label, on questions with one right answer; `predicted_share` and `gold_share` of each
+            label among all labels given and all gold labels; `em` for `em_mapped` and `em_unmapped`; `consistency`,
+            over several variants.
     """
     gold, displayed = answers.gold[:, variants], answers.displayed[decoding][:, :, variants]
-    right = displayed == gold
-    single = (answers.task == "mcqu")[:, None]
-    given, expected = (np.bitwise_count(sets).astype(float) for sets in (displayed, gold))
-    for place in range(int(answers.gold.max()).bit_length()):
-        bit = np.uint32(1 << place)
-        here = single & (gold == bit)
-        yield Ratio("recall", LABELS[place], (right & here).sum(axis=2), here.sum(axis=1)[None])
-        yield Ratio("predicted_share", LABELS[place], ((displayed & bit) > 0).sum(axis=2), given.sum(axis=2))
-        yield Ratio("gold_share", LABELS[place], ((gold & bit) > 0).sum(axis=1)[None], expected.sum(axis=1)[None])
-    every = np.full((1, len(answers.item)), float(len(variants)))
-    yield Ratio("em_mapped", "", right.sum(axis=2), every)
-    yield Ratio("em_unmapped", "", (displayed == answers.letters[:, None]).sum(axis=2), every)
-    if len(variants) > 1:
+    labels = [(LABELS[place], np.uint32(1 << place)) for place in range(int(answers.gold.max()).bit_length())]
+    one = np.ones((1, len(answers.item)))
+    if kind == "recall":
+        right, single = displayed == gold, (answers.task == "mcqu")[:, None]
+        for label, bit in labels:
+            here = single & (gold == bit)
+            yield Ratio(kind, label, (right & here).sum(axis=2), here.sum(axis=1)[None])
+    elif kind == "predicted_share":
+        given = np.bitwise_count(displayed).astype(float).sum(axis=2)
+        for label, bit in labels:
+            yield Ratio(kind, label, ((displayed & bit) > 0).sum(axis=2), given)
+    elif kind == "gold_share":
+        expected = np.bitwise_count(gold).astype(float).sum(axis=1)[None]
+        for label, bit in labels:
+            yield Ratio(kind, label, ((gold & bit) > 0).sum(axis=1)[None], expected)
+    elif kind == "em":
+        every = len(variants) * one
+        yield Ratio("em_mapped", "", (displayed == gold).sum(axis=2), every)
+        yield Ratio("em_unmapped", "", (displayed == answers.letters[:, None]).sum(axis=2), every)
+    elif len(variants) > 1:
         chosen = answers.chosen[decoding][:, :, variants]
         same = (chosen == chosen[:, :, :1]).all(axis=2) & (chosen > 0).all(axis=2)
-        yield Ratio("consistency", "", same, np.ones((1, len(answers.item))))
+        yield Ratio(kind, "", same, one)
 
 
 def draw(
@@ -141,8 +153,8 @@ def draw(
     total, weighted = sums.total(), sums.weighted(counts)
     for scope in scopes:
         found = {}
-        parts = list(scope.parts)
-        points, draws = total[parts].sum(axis=0), weighted[parts].sum(axis=0)
+        parts = scope.parts
+        points, draws = sum_over_parts(total, parts), sum_over_parts(weighted, parts)
         for ratio, (above, below) in zip(ratios, places, strict=True):
             if not (points[below] > 0).all():
                 continue
@@ -217,29 +229,30 @@ def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Stat
     count = len(answers.variants)
     sets = {"original": [0]} | ({"permuted": list(range(1, count)), "all": list(range(count))} if count > 1 else {})
 
-    def rows(decoding: str, found: Mapping[Key, Drawn]) -> Iterator[dict[str, Any]]:
+    def rows(decoding: str, found: Mapping[Key, Drawn]) -> Iterator[tuple[Key, dict[str, Any]]]:
         for key, one in found.items():
             common = {"suite": answers.suite, "decoding": decoding}
             if len(one.point) == 1 and key.statistic in _WITHOUT_MODEL:
-                yield common | _row(key, one, None, float(one.point[0]), one.replicates[0], settings)
+                yield key, common | _row(key, one, None, float(one.point[0]), one.replicates[0], settings)
                 continue
             for entry, weight in zip(entries, weights, strict=True):
-                yield common | _row(key, one, entry, *over_members(entry, one.point, one.replicates, weight), settings)
+                value, replicates = over_members(entry, one.point, one.replicates, weight)
+                yield key, common | _row(key, one, entry, value, replicates, settings)
 
     for scope in scopes:
         yield _dependent_row(answers, scope, parts, clusters, settings)
     for decoding in DECODINGS:
-        compared: dict[Key, Drawn] = {}  # the draws of all else are done with when their rows are
+        compared: dict[Key, Drawn] = {}  # all other draws are done with when their rows are
         for variants, chosen in sets.items():
-            wanted = [
-                ratio
-                for ratio in ratios_of(answers, decoding, chosen)
-                if (ratio.statistic == "consistency") == (variants == "all")
-            ]
-            for drawn in draw(variants, wanted, scopes, clusters, counts):
-                yield from rows(decoding, drawn | spreads(drawn, settings.minimum_clusters))
-                compared |= {key: one for key, one in drawn.items() if key.statistic.startswith("em_")}
-        yield from rows(decoding, changes(compared))
+            ordered: list[tuple[Any, dict[str, Any]]] = []
+            for kind in ("consistency",) if variants == "all" else _KINDS:  # one kind at a time bounds the memory
+                ratios = list(ratios_of(answers, decoding, chosen, kind))
+                for place, drawn in enumerate(draw(variants, ratios, scopes, clusters, counts)):
+                    for key, row in rows(decoding, drawn | spreads(drawn, settings.minimum_clusters)):
+                        ordered.append(((place, not key.label, key.label, _ORDER.index(key.statistic)), row))
+                    compared |= {key: one for key, one in drawn.items() if kind == "em"}
+            yield from (row for _, row in sorted(ordered, key=lambda pair: pair[0]))
+        yield from (row for _, row in rows(decoding, changes(compared)))
 
 
 def _dependent_row(

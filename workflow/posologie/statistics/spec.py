@@ -118,23 +118,12 @@ class TableSpec(Spec):
     panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
 
 
-class ProxyModel(Spec):
-    """A merged model, and the trained mix of the same shares where there is one."""
+class LeakageTableSpec(TableSpec):
+    """Exactly what the table of leakage depends on, beside the scores and the audits of the mixes."""
 
-    backbone: Name
-    name: Name
-    seed: int
-    shares: dict[Name, float] = Field(min_length=2, description="of components; they sum to 1")
-    stands_for: Name | None = None
-
-
-class ProxySpec(Spec):
-    """Exactly what the table of proxies depends on, beside the scores."""
-
-    models: tuple[EvaluatedModel, ...] = Field(description="the trained models that proxies stand for")
-    proxies: dict[str, ProxyModel] = Field(min_length=1, description="by the name of the model")
-    suites: tuple[Name, ...] = Field(min_length=1)
-    statistics: Statistics = Statistics()
+    similarity: float | None = Field(
+        default=0.7, description="from which the audits looked for near twins; null: for exact ones only"
+    )
 
 
 class AgreementSpec(Spec):

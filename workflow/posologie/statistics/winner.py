@@ -57,7 +57,8 @@ def _reaches(found: Family, chosen: int, level: float) -> tuple[float, float]:
 
     def reaches(tail: float) -> tuple[float, float]:
         alone = -float(ndtri(tail))
-        return max(float(np.quantile(ordered, 1 - tail)), alone), alone
+        largest = float(np.interp((1 - tail) * (draws - 1), np.arange(draws), ordered))  # the quantile of sorted draws
+        return max(largest, alone), alone
 
     low, high = (1 - level) / 2, 1 - level
     for _ in range(_STEPS):

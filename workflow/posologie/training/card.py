@@ -14,10 +14,9 @@ from posologie.files import read_json, read_rows, write_text
 from posologie.training.release_spec import CardSpec
 
 LIMITS = (
-    "Not for clinical use: the model was not validated on patients, and its answers can be wrong and sound right.",
+    "Not validated for use in practice: answers can be wrong and sound right.",
     "One training run is one draw: another seed gives other numbers.",
-    "The answers were learnt from exam questions; how well they carry over to other tasks was not measured.",
-    "Synthetic and translated training items were written by other models and carry their faults.",
+    "The model was evaluated on the suites below alone; how well it does on other tasks was not measured.",
 )
 _ROWS = 80
 _WHERE = {"scope_kind": "all", "aggregate": "item_weighted", "variants": "original"}
@@ -92,17 +91,18 @@ def card(
             f"Table `{name}`" + (f", its first {_ROWS} of {len(rows)} rows:\n" if len(rows) > _ROWS else ":\n")
         )
         parts.append(_table(columns, rows[:_ROWS]))
-    parts += ["## Limits\n", "\n".join(f"- {limit}" for limit in LIMITS) + "\n"]
+    parts += ["## Limits\n", "\n".join(f"- {limit}" for limit in (*spec.limits, *LIMITS)) + "\n"]
     return "\n".join(parts)
 
 
 def _front_matter(spec: CardSpec) -> str:
     facts: dict[str, Any] = {
-        "language": spec.language,
         "library_name": "transformers" if spec.merged else "peft",
         "pipeline_tag": "text-generation",
-        "tags": ["medical", "posologie"],
+        "tags": sorted({*spec.tags, "posologie"}),
     }
+    if spec.languages:
+        facts["language"] = spec.languages[0] if len(spec.languages) == 1 else list(spec.languages)
     if spec.base is not None:
         facts |= {"base_model": spec.base, "base_model_relation": "finetune" if spec.merged else "adapter"}
     if spec.license is not None:

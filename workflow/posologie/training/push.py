@@ -12,7 +12,7 @@ import json
 import logging
 from pathlib import Path
 
-import httpx
+import httpx2
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -74,7 +74,7 @@ def push(spec: PushSpec, files: list[Path]) -> str:
         raise InputError(
             f"push to {spec.repository}: the hub answered {status} ({reason.get(status, 'refused')})"
         ) from error
-    except (httpx.TransportError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:
         raise InputError(f"push to {spec.repository}: the hub cannot be reached ({type(error).__name__})") from error
     return str(commit.oid)
 

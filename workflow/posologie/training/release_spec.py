@@ -46,7 +46,14 @@ class Release(Spec):
     forms: tuple[Form, ...] = Field(
         default=("adapter", "merged"), min_length=1, description="adapters, and models with their adapter merged in"
     )
-    language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$", description="language of the data (ISO 639)")
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
+        default=None, description="language of the data (ISO 639); the languages of the training sources if left out"
+    )
+    tags: tuple[str, ...] = Field(default=(), description="tags of the model card, such as its domain")
+    limits: tuple[str, ...] = Field(
+        default=(),
+        description="sentences that the card adds to its limits, such as what the model must not be used for",
+    )
     license: str | None = Field(default=None, description="license of what is released, as the hub names licenses")
     repository: Annotated[str, AfterValidator(_checked_template)] | None = Field(
         default=None,
@@ -71,7 +78,9 @@ class CardSpec(Spec):
     study: str = Field(description="name of the study")
     merged: bool = Field(default=False, description="the card of a merged model instead of an adapter's")
     base: str | None = Field(default=None, description="the backbone's repository on the hub")
-    language: str = Field(default="fr", description="ISO 639 code of the data's language")
+    languages: tuple[str, ...] = Field(default=(), description="ISO 639 codes of the data's languages, where known")
+    tags: tuple[str, ...] = Field(default=(), description="tags of the card")
+    limits: tuple[str, ...] = Field(default=(), description="limits that the study states")
     license: str | None = Field(default=None, description="license of what is published, as the hub names licenses")
 
 

@@ -28,7 +28,7 @@ class Recipe(Spec):
         description="names of the linear layers that get an adapter",
     )
     epochs: int = Field(default=10, ge=1, description="passes over the mix")
-    learning_rate: float = Field(default=1e-4, gt=0, description="after the warm-up")
+    learning_rate: float = Field(default=1e-4, gt=0, lt=1, description="after the warm-up")
     schedule: Literal["cosine", "linear", "constant"] = Field(
         default="cosine", description="of the learning rate after the warm-up"
     )

@@ -19,6 +19,11 @@ def collection_spec(wildcards):
     ).canonical_json()
 
 
+def documents_to_generate_from(wildcards):
+    """Return the documents that a generator is shown."""
+    return f"<results>/{plan.documents(STUDY, wildcards.collection)}"
+
+
 def kinds_of(makers):
     """Return the kinds of backend that generators, translators or judges use."""
     return sorted({maker.backend.kind for maker in makers.values()})
@@ -180,7 +185,7 @@ def tables_to_work_on():
 def table_of(made):
     """Return the table from which an artifact is made."""
     kind, _, *rest = made.split("/")
-    return f"<results>/documents/{rest[0]}.parquet" if kind == "generated" else f"<results>/shards/{rest[0]}/{rest[1]}.parquet"
+    return f"<results>/{plan.documents(STUDY, rest[0])}" if kind == "generated" else f"<results>/shards/{rest[0]}/{rest[1]}.parquet"
 
 
 def prompts_in_use():

@@ -6,7 +6,7 @@ def look_spec(wildcards):
 
 def look_pages():
     """Return the page about all sources, and one for each."""
-    return [f"<results>/look/{name}.html" for name in ("index", *STUDY.sources)]
+    return [f"<results>/{layout.look(name)}" for name in ("index", *STUDY.sources)]
 
 
 def all_looks():

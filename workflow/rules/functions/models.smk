@@ -4,6 +4,11 @@ def manifest_of(origin):
     return f"<models>/{origin.folder_name()}/manifest.json"
 
 
+def manifest_of_encoder(encoder):
+    """Return the manifest of an encoder from the hub; one from a package or a folder has none."""
+    return [] if encoder is None or encoder.hub is None else manifest_of(encoder.backbone())
+
+
 def model_files(wildcards):
     """Return the local files that a model is made from: its folder's, or the corpus of an untrained one's tokenizer."""
     return plan.model_specs(STUDY)[wildcards.folder].backbone.files()

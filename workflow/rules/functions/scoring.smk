@@ -27,13 +27,12 @@ def neural_spec(wildcards):
 
 def encoder_manifest(wildcards):
     """Return the manifest of an encoder from the hub; one from a package or a folder has none."""
-    encoder = STUDY.scoring.encoder
-    return [] if encoder.hub is None else manifest_of(plan.encoder_backbone(STUDY))
+    return manifest_of_encoder(STUDY.scoring.encoder)
 
 
 def encoder_files(wildcards):
     """Return the files of an encoder that lies in a folder."""
-    return plan.encoder_files(STUDY)
+    return [] if STUDY.scoring.encoder is None else STUDY.scoring.encoder.files()
 
 
 def wordnet_files(wildcards):

@@ -20,6 +20,25 @@ def compared_shards(wildcards):
     return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.compared_shards(STUDY)]
 
 
+ENCODER_RESOURCES = gpus(STUDY.devices.gpus_per_prediction_job if STUDY.screening.encoder is not None else 0)
+"""What a job that compares items asks for: a GPU where a sentence encoder is part of the comparison."""
+
+
+def sentence_encoder(wildcards):
+    """Return the manifest of a sentence encoder from the hub."""
+    return manifest_of_encoder(STUDY.screening.encoder)
+
+
+def sentence_encoder_files(wildcards):
+    """Return the files of a sentence encoder that lies in a folder."""
+    return [] if STUDY.screening.encoder is None else STUDY.screening.encoder.files()
+
+
+def encoder_words(wildcards, input):
+    """Return the words of the command line that name an encoder from the hub."""
+    return ["--encoder", input.encoder] if input.encoder else []
+
+
 def screening_spec(wildcards):
     """Return the spec of one screened shard."""
     return job_specs.screening_spec(STUDY, wildcards.source, wildcards.split).canonical_json()
@@ -60,6 +79,21 @@ def all_leakage():
     """Return the audit of every mix against every suite."""
     seeds = plan.sampling_seeds(STUDY)
     return [f"<results>/leakage/{mix}/seed-{seed}/{suite}.parquet" for mix in STUDY.mixes for seed in seeds for suite in STUDY.suites]
+
+
+def quotable_tests(wildcards):
+    """Return the shards of tested items that a document must not quote."""
+    return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.quotable_shards(STUDY)[0]]
+
+
+def quotable_originals(wildcards):
+    """Return the shards of only compared items that a document must not quote."""
+    return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.quotable_shards(STUDY)[1]]
+
+
+def documents_spec(wildcards):
+    """Return the spec of the screened documents of a collection."""
+    return job_specs.documents_spec(STUDY, wildcards.collection).canonical_json()
 
 
 def screening_reports():

@@ -1,0 +1,234 @@
+"""Hold what screening finds against two other methods on the same files: recall, precision and seconds, as a table.
+
+    python tests/benchmarks/screening_reference.py DATA [--scale 0.02] [--show]
+
+- `datasketch`: MinHash and LSH of the package of that name, 128 permutations, the same shingles of 5 characters and the
+  same threshold of 0.7, on lower-case words; what a bucket holds counts, and in a second row only what the signatures
+  estimate to be as similar.
+- `8-grams`: the rule of open-instruct's decontamination (`decontamination/README.md` there; Lambert et al., "Tülu 3",
+  2024, section 3.2), written anew: a training text repeats a tested question if more than half of the question's
+  words stand in n-grams of 8 words that the text has too.
+
+Tasks, all of training items against tested ones:
+
+- `invented`: the corpus of `screening_corpus.py` at a small scale; truth is what was planted.
+- `FrenchMedMCQA`, `CasiMedicos` (Spanish): the published training questions against the published others. Truth is a
+  pool: every pair that any method found was read, and those that ask the same are listed in `SAME`. Recall is therefore
+  relative to what the methods find together.
+- `quoted`: tested questions of FrenchMedMCQA of at least 8 words, each with its answer inside one abstract of MORFITT.
+"""
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+from screening_languages import item
+
+from posologie.items import Item, items_to_table, read_items
+from posologie.screening.comparison import compare
+from posologie.screening.matching import TWINS
+from posologie.screening.population import Population
+from posologie.screening.spec import Comparing
+
+Pairs = set[tuple[str, str]]
+"""Key of a training item, and of a tested item."""
+
+SAME: dict[str, str] = {}
+"""Pairs of the pool that ask the same, as numbers of records in their files: training-tested."""
+THRESHOLD = Comparing().similarity or 1.0
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return re.findall(r"\w+", "".join(sign for sign in plain if not unicodedata.combining(sign)))
+
+
+def whole_text(one: Item) -> str:
+    """Return all that an item shows."""
+    return " ".join(words(" ".join([one.context, one.question, *sorted(one.options)])))
+
+
+def ours(training: list[Item], tested: list[Item]) -> Pairs:
+    """Return the twins that screening finds with its defaults."""
+    table = items_to_table([*tested, *training])
+    whole = Population(table, len(tested), 0, 0, np.arange(table.num_rows), [("suite",)] * len(tested))
+    ids = table["id"].to_pylist()
+    return {
+        (ids[match.item], ids[match.other]) for match in compare(whole, Comparing(), ()).found if match.kind in TWINS
+    }
+
+
+def signature(one: Item) -> MinHash:
+    """Return datasketch's signature of an item."""
+    text = whole_text(one)
+    made = MinHash(num_perm=128, seed=1)
+    made.update_batch([text[start : start + 5].encode() for start in range(max(len(text) - 4, 1))])
+    return made
+
+
+def datasketch_pairs(training: list[Item], tested: list[Item], estimated: bool) -> Pairs:
+    """Return what shares a bucket of datasketch's LSH, and is estimated to be as similar if that is asked."""
+    index = MinHashLSH(threshold=THRESHOLD, num_perm=128)
+    signatures = {one.id: signature(one) for one in tested}
+    for name, made in signatures.items():
+        index.insert(name, made)
+    found = set()
+    for one in training:
+        made = signature(one)
+        for name in index.query(made):
+            if not estimated or made.jaccard(signatures[name]) >= THRESHOLD:
+                found.add((one.id, name))
+    return found
+
+
+def eight_grams(training: list[Item], tested: list[Item], size: int = 8) -> Pairs:
+    """Return the pairs in which more than half of the tested question's words are in n-grams that both have."""
+    holders: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    questions = {one.id: words(one.question) for one in tested}
+    wanted = {tuple(own[start : start + size]) for own in questions.values() for start in range(len(own) - size + 1)}
+    for one in training:
+        own = words(" ".join([one.context, one.question, *one.options, one.answer]))
+        for start in range(len(own) - size + 1):
+            gram = tuple(own[start : start + size])
+            if gram in wanted:
+                holders[gram].add(one.id)
+    found = set()
+    for name, own in questions.items():
+        covered: dict[str, set[int]] = defaultdict(set)
+        for start in range(len(own) - size + 1):
+            for holder in holders.get(tuple(own[start : start + size]), ()):
+                covered[holder].update(range(start, start + size))
+        found |= {(holder, name) for holder, places in covered.items() if len(places) > len(own) / 2}
+    return found
+
+
+METHODS = {
+    "screening": ours,
+    "datasketch": lambda training, tested: datasketch_pairs(training, tested, estimated=False),
+    "datasketch, estimate ≥ 0.7": lambda training, tested: datasketch_pairs(training, tested, estimated=True),
+    "8-grams": eight_grams,
+}
+
+
+def invented(folder: Path, scale: float) -> tuple[list[Item], list[Item], Pairs]:
+    """Return training and tested items of the invented corpus, and the planted pairs between them."""
+    corpus = Path(__file__).with_name("screening_corpus.py")
+    subprocess.run([sys.executable, corpus, folder, "--scale", str(scale)], check=True, stdout=subprocess.DEVNULL)
+    training = [
+        one for name in ("native", "translated", "synthetic") for one in read_items(folder / name / "train.parquet")
+    ]
+    tested = [one for name in ("native", "translated") for one in read_items(folder / name / "test.parquet")]
+    names = {one.id for one in tested}
+    planted = json.loads((folder / "planted.json").read_text())["near"]
+    return training, tested, {(item, model) for item, model in planted if model in names}
+
+
+def french(data: Path) -> tuple[list[Item], list[Item]]:
+    """Return the published training questions of FrenchMedMCQA, and the others; ids are numbers of records."""
+    sides: dict[str, list[Item]] = {"train": [], "other": []}
+    for split in ("train", "dev", "test"):
+        side = sides["train" if split == "train" else "other"]
+        for row in json.loads((data / f"frenchmedmcqa/{split}.json").read_text()):
+            gold = ["abcde".index(label) for label in row["correct_answers"]]
+            side.append(item(row["id"], "fr", row["question"], "", list(row["answers"].values()), gold))
+    return numbered(sides["train"]), numbered(sides["other"])
+
+
+def spanish(data: Path) -> tuple[list[Item], list[Item]]:
+    """Return the published training cases of CasiMedicos, and the others."""
+    sides: dict[bool, list[Item]] = {True: [], False: []}
+    for line in (data / "casimedicos/reconstructed_es_mcqu.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        case = item(row["id"], "es", row["question"], row["clinical_case"] or "", row["options"], [row["correct"] - 1])
+        sides[row["split"] == "train"].append(case)
+    return numbered(sides[True]), numbered(sides[False])
+
+
+def numbered(items: list[Item]) -> list[Item]:
+    """Return the items, each with its number as its id."""
+    return [replace(one, id=str(number), group=str(number)) for number, one in enumerate(items)]
+
+
+def quoted(data: Path) -> tuple[list[Item], list[Item], Pairs]:
+    """Return abstracts, every second with a tested question and its answer inside, and the tested questions."""
+    _, others = french(data)
+    tested = [one for one in others if len(words(one.question)) >= 8 and one.gold][:300]
+    with open(data / "morfitt/train.tsv", encoding="utf-8", newline="") as file:
+        abstracts = [row["abstract"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    training, planted = [], set()
+    for number, abstract in enumerate(abstracts[: 2 * len(tested)]):
+        own = abstract.split()
+        if number % 2 == 0:
+            question = tested[number // 2]
+            quotation = [question.question, *(question.options[place] for place in question.gold)]
+            own[len(own) // 2 : len(own) // 2] = quotation
+            planted.add((f"abstract {number}", question.id))
+        lesson = " ".join(own)
+        training.append(
+            Item(f"abstract {number}", "lessons", "synthetic", "train", "oeq", lesson, "", (), (), "–", str(number), {})
+        )
+    return training, tested, planted
+
+
+def tasks(data: Path, scale: float) -> Iterator[tuple[str, list[Item], list[Item], Pairs | None]]:
+    """Yield the name, training items, tested items and planted pairs of each task; None where the pool is the truth."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield "invented", *invented(Path(folder), scale)
+    yield "FrenchMedMCQA", *french(data), None
+    yield "CasiMedicos", *spanish(data), None
+    yield "quoted", *quoted(data)
+
+
+def main() -> None:
+    """Print a row for each task and method."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data", type=Path)
+    arguments.add_argument("--scale", type=float, default=0.02, help="of the invented corpus")
+    arguments.add_argument("--show", action="store_true", help="print the pool with its texts, for reading")
+    given = arguments.parse_args()
+    columns = f"{'pairs':>6} {'found':>6} {'right':>6} {'recall':>7} {'precision':>9} {'seconds':>8}"
+    print(f"{'task':15} {'method':27} {columns}")
+    for task, training, tested, planted in tasks(given.data, given.scale):
+        found, seconds = {}, {}
+        for name, method in METHODS.items():
+            started = time.perf_counter()
+            found[name] = method(training, tested)
+            seconds[name] = time.perf_counter() - started
+        truth = planted
+        if truth is None:
+            truth = {(pair.split("-")[0], pair.split("-")[1]) for pair in SAME.get(task, "").split()}
+        for name, pairs in found.items():
+            right = len(pairs & truth)
+            recall, precision = right / max(len(truth), 1), right / max(len(pairs), 1)
+            row = f"{len(truth):6} {len(pairs):6} {right:6} {recall:7.3f} {precision:9.3f} {seconds[name]:8.1f}"
+            print(f"{task:15} {name:27} {row}", flush=True)
+        if given.show and planted is None:
+            show(training, tested, found, truth)
+
+
+def show(training: list[Item], tested: list[Item], found: dict[str, Pairs], truth: Pairs) -> None:
+    """Print every pair that a method found, with who found it."""
+    sides = [{one.id: one for one in side} for side in (training, tested)]
+    by = Counter(pair for pairs in found.values() for pair in pairs)
+    for pair in sorted(by, key=lambda pair: (int(pair[0]), int(pair[1]))):
+        print(f"\n{pair[0]}-{pair[1]} {pair in truth} {[name for name, pairs in found.items() if pair in pairs]}")
+        for side, name in zip(sides, pair, strict=True):
+            one = side[name]
+            print(f"   {one.context[:200]!r} {one.question!r} {one.options} {one.gold}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Running a text encoder: loading it, batches of texts of like length, and one vector for each text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from posologie.errors import InputError
+
+Pooling = Literal["mean", "first"]
+_SHIFTED = ("roberta", "camembert", "xlm-roberta")
+"""Architectures whose positions start after the padding index, which is 1."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An encoder with its tokenizer.
+
+    Attributes:
+        longest: tokens that it can read, special ones included.
+    """
+
+    tokenizer: Any
+    model: Any
+    longest: int
+    device: str
+
+
+def load_encoder(folder: Path, device: str = "cpu") -> Loaded:
+    """Load the encoder of a folder: safetensors only, no remote code, float32.
+
+    Raises:
+        InputError: if transformers cannot load the folder.
+    """
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder}: not an encoder that transformers can load ({str(error).splitlines()[0]})"
+        ) from error
+    longest = min(int(tokenizer.model_max_length), int(model.config.max_position_embeddings))
+    if getattr(model.config, "model_type", "") in _SHIFTED:
+        longest -= 2
+    return Loaded(tokenizer, model.to(device).eval(), longest, device)
+
+
+def batches(lengths: Sequence[int], chunk_tokens: int) -> Iterator[list[int]]:
+    """Yield places of texts of similar length, at most so many tokens together, padding included."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if batch and lengths[place] * (len(batch) + 1) > chunk_tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+class SentenceVectors:
+    """One vector for each text, by a sentence encoder."""
+
+    def __init__(self, folder: Path, pooling: Pooling, prefix: str = "", chunk_tokens: int = 16384) -> None:
+        """Load the encoder of a folder, on the GPU if there is one.
+
+        Args:
+            pooling: the mean of a text's token vectors (Reimers and Gurevych 2019), or the vector of its first token.
+            prefix: put before every text.
+            chunk_tokens: tokens in one forward pass, padding included; changes no result beyond float noise.
+        """
+        self.encoder = load_encoder(folder, "cuda" if torch.cuda.is_available() else "cpu")
+        self.pooling, self.prefix, self.chunk_tokens = pooling, prefix, chunk_tokens
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return vectors of length 1, shape (texts, dimensions). A text that is too long loses its end."""
+        different = list(dict.fromkeys(texts))
+        tokenizer = self.encoder.tokenizer
+        found = np.empty((len(different), int(self.encoder.model.config.hidden_size)), dtype=np.float32)
+        if not different:
+            return found
+        encoded = tokenizer(
+            [self.prefix + text for text in different], truncation=True, max_length=self.encoder.longest
+        )["input_ids"]
+        for batch in batches([len(ids) for ids in encoded], self.chunk_tokens):
+            padded = tokenizer.pad({"input_ids": [encoded[place] for place in batch]}, return_tensors="pt")
+            padded = padded.to(self.encoder.device)
+            with torch.inference_mode():
+                hidden = self.encoder.model(**padded).last_hidden_state
+            mask = padded["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            if self.pooling == "mean":
+                pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
+            else:
+                first = padded["attention_mask"].argmax(dim=1)  # padding may stand on the left
+                pooled = hidden[torch.arange(len(batch), device=hidden.device), first]
+            found[batch] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+        place = {text: number for number, text in enumerate(different)}
+        return found[[place[text] for text in texts]]
