@@ -8,7 +8,7 @@ from pathlib import Path
 from posologie import layout
 from posologie.running import frozen, head, seam
 from posologie.code_digest import digest
-from posologie.config import job_specs, plan, releases
+from posologie.config import job_specs, plan, proxies, releases
 from posologie.config.load import study_document, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
@@ -106,7 +106,7 @@ pathvars:
 
 
 MODELS = plan.models(STUDY)
-PROXIES = plan.proxies(STUDY)
+PROXIES = proxies.merged_models(STUDY)
 BUNDLES = plan.bundles(STUDY)
 
 

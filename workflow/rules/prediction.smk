@@ -168,5 +168,5 @@ for bundle, suites in BUNDLES.items():
         rule_of_asking(bundle, suites)
     if OUTSIDE:
         rule_of_outside(bundle, suites)
-for bundle, suites in plan.proxy_bundles(STUDY).items() if PROXIES else ():
+for bundle, suites in proxies.bundles(STUDY).items() if PROXIES else ():
     rule_of_merging(bundle, suites)

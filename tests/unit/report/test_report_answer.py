@@ -160,3 +160,9 @@ def test_an_attribution_says_what_each_provenance_adds_largest_first(tmp_path):
 
 def test_a_study_without_contrasts_has_no_answer():
     assert section(None, []) is None
+
+
+def test_an_attribution_by_a_linear_surface_is_said_to_be_one(tmp_path):
+    row = "mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley_linear,native,%,1.5,,"
+    (_, _, added), _ = said(tmp_path, NAT, attribution=[row])
+    assert added.startswith("Averaged over all ways of adding them, by a linear surface through the mixes, in points")

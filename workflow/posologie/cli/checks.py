@@ -166,21 +166,18 @@ def keys(study: Study) -> Iterator[Finding]:
 
 def mixes(study: Study) -> Iterator[Finding]:
     """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
-    from posologie.mixes.quotas import sainte_lague
+    from posologie.mixes.planning import part_counts, sources_of
 
-    held = {name: _held(study, name) for name in plan.trained_sources(study)}
+    held = {name: plan.held_by_source(study, name, results_of(study)) for name in plan.trained_sources(study)}
+    component_of = {name: study.sources[name].provenance for name in held}
     if not any(held.values()):
         yield Finding(OK, "not drawn yet; what the sources hold is known after `snakemake … shards`")
         return
     for name, mix in study.mixes.items():
-        if mix.counts is not None:
-            wanted = dict(mix.counts)
-        elif isinstance(mix.size, int):
-            wanted = sainte_lague(mix.shares or {}, mix.size)
-        else:
+        if mix.size == "smallest":
             continue
-        for part, count in wanted.items():
-            sources = [one for one in held if part in (one, study.sources[one].provenance)]
+        for part, count in part_counts(mix, 0, component_of).items():
+            sources = sources_of(part, component_of)
             if any(held[one] is None for one in sources):
                 continue
             there = sum(sum((held[one] or {}).get(task, 0) for task in mix.tasks) for one in sources)
@@ -188,19 +185,6 @@ def mixes(study: Study) -> Iterator[Finding]:
                 problem = f"mixes.{name}: {count:,} items of {part} asked for, {there:,} held by {', '.join(sources)}"
                 yield Finding(PROBLEM, problem)
     yield Finding(OK, f"{len(study.mixes)} mixes compared with what their sources hold")
-
-
-def _held(study: Study, source: str) -> dict[str, int] | None:
-    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    root = results_of(study)
-    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
-        if file.is_file():
-            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
-            return {entry["values"]: entry["counts"] for entry in counted}
-    return None
 
 
 def gpus(study: Study) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from posologie.config import plan
+from posologie.components import Shown
+from posologie.config import plan, proxies
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
@@ -209,8 +210,8 @@ def merged_prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredi
         raise ValueError("proxies.merged: missing")
     asked = prediction_spec(study, proxy, bundle)
     return MergedPredictionSpec(
-        **{**dict(asked), "suites": {name: asked.suites[name] for name in plan.proxy_bundles(study)[bundle]}},
-        shares=plan.proxies(study)[proxy].of,
+        **{**dict(asked), "suites": {name: asked.suites[name] for name in proxies.bundles(study)[bundle]}},
+        shares=proxies.merged_models(study)[proxy].of,
         rank=study.proxies.merged.rank,
     )
 
@@ -284,6 +285,7 @@ def table_spec(study: Study) -> TableSpec:
         demonstration=study.demonstration,
         blends={mix: plan.blend(study, mix) for mix in study.mixes},
         sizes={mix: plan.size(study, mix) for mix in study.mixes},
+        components=tuple(study.components),
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
@@ -292,9 +294,9 @@ def table_spec(study: Study) -> TableSpec:
 
 def proxy_spec(study: Study) -> ProxySpec:
     """Return what the table of proxies depends on."""
-    found = plan.proxies(study)
+    found = proxies.merged_models(study)
     trained = {f"{one.backbone}/{one.stands_for}/seed-{one.seed}" for one in found.values() if one.stands_for}
-    asked = {suite for suites in plan.proxy_bundles(study).values() for suite in suites}
+    asked = {suite for suites in proxies.bundles(study).values() for suite in suites}
     return ProxySpec(
         models=tuple(model for model in plan.evaluated_models(study) if model.name in trained),
         proxies={
@@ -318,6 +320,7 @@ def composition_spec(study: Study) -> CompositionSpec:
     return CompositionSpec(
         mixes={mix: tuple(plan.sampling_seeds(study)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
+        components=tuple(study.components),
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
@@ -375,6 +378,7 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
         models=plan.evaluated_models(study),
         suites=tuple(study.suites),
         tables=tuple(tables),
+        components=Shown.of(plan.components(study)),
         statistics=study.statistics,
         report=study.report,
     )

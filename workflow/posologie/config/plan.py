@@ -1,13 +1,15 @@
 """From the study to the artifacts: which models, bundles and inputs there are."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from posologie import layout
+from posologie.components import DEFAULT, Component, completed
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
+from posologie.items import SPLITS, Split, Task
+from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.mixes.spec import lowest_terms
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
@@ -60,107 +62,6 @@ def models(study: Study) -> dict[str, Model]:
     return {model.id: model for model in found}
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A model that stands in for one that is not trained: single-component models of one seed, merged.
-
-    Attributes:
-        id: its folder under `predictions/` and `scores/`.
-        name: `merged-{mix}`, `merged-{numbers of a lattice}` or `merged-{name}`.
-        shares: of components, in the order of the study; they sum to 1.
-        of: mix of a component alone → its share.
-        stands_for: the trained mix of these shares, or None.
-    """
-
-    id: str
-    backbone: str
-    name: str
-    seed: int
-    shares: dict[str, float]
-    of: dict[str, float]
-    stands_for: str | None
-
-
-def single_component_mixes(study: Study) -> dict[str, str]:
-    """Return component → the mix whose models hold it alone, in the order of the mixes, as proxies are merged of them.
-
-    Raises:
-        InputError: if a component has several and `proxies.merged.models` names none of them.
-    """
-    asked = study.proxies.merged.models if study.proxies.merged is not None else {}
-    found: dict[str, list[str]] = {}
-    for mix in study.mixes:
-        if len(shares := blend(study, mix)) == 1:
-            found.setdefault(next(iter(shares)), []).append(mix)
-    for component, mix in asked.items():
-        if mix not in found.get(component, []):
-            choices = ", ".join(found.get(component, [])) or "none"
-            raise InputError(f"proxies.merged.models.{component} = '{mix}': expected a mix of it alone ({choices})")
-    for component, mixes in found.items():
-        if len(mixes) > 1 and component not in asked:
-            raise InputError(
-                f"proxies.merged: {', '.join(mixes)} all hold {component} alone; name one in proxies.merged.models"
-            )
-    return {component: asked.get(component, mixes[0]) for component, mixes in found.items()}
-
-
-def proxies(study: Study) -> dict[str, Proxy]:
-    """Return the study's merged models by id: of trained mixes, of a lattice, and by name, for each backbone and seed.
-
-    Mixes of equal shares are merged once, under the first of their names.
-
-    Raises:
-        InputError: if a component has no models of its own to merge, or two proxies have one name.
-    """
-    if (settings := study.proxies.merged) is None:
-        return {}
-    single = single_component_mixes(study)
-    wanted: dict[str, tuple[dict[str, float], str | None]] = {}
-    taken: set[tuple[float, ...]] = set()
-
-    def add(name: str, weights: Mapping[str, float], mix: str | None) -> None:
-        """Add a proxy with these relative weights, unless there is one of the same shares."""
-        for component in weights:
-            if component not in single:
-                raise InputError(
-                    f"proxies.merged: {name} needs models of {component} alone; add a mix of it, or leave {name} out"
-                )
-        total = sum(weights.values())
-        shares = {component: weights[component] / total for component in single if weights.get(component)}
-        rounded = tuple(round(shares.get(component, 0.0), 9) for component in single)
-        if len(shares) > 1 and rounded not in taken:
-            if f"merged-{name}" in wanted:
-                raise InputError(f"proxies.merged: two merged models of different shares are called {name}")
-            taken.add(rounded)
-            wanted[f"merged-{name}"] = shares, mix
-
-    for mix in study.mixes if settings.of_mixes else ():
-        if set(shares := blend(study, mix)) <= set(single):
-            add(mix, shares, mix)
-    for name, weights in settings.mixes.items():
-        add(name, weights, None)
-    for numbers in _lattice(len(single), settings.lattice) if settings.lattice is not None else ():
-        add("-".join(map(str, numbers)), dict(zip(single, numbers, strict=True)), None)
-    found = {}
-    for backbone in study.backbones:
-        for name, (shares, mix) in wanted.items():
-            of = {single[component]: share for component, share in shares.items()}
-            for seed in study.training.seeds:
-                key = f"{backbone}/{name}/seed-{seed}"
-                found[key] = Proxy(key, backbone, name, seed, shares, of, mix)
-    return found
-
-
-def _lattice(components: int, steps: int) -> Iterator[tuple[int, ...]]:
-    """Yield all ways to give `steps` parts to components, some of them none."""
-    if components == 1:
-        yield (steps,)
-        return
-    for first in range(steps, -1, -1):
-        for rest in _lattice(components - 1, steps - first):
-            yield (first, *rest)
-
-
 def served_models(study: Study) -> list[str]:
     """Return the ids of the models that answer behind an endpoint."""
     served = {name for name, published in study.published_models.items() if published.served is not None}
@@ -180,13 +81,6 @@ def bundles(study: Study) -> dict[str, tuple[str, ...]]:
     return {**study.prediction.bundles, **alone}
 
 
-def proxy_bundles(study: Study) -> dict[str, tuple[str, ...]]:
-    """Return which suites each prediction job of a merged model answers: those with choice questions."""
-    chosen = set(choice_suites(study))
-    found = {name: tuple(suite for suite in suites if suite in chosen) for name, suites in bundles(study).items()}
-    return {name: suites for name, suites in found.items() if suites}
-
-
 def sampling_seed(study: Study, training_seed: int) -> int:
     """Return the seed of the draw of the mixes that a training seed uses."""
     fixed = study.training.sampling_seed
@@ -203,6 +97,58 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
     benchmarks = [benchmark for suite in suites for benchmark in study.suites[suite].benchmarks.values()]
     wanted = {(benchmark.source, benchmark.split) for benchmark in benchmarks}
     return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
+
+
+def components(study: Study) -> dict[str, Component]:
+    """Return the components of the study with title and colour, in the order of declaration.
+
+    A study that declares none has those of native, translated and synthetic that its sources name.
+    """
+    used = {source.provenance for source in study.sources.values()}
+    return completed(study.components or {name: one for name, one in DEFAULT.items() if name in used})
+
+
+def sources_of_component(study: Study, component: str) -> list[str]:
+    """Return the sources that mixes draw a component from, in the order of the configuration."""
+    return [name for name in trained_sources(study) if study.sources[name].provenance == component]
+
+
+def held_by_source(study: Study, source: str, root: Path) -> dict[str, int] | None:
+    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet.
+
+    Args:
+        root: the folder of the study's results.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
+        if file.is_file():
+            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
+            return {entry["values"]: entry["counts"] for entry in counted}
+    return None
+
+
+def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")) -> dict[str, int | None]:
+    """Return how many training items of some tasks each component holds; None where a source is not read yet.
+
+    Args:
+        root: the folder of the study's results.
+    """
+    found: dict[str, int | None] = {}
+    for component in components(study):
+        held = [held_by_source(study, source, root) for source in sources_of_component(study, component)]
+        known = [sum(one.get(task, 0) for task in tasks) for one in held if one is not None]
+        found[component] = sum(known) if len(known) == len(held) else None
+    return found
+
+
+def validation_components(study: Study) -> tuple[str, ...]:
+    """Return the components of the validation set: those named, or those of kind native, or all where none is."""
+    if study.validation.provenances is not None:
+        return study.validation.provenances
+    declared = study.components or DEFAULT
+    return tuple(name for name, one in declared.items() if one.kind == "native") or tuple(declared)
 
 
 def trained_sources(study: Study) -> list[str]:
@@ -225,7 +171,7 @@ def mix_sources(study: Study, mix: str) -> list[str]:
 
 def validation_sources(study: Study) -> list[str]:
     """Return the sources of the validation set that all mixes share."""
-    provenances = study.validation.provenances
+    provenances = validation_components(study)
     return [
         name
         for name, source in study.sources.items()
@@ -341,15 +287,16 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     )
 
 
-def blend(study: Study, mix: str) -> dict[Provenance, float]:
-    """Return the share of each provenance in a mix, as configured; they sum to 1."""
+def blend(study: Study, mix: str) -> dict[str, float]:
+    """Return the share of each component in a mix, as configured, in the order of the components; they sum to 1."""
     described = study.mixes[mix]
     parts = lowest_terms(described.shares or described.counts or {})
-    found: dict[Provenance, float] = {}
+    known = components(study)
+    found: dict[str, float] = {}
     for part, amount in parts.items():
-        provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance
-        found[provenance] = found.get(provenance, 0) + amount / sum(parts.values())
-    return found
+        component = part if part in known else study.sources[part].provenance
+        found[component] = found.get(component, 0) + amount / sum(parts.values())
+    return {name: found[name] for name in known if name in found}
 
 
 def size(study: Study, mix: str) -> str:
@@ -358,12 +305,11 @@ def size(study: Study, mix: str) -> str:
     return str(found.size if found.size is not None else sum((found.counts or {}).values()))
 
 
-def has_all_coalitions(study: Study) -> bool:
-    """Say whether every coalition of the mixes' provenances, two or more, is a mix in equal shares: an attribution."""
-    blends = [blend(study, mix) for mix in study.mixes]
-    everyone = frozenset(provenance for one in blends for provenance in one)
-    equal = {frozenset(one) for one in blends if max(one.values()) < 1.01 * min(one.values())}
-    return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
+def has_attribution(study: Study) -> bool:
+    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    blends = {mix: blend(study, mix) for mix in study.mixes}
+    sizes = {mix: size(study, mix) for mix in study.mixes}
+    return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -405,8 +351,8 @@ def score_tables(study: Study) -> list[str]:
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["leakage"] if study.mixes else []
-    names += ["proxies"] if choice_suites(study) and proxies(study) else []
-    names += ["attribution"] if has_all_coalitions(study) else []
+    names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []
+    names += ["attribution"] if has_attribution(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 
 

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.components import Component
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.generation.translation_quality.spec import TranslationQuality
@@ -129,6 +130,12 @@ class Study(Spec):
     title: str = Field(default="", description="heading of the report; made from the name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
+    components: dict[Name, Component] = Field(
+        default_factory=dict,
+        description="the parts of the training data whose doses are studied, in the order of tables and figures; "
+        "native, translated and synthetic if left out",
+    )
+    currency: str = Field(default="", max_length=20, description="unit of the prices of components, such as EUR")
     sources: dict[Name, Source] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},

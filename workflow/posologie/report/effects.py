@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from posologie import layout
+from posologie.components import Shown
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
@@ -57,15 +58,20 @@ class Comparison:
     suite: str
     measured: Measured
     effects: tuple[Effect, ...]
+    components: tuple[Shown, ...] = ()
 
     def on(self, kind: str, scope: str) -> list[Effect]:
-        """Return the effects on a scope of a kind: a benchmark may be called like a provenance."""
+        """Return the effects on a scope of a kind: a benchmark may be called like a component."""
         return [effect for effect in self.effects if (effect.scope_kind, effect.scope) == (kind, scope)]
 
     @property
     def scopes(self) -> list[tuple[str, str]]:
-        """All items, then those of each provenance where there are several."""
-        return scopes((effect.scope_kind, effect.scope) for effect in self.effects)
+        """All items, then those of each component where there are several."""
+        return scopes(((effect.scope_kind, effect.scope) for effect in self.effects), self.components)
+
+    def title(self, kind: str, scope: str) -> str:
+        """Return the title of a scope."""
+        return scope_title(kind, scope, self.components)
 
 
 def comparisons(inputs: Inputs) -> list[Comparison]:
@@ -75,7 +81,7 @@ def comparisons(inputs: Inputs) -> list[Comparison]:
         for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
             effects = _effects(inputs, suite, measured)
             if effects:
-                found.append(Comparison(suite, measured, effects))
+                found.append(Comparison(suite, measured, effects, inputs.spec.components))
     return found
 
 
@@ -148,7 +154,7 @@ def _table(comparison: Comparison) -> Table:
     """Return a row for each arm: a column for each scope, and the verdict on all items."""
     first = comparison.effects[0]
     columns = [Column("mix", heading=True)]
-    columns += [Column(scope_title(*scope), number=True) for scope in comparison.scopes]
+    columns += [Column(comparison.title(*scope), number=True) for scope in comparison.scopes]
     columns += [
         Column("simultaneous interval"),
         Column("p, corrected", number=True),
@@ -169,7 +175,8 @@ def _table(comparison: Comparison) -> Table:
         rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])
     measured = comparison.measured
     counts = ", ".join(
-        f"{scope_title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}" for scope in comparison.scopes
+        f"{comparison.title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}"
+        for scope in comparison.scopes
     )
     return table(
         f"effects-{comparison.suite}",

@@ -91,7 +91,7 @@ def section(inputs: Inputs) -> Section:
     blocks: list[Block] = [
         Prose(
             (
-                "Every table is an aggregate of item scores. Means, differences and what provenances add come from one "
+                "Every table is an aggregate of item scores. Means, differences and what components add come from one "
                 "crossed model for each number: items in their clinical cases, mixes, training seeds. Its variance of "
                 "seeds is net of what items contribute, and pooled over mixes. Corpus scores, spreads and correlations "
                 "have no such model: their intervals come from draws of whole clusters inside each benchmark. "

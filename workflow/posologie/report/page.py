@@ -27,10 +27,10 @@ from posologie.version import __version__
 CAPTIONS = {
     "effects": (
         "What each mix changes",
-        "Difference of each mix from the base model with its interval, on all items and on those of each provenance. "
+        "Difference of each mix from the base model with its interval, on all items and on those of each component. "
         "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
     ),
-    "attribution": ("What each provenance adds", "Shapley values and interactions with their intervals."),
+    "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
     "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
     "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
     "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
@@ -43,7 +43,7 @@ CAPTIONS = {
         "a little so that none hides another.",
     ),
     "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
-    "composition": ("Composition of the mixes", "Training items of every mix by provenance."),
+    "composition": ("Composition of the mixes", "Training items of every mix by component."),
     "compute": ("Hours", "Hours of training and prediction for every model."),
     "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
 }

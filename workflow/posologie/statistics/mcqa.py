@@ -1,4 +1,4 @@
-"""The table of choice questions: every metric by benchmark, provenance, task and aggregate."""
+"""The table of choice questions: every metric by benchmark, component, task and aggregate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         scored = read_suite(command.results, suite, spec.models, CHOICE_TASKS)
         if scored is None:
             continue
-        resampled = Resampled(scored, spec.statistics)
+        resampled = Resampled(replace(scored, components=spec.components), spec.statistics)
         rows.extend(mean_rows(resampled, sorted(scored.values), entries, command.published))
         if not np.isnan(scored.values[CONFIDENCE]).all():
             rows.extend(_calibration_rows(resampled, entries))
