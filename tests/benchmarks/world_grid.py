@@ -86,7 +86,10 @@ def main():
     names = [item.meta["fact"] for item in world.tests]
     np.savez_compressed(
         options.folder / "grid.npz",
-        **{name: np.stack([one[name] for one in every]) for name in ("shares", "seed", "right", "merged", "averaged", "seconds")},
+        **{
+            name: np.stack([one[name] for one in every])
+            for name in ("shares", "seed", "right", "merged", "averaged", "seconds")
+        },
         key=np.unique(names, return_inverse=True)[1],
     )
 

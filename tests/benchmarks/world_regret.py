@@ -3,17 +3,18 @@
     python tests/benchmarks/world_regret.py [--repetitions 100]
     python tests/benchmarks/world_regret.py --grid FOLDER/grid.npz [--repetitions 100]
 
-Without `--grid`, the learner is a memoriser: it answers a fact with the key that most of its training items give, guesses
-where it has seen none, and slips now and then. It learns from the same items, drawn by the same rule, as the model of
-`config/world.yaml`, and a training takes a millisecond, so that the truth (the mean over 200 draws of every mix of a
-lattice of 1/12) and hundreds of studies are cheap. With `--grid`, the learner is the model itself: the truth is the mean
-over the seeds of each mix in `world_grid.py`'s file, and a study's run is one of these seeds.
+Without `--grid`, the learner is a memoriser: it answers a fact with the key that most of its training items give,
+guesses where it has seen none, and slips now and then. It learns from the same items, drawn by the same rule, as the
+model of `config/world.yaml`, and a training takes a millisecond, so that the truth (the mean over 200 draws of every mix
+of a lattice of 1/12) and hundreds of studies are cheap. With `--grid`, the learner is the model itself: the truth is the
+mean over the seeds of each mix in the file of `world_grid.py`, and a study's run is one of these seeds.
 
-Each repetition spends 7, 10 or 15 trainings, one seed each. `surface` is `posologie.surface.choice.choose` on a design of
-the equal mix, the mixes halfway to each corner, the corners, and then the mixes farthest from those before; where it finds
-no support, the best tested mix is given. `+ prescribed` spends the last third of the trainings where `prescribe` says. Beside it: the best of random mixes, of the same design, of the equal
-mix alone, of the mixes of some components in equal shares (as many as can be paid), and RegMix's regressions on the same
-runs (arXiv 2407.01492), LightGBM where it is installed. Figures are means ± twice the Monte-Carlo error, in points:
+Each repetition spends 7, 10 or 15 trainings, one seed each. `surface` is `posologie.surface.choice.choose` on a design
+of the equal mix, the mixes halfway to each corner, the corners, and then the mixes farthest from those before; where it
+finds no support, the best tested mix is given. `+ prescribed` spends the last third of the trainings where `prescribe`
+says. Beside it: the best of random mixes, of the same design, of the equal mix alone, of the mixes of some components in
+equal shares (as many as can be paid), and RegMix's regressions on the same runs (arXiv 2407.01492), LightGBM where it
+is installed. Figures are means ± twice the Monte-Carlo error, in points:
 
 - regret: the best true score of the lattice minus that of the mix that a method would give next;
 - error: root mean squared error of predicted scores on the mixes that were not trained;
@@ -109,7 +110,9 @@ class Grid:
         groups = found["key"]
         self.values = {}
         self.merged = {}
-        for share, seed, right, merged in zip(found["shares"], found["seed"], found["right"], found["merged"], strict=True):
+        for share, seed, right, merged in zip(
+            found["shares"], found["seed"], found["right"], found["merged"], strict=True
+        ):
             place = int(np.abs(points - share).max(1).argmin())
             for kept, values in ((self.values, right), (self.merged, merged)):
                 kept[place, int(seed)] = np.bincount(groups, values) / np.bincount(groups)
@@ -248,7 +251,9 @@ def study(world, budget, repetition, *, follow):
         record("surface + merged proxies", int(np.argmax(both.mean)) if supported else tested, *both, places)
         record("best merged proxy", int(cheap.mean(1).argmax()), 100 * cheap.mean(1), None, None, places)
     picked = numbers.choice(len(world.points), budget, replace=False)
-    record("best of random mixes", picked[int(np.argmax([world.run(p, seed + n).mean() for n, p in enumerate(picked)]))])
+    record(
+        "best of random mixes", picked[int(np.argmax([world.run(p, seed + n).mean() for n, p in enumerate(picked)]))]
+    )
     usual = standard(world.points)[:budget]
     record("best of equal shares", usual[int(np.argmax([world.run(p, seed + n).mean() for n, p in enumerate(usual)]))])
     record("equal mix", near(world.points, np.full(WIDTH, 1 / WIDTH)))

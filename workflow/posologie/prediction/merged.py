@@ -28,7 +28,9 @@ def main(argv: list[str]) -> None:
     if folders.keys() != spec.shares.keys():
         raise InputError(f"--adapters {' '.join(sorted(folders))}: expected those of {' '.join(sorted(spec.shares))}")
     ingredients = [
-        Ingredient(spec.shares[name], folders[name] / "adapter_model.safetensors", folders[name] / "adapter_config.json")
+        Ingredient(
+            spec.shares[name], folders[name] / "adapter_model.safetensors", folders[name] / "adapter_config.json"
+        )
         for name in sorted(folders)
     ]
     claim_devices(options.devices)

@@ -35,7 +35,9 @@ class Part(Spec):
 
     facts: tuple[tuple[int, int], ...] = Field(min_length=1, description="ranges of facts, the last left out")
     wrong: Share = Field(description="probability that the part has a wrong key for a fact, the same in every item")
-    wordings: Texts = Field(description="questions, with `{name}` for the fact's name; one item for each fact and wording")
+    wordings: Texts = Field(
+        description="questions, with `{name}` for the fact's name; one item for each fact and wording"
+    )
 
     @model_validator(mode="after")
     def _names_in_wordings(self) -> Self:

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         for variants in (one for one in (measured.variants,) if one in scored.variant_sets()):
             for found in next(resampled.many_moments([scored.over_variants(measure, variants)])):
                 rows.extend(_rows(resampled, spec, measure, variants, found))
-    write_table(options.table, COLUMNS, rows, LATEX)
+    write_table(options.table, COLUMNS, [dict.fromkeys(COLUMNS) | row for row in rows], LATEX)
 
 
 def _parts(spec: ProxySpec, name: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _interval(
     for name, weight in weights:
         linear[place[name]] = weight
     estimated = model.of(linear)
-    interval = score_interval(estimated, found.extent.effective, resampled.settings, is_share=is_share)
+    interval = score_interval(estimated, found.extent, resampled.settings, is_share=is_share)
     return float(estimated.value), interval.low, interval.high, interval.method, interval.note
 
 
