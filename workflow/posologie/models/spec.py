@@ -56,7 +56,7 @@ class Backbone(Spec):
     folder: PathText | None = Field(default=None, description="local folder in transformers' form")
     gguf_package: PathText | None = Field(default=None, description="installed Python package that holds a GGUF file")
     gguf_file: PathText | None = Field(default=None, description="name of the GGUF file in the package")
-    untrained: Untrained | None = Field(default=None, description="a small model with random weights, for tests")
+    untrained: Untrained | None = Field(default=None, description="a small model with random weights, for tests and worlds")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
