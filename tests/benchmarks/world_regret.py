@@ -5,16 +5,16 @@
 
 Without `--grid`, the learner is a memoriser: it answers a fact with the key that most of its training items give,
 guesses where it has seen none, and slips now and then. It learns from the same items, drawn by the same rule, as the
-model of `config/world.yaml`, and a training takes a millisecond, so that the truth (the mean over 200 draws of every mix
-of a lattice of 1/12) and hundreds of studies are cheap. With `--grid`, the learner is the model itself: the truth is the
-mean over the seeds of each mix in the file of `world_grid.py`, and a study's run is one of these seeds.
+model of `config/world.yaml`, and a training takes a millisecond, so that the truth (the mean over 200 draws of every
+mix of a lattice of 1/12) and hundreds of studies are cheap. With `--grid`, the learner is the model itself: the truth is
+the mean over the seeds of each mix in the file of `world_grid.py`, and a study's run is one of these seeds.
 
 Each repetition spends 7, 10 or 15 trainings, one seed each. `surface` is `posologie.surface.choice.choose` on a design
 of the equal mix, the mixes halfway to each corner, the corners, and then the mixes farthest from those before; where it
 finds no support, the best tested mix is given. `+ prescribed` spends the last third of the trainings where `prescribe`
-says. Beside it: the best of random mixes, of the same design, of the equal mix alone, of the mixes of some components in
-equal shares (as many as can be paid), and RegMix's regressions on the same runs (arXiv 2407.01492), LightGBM where it
-is installed. Figures are means ± twice the Monte-Carlo error, in points:
+says. Beside it: the best of random mixes, of the same design, of the equal mix alone, of the mixes of some components
+in equal shares (as many as can be paid), and RegMix's regressions on the same runs (arXiv 2407.01492), LightGBM where
+it is installed. Figures are means ± twice the Monte-Carlo error, in points:
 
 - regret: the best true score of the lattice minus that of the mix that a method would give next;
 - error: root mean squared error of predicted scores on the mixes that were not trained;
@@ -131,7 +131,7 @@ class Grid:
 
 
 def runs_of(points, scores, *, items):
-    """Return runs from [run, fact] scores, in points; with the covariance of items, or as scores on these very items."""
+    """Return runs from [run, fact] scores, in points; with the covariance of items, or as scores on these items."""
     count, facts = scores.shape
     covariance = 1e4 * np.cov(scores) / facts if items else np.zeros((count, count))
     return Runs(
@@ -152,7 +152,7 @@ def spread(points, count, numbers):
 
 
 def standard(points):
-    """Return places of the mixes of some components in equal shares, or the nearest ones: singles, all, pairs, triples."""
+    """Return places of the mixes of some components in equal shares, or the nearest: singles, all, pairs, triples."""
     wanted = []
     for size in (1, WIDTH, *range(2, WIDTH)):
         for some in itertools.combinations(range(WIDTH), size):
@@ -261,7 +261,7 @@ def study(world, budget, repetition, *, follow):
 
 
 def rates(studies, noise=1.0, runs=12):
-    """Print how often the interval of an exchange rate holds k, where k wrong-keyed items do the work of a right one."""
+    """Print how often the interval of a rate holds k, where k wrong-keyed items do the work of a right one."""
     print(f"\nexchange rate: k wrong-keyed items do the work of one right one; {runs} trainings, noise {noise} points")
     right, wrong, nothing = "right", "wrong", "nothing"
     for k in (1.5, 3.0, 6.0):

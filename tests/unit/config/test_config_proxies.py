@@ -39,7 +39,10 @@ def test_each_trained_mix_of_several_components_has_a_merged_model_for_each_seed
 
 
 def test_a_lattice_and_named_mixes_are_merged_once_where_their_shares_are_the_same(tmp_path, monkeypatch):
-    merged = {"lattice": 4, "mixes": {"half": {"native": 2, "translated": 2}, "also": {"synthetic": 0.6, "native": 0.2}}}
+    merged = {
+        "lattice": 4,
+        "mixes": {"half": {"native": 2, "translated": 2}, "also": {"synthetic": 0.6, "native": 0.2}},
+    }
     found = proxies.merged_models(study(tmp_path, monkeypatch, proxies={"merged": merged}))
     first = [one for one in found.values() if one.seed == 1]
     assert len(first) == 15 - 3, "the lattice of 1/4 has 15 mixes, three of which are single components"
@@ -54,7 +57,7 @@ def test_merged_models_stay_out_of_the_models_that_are_judged(tmp_path, monkeypa
     own = study(tmp_path, monkeypatch)
     assert not set(proxies.merged_models(own)) & set(plan.models(own))
     assert {model.kind for model in job_specs.table_spec(own).models} == {"base", "mix"}
-    spec = job_specs.proxy_spec(own)
+    spec = proxies.table_spec(own)
     assert set(spec.proxies) == set(proxies.merged_models(own))
     assert {model.name for model in spec.models} == {"tiny/NAT-SYN/seed-1", "tiny/NAT-SYN/seed-2"}
     assert "proxies" in plan.tables(own)
@@ -63,7 +66,7 @@ def test_merged_models_stay_out_of_the_models_that_are_judged(tmp_path, monkeypa
 def test_they_answer_the_suites_with_choice_questions(tmp_path, monkeypatch):
     own = study(tmp_path, monkeypatch)
     assert proxies.bundles(own) == {"mcqa": ("mcqa",)}
-    spec = job_specs.merged_prediction_spec(own, "tiny/merged-NAT-SYN/seed-1", "mcqa")
+    spec = proxies.prediction_spec(own, "tiny/merged-NAT-SYN/seed-1", "mcqa")
     assert set(spec.suites) == {"mcqa"}
     assert spec.shares == {"NAT": 0.25, "SYN": 0.75}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from posologie.components import Shown
-from posologie.config import plan, proxies
+from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
@@ -14,7 +14,6 @@ from posologie.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
-from posologie.prediction.merged_spec import MergedPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
@@ -31,7 +30,6 @@ from posologie.screening.spec import (
 )
 from posologie.sources.layouts import patterns
 from posologie.sources.spec import ShardSpec
-from posologie.statistics.proxy_spec import ProxyModel, ProxySpec
 from posologie.statistics.spec import (
     AgreementSpec,
     CompositionSpec,
@@ -200,22 +198,6 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     )
 
 
-def merged_prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredictionSpec:
-    """Return what a merged model's answers to the choice suites of one bundle depend on.
-
-    Raises:
-        ValueError: if the study merges none.
-    """
-    if study.proxies.merged is None:
-        raise ValueError("proxies.merged: missing")
-    asked = prediction_spec(study, proxy, bundle)
-    return MergedPredictionSpec(
-        **{**dict(asked), "suites": {name: asked.suites[name] for name in proxies.bundles(study)[bundle]}},
-        shares=proxies.merged_models(study)[proxy].of,
-        rank=study.proxies.merged.rank,
-    )
-
-
 def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
     """Return what a served model's answers to one bundle of suites depend on.
 
@@ -289,24 +271,6 @@ def table_spec(study: Study) -> TableSpec:
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
-    )
-
-
-def proxy_spec(study: Study) -> ProxySpec:
-    """Return what the table of proxies depends on."""
-    found = proxies.merged_models(study)
-    trained = {f"{one.backbone}/{one.stands_for}/seed-{one.seed}" for one in found.values() if one.stands_for}
-    asked = {suite for suites in proxies.bundles(study).values() for suite in suites}
-    return ProxySpec(
-        models=tuple(model for model in plan.evaluated_models(study) if model.name in trained),
-        proxies={
-            name: ProxyModel(
-                backbone=one.backbone, name=one.name, seed=one.seed, shares=one.shares, stands_for=one.stands_for
-            )
-            for name, one in found.items()
-        },
-        suites=tuple(suite for suite in study.suites if suite in asked),
-        statistics=study.statistics,
     )
 
 

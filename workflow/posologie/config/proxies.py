@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from posologie.config import plan
+from posologie.config import job_specs, plan
 from posologie.config.study import Study
 from posologie.errors import InputError
+from posologie.prediction.merged_spec import MergedPredictionSpec
+from posologie.statistics.proxy_spec import ProxyModel, ProxySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +116,37 @@ def bundles(study: Study) -> dict[str, tuple[str, ...]]:
     chosen = set(plan.choice_suites(study))
     found = {name: tuple(suite for suite in suites if suite in chosen) for name, suites in plan.bundles(study).items()}
     return {name: suites for name, suites in found.items() if suites}
+
+
+def prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredictionSpec:
+    """Return what a merged model's answers to the choice suites of one bundle depend on.
+
+    Raises:
+        ValueError: if the study merges none.
+    """
+    if study.proxies.merged is None:
+        raise ValueError("proxies.merged: missing")
+    asked = job_specs.prediction_spec(study, proxy, bundle)
+    return MergedPredictionSpec(
+        **{**dict(asked), "suites": {name: asked.suites[name] for name in bundles(study)[bundle]}},
+        shares=merged_models(study)[proxy].of,
+        rank=study.proxies.merged.rank,
+    )
+
+
+def table_spec(study: Study) -> ProxySpec:
+    """Return what the table of proxies depends on."""
+    found = merged_models(study)
+    trained = {f"{one.backbone}/{one.stands_for}/seed-{one.seed}" for one in found.values() if one.stands_for}
+    asked = {suite for suites in bundles(study).values() for suite in suites}
+    return ProxySpec(
+        models=tuple(model for model in plan.evaluated_models(study) if model.name in trained),
+        proxies={
+            name: ProxyModel(
+                backbone=one.backbone, name=one.name, seed=one.seed, shares=one.shares, stands_for=one.stands_for
+            )
+            for name, one in found.items()
+        },
+        suites=tuple(suite for suite in study.suites if suite in asked),
+        statistics=study.statistics,
+    )

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from posologie.layout import downloaded
 from posologie.specs import PathText, Spec
 
-
 PICKLED = {".bin", ".pt", ".pth", ".pkl", ".h5", ".ckpt"}
 """Suffixes of files that can run code when they are read: they are never taken."""
 
@@ -56,7 +55,9 @@ class Backbone(Spec):
     folder: PathText | None = Field(default=None, description="local folder in transformers' form")
     gguf_package: PathText | None = Field(default=None, description="installed Python package that holds a GGUF file")
     gguf_file: PathText | None = Field(default=None, description="name of the GGUF file in the package")
-    untrained: Untrained | None = Field(default=None, description="a small model with random weights, for tests and worlds")
+    untrained: Untrained | None = Field(
+        default=None, description="a small model with random weights, for tests and worlds"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

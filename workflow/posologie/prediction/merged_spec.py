@@ -11,7 +11,7 @@ Weight = Annotated[float, Field(gt=0)]
 
 
 class MergedModels(Spec):
-    """Which mixes get a merged model: their single-component models, merged on effective weights in the mix's shares."""
+    """Which mixes get a merged model: single-component models, merged on effective weights in the mix's shares."""
 
     of_mixes: bool = Field(
         default=True,
@@ -25,7 +25,7 @@ class MergedModels(Spec):
     )
     models: dict[Name, Name] = Field(
         default_factory=dict,
-        description="component → the mix of that component alone whose models are merged; needed where a study has several",
+        description="component → the mix of it alone whose models are merged; needed where there are several",
     )
     rank: int | None = Field(
         default=None, ge=1, description="approximate each matrix's change by one of this rank; exact if left out"

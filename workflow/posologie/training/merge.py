@@ -7,8 +7,8 @@ The backbone is read and written one tensor at a time, in its own shards and its
 in float32. Merging needs no GPU and no more memory than one shard.
 
 `blend` merges several trained models into a loaded backbone: W₀ + Σ αₖ (Wₖ − W₀) over effective weights, as Merge to
-Mix (arXiv 2505.16066) and MergeMix (arXiv 2601.17858) rank mixtures. Factors are never added up: A and B of two adapters
-do not add to the factors of their sum, and DoRA's norms are those of the whole row.
+Mix (arXiv 2505.16066) and MergeMix (arXiv 2601.17858) rank mixtures. Factors are never added up: the sums of two
+adapters' A and of their B are no factors of the sum of their updates, and DoRA's norms are those of the whole row.
 """
 
 import logging

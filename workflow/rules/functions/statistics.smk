@@ -62,7 +62,7 @@ def table_spec(table):
     """Return a function that gives the spec of a table."""
     narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(plan.rating_tables(STUDY), job_specs.agreement_spec)}
     narrow |= {"corrected": job_specs.corrected_spec, "leakage": job_specs.leakage_table_spec}
-    narrow["proxies"] = job_specs.proxy_spec
+    narrow["proxies"] = proxies.table_spec
 
     def spec(wildcards):
         return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()
