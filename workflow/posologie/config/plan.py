@@ -309,6 +309,7 @@ def score_tables(study: Study) -> list[str]:
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
     names += ["transfer"] if tests_several_components(study) else []
     names += ["leakage"] if study.mixes else []
+    names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []
     names += ["attribution"] if has_attribution(study) else []
     names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
