@@ -134,8 +134,8 @@ def _repetition_table(inputs: Inputs) -> Table | None:
         for row in rows
     ]
     caption = (
-        "An item is drawn once at most, and seen once in each pass. A component of which all is drawn can give no more: "
-        "a mix that asks for more is refused, never filled by repeating items."
+        "An item is drawn once at most, and seen once in each pass. A component of which all is drawn can give no "
+        "more: a mix that asks for more is refused, never filled by repeating items."
     )
     return table("repetition", "Repetition", caption, columns, lines, layout.table("composition"))
 
