@@ -113,9 +113,9 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     runs, surface = found.runs, found.surface
     if found.sized:
         counts = np.full(len(runs.components), found.size / len(runs.components))
-        for one in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
+        for spent in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
             yield {
-                "row": "per money", "name": one.component, "value": one.value, "low": one.low, "high": one.high,
+                "row": "per money", "name": spent.component, "value": spent.value, "low": spent.low, "high": spent.high,
                 "unit": f"{found.of.unit or 'unit'} per unit of money".replace("%", "points"),
             }  # fmt: skip
     grid, _ = lattice(found.bounds, 120)
