@@ -52,7 +52,9 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     runs.add_argument("--proxy-ratios", type=Path, metavar="CSV", help="shares of runs of a cheaper kind")
     runs.add_argument("--proxy-metrics", type=Path, metavar="CSV", help="their scores, by the same metrics")
     choice = arguments.add_argument_group("surface")
-    choice.add_argument("--model", choices=list(_FORMS), help="model of the surface (default: chosen by left-out mixes)")
+    choice.add_argument(
+        "--model", choices=list(_FORMS), help="model of the surface (default: chosen by left-out mixes)"
+    )
     choice.add_argument("--at", nargs="+", default=[], metavar="NAME=SHARE", help="predict this mix")
     choice.add_argument("--size", type=float, metavar="N", help="items of predicted mixes (default: the largest size)")
     choice.add_argument("--table", type=Path, metavar="CSV", help="write models, runs and predictions")
@@ -192,7 +194,14 @@ def _rows(
 def _print(runs: Runs, choice: Choice, surface: Fitted, rows: list[dict[str, Any]], notes: list[str]) -> None:
     out = console()
     models = Table(title=f"Models, by {len(choice.chosen.left_out.groups)} left-out mixes", title_justify="left")
-    for column in ("model", "RMSE", "log density", "± against the chosen", "smaller errors than the mean's by", "in 95 %"):
+    for column in (
+        "model",
+        "RMSE",
+        "log density",
+        "± against the chosen",
+        "smaller errors than the mean's by",
+        "in 95 %",
+    ):
         models.add_column(column, justify="left" if column == "model" else "right")
     for one in choice.candidates:
         low = "" if one.gain_low is None else f"{one.gain:.3g} (from {one.gain_low:.3g})"
