@@ -3,6 +3,7 @@
 import hashlib
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from posologie import layout
+from posologie.components import Component, Shown
 from posologie.files import sha256_of_file, write_json, write_parquet, write_text
 from posologie.items import LABELS, Item, items_to_table, stable_id
 from posologie.mixes.contents import contents
@@ -70,18 +72,28 @@ def make_study(
     seeds: tuple[int, ...] = (42,),
     demonstration: bool = False,
     tables: tuple[str, ...] = TABLES,
+    mixes: Mapping[str, Mapping[str, float]] = MIXES,
+    tested: Mapping[str, str] = {"translated": "translated", "native": "native"},
+    components: Mapping[str, Component] = {},
 ) -> SimulatedStudy:
     """Make items, predictions, run records, scores and tables below `root`.
 
     Args:
-        choices: number of choice questions, half of them native and half translated.
+        choices: number of choice questions, as many of each tested source.
         tables: those to make; none leaves the scores of choice questions out too.
+        mixes: share of each component in each mix.
+        tested: component of each tested source.
+        components: those that the study declares.
     """
-    items = [_item(number, "native" if number % 2 else "translated", "mcqu" if number % 3 else "mcq")
-             for number in range(choices)]  # fmt: skip
+    sources = list(tested)
+    items = [
+        _item(number, source, "mcqu" if number % 3 else "mcq", tested[source])
+        for number in range(choices)
+        for source in [sources[number % len(sources)]]
+    ]
     items += [_item(number, "native", "oeq") for number in range(open_questions)]
     shards = []
-    for source in ("native", "translated"):
+    for source in sorted(tested):
         shard = root / layout.shard(source, "test")
         write_parquet(
             shard, items_to_table(sorted((item for item in items if item.source == source), key=lambda item: item.id))
@@ -90,7 +102,7 @@ def make_study(
         shards.append(f"{source}={shard}")
     suites = {
         "mcqa": Suite(
-            benchmarks={source: Benchmark(source=source, tasks=("mcqu", "mcq")) for source in ("native", "translated")},
+            benchmarks={source: Benchmark(source=source, tasks=("mcqu", "mcq")) for source in sorted(tested)},
             permutations=permutations,
         )
     }
@@ -99,14 +111,14 @@ def make_study(
     models = [EvaluatedModel(name="tiny/base", kind="base", backbone="tiny")]
     models += [
         EvaluatedModel(name=f"tiny/{mix}/seed-{seed}", kind="mix", backbone="tiny", mix=mix, seed=seed)
-        for mix in MIXES
+        for mix in mixes
         for seed in seeds
     ]
     for path in (layout.shard("native", "train"), layout.screened("native", "train")):
         write_parquet(root / path, items_to_table(_item(number, "native", "mcqu") for number in range(24)))
     _seal("sources.columns", [], [root / layout.shard("native", "train")])
     _seal("screening", [root / layout.shard("native", "train")], [root / layout.screened("native", "train")])
-    for mix, shares in MIXES.items():
+    for mix, shares in mixes.items():
         for seed in seeds:
             _compose(root, mix, seed, shares)
     for model in models:
@@ -128,24 +140,26 @@ def make_study(
         suites=suites,
         statistics=statistics,
         demonstration=demonstration,
-        blends=MIXES,
+        blends=mixes,
+        components=tuple(components),
     )
     if tables:
         _score_and_tabulate(root, spec, shards, tables)
-    names = {"mixes": tuple(MIXES), "models": tuple(models), "suites": tuple(suites), "tables": tables}
-    report = ReportSpec(study="simulated", demonstration=demonstration, statistics=statistics, **names)
+    names = {"mixes": tuple(mixes), "models": tuple(models), "suites": tuple(suites), "tables": tables}
+    shown = {"components": Shown.of(components)} if components else {}
+    report = ReportSpec(study="simulated", demonstration=demonstration, statistics=statistics, **names, **shown)
     browser = BrowserSpec(models=tuple(models), suites=tuple(suites), items_per_file=Report().items_per_file)
     return SimulatedStudy(root, spec, report, browser, tuple(shards))
 
 
-def _item(number: int, source: str, task: str) -> Item:
+def _item(number: int, source: str, task: str, component: str = "") -> Item:
     words = random.Random(f"{task}-{number}")
     options = () if task == "oeq" else tuple(f"Réponse {number}-{letter}" for letter in LABELS[:5])
     gold = () if task == "oeq" else tuple(sorted(words.sample(range(5), 1 if task == "mcqu" else 2)))
     return Item(
         id=stable_id(source, task, str(number)),
         source=source,
-        provenance=source,
+        provenance=component or source,
         split="test",
         task=task,
         question=f"Question {number} <b>sur</b> {' '.join(words.choices(WORDS, k=8))} ?",
@@ -282,9 +296,9 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
             read = [root / layout.predictions(model.name, name), *(shard.split("=")[1] for shard in shards)]
             _seal("scoring", read, [scores])
     published = Path(__file__).resolve().parents[1] / "resources" / "published" / "results.yaml"
-    seeds = {mix: tuple(model.seed for model in spec.models if model.mix == mix) for mix in MIXES}
+    seeds = {mix: tuple(model.seed for model in spec.models if model.mix == mix) for mix in spec.blends}
     own = {
-        "composition": CompositionSpec(mixes=seeds),
+        "composition": CompositionSpec(mixes=seeds, components=spec.components),
         "compute": ComputeSpec(models=spec.models, suites=tuple(spec.suites)),
     }
     for table in tables:

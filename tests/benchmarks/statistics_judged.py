@@ -1,6 +1,6 @@
 """Coverage of what rests on judges: corrected shares and differences, and the judge chosen from several.
 
-    python tests/benchmarks/statistics_judged.py [--studies N]
+    python tests/benchmarks/statistics_judged.py [--studies N] [--seed 1]
 
 Every line is one setting and the share of simulated studies whose 95 % interval holds the truth, with its Monte-Carlo
 standard error. Seeds are fixed. 2,000 studies a setting take about ten minutes on one core.
@@ -20,16 +20,18 @@ def main() -> None:
     """Print every line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--studies", type=int, default=400, help="simulated studies a setting")
-    studies = arguments.parse_args().studies
+    arguments.add_argument("--seed", type=int, default=1, help="of all random numbers")
+    given = arguments.parse_args()
+    studies, seed = given.studies, given.seed
     print(f"corrected shares and differences, {studies} studies each")
     print(f"{'N':>6}{'rated':>7}{'p':>6}{'accuracy':>10}{'cluster':>9}{'drawn':>10}{'share':>8}{'difference':>12}"
           f"{'check':>8}{'± se':>7}{'width':>8}{'people':>8}")  # fmt: skip
     for setting in settings():
-        print(line(studies, *setting), flush=True)
+        print(line(studies, seed, *setting), flush=True)
     print(f"\nthe chosen judge, {studies} studies each of n answers in pairs")
     for answers, noises in ((100, [0.7] * 5), (100, [0.4, 0.6, 0.8, 1, 1.2]), (100, [0.5, 0.5, 0.9, 1.1, 1.1]),
                             (40, [0.7] * 5), (400, [0.7] * 5)):  # fmt: skip
-        found, plain = chosen_judge(studies, answers, noises)
+        found, plain = chosen_judge(studies, seed, answers, noises)
         error = (found * (1 - found) / studies) ** 0.5
         print(f"n = {answers}, noise of the judges {noises}: {found:.3f} ± {error:.3f}; percentile {plain:.3f}",
               flush=True)  # fmt: skip
@@ -47,9 +49,9 @@ def settings() -> Iterator[tuple[int, int, float, float, int, str]]:
             yield answers, rated, share, 0.9, 1, "by judge"
 
 
-def line(studies: int, answers: int, rated: int, share: float, accuracy: float, per: int, drawn: str) -> str:
+def line(studies: int, seed: int, answers: int, rated: int, share: float, accuracy: float, per: int, drawn: str) -> str:
     """Return the line of one setting."""
-    numbers = np.random.default_rng([answers, rated, int(100 * share), int(100 * accuracy), per, len(drawn)])
+    numbers = np.random.default_rng([seed, answers, rated, int(100 * share), int(100 * accuracy), per, len(drawn)])
     held = np.zeros(3)
     widths, alone, checks = [], [], 0
     for _ in range(studies):
@@ -101,7 +103,7 @@ def study(numbers: np.random.Generator, base: np.ndarray, rated: int, accuracy: 
     return Answers(np.arange(count) // per, judge, np.where(known, right, np.nan), weight)
 
 
-def chosen_judge(studies: int, answers: int, noises: list[float]) -> tuple[float, float]:
+def chosen_judge(studies: int, seed: int, answers: int, noises: list[float]) -> tuple[float, float]:
     """Return how often the chosen judge's interval holds its correlation, and how often the percentile one does."""
 
     def drawn(numbers: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -112,12 +114,12 @@ def chosen_judge(studies: int, answers: int, noises: list[float]) -> tuple[float
 
     people, scores = drawn(np.random.default_rng(1), 1_000_000)
     truth = [np.corrcoef(people, score)[0, 1] for score in scores]
-    numbers = np.random.default_rng(2)
+    numbers = np.random.default_rng([seed, 2])
     clusters = make_clusters(np.full(answers, "s"), (np.arange(answers) // 2).astype(str))
     held = plain = 0
-    for seed in range(studies):
+    for number in range(studies):
         people, scores = drawn(numbers, answers)
-        draws = bootstrap_counts(clusters, 600, seed)[:, clusters.of_item].astype(float)
+        draws = bootstrap_counts(clusters, 600, number)[:, clusters.of_item].astype(float)
         choice = choice_of(people, scores, draws, np.ones(answers), answers / 2, 0.95)
         if choice.interval is None:
             continue

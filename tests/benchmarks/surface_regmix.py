@@ -10,7 +10,8 @@ test run predicted best minus the lowest. LightGBM has RegMix's settings, and st
 in its notebook, which is to its advantage; it is skipped where it is not installed (`pip install --target`). With
 `--smaller-leaves` it may split leaves of fewer than 20 runs, its default.
 
-`--proxy` predicts runs of the 60M-parameter model from 5 to 40 of them, alone and with the 512 small runs as a proxy.
+`--proxy` predicts runs of the 60M-parameter model from 5 to 40 of them, alone and with 200 runs of the small
+model, and its runs of the same mixes, as a proxy.
 
 Figures are means over draws and losses, ± the Monte Carlo standard error over draws. Seed 1.
 """
@@ -38,7 +39,7 @@ SEED = 1
 
 def read(folder: Path, part: str, size: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return shares that sum to 1, losses, and the names of the losses."""
-    columns, mixes = read_csv(folder / f"{part}_mixture_{size}.csv")
+    _, mixes = read_csv(folder / f"{part}_mixture_{size}.csv")
     metrics, losses = read_csv(folder / f"{part}_pile_loss_{size}.csv")
     assert [row[0] for row in mixes] == [row[0] for row in losses]
     shares = np.array([[float(cell) for cell in row[1:]] for row in mixes])
@@ -94,7 +95,13 @@ def boosted(**more: int) -> Callable[..., tuple[list[float], str]]:
 
         warnings.simplefilter("ignore", FutureWarning)  # `eval_set` is named otherwise from 4.7 on
         model = lightgbm.LGBMRegressor(
-            objective="regression", n_estimators=1000, learning_rate=1e-2, random_state=42, verbosity=-1, n_jobs=1, **more
+            objective="regression",
+            n_estimators=1000,
+            learning_rate=1e-2,
+            random_state=42,
+            verbosity=-1,
+            n_jobs=1,
+            **more,
         )
         model.fit(
             shares, losses, eval_set=[(tested, truth)], eval_metric="l2",
@@ -162,7 +169,7 @@ def proxies(given: argparse.Namespace, shares: np.ndarray, losses: np.ndarray, w
     _, small, _ = read(given.data, "test", "1m")
     large, small = (np.column_stack([one, one.mean(1)]) for one in (large, small))
     print(f"{'large runs, method':34} {'RMSE':>14}  {'rank corr.':>14}  {'coverage':>14}  {'regret':>14}")
-    for size in LARGE:
+    for size in [one for one in given.sizes if one in LARGE] or LARGE:
         rows: dict[str, list[list[float]]] = {"alone": [], "with the proxy": [], "weight, correlation low and high": []}
         for draw in range(given.draws):
             pick = np.random.default_rng([SEED, size, draw]).permutation(len(mixes))

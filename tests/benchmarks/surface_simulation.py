@@ -124,7 +124,9 @@ def main() -> None:
             print(f"\n{count} runs, {name} truths, n = {len(rows[name])}")
             for figure in rows[name][0]:
                 values = np.array([row[figure] for row in rows[name]])
-                print(f"  {figure:28} {values.mean():7.3f} ±{values.std(ddof=1) / np.sqrt(len(values)):6.3f}", flush=True)
+                print(
+                    f"  {figure:28} {values.mean():7.3f} ±{values.std(ddof=1) / np.sqrt(len(values)):6.3f}", flush=True
+                )
 
 
 if __name__ == "__main__":

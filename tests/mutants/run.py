@@ -11,6 +11,7 @@ mutmut is no part of the environment: it is installed beside it, into tests/.cac
 
 import argparse
 import ast
+import difflib
 import json
 import os
 import shutil
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,43 @@ KILLED = {1: "killed", 3: "killed", -24: "timeout", 24: "timeout", 36: "timeout"
 """mutmut's exit codes of a mutant that a test noticed, or that ran for ever."""
 
 
+class Generated:
+    """The functions of a module as mutmut wrote them: each original, and its mutants beside it."""
+
+    def __init__(self, path: Path) -> None:
+        source = path.read_text(encoding="utf-8")
+        lines = source.splitlines()
+        self.lines: dict[str, list[str]] = {}
+        self.counted: dict[str, str] = {}
+        for top in ast.parse(source).body:
+            for function in [top] if isinstance(top, ast.FunctionDef) else getattr(top, "body", ()):
+                if isinstance(function, ast.FunctionDef):
+                    name, function.name = function.name, "same"
+                    own = name.removeprefix("x_").rpartition("ǁ")[2].rpartition("__mutmut_")[0]
+                    shown = lines[function.lineno - 1 : function.end_lineno]
+                    self.lines[name] = [line.replace(f"def {name}(", f"def {own}(") for line in shown]
+                    self.counted[name] = counted_text(ast.Module([function], []))
+
+    def is_prose(self, mutant: str) -> bool:
+        """Whether a mutant changes only words that people read: messages of errors, log lines, help.
+
+        It is then equal to the original for the digest of the code (`posologie.running.counted_code`), which makes
+        nothing again for it, and is neither killed nor a survivor.
+        """
+        name, original = self._names(mutant)
+        return self.counted[name] == self.counted[original]
+
+    def change(self, mutant: str) -> list[str]:
+        """Return the lines that a mutant takes away (-) and puts in (+)."""
+        name, original = self._names(mutant)
+        lines = list(difflib.unified_diff(self.lines[original], self.lines[name], n=0, lineterm=""))[2:]
+        return [f"{line[0]} {line[1:].strip()}" for line in lines if line[0] in "+-"]
+
+    def _names(self, mutant: str) -> tuple[str, str]:
+        name = mutant.rpartition(".")[2]
+        return name, f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"
+
+
 def install() -> None:
     """Install mutmut where it is not yet."""
     if not (TOOL / "mutmut").is_dir():
@@ -56,8 +93,8 @@ def install() -> None:
         subprocess.run([*pip, "--target", str(TOOL), *PACKAGES], check=True)
 
 
-def mutate(module: str, tests: list[str], folder: Path, again: bool) -> dict[str, int | None]:
-    """Run one module's mutants in a copy of the project and return the exit code of each that is no prose.
+def mutate(module: str, tests: list[str], folder: Path, again: bool) -> tuple[dict[str, int | None], Generated]:
+    """Run one module's mutants in a copy of the project; return them, and the exit code of each that is no prose.
 
     Args:
         again: whether to keep what an earlier run found, and to try only what survived then, with the tests of now.
@@ -88,43 +125,20 @@ def mutate(module: str, tests: list[str], folder: Path, again: bool) -> dict[str
         if not results.is_file():
             raise SystemExit(f"{module}: mutmut made no mutants; see {folder}/mutmut.log")
         codes = exit_codes(results)
-        counted = set(codes) - prose(results.with_suffix(""), codes)
+        generated = Generated(results.with_suffix(""))
+        counted = {name for name in codes if not generated.is_prose(name)}
         if tried := sorted(name for name in counted if codes[name] not in KILLED):
             subprocess.run([*command, *tried], **options)
     codes = {name: code for name, code in exit_codes(results).items() if name in counted}
     if not codes or None in codes.values():
         raise SystemExit(f"{module}: mutmut did not try every mutant (do the tests pass?); see {folder}/mutmut.log")
-    return codes
+    return codes, generated
 
 
 def exit_codes(results: Path) -> dict[str, int | None]:
     """Return mutmut's exit code of each mutant; None for one that was not tried."""
     codes: dict[str, int | None] = json.loads(results.read_text(encoding="utf-8"))["exit_code_by_key"]
     return codes
-
-
-def prose(mutants: Path, names: Iterable[str]) -> set[str]:
-    """Return the mutants of words that only people read: messages of errors, log lines, help.
-
-    They are equal to the original for the digest of the code (`posologie.running.counted_code`), which makes nothing
-    again for them, and are neither killed nor survivors.
-    """
-    functions = {
-        function.name: function
-        for top in ast.parse(mutants.read_text(encoding="utf-8")).body
-        for function in ([top] if isinstance(top, ast.FunctionDef) else getattr(top, "body", ()))
-        if isinstance(function, ast.FunctionDef)
-    }
-    texts = {}
-    for name, function in functions.items():
-        function.name = "mutant"
-        texts[name] = counted_text(ast.Module([function], []))
-    found = set()
-    for name in names:
-        own = name.rpartition(".")[2]
-        if texts[own] == texts[own.rpartition("__mutmut_")[0] + "__mutmut_orig"]:
-            found.add(name)
-    return found
 
 
 def mutmut() -> list[str]:
@@ -135,13 +149,6 @@ def mutmut() -> list[str]:
 def environment() -> dict[str, str]:
     """Return the environment in which mutmut is found, and no thread is started beside it."""
     return {**os.environ, "PYTHONPATH": str(TOOL), "OMP_NUM_THREADS": "1", "POSOLOGIE_MUTANTS": "1"}
-
-
-def change_of(name: str, folder: Path) -> list[str]:
-    """Return the lines that a mutant takes away (-) and puts in (+)."""
-    shown = subprocess.run([*mutmut(), "show", name], cwd=folder, env=environment(), capture_output=True, text=True)
-    lines = [line for line in shown.stdout.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    return [f"{line[0]} {line[1:].strip()}" for line in lines]
 
 
 def main() -> int:
@@ -159,13 +166,13 @@ def main() -> int:
     wrong = 0
     for module in given.modules or modules:
         folder = given.work / module.replace("/", "-")
-        codes = mutate(module, modules[module], folder, given.again)
+        codes, generated = mutate(module, modules[module], folder, given.again)
         known = [entry["change"] for entry in listed.get(module, [])]
         counts: Counter[str] = Counter()
         for name, code in codes.items():
             outcome = KILLED.get(code, "survived")
             counts[outcome] += 1
-            if outcome == "survived" and (change := change_of(name, folder)) in known:
+            if outcome == "survived" and (change := generated.change(name)) in known:
                 counts["listed"] += 1
                 counts["survived"] -= 1
             elif outcome == "survived":

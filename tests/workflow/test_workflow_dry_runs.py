@@ -177,3 +177,22 @@ def test_every_rule_that_makes_something_seals_it(repository):
         making = [block for block in blocks if "command(" in block and re.search(r"^ +output:", block, re.MULTILINE)]
         unsealed += [f"{file.name}: {block[:60]}" for block in making if "sealing=sealing(" not in block]
     assert not unsealed
+
+
+def test_a_study_of_five_components_of_its_own_plans(project):
+    names = ["textbook", "exam", "forum", "synthetic-a", "synthetic-b"]
+    shares = [*({name: 1} for name in names), *({one: 1 for one in names if one != name} for name in names[:2])]
+    study = {
+        "study": "own",
+        "components": {name: {} if name == "exam" else {"kind": "native"} for name in names},
+        "sources": {name: {"component": name, "hub": f"o/{name}", "splits": ["train"]} for name in names}
+        | {"tests": {"component": "exam", "hub": "o/tests", "splits": ["test"]}},
+        "mixes": {f"M{place}": {"shares": one, "size": 50} for place, one in enumerate(shares)},
+        "backbones": {"tiny": {"hub": "o/model"}},
+        "suites": {"mcqa": {"benchmarks": {"exam": {"source": "tests"}}}},
+    }
+    study["sources"]["exams"] = study["sources"].pop("exam")  # a share of "exam" means the component
+    (project.root / "config" / "own.yaml").write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
+    counts = Counter(job.rule for job in project.planned("--configfile", "config/own.yaml"))
+    assert counts["draw_mix"] == counts["train_adapter"] == 7
+    assert counts["tabulate_attribution"] == 1, "seven mixes of one size tell five components apart"

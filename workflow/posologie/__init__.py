@@ -1,1 +1,1 @@
-"""Posologie: how much of which data provenance should an adapted language model be given?"""
+"""Posologie: how much of which data should an adapted language model be given?"""

@@ -14,12 +14,10 @@ from posologie.errors import InputError
 if TYPE_CHECKING:
     import pyarrow
 
-Provenance = Literal["native", "translated", "synthetic"]
 Split = Literal["train", "validation", "test"]
 Task = Literal["mcqu", "mcq", "oeq"]
 """mcqu: one right answer; mcq: several right answers; oeq: an open-ended question."""
 
-PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 SPLITS: tuple[Split, ...] = get_args(Split)
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -35,6 +33,7 @@ class Item:
 
     Attributes:
         id: stable hash of source and native key, or of source and content (`stable_id`).
+        provenance: name of the component of the study that the item belongs to (`posologie.components`).
         options: texts of the options, 2 to 26 of them for mcqu and mcq, none for oeq.
         gold: indices into `options`, ascending: one for mcqu, one or more for mcq, none for oeq.
         answer: the reference text, for oeq; empty otherwise.
@@ -44,7 +43,7 @@ class Item:
 
     id: str
     source: str
-    provenance: Provenance
+    provenance: str
     split: Split
     task: Task
     question: str

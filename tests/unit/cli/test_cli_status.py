@@ -110,6 +110,15 @@ def test_the_chosen_judges_verdicts_count_too(study, asked):
     assert stage(found, "judgements") == (1, 2)
 
 
+def test_the_verdicts_of_a_panels_judges_count_too(study, asked):
+    panel = JUDGED.replace("judging: {chosen: own}", "  other: {backend: {kind: causal, backbone: tiny}}\n"
+                           "judging: {chosen: own, panel: [own, other]}")  # fmt: skip
+    (study / "study.yaml").write_text(STUDY + panel)
+    made(study, "judgements/other/tiny/base/oeq.parquet")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert stage(found, "judgements") == (1, 4)
+
+
 def test_the_ratings_of_training_items_count_too(study, asked):
     screened = "screening: {mode: report, quality: {judge: own, threshold: 3}}\n"
     (study / "study.yaml").write_text(STUDY + JUDGED + screened)

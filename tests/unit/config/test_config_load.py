@@ -72,15 +72,15 @@ def test_a_study_file_is_read(write):
         ),
         (
             {"sources": {"native": {"provenance": "natif", "hub": "o/d"}}},
-            "sources.native.provenance = 'natif': expected 'native', 'translated' or 'synthetic'",
+            "sources.native.component = 'natif': no such component; did you mean 'native'?",
         ),
         (
             {"mixes": {"NAT": {"shares": {"nativ": 1}, "size": 3}}},
-            "mixes.NAT.shares = 'nativ': expected one of native",
+            "mixes.NAT.shares = 'nativ': no such component or source with a train split; did you mean 'native'?",
         ),
         (
             {"mixes": {"SYN": {"shares": {"synthetic": 1}, "size": 3}}},
-            "mixes.SYN.shares = 'synthetic': no source of this provenance has a train split",
+            "mixes.SYN.shares = 'synthetic': no source of this component has a train split",
         ),
         ({"mixes": {"a/b": {"shares": {"native": 1}, "size": 3}}}, "without '..'"),
         ({"study": "../elsewhere"}, "study = '../elsewhere': expected a name of letters"),
@@ -214,7 +214,7 @@ def test_each_value_of_a_sweep_is_a_mix_beside_those_written_out(write):
         ({"statistics": {"sweeps": {"n": {"NAT": 1}}}}, "sweeps.n: statistics.sweeps has a curve of this name too"),
         (
             {"sweeps": {"n": SWEEPS["n"] | {"shares": {"natve": 1}}}},
-            "sweeps.n = 'natve': expected one of native, synth",
+            "sweeps.n = 'natve': no such component or source with a train split; did you mean 'native'?",
         ),
         ({"sweeps": {"n": SWEEPS["n"] | {"share": 1}}}, "sweeps.n.size.share = 1: unknown key; expected 'shares'"),
     ],

@@ -112,7 +112,7 @@ def test_the_digest_is_the_same_on_every_version_of_python(package):
 
 
 def test_a_module_that_does_not_exist_is_an_error():
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(ModuleNotFoundError, match=r"no module named 'posologie\.nowhere' below posologie"):
         code_digest.digest("posologie.nowhere")
 
 

@@ -118,7 +118,7 @@ def test_the_validation_set_is_the_same_for_every_mix_and_seed(make_mix, tmp_pat
     validation = {"val": tmp_path / "val.parquet", "trad": tmp_path / "trad-val.parquet"}
     write_parquet(validation["val"], items_to_table(made_items("val", "native", 20, split="validation")))
     write_parquet(validation["trad"], items_to_table(made_items("trad", "translated", 20, split="validation")))
-    whole = {"size": 9, "seen": "keep"}
+    whole = {"provenances": ["native"], "size": 9, "seen": "keep"}
     one = make_mix({"counts": {"native": 10}}, name="a", seed=1, validation=validation, validation_spec=whole)
     other = make_mix({"counts": {"synthetic": 10}}, name="b", seed=2, validation=validation, validation_spec=whole)
     assert (one / "validation.parquet").read_bytes() == (other / "validation.parquet").read_bytes()

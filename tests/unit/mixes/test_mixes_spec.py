@@ -58,3 +58,18 @@ def test_lowest_terms_keep_the_ratio_and_every_quota(weights, seats):
 def test_a_ratio_beyond_what_a_float_holds_stays_as_it_is():
     weights = {"a": 0.12345678901234567, "b": 1.0}
     assert lowest_terms(weights) == weights
+
+
+def test_what_a_component_is_called_decides_no_tie():
+    from posologie.mixes.planning import part_counts
+
+    names = {"a": ("native", "translated", "synthetic"), "b": ("z", "y", "x"), "c": ("same", "other", "another")}
+    for size in (7, 8, 9, 11):
+        found = []
+        for one, two, three in names.values():
+            component_of = {"books": one, "articles": two, "made": three, "exams": two}
+            counts = part_counts(Mix(shares={two: 1, three: 1, one: 1}, size=size), 0, component_of)
+            assert list(counts) == [two, one, three], "in the order of their first sources' names"
+            found.append(list(counts.values()))
+        assert found[0] == found[1] == found[2]
+        assert sum(found[0]) == size

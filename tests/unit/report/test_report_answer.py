@@ -129,7 +129,7 @@ def test_what_would_settle_an_open_verdict_is_said_with_its_hours(tmp_path):
     (_, _, settling), _ = said(tmp_path, replace(TRAD, seeds=4, items=2000), compute=hours)
     assert settling == (
         "What would settle this: a difference of 0.9 points, as TRAD shows, would be found with 80 % power by 3 more "
-        "seeds (about 9.0 hours for TRAD) or 800 more questions."
+        "seeds of each mix (about 9.0 hours) or 800 more questions."
     )
 
 
@@ -160,3 +160,9 @@ def test_an_attribution_says_what_each_provenance_adds_largest_first(tmp_path):
 
 def test_a_study_without_contrasts_has_no_answer():
     assert section(None, []) is None
+
+
+def test_an_attribution_by_a_linear_surface_is_said_to_be_one(tmp_path):
+    row = "mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley_linear,native,%,1.5,,"
+    (_, _, added), _ = said(tmp_path, NAT, attribution=[row])
+    assert added.startswith("Averaged over all ways of adding them, by a linear surface through the mixes, in points")

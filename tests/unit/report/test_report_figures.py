@@ -80,7 +80,7 @@ def test_a_drawing_in_the_page_follows_its_colours_and_has_ids_of_its_own(simula
     path = simulated.root / "figures" / "composition.svg"
     drawing = str(inlined(path, "one", "Shares <of> the mixes"))
     assert 'role="img" aria-label="Shares &lt;of&gt; the mixes"' in drawing
-    assert "var(--native)" in drawing
+    assert "var(--blue)" in drawing
     assert "#0072b2" not in drawing
     assert not re.search(r'\bid="(?!one-)', drawing)
     assert not re.search(r"url\(#(?!one-)", drawing)

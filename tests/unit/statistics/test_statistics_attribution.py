@@ -1,4 +1,4 @@
-"""Attribution to provenances, and dose–response."""
+"""Attribution to components, and dose–response."""
 
 import csv
 import itertools
@@ -132,14 +132,50 @@ def right_answers(study) -> dict[str, list[float]]:
     return {name: read_parquet(study.root / layout.scores(name, "mcqa"))["value"].to_pylist() for name in study.models}
 
 
-def test_without_one_of_the_mixes_there_is_no_attribution(eight_models):
-    del eight_models.models["q/TRAD-SYN/seed-42"]
+def test_as_many_mixes_as_components_are_no_design(eight_models):
+    for mix in ("NAT-SYN", "TRAD-SYN", "NAT-TRAD", "ALL"):
+        del eight_models.models[f"q/{mix}/seed-42"]
     assert table(eight_models, attribution, blends=BLENDS) == []
 
 
-def test_unequal_blends_are_no_coalition(eight_models):
+def test_without_one_of_the_mixes_or_with_an_unequal_one_a_linear_surface_stands_for_the_coalitions(eight_models):
     skewed = BLENDS | {"NAT-SYN": {"native": 0.8, "synthetic": 0.2}}
-    assert table(eight_models, attribution, blends=skewed) == []
+    rows = [row for row in table(eight_models, attribution, blends=skewed) if row["scope_kind"] == "all"]
+    assert {row["method"] for row in rows} == {"shapley_linear", "scheffe_linear"}
+    del eight_models.models["q/TRAD-SYN/seed-42"]
+    rows = [row for row in table(eight_models, attribution, blends=BLENDS) if row["scope_kind"] == "all"]
+    rows = [row for row in rows if row["aggregate"] == "item_weighted"]
+    assert [(row["method"], row["term"]) for row in rows] == [
+        (method, player) for method in ("shapley_linear", "scheffe_linear") for player in PLAYERS
+    ]
+    assert all("from a linear surface through 6 mixes" in row["note"] for row in rows)
+    scores = {model: 100 * np.mean(values) for model, values in right_answers(eight_models).items()}
+    fitted = {row["term"]: float(row["value"]) for row in rows if row["method"] == "scheffe_linear"}
+    shares = np.array([[BLENDS[mix].get(player, 0) for player in PLAYERS] for mix in BLENDS if mix != "TRAD-SYN"])
+    values = [scores[f"q/{mix}/seed-42"] for mix in BLENDS if mix != "TRAD-SYN"]
+    expected = np.linalg.lstsq(shares, np.array(values), rcond=None)[0]
+    assert list(fitted.values()) == pytest.approx(expected, abs=1e-4)
+    # Shapley values of the game of the plane, by their definition.
+    game = {coalition: np.mean([fitted[player] for player in coalition]) for coalition in EVERYONE[1:]}
+    game[frozenset()] = scores["q/base"]
+    for row in rows[:3]:
+        assert float(row["value"]) == pytest.approx(shapley_by_orders(game, row["term"]), abs=1e-4)
+
+
+def test_mixes_that_do_not_lie_on_a_plane_are_said_not_to(study, make_item):
+    numbers = np.random.default_rng(5)
+    items = [make_item(number) for number in range(400)]
+    ease = numbers.random(400)
+    bent = {"NAT": 0.3, "TRAD": 0.3, "SYN": 0.3, "NAT-TRAD": 0.6, "NAT-SYN": 0.6, "base": 0.3}
+    flat = {"NAT": 0.3, "TRAD": 0.4, "SYN": 0.5, "NAT-TRAD": 0.35, "NAT-SYN": 0.4, "base": 0.3}
+    for truth, expected in ((bent, "the surface does not fit (p < .001)"), (flat, "no lack of fit seen (p = ")):
+        for mix, share in truth.items():
+            model = "q/base" if mix == "base" else f"q/{mix}/seed-42"
+            right = (ease + 0.1 * numbers.normal(size=400) < share).astype(float)
+            study.scores(model, "mcqa", items, {("em", "constrained"): {"original": list(right)}})
+        rows = table(study, attribution, blends={mix: BLENDS[mix] for mix in truth if mix != "base"})
+        assert rows
+        assert all(expected in row["note"] for row in rows)
 
 
 def test_two_provenances_are_a_game_too(eight_models):

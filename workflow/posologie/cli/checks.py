@@ -18,8 +18,9 @@ from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.generation.backends.addresses import in_the_clear
+from posologie.models.encoders import encoder_folder
 from posologie.models.packages import installed_version
-from posologie.models.spec import Backbone
+from posologie.models.spec import Backbone, EncoderOrigin
 from posologie.sources.layouts import local_files
 from posologie.sources.spec import Collection, Source
 
@@ -96,7 +97,13 @@ def other_files(study: Study) -> Iterator[Finding]:
 
 
 def models(study: Study) -> Iterator[Finding]:
-    """Look for models that come from this machine: folders, and packages with a GGUF file."""
+    """Look for models that come from this machine: folders, packages with a GGUF file, and encoders."""
+    for key, encoder in _encoders(study).items():
+        if encoder.hub is None:
+            try:
+                yield Finding(OK, f"{key}: {encoder_folder(encoder, None)}")
+            except InputError as error:
+                yield Finding(PROBLEM, f"{key}: {error}")
     for key, backbone in _backbones(study).items():
         manifest = Path(study.roots.models) / backbone.folder_name() / "manifest.json"
         if manifest.is_file():
@@ -131,10 +138,14 @@ def _other_package(key: str, backbone: Backbone, revision: str | None) -> Iterat
         yield Finding(WARNING, f"{key}: {backbone.gguf_package}: {changed}")
 
 
+def _encoders(study: Study) -> dict[str, EncoderOrigin]:
+    named = {"scoring.encoder": study.scoring.encoder, "screening.encoder": study.screening.encoder}
+    return {key: encoder for key, encoder in named.items() if encoder is not None}
+
+
 def _backbones(study: Study) -> dict[str, Backbone]:
-    encoders = {"scoring.encoder": study.scoring.encoder, "screening.encoder": study.screening.encoder}
     return {
-        **{key: model for key, one in encoders.items() if one is not None and (model := one.backbone()) is not None},
+        **{key: model for key, one in _encoders(study).items() if (model := one.backbone()) is not None},
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
         **{f"published_models.{name}.model": one.model for name, one in study.published_models.items() if one.model},
         **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},
@@ -166,21 +177,18 @@ def keys(study: Study) -> Iterator[Finding]:
 
 def mixes(study: Study) -> Iterator[Finding]:
     """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
-    from posologie.mixes.quotas import sainte_lague
+    from posologie.mixes.planning import part_counts, sources_of
 
-    held = {name: _held(study, name) for name in plan.trained_sources(study)}
+    held = {name: plan.held_by_source(study, name, results_of(study)) for name in plan.trained_sources(study)}
+    component_of = {name: study.sources[name].provenance for name in held}
     if not any(held.values()):
         yield Finding(OK, "not drawn yet; what the sources hold is known after `snakemake … shards`")
         return
     for name, mix in study.mixes.items():
-        if mix.counts is not None:
-            wanted = dict(mix.counts)
-        elif isinstance(mix.size, int):
-            wanted = sainte_lague(mix.shares or {}, mix.size)
-        else:
+        if mix.size == "smallest":
             continue
-        for part, count in wanted.items():
-            sources = [one for one in held if part in (one, study.sources[one].provenance)]
+        for part, count in part_counts(mix, 0, component_of).items():
+            sources = sources_of(part, component_of)
             if any(held[one] is None for one in sources):
                 continue
             there = sum(sum((held[one] or {}).get(task, 0) for task in mix.tasks) for one in sources)
@@ -188,19 +196,6 @@ def mixes(study: Study) -> Iterator[Finding]:
                 problem = f"mixes.{name}: {count:,} items of {part} asked for, {there:,} held by {', '.join(sources)}"
                 yield Finding(PROBLEM, problem)
     yield Finding(OK, f"{len(study.mixes)} mixes compared with what their sources hold")
-
-
-def _held(study: Study, source: str) -> dict[str, int] | None:
-    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    root = results_of(study)
-    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
-        if file.is_file():
-            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
-            return {entry["values"]: entry["counts"] for entry in counted}
-    return None
 
 
 def gpus(study: Study) -> Iterator[Finding]:

@@ -17,10 +17,12 @@ from posologie.cli import (
     partitions,
     plan,
     prescribe,
+    register,
     status,
     surface,
     testcase,
     verify,
+    whatif,
 )
 from posologie.errors import InputError, machine_error
 from posologie.version import __version__
@@ -53,9 +55,11 @@ def parser() -> argparse.ArgumentParser:
         check,
         design,
         prescribe,
+        register,
         plan,
         partitions,
         surface,
+        whatif,
         testcase,
         audit_parallel,
     ):

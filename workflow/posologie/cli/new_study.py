@@ -1,12 +1,14 @@
 """Write a commented study file to start from, for your own language and data.
 
   posologie new-study spanish --language es --native data/own/native.csv --synthetic data/own/synthetic.jsonl
+  posologie new-study law --language en --component textbook=data/books.csv --component exam=data/exams.jsonl
 
 It is a valid study file at once; what has to be filled in is said beside each line.
 """
 
 import argparse
 import csv
+import itertools
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -17,10 +19,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from posologie.cli.places import console, print_json
+from posologie.components import DEFAULT, RESERVED
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import write_text
-from posologie.items import PROVENANCES
 from posologie.specs import Name
 
 LANGUAGES: dict[str, tuple[str, str, str | None]] = {
@@ -38,6 +40,9 @@ LANGUAGES: dict[str, tuple[str, str, str | None]] = {
 """Language → the line above the options, the word before a context, and the stemmer."""
 
 _MIX_NAMES = {"native": "NAT", "translated": "TRAD", "synthetic": "SYN"}
+"""What the published study calls its mixes; a mix of another component is named after it."""
+
+_MOST_WITH_PAIRS = 3
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -46,8 +51,12 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--language", default="fr", help=f"language of the items: {', '.join(LANGUAGES)}, or another"
     )
-    for provenance in PROVENANCES:
-        arguments.add_argument(f"--{provenance}", type=Path, metavar="FILE", help=f"file of {provenance} items")
+    for kind in DEFAULT:
+        arguments.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"file of {kind} items")
+    arguments.add_argument(
+        "--component", action="append", default=[], metavar="NAME=FILE",
+        help="a component of your own and the file of its items; given for each, the first one is tested",
+    )  # fmt: skip
     arguments.add_argument("--backbone", default="Qwen/Qwen3-4B-Instruct-2507", help="model on the hub, owner/name")
     arguments.add_argument("--output", type=Path, metavar="FILE", help="default: config/NAME.yaml")
     arguments.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -78,21 +87,17 @@ def answer(given: argparse.Namespace) -> int:
 
 def study_text(name: str, target: Path, given: argparse.Namespace) -> str:
     """Return the text of the study file."""
-    paths = {provenance: getattr(given, provenance) for provenance in PROVENANCES}
-    if not any(paths.values()):
-        paths = {provenance: Path("data") / name / f"{provenance}.csv" for provenance in PROVENANCES}
-    if paths["native"] is None:
-        raise InputError("--native FILE: missing; the tested items of a study are native ones to start with")
+    paths = _files(name, given)
+    tested = next(iter(paths))
     sources = [
-        {"provenance": provenance, "path": path.parent.as_posix(), "file": path.name, "columns": _columns(path)}
-        for provenance, path in paths.items()
-        if path is not None
-    ]
-    there = [str(source["provenance"]) for source in sources]
-    pairs = [[one, other] for place, one in enumerate(there) for other in there[place + 1 :]]
-    parts = [[one] for one in there] + pairs + ([there] if len(there) > 2 else [])
-    mixes = [
-        {"name": "ALL" if len(part) > 2 else "-".join(_MIX_NAMES[one] for one in part), "parts": part} for part in parts
+        {
+            "component": component,
+            "path": path.parent.as_posix(),
+            "file": path.name,
+            "columns": _columns(path),
+            "tested": component == tested,
+        }
+        for component, path in paths.items()
     ]
     choices, context, stemmer = LANGUAGES.get(given.language, LANGUAGES["en"])
     template = (files("posologie.cli") / "templates" / "study.yaml.j2").read_text(encoding="utf-8")
@@ -102,7 +107,10 @@ def study_text(name: str, target: Path, given: argparse.Namespace) -> str:
         "title": f"The study {name}",
         "file": target.as_posix(),
         "sources": sources,
-        "mixes": mixes,
+        "mixes": [{"name": mix, "parts": parts} for mix, parts in _mixes(list(paths)).items()],
+        "own_components": bool(given.component),
+        "kinds": list(DEFAULT),
+        "tested": tested,
         "backbone": given.backbone,
         "backbone_name": given.backbone.rpartition("/")[2].lower(),
         "words": {"choices": choices, "context": context},
@@ -110,6 +118,61 @@ def study_text(name: str, target: Path, given: argparse.Namespace) -> str:
         "language": given.language,
     }
     return environment.from_string(template).render(facts)
+
+
+def _files(study: str, given: argparse.Namespace) -> dict[str, Path]:
+    """Return the file of each component, the tested one first.
+
+    Raises:
+        InputError: for a component without name or file, or one given twice.
+    """
+    found: dict[str, Path] = {}
+    for text in given.component:
+        name, _, file = text.partition("=")
+        try:
+            TypeAdapter(Name).validate_python(name)
+        except ValidationError:
+            file = ""
+        if not file:
+            raise InputError(f"--component {text}: expected NAME=FILE, such as textbook=data/textbook.csv")
+        if name in found or name.lower() in RESERVED:
+            taken = "given twice" if name in found else "a name that the tables use"
+            raise InputError(f"--component {text}: '{name}' is {taken}; choose another name")
+        found[name] = Path(file)
+    kinds = {kind: getattr(given, kind) for kind in DEFAULT if getattr(given, kind) is not None}
+    if not found and not kinds:
+        return {kind: Path("data") / study / f"{kind}.csv" for kind in DEFAULT}
+    if not found and next(iter(DEFAULT)) not in kinds:
+        raise InputError("--native FILE: missing; the tested items of a study are native ones to start with")
+    if twice := found.keys() & kinds.keys():
+        raise InputError(f"--component {min(twice)}=…: --{min(twice)} is given too; expected one of them")
+    return found | kinds
+
+
+def _mixes(components: list[str]) -> dict[str, list[str]]:
+    """Return mixes to start with, in equal shares.
+
+    Every coalition of up to three components. Of more, each alone, all without each, and all: enough for a linear
+    surface and a look at whether it fits.
+    """
+    if len(components) <= _MOST_WITH_PAIRS:
+        sizes = range(1, len(components) + 1)
+        parts = [list(chosen) for size in sizes for chosen in itertools.combinations(components, size)]
+    else:
+        without = [[one for one in components if one != other] for other in components]
+        parts = [*([one] for one in components), *without, components]
+    mixes: dict[str, list[str]] = {}
+    for chosen in parts:
+        if len(chosen) == len(components) > 2:
+            name = "ALL"
+        elif len(chosen) > 2:
+            name = f"without-{next(one for one in components if one not in chosen)}"
+        else:
+            name = "-".join(_MIX_NAMES.get(one, one) for one in chosen)
+        while name in mixes:  # components called a, b and a-b
+            name += "-"
+        mixes[name] = chosen
+    return mixes
 
 
 def _columns(path: Path) -> str:

@@ -3,9 +3,10 @@
   posologie surface --ratios ratios.csv --metrics metrics.csv --metric accuracy
   posologie surface --ratios … --metrics … --metric loss_en=0.7 loss_fr=0.3 --lower loss_en loss_fr --figure s.svg
 
-ratios.csv has a row for each run and a column for each component, whose shares sum to 1; metrics.csv a row for each run
-and a column for each metric; METRIC_se is its standard error. The first column names the runs if it is called run, index,
-name, mix or id. Rows with equal shares are repeated runs of a mix. --items has scores by item (run, item, score, group).
+ratios.csv has a row for each run and a column for each component, whose shares sum to 1; metrics.csv a row for each
+run and a column for each metric; METRIC_se is its standard error. The first column names the runs if it is called run,
+index, name, mix or id. Rows with equal shares are repeated runs of a mix. --items has scores by item (columns run,
+item, score and, if any, group).
 
 Models are compared by predicting each mix from the others. The command says where none is better than the mean. With
 --proxy-ratios and --proxy-metrics, runs of a cheaper kind are a second fidelity, weighted by how far they agree with
@@ -52,9 +53,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     runs.add_argument("--proxy-ratios", type=Path, metavar="CSV", help="shares of runs of a cheaper kind")
     runs.add_argument("--proxy-metrics", type=Path, metavar="CSV", help="their scores, by the same metrics")
     choice = arguments.add_argument_group("surface")
-    choice.add_argument(
-        "--model", choices=list(_FORMS), help="model of the surface (default: chosen by left-out mixes)"
-    )
+    choice.add_argument("--model", choices=list(_FORMS), help="model (default: chosen by left-out mixes)")
     choice.add_argument("--at", nargs="+", default=[], metavar="NAME=SHARE", help="predict this mix")
     choice.add_argument("--size", type=float, metavar="N", help="items of predicted mixes (default: the largest size)")
     choice.add_argument("--table", type=Path, metavar="CSV", help="write models, runs and predictions")
@@ -66,6 +65,7 @@ def answer(given: argparse.Namespace) -> int:
     weights = _weights(given)
     runs = _runs(given, given.ratios, given.metrics, weights, given.items)
     forms = [_FORMS[given.model]] if given.model else FORMS
+    asked = _asked(given, runs.components)
     proxied: WithProxy | None = None
     if given.proxy_ratios is not None or given.proxy_metrics is not None:
         if given.proxy_ratios is None or given.proxy_metrics is None:
@@ -76,7 +76,7 @@ def answer(given: argparse.Namespace) -> int:
         choice = choose(runs, forms)
     surface = _surface(given, choice) if proxied is None or proxied.weight == 0 else proxied.surface
     region = optimum(surface, runs, given.size)
-    rows = _rows(given, runs, choice, surface, region)
+    rows = _rows(runs, choice, surface, region, asked, given.size)
     notes = [*choice.notes, *(proxied.notes if proxied else ())]
     if given.table is not None:
         write_csv(given.table, COLUMNS, rows)
@@ -149,18 +149,17 @@ def _asked(given: argparse.Namespace, components: tuple[str, ...]) -> Array | No
 
 
 def _rows(
-    given: argparse.Namespace, runs: Runs, choice: Choice, surface: Fitted, region: Region
+    runs: Runs, choice: Choice, surface: Fitted, region: Region, asked: Array | None, wanted: float | None
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of the table: models, runs, the best mix, mixes of its region, and the one asked for."""
     empty: dict[str, Any] = dict.fromkeys(COLUMNS)
-    rows = []
-    for one in choice.candidates:
-        rows.append(
-            {
-                **empty, "row": "model", "name": one.fitted.form.name, "rmse": one.rmse, "log_density": one.log_density,
-                "note": "chosen" if one is choice.chosen else "",
-            }
-        )  # fmt: skip
+    rows = [
+        {
+            **empty, "row": "model", "name": one.fitted.form.name, "rmse": one.rmse, "log_density": one.log_density,
+            "note": "chosen" if one is choice.chosen else "",
+        }
+        for one in choice.candidates
+    ]  # fmt: skip
     left_out = choice.chosen.left_out
     half = 1.96 * left_out.sd
     for place, name in enumerate(runs.names):
@@ -172,12 +171,11 @@ def _rows(
                 "high": float(left_out.mean[place] + half[place]), "note": "predicted from the other mixes",
             }
         )  # fmt: skip
-    asked = _asked(given, runs.components)
     points = [("best", region.candidates.shares[region.chosen])]
     points += [("region", mix) for mix in region.representatives()[1:]]
     points += [] if asked is None else [("asked", asked)]
     shares = np.array([mix for _, mix in points])
-    size = None if surface.reference_size is None else given.size or surface.reference_size
+    size = None if surface.reference_size is None else wanted or surface.reference_size
     interval = surface.interval(shares, None if size is None else np.full(len(shares), size))
     for place, (kind, mix) in enumerate(points):
         rows.append(

@@ -4,13 +4,14 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from posologie.config import plan, releases
+from posologie.components import DEFAULT
+from posologie.config import plan, proxies, releases
+from posologie.config.check_components import check_components, misspelt
 from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
-from posologie.items import PROVENANCES
 from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
@@ -29,12 +30,14 @@ def check_references(study: Study) -> None:
     Raises:
         InputError: naming the key, its value and what was expected.
     """
+    check_components(study)
     _check_sources(study)
     _check_makers(study)
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
     _check_surface(study)
+    _check_proxies(study)
     _check_release(study)
     check_statistics(study)
     _check_folders(study)
@@ -232,15 +235,18 @@ def _check_mixes(study: Study) -> None:
         for name, source in study.sources.items()
         if source.mixed and not source.compared and "train" in source.splits
     }
-    provenances = {study.sources[name].provenance for name in trainable}
+    drawn = {study.sources[name].provenance for name in trainable}
+    known = study.components or DEFAULT
     places = {mix: f"sweeps.{name}" for name, sweep in study.sweeps.items() for mix in doses(name, sweep)}
     for name, mix in study.mixes.items():
         for part in (mix.shares or {}).keys() | (mix.counts or {}).keys():
             key = places.get(name, f"mixes.{name}.{'shares' if mix.shares else 'counts'}")
-            if part in PROVENANCES and part not in provenances and part not in study.sources:
-                raise InputError(f"{key} = '{part}': no source of this provenance has a train split to be drawn from")
-            if part not in provenances and part not in trainable:
-                raise _unknown(key, part, dict.fromkeys([*sorted(provenances), *sorted(trainable)]))
+            if part in drawn or part in trainable:
+                continue
+            if part in known and part not in study.sources:
+                raise InputError(f"{key} = '{part}': no source of this component has a train split to be drawn from")
+            possible = [name for name in known if name in drawn] + sorted(trainable)
+            raise misspelt(key, part, "component or source with a train split", possible)
         if name == "base":
             raise InputError("mixes.base: 'base' names the model without adapter; expected another name")
 
@@ -299,6 +305,20 @@ def _check_surface(study: Study) -> None:
         if bounds and (lowest > 1 + 1e-9 or highest < 1 - 1e-9):
             what = f"lowest shares sum to {lowest:g}" if lowest > 1 else f"highest shares sum to {highest:g}"
             raise InputError(f"{key}: the {what}, so that no mix keeps them")
+
+
+def _check_proxies(study: Study) -> None:
+    """Check that merged models are made of models that this study trains, and are called like no mix."""
+    trained = {model.id for model in plan.models(study).values() if model.trained}
+    merged = proxies.merged_models(study)
+    if study.proxies.merged is not None and not merged:
+        raise InputError("proxies.merged: no mix of two or more components to merge for; name some in mixes or lattice")
+    for proxy in merged.values():
+        if proxy.name in study.mixes:
+            raise InputError(f"mixes.{proxy.name}: the name is taken by a merged model; expected another name")
+        for mix in proxy.of:
+            if (model := f"{proxy.backbone}/{mix}/seed-{proxy.seed}") not in trained:
+                raise InputError(f"proxies.merged: {model} is not trained here, so there is nothing to merge")
 
 
 def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:

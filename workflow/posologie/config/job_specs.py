@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from posologie.components import Shown
 from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
@@ -267,6 +268,7 @@ def table_spec(study: Study) -> TableSpec:
         demonstration=study.demonstration,
         blends={mix: plan.blend(study, mix) for mix in study.mixes},
         sizes={mix: plan.size(study, mix) for mix in study.mixes},
+        components=tuple(study.components),
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
@@ -292,6 +294,7 @@ def composition_spec(study: Study) -> CompositionSpec:
     return CompositionSpec(
         mixes={mix: tuple(plan.sampling_seeds(study, mix)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
+        components=tuple(study.components),
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
@@ -349,6 +352,7 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
         models=plan.evaluated_models(study),
         suites=tuple(study.suites),
         tables=tuple(tables),
+        components=Shown.of(plan.components(study)),
         statistics=study.statistics,
         report=study.report,
     )

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from posologie.config import plan
 from posologie.config.check import check_references
 from posologie.config.study import Study
 from posologie.errors import InputError
@@ -19,7 +21,7 @@ from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
 from posologie.specs import first_problem
 
-REPLACED = ("sources", "mixes", "sweeps", "suites", "judges")
+REPLACED = ("components", "sources", "mixes", "sweeps", "suites", "judges")
 """Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
 
 
@@ -38,7 +40,7 @@ def study_document(path: str | os.PathLike[str], overrides: Mapping[str, Any] | 
     Raises:
         InputError: if a file is missing or is no map of sections.
     """
-    return _merged(_document(Path(path), ()), overrides or {})
+    return _merged(_document(Path(path), ()), _renamed(overrides or {}))
 
 
 def study_from(document: Mapping[str, Any], origin: str) -> Study:
@@ -54,6 +56,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     try:
         study = with_sweeps(study)
         check_references(study)
+        study = with_validation(study)
     except InputError as error:
         raise _located(origin, str(error)) from error
     return study
@@ -127,6 +130,14 @@ def with_sweeps(study: Study) -> Study:
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
 
 
+def with_validation(study: Study) -> Study:
+    """Return the study with the components of its validation set named, where its file leaves them out."""
+    if study.validation.provenances is not None:
+        return study
+    names = plan.validation_components(study)
+    return study.model_copy(update={"validation": study.validation.model_copy(update={"provenances": names})})
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is an error: one of the two values would be lost. Merge keys (`<<`) may be."""
 
@@ -154,10 +165,20 @@ def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path}, {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected a map of sections, found {type(document).__name__}")
+    document = _renamed(document)
     parent = document.pop("extends", None)
     if parent is None:
         return document
     return _merged(_document(path.parent / str(parent), (*above, path.resolve())), document)
+
+
+def _renamed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with a key of earlier study files under its present name: a merge keeps one of the two."""
+    found = dict(document)
+    validation = found.get("validation")
+    if isinstance(validation, Mapping) and "provenances" in validation and "components" not in validation:
+        found["validation"] = {("components" if key == "provenances" else key): validation[key] for key in validation}
+    return found
 
 
 def _merged(base: Mapping[str, Any], change: Mapping[str, Any], top: bool = True) -> dict[str, Any]:
@@ -201,14 +222,20 @@ def _keys_at(location: list[int | str]) -> set[str]:
             skip = False
             continue
         fields = [item for model in models for item in model.model_fields.items()]
-        here = [field for name, field in fields if (field.alias or name) == part]
+        here = [field for name, field in fields if key_of(name, field) == part]
         of_kind = [model for model in models if part in _kinds_of(model)]
         if len(models) > 1 and of_kind:  # a section of several kinds, such as a sweep: its errors name the kind first
             models = of_kind
             continue
         found = [below for field in here for below in models_in(field.annotation)]
         models, skip = [model for model, _ in found], any(many for _, many in found)
-    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+    return {key_of(name, field) for model in models for name, field in model.model_fields.items()}
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """Return the key of a field in a study file: its alias, or the first of several."""
+    choices = field.validation_alias
+    return str(choices.choices[0]) if isinstance(choices, AliasChoices) else field.alias or name
 
 
 def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from posologie.config.components import blend as blend
+from posologie.config.components import components as components
+from posologie.config.components import held_by_source as held_by_source
+from posologie.config.components import held_items as held_items
+from posologie.config.components import sources_of_component as sources_of_component
+from posologie.config.components import trained_sources as trained_sources
+from posologie.config.components import validation_components as validation_components
 from posologie.config.study import Study
-from posologie.items import PROVENANCES, SPLITS, Provenance, Split, Task
-from posologie.mixes.spec import lowest_terms
+from posologie.items import SPLITS, Split, Task
+from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
 from posologie.sources.layouts import PARALLEL
@@ -101,15 +108,6 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
     return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
 
 
-def trained_sources(study: Study) -> list[str]:
-    """Return the sources that have a train split, in the order of the configuration."""
-    return [
-        name
-        for name, source in study.sources.items()
-        if source.mixed and not source.compared and "train" in source.splits
-    ]
-
-
 def mix_sources(study: Study, mix: str) -> list[str]:
     """Return the sources that a mix draws from, or whose sizes it needs to know (`size: smallest`)."""
     wanted = study.mixes[mix]
@@ -121,7 +119,7 @@ def mix_sources(study: Study, mix: str) -> list[str]:
 
 def validation_sources(study: Study) -> list[str]:
     """Return the sources of the validation set that all mixes share."""
-    provenances = study.validation.provenances
+    provenances = validation_components(study)
     return [
         name
         for name, source in study.sources.items()
@@ -237,29 +235,17 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     )
 
 
-def blend(study: Study, mix: str) -> dict[Provenance, float]:
-    """Return the share of each provenance in a mix, as configured; they sum to 1."""
-    described = study.mixes[mix]
-    parts = lowest_terms(described.shares or described.counts or {})
-    found: dict[Provenance, float] = {}
-    for part, amount in parts.items():
-        provenance = next((known for known in PROVENANCES if known == part), None) or study.sources[part].provenance
-        found[provenance] = found.get(provenance, 0) + amount / sum(parts.values())
-    return found
-
-
 def size(study: Study, mix: str) -> str:
     """Return the number of items of a mix, or `smallest`, as the configuration has it."""
     found = study.mixes[mix]
     return str(found.size if found.size is not None else sum((found.counts or {}).values()))
 
 
-def has_all_coalitions(study: Study) -> bool:
-    """Say whether every coalition of the mixes' provenances, two or more, is a mix in equal shares: an attribution."""
-    blends = [blend(study, mix) for mix in study.mixes]
-    everyone = frozenset(provenance for one in blends for provenance in one)
-    equal = {frozenset(one) for one in blends if max(one.values()) < 1.01 * min(one.values())}
-    return len(everyone) > 1 and len(equal) == 2 ** len(everyone) - 1
+def has_attribution(study: Study) -> bool:
+    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    blends = {mix: blend(study, mix) for mix in study.mixes}
+    sizes = {mix: size(study, mix) for mix in study.mixes}
+    return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
 
 
 def has_surface(study: Study) -> bool:
@@ -270,10 +256,17 @@ def has_surface(study: Study) -> bool:
 
 
 def mixed_components(study: Study) -> tuple[str, ...]:
-    """Return the components that the study's mixes hold, in the order of its sources."""
+    """Return the components that the study's mixes hold, in the order of the study."""
     held = {name for mix in study.mixes for name in blend(study, mix)}
-    order = dict.fromkeys(source.provenance for source in study.sources.values())
-    return tuple(name for name in order if name in held)
+    return tuple(name for name in components(study) if name in held)
+
+
+def tests_several_components(study: Study) -> bool:
+    """Say whether some suite has items of several components, so that gains on them can be compared."""
+    return bool(study.mixes) and any(
+        len({study.sources[one.source].provenance for one in suite.benchmarks.values()}) > 1
+        for suite in study.suites.values()
+    )
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -314,8 +307,10 @@ def score_tables(study: Study) -> list[str]:
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
+    names += ["transfer"] if tests_several_components(study) else []
     names += ["leakage"] if study.mixes else []
-    names += ["attribution"] if has_all_coalitions(study) else []
+    names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []
+    names += ["attribution"] if has_attribution(study) else []
     names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
 

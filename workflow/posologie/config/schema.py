@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from posologie.config.load import models_in
+from posologie.config.load import key_of, models_in
 from posologie.config.study import Study
 from posologie.files import write_text
 
@@ -54,7 +54,7 @@ def option_tables() -> str:
         seen.add(model)
         sections.append(_table(path, model))
         for name, field in model.model_fields.items():
-            key = field.alias or name
+            key = key_of(name, field)
             for below, many in models_in(field.annotation):
                 inner = f"{key}.<name>" if many else key
                 waiting.append((f"{path}.{inner}" if path else inner, below))
@@ -67,7 +67,7 @@ def _table(path: str, model: type[BaseModel]) -> str:
     lines = [heading, "", text, "", "| option | values | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         values = _values(field.annotation).replace("|", "\\|")
-        lines.append(f"| `{field.alias or name}` | {values} | {_default(field)} | {field.description or ''} |")
+        lines.append(f"| `{key_of(name, field)}` | {values} | {_default(field)} | {field.description or ''} |")
     return "\n".join(lines) + "\n"
 
 

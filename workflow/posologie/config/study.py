@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.components import Component
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.generation.translation_quality.spec import TranslationQuality
@@ -11,6 +12,7 @@ from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
+from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
@@ -134,6 +136,12 @@ class Study(Spec):
     title: str = Field(default="", description="heading of the report; made from the name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
+    components: dict[Name, Component] = Field(
+        default_factory=dict,
+        description="the parts of the training data whose doses are studied, in the order of tables and figures; "
+        "native, translated and synthetic if left out",
+    )
+    currency: str = Field(default="", max_length=20, description="unit of the prices of components, such as EUR")
     sources: dict[Name, Source] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},
@@ -159,6 +167,7 @@ class Study(Spec):
     published_models: dict[Name, PublishedModel] = Field(
         default_factory=dict, description="trained models that are evaluated beside, or take the place of training"
     )
+    proxies: Proxies = Field(default=Proxies(), description="cheap stand-ins for mixes that are not trained")
     prompting: Prompting = Field(default=Prompting(), description="how an item becomes a prompt")
     training: Training = Field(default=Training(), description="recipe and seeds")
     prediction: Prediction = Field(default=Prediction(), description="precision, seed and bundles of suites")

@@ -18,7 +18,7 @@ def short(source: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Block]
     """Yield where a source comes from, and its splits."""
     described = source["described"]
     known = {
-        "provenance": "provenance",
+        "provenance": "component",
         "reader": "reader",
         "hub": "on the hub",
         "revision": "revision",

@@ -118,14 +118,15 @@ def main(argv: list[str]) -> None:
     spec = MixSpec.from_json(given.spec)
     for source, path in [*given.train, *given.validation]:
         if source not in spec.provenance_of:
-            raise InputError(f"{path}: source {source} has no provenance in the spec")
+            raise InputError(f"{path}: source {source} has no component in the spec")
 
     pools = {source: read_pool(source, path, spec.mix.tasks, spec.mix) for source, path in given.train}
     draws, facts = train_draws(spec, pools)
+    wanted = spec.validation.provenances
     common = [
         read_pool(source, path, spec.validation.tasks)
         for source, path in sorted(given.validation)
-        if spec.provenance_of[source] in spec.validation.provenances
+        if wanted is None or spec.provenance_of[source] in wanted
     ]
     train = assembled(draws, spec.seed)
     validation = assembled(validation_draws(spec.validation, common), spec.validation.seed)

@@ -1,4 +1,4 @@
-"""What a mix holds: counts and lengths, whole and by provenance."""
+"""What a mix holds: counts and lengths, whole and by component."""
 
 import json
 from collections import Counter
@@ -8,24 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie.items import LABELS, PROVENANCES
+from posologie.items import LABELS
 from posologie.mixes.sampling import characters
 
 QUANTILES = {"min": 0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1}
 
 
 def contents(table: pa.Table) -> dict[str, Any]:
-    """Return what a table of items holds, with the same for each of its provenances under `by_provenance`.
+    """Return what a table of items holds, with the same for each of its components under `by_provenance`.
 
-    Counts are by value: provenance, source, origin (from the record, where it names one), task, number of options. Gold
-    labels are counted by task, since an item with several right answers has several. Lengths are in characters of
-    question, context, options and reference answer.
+    Counts are by value: provenance (which names the component), source, origin (from the record, where it names one),
+    task, number of options. Gold labels are counted by task, since an item with several right answers has several.
+    Lengths are in characters of question, context, options and reference answer.
     """
     facts = _contents(table)
     facts["by_provenance"] = {
         provenance: _contents(table.filter(pc.equal(table["provenance"], provenance)))
-        for provenance in PROVENANCES
-        if provenance in facts["provenance"]
+        for provenance in sorted(facts["provenance"])
     }
     return facts
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from posologie.errors import InputError
-from posologie.items import PROVENANCES, Provenance
 from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.sampling import Pool
 from posologie.mixes.spec import Mix, MixSpec
@@ -20,24 +19,32 @@ class Part:
     quotas: dict[str, int]
 
 
-def sources_of(part: str, provenance_of: Mapping[str, Provenance]) -> list[str]:
-    """Return the sources that a key of `shares` or `counts` stands for."""
-    if part in PROVENANCES:
-        return sorted(source for source, provenance in provenance_of.items() if provenance == part)
-    return [part] if part in provenance_of else []
+def sources_of(part: str, provenance_of: Mapping[str, str]) -> list[str]:
+    """Return the sources that a key of `shares` or `counts` stands for: those of a component, or a single source."""
+    of_component = sorted(source for source, component in provenance_of.items() if component == part)
+    return of_component or ([part] if part in provenance_of else [])
 
 
-def part_counts(mix: Mix, smallest: int) -> dict[str, int]:
-    """Return how many items each key of `shares` or `counts` gives."""
+def part_counts(mix: Mix, smallest: int, provenance_of: Mapping[str, str]) -> dict[str, int]:
+    """Return how many items each key of `shares` or `counts` gives, in the order of their first sources' names.
+
+    That order decides between equals, so that what a component is called changes no draw.
+    """
+    first = {part: min(sources_of(part, provenance_of), default=part) for part in (mix.counts or mix.shares or {})}
+    parts = sorted(first, key=lambda part: (first[part], part))
     if mix.counts is not None:
-        return dict(sorted(mix.counts.items()))
+        return {part: mix.counts[part] for part in parts}
     if mix.shares is None or mix.size is None:
         raise InputError("mix: neither counts nor shares with a size")
-    return sainte_lague(mix.shares, smallest if mix.size == "smallest" else mix.size)
+    # Numbers with leading zeros sort as the parts do.
+    places = {part: f"{number:09d}" for number, part in enumerate(parts)}
+    shares = {places[part]: share for part, share in mix.shares.items()}
+    given = sainte_lague(shares, smallest if mix.size == "smallest" else mix.size)
+    return {part: given[places[part]] for part in parts}
 
 
 def held_by_provenance(spec: MixSpec, pools: Mapping[str, Pool]) -> dict[str, int]:
-    """Return how many items of the mix's tasks the sources of each provenance hold."""
+    """Return how many items of the mix's tasks the sources of each component hold."""
     return {
         provenance: sum(len(pools[source].ids) for source in pools if spec.provenance_of[source] == provenance)
         for provenance in sorted({spec.provenance_of[source] for source in pools})
@@ -45,7 +52,7 @@ def held_by_provenance(spec: MixSpec, pools: Mapping[str, Pool]) -> dict[str, in
 
 
 def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
-    """Return the parts of a mix, in the order of their names.
+    """Return the parts of a mix, in the order of their first sources' names.
 
     Raises:
         InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
@@ -57,13 +64,13 @@ def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
             f"mix {spec.name}: size smallest is 0: no training items of task {'+'.join(spec.mix.tasks)} are {smallest}"
         )
     parts: list[Part] = []
-    for name, count in part_counts(spec.mix, of_provenance[smallest]).items():
+    for name, count in part_counts(spec.mix, of_provenance[smallest], spec.provenance_of).items():
         sources = [source for source in sources_of(name, spec.provenance_of) if source in pools]
         if not sources:
             raise InputError(f"mix {spec.name}: no training shard of '{name}'; given are {', '.join(sorted(pools))}")
         drawn = {source for part in parts for source, quota in part.quotas.items() if quota}
         if twice := drawn & set(sources):
-            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a provenance")
+            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a component")
         held = {source: len(pools[source].ids) for source in sources}
         if count > sum(held.values()):
             raise InputError(

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from posologie.errors import InputError
 from posologie.files import read_text
-from posologie.items import Provenance, Split, Task
+from posologie.items import Split, Task
 from posologie.specs import Spec, first_problem
 
 
@@ -19,7 +19,7 @@ class Printed(Spec):
     """A printed number of records, and which records it counts (all, where a field is left out)."""
 
     records: int = Field(ge=0)
-    provenance: Provenance | None = None
+    provenance: str | None = None
     split: Split | None = None
     tasks: tuple[Task, ...] | None = None
     origin: str | None = None

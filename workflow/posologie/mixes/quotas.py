@@ -1,4 +1,4 @@
-"""How many items each provenance, source and stratum gives: Sainte-Laguë, which is house-monotone.
+"""How many items each component, source and stratum gives: Sainte-Laguë, which is house-monotone.
 
 A larger house never takes a seat from anyone, so a larger dose contains the smaller one. The remainder rule, where
 shares do not divide a size (33,493 has no half): seats are awarded one at a time to the highest weight divided by

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, model_validator
 
-from posologie.items import Provenance, Task
+from posologie.items import Task
 from posologie.screening.spec import Comparing
 from posologie.specs import Name, Spec
 
@@ -70,17 +70,17 @@ class Drawing(Spec):
 
 
 class Mix(Drawing):
-    """How much of which provenance or source, and how many items in all.
+    """How much of which component or source, and how many items in all.
 
-    A share or count is given per provenance (all its sources in proportion to what they hold) or per source. A key that
-    is the name of a provenance means the provenance.
+    A share or count is given per component (all its sources in proportion to what they hold) or per source. A key that
+    is the name of a component means the component.
     """
 
-    shares: dict[Name, Share] | None = Field(default=None, description="relative weight of each provenance or source")
-    counts: dict[Name, Count] | None = Field(default=None, description="number of items of each provenance or source")
+    shares: dict[Name, Share] | None = Field(default=None, description="relative weight of each component or source")
+    counts: dict[Name, Count] | None = Field(default=None, description="number of items of each component or source")
     size: Count | Literal["smallest"] | None = Field(
         default=None,
-        description="number of items, with shares; `smallest`: as many as the study's smallest provenance holds",
+        description="number of items, with shares; `smallest`: as many as the study's smallest component holds",
     )
 
     @model_validator(mode="after")
@@ -90,14 +90,26 @@ class Mix(Drawing):
         if (self.shares is None) != (self.size is None):
             raise ValueError("size together with shares, and only with shares")
         if not (self.shares or self.counts):
-            raise ValueError("at least one provenance or source")
+            raise ValueError("at least one component or source")
         return self
+
+
+def _earlier_key(schema: dict[str, Any]) -> None:
+    """Let the JSON schema take `provenances`, the key of earlier study files, in place of `components`."""
+    schema["properties"]["provenances"] = {**schema["properties"]["components"], "deprecated": True}
 
 
 class Validation(Spec):
     """The validation set that all mixes share."""
 
-    provenances: tuple[Provenance, ...] = Field(default=("native",), description="provenances of its items")
+    model_config = ConfigDict(json_schema_extra=_earlier_key)
+
+    provenances: tuple[Name, ...] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("components", "provenances"),
+        description="components of its items (`provenances` in earlier study files); those of kind native if left out, "
+        "or all where none is of that kind",
+    )
     tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), min_length=1, description="tasks of its items")
     size: Count | None = Field(default=None, description="number of items; all of them if left out")
     seed: int = Field(default=42, description="seed of its sampling: its own, so that all mixes share the set")
@@ -122,7 +134,7 @@ class MixSpec(Spec):
     name: Name
     mix: Annotated[Mix, AfterValidator(_in_lowest_terms)]
     seed: int
-    provenance_of: dict[Name, Provenance]
+    provenance_of: dict[Name, Name]
     validation: Validation
     comparing: Comparing = Comparing()
     encoder_version: str | None = Field(default=None, description="installed version of `screening.encoder.package`")
@@ -138,11 +150,11 @@ class ShareSweep(Drawing):
     """Mixes of one size in which the share of one part grows and the rest is filled by others."""
 
     kind: Literal["share"] = Field(description="this kind of sweep")
-    of: Name = Field(description="provenance or source whose share varies")
+    of: Name = Field(description="component or source whose share varies")
     values: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], AfterValidator(_each_once)] = Field(
         min_length=1, description="its shares, from 0 to 1"
     )
-    rest: Name | dict[Name, Share] = Field(description="provenance or source that fills the rest, or several by weight")
+    rest: Name | dict[Name, Share] = Field(description="component or source that fills the rest, or several by weight")
     size: Count | Literal["smallest"] = Field(description="number of items of every mix")
 
     @model_validator(mode="after")
@@ -156,7 +168,7 @@ class SizeSweep(Drawing):
     """Mixes of the same shares that grow."""
 
     kind: Literal["size"] = Field(description="this kind of sweep")
-    shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each provenance or source")
+    shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each component or source")
     values: Annotated[tuple[Count, ...], AfterValidator(_each_once)] = Field(
         min_length=1, description="numbers of items"
     )
@@ -166,8 +178,8 @@ class AdditiveSweep(Drawing):
     """Mixes of a fixed base to which a growing dose is added."""
 
     kind: Literal["additive"] = Field(description="this kind of sweep")
-    base: dict[Name, Count] = Field(default_factory=dict, description="number of items of each provenance or source")
-    of: Name = Field(description="provenance or source that is added")
+    base: dict[Name, Count] = Field(default_factory=dict, description="number of items of each component or source")
+    of: Name = Field(description="component or source that is added")
     values: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_each_once)] = Field(
         min_length=1, description="numbers of items added"
     )

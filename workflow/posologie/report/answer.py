@@ -1,20 +1,21 @@
 """The answer in a few sentences, made from the numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from posologie.report.attribution import SHAPLEY
 from posologie.report.blocks import Prose, Section
 from posologie.report.effects import Comparison, Effect
 from posologie.report.inputs import Inputs
 from posologie.report.leakage import moved_verdicts
 from posologie.report.tables import Row, decimal, p_text
-from posologie.report.words import measure_name, unit_name
+from posologie.report.words import component_title, measure_name, unit_name
 
 
 def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
     """Return what helps, by how much and how sure, on the first suite and backbone; None without contrasts.
 
     The set of mixes that cannot be told from the best; how many mixes are better, worse, equivalent, not settled; what
-    seeds would undo, where single adapters were compared; what each provenance adds; what would settle the rest;
+    seeds would undo, where single adapters were compared; what each component adds; what would settle the rest;
     and, where leaked items move a verdict, which.
     """
     if not found:
@@ -23,7 +24,7 @@ def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
     backbone = comparison.effects[0].backbone
     overall = [effect for effect in comparison.on("all", "all") if effect.backbone == backbone]
     level = decimal(100 * inputs.spec.statistics.level, 0)
-    added = _added(inputs, comparison, backbone, level) or _alone(overall, pure_mixes(inputs))
+    added = _added(inputs, comparison, backbone, level) or _alone(inputs, overall)
     sentences = (
         _best(_compared(inputs, comparison, backbone), comparison, overall, level),
         _counts(overall, inputs.spec.statistics.margin),
@@ -43,7 +44,7 @@ def _compared(inputs: Inputs, comparison: Comparison, backbone: str) -> list[Row
 
 
 def pure_mixes(inputs: Inputs) -> dict[str, str]:
-    """Return the mix that holds a provenance alone, by provenance: by what the mixes hold, not by their names."""
+    """Return the mix that holds a component alone, by component: by what the mixes hold, not by their names."""
     held: dict[str, dict[str, float]] = {}
     for row in inputs.rows("composition", part="train", by="all"):
         if row["provenance"] != "all" and row.needed("items"):
@@ -130,7 +131,7 @@ def _settling(inputs: Inputs, overall: Sequence[Effect], backbone: str) -> str:
     ways = []
     if nearest.seeds is not None:
         more = nearest.seeds - _seeds(inputs, nearest.arm, backbone)
-        ways.append(f"{more} more seed{'s' if more > 1 else ''}{_hours(inputs, nearest.arm, backbone, more)}")
+        ways.append(f"{more} more seed{'s' if more > 1 else ''} of each mix{_hours(inputs, backbone, more)}")
     if nearest.items is not None:
         ways.append(f"{nearest.items - nearest.n:,} more questions")
     power = decimal(100 * inputs.spec.statistics.power, 0)
@@ -145,35 +146,43 @@ def _seeds(inputs: Inputs, arm: str, backbone: str) -> int:
     return sum(model.mix == arm and model.backbone == backbone for model in inputs.models)
 
 
-def _hours(inputs: Inputs, arm: str, backbone: str, more: int) -> str:
-    """Return the hours that more adapters of a mix take, by the table of costs; nothing without one."""
-    names = [model.name for model in inputs.models if model.mix == arm and model.backbone == backbone]
-    hours = [row.needed("hours") for row in inputs.rows("compute") if row["model"] in names]
-    return f" (about {decimal(more * sum(hours) / len(names), 1)} hours for {arm})" if hours else ""
+def _hours(inputs: Inputs, backbone: str, more: int) -> str:
+    """Return the hours that more adapters of each mix take, by the table of costs; nothing without one."""
+    spent: dict[str, float] = {}
+    for row in inputs.rows("compute"):
+        spent[row["model"]] = spent.get(row["model"], 0.0) + row.needed("hours")
+    of_mix: dict[str, list[float]] = {}
+    for model in inputs.models:
+        if model.mix is not None and model.backbone == backbone and model.name in spent:
+            of_mix.setdefault(model.mix, []).append(spent[model.name])
+    if not of_mix:
+        return ""
+    hours = more * sum(sum(hours) / len(hours) for hours in of_mix.values())
+    return f" (about {decimal(hours, 1)} hours)"
 
 
 def _added(inputs: Inputs, comparison: Comparison, backbone: str, level: str) -> str:
-    """Say each provenance's share of what the mix of all gains (Shapley values), where there is an attribution."""
-    rows = inputs.measured(
-        inputs.rows("attribution", suite=comparison.suite, scope_kind="all", method="shapley", backbone=backbone),
-        comparison.measured,
-    )
+    """Say each component's share of what the mix of all gains (Shapley values), where there is an attribution."""
+    found = inputs.rows("attribution", suite=comparison.suite, scope_kind="all", backbone=backbone)
+    rows = inputs.measured([row for row in found if row["method"] in SHAPLEY], comparison.measured)
     told = []
     for row in sorted((row for row in rows if row["task"] == "all"), key=lambda row: -row.needed("value")):
         low, high = row.number("low"), row.number("high")
         between = "" if low is None or high is None else f" [{decimal(low, 1, True)}, {decimal(high, 1, True)}]"
-        told.append(f"{row['term']} data {decimal(row.needed('value'), 1, True)}{between}")
+        title = component_title(row["term"], inputs.spec.components)
+        told.append(f"{title} data {decimal(row.needed('value'), 1, True)}{between}")
     if not told:
         return ""
     unit = unit_name(rows[0]["unit"])
-    return f"Averaged over all ways of adding them, in {unit} with {level} % intervals: {', '.join(told)}."
+    surface = ", by a linear surface through the mixes" if rows[0]["method"] == "shapley_linear" else ""
+    return f"Averaged over all ways of adding them{surface}, in {unit} with {level} % intervals: {', '.join(told)}."
 
 
-def _alone(overall: Sequence[Effect], pure: Mapping[str, str]) -> str:
+def _alone(inputs: Inputs, overall: Sequence[Effect]) -> str:
     by_arm = {effect.arm: effect for effect in overall}
     told = [
-        f"{provenance} data {_signed(by_arm[mix])}{_bracket(by_arm[mix])}"
-        for provenance, mix in pure.items()
+        f"{component_title(component, inputs.spec.components)} data {_signed(by_arm[mix])}{_bracket(by_arm[mix])}"
+        for component, mix in pure_mixes(inputs).items()
         if mix in by_arm
     ]
     return f"Alone, against base: {', '.join(told)}." if len(told) > 1 else ""

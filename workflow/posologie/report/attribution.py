@@ -1,18 +1,28 @@
-"""What each provenance adds: Shapley values, interactions, the mixture model, and dose–response curves."""
+"""What each component adds: Shapley values, interactions, the mixture model, and dose–response curves."""
 
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, estimate, number_cell, table
-from posologie.report.words import measure_name, scope_title, scopes, sentence, unit_name
+from posologie.report.words import component_title, measure_name, scope_title, scopes, sentence, unit_name
 
 METHODS = {
-    "shapley": "average over all orders of adding the provenances (Shapley)",
+    "shapley": "average over all orders of adding the components (Shapley)",
     "interaction": "what two or more add together beyond each alone (Grabisch and Roubens)",
-    "scheffe": "coefficients of the special cubic through the mixes (Scheffé); those of one provenance are the "
-    "values of its own mix",
+    "scheffe": "coefficients of the polynomial through the mixes (Scheffé); those of one component are the values of "
+    "its own mix",
+    "shapley_linear": "the same average, where the value of a coalition is that of the linear surface at its equal "
+    "blend",
+    "scheffe_linear": "coefficients of the linear surface: the fitted values of a mix of one component alone",
 }
-NAMES = {"shapley": "Shapley value", "interaction": "interaction", "scheffe": "mixture model"}
+NAMES = {
+    "shapley": "Shapley value",
+    "interaction": "interaction",
+    "scheffe": "mixture model",
+    "shapley_linear": "Shapley value of the linear surface",
+    "scheffe_linear": "linear surface",
+}
+SHAPLEY = ("shapley", "shapley_linear")
 
 
 def terms(inputs: Inputs, suite: str, method: str, scope: str) -> list[Row]:
@@ -21,7 +31,7 @@ def terms(inputs: Inputs, suite: str, method: str, scope: str) -> list[Row]:
         row
         for row in inputs.rows("attribution", suite=suite, method=method, scope=scope, task="all")
         if row["scope_kind"] != "benchmark"
-    ]  # a benchmark may be called like a provenance
+    ]  # a benchmark may be called like a component
     for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
         if found := inputs.measured(rows, measured):
             return found
@@ -40,8 +50,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             0,
             Prose(
                 (
-                    "What a provenance adds is its mean effect over all orders in which the provenances can join a "
-                    "mix; the values sum to the difference between the mix of all and base. " + _sizes(inputs),
+                    "What a component adds is its mean effect over all orders in which the components can join a "
+                    f"mix. {_total(inputs)} {_sizes(inputs)}",
                 )
             ),
         )
@@ -50,23 +60,45 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         if figure := figures.pop("dose_response", None):
             blocks.append(figure)
         blocks.append(_dose_table(inputs, suite))
-    return Section("attribution", "What each provenance adds", tuple(blocks)) if blocks else None
+    return Section("attribution", "What each component adds", tuple(blocks)) if blocks else None
+
+
+def _total(inputs: Inputs) -> str:
+    """Return what the values sum to; for a linear surface, what it rests on and how well it fits."""
+    if inputs.rows("attribution", method="shapley"):
+        return "The values sum to the difference between the mix of all and base."
+    noted = [
+        part
+        for row in inputs.rows("attribution", method="shapley_linear", scope_kind="all", task="all")
+        for part in row["note"].split("; ")
+    ]
+    through = next((part for part in noted if part.startswith("from a linear surface")), "from a linear surface")
+    beware = (
+        " It does not fit some of the measures (see the notes of the table): there the values describe the plane that "
+        "comes nearest to these mixes, and not each mix."
+        if any(part.startswith("the surface does not fit") for part in noted)
+        else ""
+    )
+    return (
+        f"Not every coalition of components was trained, so their values are read {through}; they sum to its value at "
+        f"the equal blend of all less base. Interactions cannot be read from it.{beware}"
+    )
 
 
 def _sizes(inputs: Inputs) -> str:
     """Return what the sizes of the mixes mean for the values."""
     noted = {part for row in inputs.rows("attribution") for part in row["note"].split("; ") if "sizes" in part}
     if noted:
-        return f"Beware: {'; '.join(sorted(noted))}. What any training does is shared out among the provenances."
+        return f"Beware: {'; '.join(sorted(noted))}. What any training does is shared out among the components."
     return (
-        "All mixes have one size, so a provenance that joins takes the place of others' data, and what any training "
+        "All mixes have one size, so a component that joins takes the place of others' data, and what any training "
         "does is shared out among them."
     )
 
 
 def _attribution_table(inputs: Inputs, suite: str) -> Table:
     rows = [row for row in inputs.rows("attribution", suite=suite, task="all") if row["scope_kind"] != "benchmark"]
-    here = scopes((row["scope_kind"], row["scope"]) for row in rows)
+    here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
     lines = []
     for method in METHODS:
         found = {scope: terms(inputs, suite, method, scope) for _, scope in here}
@@ -77,16 +109,18 @@ def _attribution_table(inputs: Inputs, suite: str) -> Table:
                     next((row for row in found[scope] if (row["term"], row["backbone"]) == (term, backbone)), None)
                     for _, scope in here
                 ]
-                name = f"{term} ({backbone})" if len(backbones) > 1 else term
-                signed = method != "scheffe"
+                title = component_title(term, inputs.spec.components)
+                name = f"{title} ({backbone})" if len(backbones) > 1 else title
+                signed = not method.startswith("scheffe")
                 lines.append([Cell(name), Cell(NAMES[method]), *(estimate(row, 1, sign=signed) for row in values)])
-    first = next((row for method in METHODS for row in terms(inputs, suite, method, "all")), rows[0])
+    used = [method for method in METHODS if terms(inputs, suite, method, "all")]
+    first = next((row for method in used for row in terms(inputs, suite, method, "all")), rows[0])
     columns = [Column("term", heading=True), Column("method")]
-    columns += [Column(scope_title(*scope), number=True) for scope in here]
-    methods = "; ".join(f"{NAMES[method]}: {told}" for method, told in METHODS.items())
+    columns += [Column(scope_title(*scope, inputs.spec.components), number=True) for scope in here]
+    methods = "; ".join(f"{NAMES[method]}: {METHODS[method]}" for method in used)
     return table(
         f"attribution-{suite}",
-        f"What each provenance adds, suite {suite}",
+        f"What each component adds, suite {suite}",
         f"{sentence(measure_name(first['metric'], first['decoding']))}, in {unit_name(first['unit'])}. {methods}.",
         columns,
         lines,

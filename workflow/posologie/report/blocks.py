@@ -29,7 +29,7 @@ class Cell:
         copy: what "copy as CSV" takes, where that is not the text.
         interval: shown behind the text, in a quieter ink.
         note: a warning that belongs to this very value; `mark` stands for it where the caption explains the mark.
-        shares: provenance and percentage, drawn as a small bar in place of the text; `part` is a share of any kind.
+        shares: colour and percentage, drawn as a small bar in place of the text; `part` is a share of any kind.
         link: the page beside this one that the text leads to.
     """
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from posologie import layout
-from posologie.items import PROVENANCES
+from posologie.components import Shown, in_order
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, number_cell, table
@@ -16,7 +16,7 @@ class MixContents:
     name: str
     items: int
     characters: float | None
-    provenance: dict[str, int]
+    components: dict[str, int]
     task: dict[str, int]
     validation_items: int
 
@@ -51,6 +51,13 @@ def mixes(inputs: Inputs) -> list[MixContents]:
     return found
 
 
+def components_of(inputs: Inputs, found: list[MixContents]) -> list[Shown]:
+    """Return the components of the study in their order, then any that only the mixes know."""
+    shown = {one.name: one for one in inputs.spec.components}
+    names = in_order({name for mix in found for name in mix.components if name != "all"} | set(shown), shown)
+    return [shown.get(name) or Shown(name=name, title=name, colour="black") for name in names]
+
+
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     """Return the section on the composition of the mixes; None if the study has no such table."""
     found = mixes(inputs)
@@ -68,26 +75,30 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     if figure:
         blocks.append(figure)
     further = (_sources_table(inputs), _published_table(inputs))
-    return Section("composition", "What each mix holds", (*blocks, _table(found), *(one for one in further if one)))
+    return Section(
+        "composition",
+        "What each mix holds",
+        (*blocks, _table(found, components_of(inputs, found)), *(one for one in further if one)),
+    )
 
 
-def _table(found: list[MixContents]) -> Table:
+def _table(found: list[MixContents], components: list[Shown]) -> Table:
     tasks = [task for task in ("mcqu", "mcq", "oeq") if any(mix.task.get(task) for mix in found)]
     columns = [Column("mix", heading=True), Column("shares"), Column("items", number=True)]
-    columns += [Column(provenance, number=True) for provenance in PROVENANCES]
+    columns += [Column(one.title, number=True) for one in components]
     columns += [Column(task.upper(), number=True) for task in tasks]
     columns += [Column("characters an item", number=True), Column("validation items", number=True)]
     lines = []
     for mix in found:
-        shares = tuple(
-            (kind, round(100 * mix.provenance[kind] / mix.items, 2)) for kind in PROVENANCES if mix.provenance.get(kind)
-        )
+        here = [one for one in components if mix.components.get(one.name)]
+        percent = [round(100 * mix.components[one.name] / mix.items, 2) for one in here]
+        told = ", ".join(f"{one.title} {decimal(share, 0)} %" for one, share in zip(here, percent, strict=True))
         lines.append(
             (
                 Cell(mix.name),
-                Cell(", ".join(f"{kind} {decimal(share, 0)} %" for kind, share in shares), shares=shares),
+                Cell(told, shares=tuple((one.colour, share) for one, share in zip(here, percent, strict=True))),
                 number_cell(mix.items),
-                *(number_cell(mix.provenance.get(kind, 0)) for kind in PROVENANCES),
+                *(number_cell(mix.components.get(one.name, 0)) for one in components),
                 *(number_cell(mix.task.get(task, 0)) for task in tasks),
                 number_cell(None if mix.characters is None else mix.characters / mix.items),
                 number_cell(mix.validation_items),
@@ -96,7 +107,7 @@ def _table(found: list[MixContents]) -> Table:
     return table(
         "composition",
         "Composition of the mixes",
-        "Training items by provenance and task. MCQU: one right answer; MCQ: several.",
+        "Training items by component and task. MCQU: one right answer; MCQ: several.",
         columns,
         lines,
         layout.table("composition"),
@@ -111,7 +122,7 @@ def _sources_table(inputs: Inputs) -> Table | None:
             shards.setdefault((row["source"], row["part"]), []).append(row)
     if not shards:
         return None
-    columns = [Column("source", heading=True), Column("split"), Column("provenance")]
+    columns = [Column("source", heading=True), Column("split"), Column("component")]
     columns += [*(Column(name, number=True) for name in ("read", "kept", "rejected")), Column("reasons")]
     lines = []
     for (source, split), rows in shards.items():

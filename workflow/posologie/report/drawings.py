@@ -6,10 +6,13 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from posologie.errors import InputError
-from posologie.report.names import GRID, INK, MUTED, PAPER, PROVENANCE_COLOURS
+from posologie.report.names import COLOURS, GRID, INK, MUTED, PAPER
 
-_COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"} | {
-    colour: f"--{provenance}" for provenance, colour in PROVENANCE_COLOURS.items()
+_VARIABLES = {colour: f"--{name}" for name, colour in COLOURS.items()} | {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    PAPER: "--paper",
 }
 _BEGIN = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -36,7 +39,7 @@ def inlined(path: Path, name: str, description: str) -> Markup:
         raise InputError(f"{path}: expected an SVG drawing without scripts")
     text = _METADATA.sub("", _BEGIN.sub("", text))
     text = _REFERENCES.sub(rf"\g<1>{name}-", text)
-    for colour, variable in _COLOURS.items():
+    for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
     return Markup(text.strip())  # noqa: S704 - a drawing made by this program

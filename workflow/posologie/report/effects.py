@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from posologie import layout
+from posologie.components import Shown
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
@@ -26,6 +27,7 @@ class Effect:
         undone_by: the standard deviation of seeds that would undo a verdict on adapters.
         seeds, items: how many of either would settle it.
         note: what weakens the verdict.
+        registered: whether it was fixed before the first training, or why not; empty without a registration.
     """
 
     arm: str
@@ -48,6 +50,7 @@ class Effect:
     undone_by: float | None = None
     seeds: int | None = None
     items: int | None = None
+    registered: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,20 @@ class Comparison:
     suite: str
     measured: Measured
     effects: tuple[Effect, ...]
+    components: tuple[Shown, ...] = ()
 
     def on(self, kind: str, scope: str) -> list[Effect]:
-        """Return the effects on a scope of a kind: a benchmark may be called like a provenance."""
+        """Return the effects on a scope of a kind: a benchmark may be called like a component."""
         return [effect for effect in self.effects if (effect.scope_kind, effect.scope) == (kind, scope)]
 
     @property
     def scopes(self) -> list[tuple[str, str]]:
-        """All items, then those of each provenance where there are several."""
-        return scopes((effect.scope_kind, effect.scope) for effect in self.effects)
+        """All items, then those of each component where there are several."""
+        return scopes(((effect.scope_kind, effect.scope) for effect in self.effects), self.components)
+
+    def title(self, kind: str, scope: str) -> str:
+        """Return the title of a scope."""
+        return scope_title(kind, scope, self.components)
 
 
 def comparisons(inputs: Inputs) -> list[Comparison]:
@@ -75,7 +83,7 @@ def comparisons(inputs: Inputs) -> list[Comparison]:
         for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
             effects = _effects(inputs, suite, measured)
             if effects:
-                found.append(Comparison(suite, measured, effects))
+                found.append(Comparison(suite, measured, effects, inputs.spec.components))
     return found
 
 
@@ -108,9 +116,17 @@ def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ..
                     undone_by=row.number("undone_by_seed_sd"),
                     seeds=_whole(row.number("settles_at_seeds")),
                     items=_whole(row.number("settles_at_items")),
+                    registered=_registered(inputs, suite, row["left"]),
                 )
             )
     return tuple(found)
+
+
+def _registered(inputs: Inputs, suite: str, mix: str) -> str:
+    known = inputs.registration
+    if known is None:
+        return ""
+    return known.verdict(suite, mix, "base", inputs.spec.statistics.model_dump(mode="json"))
 
 
 def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
@@ -148,7 +164,7 @@ def _table(comparison: Comparison) -> Table:
     """Return a row for each arm: a column for each scope, and the verdict on all items."""
     first = comparison.effects[0]
     columns = [Column("mix", heading=True)]
-    columns += [Column(scope_title(*scope), number=True) for scope in comparison.scopes]
+    columns += [Column(comparison.title(*scope), number=True) for scope in comparison.scopes]
     columns += [
         Column("simultaneous interval"),
         Column("p, corrected", number=True),
@@ -163,13 +179,15 @@ def _table(comparison: Comparison) -> Table:
             if (effect.backbone, effect.arm) == (whole.backbone, whole.arm)
         }
         values = [_difference(here.get(scope)) for scope in comparison.scopes]
-        verdict = Cell(whole.verdict, note=short_note(whole.note))
+        notes = [one for one in (short_note(whole.note), whole.registered) if one]
+        verdict = Cell(whole.verdict, note="; ".join(notes))
         joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
         p = p_cell(whole.p_adjusted)
         rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])
     measured = comparison.measured
     counts = ", ".join(
-        f"{scope_title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}" for scope in comparison.scopes
+        f"{comparison.title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}"
+        for scope in comparison.scopes
     )
     return table(
         f"effects-{comparison.suite}",

@@ -2,11 +2,30 @@
 
 from collections.abc import Sequence
 
+from posologie.components import Colour
 from posologie.statistics.spec import EvaluatedModel
 
 INK, MUTED, GRID, PAPER = "#1c1f23", "#565d66", "#e3e5e8", "#fefefe"
-PROVENANCE_COLOURS = {"native": "#0072b2", "translated": "#d55e00", "synthetic": "#009e73"}
-"""Of Okabe and Ito (2008): told apart with every common form of colour blindness."""
+COLOURS: dict[Colour, str] = {
+    "blue": "#0072b2",
+    "vermillion": "#d55e00",
+    "green": "#009e73",
+    "purple": "#cc79a7",
+    "sky": "#56b4e9",
+    "orange": "#e69f00",
+    "brown": "#554400",
+    "indigo": "#3300cc",
+    "wine": "#993366",
+    "violet": "#9966ff",
+    "sand": "#bbbb99",
+    "black": INK,
+}
+"""The palette of components. The first six are of Okabe and Ito (2008); the others were chosen so that, with normal
+sight and with each common form of colour blindness (Machado, Oliveira and Fernandes 2009), no two of the twelve are
+closer than the closest two of those six."""
+
+HATCHES = ("", "////", "....", "xxxx")
+"""Textures of bars: every sixth component gets the next one, so that no bar is known by its colour alone."""
 
 MIX_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", INK)
 DASHES = ("solid", "dashed", "dotted", "dashdot")
@@ -36,6 +55,11 @@ def ordered(models: Sequence[EvaluatedModel], mixes: Sequence[str]) -> list[Eval
         return (backbone, -1 if model.mix is None else place.get(model.mix, len(place)), model.seed or 0)
 
     return sorted(models, key=key)
+
+
+def hatch(position: int) -> str:
+    """Return the texture of the component at a position."""
+    return HATCHES[position // 6 % len(HATCHES)]
 
 
 def line_style(position: int) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from posologie.report import (
     scores,
     surface,
     training,
+    transfer,
 )
 from posologie.report.blocks import Browser, Figure, Notice, Page, Section
 from posologie.report.drawings import inlined
@@ -28,10 +29,10 @@ from posologie.version import __version__
 CAPTIONS = {
     "effects": (
         "What each mix changes",
-        "Difference of each mix from the base model with its interval, on all items and on those of each provenance. "
+        "Difference of each mix from the base model with its interval, on all items and on those of each component. "
         "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
     ),
-    "attribution": ("What each provenance adds", "Shapley values and interactions with their intervals."),
+    "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
     "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
     "surface": (
         "Score and dose",
@@ -49,7 +50,7 @@ CAPTIONS = {
         "a little so that none hides another.",
     ),
     "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
-    "composition": ("Composition of the mixes", "Training items of every mix by provenance."),
+    "composition": ("Composition of the mixes", "Training items of every mix by component."),
     "compute": ("Hours", "Hours of training and prediction for every model."),
     "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
 }
@@ -76,6 +77,7 @@ PLACED = frozenset(
         "screening",
         "surface",
         "topics",
+        "transfer",
         "verbosity",
     ]
 )
@@ -90,6 +92,7 @@ def sections(inputs: Inputs) -> list[Section]:
         surface.section(inputs, figures.get("surface")),
         answer.section(inputs, found),
         effects.section(found, figures.get("effects")),
+        transfer.section(inputs),
         attribution.section(inputs, figures),
         scores.section(inputs, figures),
         published.section(inputs, figures.get("published")),

@@ -1,9 +1,9 @@
-"""The tables of all scores: every model, every benchmark, provenance and task."""
+"""The tables of all scores: every model, every benchmark, component and task."""
 
 from collections.abc import Sequence
 
 from posologie import layout
-from posologie.items import PROVENANCES
+from posologie.components import in_order
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, estimate, number_cell, table
@@ -99,16 +99,21 @@ def _scopes_table(inputs: Inputs, name: str, suite: str, measured: Measured) -> 
     columns = [Column("items", heading=True), Column("task"), Column("counts the same"), Column("n", number=True)]
     columns += [Column(arm.name, number=True) for arm in inputs.arms]
     lines = []
-    for key in sorted(groups, key=_place):
+    components = in_order({key[1] for key in groups}, (one.name for one in inputs.spec.components))
+    for key in sorted(groups, key=lambda key: _place(key, components)):
         kind, scope, task, aggregate = key
         first = next(iter(groups[key].values()))
         weighted = {"item_weighted": "item", "mean_of_benchmarks": "benchmark", "mean_of_tasks": "task"}[aggregate]
-        cells = [Cell(scope_title(kind, scope)), Cell(task.upper() if task != "all" else "all"), Cell(weighted)]
+        cells = [
+            Cell(scope_title(kind, scope, inputs.spec.components)),
+            Cell(task.upper() if task != "all" else "all"),
+            Cell(weighted),
+        ]
         values = [estimate(groups[key].get(arm.model)) for arm in inputs.arms]
         lines.append([*cells, number_cell(first.number("n")), *values])
     return table(
         f"scopes-{suite}-{name}",
-        f"By benchmark, provenance and task, suite {suite}",
+        f"By benchmark, component and task, suite {suite}",
         f"{sentence(measure_name(measured.metric, measured.decoding))}. An average over many items may count each "
         "item, each benchmark or each task the same. MCQU: one right answer; MCQ: several.",
         columns,
@@ -117,12 +122,11 @@ def _scopes_table(inputs: Inputs, name: str, suite: str, measured: Measured) -> 
     )
 
 
-def _place(key: tuple[str, str, str, str]) -> tuple[int, int, str, str, str]:
+def _place(key: tuple[str, str, str, str], components: Sequence[str]) -> tuple[int, int, str, str, str]:
     kind, scope, task, aggregate = key
-    names: list[str] = list(PROVENANCES)
     return (
         ("all", "provenance", "benchmark").index(kind),
-        names.index(scope) if scope in names else 0,
+        components.index(scope) if kind == "provenance" else 0,
         scope,
         "" if task == "all" else task,
         aggregate,

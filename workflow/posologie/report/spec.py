@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from posologie.components import DEFAULT, Shown
 from posologie.specs import Name, Spec
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
@@ -28,6 +29,11 @@ class ReportSpec(Spec):
     )
     suites: tuple[Name, ...] = Field(description="none where only judges are calibrated")
     tables: tuple[Name, ...] = Field(description="tables to show; one that is named here must exist")
+    components: tuple[Shown, ...] = Field(
+        default=Shown.of(DEFAULT),
+        exclude_if=lambda shown: shown == Shown.of(DEFAULT),
+        description="components in the order in which tables and figures show them",
+    )
     statistics: Statistics = Field(
         default=Statistics(), description="which numbers are the primary ones, at which level"
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from posologie.items import PROVENANCES
+from posologie.components import Shown, in_order
 from posologie.scoring.metrics import METRICS
 
 DECODINGS = {
@@ -55,16 +55,23 @@ def measure_name(metric: str, decoding: str) -> str:
     return f"{metric_name(metric)}, {DECODINGS.get(decoding, decoding)}"
 
 
-def scope_title(kind: str, scope: str) -> str:
-    """Return the title of a scope: all items, the items of a provenance, or a benchmark."""
-    return "all items" if kind == "all" else f"{scope} items" if kind == "provenance" else scope
+def component_title(name: str, components: Iterable[Shown]) -> str:
+    """Return what the page calls a component, or several joined by `+`."""
+    titles = {one.name: one.title for one in components}
+    return " + ".join(titles.get(part, part) for part in name.split("+")) if "+" in name else titles.get(name, name)
 
 
-def scopes(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return kind and scope of all items, then of each provenance where there are several."""
-    here = set(found)
-    provenances = [("provenance", name) for name in PROVENANCES if ("provenance", name) in here]
-    return [("all", "all"), *(provenances if len(provenances) > 1 else [])]
+def scope_title(kind: str, scope: str, components: Iterable[Shown]) -> str:
+    """Return the title of a scope: all items, the items of a component, or a benchmark."""
+    if kind == "provenance":
+        return f"{component_title(scope, components)} items"
+    return "all items" if kind == "all" else scope
+
+
+def scopes(found: Iterable[tuple[str, str]], components: Iterable[Shown]) -> list[tuple[str, str]]:
+    """Return kind and scope of all items, then of each component where there are several, in the study's order."""
+    names = in_order({scope for kind, scope in found if kind == "provenance"}, (one.name for one in components))
+    return [("all", "all"), *(("provenance", name) for name in names if len(names) > 1)]
 
 
 def sentence(text: str) -> str:

@@ -1,6 +1,6 @@
 """Reader of items that the study made itself: generated from documents, or translated.
 
-They get the source's name and provenance and the split that is asked for, and pass the cleaning of every other form.
+They get the source's name and component and the split that is asked for, and pass the cleaning of every other form.
 """
 
 import json

@@ -3,16 +3,28 @@
 import io
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
 
-from posologie.items import Provenance, Split
+from posologie.items import Split
 from posologie.specs import Name, PathText, Spec
 
 
-class Source(Spec):
-    """Where items of one provenance come from, and in which published form."""
+def _earlier_key(schema: dict[str, Any]) -> None:
+    """Let the JSON schema take `provenance`, the key of earlier study files, in place of `component`."""
+    schema["properties"]["provenance"] = {**schema["properties"]["component"], "deprecated": True}
+    schema["required"] = [key for key in schema.get("required", []) if key != "component"]
+    schema["oneOf"] = [{"required": ["component"]}, {"required": ["provenance"]}]
 
-    provenance: Provenance = Field(description="what its items are")
+
+class Source(Spec):
+    """Where items of one component come from, and in which published form."""
+
+    model_config = ConfigDict(json_schema_extra=_earlier_key)
+
+    provenance: Name = Field(
+        validation_alias=AliasChoices("component", "provenance"),
+        description="the component of the study that its items belong to (`provenance` in earlier study files)",
+    )
     reader: Name = Field(default="hub_records", description="the published form: a module of posologie.sources")
     hub: PathText | None = Field(default=None, description="data set on the hub, `owner/name`")
     revision: PathText = Field(default="main", description="branch, tag or commit; the commit used is always recorded")
@@ -59,7 +71,7 @@ class ShardSpec(Spec):
     """Exactly what one shard depends on, beside its input files and its reader's code."""
 
     source: Name
-    provenance: Provenance
+    provenance: Name
     split: Split
     patterns: tuple[str, ...] = Field(description="which files of a fetched data set belong to the split")
     options: dict[str, Any] = Field(default_factory=dict)

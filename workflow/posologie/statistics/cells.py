@@ -5,24 +5,31 @@ The published aggregate is not defined (PAPER, section 4), so all plausible ones
 with one and with several answers do). Each is the mean, over groups of parts, of a ratio of sums.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posologie.components import in_order
 from posologie.errors import InputError
 from posologie.statistics.draws import ClusterSums
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a suite: each benchmark's items of each task."""
+    """The parts of a suite: each benchmark's items of each task.
+
+    Attributes:
+        provenance: the component of each part.
+        components: the components that have parts, in their order.
+    """
 
     of_item: NDArray[np.int64]
     benchmark: tuple[str, ...]
     task: tuple[str, ...]
     provenance: tuple[str, ...]
+    components: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.benchmark)
@@ -39,11 +46,19 @@ class Cell:
     groups: tuple[tuple[int, ...], ...]
 
 
-def make_parts(benchmark: NDArray[np.str_], task: NDArray[np.str_], provenance: NDArray[np.str_]) -> Parts:
-    """Return the parts of a suite, given the benchmark, the task and the provenance of each item.
+def make_parts(
+    benchmark: NDArray[np.str_],
+    task: NDArray[np.str_],
+    provenance: NDArray[np.str_],
+    declared: Sequence[str] = (),
+) -> Parts:
+    """Return the parts of a suite, given the benchmark, the task and the component of each item.
+
+    Args:
+        declared: the study's components in their order; those that are not named follow, by the alphabet.
 
     Raises:
-        InputError: for a benchmark whose items are of several provenances.
+        InputError: for a benchmark whose items are of several components.
     """
     keys = np.stack([benchmark, task])
     names, of_item = np.unique(keys, axis=1, return_inverse=True)
@@ -52,19 +67,20 @@ def make_parts(benchmark: NDArray[np.str_], task: NDArray[np.str_], provenance: 
     for part in range(names.shape[1]):
         found = np.unique(provenance[of_item == part])
         if len(found) > 1:
-            raise InputError(f"benchmark '{names[0, part]}': items of {' and '.join(found)}; expected one provenance")
+            raise InputError(f"benchmark '{names[0, part]}': items of {' and '.join(found)}; expected one component")
         provenances.append(str(found[0]))
     benchmarks, tasks = (tuple(str(name) for name in row) for row in names)
-    return Parts(of_item.astype(np.int64), benchmarks, tasks, tuple(provenances))
+    components = tuple(in_order(set(provenances), declared))
+    return Parts(of_item.astype(np.int64), benchmarks, tasks, tuple(provenances), components)
 
 
 def make_cells(parts: Parts) -> Iterator[Cell]:
-    """Yield the cells of a suite: all items, then each provenance, then each benchmark."""
+    """Yield the cells of a suite: all items, then each component, then each benchmark."""
     everything = range(len(parts))
     yield from _scope("all", "all", tuple(everything), parts)
-    for provenance in sorted(set(parts.provenance)):
-        inside = tuple(part for part in everything if parts.provenance[part] == provenance)
-        yield from _scope("provenance", provenance, inside, parts)
+    for component in parts.components:
+        inside = tuple(part for part in everything if parts.provenance[part] == component)
+        yield from _scope("provenance", component, inside, parts)
     for benchmark in sorted(set(parts.benchmark)):
         inside = tuple(part for part in everything if parts.benchmark[part] == benchmark)
         yield from _scope("benchmark", benchmark, inside, parts)

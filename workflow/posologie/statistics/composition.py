@@ -1,7 +1,7 @@
 """The table of what every mix and every source holds, beside the published numbers."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from posologie import layout
 from posologie.commands import run
+from posologie.components import in_order
 from posologie.files import read_json
 from posologie.items import read_item_table, table_to_items
 from posologie.mixes.contents import QUANTILES, lengths
@@ -36,7 +37,7 @@ rejected, repaired …) or measured (characters, tokens: then the number stands 
 `published`."""
 
 LATEX = Latex(
-    "Training items of each mix by provenance.",
+    "Training items of each mix by component.",
     index=("mix", "seed"),
     where={"subject": ("mix",), "part": ("train",), "by": ("all",)},
     across=("provenance",),
@@ -49,11 +50,13 @@ def row(**facts: Any) -> dict[str, Any]:
     return {column: facts.get(column) for column in COLUMNS}
 
 
-def mix_rows(mix: str, seed: int, facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what one mix holds, from its composition.json."""
+def mix_rows(mix: str, seed: int, facts: Mapping[str, Any], components: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Yield what one mix holds, from its composition.json, component by component in the order given."""
     for part in ("train", "validation"):
         whole = facts[part]["items"]
-        for provenance, held in {"all": facts[part], **facts[part]["by_provenance"]}.items():
+        by_component = facts[part]["by_provenance"]
+        for provenance in ("all", *in_order(by_component, components)):
+            held = facts[part] if provenance == "all" else by_component[provenance]
             common = {"subject": "mix", "mix": mix, "seed": seed, "part": part, "provenance": provenance}
             items, characters = held["items"], held["characters"]["total"]
             yield row(**common, by="all", name="all", items=items, share=_percent(items, whole), characters=characters)
@@ -130,7 +133,7 @@ def token_rows(spec: CompositionSpec, root: Path, manifest: str) -> Iterator[dic
             known |= _token_counts(fresh, tokenizer, spec.prompting)
             counts = np.array([known[item] for item in items["id"].to_pylist()], dtype=np.int64)
             provenances = np.array(items["provenance"].to_pylist(), dtype=object)
-            for provenance in ("all", *sorted(set(provenances))):
+            for provenance in ("all", *in_order(set(provenances), spec.components)):
                 inside = counts if provenance == "all" else counts[provenances == provenance]
                 common = {"subject": "mix", "mix": name, "seed": seed, "part": "train", "provenance": provenance}
                 yield from _length_rows(common, "tokens", lengths(inside), f"tokens of {spec.backbone}")
@@ -161,7 +164,7 @@ def main(argv: list[str]) -> None:
     table: list[dict[str, Any]] = []
     for name, seeds in spec.mixes.items():
         for seed in seeds:
-            table += mix_rows(name, seed, read_json(root / layout.mix(name, seed, "composition")))
+            table += mix_rows(name, seed, read_json(root / layout.mix(name, seed, "composition")), spec.components)
     if given.backbone is not None:
         table += token_rows(spec, root, given.backbone)
     reports = [

@@ -62,7 +62,7 @@ class Resampled:
 
     def __init__(self, scored: ScoredSuite, settings: Statistics) -> None:
         self.scored, self.settings = scored, settings
-        self.parts = make_parts(scored.benchmark, scored.task, scored.provenance)
+        self.parts = make_parts(scored.benchmark, scored.task, scored.provenance, scored.components)
         self.clusters: Clusters = make_clusters(scored.benchmark, scored.group, self.parts.of_item)
         self.cells = tuple(make_cells(self.parts))
         self._denominators: dict[bytes, Denominators] = {}

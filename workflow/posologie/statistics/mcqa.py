@@ -1,4 +1,4 @@
-"""The table of choice questions: every metric by benchmark, provenance, task and aggregate."""
+"""The table of choice questions: every metric by benchmark, component, task and aggregate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -46,9 +46,12 @@ def main(argv: list[str]) -> None:
         scored = read_suite(command.results, suite, spec.models, CHOICE_TASKS)
         if scored is None:
             continue
-        resampled = Resampled(scored, spec.statistics)
+        resampled = Resampled(replace(scored, components=spec.components), spec.statistics)
         rows.extend(mean_rows(resampled, sorted(scored.values), entries, command.published))
         if not np.isnan(scored.values[CONFIDENCE]).all():
+            # The draws, which means do without, take the place of all other scores.
+            scored = replace(scored, values={measure: scored.values[measure] for measure in (CONFIDENCE, RIGHT)})
+            resampled.scored = scored
             rows.extend(_calibration_rows(resampled, entries))
     write_table(command.table, COLUMNS, rows, LATEX)
 

@@ -94,7 +94,7 @@ def main(argv: list[str]) -> None:
     for suite in spec.suites:
         answers = read_answers(command.results, suite, spec.models)
         if answers is not None:
-            rows.extend(_suite_rows(answers, all_entries(spec.models), spec.statistics))
+            rows.extend(_suite_rows(answers, all_entries(spec.models), spec.statistics, spec.components))
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
@@ -217,12 +217,14 @@ def changes(drawn: Mapping[Key, Drawn]) -> dict[Key, Drawn]:
     return found
 
 
-def _suite_rows(answers: ChoiceAnswers, entries: Sequence[Entry], settings: Statistics) -> Iterator[dict[str, Any]]:
+def _suite_rows(
+    answers: ChoiceAnswers, entries: Sequence[Entry], settings: Statistics, components: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     by_task = make_parts(answers.benchmark, answers.task, answers.provenance)
     clusters = make_clusters(answers.benchmark, answers.group, by_task.of_item)
     counts = bootstrap_counts(clusters, settings.replicates, settings.seed)
     # The draws are those of every other table; no scope here is a task, so that whole benchmarks are summed.
-    parts = make_parts(answers.benchmark, np.full_like(answers.task, "all"), answers.provenance)
+    parts = make_parts(answers.benchmark, np.full_like(answers.task, "all"), answers.provenance, components)
     clusters = replace(clusters, part=parts.of_item)
     scopes = _scopes(parts)
     weights = [seed_weights(entry, settings) for entry in entries]
@@ -283,7 +285,7 @@ def _scopes(parts: Parts) -> list[Scope]:
         return Scope(kind, name, tuple(place for place, one in enumerate(names) if one == name))
 
     everything = Scope("all", "all", tuple(range(len(parts))))
-    provenances = [scope("provenance", name, parts.provenance) for name in sorted(set(parts.provenance))]
+    provenances = [scope("provenance", name, parts.provenance) for name in parts.components]
     return [
         everything,
         *provenances,

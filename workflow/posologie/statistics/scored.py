@@ -45,6 +45,7 @@ class ScoredSuite:
         variants: names of the variants that every item has, ascending (`original` first).
         values: for each measure an array [model, item, variant]; NaN where the measure is undefined for the item, or
             has no value for the model.
+        components: the components of the study in their order; those that are not named follow, by the alphabet.
     """
 
     suite: str
@@ -57,6 +58,7 @@ class ScoredSuite:
     variants: tuple[str, ...]
     values: dict[Measure, NDArray[np.float64]]
     signatures: dict[Measure, str]
+    components: tuple[str, ...] = ()
 
     def over_variants(self, measure: Measure, variants: str) -> NDArray[np.float64]:
         """Return an array [model, item]: the mean over the variants that a set of variants names.

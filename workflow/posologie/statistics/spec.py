@@ -1,10 +1,11 @@
 """What the tables depend on."""
 
+import operator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.items import Provenance, Split
+from posologie.items import Split
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
@@ -36,7 +37,7 @@ class Family(Spec):
     measured: Measured = Field(description="the number that is tested")
     scopes: tuple[str, ...] = Field(
         default=("all",),
-        description="`all`, a provenance or a benchmark; `provenance:NAME` or `benchmark:NAME` where both exist",
+        description="`all`, a component or a benchmark; `provenance:NAME` or `benchmark:NAME` where both exist",
     )
     contrasts: tuple[tuple[Name, Name], ...] = Field(
         default=(), description="pairs of mixes, or of a mix and `base`; each mix against base if left out"
@@ -85,7 +86,7 @@ class EvaluatedModel(Spec):
     """A model that has answered the suites."""
 
     name: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}` or `published/{name}`")
-    kind: Literal["base", "mix", "published"]
+    kind: Literal["base", "mix", "published", "proxy"]
     backbone: Name | None = None
     mix: Name | None = None
     seed: int | None = None
@@ -93,7 +94,7 @@ class EvaluatedModel(Spec):
 
     @model_validator(mode="after")
     def _parts_of_its_kind(self) -> Self:
-        if self.kind == "mix" and (self.backbone is None or self.mix is None or self.seed is None):
+        if self.kind in ("mix", "proxy") and (self.backbone is None or self.mix is None or self.seed is None):
             raise ValueError("backbone, mix and seed of a trained model")
         if self.kind == "base" and (self.backbone is None or self.mix is not None or self.seed is not None):
             raise ValueError("a backbone, and neither mix nor seed, of a base model")
@@ -107,11 +108,16 @@ class TableSpec(Spec):
     suites: dict[Name, Suite] = Field(min_length=1)
     statistics: Statistics = Statistics()
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
-    blends: dict[Name, dict[Provenance, float]] = Field(
-        default_factory=dict, description="share of each provenance in each mix, for the attribution"
+    blends: dict[Name, dict[Name, float]] = Field(
+        default_factory=dict, description="share of each component in each mix, for the attribution"
     )
     sizes: dict[Name, str] = Field(
         default_factory=dict, description="number of items of each mix, or `smallest`, for the attribution"
+    )
+    components: tuple[Name, ...] = Field(
+        default=(),
+        exclude_if=operator.not_,
+        description="components of the study in their order, where it declares any",
     )
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
@@ -156,6 +162,11 @@ class CompositionSpec(Spec):
     )
     unmixed: tuple[Name, ...] = Field(
         default=(), description="sources that no mix draws from, which no published number counts either"
+    )
+    components: tuple[Name, ...] = Field(
+        default=(),
+        exclude_if=operator.not_,
+        description="components of the study in their order, where it declares any",
     )
     backbone: Name | None = Field(default=None, description="the backbone whose tokens are counted")
     prompting: Prompting = Field(default=Prompting(), description="how items become chats, for lengths in tokens")

@@ -35,7 +35,7 @@ def scored_parts(
     """Yield the choice questions and the open questions of a suite, where it has any, with their primary metric."""
     choice = read_suite(root, suite, spec.models, CHOICE_TASKS, wanted)
     if choice is not None:
-        yield spec.statistics.primary_choice, choice
+        yield spec.statistics.primary_choice, replace(choice, components=spec.components)
     opened = open_questions(root, suite, spec, wanted)
     if opened is not None:
         yield spec.statistics.primary_text, opened
@@ -82,7 +82,7 @@ def open_questions(
                 values[measure] = found
                 members = f"|majority of {', '.join(spec.panel)}" if judge == PANEL else ""
                 signatures[measure] = f"judge:{judge}{members}|no verdict counts as not equivalent"
-    return replace(scored, values=values, signatures=signatures)
+    return replace(scored, values=values, signatures=signatures, components=spec.components)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _measures(
 
 
 def items_of_scope(scored: ScoredSuite, kind: str, scope: str) -> NDArray[np.bool_]:
-    """Return [item], which items a scope of the tables holds: all, those of a provenance, or those of a benchmark."""
+    """Return [item], which items a scope of the tables holds: all, those of a component, or those of a benchmark."""
     if kind == "all":
         return np.ones(len(scored.item), dtype=bool)
     inside: NDArray[np.bool_] = (scored.provenance if kind == "provenance" else scored.benchmark) == scope

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from posologie.surface.fit import FORMS, MEAN, Fitted, Form, LeftOut, fit, prepared
+from posologie.errors import InputError
+from posologie.surface.fit import FORMS, LINEAR, MEAN, PROCESS, Fitted, LeftOut, fit, mixes_of, prepared
+from posologie.surface.forms import Form, scheffe_terms
 from posologie.surface.noise import LackOfFit, NoiseTest, averaged, lack_of_fit, noise_test
-from posologie.surface.process import Array
-from posologie.surface.runs import Runs
+from posologie.surface.runs import Array, Runs
 
 _LEVEL = 0.95
 _PERMUTED_UP_TO = 100  # mixes
@@ -80,8 +81,10 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
     mean's by Wilcoxon's signed ranks at 95 %.
 
     Raises:
-        InputError: as `fit`.
+        InputError: as `fit`, and for fewer than three different mixes.
     """
+    if len(mixes_of(runs)) < 3:
+        raise InputError(f"surface: {len(mixes_of(runs))} different mixes; expected three or more")
     noise = noise_test(runs)
     fits = [fit(runs, form, draws=draws, relative_noise=noise.relative) for form in dict.fromkeys((MEAN, *forms))]
     left_out = [one.left_out() for one in fits]
@@ -102,7 +105,7 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
         )  # fmt: skip
     chosen = candidates[best]
     mixes = averaged(runs)
-    p_value = permutation_test(mixes, forms) if len(mixes) <= _PERMUTED_UP_TO else None
+    p_value = permutation_test(mixes) if len(mixes) <= _PERMUTED_UP_TO else None
     better = p_value <= 1 - _LEVEL if p_value is not None else chosen.gain_low is not None and chosen.gain_low > 0
     supported = best != 0 and better
     fit_test = lack_of_fit(runs, chosen.fitted.form)
@@ -111,6 +114,12 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
     words = f"n = {len(mixes)} mixes" + ("" if p_value is None else f", p = {p_value:.3f}")
     notes = [] if supported else [f"{UNSUPPORTED} ({words})"]
     notes += [*chosen.fitted.notes, fit_test.note, noise.note]
+    rank = int(np.linalg.matrix_rank(scheffe_terms(mixes.shares, 3), tol=1e-6))
+    if chosen.fitted.form.process and rank == len(mixes):
+        notes.append(
+            f"a special cubic goes through all {rank} mixes exactly: what the surface says between them is checked by "
+            "left-out mixes alone; train mixes inside the simplex"
+        )
     return Choice(chosen.fitted, tuple(candidates), supported, p_value, fit_test, noise, tuple(notes))
 
 
@@ -122,7 +131,7 @@ def _richest_of_the_best(densities: Array) -> int:
     return int(np.flatnonzero(behind.sum(axis=1) <= errors)[-1])
 
 
-def permutation_test(mixes: Runs, forms: Sequence[Form] = FORMS) -> float:
+def permutation_test(mixes: Runs, forms: Sequence[Form] = (LINEAR, PROCESS)) -> float:
     """Return how rarely scores that are dealt out to mixes at random are predicted as well as the measured ones.
 
     The statistic is the smallest, over forms, sum of squared leave-one-out errors. Parameters are averaged over one
@@ -152,7 +161,7 @@ def permutation_test(mixes: Runs, forms: Sequence[Form] = FORMS) -> float:
             constant = np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1]
             heights.append(-0.5 * (constant + (dealt * turned).sum(axis=0)))
             errors.append(turned / np.maximum(np.diag(precision), 1e-12)[:, None])
-        weights = np.array(heights)
+        weights = np.array(heights) + process.log_seeds(thetas)[:, None]
         weights = np.exp(weights - weights.max(axis=0))
         weights /= weights.sum(axis=0)
         squares = (np.einsum("dp,dnp->np", weights, np.array(errors)) ** 2).sum(axis=0)

@@ -7,13 +7,14 @@ from scipy.stats import norm
 
 from posologie.errors import InputError
 from posologie.surface.choice import Choice, choose
-from posologie.surface.fit import PROCESS, Fitted, Form, LeftOut, fit, mixes_of
+from posologie.surface.fit import PROCESS, Fitted, LeftOut, fit, mixes_of
+from posologie.surface.forms import Form
 from posologie.surface.noise import averaged
-from posologie.surface.process import Array
-from posologie.surface.runs import Runs
+from posologie.surface.runs import Array, Runs
 
 _FEWEST = 4  # pairs: Fisher's interval needs four
 _LEVEL = 0.95
+_CHOSEN_UP_TO = 100  # runs of a proxy
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,14 @@ def with_proxy(runs: Runs, proxy: Runs, form: Form = PROCESS, *, draws: int | No
     together = agreement(runs, proxy)
     if not together.useful:
         return WithProxy(plain.surface, plain, together, 0.0, 0.0, None, (together.note,))
-    cheap = choose(proxy, draws=draws)
-    surface = fit(runs, form, draws=draws, relative_noise=plain.noise.relative, proxy=Remembered(cheap.surface))
+    # with many runs the choice costs minutes and comes out the same
+    cheap = choose(proxy, draws=draws).surface if len(proxy) <= _CHOSEN_UP_TO else fit(proxy, form, draws=draws)
+    surface = fit(runs, form, draws=draws, relative_noise=plain.noise.relative, proxy=Remembered(cheap))
     left_out = surface.left_out()
     weight, weight_sd = surface.parameter("proxy slope")
     gain = left_out.log_density - plain.chosen.left_out.log_density
     spread = float(np.sqrt(len(gain)) * np.std(gain, ddof=1))
-    notes = (
+    notes: tuple[str, ...] = (
         together.note,
         f"the proxy changes the log density of left-out mixes by {gain.sum():+.1f} (standard error {spread:.1f}, "
         f"n = {len(mixes_of(runs))} mixes)",

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.stats import t as student
 
 from posologie.errors import InputError
-from posologie.surface.process import Array, Form, Process, Proxy, cho_solve, cholesky, forward_solve, scheffe_terms
-from posologie.surface.runs import Moments, Runs
+from posologie.surface.forms import Form, cho_solve, cholesky, forward_solve, scheffe_terms
+from posologie.surface.process import Process, Proxy
+from posologie.surface.runs import Array, Moments, Runs
 
 MEAN = Form("mean", 0)
 LINEAR = Form("linear", 1)

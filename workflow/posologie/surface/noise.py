@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.special import polygamma
 from scipy.stats import f as f_distribution
 
-from posologie.surface.fit import Form, LeftOut, mixes_of
-from posologie.surface.process import Array, scheffe_terms
-from posologie.surface.runs import Runs
+from posologie.surface.fit import LeftOut, mixes_of
+from posologie.surface.forms import Form, scheffe_terms
+from posologie.surface.runs import Array, Runs
 
 _DRAWS = 1999
 _SEED = 1937
@@ -195,9 +195,7 @@ def lack_of_fit(runs: Runs, form: Form) -> LackOfFit:
     known, and seeds, which are estimated; the denominator's degrees of freedom are Satterthwaite's (1946).
     """
     if form.process:
-        return LackOfFit(
-            None, 0, 0.0, None, "no test: a process takes any form; what it misses shows in left-out errors"
-        )
+        return LackOfFit(None, 0, 0.0, None, "no test: a process takes any form; left-out errors show what it misses")
     mixes = averaged(runs)
     terms = scheffe_terms(mixes.shares, form.degree)
     if mixes.sizes is not None and np.ptp(mixes.sizes) > 0:

@@ -1,4 +1,4 @@
-"""Read runs that others made: a table of shares and a table of scores, a row per run, as RegMix and Olmix write them."""
+"""Read runs that others made: a table of shares and one of scores, a row per run, as RegMix and Olmix write them."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -30,8 +30,8 @@ def read_runs(
 ) -> Runs:
     """Return the runs of two files, scored by a weighted sum of metrics.
 
-    The first column of both names the run if it is called index, run, name, mix or id; otherwise rows belong together in
-    their order. Of `ratios`, all other columns are shares, but for `size` or `items` (numbers of items) and `seeds`.
+    The first column of both names the run if it is called index, run, name, mix or id; otherwise rows belong together
+    in their order. Of `ratios`, all other columns are shares, but for `size` or `items` (numbers of items) and `seeds`.
     Of `metrics`, `{metric}_se` is the standard error of a metric, which is taken as independent between runs. Rows with
     equal shares are repeated runs of a mix.
 
@@ -131,8 +131,8 @@ def with_items(runs: Runs, path: Path, weight: float) -> Runs:
         raise InputError(f"{path}: no rows of the runs; expected the names of the runs in the column 'run'")
     scores = np.array(list(by_item.values()))
     if np.isnan(scores).any():
-        item, run = (int(one[0]) for one in np.nonzero(np.isnan(scores)))
-        raise InputError(f"{path}: item {list(by_item)[item]} has no score of run {runs.names[run]}")
+        row, run = (int(one[0]) for one in np.nonzero(np.isnan(scores)))
+        raise InputError(f"{path}: item {list(by_item)[row]} has no score of run {runs.names[run]}")
     means = scores.mean(axis=0)
     far = np.abs(means - runs.score) > _SAME * max(float(np.std(runs.score)), 1e-12)
     if far.any():

@@ -30,7 +30,7 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
     densities: list[Array] = []
     proposals: list[tuple[Array, Array]] = []
     for turn in range(_ROUNDS):
-        root = np.linalg.cholesky(spread)
+        root = np.linalg.cholesky(spread).astype(np.float64)
         proposals.append((centre, root))
         points = _student_points(centre, root, count, turn)
         everything.append(points)

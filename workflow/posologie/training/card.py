@@ -74,7 +74,7 @@ def card(
         f"# {spec.model}\n",
         f"{_kind(spec, recipe, spec.study)}, made with Posologie.\n",
         "## Data\n",
-        _table(["provenance", "training items"], _provenances(composition)),
+        _table(["component", "training items"], _components(composition)),
         f"Mix `{composition['mix']}`, drawn with seed {composition['seed']}; {items['used']} items used, "
         f"{len(items['context_cut'])} with a shortened context, {len(items['rejected'])} too long and left out.\n",
         "## Recipe\n",
@@ -117,9 +117,9 @@ def _kind(spec: CardSpec, recipe: dict[str, Any], study: str) -> str:
     return f"{kind}, merged into its backbone" if spec.merged and recipe["method"] != "full" else kind
 
 
-def _provenances(composition: dict[str, Any]) -> list[list[str]]:
-    by_provenance = composition["train"]["by_provenance"]
-    return [[name, str(found["items"])] for name, found in sorted(by_provenance.items())]
+def _components(composition: dict[str, Any]) -> list[list[str]]:
+    by_component = composition["train"]["by_provenance"]
+    return [[name, str(found["items"])] for name, found in sorted(by_component.items())]
 
 
 def _facts(run: dict[str, Any]) -> list[list[str]]:

@@ -104,7 +104,7 @@ def item_of(question: Question, ask: Ask, spec: SynthesisSpec, prompt_sha256: st
     return Item(
         id=identity,
         source=spec.name,
-        provenance="synthetic",
+        provenance="synthetic",  # until a source takes it and names its component
         split="train",
         task=task.task,
         question=question.question,

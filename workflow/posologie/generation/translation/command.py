@@ -180,7 +180,7 @@ class _Translation:
         return replace(
             item,
             id=stable_id("translated", self.spec.name, item.source, item.id),
-            provenance="translated",
+            provenance="translated",  # until a source takes it and names its component
             question=fields.question,
             context=fields.context,
             options=fields.options,

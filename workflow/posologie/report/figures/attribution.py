@@ -1,36 +1,43 @@
-"""What each provenance adds: Shapley values and interactions; and dose–response curves."""
+"""What each component adds: Shapley values and interactions; and dose–response curves."""
 
 from matplotlib.figure import Figure
 
-from posologie.report.attribution import terms
+from posologie.report.attribution import SHAPLEY, terms
 from posologie.report.figures.style import new_figure, point, row_panels, x_title
 from posologie.report.inputs import Inputs
-from posologie.report.names import INK, MUTED, PROVENANCE_COLOURS, line_style
-from posologie.report.words import measure_name, scope_title, scopes, unit_name
+from posologie.report.names import COLOURS, INK, MUTED, line_style
+from posologie.report.words import component_title, measure_name, scope_title, scopes, unit_name
+
+_MOST_WITH_INTERACTIONS = 4
 
 
 def draw(inputs: Inputs) -> Figure | None:
-    """Return Shapley values and interactions on all items and on those of each provenance, for the first backbone."""
+    """Return Shapley values and interactions on all items and on those of each component, for the first backbone.
+
+    With more than four components the interactions are left to the table: there are too many for a figure.
+    """
     suites = inputs.suites_of("attribution")
     if not suites:
         return None
     rows = inputs.rows("attribution", suite=suites[0], task="all")
-    here = scopes((row["scope_kind"], row["scope"]) for row in rows)
-    methods = ("shapley", "interaction")
+    here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
+    several = len({row["term"] for row in rows if row["method"] in SHAPLEY}) > _MOST_WITH_INTERACTIONS
+    methods = SHAPLEY if several else (*SHAPLEY, "interaction")
     shown = {(method, scope): terms(inputs, suites[0], method, scope) for method in methods for _, scope in here}
     first = [row for method in methods for row in shown[method, "all"]]
     if not first:
         return None
     backbone = first[0]["backbone"]
     names = [row["term"] for row in first if row["backbone"] == backbone]
-    figure, panels = row_panels(names, len(here))
+    colours = {one.name: COLOURS[one.colour] for one in inputs.spec.components}
+    figure, panels = row_panels([component_title(name, inputs.spec.components) for name in names], len(here))
     for panel, (kind, scope) in zip(panels, here, strict=True):
         panel.axvline(0, color=MUTED, linewidth=1)
         for row in (row for method in methods for row in shown[method, scope] if row["backbone"] == backbone):
-            colour = PROVENANCE_COLOURS.get(row["term"], INK)
+            colour = colours.get(row["term"], INK)
             low, high = row.number("low"), row.number("high")
             point(panel, row.needed("value"), names.index(row["term"]), low, high, colour=colour)
-        panel.set_title(scope_title(kind, scope))
+        panel.set_title(scope_title(kind, scope, inputs.spec.components))
     x_title(figure, f"{measure_name(first[0]['metric'], first[0]['decoding'])}: {unit_name(first[0]['unit'])} added")
     return figure
 

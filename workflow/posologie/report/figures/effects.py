@@ -1,4 +1,4 @@
-"""The main figure: what each mix changes against the base model, on all items and on those of each provenance."""
+"""The main figure: what each mix changes against the base model, on all items and on those of each component."""
 
 from matplotlib.figure import Figure
 
@@ -6,7 +6,7 @@ from posologie.report.effects import comparisons
 from posologie.report.figures.style import point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.names import INK, MUTED, PAPER
-from posologie.report.words import measure_name, scope_title
+from posologie.report.words import measure_name
 
 
 def draw(inputs: Inputs) -> Figure | None:
@@ -23,7 +23,7 @@ def draw(inputs: Inputs) -> Figure | None:
         for effect in effects:
             fill = PAPER if effect.verdict == "not settled" else INK
             point(panel, effect.value, names.index(effect.name), effect.low, effect.high, fill=fill)
-        panel.set_title(f"{scope_title(kind, scope)} (n = {max((effect.n for effect in effects), default=0):,})")
+        panel.set_title(f"{comparison.title(kind, scope)} (n = {max((effect.n for effect in effects), default=0):,})")
     measured = comparison.measured
     unit = "percentage points" if comparison.effects[0].unit == "%" else comparison.effects[0].unit
     x_title(figure, f"{measure_name(measured.metric, measured.decoding)}: difference from base ({unit})")

@@ -10,11 +10,11 @@ from posologie.files import read_parquet
 from posologie.report.figures.style import new_figure, point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.judges import STATISTICS, agreements
-from posologie.report.names import INK, MUTED, PROVENANCE_COLOURS
+from posologie.report.names import COLOURS, INK, MUTED
 from posologie.report.words import rater_name
 
 _CORRELATIONS = ("pearson", "spearman", "kendall", "kappa")
-_KINDS = {"human": PROVENANCE_COLOURS["synthetic"], "judge": INK, "metric": MUTED}
+_KINDS = {"human": COLOURS["green"], "judge": INK, "metric": MUTED}
 
 
 def draw_agreement(inputs: Inputs) -> Figure | None:

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from posologie.report.figures.style import legend_above, point, row_panels, x_title
 from posologie.report.inputs import Inputs
-from posologie.report.names import INK, PROVENANCE_COLOURS
+from posologie.report.names import COLOURS, INK
 from posologie.report.published import compared
 
 
@@ -19,7 +19,7 @@ def draw(inputs: Inputs) -> Figure | None:
     there = {row.name for one in found for row in one.rows}
     names = [arm.name for arm in inputs.arms if arm.name in there]
     figure, panels = row_panels(names, len(found), extra=1.3)
-    crosses = PROVENANCE_COLOURS["translated"]
+    crosses = COLOURS["vermillion"]
     for panel, one in zip(panels, found, strict=True):
         aggregate = one.aggregates[0]
         for row in one.rows:

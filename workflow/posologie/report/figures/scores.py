@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from posologie.report.figures.style import legend_above, point, row_panels, x_title
 from posologie.report.inputs import Inputs
-from posologie.report.names import INK, MUTED, PROVENANCE_COLOURS
+from posologie.report.names import COLOURS, INK, MUTED
 from posologie.report.scores import open_measures
 from posologie.report.tables import Row
 from posologie.report.words import metric_name, scope_title, scopes
@@ -16,13 +16,13 @@ _PANELS = 5
 
 
 def draw_choices(inputs: Inputs) -> Figure | None:
-    """Return exact match of every arm, under both decodings, on all items and on those of each provenance."""
+    """Return exact match of every arm, under both decodings, on all items and on those of each component."""
     suites = inputs.suites_of("mcqa")
     if not suites:
         return None
     aggregate = inputs.spec.statistics.primary_choice.aggregate
     rows = inputs.rows("mcqa", suite=suites[0], task="all", metric="em", variants="original", aggregate=aggregate)
-    here = scopes((row["scope_kind"], row["scope"]) for row in rows)
+    here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
     figure, panels = row_panels([arm.name for arm in inputs.arms], len(here), extra=1.1)
     for panel, (kind, scope) in zip(panels, here, strict=True):
         found = [row for row in rows if (row["scope_kind"], row["scope"]) == (kind, scope)]
@@ -30,7 +30,7 @@ def draw_choices(inputs: Inputs) -> Figure | None:
             _points(
                 inputs, panel, (row for row in found if row["decoding"] == decoding), shift, marker, colour, decoding
             )
-        panel.set_title(f"{scope_title(kind, scope)} (n = {int(found[0].needed('n')):,})")
+        panel.set_title(f"{scope_title(kind, scope, inputs.spec.components)} (n = {int(found[0].needed('n')):,})")
     legend_above(figure, panels[0], 2)
     x_title(figure, "exact match, original order of options (%)")
     return figure
@@ -66,8 +66,8 @@ def draw_position(inputs: Inputs) -> Figure | None:
     figure, panels = row_panels([arm.name for arm in inputs.arms], 1, extra=1.1)
     for metric, variants, shift, marker, colour, name in (
         ("em", "original", -0.22, "o", INK, "original order"),
-        ("em", "permuted", 0.0, "D", PROVENANCE_COLOURS["native"], "permuted, gold follows its option"),
-        ("em_unmapped", "permuted", 0.22, "X", PROVENANCE_COLOURS["translated"], "permuted, scored on old letters"),
+        ("em", "permuted", 0.0, "D", COLOURS["blue"], "permuted, gold follows its option"),
+        ("em_unmapped", "permuted", 0.22, "X", COLOURS["vermillion"], "permuted, scored on old letters"),
     ):
         here = (row for row in rows if (row["metric"], row["variants"]) == (metric, variants))
         _points(inputs, panels[0], here, shift, marker, colour, name)

@@ -1,25 +1,30 @@
-"""What each mix holds, as bars of provenances; and the hours that each model took."""
+"""What each mix holds, as bars of components; and the hours that each model took."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from posologie.items import PROVENANCES
-from posologie.report.composition import mixes
+from posologie.report.composition import components_of, mixes
 from posologie.report.figures.style import legend_above, row_panels, x_title
 from posologie.report.inputs import Inputs
-from posologie.report.names import INK, MUTED, PAPER, PROVENANCE_COLOURS
+from posologie.report.names import COLOURS, INK, MUTED, PAPER, hatch
+
+_LEGEND_COLUMNS = 5
+"""Names in a line of the legend."""
 
 
 def draw_composition(inputs: Inputs) -> Figure | None:
-    """Return the number of training items of every mix by provenance."""
+    """Return the number of training items of every mix by component."""
     found = mixes(inputs)
     if not found:
         return None
-    counts: dict[str, list[int]] = {
-        provenance: [mix.provenance.get(provenance, 0) for mix in found] for provenance in PROVENANCES
-    }
-    figure = _bars([mix.name for mix in found], counts, dict(PROVENANCE_COLOURS))
+    shown = [one for one in components_of(inputs, found) if any(mix.components.get(one.name) for mix in found)]
+    parts = [
+        _Part(one.title, [mix.components.get(one.name, 0) for mix in found], COLOURS[one.colour], hatch(number))
+        for number, one in enumerate(shown)
+    ]
+    figure = _bars([mix.name for mix in found], parts)
     x_title(figure, "training items")
     return figure
 
@@ -30,31 +35,44 @@ def draw_compute(inputs: Inputs) -> Figure | None:
     if not rows:
         return None
     stages = sorted({row["stage"] for row in rows}, reverse=True)  # training before prediction
-    hours = {
-        stage: [
-            sum(row.number("hours") or 0.0 for row in rows if (row["model"], row["stage"]) == (model.name, stage))
-            for model in inputs.models
-        ]
-        for stage in stages
-    }
-    colours = dict(zip(stages, (INK, MUTED, PROVENANCE_COLOURS["native"]), strict=False))
-    figure = _bars([inputs.name(model) for model in inputs.models], hours, colours)
+    parts = [
+        _Part(
+            stage,
+            [
+                sum(row.number("hours") or 0.0 for row in rows if (row["model"], row["stage"]) == (model.name, stage))
+                for model in inputs.models
+            ],
+            colour,
+        )
+        for stage, colour in zip(stages, (INK, MUTED, COLOURS["blue"]), strict=False)
+    ]
+    figure = _bars([inputs.name(model) for model in inputs.models], parts)
     x_title(figure, "hours")
     return figure
 
 
-def _bars(names: Sequence[str], parts: Mapping[str, Sequence[float]], colours: Mapping[str, str]) -> Figure:
+class _Part(NamedTuple):
+    """What each bar has a piece of: its name, the length of the piece in every bar, its colour and texture."""
+
+    name: str
+    lengths: Sequence[float]
+    colour: str
+    hatch: str = ""
+
+
+def _bars(names: Sequence[str], parts: Sequence[_Part]) -> Figure:
     """Return one bar for each name, made of parts."""
-    figure, (panel,) = row_panels(names, 1, extra=1.1)
-    for place in range(len(names)):
-        left = 0.0
-        for part, values in parts.items():
-            if values[place]:
+    lines = -(-len(parts) // _LEGEND_COLUMNS)
+    figure, (panel,) = row_panels(names, 1, extra=0.9 + 0.2 * lines)
+    left = [0.0] * len(names)
+    for part in parts:  # part by part, so that the legend has them in order
+        for place, length in enumerate(part.lengths):
+            if length:
                 panel.barh(
-                    place, values[place], left=left, height=0.62, color=colours.get(part, INK), edgecolor=PAPER,
-                    linewidth=0.6, label=part,
+                    place, length, left=left[place], height=0.62, color=part.colour, edgecolor=PAPER, hatch=part.hatch,
+                    linewidth=0.6, label=part.name,
                 )  # fmt: skip
-            left += values[place]
+            left[place] += length
     panel.set_xlim(left=0)
-    legend_above(figure, panel, len(parts))
+    legend_above(figure, panel, min(len(parts), _LEGEND_COLUMNS))
     return figure

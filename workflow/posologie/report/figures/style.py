@@ -51,6 +51,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+_PANELS_IN_LINE = 5
+
+
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure of the given size in inches, laid out so that no label is cut."""
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -61,13 +64,20 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 def row_panels(
     names: Sequence[str], count: int, *, sharex: bool = True, extra: float = 0.9
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels side by side that share named rows, the first row on top.
+    """Return a figure with panels that share named rows, the first row on top; more than five stand in several lines.
 
     Args:
         extra: inches for titles, axis and legend.
     """
-    figure = new_figure(extra + 0.28 * max(len(names), 2))
-    panels = list(figure.subplots(1, count, sharex=sharex, sharey=True, squeeze=False)[0])
+    lines = -(-count // _PANELS_IN_LINE)
+    columns = -(-count // lines)
+    figure = new_figure(extra + 0.28 * max(len(names), 2) + (lines - 1) * (0.45 + 0.28 * max(len(names), 2)))
+    grid = list(figure.subplots(lines, columns, sharex=sharex, sharey=True, squeeze=False).flat)
+    panels = grid[:count]
+    for panel in grid[count:]:
+        panel.set_axis_off()
+    for panel in panels[count - columns :]:
+        panel.tick_params(labelbottom=True)
     for panel in panels:
         panel.grid(axis="x")
         panel.set_yticks(range(len(names)), names)
