@@ -158,8 +158,7 @@ def _named(given: argparse.Namespace, study: Study | None, asked: Design) -> Nam
         there[f"present-{number}"] = (_shares(text), "", (42,))
     components = asked.components or tuple(given.components or ())
     if not components and study is not None:
-        held = {source.provenance for name, source in study.sources.items() if name in of_study.trained_sources(study)}
-        components = tuple(name for name in dict.fromkeys(s.provenance for s in study.sources.values()) if name in held)
+        components = tuple(one for one in of_study.components(study) if of_study.sources_of_component(study, one))
     if not components:
         raise InputError("--components: missing; name what a mix may hold, or a study with --configfile")
     sizes = asked.sizes
