@@ -117,8 +117,8 @@ def test_prices_name_the_cheapest_point_or_what_is_as_good_for_less():
     assert surface.price(told()) == ""
     point = {"row": "cheapest", "name": "1 point more", "value": "1.2", "low": "-0.5", "high": "2.9", "cost": "640"}
     assert surface.price(told(PRESENT, point)) == (
-        "NAT, the best mix that was trained, costs 900 EUR; the cheapest mix that is expected to score 1 point more costs "
-        "640: 60 % native, 40 % translated, no synthetic, gaining 1.2 (95 % interval −0.5 to +2.9)."
+        "NAT, the best mix that was trained, costs 900 EUR; the cheapest mix that is expected to score 1 point more "
+        "costs 640: 60 % native, 40 % translated, no synthetic, gaining 1.2 (95 % interval −0.5 to +2.9)."
     )
     none = {"row": "cheapest", "name": "1 point more"}
     assert surface.price(told(PRESENT, none)).endswith("no mix is expected to score 1 point more.")

@@ -115,9 +115,13 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
         counts = np.full(len(runs.components), found.size / len(runs.components))
         for spent in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
             yield {
-                "row": "per money", "currency": spec.currency, "name": spent.component, "value": spent.value, "low": spent.low, "high": spent.high,
-                "unit": f"{found.of.unit or 'unit'} per unit of money".replace("%", "points"),
-            }  # fmt: skip
+                "row": "per money",
+                "name": spent.component,
+                "value": spent.value,
+                "low": spent.low,
+                "high": spent.high,
+                "unit": f"{'points' if found.of.unit == '%' else 'units'} per {spec.currency or 'unit of money'}",
+            }
     grid, _ = lattice(found.bounds, 120)
     sizes = np.unique([found.size, *(runs.sizes if runs.sizes is not None else [])])
     shares = np.tile(grid, (len(sizes), 1))
@@ -137,15 +141,16 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     else:
         yield {
             "row": "cheapest", "name": "1 point more", "shares": text_of(runs.components, plan.shares),
-            "size": plan.size, "cost": plan.cost, "currency": spec.currency, "value": plan.value, "low": plan.low, "high": plan.high,
-            "chance": plan.chance,
+            "size": plan.size, "cost": plan.cost, "currency": spec.currency, "value": plan.value, "low": plan.low,
+            "high": plan.high, "chance": plan.chance,
         }  # fmt: skip
     for number, one in enumerate(frontier(surface, shares, items, costs, sized=found.sized,
                                           level=spec.statistics.level), start=1):  # fmt: skip
         low, high = found.ends(one.low, one.high)
         yield {
             "row": "frontier", "name": str(number), "shares": text_of(runs.components, one.shares), "size": one.size,
-            "cost": one.cost, "currency": spec.currency, "value": one.value * found.of.towards, "low": low, "high": high,
+            "cost": one.cost, "currency": spec.currency, "value": one.value * found.of.towards, "low": low,
+            "high": high,
         }  # fmt: skip
 
 
