@@ -71,7 +71,7 @@ def rate_rows(found: Fitted, level: float) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"row": "rate", "of": of, "into": into, "shares": at, "unit": ""}
         if found.sized:
             rate = effects_at(found.surface, counts).rate(of, into, level)
-            yield {**row, "name": "items added", **_rate(rate)}
+            yield {**row, "name": "added to the mix", **_rate(rate)}
         elif len(components) == 3:
             third = next(name for name in components if name not in (of, into))
             rate = trade(found.surface, counts, of, into, third, sized=False, level=level)
