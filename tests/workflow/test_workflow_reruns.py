@@ -154,6 +154,18 @@ EDITS = {
         after_drawing("NAT60-SYN40"),  # nothing else is drawn or trained
         {"draw_mix NAT60-SYN40 42": "Missing output files"},
     ),
+    "bounds and prices of the surface": (
+        CONFIG,
+        appending("surface: {bounds: {synthetic: [0, 0.5]}, prices: {native: 2}}"),
+        {"tabulate_surface", "draw_figures", "write_report"},
+        {"tabulate_surface": PARAMS},
+    ),
+    "another seed of one mix": (
+        CONFIG,
+        replacing("training:\n", "training:\n  further_seeds: {NAT: [7]}\n"),
+        after_drawing("NAT", seed=7),
+        {"draw_mix NAT 7": "Missing output files"},
+    ),
     "a training seed added": (
         CONFIG,
         replacing("training:\n", "training:\n  seeds: [42, 7]\n"),

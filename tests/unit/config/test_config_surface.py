@@ -32,6 +32,14 @@ def test_bounds_prices_and_objective_change_no_other_artifact():
     assert job_specs.report_spec(before, ("surface",)) == job_specs.report_spec(after, ("surface",))
 
 
+def test_prices_of_components_are_those_of_the_surface_unless_it_has_its_own():
+    components = {"native": {"kind": "native", "price": 2}, "translated": {"kind": "translated", "price": 0.5},
+                  "synthetic": {"kind": "synthetic"}}  # fmt: skip
+    study = _study(components=components, currency="EUR", surface={"prices": {"translated": 0.4}})
+    spec = job_specs.surface_spec(study)
+    assert (spec.surface.prices, spec.currency) == ({"native": 2, "translated": 0.4}, "EUR")
+
+
 def test_a_mix_may_have_seeds_of_its_own():
     study = _study(training={"seeds": [42], "further_seeds": {"NAT": [43, 44]}})
     assert [model.seed for model in plan.models(study).values() if model.mix == "NAT"] == [42, 43, 44]

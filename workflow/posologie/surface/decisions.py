@@ -71,7 +71,7 @@ def rate_rows(found: Fitted, level: float) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"row": "rate", "of": of, "into": into, "shares": at, "unit": ""}
         if found.sized:
             rate = effects_at(found.surface, counts).rate(of, into, level)
-            yield {**row, "name": "items added", **_rate(rate)}
+            yield {**row, "name": "added to the mix", **_rate(rate)}
         elif len(components) == 3:
             third = next(name for name in components if name not in (of, into))
             rate = trade(found.surface, counts, of, into, third, sized=False, level=level)
@@ -113,11 +113,15 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     runs, surface = found.runs, found.surface
     if found.sized:
         counts = np.full(len(runs.components), found.size / len(runs.components))
-        for one in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
+        for spent in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
             yield {
-                "row": "per money", "name": one.component, "value": one.value, "low": one.low, "high": one.high,
-                "unit": f"{found.of.unit or 'unit'} per unit of money".replace("%", "points"),
-            }  # fmt: skip
+                "row": "per money",
+                "name": spent.component,
+                "value": spent.value,
+                "low": spent.low,
+                "high": spent.high,
+                "unit": f"{'points' if found.of.unit == '%' else 'units'} per {spec.currency or 'unit of money'}",
+            }
     grid, _ = lattice(found.bounds, 120)
     sizes = np.unique([found.size, *(runs.sizes if runs.sizes is not None else [])])
     shares = np.tile(grid, (len(sizes), 1))
@@ -130,22 +134,23 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     present = float(costs_of(runs.components, runs.shares[best][None], np.array([own]), prices)[0])
     yield {
         "row": "present", "name": runs.names[best], "shares": text_of(runs.components, runs.shares[best]), "size": own,
-        "cost": present, "value": float(runs.score[best]) * found.of.towards,
+        "cost": present, "currency": spec.currency, "value": float(runs.score[best]) * found.of.towards,
     }  # fmt: skip
     if plan is None:
         yield {"row": "cheapest", "name": "1 point more", "note": "no mix is expected to gain 1 point"}
     else:
         yield {
             "row": "cheapest", "name": "1 point more", "shares": text_of(runs.components, plan.shares),
-            "size": plan.size, "cost": plan.cost, "value": plan.value, "low": plan.low, "high": plan.high,
-            "chance": plan.chance,
+            "size": plan.size, "cost": plan.cost, "currency": spec.currency, "value": plan.value, "low": plan.low,
+            "high": plan.high, "chance": plan.chance,
         }  # fmt: skip
     for number, one in enumerate(frontier(surface, shares, items, costs, sized=found.sized,
                                           level=spec.statistics.level), start=1):  # fmt: skip
         low, high = found.ends(one.low, one.high)
         yield {
             "row": "frontier", "name": str(number), "shares": text_of(runs.components, one.shares), "size": one.size,
-            "cost": one.cost, "value": one.value * found.of.towards, "low": low, "high": high,
+            "cost": one.cost, "currency": spec.currency, "value": one.value * found.of.towards, "low": low,
+            "high": high,
         }  # fmt: skip
 
 
