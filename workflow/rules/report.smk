@@ -35,6 +35,7 @@ rule write_report:
         histories=all_histories(),
         leakage=all_leakage(),
         accepted=accepted_changes(),
+        registration=registration(),
     output:
         "<results>/report/index.html",
     params:

@@ -27,6 +27,7 @@ class Effect:
         undone_by: the standard deviation of seeds that would undo a verdict on adapters.
         seeds, items: how many of either would settle it.
         note: what weakens the verdict.
+        registered: whether it was fixed before the first training, or why not; empty without a registration.
     """
 
     arm: str
@@ -49,6 +50,7 @@ class Effect:
     undone_by: float | None = None
     seeds: int | None = None
     items: int | None = None
+    registered: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,17 @@ def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ..
                     undone_by=row.number("undone_by_seed_sd"),
                     seeds=_whole(row.number("settles_at_seeds")),
                     items=_whole(row.number("settles_at_items")),
+                    registered=_registered(inputs, suite, row["left"]),
                 )
             )
     return tuple(found)
+
+
+def _registered(inputs: Inputs, suite: str, mix: str) -> str:
+    known = inputs.registration
+    if known is None:
+        return ""
+    return known.verdict(suite, mix, "base", inputs.spec.statistics.model_dump(mode="json"))
 
 
 def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
@@ -169,7 +179,8 @@ def _table(comparison: Comparison) -> Table:
             if (effect.backbone, effect.arm) == (whole.backbone, whole.arm)
         }
         values = [_difference(here.get(scope)) for scope in comparison.scopes]
-        verdict = Cell(whole.verdict, note=short_note(whole.note))
+        notes = [one for one in (short_note(whole.note), whole.registered) if one]
+        verdict = Cell(whole.verdict, note="; ".join(notes))
         joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
         p = p_cell(whole.p_adjusted)
         rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])

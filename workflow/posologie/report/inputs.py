@@ -13,6 +13,7 @@ from posologie.report.names import label, ordered
 from posologie.report.spec import ReportSpec
 from posologie.report.tables import Row, read_rows
 from posologie.statistics.entries import arm_entries
+from posologie.statistics.registration import Registration, registration_of
 from posologie.statistics.spec import EvaluatedModel, Measured
 
 
@@ -76,6 +77,11 @@ class Inputs:
         """Return the suites that a table has rows of, in the order of the study."""
         found = {row["suite"] for row in self.rows(table)}
         return [suite for suite in self.spec.suites if suite in found]
+
+    @cached_property
+    def registration(self) -> Registration | None:
+        """What was registered before the first training; None where nothing was."""
+        return registration_of(self.root)
 
     @cached_property
     def models(self) -> list[EvaluatedModel]:

@@ -116,6 +116,7 @@ def section(inputs: Inputs) -> Section:
         Heading("Runs"),
         *_runs(inputs),
         *_accepted(inputs),
+        *_registered(inputs),
     ]
     return Section("method", "How every number was made", tuple(blocks))
 
@@ -172,3 +173,17 @@ def _accepted(inputs: Inputs) -> list[Block]:
     lines = [tuple(Cell(str(entry[key])) for key in ("module", "old", "new", "when", "reason")) for entry in entries]
     caption = "Artifacts that the old code made were kept, because a person found that the change alters no number."
     return [Heading("Accepted changes of code"), table("accepted", "Accepted changes of code", caption, columns, lines)]
+
+
+def _registered(inputs: Inputs) -> list[Block]:
+    """Return what was fixed before the first training, and what was changed afterwards."""
+    known = inputs.registration
+    if known is None:
+        return []
+    changes = known.changes({"statistics": inputs.spec.statistics.model_dump(mode="json")})
+    told = (
+        f"Contrasts, margin and primary measure were registered on {known.date}, when nothing was trained (SHA-256 "
+        f"{known.checksum}).",
+        "Nothing in them was changed afterwards." if not changes else f"Changed afterwards: {'; '.join(changes)}.",
+    )
+    return [Heading("Registration"), Prose(told)]
