@@ -246,6 +246,10 @@ def _corrected(
     least_squares: bool,
 ) -> Corrected:
     """Return the score of the best mix, corrected for choosing it among the rivals, with its interval."""
+    if len(rivals) == 1:  # nothing was chosen
+        value, half = float(mean[rivals[0]]), float(stdtrit(min(df, _NORMAL), (1 + level) / 2))
+        half *= float(np.sqrt(max(covariance[rivals[0], rivals[0]], 0.0)))
+        return Corrected(value, value - half, value + half)
     known = np.full(len(rivals), min(df, _NORMAL))
     variance = np.diag(covariance)[rivals]
     scores = z_score((errors[:, rivals] / np.sqrt(np.maximum(variance, 1e-300))).T, known[:, None])
