@@ -16,7 +16,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +135,18 @@ def measured(
     }
 
 
+def remembered(vectors: Vectors) -> Vectors:
+    """Return the encoder, asked once for each text: all runs and searches share their texts."""
+    known: dict[str, np.ndarray] = {}
+
+    def of(texts: Sequence[str]) -> np.ndarray:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, vectors(new), strict=True))
+        return np.stack([known[text] for text in texts]) if texts else vectors([])
+
+    return of
+
+
 def main() -> None:
     """Print one line of JSON for each pair of languages."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -142,13 +154,14 @@ def main() -> None:
     arguments.add_argument(
         "--shuffle", action="store_true", help="put the options of the training items in another order"
     )
+    arguments.add_argument("--only", default="", metavar="WORD", help="runs whose name has this word")
     arguments.add_argument("--encoder", metavar="JSON", help="as in the study's screening.encoder")
     given = arguments.parse_args()
     searches = {"without a model": Comparing()}
     vectors = None
     if given.encoder is not None:
         encoder = SentenceEncoder.from_json(given.encoder)
-        vectors = opened(encoder, None, None)
+        vectors = remembered(opened(encoder, None, None))
         searches["encoder"] = Comparing(across_languages="off", encoder=encoder)
         searches["both"] = Comparing(encoder=encoder)
     casi = {language: list(casimedicos(given.folder, language)) for language in ("en", "fr", "es")}
@@ -170,6 +183,8 @@ def main() -> None:
         ),
     }
     for name, (tested, training) in runs.items():
+        if given.only not in name:
+            continue
         for search, comparing in searches.items():
             result = measured(tested, shuffled(training) if given.shuffle else training, comparing, vectors)
             print(json.dumps({"run": name, "search": search, **result}), flush=True)

@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,11 @@ def coverage(design: Design, studies: int, numbers: np.random.Generator, correct
     return {name: float(value) for name, value in found.items()}
 
 
-def all_coverages(studies: int, seed: int) -> list[dict[str, Any]]:
-    """Return a row for each cell and quantity: the share of studies that hold the truth, and their number."""
-    rows = []
+def all_coverages(studies: int, seed: int, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each cell and quantity: the share of studies that hold the truth, and their number."""
     for number, cell in enumerate(itertools.product(ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS)):
         items, cluster, score, seeds, sd = cell
-        if (score, sd) == (0.02, 0.042):
+        if (score, sd) == (0.02, 0.042) or items not in sizes:
             continue
         design = Design(items, cluster, (score,) * 8, seeds, sd)
         named = dict(zip(KEYS, cell, strict=True))
@@ -127,9 +127,10 @@ def all_coverages(studies: int, seed: int) -> list[dict[str, Any]]:
         for name in QUANTITIES:
             twice = again and first[name] < DOUBTFUL
             count = (few if name == QUANTITIES[-1] else studies) * (4 if twice else 1)
-            rows.append(named | {"quantity": name, "held": again[name] if twice else first[name], "studies": count})
-        rows[-1] |= {"bias": first["bias of the best"], "bias corrected": first["bias corrected"]}
-    return rows
+            row = named | {"quantity": name, "held": again[name] if twice else first[name], "studies": count}
+            if name == QUANTITIES[-1]:
+                row |= {"bias": first["bias of the best"], "bias corrected": first["bias corrected"]}
+            yield row
 
 
 def place_of(row: dict[str, Any]) -> str:
@@ -208,14 +209,18 @@ def main() -> None:
     arguments.add_argument("--studies", type=int, default=1000, help="in each cell; a third for the corrected best")
     arguments.add_argument("--seed", type=int, default=1, help="of all random numbers")
     arguments.add_argument("--part", nargs="+", default=["coverage", "families", "power"], help="what is simulated")
-    arguments.add_argument("--json", type=Path, help="file for the coverages")
+    arguments.add_argument("--items", type=int, nargs="+", default=ITEMS, help="of the cells whose coverage is wanted")
+    arguments.add_argument("--json", type=Path, help="file to which the coverages are added, one a line")
     given = arguments.parse_args()
     start = time.perf_counter()
     if "coverage" in given.part:
-        rows = all_coverages(given.studies, given.seed)
+        rows = []
+        for row in all_coverages(given.studies, given.seed, given.items):
+            rows.append(row)
+            if given.json:
+                with given.json.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
         print_coverages(rows)
-        if given.json:
-            given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
     if "families" in given.part:
         print_families(max(100, given.studies // 2), given.seed)

@@ -73,7 +73,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 TIMED = (".run.json", "/run.json", "history.parquet")
 """Ends of the names of files that hold measured time; what reads them has other inputs in each run."""
 
-PATIENCE = 900.0
+PATIENCE = 3600.0
 """Seconds after which a history that is not at its end counts as wrong."""
 
 

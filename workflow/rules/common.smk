@@ -8,7 +8,7 @@ from pathlib import Path
 from posologie import layout
 from posologie.running import frozen, head, seam
 from posologie.code_digest import digest
-from posologie.config import job_specs, plan, releases
+from posologie.config import job_specs, plan, proxies, releases
 from posologie.config.load import study_document, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
@@ -106,6 +106,7 @@ pathvars:
 
 
 MODELS = plan.models(STUDY)
+PROXIES = proxies.merged_models(STUDY)
 BUNDLES = plan.bundles(STUDY)
 
 
@@ -128,7 +129,7 @@ wildcard_constraints:
     mix=one_of(STUDY.mixes),
     seed=r"\d+",
     backbone=one_of(STUDY.backbones),
-    model=one_of(MODELS),
+    model=one_of([*MODELS, *PROXIES]),
     suite=one_of(STUDY.suites),
     folder=one_of(plan.model_specs(STUDY)),
     form="adapter|merged",

@@ -118,9 +118,55 @@ def rule_of_outside(bundle, suites):
             )
 
 
+def rule_of_merging(bundle, suites):
+    """Define the rule of one bundle for merged models: the models of single components are merged at load."""
+
+    rule:
+        name:
+            f"predict_merged_{bundle}"
+        input:
+            shards=suite_items(suites),
+            backbone=merged_backbone,
+            adapters=merged_adapters,
+        output:
+            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        wildcard_constraints:
+            model=one_of(PROXIES),
+        params:
+            spec=merged_prediction_spec(bundle),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            adapters=merged_words,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        threads: STUDY.prediction.threads
+        resources:
+            **gpus(STUDY.devices.gpus_per_prediction_job),
+            mem_mb=growing(48000),
+            runtime=growing(480),
+            torch_threads=STUDY.prediction.threads,
+            chunk_tokens=STUDY.devices.prediction_chunk_tokens,
+        conda:
+            ENVIRONMENT
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        shell:
+            command(
+                "posologie.prediction.merged",
+                "--spec {params.spec:q} --items {params.shards:q} --backbone {input.backbone:q} --adapters {params.adapters:q}"
+                " --predictions {params.predictions:q} --run {params.run:q}"
+                " --work {params.work:q} --chunk-tokens {resources.chunk_tokens} --threads {resources.torch_threads}"
+                " --devices {resources.devices}",
+            )
+
+
 for bundle, suites in BUNDLES.items():
     rule_of_bundle(bundle, suites)
     if SERVED:
         rule_of_asking(bundle, suites)
     if OUTSIDE:
         rule_of_outside(bundle, suites)
+for bundle, suites in proxies.bundles(STUDY).items() if PROXIES else ():
+    rule_of_merging(bundle, suites)

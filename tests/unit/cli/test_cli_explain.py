@@ -200,7 +200,7 @@ def test_a_corrected_score_rests_on_ratings_answers_and_verdicts_of_both_models(
     }
     _, out, _ = posologie("explain", corrected, "--row", "judge=strict", "--column", "naive")
     assert "naive = 50" in out
-    assert "n = 40 answers, 12 of them rated, in 12 clusters" in out
+    assert "n = 40 answers, 12 rated, in 12 clusters" in out
 
 
 def test_raters_and_panels_rest_on_the_people_or_the_judges_that_they_are(rated, asked):

@@ -129,7 +129,7 @@ def test_what_would_settle_an_open_verdict_is_said_with_its_hours(tmp_path):
     (_, _, settling), _ = said(tmp_path, replace(TRAD, seeds=4, items=2000), compute=hours)
     assert settling == (
         "What would settle this: a difference of 0.9 points, as TRAD shows, would be found with 80 % power by 3 more "
-        "seeds (about 9.0 hours for TRAD) or 800 more questions."
+        "seeds of each mix (about 9.0 hours) or 800 more questions."
     )
 
 

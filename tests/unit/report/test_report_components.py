@@ -20,7 +20,9 @@ from simulated import make_study
 
 OWN = ("textbook", "exam", "forum", "synthetic-a", "synthetic-b")
 RENAMED = ("zebra", "all-of-it", "native", "m", "a")
-TABLES = ("composition", "contrasts", "attribution")
+TABLES = ("composition", "contrasts", "transfer", "attribution")
+NAMED = ("provenance", "scope", "term", "left", "right")
+FAMILY = re.compile(r"(?<=/provenance/)[^/]+|(?<=/between/)[^/]+")
 KINDS = ("native", None, "native", "synthetic", "synthetic")
 
 
@@ -69,7 +71,7 @@ def test_scopes_and_columns_stand_in_the_order_of_declaration(own):
 
 
 def test_figures_and_page_show_titles_and_colours(own):
-    spec = own.report.model_copy(update={"tables": ("composition", "attribution")})
+    spec = own.report.model_copy(update={"tables": ("composition", "transfer", "attribution")})
     common = ["--spec", spec.canonical_json(), "--results", str(own.root)]
     figures.main([*common, "--figures", str(own.root / "figures")])
     drawn = (own.root / "figures" / "composition.svg").read_text(encoding="utf-8")
@@ -93,13 +95,11 @@ def test_a_name_changes_no_number(own, tmp_path):
     for table in TABLES:
         ours, theirs = rows_of(own, table), rows_of(again, table)
         for row in theirs:
-            for column in ("provenance", "scope", "term"):
-                row[column] = back.get(row.get(column), row.get(column))
-            row["family"] = re.sub(r"(?<=/provenance/)[^/]+", lambda found: back[found[0]], row.get("family") or "")
-        for row in ours:
-            row["family"] = row.get("family") or ""
-            for column in ("provenance", "scope", "term"):
-                row.setdefault(column, None)
+            named = NAMED if table != "contrasts" else ("scope",)
+            row |= {column: back.get(row[column], row[column]) for column in named if column in row}
+            if "family" in row:
+                row["family"] = FAMILY.sub(lambda found: " and ".join(back[name] for name in found[0].split(" and ")),
+                                           row["family"])  # fmt: skip
         assert ours == theirs, table
 
 

@@ -137,6 +137,8 @@ def test_what_would_change_our_mind_is_a_training_or_none():
     )
     train = {"row": "advice", "name": "train", "value": "0.9"}
     following = {"row": "next", "name": "1", "value": "0.5", "seeds": "2", "chance": "0.31"}
+    inside = surface.change_of_mind(told(train, {**following, "note": "interior"}))
+    assert "(2 seeds, 31 %; it tells whether the surface fits)" in inside
     assert "training 60 % native, 40 % translated, no synthetic (2 seeds, 31 %)" in surface.change_of_mind(
         told(train, following)
     )

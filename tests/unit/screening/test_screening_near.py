@@ -6,7 +6,7 @@ from scipy import sparse
 from screening_made import item
 
 from posologie.items import items_to_table
-from posologie.screening import near, sketches
+from posologie.screening import blocks, near, sketches
 from posologie.screening.near import Join, candidates, near_duplicates
 from posologie.screening.shingles import EMPTY, Shape, shape_for, shingles, signatures, signatures_of
 from posologie.screening.sketches import sketches as sketched
@@ -156,7 +156,7 @@ def test_the_shape_keeps_its_promise_at_the_threshold():
 
 
 def test_the_number_of_processes_changes_nothing(monkeypatch):
-    monkeypatch.setattr(sketches, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(blocks, "_WORTH_PROCESSES", 1)
     monkeypatch.setattr(sketches, "_ITEMS_AT_ONCE", 7)
     table = items_to_table([item(str(number), text, context="c") for number, (text,) in enumerate(texts(30))])
     one, two = (sketched(table, shape_for(0.7, 5), processes) for processes in (1, 2))

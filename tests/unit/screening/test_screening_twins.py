@@ -4,10 +4,15 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
 
+from posologie.items import items_to_table
 from posologie.lineage import text_hash
+from posologie.screening import across, blocks
+from posologie.screening.across import cross_lingual_matches
+from posologie.screening.population import Population
 
 CASES = Path(os.environ.get("POSOLOGIE_CASES", Path(__file__).parents[4] / "shared" / "cases")) / "screening"
 
@@ -260,6 +265,24 @@ def test_a_translation_of_a_tested_question_is_found_without_a_model(screen):
     assert result.items == [other]
     assert result.report["languages"] == {"items": {"fr": 4}, "targets": {"en": 3}}
     assert screen(french, tests=tested, folder="b", across_languages="off").matches == []
+
+
+def test_the_number_of_processes_changes_no_match_across_languages(monkeypatch):
+    sides = [
+        item(f"t{number}", question, options=options, gold=(gold,), source="test-source", split="test")
+        for number, (question, options, gold, *_) in enumerate(PARALLEL)
+    ]
+    sides += [
+        item(str(number), question, options=options, gold=(gold,))
+        for number, (*_, question, options, gold) in enumerate(PARALLEL)
+    ]
+    whole = Population(items_to_table(sides), 3, 0, 0, np.arange(6), [("suite",)] * 3)
+    spoken = ["en"] * 3 + ["fr"] * 3
+    alone = cross_lingual_matches(whole, spoken)
+    monkeypatch.setattr(blocks, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(across, "_ITEMS_AT_ONCE", 2)
+    assert cross_lingual_matches(whole, spoken, processes=2) == alone
+    assert [(match.item, match.other) for match in alone] == [(3, 0), (4, 1), (5, 2)]
 
 
 def test_all_same_questions_of_the_shared_cases_are_found_against_a_test(screen):

@@ -9,12 +9,15 @@ import pytest
 from posologie.statistics.crossed import Moments, crossed
 from posologie.statistics.entries import arm_entries
 from posologie.statistics.spec import EvaluatedModel, Measured
+from posologie.surface.candidates import whole_simplex
+from posologie.surface.choice import choose
 from posologie.surface.decisions import text_of
+from posologie.surface.fit import CUBIC, LINEAR
 from posologie.surface.runs import Runs
 from posologie.surface.simplex import centroids
 from posologie.surface.spec import SurfaceSettings, SurfaceSpec
-from posologie.surface.study_runs import StudyRuns, runs_of
-from posologie.surface.table import COLUMNS, rows_of
+from posologie.surface.study_runs import Fitted, StudyRuns, runs_of
+from posologie.surface.table import COLUMNS, _model_rows, rows_of
 
 NAMES = ("native", "translated", "synthetic")
 BLENDS = {
@@ -110,10 +113,23 @@ def test_the_table_has_a_row_for_each_thing_that_is_asked(rows):
     assert all("demonstration: n too small" in row["note"] for row in rows if row["row"] != "front")
 
 
-def test_seven_mixes_are_said_to_leave_a_model_of_seven_terms_untested(rows):
+def test_without_a_special_cubic_nothing_is_said_to_be_saturated(rows):
     chosen = next(row for row in rows if row["row"] == "model" and row["chosen"] == 1)
     assert chosen["name"] == "linear"
-    assert "saturate" not in chosen["note"]  # no special cubic is among the models
+    assert "saturate" not in chosen["note"]
+
+
+def test_the_seven_published_mixes_are_said_to_saturate_a_special_cubic():
+    shares = centroids(3)
+    runs = Runs(
+        tuple("ABCDEFG"), NAMES, shares, None, np.array([47.13, 45.66, 38.23, 49.24, 46.72, 45.09, 48.46]),
+        np.zeros((7, 7)), np.ones(7, dtype=np.int64),
+    )  # fmt: skip
+    choice = choose(runs, [LINEAR, CUBIC], draws=8)
+    one = StudyRuns("mcqa", "b", Measured(metric="em"), "%", runs, None, None, 1, 1000, 1000.0, False, None, "")
+    found = Fitted(one, choice, choice.surface, whole_simplex(3), None, None, False)  # type: ignore[arg-type]
+    chosen = next(row for row in _model_rows(found) if row.get("chosen") == 1)
+    assert "7 mixes saturate a special cubic (7 terms): nothing is left to test it" in chosen["note"]
 
 
 def test_predictions_and_the_best_mix_keep_the_bounds(rows):

@@ -18,8 +18,9 @@ from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.generation.backends.addresses import in_the_clear
+from posologie.models.encoders import encoder_folder
 from posologie.models.packages import installed_version
-from posologie.models.spec import Backbone
+from posologie.models.spec import Backbone, EncoderOrigin
 from posologie.sources.layouts import local_files
 from posologie.sources.spec import Collection, Source
 
@@ -96,7 +97,13 @@ def other_files(study: Study) -> Iterator[Finding]:
 
 
 def models(study: Study) -> Iterator[Finding]:
-    """Look for models that come from this machine: folders, and packages with a GGUF file."""
+    """Look for models that come from this machine: folders, packages with a GGUF file, and encoders."""
+    for key, encoder in _encoders(study).items():
+        if encoder.hub is None:
+            try:
+                yield Finding(OK, f"{key}: {encoder_folder(encoder, None)}")
+            except InputError as error:
+                yield Finding(PROBLEM, f"{key}: {error}")
     for key, backbone in _backbones(study).items():
         manifest = Path(study.roots.models) / backbone.folder_name() / "manifest.json"
         if manifest.is_file():
@@ -131,10 +138,14 @@ def _other_package(key: str, backbone: Backbone, revision: str | None) -> Iterat
         yield Finding(WARNING, f"{key}: {backbone.gguf_package}: {changed}")
 
 
+def _encoders(study: Study) -> dict[str, EncoderOrigin]:
+    named = {"scoring.encoder": study.scoring.encoder, "screening.encoder": study.screening.encoder}
+    return {key: encoder for key, encoder in named.items() if encoder is not None}
+
+
 def _backbones(study: Study) -> dict[str, Backbone]:
-    encoders = {"scoring.encoder": study.scoring.encoder, "screening.encoder": study.screening.encoder}
     return {
-        **{key: model for key, one in encoders.items() if one is not None and (model := one.backbone()) is not None},
+        **{key: model for key, one in _encoders(study).items() if (model := one.backbone()) is not None},
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
         **{f"published_models.{name}.model": one.model for name, one in study.published_models.items() if one.model},
         **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},

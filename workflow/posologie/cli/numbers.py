@@ -142,7 +142,7 @@ class Number:
         lines = [f"{self.table}: {about}", f"{self.column} = {row[self.column] or 'nothing'} {unit}{interval}".rstrip()]
         if row.get("n"):
             of = "answers" if "set" in row else "items"
-            rated = f", {row['rated']} of them rated," if row.get("rated") else ""
+            rated = f", {row['rated']} rated," if row.get("rated") else ""
             lines.append(f"n = {row['n']} {of}{rated} in {row.get('clusters', '?')} clusters")
         lines += [f"{key}: {row[key]}" for key in ("test", "family", "signature", "note") if row.get(key)]
         return lines

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from posologie.components import DEFAULT
-from posologie.config import plan, releases
+from posologie.config import plan, proxies, releases
 from posologie.config.check_components import check_components, misspelt
 from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
@@ -37,6 +37,7 @@ def check_references(study: Study) -> None:
     _check_mixes(study)
     _check_models(study)
     _check_surface(study)
+    _check_proxies(study)
     _check_release(study)
     check_statistics(study)
     _check_folders(study)
@@ -304,6 +305,20 @@ def _check_surface(study: Study) -> None:
         if bounds and (lowest > 1 + 1e-9 or highest < 1 - 1e-9):
             what = f"lowest shares sum to {lowest:g}" if lowest > 1 else f"highest shares sum to {highest:g}"
             raise InputError(f"{key}: the {what}, so that no mix keeps them")
+
+
+def _check_proxies(study: Study) -> None:
+    """Check that merged models are made of models that this study trains, and are called like no mix."""
+    trained = {model.id for model in plan.models(study).values() if model.trained}
+    merged = proxies.merged_models(study)
+    if study.proxies.merged is not None and not merged:
+        raise InputError("proxies.merged: no mix of two or more components to merge for; name some in mixes or lattice")
+    for proxy in merged.values():
+        if proxy.name in study.mixes:
+            raise InputError(f"mixes.{proxy.name}: the name is taken by a merged model; expected another name")
+        for mix in proxy.of:
+            if (model := f"{proxy.backbone}/{mix}/seed-{proxy.seed}") not in trained:
+                raise InputError(f"proxies.merged: {model} is not trained here, so there is nothing to merge")
 
 
 def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from posologie import layout
-from posologie.components import DEFAULT, Component, completed
+from posologie.config.components import blend as blend
+from posologie.config.components import components as components
+from posologie.config.components import held_by_source as held_by_source
+from posologie.config.components import held_items as held_items
+from posologie.config.components import sources_of_component as sources_of_component
+from posologie.config.components import trained_sources as trained_sources
+from posologie.config.components import validation_components as validation_components
 from posologie.config.study import Study
 from posologie.items import SPLITS, Split, Task
 from posologie.mixes.blends import has_all_coalitions, linear_design
-from posologie.mixes.spec import lowest_terms
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
 from posologie.sources.layouts import PARALLEL
@@ -102,67 +106,6 @@ def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]
     benchmarks = [benchmark for suite in suites for benchmark in study.suites[suite].benchmarks.values()]
     wanted = {(benchmark.source, benchmark.split) for benchmark in benchmarks}
     return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
-
-
-def components(study: Study) -> dict[str, Component]:
-    """Return the components of the study with title and colour, in the order of declaration.
-
-    A study that declares none has those of native, translated and synthetic that its sources name.
-    """
-    used = {source.provenance for source in study.sources.values()}
-    return completed(study.components or {name: one for name, one in DEFAULT.items() if name in used})
-
-
-def sources_of_component(study: Study, component: str) -> list[str]:
-    """Return the sources that mixes draw a component from, in the order of the configuration."""
-    return [name for name in trained_sources(study) if study.sources[name].provenance == component]
-
-
-def held_by_source(study: Study, source: str, root: Path) -> dict[str, int] | None:
-    """Return the training items of a source by task, after screening if that is done; None if nothing is read yet.
-
-    Args:
-        root: the folder of the study's results.
-    """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    for file in (root / layout.screened(source, "train"), root / layout.shard(source, "train")):
-        if file.is_file():
-            counted = pc.value_counts(pq.read_table(file, columns=["task"])["task"]).to_pylist()
-            return {entry["values"]: entry["counts"] for entry in counted}
-    return None
-
-
-def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")) -> dict[str, int | None]:
-    """Return how many training items of some tasks each component holds; None where a source is not read yet.
-
-    Args:
-        root: the folder of the study's results.
-    """
-    found: dict[str, int | None] = {}
-    for component in components(study):
-        held = [held_by_source(study, source, root) for source in sources_of_component(study, component)]
-        known = [sum(one.get(task, 0) for task in tasks) for one in held if one is not None]
-        found[component] = sum(known) if len(known) == len(held) else None
-    return found
-
-
-def validation_components(study: Study) -> tuple[str, ...]:
-    """Return the components of the validation set: those named, or those of kind native, or all where none is."""
-    if study.validation.provenances is not None:
-        return study.validation.provenances
-    declared = study.components or DEFAULT
-    return tuple(name for name, one in declared.items() if one.kind == "native") or tuple(declared)
-
-
-def trained_sources(study: Study) -> list[str]:
-    """Return the sources that have a train split, in the order of the configuration."""
-    return [
-        name
-        for name, source in study.sources.items()
-        if source.mixed and not source.compared and "train" in source.splits
-    ]
 
 
 def mix_sources(study: Study, mix: str) -> list[str]:
@@ -292,18 +235,6 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
     )
 
 
-def blend(study: Study, mix: str) -> dict[str, float]:
-    """Return the share of each component in a mix, as configured, in the order of the components; they sum to 1."""
-    described = study.mixes[mix]
-    parts = lowest_terms(described.shares or described.counts or {})
-    known = components(study)
-    found: dict[str, float] = {}
-    for part, amount in parts.items():
-        component = part if part in known else study.sources[part].provenance
-        found[component] = found.get(component, 0) + amount / sum(parts.values())
-    return {name: found[name] for name in known if name in found}
-
-
 def size(study: Study, mix: str) -> str:
     """Return the number of items of a mix, or `smallest`, as the configuration has it."""
     found = study.mixes[mix]
@@ -328,6 +259,14 @@ def mixed_components(study: Study) -> tuple[str, ...]:
     """Return the components that the study's mixes hold, in the order of the study."""
     held = {name for mix in study.mixes for name in blend(study, mix)}
     return tuple(name for name in components(study) if name in held)
+
+
+def tests_several_components(study: Study) -> bool:
+    """Say whether some suite has items of several components, so that gains on them can be compared."""
+    return bool(study.mixes) and any(
+        len({study.sources[one.source].provenance for one in suite.benchmarks.values()}) > 1
+        for suite in study.suites.values()
+    )
 
 
 def asked_tasks(study: Study, suite: str) -> set[Task]:
@@ -368,7 +307,9 @@ def score_tables(study: Study) -> list[str]:
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
     names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
+    names += ["transfer"] if tests_several_components(study) else []
     names += ["leakage"] if study.mixes else []
+    names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []
     names += ["attribution"] if has_attribution(study) else []
     names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])

@@ -12,6 +12,7 @@ from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
+from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
@@ -166,6 +167,7 @@ class Study(Spec):
     published_models: dict[Name, PublishedModel] = Field(
         default_factory=dict, description="trained models that are evaluated beside, or take the place of training"
     )
+    proxies: Proxies = Field(default=Proxies(), description="cheap stand-ins for mixes that are not trained")
     prompting: Prompting = Field(default=Prompting(), description="how an item becomes a prompt")
     training: Training = Field(default=Training(), description="recipe and seeds")
     prediction: Prediction = Field(default=Prediction(), description="precision, seed and bundles of suites")

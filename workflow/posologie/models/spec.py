@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from posologie.layout import downloaded
 from posologie.specs import PathText, Spec
 
-
 PICKLED = {".bin", ".pt", ".pth", ".pkl", ".h5", ".ckpt"}
 """Suffixes of files that can run code when they are read: they are never taken."""
 
@@ -33,7 +32,15 @@ class Untrained(Spec):
     vocabulary: int = Field(
         default=1000, ge=300, le=32000, description="tokens of the tokenizer that is trained for it"
     )
-    corpus: tuple[PathText, ...] = Field(description="JSON files in the hub's record form on which the tokenizer is trained")
+    corpus: tuple[PathText, ...] = Field(
+        description="what the tokenizer is trained on: JSON files in the hub's record form, or YAML recipes of worlds"
+    )
+    spread: float = Field(
+        default=0.02,
+        gt=0,
+        le=2,
+        description="standard deviation of the weights; with a large one, single facts are learnt in fewer updates",
+    )
     seed: int = Field(default=0, description="seed of the weights")
 
 
@@ -48,7 +55,9 @@ class Backbone(Spec):
     folder: PathText | None = Field(default=None, description="local folder in transformers' form")
     gguf_package: PathText | None = Field(default=None, description="installed Python package that holds a GGUF file")
     gguf_file: PathText | None = Field(default=None, description="name of the GGUF file in the package")
-    untrained: Untrained | None = Field(default=None, description="a small model with random weights, for tests")
+    untrained: Untrained | None = Field(
+        default=None, description="a small model with random weights, for tests and worlds"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

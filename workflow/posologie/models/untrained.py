@@ -12,6 +12,7 @@ from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.models.install import install
 from posologie.models.spec import Backbone, Untrained
+from posologie.sources.world import read_recipe
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -51,6 +52,7 @@ def make_untrained(spec: Untrained, target: Path) -> None:
         num_key_value_heads=2,
         head_dim=spec.hidden // 4,
         max_position_embeddings=4096,
+        initializer_range=spec.spread,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -69,8 +71,11 @@ def _trained_tokenizer(spec: Untrained) -> Tokenizer:
     for name in spec.corpus:
         path = Path(name)
         if not path.is_file():
-            raise InputError(f"corpus = '{name}': no such file; expected JSON records with 'instruction'")
-        texts += [str(record["instruction"]) for record in read_json(path)]
+            raise InputError(f"corpus = '{name}': no such file; expected JSON records with 'instruction', or a recipe")
+        if path.suffix == ".yaml":
+            texts += read_recipe(path).texts()
+        else:
+            texts += [str(record["instruction"]) for record in read_json(path)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

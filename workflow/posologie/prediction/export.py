@@ -23,6 +23,7 @@ from posologie.errors import InputError
 from posologie.files import read_json, write_text
 from posologie.items import LABELS, Item, read_items
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.merged_spec import MergedPredictionSpec
 from posologie.prediction.spec import PredictionSpec, Questions
 from posologie.prompting import chat, user_turn
 
@@ -42,7 +43,8 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--out", required=True, type=Path)
     options = arguments.parse_args(argv)
     record = read_json(options.run)
-    kind = EndpointPredictionSpec if "backend" in record["spec"] else PredictionSpec
+    kinds = {"backend": EndpointPredictionSpec, "shares": MergedPredictionSpec}
+    kind = next((kinds[key] for key in kinds if key in record["spec"]), PredictionSpec)
     spec: Questions = kind.model_validate(record["spec"])
     items = {(source, item.id): item for source, path in options.items for item in read_items(path)}
     prompt = _prompt_writer(spec, options.backbone)

@@ -1,6 +1,7 @@
 """The model that answers: a backbone, with an adapter merged into its weights where there is one."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,16 @@ class Model:
 
 
 def load(
-    manifest: Path, precision: Precision, adapter_weights: Path | None = None, adapter_config: Path | None = None
+    manifest: Path,
+    precision: Precision,
+    adapter_weights: Path | None = None,
+    adapter_config: Path | None = None,
+    change: Callable[[Any], Any] | None = None,
 ) -> Model:
     """Load a checked backbone once, merge the adapter, and let the vocabulary's scores be float32.
+
+    Args:
+        change: returns the loaded backbone with other weights, in the place of one adapter.
 
     Raises:
         InputError: if a file differs from the manifest, or the adapter does not fit the backbone.
@@ -43,6 +51,8 @@ def load(
     if adapter_weights is not None and adapter_config is not None:
         refuse_altered(adapter_weights, adapter_config)
         network = merged(network, adapter_weights, adapter_config)
+    if change is not None:
+        network = change(network)
     if precision != "float32":
         score_in_float32(network)
     stated = read_manifest(manifest)

@@ -131,7 +131,7 @@ def _settling(inputs: Inputs, overall: Sequence[Effect], backbone: str) -> str:
     ways = []
     if nearest.seeds is not None:
         more = nearest.seeds - _seeds(inputs, nearest.arm, backbone)
-        ways.append(f"{more} more seed{'s' if more > 1 else ''}{_hours(inputs, nearest.arm, backbone, more)}")
+        ways.append(f"{more} more seed{'s' if more > 1 else ''} of each mix{_hours(inputs, backbone, more)}")
     if nearest.items is not None:
         ways.append(f"{nearest.items - nearest.n:,} more questions")
     power = decimal(100 * inputs.spec.statistics.power, 0)
@@ -146,11 +146,19 @@ def _seeds(inputs: Inputs, arm: str, backbone: str) -> int:
     return sum(model.mix == arm and model.backbone == backbone for model in inputs.models)
 
 
-def _hours(inputs: Inputs, arm: str, backbone: str, more: int) -> str:
-    """Return the hours that more adapters of a mix take, by the table of costs; nothing without one."""
-    names = [model.name for model in inputs.models if model.mix == arm and model.backbone == backbone]
-    hours = [row.needed("hours") for row in inputs.rows("compute") if row["model"] in names]
-    return f" (about {decimal(more * sum(hours) / len(names), 1)} hours for {arm})" if hours else ""
+def _hours(inputs: Inputs, backbone: str, more: int) -> str:
+    """Return the hours that more adapters of each mix take, by the table of costs; nothing without one."""
+    spent: dict[str, float] = {}
+    for row in inputs.rows("compute"):
+        spent[row["model"]] = spent.get(row["model"], 0.0) + row.needed("hours")
+    of_mix: dict[str, list[float]] = {}
+    for model in inputs.models:
+        if model.mix is not None and model.backbone == backbone and model.name in spent:
+            of_mix.setdefault(model.mix, []).append(spent[model.name])
+    if not of_mix:
+        return ""
+    hours = more * sum(sum(hours) / len(hours) for hours in of_mix.values())
+    return f" (about {decimal(hours, 1)} hours)"
 
 
 def _added(inputs: Inputs, comparison: Comparison, backbone: str, level: str) -> str:

@@ -16,6 +16,7 @@ from posologie.report import (
     scores,
     surface,
     training,
+    transfer,
 )
 from posologie.report.blocks import Browser, Figure, Notice, Page, Section
 from posologie.report.drawings import inlined
@@ -76,6 +77,7 @@ PLACED = frozenset(
         "screening",
         "surface",
         "topics",
+        "transfer",
         "verbosity",
     ]
 )
@@ -90,6 +92,7 @@ def sections(inputs: Inputs) -> list[Section]:
         surface.section(inputs, figures.get("surface")),
         answer.section(inputs, found),
         effects.section(found, figures.get("effects")),
+        transfer.section(inputs),
         attribution.section(inputs, figures),
         scores.section(inputs, figures),
         published.section(inputs, figures.get("published")),

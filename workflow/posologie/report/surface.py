@@ -253,8 +253,10 @@ def change_of_mind(told: Told) -> str:
     ways = []
     for row in told.rows("next"):
         seeds = int(row.needed("seeds"))
-        chance = decimal(100 * row.needed("chance"), 0)
-        ways.append(f"{shares_text(mix_of(row))} ({seeds} seed{'s' if seeds > 1 else ''}, {chance} %)")
+        why = f"{decimal(100 * row.needed('chance'), 0)} %"
+        if "interior" in row["note"].split("; "):
+            why = f"{why}; it tells whether the surface fits"
+        ways.append(f"{shares_text(mix_of(row))} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
     return f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}."
 
 

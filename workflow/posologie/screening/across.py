@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 from posologie.rows import TableRows
+from posologie.screening.blocks import in_blocks
 from posologie.screening.matching import Match, place_of
 from posologie.screening.population import Population
 from posologie.screening.quoting import word_hashes
@@ -25,7 +27,7 @@ from posologie.screening.text import normalised
 _BITS = 20
 """An n-gram is one of 2^20 columns, by its hash."""
 _ITEMS_AT_ONCE = 1024
-_SAMPLE = 20_000
+_SAMPLE = 5000
 """Queries by which the weights are estimated."""
 _COMMON = 0.01
 _RARELY = 60
@@ -75,9 +77,8 @@ class Question:
         return " ".join(part for part in (self.stem, *self.options, self.answer) if part)
 
 
-def questions(rows: TableRows, positions: np.ndarray) -> list[Question]:
-    """Return the questions at some positions of a table of items."""
-    table = rows.at(positions)
+def questions(table: pa.Table) -> list[Question]:
+    """Return the questions of a table of items."""
     names = ("question", "context", "answer", "options", "gold")
     columns = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     clean = iter(normalised([text for q, c, a, options, _ in columns for text in (q, c, a, *options)]))
@@ -114,10 +115,10 @@ def gram_counts(lines: Sequence[str], width: int) -> sparse.csr_array:
     usable &= row_of[:count] == row_of[width - 1 : width - 1 + count] if count else usable
     rows, columns = row_of[:count][usable], mixed(hashes[usable])
     words, bounds = word_hashes(lines)
-    each_word = (word for line in lines if line for word in line.split(" "))
-    with_digit = np.array([_HAS_DIGIT(word) is not None for word in each_word], dtype=bool)
-    word_row = np.repeat(np.arange(len(lines)), np.diff(bounds))
     if len(words):
+        first_letters = np.flatnonzero(~blank & np.r_[True, blank[:-1]])
+        with_digit = np.logical_or.reduceat(digit, first_letters)
+        word_row = np.repeat(np.arange(len(lines)), np.diff(bounds))
         rows = np.concatenate([rows, word_row[with_digit]])
         columns = np.concatenate([columns, words[with_digit]])
     places = (columns >> np.uint64(64 - _BITS)).astype(np.int64)
@@ -147,17 +148,18 @@ def weighted(counts: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:
     return held
 
 
-def cross_lingual_matches(whole: Population, languages: Sequence[str]) -> list[Match]:
+def cross_lingual_matches(whole: Population, languages: Sequence[str], processes: int = 1) -> list[Match]:
     """Return the pairs of a query and a target of another language that ask the same.
 
     Args:
         whole: the population.
         languages: code of each item's language, by position; an item whose language is unknown is not compared.
+        processes: number of processes; changes no result.
     """
     found: list[Match] = []
     rows = TableRows(whole.table.select(["question", "context", "answer", "options", "gold"]))
     for asking, targets in foreign_sides(whole, languages):
-        for item, other, similarity, same_answer in _search(rows, asking, targets):
+        for item, other, similarity, same_answer in _search(rows, asking, targets, processes):
             place = place_of(whole, other)
             if item != other and (place == "test" or item >= whole.screened.start):
                 found.append(Match(item, other, place, "cross_lingual", similarity, same_answer))
@@ -165,7 +167,7 @@ def cross_lingual_matches(whole: Population, languages: Sequence[str]) -> list[M
 
 
 def foreign_sides(whole: Population, languages: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, for each language, the positions of its queries in the order of rank, and of the targets in others."""
+    """Yield, for each language, the positions of its queries and of the targets in others, each in order of rank."""
     queries = np.array(whole.queries, dtype=np.int64)
     spoken = np.array(languages, dtype=str)
     own = spoken[: whole.targets.stop]
@@ -173,27 +175,26 @@ def foreign_sides(whole: Population, languages: Sequence[str]) -> Iterator[tuple
         asking = queries[spoken[queries] == language]
         targets = np.flatnonzero((own != language) & (own != ""))
         if len(targets) and len(asking):
-            yield asking[np.argsort(whole.rank[asking])], targets
+            yield asking[np.argsort(whole.rank[asking])], targets[np.argsort(whole.rank[targets])]
 
 
-def _search(rows: TableRows, asking: np.ndarray, targets: np.ndarray) -> Iterator[tuple[int, int, float, bool]]:
+def _search(
+    rows: TableRows, asking: np.ndarray, targets: np.ndarray, processes: int
+) -> Iterator[tuple[int, int, float, bool]]:
     """Yield query, target, cosine and whether the answers agree, for each pair that was verified."""
-    asked = questions(rows, targets)
-    sample = questions(rows, asking[:_SAMPLE])
-    scale = Scale.of(asked, sample)
+    asked = questions(rows.at(targets))
+    scale = Scale.of(asked, questions(rows.at(asking[:_SAMPLE])))
     theirs = Side.of(asked, scale)
     held = np.bincount(theirs.text.indices, minlength=theirs.text.shape[1])
     finding = held <= max(_RARELY, _COMMON * len(targets))
     index = theirs.text.copy()
     index.data = index.data * finding[index.indices]
     index.eliminate_zeros()
-    index = index.T.tocsr()
-    for first in range(0, len(asking), _ITEMS_AT_ONCE):
-        block = asking[first : first + _ITEMS_AT_ONCE]
-        ours = Side.of(questions(rows, block), scale)
-        near = (ours.text @ index).tocoo()
-        close = near.data >= _CANDIDATE
-        for one, other, cosine, agree in verified(ours, theirs, near.coords[0][close], near.coords[1][close]):
+    known = Known(theirs, theirs.details(np.arange(len(asked))), index.T.tocsr())
+    blocks = [asking[first : first + _ITEMS_AT_ONCE] for first in range(0, len(asking), _ITEMS_AT_ONCE)]
+    found = in_blocks(known.pairs_of, (rows.at(block) for block in blocks), len(blocks), processes)
+    for block, pairs in zip(blocks, found, strict=True):
+        for one, other, cosine, agree in pairs:
             yield int(block[one]), int(targets[other]), cosine, agree
 
 
@@ -218,56 +219,104 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Questions with their weighted n-grams; question n has the rows `first[n]` to `first[n + 1]` of `option`."""
+    """Questions with the weighted n-grams and the lengths of their texts."""
 
     questions: list[Question]
+    scale: Scale
     text: sparse.csr_array
-    stem: sparse.csr_array
-    option: sparse.csr_array
-    first: np.ndarray
-    numbers: list[Counter[str]]
     lengths: np.ndarray
 
     @classmethod
     def of(cls, questions: list[Question], scale: Scale) -> "Side":
         """Return one side of a comparison."""
-        return cls(
-            questions=questions,
-            text=weighted(gram_counts([one.text for one in questions], 5), scale.text),
-            stem=weighted(gram_counts([one.stem for one in questions], 4), scale.stem),
-            option=weighted(gram_counts([text for one in questions for text in one.choices], 3), scale.option),
-            first=np.cumsum([0, *(len(one.choices) for one in questions)]),
-            numbers=[Counter(word for word in one.text.split(" ") if _HAS_DIGIT(word)) for one in questions],
-            lengths=np.array([max(len(one.text), 1) for one in questions], dtype=np.float64),
+        lines = [one.text for one in questions]
+        lengths = np.array([max(len(line), 1) for line in lines], dtype=np.float64)
+        return cls(questions, scale, weighted(gram_counts(lines, 5), scale.text), lengths)
+
+    def details(self, numbers: np.ndarray) -> "Details":
+        """Return what verifies the questions with these numbers, ascending."""
+        chosen = [self.questions[number] for number in numbers.tolist()]
+        choices = [text for one in chosen for text in one.choices]
+        return Details(
+            numbers=numbers,
+            questions=chosen,
+            stem=weighted(gram_counts([one.stem for one in chosen], 4), self.scale.stem),
+            option=weighted(gram_counts(choices, 3), self.scale.option),
+            first=np.cumsum([0, *(len(one.choices) for one in chosen)]),
+            written=[Counter(word for word in one.text.split(" ") if _HAS_DIGIT(word)) for one in chosen],
         )
 
 
-def verified(ours: Side, theirs: Side, one: np.ndarray, other: np.ndarray) -> Iterator[tuple[int, int, float, bool]]:
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What verifies some questions of a side.
+
+    Attributes:
+        numbers: of the questions in their side, ascending.
+        questions: the questions themselves.
+        stem: weighted n-grams of their stems.
+        option: weighted n-grams of their choices; question n has the rows `first[n]` to `first[n + 1]`.
+        first: bounds of the questions in `option`.
+        written: the words with a digit of each.
+    """
+
+    numbers: np.ndarray
+    questions: list[Question]
+    stem: sparse.csr_array
+    option: sparse.csr_array
+    first: np.ndarray
+    written: list[Counter[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The targets: what each block of queries is compared with.
+
+    Attributes:
+        side: the targets.
+        details: what verifies them.
+        index: their n-grams that find candidates, shape (2^20, targets).
+    """
+
+    side: Side
+    details: Details
+    index: sparse.csr_array
+
+    def pairs_of(self, block: pa.Table) -> list[tuple[int, int, float, bool]]:
+        """Return the verified pairs of some queries: number in the block, target, cosine, whether answers agree."""
+        ours = Side.of(questions(block), self.side.scale)
+        near = (ours.text @ self.index).tocoo()
+        close = near.data >= _CANDIDATE
+        return list(verified(ours, self, near.coords[0][close], near.coords[1][close]))
+
+
+def verified(ours: Side, known: Known, one: np.ndarray, other: np.ndarray) -> Iterator[tuple[int, int, float, bool]]:
     """Yield the pairs that ask the same, with the cosine of their texts and whether their answers agree.
 
     Args:
-        ours, theirs: the sides.
+        ours: queries.
+        known: the targets.
         one, other: numbers of the pairs in each.
     """
+    theirs = known.side
     order = np.lexsort((other, one))
     one, other = one[order], other[order]
     at_best = sum(WEIGHTS[name] for name in ("options", "as_many_options", "answers_aligned", "key_in_place"))
     cosine = _row_products(ours.text, theirs.text, one, other)
-    close = cosine >= _CLOSE
-    one, other, cosine = one[close], other[close], cosine[close]
     score = WEIGHTS["constant"] + WEIGHTS["text"] * cosine
     score += WEIGHTS["length"] * np.abs(np.log(ours.lengths[one] / theirs.lengths[other]))
-    possible = score + WEIGHTS["numbers"] + WEIGHTS["stem"] + at_best >= 0
+    possible = (cosine >= _CLOSE) & (score + WEIGHTS["numbers"] + WEIGHTS["stem"] + at_best >= 0)
     one, other, cosine, score = one[possible], other[possible], cosine[possible], score[possible]
-    sides = zip(one.tolist(), other.tolist(), strict=True)
-    shared = [_shared(ours.numbers[left], theirs.numbers[right]) for left, right in sides]
+    own, left = np.unique(one, return_inverse=True)
+    details = ours.details(own)
+    sides = zip(left.tolist(), other.tolist(), strict=True)
+    shared = [_shared(details.written[mine], known.details.written[right]) for mine, right in sides]
     score += WEIGHTS["numbers"] * np.array(shared, dtype=np.float64)
-    score += WEIGHTS["stem"] * _row_products(ours.stem, theirs.stem, one, other)
+    score += WEIGHTS["stem"] * _row_products(details.stem, known.details.stem, left, other)
     for number in np.flatnonzero(score + at_best >= 0).tolist():
-        left, right = int(one[number]), int(other[number])
-        shape = _shape(ours, theirs, left, right)
+        shape = _shape(details, known.details, int(left[number]), int(other[number]))
         if score[number] + sum(WEIGHTS[name] * value for name, value in shape.items()) >= 0:
-            yield left, right, min(float(cosine[number]), 1.0), bool(shape["answers_aligned"])
+            yield int(one[number]), int(other[number]), min(float(cosine[number]), 1.0), bool(shape["answers_aligned"])
 
 
 def _row_products(left: sparse.csr_array, right: sparse.csr_array, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -279,13 +328,29 @@ def _row_products(left: sparse.csr_array, right: sparse.csr_array, one: np.ndarr
     return np.concatenate(found)
 
 
-def _shape(ours: Side, theirs: Side, left: int, right: int) -> dict[str, float]:
+def _cosines(left: sparse.csr_array, right: sparse.csr_array) -> np.ndarray:
+    """Return the products of all rows of two small matrices, through the few columns that the first has.
+
+    A sparse product would transpose the second, at the cost of its 2^20 columns.
+    """
+    columns, place = np.unique(left.indices, return_inverse=True)
+    dense = np.zeros((left.shape[0] + right.shape[0], len(columns)), dtype=np.float32)
+    dense[np.repeat(np.arange(left.shape[0]), np.diff(left.indptr)), place] = left.data
+    at = np.searchsorted(columns, right.indices)
+    held = np.flatnonzero(columns[np.minimum(at, len(columns) - 1)] == right.indices) if len(columns) else at[:0]
+    rows = np.repeat(np.arange(right.shape[0]), np.diff(right.indptr))
+    dense[left.shape[0] + rows[held], at[held]] = right.data[held]
+    products: np.ndarray = dense[: left.shape[0]] @ dense[left.shape[0] :].T
+    return products
+
+
+def _shape(ours: Details, theirs: Details, left: int, right: int) -> dict[str, float]:
     """Return how the options of two questions go together, or their answers where one has none."""
     one, other = ours.questions[left], theirs.questions[right]
-    alike = (
-        ours.option[ours.first[left] : ours.first[left + 1]]
-        @ theirs.option[theirs.first[right] : theirs.first[right + 1]].T
-    ).toarray()
+    alike = _cosines(
+        ours.option[ours.first[left] : ours.first[left + 1]],
+        theirs.option[theirs.first[right] : theirs.first[right + 1]],
+    )
     if not one.options or not other.options:
         right_ones = alike[sorted(one.gold) if one.options else [0]][:, sorted(other.gold) if other.options else [0]]
         most = float(right_ones.max(initial=0.0))

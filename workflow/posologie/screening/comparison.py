@@ -91,7 +91,7 @@ def compare(
         if comparing.lineage:
             searches.append(lineage_matches(whole))
         if comparing.across_languages == "ngrams":
-            searches.append(cross_lingual_matches(whole, spoken))
+            searches.append(cross_lingual_matches(whole, spoken, processes))
         if comparing.encoder is not None and vectors is not None:
             searches.append(embedding_matches(whole, spoken, comparing.encoder, vectors))
         known = {(match.item, match.other) for match in found}

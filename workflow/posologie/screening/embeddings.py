@@ -122,8 +122,8 @@ def _search(
 ) -> Iterator[tuple[int, int, float, bool]]:
     """Yield query, target, cosine and whether the answers agree, for each pair that was verified."""
     theirs = asked_at(rows, targets)
-    their_centre = Centre.of(theirs[:: max(len(theirs) // _SAMPLE, 1)], vectors)
-    our_centre = Centre.of(asked_at(rows, np.sort(asking[:_SAMPLE])), vectors)
+    their_centre = Centre.of(theirs[:_SAMPLE], vectors)
+    our_centre = Centre.of(asked_at(rows, asking[:_SAMPLE]), vectors)
     blocks = [theirs[first : first + _ITEMS_AT_ONCE] for first in range(0, len(theirs), _ITEMS_AT_ONCE)]
     known = np.concatenate([_centred(vectors([one.text for one in block]), their_centre.text) for block in blocks])
     for first in range(0, len(asking), _ITEMS_AT_ONCE):

@@ -1,22 +1,18 @@
 """One pass over the items: digests of what must be equal, and signatures of what may be similar."""
 
-import multiprocessing
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
 from posologie.rows import TableRows
+from posologie.screening.blocks import in_blocks
 from posologie.screening.quoting import Quotable, quotes
 from posologie.screening.shingles import Shape, signatures_of
 from posologie.screening.text import digest, texts
 
 _ITEMS_AT_ONCE = 2048
-_WORTH_PROCESSES = 20 * _ITEMS_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,10 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int, quotable: Quo
     options: list[bytes] = []
     found = [np.empty((0, 2), dtype=np.int64)]
     values = None if shape is None else np.empty((items.num_rows, shape.rows, shape.bands), dtype=np.uint32)
-    for block in _sketched(items, shape, processes, quotable):
+    rows = TableRows(items.select(["id", "question", "context", "options", "gold", "answer"]))
+    firsts = range(0, items.num_rows, _ITEMS_AT_ONCE)
+    blocks = (rows.at(np.arange(first, min(first + _ITEMS_AT_ONCE, items.num_rows))) for first in firsts)
+    for block in in_blocks(Sketcher(shape, quotable).sketch, blocks, len(firsts), processes):
         if values is not None:
             values[len(texts) : len(texts) + len(block.texts)] = block.signatures
         found.append(block.quotes + np.array([len(texts), 0]))
@@ -66,53 +65,38 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int, quotable: Quo
     return Sketches(texts, contexts, answers, options, values, np.concatenate(found))
 
 
-_looked_for: tuple[Quotable, np.ndarray] | None = None
-"""N-grams of this process and their table, which every block of items needs."""
+@dataclass
+class Sketcher:
+    """What each block of items is sketched with.
 
+    Attributes:
+        shape: how texts are signed; None: not at all.
+        quotable: n-grams that are looked for; None: none are.
+    """
 
-def _look_for(quotable: Quotable | None) -> None:
-    global _looked_for
-    _looked_for = None if quotable is None else (quotable, quotable.table())
+    shape: Shape | None
+    quotable: Quotable | None
 
+    @cached_property
+    def table(self) -> np.ndarray | None:
+        """Return the table of the n-grams; each process makes its own."""
+        return None if self.quotable is None else self.quotable.table()
 
-def _sketched(items: pa.Table, shape: Shape | None, processes: int, quotable: Quotable | None) -> Iterator[Sketches]:
-    """Yield the sketches of consecutive items, with at most a few blocks waiting in each process."""
-    rows = TableRows(items.select(["id", "question", "context", "options", "gold", "answer"]))
-    firsts = range(0, items.num_rows, _ITEMS_AT_ONCE)
-    blocks = (rows.at(np.arange(first, min(first + _ITEMS_AT_ONCE, items.num_rows))) for first in firsts)
-    work = partial(sketch, shape=shape)
-    if processes < 2 or items.num_rows < _WORTH_PROCESSES:
-        _look_for(quotable)
-        yield from map(work, blocks)
-        _look_for(None)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_look_for, initargs=(quotable,)) as pool:
-        waiting: deque[Future[Sketches]] = deque()
-        for block in blocks:
-            waiting.append(pool.submit(work, block))
-            if len(waiting) > 2 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def sketch(items: pa.Table, shape: Shape | None) -> Sketches:
-    """Sketch some items. An item without any letter, digit or symbol is like no other."""
-    block = texts(items)
-    quoted = np.empty((0, 2), dtype=np.int64)
-    if _looked_for is not None:
-        quoted = quotes(
-            [" ".join(field for field in (*one.fields, *one.answer) if field) for one in block], *_looked_for
+    def sketch(self, items: pa.Table) -> Sketches:
+        """Sketch some items. An item without any letter, digit or symbol is like no other."""
+        block = texts(items)
+        quoted = np.empty((0, 2), dtype=np.int64)
+        if self.quotable is not None and self.table is not None:
+            lines = [" ".join(field for field in (*one.fields, *one.answer) if field) for one in block]
+            quoted = quotes(lines, self.quotable, self.table)
+        return Sketches(
+            texts=[
+                digest(one.fields if any(one.fields) else (name,))
+                for one, name in zip(block, items["id"].to_pylist(), strict=True)
+            ],
+            contexts=[digest(one.fields[1:2]) if one.fields[1] else None for one in block],
+            answers=[digest(one.answer) for one in block],
+            options=[digest(one.fields[2:]) if one.fields[2:] else b"" for one in block],
+            signatures=None if self.shape is None else signatures_of([one.fields for one in block], self.shape),
+            quotes=quoted,
         )
-    return Sketches(
-        texts=[
-            digest(one.fields if any(one.fields) else (name,))
-            for one, name in zip(block, items["id"].to_pylist(), strict=True)
-        ],
-        contexts=[digest(one.fields[1:2]) if one.fields[1] else None for one in block],
-        answers=[digest(one.answer) for one in block],
-        options=[digest(one.fields[2:]) if one.fields[2:] else b"" for one in block],
-        signatures=None if shape is None else signatures_of([one.fields for one in block], shape),
-        quotes=quoted,
-    )

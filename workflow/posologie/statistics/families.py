@@ -38,6 +38,7 @@ class Tested:
     Attributes:
         linear: [entry], the contrast in its model.
         planned: against base, or listed; the other pairs of mixes are a family of their own.
+        largest: the largest difference that scores between 0 and 1 allow.
     """
 
     row: dict[str, Any]
@@ -46,6 +47,7 @@ class Tested:
     linear: Array
     estimated: Estimated
     planned: bool
+    largest: float = 1.0
 
 
 def judge_families(found: Sequence[Tested], settings: Statistics, *, demonstration: bool) -> list[dict[str, Any]]:
@@ -129,7 +131,7 @@ def _judge(members: Sequence[Tested], name: str, settings: Statistics, *, demons
 
 def _set_numbers(one: Tested, judged: Judged, place: int, settings: Statistics, scale: float) -> None:
     varies = float(one.estimated.variance) > NOTHING
-    bound = np.inf if one.measure.metric in UNBOUNDED else 1.0
+    bound = np.inf if one.measure.metric in UNBOUNDED else one.largest
     detectable = detectable_difference(one.estimated.error, judged.critical[place], one.estimated.df, settings.power)
     undone = None
     if one.row["about"] == "adapters" and judged.settled[place] and varies:

@@ -49,6 +49,9 @@ def main(argv: list[str]) -> None:
         resampled = Resampled(replace(scored, components=spec.components), spec.statistics)
         rows.extend(mean_rows(resampled, sorted(scored.values), entries, command.published))
         if not np.isnan(scored.values[CONFIDENCE]).all():
+            # The draws, which means do without, take the place of all other scores.
+            scored = replace(scored, values={measure: scored.values[measure] for measure in (CONFIDENCE, RIGHT)})
+            resampled.scored = scored
             rows.extend(_calibration_rows(resampled, entries))
     write_table(command.table, COLUMNS, rows, LATEX)
 

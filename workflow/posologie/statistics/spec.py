@@ -86,7 +86,7 @@ class EvaluatedModel(Spec):
     """A model that has answered the suites."""
 
     name: str = Field(description="`{backbone}/base`, `{backbone}/{mix}/seed-{seed}` or `published/{name}`")
-    kind: Literal["base", "mix", "published"]
+    kind: Literal["base", "mix", "published", "proxy"]
     backbone: Name | None = None
     mix: Name | None = None
     seed: int | None = None
@@ -94,7 +94,7 @@ class EvaluatedModel(Spec):
 
     @model_validator(mode="after")
     def _parts_of_its_kind(self) -> Self:
-        if self.kind == "mix" and (self.backbone is None or self.mix is None or self.seed is None):
+        if self.kind in ("mix", "proxy") and (self.backbone is None or self.mix is None or self.seed is None):
             raise ValueError("backbone, mix and seed of a trained model")
         if self.kind == "base" and (self.backbone is None or self.mix is not None or self.seed is not None):
             raise ValueError("a backbone, and neither mix nor seed, of a base model")

@@ -161,7 +161,7 @@ def next_rows(found: Fitted, best: Constrained | None) -> Iterator[dict[str, Any
                            least_squares=False)  # fmt: skip
     said: Prescription = prescribe(
         found.surface, region, offers, tested=here, own_noise=item_noise(runs),
-        interior_first=saturated(runs, found.surface.form.degree),
+        interior_first=saturated(runs, max(one.fitted.form.degree for one in found.choice.candidates)),
     )  # fmt: skip
     for number, one in enumerate(said.proposals, start=1):
         yield {

@@ -148,7 +148,7 @@ def with_proxy(runs: Runs, proxy: Runs, form: Form = PROCESS, *, draws: int | No
     weight, weight_sd = surface.parameter("proxy slope")
     gain = left_out.log_density - plain.chosen.left_out.log_density
     spread = float(np.sqrt(len(gain)) * np.std(gain, ddof=1))
-    notes = (
+    notes: tuple[str, ...] = (
         together.note,
         f"the proxy changes the log density of left-out mixes by {gain.sum():+.1f} (standard error {spread:.1f}, "
         f"n = {len(mixes_of(runs))} mixes)",

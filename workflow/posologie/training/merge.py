@@ -5,15 +5,20 @@
 
 The backbone is read and written one tensor at a time, in its own shards and its own precision; the sum itself is taken
 in float32. Merging needs no GPU and no more memory than one shard.
+
+`blend` merges several trained models into a loaded backbone: W₀ + Σ αₖ (Wₖ − W₀) over effective weights, as Merge to
+Mix (arXiv 2505.16066) and MergeMix (arXiv 2601.17858) rank mixtures. Factors are never added up: the sums of two
+adapters' A and of their B are no factors of the sum of their updates, and DoRA's norms are those of the whole row.
 """
 
 import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import safetensors
 import safetensors.torch
@@ -78,25 +83,110 @@ def merge(source: Path, weights: Path, config: Path, target: Path) -> None:
     Raises:
         InputError: if the adapter does not fit the backbone, or is of a kind that this does not merge.
     """
-    settings = read_json(config)
-    change = _Replacement(weights) if settings.get("method") == "full" else _Adapter(weights, config, settings)
+    change = _change_of(weights, config)
     for path in sorted(source.iterdir()):
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "pt") as shard:
-                merged = {name: change.applied(name, shard.get_tensor(name)) for name in shard.keys()}  # noqa: SIM118
+                merged = {name: _applied(change, name, shard.get_tensor(name)) for name in shard.keys()}  # noqa: SIM118
                 metadata = shard.metadata()
             safetensors.torch.save_file(merged, target / path.name, metadata=metadata)
         elif path.is_file() and path.name not in ("manifest.json", "README.md"):  # the card is the merged model's own
             shutil.copyfile(path, target / path.name)
+    _refuse_left(change, weights, source.name)
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A trained model and its share in a blend.
+
+    Attributes:
+        share: α, the weight of what its training changed; above 0.
+        weights: `adapter_model.safetensors`, or all weights of a fully trained backbone.
+        config: `adapter_config.json`.
+    """
+
+    share: float
+    weights: Path
+    config: Path
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def blend(network: Any, ingredients: Sequence[Ingredient], rank: int | None = None) -> Any:
+    """Return a loaded backbone with its weights W₀ replaced by W₀ + Σ αₖ (Wₖ − W₀), in place and in its own precision.
+
+    Wₖ are the effective weights of the trained models, computed in float32: for DoRA, magnitude and direction together.
+
+    Args:
+        network: the backbone, on any device.
+        ingredients: trained models of this backbone.
+        rank: if given, each changed matrix's sum of changes is replaced by its best approximation of this rank, as an
+            adapter of that rank could hold it (Eckart and Young 1936).
+
+    Raises:
+        InputError: if a model was not trained on this backbone, or is of a kind that this does not merge.
+    """
+    changes = [_change_of(one.weights, one.config) for one in ingredients]
+    for name, parameter in network.named_parameters():
+        base = parameter.float()
+        total = torch.zeros_like(base)
+        for one, change in zip(ingredients, changes, strict=True):
+            effective = change.effective(name, parameter)
+            if effective is not None:
+                total += one.share * (effective - base)
+        if rank is not None and total.ndim == 2:
+            total = _of_rank(total, rank)
+        parameter.copy_((base + total).to(parameter.dtype))
+    for one, change in zip(ingredients, changes, strict=True):
+        _refuse_left(change, one.weights, "the backbone")
+    return network.eval()
+
+
+_OVERSAMPLED, _ITERATIONS = 16, 8
+"""Of the randomised SVD: with so many power iterations its error is that of the exact one to float32."""
+
+
+def _of_rank(matrix: torch.Tensor, rank: int) -> torch.Tensor:
+    """Return the best approximation of a matrix of a rank (randomised SVD, Halko et al. 2011, with a fixed seed)."""
+    if rank >= min(matrix.shape):
+        return matrix
+    with torch.random.fork_rng(devices=[matrix.device] if matrix.is_cuda else []):
+        torch.manual_seed(0)
+        width = min(rank + _OVERSAMPLED, *matrix.shape)
+        left, values, right = torch.svd_lowrank(matrix, q=width, niter=_ITERATIONS)
+    return (left[:, :rank] * values[:rank]) @ right[:, :rank].T
+
+
+class _Change(Protocol):
+    """What a training did to a backbone; `left` holds the names of the tensors that have not been used yet."""
+
+    left: set[str]
+
+    def effective(self, name: str, base: torch.Tensor) -> torch.Tensor | None:
+        """Return a trained tensor in float32, or None where the training left it as it was."""
+        ...
+
+
+def _change_of(weights: Path, config: Path) -> _Change:
+    settings = read_json(config)
+    return _Replacement(weights) if settings.get("method") == "full" else _Adapter(weights, config, settings)
+
+
+def _applied(change: _Change, name: str, base: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of the backbone as the training left it, in the backbone's precision."""
+    effective = change.effective(name, base)
+    return base if effective is None else effective.to(base.dtype)
+
+
+def _refuse_left(change: _Change, weights: Path, backbone: str) -> None:
     if change.left:
         raise InputError(
-            f"{weights}: {len(change.left)} of its tensors have no place in {source.name}, such as "
+            f"{weights}: {len(change.left)} of its tensors have no place in {backbone}, such as "
             f"'{min(change.left)}'; expected an adapter of this backbone"
         )
 
 
 class _Adapter:
-    """A LoRA or DoRA adapter; `left` holds the names of the tensors that have not been used yet."""
+    """A LoRA or DoRA adapter."""
 
     def __init__(self, weights: Path, config: Path, settings: Mapping[str, Any]) -> None:
         if settings.get("peft_type") != "LORA":
@@ -110,13 +200,13 @@ class _Adapter:
         self.left = set(self.tensors)
         self.weights = weights
 
-    def applied(self, name: str, base: torch.Tensor) -> torch.Tensor:
-        """Return a tensor of the backbone with the adapter's change, in its own precision."""
+    def effective(self, name: str, base: torch.Tensor) -> torch.Tensor | None:
+        """Return a tensor of the backbone with the adapter's change, or None where it has none."""
         module = _PREFIX + name.removesuffix(".weight")
         keys = (f"{module}.lora_A.weight", f"{module}.lora_B.weight")
         if not name.endswith(".weight") or keys[0] not in self.tensors:
-            return base
-        a, b = (self.tensors[key].float() for key in keys)
+            return None
+        a, b = (self.tensors[key].to(base.device).float() for key in keys)
         if (b.shape[0], a.shape[1]) != tuple(base.shape):
             found, expected = (b.shape[0], a.shape[1]), tuple(base.shape)
             raise InputError(f"{self.weights}: the update of '{name}' has shape {found}; expected {expected}")
@@ -125,30 +215,32 @@ class _Adapter:
         magnitude = f"{module}.lora_magnitude_vector"
         if magnitude in self.tensors:
             norms = row_norms(wide, row_squares(wide), a, b, self.scaling)
-            merged.mul_((self.tensors[magnitude].float() / norms)[:, None])
+            merged.mul_((self.tensors[magnitude].to(base.device).float() / norms)[:, None])
         if not bool(torch.isfinite(merged).all()):
             raise InputError(f"{self.weights}: the merged '{name}' holds values that are not finite numbers")
         self.left -= {*keys, magnitude}
-        return merged.to(base.dtype)
+        return merged
 
 
 class _Replacement:
-    """All weights of a fully trained backbone."""
+    """All weights of a fully trained backbone, read one tensor at a time."""
 
     def __init__(self, weights: Path) -> None:
-        self.tensors = safetensors.torch.load_file(weights)
-        self.left = set(self.tensors)
+        self.file = safetensors.safe_open(weights, "pt")
+        self.names = frozenset(self.file.keys())
+        self.left = set(self.names)
         self.weights = weights
 
-    def applied(self, name: str, base: torch.Tensor) -> torch.Tensor:
-        """Return the trained tensor in the precision of the backbone's."""
-        if name not in self.tensors:
-            return base
-        if self.tensors[name].shape != base.shape:
-            found, expected = tuple(self.tensors[name].shape), tuple(base.shape)
+    def effective(self, name: str, base: torch.Tensor) -> torch.Tensor | None:
+        """Return the trained tensor, or None for one that was not saved, because it is another's."""
+        if name not in self.names:
+            return None
+        tensor = self.file.get_tensor(name)
+        if tensor.shape != base.shape:
+            found, expected = tuple(tensor.shape), tuple(base.shape)
             raise InputError(f"{self.weights}: '{name}' has shape {found}; expected {expected}")
         self.left.discard(name)
-        return self.tensors[name].to(base.dtype)
+        return tensor.to(base.device).float()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,38 @@ def adapter_words(wildcards, input):
     return ["--adapter-weights", f"{folder}/adapter_model.safetensors", "--adapter-config", f"{folder}/adapter_config.json"]
 
 
+def merged_backbone(wildcards):
+    """Return the manifest of the backbone into which single-component models are merged."""
+    return manifest_of(STUDY.backbones[PROXIES[wildcards.model].backbone])
+
+
+def merged_folders(wildcards):
+    """Return mix → folder of the model that stands for it in a merged model."""
+    proxy = PROXIES[wildcards.model]
+    return {mix: f"adapters/{proxy.backbone}/{mix}/seed-{proxy.seed}" for mix in proxy.of}
+
+
+def merged_adapters(wildcards):
+    """Return the files of the models that are merged."""
+    names = ("adapter_model.safetensors", "adapter_config.json")
+    return [f"<results>/{folder}/{name}" for folder in merged_folders(wildcards).values() for name in names]
+
+
+def merged_words(wildcards, input):
+    """Return the words of the command line that name the merged models' folders."""
+    weights = [path for path in input.adapters if path.endswith(".safetensors")]
+    return named(zip(merged_folders(wildcards), (Path(path).parent.as_posix() for path in weights)))
+
+
+def merged_prediction_spec(bundle):
+    """Return a function that gives the spec of one merged model's answers to a bundle."""
+
+    def spec(wildcards):
+        return proxies.prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+
+    return spec
+
+
 def suite_items(suites):
     """Return the shards that suites take their items from."""
     return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.suite_shards(STUDY, suites)]

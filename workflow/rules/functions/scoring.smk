@@ -14,6 +14,12 @@ def all_scores():
     return [f"<results>/scores/{model}/{suite}.parquet" for model in MODELS for suite in STUDY.suites]
 
 
+def proxy_scores():
+    """Return every scores file of a merged model, and those of the trained ones."""
+    suites = {suite for some in proxies.bundles(STUDY).values() for suite in some}
+    return all_scores() + [f"<results>/scores/{proxy}/{suite}.parquet" for proxy in PROXIES for suite in STUDY.suites if suite in suites]
+
+
 def neural_spec(wildcards):
     """Return the spec of one file of neural scores."""
     return job_specs.neural_spec(STUDY, wildcards.suite).canonical_json()

@@ -34,6 +34,7 @@ def scores_and_leakage():
 def inputs_of_scores(table):
     """Return the function that gives the inputs of a table of scores."""
     narrow = {"mcqa": all_scores, "position": scores_and_answers, "length": scores_and_judgements, "leakage": scores_and_leakage}
+    narrow["proxies"] = proxy_scores
     return narrow.get(table, open_scores)
 
 
@@ -54,7 +55,15 @@ STATISTICS = {
 TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {"compute", "leakage", "length", "surface", *plan.rating_tables(STUDY)} - {"agreement"}
+WITHOUT_PUBLISHED = {
+    "compute",
+    "leakage",
+    "length",
+    "proxies",
+    "surface",
+    "transfer",
+    *plan.rating_tables(STUDY),
+} - {"agreement"}
 
 
 def table_spec(table):
@@ -63,6 +72,7 @@ def table_spec(table):
     narrow |= {
         "corrected": job_specs.corrected_spec,
         "leakage": job_specs.leakage_table_spec,
+        "proxies": proxies.table_spec,
         "surface": job_specs.surface_spec,
     }
 

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 from posologie.report.figures import ternary
-from posologie.report.figures.style import new_figure
+from posologie.report.figures.style import legend_above, new_figure
 from posologie.report.figures.ternary import Array
 from posologie.report.inputs import Inputs
-from posologie.report.names import INK, MUTED, PROVENANCE_COLOURS
+from posologie.report.names import COLOURS, INK, MUTED
 from posologie.report.surface import Told, mix_of, told_of
 from posologie.report.tables import Row
 
@@ -27,7 +27,9 @@ def draw(inputs: Inputs) -> Figure | None:
     if len(components) == 3:
         figure = new_figure(3.5)
         left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-        _triangle(left.subplots(), told)
+        triangle = left.subplots()
+        _triangle(triangle, told)
+        legend_above(figure, triangle, 3)
         panels = list(right.subplots(3, 1, sharey=True, squeeze=False)[:, 0])
     else:
         rows = -(-len(components) // _A_ROW)
@@ -37,8 +39,12 @@ def draw(inputs: Inputs) -> Figure | None:
         for panel in every[len(components) :]:
             panel.set_axis_off()
     best = mix_of(told.one("optimum"))
+    shown = {one.name: one for one in inputs.spec.components}
     for panel, component in zip(panels, components, strict=True):
-        _trace(panel, [row for row in told.rows("trace") if row["name"] == component], component, best[component])
+        rows_of = [row for row in told.rows("trace") if row["name"] == component]
+        known = shown.get(component)
+        title, colour = (component, INK) if known is None else (known.title, COLOURS[known.colour])
+        _trace(panel, rows_of, component, best[component], title, colour)
     if len(components) != 3:  # the colour bar names it
         panels[0].set_ylabel(told.axis)
     return figure
@@ -56,7 +62,6 @@ def _triangle(panel: Axes, told: Told) -> None:
     best = np.array([list(mix_of(told.one("optimum")).values())])
     ternary.points(panel, best, "best", marker="*", filled=False)
     panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="not told from the best")
-    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
     if filled is not None:
         panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=told.axis)
 
@@ -70,13 +75,12 @@ def _outline(panel: Axes, shares: Array, rows: Sequence[Row]) -> None:
         panel.tricontour(mesh, inside, levels=[0.5], colors=[INK], linewidths=1, linestyles="--", zorder=3)
 
 
-def _trace(panel: Axes, rows: Sequence[Row], component: str, best: float) -> None:
+def _trace(panel: Axes, rows: Sequence[Row], component: str, best: float, title: str, colour: str) -> None:
     """Draw the expected score by one component's share with its interval, and where the best mix lies."""
-    colour = PROVENANCE_COLOURS.get(component, INK)
     shares = [100 * mix_of(row)[component] for row in rows]
     values, low, high = ([row.needed(key) for row in rows] for key in ("value", "low", "high"))
     panel.fill_between(shares, low, high, color=colour, alpha=0.18, linewidth=0)
     panel.plot(shares, values, color=colour)
     panel.axvline(100 * best, color=MUTED, linewidth=1, linestyle="--")
-    panel.set_xlabel(f"{component}, % of the mix")
+    panel.set_xlabel(f"{title}, % of the mix")
     panel.grid(axis="y")

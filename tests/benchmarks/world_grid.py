@@ -1,0 +1,105 @@
+"""The truth of the world: every mix of a simplex lattice, trained with several seeds, and its merged proxies.
+
+    python tests/benchmarks/world_grid.py FOLDER [--steps 5] [--size 300] [--seeds 1 2 3]
+
+Trains the mixes of `config/world.yaml`'s components whose shares are multiples of 1/steps, by the functions that the
+jobs call, without Snakemake. A run that is started again goes on where it stopped. `FOLDER/grid.npz` holds
+
+    shares       [run, component]
+    seed         [run]
+    right        [run, test]: whether an answer is right
+    merged       [run, test]: the same of the single-component models of that seed, merged in the mix's shares
+    averaged     [run, test]: the same where their label probabilities are averaged (MixMin)
+    seconds      [run]: of training
+    key          [test]: number of the fact that a test asks
+"""
+
+import argparse
+import itertools
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from worlds import COMPONENTS, World
+
+
+def lattice(components, steps):
+    """Return all compositions of `steps` into parts, the corners first, then what lies inside."""
+    cuts = itertools.combinations(range(steps + components - 1), components - 1)
+    bounds = [(-1, *one, steps + components - 1) for one in cuts]
+    points = [tuple(high - low - 1 for low, high in itertools.pairwise(one)) for one in bounds]
+    return sorted(points, key=lambda point: (max(point) != steps, -min(point), point))
+
+
+def merged(world, corners, shares):
+    """Return W₀ + Σ αₖ (Wₖ − W₀), by name."""
+    return {
+        name: start + sum(share * (corner[name] - start) for share, corner in zip(shares, corners, strict=True))
+        for name, start in world.initial.items()
+    }
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--steps", type=int, default=5)
+    arguments.add_argument("--size", type=int, default=300)
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    options = arguments.parse_args()
+    world = World(options.folder / "world")
+    points = lattice(len(COMPONENTS), options.steps)
+    runs = options.folder / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    for seed in options.seeds:
+        corners, answered = [], []
+        for number, point in enumerate(points):
+            shares = np.array(point) / options.steps
+            file = runs / f"{seed}-{'-'.join(map(str, point))}.npz"
+            corner = runs / f"{seed}-{'-'.join(map(str, point))}.pt"
+            if not file.is_file():
+                weights, seconds = world.trained(shares, options.size, seed)
+                right, probabilities = world.answers(weights)
+                if number < len(COMPONENTS):
+                    torch.save(weights, corner)
+                found = {"shares": shares, "seed": seed, "right": right, "seconds": seconds}
+                found["probabilities"] = probabilities if number < len(COMPONENTS) else np.zeros(0)
+                if number >= len(COMPONENTS):
+                    found["merged"], found["averaged"] = proxies(world, corners, answered, shares)
+                else:
+                    found["merged"] = found["averaged"] = right
+                np.savez_compressed(file, **found)
+                print(f"{seed} {point} right {right.mean():.3f} merged {found['merged'].mean():.3f} "
+                      f"averaged {found['averaged'].mean():.3f} {seconds:.1f} s", flush=True)  # fmt: skip
+            if number < len(COMPONENTS):
+                corners.append(torch.load(corner, weights_only=True))
+                answered.append(np.load(file)["probabilities"])
+                # lattice() puts the corners in the order of their shares, not of the components
+                if number == len(COMPONENTS) - 1:
+                    place = [int(np.argmax(one)) for one in points[: len(COMPONENTS)]]
+                    corners = [corners[place.index(index)] for index in range(len(COMPONENTS))]
+                    answered = [answered[place.index(index)] for index in range(len(COMPONENTS))]
+    every = [np.load(runs / f"{s}-{'-'.join(map(str, p))}.npz") for s in options.seeds for p in points]
+    names = [item.meta["fact"] for item in world.tests]
+    np.savez_compressed(
+        options.folder / "grid.npz",
+        **{
+            name: np.stack([one[name] for one in every])
+            for name in ("shares", "seed", "right", "merged", "averaged", "seconds")
+        },
+        key=np.unique(names, return_inverse=True)[1],
+    )
+
+
+def proxies(world, corners, answered, shares):
+    """Return [test] twice: right answers of the merged model, and of the averaged probabilities."""
+    right, _ = world.answers(merged(world, corners, shares))
+    averaged = np.tensordot(shares, np.stack(answered), 1).argmax(1)
+    return right, averaged == np.array([item.gold[0] for item in world.tests])
+
+
+if __name__ == "__main__":
+    main()
