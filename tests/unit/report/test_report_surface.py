@@ -110,14 +110,14 @@ def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, s
     assert surface.rates(told()) == ""
 
 
-PRESENT = {"row": "present", "name": "NAT", "value": "45", "cost": "900"}
+PRESENT = {"row": "present", "name": "NAT", "value": "45", "cost": "900", "currency": "EUR"}
 
 
 def test_prices_name_the_cheapest_point_or_what_is_as_good_for_less():
     assert surface.price(told()) == ""
     point = {"row": "cheapest", "name": "1 point more", "value": "1.2", "low": "-0.5", "high": "2.9", "cost": "640"}
     assert surface.price(told(PRESENT, point)) == (
-        "NAT, the best mix that was trained, costs 900; the cheapest mix that is expected to score 1 point more costs "
+        "NAT, the best mix that was trained, costs 900 EUR; the cheapest mix that is expected to score 1 point more costs "
         "640: 60 % native, 40 % translated, no synthetic, gaining 1.2 (95 % interval −0.5 to +2.9)."
     )
     none = {"row": "cheapest", "name": "1 point more"}
@@ -126,6 +126,12 @@ def test_prices_name_the_cheapest_point_or_what_is_as_good_for_less():
     assert surface.price(told(PRESENT, none, cheaper)).endswith(
         "score 1 point more, and one as good costs 500 (60 % native, 40 % translated, no synthetic)."
     )
+
+
+def test_components_are_called_by_their_titles():
+    titled = Told("mcqa", told().every, (("native", "textbooks"), ("synthetic", "GPT")))
+    assert surface.dose(titled).startswith("Give 60 % textbooks, 40 % translated, no GPT at")
+    assert "textbooks 40 to 100 %, GPT 0 to 20 %" in surface.region(titled)
 
 
 def test_what_would_change_our_mind_is_a_training_or_none():

@@ -125,7 +125,7 @@ def _asked(given: argparse.Namespace, study: Study | None) -> Design:
             bounds[name] = (float(low), float(high))
         except ValueError:
             raise InputError(f"--bounds {text}: expected NAME=LOW:HIGH, such as synthetic=0:0.5") from None
-    chosen = {"bounds": bounds}
+    chosen: dict[str, Any] = {"bounds": bounds}
     for key, value in (
         ("components", given.components), ("sizes", given.size), ("trainings", given.trainings),
         ("repeats", given.repeats), ("model", given.model), ("kind", given.kind),
@@ -149,13 +149,16 @@ def _named(given: argparse.Namespace, study: Study | None, asked: Design) -> Nam
     if study is not None:
         for mix in study.mixes:
             seeds = of_study.training_seeds(study, mix)
-            there[mix] = (dict(of_study.blend(study, mix)), of_study.size(study, mix), seeds)
+            there[mix] = (
+                {str(name): share for name, share in of_study.blend(study, mix).items()},
+                of_study.size(study, mix),
+                seeds,
+            )
     for number, text in enumerate(given.present or (), start=1):
         there[f"present-{number}"] = (_shares(text), "", (42,))
     components = asked.components or tuple(given.components or ())
     if not components and study is not None:
-        held = {source.provenance for name, source in study.sources.items() if name in of_study.trained_sources(study)}
-        components = tuple(name for name in dict.fromkeys(s.provenance for s in study.sources.values()) if name in held)
+        components = tuple(one for one in of_study.components(study) if of_study.sources_of_component(study, one))
     if not components:
         raise InputError("--components: missing; name what a mix may hold, or a study with --configfile")
     sizes = asked.sizes
@@ -360,7 +363,7 @@ def _errors(plan: Plan, proposal: Proposal, grid: Array) -> Array:
         return np.full(len(grid), np.nan)
     columns = plan.columns(grid, np.full(len(grid), float(max(plan.sizes))))
     spread = np.linalg.solve(proposal.information(plan), columns.T)
-    return np.sqrt(np.maximum((columns.T * spread).sum(axis=0), 0.0))
+    return np.asarray(np.sqrt(np.maximum((columns.T * spread).sum(axis=0), 0.0)))
 
 
 def _finite(values: Array) -> list[float | None]:

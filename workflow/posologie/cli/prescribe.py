@@ -162,14 +162,13 @@ def of_study(given: argparse.Namespace) -> Question:
     """Return the question about a study's runs, with what its section `surface` says."""
     from posologie.config.job_specs import surface_spec
     from posologie.config.load import load_study
-    from posologie.surface.study_runs import study_runs
-    from posologie.surface.table import objective_of
+    from posologie.surface.study_runs import objective_of, study_runs
 
     if given.ratios or given.metrics or given.metric or given.floor:
         raise InputError("--ratios, --metrics, --metric, --floor: not beside --configfile, whose study has its own")
     study = load_study(given.configfile)
-    settings, results = study.surface, results_of(study)
-    every = list(study_runs(str(results), surface_spec(study)))
+    spec, results = surface_spec(study), results_of(study)
+    settings, every = spec.surface, list(study_runs(str(results), spec))
     if not every:
         raise InputError(f"{results}: no scores of three different mixes; run `snakemake scores` first")
     backbone = _one_of("--backbone", given.backbone, dict.fromkeys(one.backbone for one in every))

@@ -276,11 +276,14 @@ def table_spec(study: Study) -> TableSpec:
 
 
 def surface_spec(study: Study) -> SurfaceSpec:
-    """Return what the table of surfaces depends on."""
+    """Return what the table of surfaces depends on; prices are those of the components, or of `surface` itself."""
+    mixed = plan.mixed_components(study)
+    priced = {name: one.price for name, one in study.components.items() if one.price is not None and name in mixed}
     return SurfaceSpec(
         **dict(table_spec(study)),
-        surface=study.surface,
-        order=plan.mixed_components(study),
+        surface=study.surface.model_copy(update={"prices": {**priced, **study.surface.prices}}),
+        order=mixed,
+        currency=study.currency,
     )
 
 

@@ -21,6 +21,18 @@ class Told:
 
     suite: str
     every: tuple[Row, ...]
+    titles: tuple[tuple[str, str], ...] = ()
+
+    def title(self, component: str) -> str:
+        """Return what the page calls a component."""
+        return dict(self.titles).get(component, component)
+
+    def mix(self, row: Row) -> str:
+        """Return a row's mix in words: `57 % native, 43 % translated, no synthetic`."""
+        shares = {self.title(name): share for name, share in mix_of(row).items()}
+        given = [f"{decimal(100 * share, 0)} % {name}" for name, share in shares.items() if share >= _NEVER]
+        none = [f"no {name}" for name, share in shares.items() if share < _NEVER]
+        return ", ".join([*given, *none])
 
     def rows(self, kind: str) -> list[Row]:
         """Return the rows of a kind."""
@@ -77,20 +89,14 @@ def told_of(inputs: Inputs) -> Told | None:
     if not best:
         return None
     same = ("backbone", "metric", "decoding", "variants", "aggregate")
-    return Told(suites[0], tuple(row for row in every if all(row[key] == best[0][key] for key in same)))
+    titles = tuple((one.name, one.title) for one in inputs.spec.components)
+    return Told(suites[0], tuple(row for row in every if all(row[key] == best[0][key] for key in same)), titles)
 
 
 def mix_of(row: Row) -> dict[str, float]:
     """Return the share of each component in a row's mix."""
     pairs = (part.split("=") for part in row["shares"].split(";"))
     return {name: float(share) for name, share in pairs}
-
-
-def shares_text(shares: dict[str, float]) -> str:
-    """Return a mix in words: `57 % native, 43 % translated, no synthetic`."""
-    given = [f"{decimal(100 * share, 0)} % {name}" for name, share in shares.items() if share >= _NEVER]
-    none = [f"no {name}" for name, share in shares.items() if share < _NEVER]
-    return ", ".join([*given, *none])
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
@@ -149,7 +155,7 @@ def dose(told: Told) -> str:
     verb = "Give" if told.supported else "The highest expected score is that of"
     most = f"at most {decimal(best.needed('most_regret'), 1)}"
     return (
-        f"{verb} {shares_text(mix_of(best))}{items}: the expected {told.what} is {value}{over}. It is expected to fall "
+        f"{verb} {told.mix(best)}{items}: the expected {told.what} is {value}{over}. It is expected to fall "
         f"{decimal(best.needed('regret'), 1)} {unit} short of the best mix there is, {most} (with {told.level} % "
         f"certainty)."
     )
@@ -160,7 +166,7 @@ def region(told: Told) -> str:
     part = told.one("region")
     share = part.needed("value")
     ranges = [
-        f"{row['name']} {decimal(100 * row.needed('low'), 0)} to {decimal(100 * row.needed('high'), 0)} %"
+        f"{told.title(row['name'])} {decimal(100 * row.needed('low'), 0)} to {decimal(100 * row.needed('high'), 0)} %"
         for row in told.rows("share")
     ]
     if share > 0.995:
@@ -182,7 +188,7 @@ def floors(told: Told) -> str:
     value = f"{decimal(rows[0].needed('value'), 1)}{_percent(rows[0])}{_interval(rows[0], told.level)}"
     return (
         f"Of the mixes that score at least as well as base on {suites} (with {chance} % certainty), the best is "
-        f"{shares_text(mix_of(rows[0]))}: {value}."
+        f"{told.mix(rows[0])}: {value}."
     )
 
 
@@ -192,15 +198,17 @@ def rates(told: Told) -> str:
     found = [row for row in told.rows("rate") if row["of"] == first and row["name"] != "doses that score the same"]
     if not found:
         return ""
-    return f"At equal shares, {'; '.join(_rate(row, told.level) for row in found)}."
+    return f"At equal shares, {'; '.join(_rate(told, row) for row in found)}."
 
 
-def _rate(row: Row, level: str) -> str:
+def _rate(told: Told, row: Row) -> str:
     value, low, high = (row.number(key) for key in ("value", "low", "high"))
-    of, into, where = row["of"], row["into"], row["name"]
+    of, into, where = told.title(row["of"]), told.title(row["into"]), row["name"]
+    if where.startswith("instead of ") and (third := where.removeprefix("instead of ")) in told.components:
+        where = f"instead of {told.title(third)}"
     if value is None:
         return f"no number of {into} items is seen to do the work of one {of} item"
-    bounds = f"{level} % interval {decimal(low, 1)} to {decimal(high, 1)}"
+    bounds = f"{told.level} % interval {decimal(low, 1)} to {decimal(high, 1)}"
     if low is None or high is None:
         open_set = next((part for part in row["note"].split("; ") if part.startswith(("unbounded", "no dose"))), "")
         bounds = f"the interval is {open_set or 'not bounded'}"
@@ -215,17 +223,21 @@ def price(told: Told) -> str:
     if not rows:
         return ""
     present = told.one("present")
-    paid = f"{present['name']}, the best mix that was trained, costs {decimal(present.needed('cost'), 0)}"
+    paid = f"{present['name']}, the best mix that was trained, costs {_money(present)}"
     if rows[0].number("cost") is None:
         cheaper = _as_good(told, present)
         return f"{paid}; no mix is expected to score 1 {told.unit.removesuffix('s')} more{cheaper}."
     low, high = rows[0].needed("low"), rows[0].needed("high")
     return (
         f"{paid}; the cheapest mix that is expected to score 1 {told.unit.removesuffix('s')} more costs "
-        f"{decimal(rows[0].needed('cost'), 0)}: {shares_text(mix_of(rows[0]))}, gaining "
+        f"{_money(rows[0])}: {told.mix(rows[0])}, gaining "
         f"{decimal(rows[0].needed('value'), 1)} ({told.level} % interval {decimal(low, 1, True)} to "
         f"{decimal(high, 1, True)})."
     )
+
+
+def _money(row: Row) -> str:
+    return f"{decimal(row.needed('cost'), 0)} {row['currency']}".rstrip()
 
 
 def _as_good(told: Told, present: Row) -> str:
@@ -237,7 +249,7 @@ def _as_good(told: Told, present: Row) -> str:
     ]
     if not less:
         return ""
-    return f", and one as good costs {decimal(less[0].needed('cost'), 0)} ({shares_text(mix_of(less[0]))})"
+    return f", and one as good costs {_money(less[0])} ({told.mix(less[0])})"
 
 
 def change_of_mind(told: Told) -> str:
@@ -256,7 +268,7 @@ def change_of_mind(told: Told) -> str:
         why = f"{decimal(100 * row.needed('chance'), 0)} %"
         if "interior" in row["note"].split("; "):
             why = f"{why}; it tells whether the surface fits"
-        ways.append(f"{shares_text(mix_of(row))} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
+        ways.append(f"{told.mix(row)} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
     return f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}."
 
 
@@ -317,7 +329,7 @@ def _models(told: Told) -> Table:
 def _mixes(told: Told) -> Table:
     """Return the best mix, a few that cannot be told from it, and those that were trained, beside their prediction."""
     components = told.components
-    columns = [Column("mix", heading=True), *(Column(f"{name}, %", number=True) for name in components)]
+    columns = [Column("mix", heading=True), *(Column(f"{told.title(name)}, %", number=True) for name in components)]
     columns += [Column("score", number=True), Column("predicted from the others", number=True)]
     left_out = {row["name"]: row for row in told.rows("left out")}
     lines = []
@@ -338,7 +350,10 @@ def _mixes(told: Told) -> Table:
 
 
 def _rates(told: Told) -> Table:
-    lines = [(Cell(row["into"]), Cell(row["of"]), Cell(row["name"]), estimate(row, 2)) for row in told.rows("rate")]
+    lines = [
+        (Cell(told.title(row["into"])), Cell(told.title(row["of"])), Cell(row["name"]), estimate(row, 2))
+        for row in told.rows("rate")
+    ]
     columns = (Column("items of", heading=True), Column("for one item of"), Column("how"), Column("rate", number=True))
     return table(
         "surface-rates",
@@ -353,7 +368,7 @@ def _rates(told: Told) -> Table:
 
 def _budgets(told: Told) -> Table:
     lines: list[Sequence[Cell]] = [
-        (number_cell(row.number("cost"), 0), Cell(shares_text(mix_of(row))), number_cell(row.number("size"), 0),
+        (number_cell(row.number("cost"), 0), Cell(told.mix(row)), number_cell(row.number("size"), 0),
          estimate(row, 1))
         for row in told.rows("frontier")
     ]  # fmt: skip

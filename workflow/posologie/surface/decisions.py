@@ -113,9 +113,9 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     runs, surface = found.runs, found.surface
     if found.sized:
         counts = np.full(len(runs.components), found.size / len(runs.components))
-        for one in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
+        for spent in points_per_money(effects_at(surface, counts), prices, spec.statistics.level):
             yield {
-                "row": "per money", "name": one.component, "value": one.value, "low": one.low, "high": one.high,
+                "row": "per money", "currency": spec.currency, "name": spent.component, "value": spent.value, "low": spent.low, "high": spent.high,
                 "unit": f"{found.of.unit or 'unit'} per unit of money".replace("%", "points"),
             }  # fmt: skip
     grid, _ = lattice(found.bounds, 120)
@@ -130,14 +130,14 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     present = float(costs_of(runs.components, runs.shares[best][None], np.array([own]), prices)[0])
     yield {
         "row": "present", "name": runs.names[best], "shares": text_of(runs.components, runs.shares[best]), "size": own,
-        "cost": present, "value": float(runs.score[best]) * found.of.towards,
+        "cost": present, "currency": spec.currency, "value": float(runs.score[best]) * found.of.towards,
     }  # fmt: skip
     if plan is None:
         yield {"row": "cheapest", "name": "1 point more", "note": "no mix is expected to gain 1 point"}
     else:
         yield {
             "row": "cheapest", "name": "1 point more", "shares": text_of(runs.components, plan.shares),
-            "size": plan.size, "cost": plan.cost, "value": plan.value, "low": plan.low, "high": plan.high,
+            "size": plan.size, "cost": plan.cost, "currency": spec.currency, "value": plan.value, "low": plan.low, "high": plan.high,
             "chance": plan.chance,
         }  # fmt: skip
     for number, one in enumerate(frontier(surface, shares, items, costs, sized=found.sized,
@@ -145,7 +145,7 @@ def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
         low, high = found.ends(one.low, one.high)
         yield {
             "row": "frontier", "name": str(number), "shares": text_of(runs.components, one.shares), "size": one.size,
-            "cost": one.cost, "value": one.value * found.of.towards, "low": low, "high": high,
+            "cost": one.cost, "currency": spec.currency, "value": one.value * found.of.towards, "low": low, "high": high,
         }  # fmt: skip
 
 

@@ -136,13 +136,13 @@ def _lattice_of(plan: Plan, count: int) -> Array:
     sizes = {degree: len(lattice(width, degree)) for degree in range(1, 7) if width <= 8 or degree < 3}
     wanted = count + sum(1 for one in plan.present if region.inside(one))
     degree = min(sizes, key=lambda one: (abs(sizes[one] - wanted), one))
-    return region.lower + (1 - region.lower.sum()) * lattice(width, degree)
+    return np.asarray(region.lower + (1 - region.lower.sum()) * lattice(width, degree))
 
 
 def _centroids_of(region: Region) -> Array:
     """Return the simplex-centroid design within lower bounds; with upper ones vertices, edges' middles and the mean."""
     if region.is_simplex:
-        return region.lower + (1 - region.lower.sum()) * centroids(len(region.components))
+        return np.asarray(region.lower + (1 - region.lower.sum()) * centroids(len(region.components)))
     corners = region.vertices
     at = np.concatenate([np.isclose(corners, region.lower), np.isclose(corners, region.upper)], axis=1)
     edges = [
@@ -191,7 +191,7 @@ def _lattice_size(width: int, degree: int) -> float:
 
 def _nearest(points: Array, others: Array) -> Array:
     """Return [point], the distance to the nearest of the others."""
-    return np.sqrt(((points[:, None] - others[None]) ** 2).sum(axis=2)).min(axis=1)
+    return np.asarray(np.sqrt(((points[:, None] - others[None]) ** 2).sum(axis=2)).min(axis=1))
 
 
 def _least(points: Array, fixed: Array) -> float:

@@ -46,7 +46,7 @@ class Region:
 
     def inside(self, shares: Array, slack: float = 1e-6) -> NDArray[np.bool_]:
         """Return [point], whether mixes [point, component] lie within the bounds."""
-        return ((shares >= self.lower - slack) & (shares <= self.upper + slack)).all(axis=-1)
+        return np.asarray(((shares >= self.lower - slack) & (shares <= self.upper + slack)).all(axis=-1))
 
     @cached_property
     def centre(self) -> Array:
@@ -64,7 +64,7 @@ class Region:
         """
         count = len(self.components)
         if self.is_simplex:
-            return self.lower + (1 - self.lower.sum()) * np.eye(count)
+            return np.asarray(self.lower + (1 - self.lower.sum()) * np.eye(count))
         if count > _MOST_VERTICES:
             raise InputError(
                 f"{count} components with upper bounds: expected at most {_MOST_VERTICES}, or lower bounds alone"
@@ -88,7 +88,7 @@ class Region:
         numbers = generator(seed, "mixes", ",".join(self.components))
         width = len(self.components)
         if self.is_simplex:
-            return self.lower + (1 - self.lower.sum()) * numbers.dirichlet(np.ones(width), count)
+            return np.asarray(self.lower + (1 - self.lower.sum()) * numbers.dirichlet(np.ones(width), count))
         shares = np.tile(self.centre, (count, 1))
         for _ in range(_SWEEPS):
             order = numbers.permutation(width)
@@ -162,4 +162,4 @@ def average_products(region: Region, model: str, seed: int = 42, draws: int = 20
     both = powers[:, None] + powers[None]
     factorial = np.array([math.factorial(power) for power in range(both.max() + 1)], dtype=float)
     total = np.array([math.factorial(count - 1 + power) for power in range(both.sum(axis=2).max() + 1)], dtype=float)
-    return math.factorial(count - 1) * factorial[both].prod(axis=2) / total[both.sum(axis=2)]
+    return np.asarray(math.factorial(count - 1) * factorial[both].prod(axis=2) / total[both.sum(axis=2)])

@@ -115,9 +115,9 @@ def runs_of(
         if entry.kind == "mix" and entry.backbone == backbone and spec.blends.get(entry.mix)
     ]
     components = tuple(_components(spec, [entries[place].mix for place in places]))
-    shares = np.array(
-        [[spec.blends[entries[place].mix].get(name, 0.0) for name in components] for place in places], dtype=float
-    ).reshape(len(places), len(components))
+    blends = [{str(name): share for name, share in spec.blends[entries[place].mix].items()} for place in places]
+    shares = np.array([[blend.get(name, 0.0) for name in components] for blend in blends], dtype=np.float64)
+    shares = shares.reshape(len(places), len(components))
     if len(components) < 2 or len({tuple(row) for row in shares.round(6).tolist()}) < FEWEST_MIXES:
         return None
     shares = shares / shares.sum(axis=1, keepdims=True)

@@ -36,7 +36,7 @@ COLUMNS = (
     "suite", "metric", "decoding", "variants", "aggregate", "backbone", "row", "name", "of", "into", "shares", "size",
     "seeds", "n", "clusters", "mixes", "unit", "value", "low", "high", "level", "chosen", "supported", "in_region",
     "coverage", "log_density", "log_density_se", "gain", "gain_low", "regret", "most_regret", "chance", "cost",
-    "p_value", "note",
+    "currency", "p_value", "note",
 )  # fmt: skip
 LATEX = Latex(
     "The best mix by the response surface, and the shares of the mixes that cannot be told from the best.",

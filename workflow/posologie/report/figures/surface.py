@@ -26,7 +26,7 @@ def draw(inputs: Inputs) -> Figure | None:
     components = told.components
     if len(components) == 3:
         figure = new_figure(3.5)
-        left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
+        left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1), squeeze=False)[0]
         triangle = left.subplots()
         _triangle(triangle, told)
         legend_above(figure, triangle, 3)

@@ -19,7 +19,7 @@ _LONGEST_EDGE = 1.6
 
 def place(shares: Array) -> Array:
     """Return [point, 2], where mixes [point, 3] lie: the first component on top, the second left, the third right."""
-    return shares @ _CORNERS
+    return np.asarray(shares @ _CORNERS)
 
 
 def frame(panel: Axes, names: Sequence[str]) -> None:
