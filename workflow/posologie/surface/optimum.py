@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtri, stdtrit
 
+from posologie.statistics.crossed import Estimated
 from posologie.statistics.draws import generator
-from posologie.statistics.simultaneous import Estimated, Family, z_score
+from posologie.statistics.simultaneous import Family, z_score
 from posologie.statistics.winner import Corrected, corrected_best
 from posologie.surface.candidates import Bounds, around, distinct, lattice, uniform
 from posologie.surface.runs import Array, Moments, Surface
