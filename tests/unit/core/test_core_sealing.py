@@ -143,6 +143,10 @@ def test_inputs_are_compared_by_path_and_where_paths_moved_by_content():
     assert len(input_differences({"a": "1", "b": "2"}, {"a": "2", "b": "1"})) == 2, "a swap is a change"
     assert input_differences({"old/a": "1", "old/b": "2"}, {"new/b": "2", "new/a": "1"}) == []
     assert input_differences({"old/a": "1", "old/b": "2"}, {"new/a": "2", "new/b": "1"}), "a swap and a move"
+    assert input_differences({"old/a/x": "1", "old/b/x": "2"}, {"new/b/x": "2", "new/a/x": "1"}) == []
+    both = input_differences({"a": "1"}, {"a": "3", "b": "2"})
+    assert both == ["input: a has other content", "input: b was not read"]
+    assert input_differences({"a": "1", "b": "2"}, {"a": "3"})[1:] == ["input: b is not read any more"]
     assert input_differences({"z/x/a": "1", "m/b": "2"}, {"a/x/a": "1", "n/b": "2"}) == [], (
         "folders moved by themselves"
     )
