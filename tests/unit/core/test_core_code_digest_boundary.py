@@ -28,7 +28,7 @@ ARITHMETIC = {
     "claims.acquire": "the number of the next claim, and seconds to wait",
     "claims._beat": "signs of life",
     "claims._gone": "seconds of silence",
-    "code_digest._imports": "parts of a dotted name",
+    "code_digest._find_imports": "parts of a dotted name",
     "progress.advance": "units done, units a second, and seconds since the last line",
     "running.counted_code.is_neutral": "parts of a dotted name",
     "running.counted_code._write": "fields of a syntax tree, as sets",
