@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -72,6 +73,12 @@ def test_a_seal_covers_the_files_that_it_lists_and_no_other():
     with open("a.txt.seal.json", "w") as file:
         file.write("{")
     assert str(seal_of("part.txt").path) == "z.txt.seal.json", "a seal that cannot be read is passed over"
+
+
+def test_the_seal_beside_a_file_comes_before_others_that_list_it():
+    sealed("b.txt")
+    shutil.copy("b.txt.seal.json", "a.txt.seal.json")
+    assert str(seal_of("b.txt").path) == "b.txt.seal.json"
 
 
 def test_a_file_is_given_with_its_checksum_and_its_seal():
