@@ -8,7 +8,7 @@ import pytest
 from posologie.claims import Process
 from posologie.errors import InputError
 from posologie.running import sealing
-from posologie.running.frozen import VARIABLE, freeze, own_run, rules_digest
+from posologie.running.frozen import VARIABLE, freeze, frozen_study, own_run, rules_digest
 from posologie.running.hashes import FileHashes
 from posologie.running.planning import Comparison, PlannedJob, accept, acceptances, accepted_pairs
 from posologie.running.sealing import Request, taken_out
@@ -229,6 +229,15 @@ def test_a_file_without_a_seal_passes_and_a_part_is_covered_by_the_seal_of_its_a
     (bench.root / "more.txt").write_text("by hand")
     with pytest.raises(InputError, match=r"more\.txt: truncated or altered"):
         check_seal("more.txt")
+
+
+def test_a_job_on_another_node_reads_the_study_in_the_order_in_which_it_was_written(bench, monkeypatch):
+    document = {"sources": {"native": {}, "translated": {}, "synthetic": {}}, "mixes": {"b": {}, "a": {}}}
+    enter(monkeypatch, freeze("work", "run-1", {"document": document}, {}, {}, {}))
+    found = frozen_study()["document"]
+    assert [list(found), *map(list, found.values())] == [
+        ["sources", "mixes"], ["native", "translated", "synthetic"], ["b", "a"]
+    ]  # fmt: skip
 
 
 def test_a_command_that_fails_or_forgets_a_file_seals_nothing(bench):

@@ -78,7 +78,7 @@ def freeze(
     """
     folder = Path(work) / "runs" / name
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    keep_json(folder / "study.json", study)
+    keep_json(folder / "study.json", study, sort_keys=False)  # the order of sources decides in screening
     keep_json(folder / "plan.json", {file: [identity.text(), identity.code] for file, identity in plan.items()})
     earlier = (read_run(place) for place in folder.parent.iterdir() if place != folder)
     number = 1 + max((run.number for run in earlier if run is not None), default=0)

@@ -77,7 +77,8 @@ def sha256_of_file(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def keep_json(path: str | os.PathLike[str], value: Any) -> None:
+def keep_json(path: str | os.PathLike[str], value: Any, *, sort_keys: bool = True) -> None:
     """Write a record of how a run goes as JSON; artifacts are written by `posologie.files`."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, indent=1)
+        partial.write_text(text + "\n", encoding="utf-8")
