@@ -6,8 +6,8 @@
 Without `--grid`, the learner is a memoriser: it answers a fact with the key that most of its training items give,
 guesses where it has seen none, and slips now and then. It learns from the same items, drawn by the same rule, as the
 model of `config/world.yaml`, and a training takes a millisecond, so that the truth (the mean over 200 draws of every
-mix of a lattice of 1/12) and hundreds of studies are cheap. With `--grid`, the learner is the model itself: the truth is
-the mean over the seeds of each mix in the file of `world_grid.py`, and a study's run is one of these seeds.
+mix of a lattice of 1/12) and hundreds of studies are cheap. With `--grid`, the learner is the model itself: the truth
+is the mean over the seeds of each mix in the file of `world_grid.py`, and a study's run is one of these seeds.
 
 Each repetition spends 7, 10 or 15 trainings, one seed each. `surface` is `posologie.surface.choice.choose` on a design
 of the equal mix, the mixes halfway to each corner, the corners, and then the mixes farthest from those before; where it

@@ -61,8 +61,7 @@ def modules_behind(module: str) -> frozenset[str]:
     return frozenset(seen)
 
 
-@cache
-def _file_of(module: str) -> Path | None:
+def _find_file(module: str) -> Path | None:
     if module != PACKAGE and not module.startswith(f"{PACKAGE}."):
         return None
     path = _ROOT.joinpath(*module.split(".")[1:])
@@ -72,8 +71,7 @@ def _file_of(module: str) -> Path | None:
     return None
 
 
-@cache
-def _facts(module: str) -> dict[str, Any]:
+def _read_facts(module: str) -> dict[str, Any]:
     """Return a module's digest and its import statements: level (None for `import`), what from, which names.
 
     They depend on the bytes of the file alone, and are kept from run to run by a hash over them.
@@ -128,8 +126,7 @@ def _keep() -> None:
         os.replace(partial, file)
 
 
-@cache
-def _imports(module: str) -> tuple[str, ...]:
+def _find_imports(module: str) -> tuple[str, ...]:
     """Return the package modules that a module imports, with the parent packages that Python runs on the way."""
     path = _file_of(module)
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
@@ -149,6 +146,10 @@ def _imports(module: str) -> tuple[str, ...]:
     found.update(".".join(parts[:length]) for length in range(1, len(parts)))
     counted = (name for name in found if name != module and not is_neutral(name))
     return tuple(sorted(name for name in counted if _file_of(name) is not None))
+
+
+# Functions with a decorator are not mutated by the mutation tests, so what is cached has a name of its own.
+_file_of, _facts, _imports = cache(_find_file), cache(_read_facts), cache(_find_imports)
 
 
 def _module_digest(module: str) -> str:

@@ -101,6 +101,12 @@ def test_it_says_stop_in_words(files, capsys):
     assert "mixes:" not in told
 
 
+def test_where_few_mixes_keep_a_floor_their_share_is_not_invented(files, capsys):
+    found = said(capsys, [*files, "--floor", "other=7.99", "--floor-probability", "0.501"])
+    assert found["region"]["share_of_simplex"] is None
+    assert found["dose"]["translated"] == pytest.approx(1, abs=0.02)
+
+
 def test_prices_and_floors_count(files, capsys):
     free = said(capsys, [*files, "--worth", "0"])
     held = said(capsys, [*files, "--floor", "other=6.2", "--bounds", "translated=0:0.9"])

@@ -22,7 +22,7 @@ def files(tmp_path, monkeypatch):
     rows = [",".join(f"{share:.3f}" for share in mix) for mix in LATTICE]
     ratios.write_text("run,native,translated,synthetic\n" + "".join(f"m{one},{row}\n" for one, row in enumerate(rows)))
     metrics.write_text("run,em,loss\n" + "".join(f"m{one},{y:.3f},{-y:.3f}\n" for one, y in enumerate(score)))
-    monkeypatch.setattr(surface, "choose", partial(choose, draws=8))
+    monkeypatch.setattr(surface, "choose", partial(choose, draws=4))
     monkeypatch.setattr(surface, "candidates_of", partial(candidates_of, lattice_points=36, even_points=16))
     monkeypatch.setattr(surface, "region_of", partial(region_of, draws=100))
     return ["surface", "--ratios", str(ratios), "--metrics", str(metrics)]

@@ -356,7 +356,7 @@ def test_a_study_of_judges_alone_needs_nothing_but_ratings(tmp_path, monkeypatch
         assert expected in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["config", "demo", "paper-doses", "paper-screened", "test"])
+@pytest.mark.parametrize("name", ["config", "demo", "paper-doses", "paper-screened", "test", "world"])
 def test_a_study_that_went_through_json_is_the_same_study(repository, name, monkeypatch):
     """The jobs of a run read it so; a field that specs leave out, such as a judge's prompt, must not be lost."""
     monkeypatch.chdir(repository)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from posologie.errors import InputError
-from posologie.running.hashes import FileHashes
+from posologie.running.hashes import FileHashes, mark_of
 from posologie.running.seals import (
     Identity,
     check_seal,
@@ -159,6 +159,40 @@ def test_where_checksums_cannot_be_written_they_are_computed_again():
     assert hashes.of("a.txt") == SHA_A
     hashes.keep()
     assert FileHashes("a.txt/hashes.json").of("a.txt") == SHA_A
+
+
+def test_a_file_that_is_written_while_it_is_hashed_is_hashed_again(monkeypatch):
+    with open("a.txt", "w") as file:
+        file.write("a")
+
+    def while_it_is_written(path):
+        with open(path, "a") as file:
+            file.write("b")
+        return "of another content"
+
+    hashes = FileHashes("hashes.json")
+    with monkeypatch.context() as patch:
+        patch.setattr("posologie.running.hashes.sha256_of_file", while_it_is_written)
+        assert hashes.of("a.txt") == "of another content"
+    assert hashes.of("a.txt") == "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603"
+
+
+def test_the_files_of_an_artifact_are_remembered_with_the_sealed_checksums(monkeypatch):
+    seal = sealed("a.txt", "b.txt")
+    when = os.stat(seal.path).st_mtime_ns
+    os.utime("a.txt", ns=(when, when))
+    os.chmod("b.txt", 0o640)  # a later time of the inode, and the same content
+    hashes, looks = FileHashes("hashes.json"), []
+
+    def look(path):
+        looks.append(str(path))
+        return mark_of(path)
+
+    monkeypatch.setattr("posologie.running.hashes.mark_of", look)
+    hashes.remember_sealed(seal)
+    assert sorted(looks) == ["a.txt", "b.txt"], "the mark that is compared is the one that is remembered"
+    monkeypatch.setattr("posologie.running.hashes.sha256_of_file", lambda path: "hashed again")
+    assert [hashes.of(path) for path in ("a.txt", "b.txt")] == [SHA_A, SHA_A]
 
 
 def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():

@@ -10,7 +10,8 @@ from posologie import layout
 from posologie.files import write_json, write_parquet
 from posologie.items import Item, items_to_table, stable_id
 from posologie.mixes.contents import contents
-from posologie.statistics.composition import main
+from posologie.statistics.composition import main, repetition_rows
+from posologie.statistics.spec import CompositionSpec
 
 PUBLISHED = Path(__file__).parents[3] / "resources/published/composition.yaml"
 
@@ -168,3 +169,15 @@ def test_lengths_in_tokens_are_those_of_the_chats_that_are_trained_on(gather, mo
         (str(sum(expected)), "tokens of words")
     ]
     assert picked(rows, "length", name="max", provenance="native", **tokens) == [(str(max(expected)),)]
+
+
+def test_repetition_says_how_often_items_are_seen_and_how_much_of_what_is_held_is_drawn():
+    spec = CompositionSpec(mixes={"M": (1,)}, components=("exam", "book"), epochs=10)
+    held = {"train": {"by_provenance": {"book": {"items": 30}, "exam": {"items": 20}}}}
+    rows = list(repetition_rows("M", 1, held | {"smallest_over": {"book": 300, "exam": 20}}, spec))
+    assert [(row["provenance"], row["items"], row["length"], row["share"]) for row in rows] == [
+        ("exam", 200, 10, 100.0), ("book", 300, 10, 10.0)
+    ]  # fmt: skip
+    assert rows[0]["note"] == "20 of 20 held, each seen 10 times"
+    assert [row["share"] for row in repetition_rows("M", 1, held, spec)] == [None, None], "an older composition.json"
+    assert not list(repetition_rows("M", 1, held, CompositionSpec(mixes={"M": (1,)})))

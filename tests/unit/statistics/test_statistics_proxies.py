@@ -14,7 +14,7 @@ SHARES = {"A": 0.1, "B": 0.3, "C": 0.5, "D": 0.7, "E": 0.9}
 
 
 def rows_of(study, make_item, shift=0):
-    """Return the table for five mixes of two seeds: each knows more than the one before, proxies `shift` items fewer."""
+    """Return the table for five mixes of two seeds: each knows more than the one before, proxies `shift` fewer."""
     items = [make_item(number) for number in range(100)]
     models, merged = [], {}
     for number, (mix, share) in enumerate(SHARES.items()):

@@ -140,7 +140,7 @@ def test_collinear_designs_are_refused_without_shrinkage_and_noted_with_it():
 
 
 def test_uncertainty_grows_away_from_the_runs():
-    fitted = fit(noisy(CENTROID[[0, 1, 3]]), PROCESS, draws=16)
+    fitted = fit(noisy(CENTROID[[0, 1, 3]]), PROCESS, draws=12)
     interval = fitted.interval(np.array([[0.5, 0.5, 0], [0, 0, 1.0]]))
     widths = interval.high - interval.low
     assert widths[1] > 2 * widths[0]
@@ -173,7 +173,7 @@ def test_a_known_seed_variance_counts_by_its_degrees_of_freedom():
 
 
 def test_intervals_of_expected_scores_and_of_new_runs_cover():
-    inside, inside_runs, count = 0.0, 0.0, 16
+    inside, inside_runs, count = 0.0, 0.0, 10
     grid = np.array([[i, j, 6 - i - j] for i in range(7) for j in range(7 - i)]) / 6
     for number in range(count):
         rng = np.random.default_rng([7, number])
@@ -186,11 +186,11 @@ def test_intervals_of_expected_scores_and_of_new_runs_cover():
 
         items = 0.02 * np.eye(10)
         score = expected(shares) + 0.02**0.5 * rng.normal(size=10) + 0.3 * rng.normal(size=10)
-        fitted = fit(runs_of(shares, score, items=items), PROCESS, draws=16)
+        fitted = fit(runs_of(shares, score, items=items), PROCESS, draws=12)
         interval = fitted.interval(grid)
         inside += np.mean((interval.low <= expected(grid)) & (expected(grid) <= interval.high)) / count
         new, drawn = fitted.interval(grid, adapters=1), expected(grid) + 0.3 * rng.normal(size=len(grid))
         inside_runs += np.mean((new.low <= drawn) & (drawn <= new.high)) / count
-    # tests/benchmarks/surface_simulation.py measures it on many truths; of 16 the standard error is about 3 points
-    assert 0.87 < inside < 0.995, inside
-    assert 0.87 < inside_runs < 0.995, inside_runs
+    # tests/benchmarks/surface_simulation.py measures it on many truths; of 10 the standard error is about 4 points
+    assert 0.85 < inside < 0.995, inside
+    assert 0.85 < inside_runs < 0.995, inside_runs

@@ -5,7 +5,7 @@ import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, least_squares, runs_of, terms
 
 from posologie.errors import InputError
-from posologie.surface.candidates import bounds_of, lattice, whole_simplex
+from posologie.surface.candidates import bounds_of, whole_simplex
 from posologie.surface.next_runs import Prices, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import candidates_of, region_of
 
@@ -167,21 +167,23 @@ def test_the_same_question_has_the_same_answer():
     assert [one.gain for one in first.proposals] == [one.gain for one in again.proposals]
 
 
-def test_trained_proposals_lower_the_regret_on_average():
-    grid = lattice(whole_simplex(3), 250)[0]
-    values = terms(grid) @ TRUTH
-    numbers = np.random.default_rng(7)
-    before = after = 0.0
-    for _ in range(6):
-        score = terms(CENTROID) @ TRUTH + numbers.normal(0, 1.5, 7)
-        surface = least_squares(COMPONENTS, CENTROID, score, variance=2.25)
-        before += values.max() - values[int(np.argmax(surface.moments(grid).mean))]
-        design = CENTROID
-        for _ in range(2):
-            found, _, _ = asked(surface, design, 36, 100, most=2, prices={"training": 0.0})
-            added = np.array([one.shares for one in found.proposals])
-            design = np.concatenate([design, added])
-            score = np.append(score, terms(added) @ TRUTH + numbers.normal(0, 1.5, len(added)))
-            surface = least_squares(COMPONENTS, design, score, variance=2.25)
-        after += values.max() - values[int(np.argmax(surface.moments(grid).mean))]
-    assert after < before
+def test_the_gain_of_a_batch_is_what_truths_drawn_from_the_posterior_gain():
+    """Draw truths, train the batch, choose again: the mean gain in true score is the value of the batch."""
+    surface = fitted(1.5)
+    found, region, _ = asked(surface, most=3, own_noise=0.5, prices={"training": 0.0})
+    batch = np.array([one.shares for one in found.proposals])
+    decisions = np.delete(region.candidates.shares, region.candidates.even, axis=0)
+    rows, root = terms(np.concatenate([decisions, batch])), np.linalg.cholesky(surface.covariance)
+    numbers = np.random.default_rng(11)
+    truths = surface.coefficients + numbers.normal(size=(20_000, 6)) @ root.T
+    noise = surface.run_variance + 0.5
+    scores = truths @ rows[-len(batch) :].T + np.sqrt(noise) * numbers.normal(size=(20_000, len(batch)))
+    prior, cross = surface.moments(batch), rows @ surface.covariance @ rows[-len(batch) :].T
+    weights = np.linalg.solve(prior.covariance + noise * np.eye(len(batch)), cross.T)
+    after = rows @ surface.coefficients + (scores - prior.mean) @ weights
+    now = int(np.argmax(surface.moments(decisions).mean))
+    true = truths @ rows[: len(decisions)].T
+    gains = true[np.arange(20_000), after[:, : len(decisions)].argmax(axis=1)] - true[:, now]
+    error = gains.std() / np.sqrt(20_000)
+    assert gains.mean() == pytest.approx(sum(one.gain for one in found.proposals), abs=4 * error + 0.005)
+    assert sum(one.gain for one in found.proposals) > 10 * error

@@ -101,8 +101,7 @@ def test_joint_draws_have_the_surfaces_covariance_and_students_tails():
     assert np.cov(errors.T) == pytest.approx(5 / 3 * moments.covariance, rel=0.15, abs=0.05)
 
 
-@pytest.mark.parametrize("df", [None, np.inf], ids=["variance estimated", "variance known"])
-def test_the_region_holds_the_best_mix_and_bounds_its_shortfall(df):
+def test_the_region_holds_the_best_mix_and_bounds_its_shortfall():
     numbers = np.random.default_rng(5)
     grid = lattice(whole_simplex(3), 6000)[0]
     # a best mix inside, where a region is hardest
@@ -111,14 +110,15 @@ def test_the_region_holds_the_best_mix_and_bounds_its_shortfall(df):
     best = grid[int(np.argmax(values))]
     design = np.concatenate([CENTROID, CENTROID[3:]])
     held = bounded = 0
-    for _ in range(60):
+    for _ in range(40):
         score = terms(design) @ truth + numbers.normal(0, 0.7, len(design))
-        fitted = least_squares(COMPONENTS, design, score, variance=None if df is None else 0.49)
+        fitted = least_squares(COMPONENTS, design, score)
         candidates = candidates_of(fitted, whole_simplex(3), best[None], lattice_points=21, even_points=8)
         region = region_of(fitted, candidates, draws=200)
         place = int(np.flatnonzero((np.abs(candidates.shares - best) < 1e-9).all(axis=1))[0])
         held += region.inside[place]
         shortfall = values.max() - float((terms(candidates.shares[region.chosen][None]) @ truth)[0])
         bounded += shortfall <= region.most_regret + 1e-9
+    # 38 of 40 expected; 34 or fewer has a probability of 0.003
     assert held >= 35
     assert bounded >= 35

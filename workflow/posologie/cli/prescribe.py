@@ -200,7 +200,7 @@ def of_study(given: argparse.Namespace) -> Question:
 def _one_of(option: str, name: str | None, names: Collection[str]) -> str:
     if name is None and len(names) == 1:
         return next(iter(names))
-    if name not in names:
+    if name is None or name not in names:
         raise InputError(f"{option} {name or ''}: choose one of {', '.join(names)}")
     return name
 

@@ -298,6 +298,7 @@ def composition_spec(study: Study) -> CompositionSpec:
         mixes={mix: tuple(plan.sampling_seeds(study, mix)) for mix in study.mixes},
         shards={name: source.splits for name, source in study.sources.items()},
         components=tuple(study.components),
+        epochs=study.training.recipe.epochs if study.mixes else None,
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
         prompting=study.prompting,

@@ -93,11 +93,11 @@ def merged_models(study: Study) -> dict[str, Proxy]:
         add("-".join(map(str, numbers)), dict(zip(single, numbers, strict=True)), None)
     found = {}
     for backbone in study.backbones:
-        for name, (shares, mix) in wanted.items():
+        for name, (shares, trained_mix) in wanted.items():
             of = {single[component]: share for component, share in shares.items()}
             for seed in study.training.seeds:
                 key = f"{backbone}/{name}/seed-{seed}"
-                found[key] = Proxy(key, backbone, name, seed, shares, of, mix)
+                found[key] = Proxy(key, backbone, name, seed, shares, of, trained_mix)
     return found
 
 

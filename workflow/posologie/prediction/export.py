@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--out", required=True, type=Path)
     options = arguments.parse_args(argv)
     record = read_json(options.run)
-    kinds = {"backend": EndpointPredictionSpec, "shares": MergedPredictionSpec}
+    kinds: dict[str, type[Questions]] = {"backend": EndpointPredictionSpec, "shares": MergedPredictionSpec}
     kind = next((kinds[key] for key in kinds if key in record["spec"]), PredictionSpec)
     spec: Questions = kind.model_validate(record["spec"])
     items = {(source, item.id): item for source, path in options.items for item in read_items(path)}

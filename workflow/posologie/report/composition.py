@@ -7,6 +7,7 @@ from posologie.components import Shown, in_order
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, number_cell, table
+from posologie.report.words import component_title
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     ]
     if figure:
         blocks.append(figure)
-    further = (_sources_table(inputs), _published_table(inputs))
+    further = (_repetition_table(inputs), _sources_table(inputs), _published_table(inputs))
     return Section(
         "composition",
         "What each mix holds",
@@ -112,6 +113,31 @@ def _table(found: list[MixContents], components: list[Shown]) -> Table:
         lines,
         layout.table("composition"),
     )
+
+
+def _repetition_table(inputs: Inputs) -> Table | None:
+    """Return how often each component's items are seen and how much of its stock is drawn; None without such rows."""
+    rows = inputs.rows("composition", subject="mix", by="repetition")
+    if not rows:
+        return None
+    several = len({row["seed"] for row in rows}) > 1
+    columns = [Column("mix", heading=True), Column("component")]
+    columns += [Column(name, number=True) for name in ("passes", "examples seen", "drawn, % of what is held")]
+    lines = [
+        [
+            Cell(f"{row['mix']}, seed {row['seed']}" if several else row["mix"]),
+            Cell(component_title(row["provenance"], inputs.spec.components)),
+            number_cell(row.number("length")),
+            number_cell(row.number("items")),
+            number_cell(row.number("share"), 1),
+        ]
+        for row in rows
+    ]
+    caption = (
+        "An item is drawn once at most, and seen once in each pass. A component of which all is drawn can give no "
+        "more: a mix that asks for more is refused, never filled by repeating items."
+    )
+    return table("repetition", "Repetition", caption, columns, lines, layout.table("composition"))
 
 
 def _sources_table(inputs: Inputs) -> Table | None:

@@ -30,8 +30,9 @@ def section(inputs: Inputs) -> Section | None:
             "A training item that repeats a tested one lets a model recall instead of reason. Exact: the same "
             "normalised question, context and options; near: verified to share most of their word sequences; options: "
             "the same options and right answer; containment: the item quotes the tested question; lineage: both come "
-            "from one item; cross-lingual: the same question in another language; case: another question on the same "
-            "clinical case; group: shares its case with an item that leaks.",
+            "from one item; cross-lingual: the same question in another language; embedding: the same, found by a "
+            "sentence encoder; case: another question on the same clinical case; group: shares its case with an item "
+            "that leaks.",
         )
     )
     return Section("leakage", "Duplicates and leakage", (intro, *blocks))

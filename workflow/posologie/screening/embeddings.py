@@ -145,7 +145,8 @@ def _search(
 def _centred(vectors: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the vectors less their centre, of length 1."""
     moved = vectors - centre
-    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.float32(1e-9))
+    moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.float32(1e-9))
+    return moved
 
 
 def _choices(

@@ -75,6 +75,25 @@ def mix_rows(mix: str, seed: int, facts: Mapping[str, Any], components: Sequence
         yield row(**common, source=one["source"], name=one["stratum"], items=one["taken"], note=note)
 
 
+def repetition_rows(mix: str, seed: int, facts: Mapping[str, Any], spec: CompositionSpec) -> Iterator[dict[str, Any]]:
+    """Yield how often a training sees the items of each component, and how much of its stock the mix takes.
+
+    An item is drawn once at most, so that it is seen as often as there are epochs; a mix that asks for more items than
+    a component holds is refused when it is drawn.
+    """
+    if spec.epochs is None:
+        return
+    by_component = facts["train"]["by_provenance"]
+    for component in in_order(by_component, spec.components):
+        items, held = by_component[component]["items"], facts.get("smallest_over", {}).get(component)
+        yield row(
+            **{"subject": "mix", "mix": mix, "seed": seed, "part": "train", "provenance": component},
+            **{"by": "repetition", "name": "all", "items": items * spec.epochs, "length": spec.epochs},
+            share=None if held is None else _percent(items, held),
+            note="" if held is None else f"{items} of {held} held, each seen {spec.epochs} times",
+        )
+
+
 def _percent(count: int, total: int) -> float | None:
     return 100 * count / total if total else None
 
@@ -164,7 +183,9 @@ def main(argv: list[str]) -> None:
     table: list[dict[str, Any]] = []
     for name, seeds in spec.mixes.items():
         for seed in seeds:
-            table += mix_rows(name, seed, read_json(root / layout.mix(name, seed, "composition")), spec.components)
+            facts = read_json(root / layout.mix(name, seed, "composition"))
+            table += mix_rows(name, seed, facts, spec.components)
+            table += repetition_rows(name, seed, facts, spec)
     if given.backbone is not None:
         table += token_rows(spec, root, given.backbone)
     reports = [

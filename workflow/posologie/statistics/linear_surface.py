@@ -22,8 +22,7 @@ def shares_of(blends: Sequence[Mapping[str, float]], components: Sequence[str]) 
 
 def coefficients(shares: Array) -> Array:
     """Return [component, mix], which turns the values of the mixes into the coefficients of the plane."""
-    found: Array = np.linalg.pinv(shares)
-    return found
+    return np.asarray(np.linalg.pinv(shares), dtype=np.float64)
 
 
 def mean_game(count: int) -> Array:

@@ -177,7 +177,7 @@ def _read_one(
             raise InputError(f"{file}: {measure.metric} is not scored on the same items as the other metrics")
         signatures[measure] = str(coded["signature"][1][coded["signature"][0][block_rows.start]])
         values[measure] = value[block_rows][order][None]
-    return ScoredSuite(suite, (model,), variants=variants, values=values, signatures=signatures, **keys)
+    return ScoredSuite(suite, (model,), variants=variants, values=values, signatures=signatures, components=(), **keys)
 
 
 def _grid(

@@ -160,6 +160,9 @@ class CompositionSpec(Spec):
     shards: dict[Name, tuple[Split, ...]] = Field(
         default_factory=dict, description="splits of each source, in the order of the study"
     )
+    epochs: int | None = Field(
+        default=None, ge=1, description="passes of a training over its mix, where any is trained"
+    )
     unmixed: tuple[Name, ...] = Field(
         default=(), description="sources that no mix draws from, which no published number counts either"
     )

@@ -47,8 +47,8 @@ def answer_of(
         "level": region.level,
         "region": {
             "ranges": region.ranges(),
-            "share_of_simplex": region.share,
-            "share_error": region.share_error,
+            "share_of_simplex": None if np.isnan(region.share) else region.share,
+            "share_error": None if np.isnan(region.share) else region.share_error,
             "points": len(region.candidates.even),
             "representatives": [_named(surface.components, mix) for mix in region.representatives()],
         },
@@ -129,7 +129,9 @@ def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
             f" {regret['high']:.2f} with {percent} confidence."
         )
     part = region["share_of_simplex"]
-    share = f"{100 * part:.0f} % of all mixes" if part else f"fewer than 1 in {region['points']} of all mixes"
+    share = "of few mixes"
+    if part is not None:
+        share = f"{100 * part:.0f} % of all mixes" if part else f"fewer than 1 in {region['points']} of all mixes"
     ranges = ", ".join(f"{name} {100 * low:.0f}–{100 * high:.0f} %" for name, (low, high) in region["ranges"].items())
     lines.append(f"Region that cannot be told from the best: {share}; {ranges}.")
     others = [mix_text(mix) for mix in region["representatives"][1:]]

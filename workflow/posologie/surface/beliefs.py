@@ -64,7 +64,8 @@ class Beliefs:
         keep[region.chosen] = True
         keep &= True if allowed is None else allowed
         decisions = np.flatnonzero(keep)
-        even = candidates.even[:_REGION_POINTS]  # every second of Sobol' points would lie in one half
+        even = candidates.even if len(candidates.even) else decisions
+        even = even[:_REGION_POINTS]  # every second of Sobol' points would lie in one half
         best = decisions[int(np.argmax(region.mean[decisions]))]
         rivals = np.unique(
             np.append(decisions[:: max(1, len(decisions) // _REGION_RIVALS)], best)

@@ -40,10 +40,8 @@ class Bounds:
 
     def contain(self, shares: Array) -> NDArray[np.bool_]:
         """Return [point], whether each mix lies within the bounds."""
-        inside: NDArray[np.bool_] = (
-            (shares >= self.low - _ROUNDING) & (shares <= self.high + _ROUNDING)
-        ).all(axis=1)  # fmt: skip
-        return inside
+        within = (shares >= self.low - _ROUNDING) & (shares <= self.high + _ROUNDING)
+        return np.asarray(within.all(axis=1), dtype=bool)
 
 
 def whole_simplex(components: int) -> Bounds:
@@ -165,10 +163,12 @@ def around(point: Array, step: float, bounds: Bounds) -> Array:
         if taker != giver
     ]
     found = np.array(moves).reshape(-1, width)
-    return np.maximum(found[bounds.contain(found)], 0.0)
+    moved: Array = np.maximum(found[bounds.contain(found)], 0.0)
+    return moved
 
 
 def distinct(shares: Array) -> Array:
     """Return the mixes without repeats, in their order."""
     _, first = np.unique(np.round(shares, 6), axis=0, return_index=True)
-    return shares[np.sort(first)]
+    found: Array = shares[np.sort(first)]
+    return found

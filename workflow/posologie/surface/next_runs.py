@@ -253,7 +253,8 @@ def _inside(offers: Array, tested: Array) -> NDArray[np.int64]:
     if not len(tested):
         return inside
     away = np.linalg.norm(offers[inside][:, None] - tested, axis=2).min(axis=1)
-    return inside[away >= away.max(initial=0.0) - _MINIMUM]
+    farthest: NDArray[np.int64] = inside[away >= away.max(initial=0.0) - _MINIMUM]
+    return farthest
 
 
 def _next(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtri, stdtrit
 
+from posologie.statistics.crossed import Estimated
 from posologie.statistics.draws import generator
-from posologie.statistics.simultaneous import Estimated, Family, z_score
+from posologie.statistics.simultaneous import Family, z_score
 from posologie.statistics.winner import Corrected, corrected_best
 from posologie.surface.candidates import Bounds, around, distinct, lattice, uniform
 from posologie.surface.runs import Array, Moments, Surface
@@ -246,6 +247,10 @@ def _corrected(
     least_squares: bool,
 ) -> Corrected:
     """Return the score of the best mix, corrected for choosing it among the rivals, with its interval."""
+    if len(rivals) == 1:  # nothing was chosen
+        value, half = float(mean[rivals[0]]), float(stdtrit(min(df, _NORMAL), (1 + level) / 2))
+        half *= float(np.sqrt(max(covariance[rivals[0], rivals[0]], 0.0)))
+        return Corrected(value, value - half, value + half)
     known = np.full(len(rivals), min(df, _NORMAL))
     variance = np.diag(covariance)[rivals]
     scores = z_score((errors[:, rivals] / np.sqrt(np.maximum(variance, 1e-300))).T, known[:, None])

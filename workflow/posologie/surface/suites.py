@@ -67,7 +67,7 @@ def best_above(surface: Surface, candidates: Candidates, floors: Sequence[Floor]
     mean = surface.moments(candidates.shares, candidates.sizes()).mean
     chances = np.array([floor.chances(candidates) for floor in floors]).reshape(len(floors), len(mean))
     wanted = np.array([floor.probability for floor in floors])[:, None]
-    allowed = (chances >= wanted).all(axis=0)
+    allowed = np.asarray((chances >= wanted).all(axis=0), dtype=bool)
     chosen = int(np.argmax(np.where(allowed, mean, -np.inf))) if allowed.any() else None
     return Constrained(chosen, chances, allowed)
 

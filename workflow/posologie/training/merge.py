@@ -227,7 +227,7 @@ class _Replacement:
 
     def __init__(self, weights: Path) -> None:
         self.file = safetensors.safe_open(weights, "pt")
-        self.names = frozenset(self.file.keys())
+        self.names = frozenset(self.file.keys())  # type: ignore[no-untyped-call]
         self.left = set(self.names)
         self.weights = weights
 
@@ -235,7 +235,7 @@ class _Replacement:
         """Return the trained tensor, or None for one that was not saved, because it is another's."""
         if name not in self.names:
             return None
-        tensor = self.file.get_tensor(name)
+        tensor = self.file.get_tensor(name)  # type: ignore[no-untyped-call]
         if tensor.shape != base.shape:
             found, expected = tuple(tensor.shape), tuple(base.shape)
             raise InputError(f"{self.weights}: '{name}' has shape {found}; expected {expected}")
