@@ -16,7 +16,7 @@ from posologie.surface.fit import CUBIC, LINEAR
 from posologie.surface.runs import Runs
 from posologie.surface.simplex import centroids
 from posologie.surface.spec import SurfaceSettings, SurfaceSpec
-from posologie.surface.study_runs import Fitted, StudyRuns, runs_of
+from posologie.surface.study_runs import Fitted, StudyRuns, objective_of, runs_of
 from posologie.surface.table import COLUMNS, _model_rows, rows_of
 
 NAMES = ("native", "translated", "synthetic")
@@ -87,8 +87,7 @@ def test_two_different_mixes_are_no_surface():
     assert runs_of(model, "b", _spec(blends={**BLENDS, "BOTH": {"native": 1.0}}), 1.0) is None
 
 
-@pytest.fixture(scope="module")
-def rows():
+def _two_suites() -> tuple[StudyRuns, StudyRuns]:
     shares = centroids(3)
     score = 40 + 8 * shares[:, 0] + 4 * shares[:, 1] + np.array([0.3, -0.2, 0.1, -0.3, 0.2, 0.1, -0.2])
     runs = Runs(tuple("ABCDEFG"), NAMES, shares, None, score, np.full((7, 7), 0.5), np.ones(7, dtype=np.int64))
@@ -96,19 +95,30 @@ def rows():
         "mcqa", "b", Measured(metric="em", decoding="constrained"), "%", runs, replace(runs, score=score - 42), 42.0, 1,
         1000, 1000.0, False, 500, "",
     )  # fmt: skip
-    other = replace(one, suite="oeq", runs=replace(runs, score=score[::-1].copy()))
+    return one, replace(one, suite="oeq", runs=replace(runs, score=score[::-1].copy()), base=30.0)
+
+
+@pytest.fixture(scope="module")
+def rows():
     settings = SurfaceSettings(
-        models=("mean", "linear"), prices={"native": 2.0, "synthetic": 0.1}, at_least_base=("oeq",), lattice=4,
-        objective={"mcqa": 1.0, "oeq": 0.5}, bounds={"native": (0.0, 0.8)},
+        models=("linear",), prices={"native": 2.0, "synthetic": 0.1}, at_least_base=("oeq",), lattice=4,
+        bounds={"native": (0.0, 0.8)},
     )  # fmt: skip
-    return list(rows_of([one, other], _spec(surface=settings, demonstration=True)))
+    return list(rows_of(_two_suites(), _spec(surface=settings, demonstration=True)))
+
+
+def test_the_objective_weighs_suites_and_their_base():
+    one, other = _two_suites()
+    found = objective_of({"mcqa": one, "oeq": other}, {"mcqa": 1.0, "oeq": 0.5})
+    assert found.runs.score == pytest.approx(one.runs.score + 0.5 * other.runs.score)
+    assert (found.suite, found.base, found.unit, found.n) == ("objective", 57.0, "%", 2000)
 
 
 def test_the_table_has_a_row_for_each_thing_that_is_asked(rows):
     kinds = {row["row"] for row in rows if row["suite"] == "mcqa"}
     assert kinds >= {"model", "check", "run", "left out", "prediction", "trace", "optimum", "base", "region", "share",
                      "constrained", "rate", "present", "cheapest", "frontier", "advice", "front"}  # fmt: skip
-    assert {row["suite"] for row in rows} == {"mcqa", "oeq", "objective"}
+    assert {row["suite"] for row in rows} == {"mcqa", "oeq"}
     assert {key for row in rows for key in row} <= set(COLUMNS)
     assert all("demonstration: n too small" in row["note"] for row in rows if row["row"] != "front")
 
