@@ -319,7 +319,7 @@ def test_a_study_file_that_is_a_looping_link_or_a_folder_is_one_line(tmp_path):
     (tmp_path / "a.yaml").symlink_to("b.yaml")
     (tmp_path / "b.yaml").symlink_to("a.yaml")
     assert "a.yaml: a symbolic link that leads back to itself" in refusal(tmp_path / "a.yaml")
-    assert "Is a directory" in refusal(tmp_path)
+    assert "a folder stands where a file belongs" in refusal(tmp_path)
 
 
 JUDGED = {
