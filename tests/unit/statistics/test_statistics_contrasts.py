@@ -202,7 +202,7 @@ def test_a_scope_that_is_a_provenance_and_a_benchmark_must_be_told_apart(study, 
     models = ("q/base", "q/NAT/seed-42")
     write_models(study, items, {name: list((numbers.random(40) < 0.5).astype(float)) for name in models})
     family = {"suites": ["mcqa"], "measured": {"metric": "em", "decoding": "constrained"}, "scopes": ["native"]}
-    with pytest.raises(InputError, match=r"statistics.families.own.scopes: 'native' is a provenance and a benchmark"):
+    with pytest.raises(InputError, match=r"statistics.families.own.scopes: 'native' is a component and a benchmark"):
         table(study, contrasts, statistics={"families": {"own": family}})
     family["scopes"] = ["benchmark:native"]
     rows = table(study, contrasts, statistics={"families": {"own": family}})

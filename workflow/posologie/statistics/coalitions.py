@@ -1,7 +1,7 @@
-"""Cooperative games over provenances, and the same mixes as a mixture design: linear maps of the coalitions' values.
+"""Cooperative games over components, and the same mixes as a mixture design: linear maps of the coalitions' values.
 
-The game: a coalition is a set of provenances, its value is the score of the model that was trained on their equal
-blend, and the empty coalition is base. At a fixed budget a provenance that joins *replaces* data of the others, and the
+The game: a coalition is a set of components, its value is the score of the model that was trained on their equal
+blend, and the empty coalition is base. At a fixed budget a component that joins *replaces* data of the others, and the
 values sum to ALL − base, so that the effect of any fine-tuning at all is shared out with them. The mixture design
 beside it looks at the trained models alone.
 """

@@ -5,7 +5,7 @@ A judge's verdicts on all answers of a suite are joined with people's ratings of
 those of a kit, or others with the items' ids and the models' names. What people say of an answer is their mean rating
 on a binary scale, and 0 or 1 by the set's threshold on an ordinal one.
 
-A provenance or a benchmark is estimated as a domain (Särndal, Swensson and Wretman 1992, chapter 10): its rated answers
+A component or a benchmark is estimated as a domain (Särndal, Swensson and Wretman 1992, chapter 10): its rated answers
 keep the weights that they have in the whole suite, because a draw that knew nothing of the domain gave each of its
 answers the same chance as any other answer of the stratum.
 """
@@ -77,7 +77,7 @@ class Verdicts:
     silent: NDArray[np.bool_]
 
     def scopes(self) -> list[tuple[str, str]]:
-        """Return kind and name of each scope: all answers, then each provenance, then each benchmark."""
+        """Return kind and name of each scope: all answers, then each component, then each benchmark."""
         provenances = [("provenance", str(name)) for name in np.unique(self.provenance)]
         return [("all", "all"), *provenances, *(("benchmark", name) for name in sorted({key[0] for key in self.keys}))]
 

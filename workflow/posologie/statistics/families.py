@@ -103,7 +103,7 @@ def _scopes_of(name: str, family: Family, scopes: set[tuple[str, str]]) -> set[t
             meant = [("all", "all")]
         elif len(meant) > 1:
             raise InputError(
-                f"statistics.families.{name}.scopes: '{scope}' is a provenance and a benchmark; expected"
+                f"statistics.families.{name}.scopes: '{scope}' is a component and a benchmark; expected"
                 f" 'provenance:{scope}' or 'benchmark:{scope}'"
             )
         found.update(meant)
