@@ -1,9 +1,11 @@
 """The truth of the world: every mix of a simplex lattice, trained with several seeds, and its merged proxies.
 
-    python tests/benchmarks/world_grid.py FOLDER [--steps 5] [--size 300] [--seeds 1 2 3]
+    PYTHONPATH=tests python tests/benchmarks/world_grid.py FOLDER [--steps 5] [--size 300] [--seeds 1 2 3]
 
 Trains the mixes of `config/world.yaml`'s components whose shares are multiples of 1/steps, by the functions that the
-jobs call, without Snakemake. A run that is started again goes on where it stopped. `FOLDER/grid.npz` holds
+jobs call, without Snakemake. A run that is started again goes on where it stopped; one with the `--seeds` that are done
+gathers them. It ends with the best mixes and the rank correlation of trained with merged models and with averaged
+probabilities, over mixes of two and more components. `FOLDER/grid.npz` holds
 
     shares       [run, component]
     seed         [run]
@@ -24,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from posologie.statistics.proxies import agreement_rows
 from worlds import COMPONENTS, World
 
 
@@ -84,14 +87,31 @@ def main():
                     answered = [answered[place.index(index)] for index in range(len(COMPONENTS))]
     every = [np.load(runs / f"{s}-{'-'.join(map(str, p))}.npz") for s in options.seeds for p in points]
     names = [item.meta["fact"] for item in world.tests]
-    np.savez_compressed(
-        options.folder / "grid.npz",
-        **{
-            name: np.stack([one[name] for one in every])
-            for name in ("shares", "seed", "right", "merged", "averaged", "seconds")
-        },
-        key=np.unique(names, return_inverse=True)[1],
+    columns = ("shares", "seed", "right", "merged", "averaged", "seconds")
+    grid = {name: np.stack([one[name] for one in every]) for name in columns}
+    np.savez_compressed(options.folder / "grid.npz", **grid, key=np.unique(names, return_inverse=True)[1])
+    show(grid)
+
+
+def show(grid):
+    """Print the best mixes, and how well proxies rank the mixes that are no single components."""
+    shares, seeds = grid["shares"], np.unique(grid["seed"])
+    points = np.unique(np.round(shares, 6), axis=0)
+    rows = [np.abs(shares - point).max(1) < 1e-6 for point in points]
+    means = {name: np.array([100 * grid[name][row].mean() for row in rows]) for name in ("right", "merged", "averaged")}
+    noise = (
+        np.sqrt(np.mean([np.var(100 * grid["right"][row].mean(1), ddof=1) for row in rows])) if len(seeds) > 1 else 0
     )
+    print(f"{len(points)} mixes, seeds {seeds.tolist()}, standard deviation of a run {noise:.1f} points")
+    for place in np.argsort(-means["right"])[:5]:
+        print(f"  {means['right'][place]:.1f}  {dict(zip(COMPONENTS, points[place].tolist(), strict=True))}")
+    print("  corners", {name: round(float(means["right"][points[:, place].argmax()]), 1)
+                        for place, name in enumerate(COMPONENTS)})  # fmt: skip
+    inside = points.max(1) < 1 - 1e-9
+    for name in ("merged", "averaged"):
+        pair = np.column_stack([means[name], means["right"]])[inside]
+        rank = next(agreement_rows(pair, 0.95))
+        print(f"{name}: Spearman {rank['value']:.2f} [{rank['low']:.2f}, {rank['high']:.2f}], {rank['n']} mixes")
 
 
 def proxies(world, corners, answered, shares):

@@ -1,7 +1,7 @@
 """What a few trainings are worth in the world whose best mix is known, beside what a group would do without a surface.
 
-    python tests/benchmarks/world_regret.py [--repetitions 100]
-    python tests/benchmarks/world_regret.py --grid FOLDER/grid.npz [--repetitions 100]
+    PYTHONPATH=tests python tests/benchmarks/world_regret.py [--repetitions 100]
+    PYTHONPATH=tests python tests/benchmarks/world_regret.py --grid FOLDER/grid.npz [--repetitions 100]
 
 Without `--grid`, the learner is a memoriser: it answers a fact with the key that most of its training items give,
 guesses where it has seen none, and slips now and then. It learns from the same items, drawn by the same rule, as the
