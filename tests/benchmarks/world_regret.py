@@ -32,7 +32,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from posologie.mixes.sampling import seeded_order
-from posologie.sources.world import read_recipe
+from posologie.sources.reader_options.world import read_recipe
 from posologie.surface.candidates import whole_simplex
 from posologie.surface.choice import choose
 from posologie.surface.fidelity import with_proxy

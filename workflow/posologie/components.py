@@ -28,8 +28,8 @@ class Component(Spec):
     colour: Colour | None = Field(default=None, description="its colour; the next free one of the list if left out")
     kind: Kind | None = Field(
         default=None,
-        description="how its items came about: decides which published numbers they are compared with, and what the "
-        "validation set holds where it names no components",
+        description="how its items came about; where the validation set names no components, it holds those of kind "
+        "native",
     )
     price: float | None = Field(default=None, ge=0, description="of one item, in the study's `currency`")
 

@@ -22,7 +22,8 @@ def test_mixes_that_can_bear_a_surface_have_its_table():
 def test_bounds_prices_and_objective_change_no_other_artifact():
     before = load_study("config/demo.yaml")
     after = _study(
-        surface={"bounds": {"native": [0.1, 0.6]}, "prices": {"native": 2}, "objective": {"mcqa": 1, "oeq": 0.5}},
+        components={name: {"kind": name, "price": 2} for name in ("native", "translated", "synthetic")},
+        surface={"bounds": {"native": [0.1, 0.6]}, "objective": {"mcqa": 1, "oeq": 0.5}},
         design={"trainings": 8, "bounds": {"synthetic": [0, 0.5]}},
     )
     assert job_specs.surface_spec(before) != job_specs.surface_spec(after)
@@ -32,12 +33,12 @@ def test_bounds_prices_and_objective_change_no_other_artifact():
     assert job_specs.report_spec(before, ("surface",)) == job_specs.report_spec(after, ("surface",))
 
 
-def test_prices_of_components_are_those_of_the_surface_unless_it_has_its_own():
+def test_prices_of_components_are_those_of_the_surface():
     components = {"native": {"kind": "native", "price": 2}, "translated": {"kind": "translated", "price": 0.5},
                   "synthetic": {"kind": "synthetic"}}  # fmt: skip
-    study = _study(components=components, currency="EUR", surface={"prices": {"translated": 0.4}})
+    study = _study(components=components, currency="EUR")
     spec = job_specs.surface_spec(study)
-    assert (spec.surface.prices, spec.currency) == ({"native": 2, "translated": 0.4}, "EUR")
+    assert (spec.prices, spec.currency) == ({"native": 2, "translated": 0.5}, "EUR")
 
 
 def test_a_mix_may_have_seeds_of_its_own():
@@ -54,7 +55,6 @@ def test_a_mix_may_have_seeds_of_its_own():
         ({"surface": {"bounds": {"natve": [0, 1]}}}, "surface.bounds = 'natve': expected one of"),
         ({"surface": {"bounds": {"native": [0.7, 0.2]}}}, "a lowest and a highest share, in this order"),
         ({"surface": {"bounds": {"native": [0.7, 1], "synthetic": [0.7, 1]}}}, "lowest shares sum to 1.4"),
-        ({"surface": {"prices": {"human": 2}}}, "surface.prices = 'human'"),
         ({"surface": {"objective": {"mmlu": 1}}}, "surface.objective = 'mmlu': expected one of mcqa, oeq"),
         ({"surface": {"at_least_base": ["oeq"], "objective": {"oeq": 1}}}, "which is the whole objective"),
         ({"design": {"components": ["human"]}}, "design.components = 'human'"),

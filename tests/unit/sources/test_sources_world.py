@@ -11,8 +11,9 @@ from posologie.errors import InputError
 from posologie.items import read_items
 from posologie.models.spec import Untrained
 from posologie.models.untrained import make_untrained
+from posologie.sources.reader_options.world import Recipe, read_recipe
 from posologie.sources.spec import ShardSpec
-from posologie.sources.world import Recipe, main, read_recipe
+from posologie.sources.world import main
 
 SHIPPED = Path(__file__).resolve().parents[3] / "resources/world/recipe.yaml"
 SMALL = {

@@ -101,10 +101,12 @@ def _two_suites() -> tuple[StudyRuns, StudyRuns]:
 @pytest.fixture(scope="module")
 def rows():
     settings = SurfaceSettings(
-        models=("linear",), prices={"native": 2.0, "synthetic": 0.1}, at_least_base=("oeq",), lattice=4,
+        models=("linear",), at_least_base=("oeq",), lattice=4,
         bounds={"native": (0.0, 0.8)},
     )  # fmt: skip
-    return list(rows_of(_two_suites(), _spec(surface=settings, demonstration=True)))
+    return list(
+        rows_of(_two_suites(), _spec(surface=settings, prices={"native": 2.0, "synthetic": 0.1}, demonstration=True))
+    )
 
 
 def test_the_objective_weighs_suites_and_their_base():

@@ -184,7 +184,7 @@ def of_study(given: argparse.Namespace) -> Question:
         if name != found.suite and name in own and (gains := own[name].gains) is not None
     }
     limits = {name: both for name, both in settings.bounds.items() if name in runs.components}
-    prices = {name: price for name, price in settings.prices.items() if name in runs.components}
+    prices = {name: price for name, price in spec.prices.items() if name in runs.components}
     size = given.size or settings.size or (found.size if runs.sizes is None else float(runs.sizes.max()))
     records = [read_json(path) for path in sorted(results.glob("adapters/*/*/seed-*/run.json"))]
     hours = [float(one["seconds"]) / 3600 * max(1, len(one["hardware"]["gpus"])) for one in records]

@@ -287,7 +287,6 @@ def _check_surface(study: Study) -> None:
         ("design.components", study.design.components),
         ("design.bounds", study.design.bounds),
         ("surface.bounds", study.surface.bounds),
-        ("surface.prices", study.surface.prices),
     ):
         for name in names:
             if name not in known:

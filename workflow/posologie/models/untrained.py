@@ -12,7 +12,7 @@ from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.models.install import install
 from posologie.models.spec import Backbone, Untrained
-from posologie.sources.world import read_recipe
+from posologie.sources.reader_options.world import read_recipe
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"

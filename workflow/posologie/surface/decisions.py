@@ -107,7 +107,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
 
 def price_rows(found: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     """Yield points per unit of money, the cheapest mix that gains a point on the best trained one, the frontier."""
-    prices = {name: price for name, price in spec.surface.prices.items() if name in found.runs.components}
+    prices = {name: price for name, price in spec.prices.items() if name in found.runs.components}
     if not any(prices.values()) or found.size is None:
         return
     runs, surface = found.runs, found.surface

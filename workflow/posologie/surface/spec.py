@@ -81,9 +81,6 @@ class SurfaceSettings(Spec):
     size: Count | None = Field(
         default=None, description="number of items at which mixes are compared; the largest trained on if left out"
     )
-    prices: dict[Name, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=dict, description="price of one item of a component; those of `components` if left out"
-    )
     lattice: int = Field(
         default=10, ge=2, le=40, description="steps from 0 to 1 of the mixes at which the table shows predictions"
     )
@@ -100,5 +97,8 @@ class SurfaceSpec(TableSpec):
     """Exactly what the table of surfaces depends on, beside the scores of the models on the suites."""
 
     surface: SurfaceSettings = SurfaceSettings()
+    prices: dict[Name, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="price of one item of each component that has one"
+    )
     currency: str = Field(default="", description="unit of the prices")
     order: tuple[Name, ...] = Field(default=(), description="components in the order of the study")
