@@ -194,3 +194,14 @@ def test_intervals_of_expected_scores_and_of_new_runs_cover():
     # tests/benchmarks/surface_simulation.py measures it on many truths; of 10 the standard error is about 4 points
     assert 0.85 < inside < 0.995, inside
     assert 0.85 < inside_runs < 0.995, inside_runs
+
+
+@pytest.mark.parametrize("score", [np.zeros(7), 1e-12 * np.arange(7), np.eye(7)[0]], ids=["equal", "rounding", "one"])
+@pytest.mark.parametrize("items", [np.ones((7, 7)), np.zeros((7, 7))], ids=["common errors", "no errors"])
+def test_scores_that_hardly_differ_have_a_surface_too(score, items):
+    runs = runs_of(CENTROID, score, items=items)
+    for form in (LINEAR, QUADRATIC, CUBIC, PROCESS):
+        mean, covariance = fit(runs, form, draws=8).moments(CENTROID)
+        assert np.isfinite(mean).all()
+        assert np.isfinite(covariance).all()
+        assert abs(mean - score.mean()).max() < 1.5

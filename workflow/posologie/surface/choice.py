@@ -153,7 +153,7 @@ def permutation_test(mixes: Runs, forms: Sequence[Form] = (LINEAR, PROCESS)) -> 
         thetas = process.from_prior(_PRIOR_DRAWS)
         heights, errors = [], []
         for total, fixed in zip(*process.stacked(thetas), strict=True):
-            inverse = np.linalg.inv(total)
+            inverse = np.linalg.inv(total + _rounding(total) * np.eye(len(total)))
             solved = inverse @ fixed
             information = fixed.T @ solved
             precision = inverse - solved @ np.linalg.solve(information, solved.T)
@@ -196,3 +196,8 @@ def signed_ranks(differences: Array) -> tuple[float, float | None]:
         mean, variance = count * (count + 1) / 4, count * (count + 1) * (2 * count + 1) / 24
         skipped = int(np.floor(mean - 1.6449 * np.sqrt(variance)))
     return centre, float(averages[max(skipped, 0)])
+
+
+def _rounding(matrix: Array) -> float:
+    """Return what keeps a covariance invertible where one of its parts outweighs the rest."""
+    return float(len(matrix) * np.finfo(float).eps * np.trace(matrix))

@@ -19,6 +19,8 @@ PROCESS = Form("Gaussian process", 2, process=True)
 FORMS = (MEAN, LINEAR, QUADRATIC, CUBIC, PROCESS)
 """The models a choice is made from, the simplest first. All but the constant are shrunk."""
 
+_LEAST = 1e-2
+"""Scores that differ by less than this part of their errors over items have those errors as their scale."""
 _DRAWS = 64
 _ALL_DRAWS_UP_TO = 60  # runs; beyond, the posterior of the parameters is narrow and each draw costs more
 _RELEVANCES_FROM = 4  # components
@@ -294,7 +296,11 @@ def prepared(
     if form.flat:
         refuse_collinear(runs, form)
     sizes, reference = _relative_sizes(runs)
-    scale = float(np.std(runs.score, ddof=1)) or 1.0
+    known = float(
+        np.sqrt(np.mean(np.diag(runs.items)))
+    )  # scores that differ by rounding alone have no scale of their own
+    floor = max(_ROUNDING * known, _ROUNDING * float(np.abs(runs.score).max()))
+    scale = max(float(np.std(runs.score, ddof=1)), floor) or 1.0
     centre = float(np.mean(runs.score))
     process = Process(
         form,
@@ -348,7 +354,8 @@ def _draw(process: Process, theta: Array, weight: float) -> _Draw:
     count = len(process.score)
     noise = float(np.exp(2 * theta[process.names.index("noise")]))
     total = process.covariance(process.shares, process.shares, theta) + process.items
-    total[np.diag_indices(count)] += noise / process.repeats + 1e-8
+    rounding = count * np.finfo(float).eps * float(np.trace(total))  # keeps the root where one part outweighs the rest
+    total[np.diag_indices(count)] += noise / process.repeats + 1e-8 + rounding
     root = cholesky(total)
     fixed = process.fixed(process.shares, process.sizes, theta)
     solved = cho_solve(root, fixed)

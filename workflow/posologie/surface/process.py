@@ -1,5 +1,6 @@
 """The Gaussian model behind a surface: its covariance, its marginal likelihood, and its parameters integrated out."""
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +29,18 @@ _SAMPLED_FROM = 8  # parameters; in more dimensions importance weights come to r
 _WORST = -1e25
 _SEED = 88
 _STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
+
+
+def _inverses(stack: Array) -> Array:
+    """Return the inverse of each matrix of [draw, row, column]; NaN where one is singular, as at extreme parameters."""
+    try:
+        found: Array = np.linalg.inv(stack)
+    except np.linalg.LinAlgError:
+        found = np.full_like(stack, np.nan)
+        for place, matrix in enumerate(stack):
+            with contextlib.suppress(np.linalg.LinAlgError):
+                found[place] = np.linalg.inv(matrix)
+    return found
 
 
 class Proxy(Protocol):
@@ -273,13 +286,14 @@ class Process:
         if len(self.score) > _STACKED_UP_TO or self.low is not None:
             return np.array([self.log_posterior(theta)[0] for theta in thetas])
         total, fixed = self.stacked(thetas)
-        inverse = np.linalg.inv(total)
+        inverse = _inverses(total)
         solved = inverse @ fixed
         information = np.swapaxes(fixed, 1, 2) @ solved
         scores = inverse @ self.score
         across = np.swapaxes(fixed, 1, 2) @ scores[:, :, None]
-        squares = scores @ self.score - (across * np.linalg.solve(information, across)).sum((1, 2))
-        heights = -0.5 * (np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1] + squares)
+        squares = scores @ self.score - (across * (_inverses(information) @ across)).sum((1, 2))
+        with np.errstate(invalid="ignore"):  # NaN where a draw has no inverse
+            heights = -0.5 * (np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1] + squares)
         heights = heights + self.log_seeds(thetas)
         for place, prior in enumerate(self.priors):
             heights += [prior.log_density(float(value))[0] for value in thetas[:, place]]
