@@ -53,8 +53,9 @@ def test_a_brace_in_a_root_or_in_the_projects_folder_is_refused_in_one_line(tmp_
     study = (project.root / "config/test.yaml").read_text(encoding="utf-8") + "roots: {work: 'scratch {me}'}\n"
     (project.root / "config/braces.yaml").write_text(study, encoding="utf-8")
     expected = "a path without '{', which Snakemake takes for something else; rename it"
+    line = len(study.splitlines())
     assert refusal(project, "config/braces.yaml") == (
-        f"error: config/braces.yaml: roots.work = 'scratch {{me}}': expected {expected}"
+        f"error: config/braces.yaml, line {line}: roots.work = 'scratch {{me}}': expected {expected}"
     )
     project.root.rename(tmp_path / "pro{j}ect")
     braces = Project(tmp_path / "pro{j}ect")

@@ -20,9 +20,10 @@ def test_mixes_that_can_bear_a_surface_have_its_table():
 
 
 def test_bounds_prices_and_objective_change_no_other_artifact():
-    before = load_study("config/demo.yaml")
+    kinds = ("native", "translated", "synthetic")
+    before = _study(components={name: {"kind": name} for name in kinds})
     after = _study(
-        components={name: {"kind": name, "price": 2} for name in ("native", "translated", "synthetic")},
+        components={name: {"kind": name, "price": 2} for name in kinds},
         surface={"bounds": {"native": [0.1, 0.6]}, "objective": {"mcqa": 1, "oeq": 0.5}},
         design={"trainings": 8, "bounds": {"synthetic": [0, 0.5]}},
     )

@@ -80,4 +80,5 @@ def test_the_driver_is_asked_where_nothing_is_named(monkeypatch):
 
 def test_every_gpu_rule_says_how_many_devices_it_claims(repository):
     text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow/rules").glob("*.smk"))
-    assert text.count("--devices {resources.devices}") == text.count("**gpus(") + text.count("**backend_resources(")
+    claims = ("**gpus(", "**backend_resources(", "**ENCODER_RESOURCES")
+    assert text.count("--devices {resources.devices}") == sum(text.count(claim) for claim in claims)

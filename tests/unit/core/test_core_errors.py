@@ -162,5 +162,5 @@ def test_utf_8_with_a_byte_order_mark_is_read(tmp_path):
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
     with pytest.raises(InputError, match="none: no such file"):
         read_text(tmp_path / "none")
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="a folder stands where a file belongs"):
         read_text(tmp_path)

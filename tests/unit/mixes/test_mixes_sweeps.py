@@ -63,7 +63,7 @@ def test_every_mix_of_an_additive_sweep_contains_the_one_before(make_mix):
     ("settings", "problem"),
     [
         ({"kind": "share", "of": "native", "values": [0.5], "rest": "native", "size": 9}, "rest without 'native'"),
-        ({"kind": "share", "of": "native", "values": [1.5], "rest": "synthetic", "size": 9}, "less than or equal to 1"),
+        ({"kind": "share", "of": "native", "values": [1.5], "rest": "synthetic", "size": 9}, "a number of at most 1"),
         ({"kind": "additive", "of": "native", "values": [0]}, "a base, or values above zero"),
         ({"kind": "additive", "of": "native", "values": [5], "base": {"native": 5}}, "base without 'native'"),
         ({"kind": "size", "shares": {"native": 1}, "values": [5, 5]}, "each value once"),

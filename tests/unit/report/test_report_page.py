@@ -186,8 +186,8 @@ def test_screening_and_the_audits_of_the_mixes_are_told(own_study):
     root, spec = own_study
     columns = ",".join(matrix.COLUMNS)
     rows = [
-        "native,train,remove,suite,mcqa,200,3,1,0,0,0,0,0,0,4,2,0.8,5,40,3",
-        "native,train,remove,within,native,200,0,0,0,0,0,0,0,0,0,0,0,1.9,,",
+        "native,train,remove,suite,mcqa,200,3,1,0,0,0,0,0,0,0,4,2,0.8,5,40,3",
+        "native,train,remove,within,native,200,0,0,0,0,0,0,0,0,0,0,0,0,1.9,,",
     ]
     (root / "tables" / "screening.csv").write_text("\n".join([columns, *rows]) + "\n")
     for mix in spec.mixes:

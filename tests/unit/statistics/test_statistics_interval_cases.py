@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from posologie.statistics.cells import Extent
 from posologie.statistics.crossed import NOTHING, Estimated
 from posologie.statistics.intervals import (
     CONSTANT,
@@ -27,6 +28,11 @@ DRAWS = np.random.default_rng(3).normal(0.4, 0.05, size=200)
 
 def estimated(value, variance=0.0004, df=40.0):
     return Estimated(np.asarray(value), np.asarray(variance), np.asarray(df))
+
+
+def rests_on(effective):
+    """So many equal clusters of one item each."""
+    return Extent(int(effective), int(effective), effective)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 101, 200])
@@ -130,10 +136,10 @@ def test_an_interval_of_what_noise_inflates_is_shifted_by_the_bias_of_the_draws_
 
 def test_a_mean_gets_students_interval_and_a_share_wilsons():
     t = stats.t(40).ppf(0.95)
-    mean = score_interval(estimated(0.4), 50, NINETY, is_share=False)
+    mean = score_interval(estimated(0.4), rests_on(50), NINETY, is_share=False)
     assert (mean.low, mean.high) == pytest.approx((0.4 - t * 0.02, 0.4 + t * 0.02), abs=1e-12)
     assert (mean.method, mean.note) == ("t", "")
-    share = score_interval(estimated(0.4), 50, NINETY, is_share=True)
+    share = score_interval(estimated(0.4), rests_on(50), NINETY, is_share=True)
     count = 0.24 / 0.0004
     centre = (0.4 + t**2 / (2 * count)) / (1 + t**2 / count)
     half = t / (1 + t**2 / count) * np.sqrt(0.24 / count + t**2 / (4 * count**2))
@@ -143,30 +149,32 @@ def test_a_mean_gets_students_interval_and_a_share_wilsons():
 
 @pytest.mark.parametrize("is_share", [True, False])
 def test_a_mean_of_few_clusters_has_a_note(is_share):
-    assert score_interval(estimated(0.4), 29.9, NINETY, is_share=is_share).note == TOO_SMALL
-    assert score_interval(estimated(0.4), 30, NINETY, is_share=is_share).note == ""
+    assert score_interval(estimated(0.4), rests_on(29.9), NINETY, is_share=is_share).note == TOO_SMALL
+    assert score_interval(estimated(0.4), rests_on(30), NINETY, is_share=is_share).note == ""
 
 
 def test_a_mean_that_does_not_vary_has_no_interval_and_a_share_that_of_equal_clusters():
     still = estimated(0.4, variance=NOTHING)
-    assert score_interval(still, 50, NINETY, is_share=False) == Interval(None, None, "none", CONSTANT)
+    assert score_interval(still, rests_on(50), NINETY, is_share=False) == Interval(None, None, "none", CONSTANT)
     both = f"{TOO_SMALL}; {CONSTANT}"
-    assert score_interval(still, 20, NINETY, is_share=False) == Interval(None, None, "none", both)
-    assert score_interval(still, 50, NINETY, is_share=True) == Interval(*wilson(0.4, 50, 0.9), "wilson", CONSTANT)
-    assert score_interval(still, 20, NINETY, is_share=True) == Interval(*wilson(0.4, 20, 0.9), "wilson", both)
+    assert score_interval(still, rests_on(20), NINETY, is_share=False) == Interval(None, None, "none", both)
+    assert score_interval(still, rests_on(50), NINETY, is_share=True) == Interval(
+        *wilson(0.4, 50, 0.9), "wilson", CONSTANT
+    )
+    assert score_interval(still, rests_on(20), NINETY, is_share=True) == Interval(*wilson(0.4, 20, 0.9), "wilson", both)
     for edge in (0.0, 1.0):
-        found = score_interval(estimated(edge, variance=0.0), 50, NINETY, is_share=True)
+        found = score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=True)
         assert found == Interval(*wilson(edge, 50, 0.9), "wilson", "")
-        assert score_interval(estimated(edge, variance=0.0), 50, NINETY, is_share=False).note == CONSTANT
-    rounded = score_interval(estimated(1 + 1e-16, variance=0.0), 50, NINETY, is_share=True)
+        assert score_interval(estimated(edge, variance=0.0), rests_on(50), NINETY, is_share=False).note == CONSTANT
+    rounded = score_interval(estimated(1 + 1e-16, variance=0.0), rests_on(50), NINETY, is_share=True)
     assert rounded == Interval(*wilson(1.0, 50, 0.9), "wilson", "")
-    below = score_interval(estimated(-1e-17, variance=0.0), 50, NINETY, is_share=True)
+    below = score_interval(estimated(-1e-17, variance=0.0), rests_on(50), NINETY, is_share=True)
     assert (below.low, below.high) == wilson(0.0, 50, 0.9)
 
 
 @pytest.mark.parametrize("edge", [0.0, 1.0])
 def test_a_share_at_its_edge_that_varies_gets_students_interval(edge):
-    found = score_interval(estimated(edge), 50, NINETY, is_share=True)
+    found = score_interval(estimated(edge), rests_on(50), NINETY, is_share=True)
     t = stats.t(40).ppf(0.95)
     assert (found.low, found.high, found.method) == (
         pytest.approx(edge - t * 0.02),

@@ -70,7 +70,8 @@ def study_of(given: argparse.Namespace) -> Study:
         overrides[key] = yaml.safe_load(value)
     if given.configfile is None:
         given.configfile = last_study() or DEFAULT
-        print(f"Study file: {given.configfile} (another one: --configfile FILE)", file=sys.stderr)
+        if given.configfile != DEFAULT:
+            print(f"Study file: {given.configfile} (another one: --configfile FILE)", file=sys.stderr)
     return load_study(given.configfile, overrides)
 
 

@@ -47,6 +47,5 @@ def _begin(work: Callable[[pa.Table], Any]) -> None:
 
 
 def _do(block: pa.Table) -> Any:
-    if _work is None:
-        raise RuntimeError("a process of a pool was not begun")
+    assert _work is not None  # noqa: S101 - set by `_begin` in every process of the pool
     return _work(block)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posologie.errors import InputError
 from posologie.rows import TableRows
 from posologie.screening.across import cross_lingual_matches
 from posologie.screening.agreement import with_agreement
@@ -55,10 +56,10 @@ def compare(
         vectors: the sentence encoder that `comparing` names.
 
     Raises:
-        ValueError: if it names one and none is given.
+        InputError: if it names one and none is given.
     """
     if comparing.encoder is not None and vectors is None:
-        raise ValueError("screening.encoder: named, but not opened")
+        raise InputError("screening.encoder: named by the spec, but no encoder is given")
     threshold = comparing.similarity
     shape = None if threshold is None else shape_for(threshold, comparing.shingle)
     grams = None
