@@ -34,13 +34,13 @@ _STACKED_UP_TO = 40  # runs; beyond, one covariance at a time is as fast
 def _inverses(stack: Array) -> Array:
     """Return the inverse of each matrix of [draw, row, column]; NaN where one is singular, as at extreme parameters."""
     try:
-        found: Array = np.linalg.inv(stack)
+        return np.asarray(np.linalg.inv(stack), dtype=np.float64)
     except np.linalg.LinAlgError:
-        found = np.full_like(stack, np.nan)
+        found: Array = np.full_like(stack, np.nan)
         for place, matrix in enumerate(stack):
             with contextlib.suppress(np.linalg.LinAlgError):
                 found[place] = np.linalg.inv(matrix)
-    return found
+        return found
 
 
 class Proxy(Protocol):
