@@ -36,7 +36,7 @@ def scored(*mixes, seed=42, suites=SUITES):
     return {f"score_predictions {model(mix, seed)} {suite}" for mix in mixes for suite in suites}
 
 
-TABLES = ("mcqa", "oeq", "contrasts", "best", "paper", "position", "attribution", "leakage", "surface")
+TABLES = ("mcqa", "oeq", "contrasts", "best", "paper", "position", "attribution", "leakage", "surface", "transfer")
 SCORE_TABLES = {f"tabulate_{table}" for table in TABLES}
 PAGE = {"draw_figures", "write_report"}
 ITEMS = {"browse_items"}
@@ -139,7 +139,7 @@ EDITS = {
     "one mix's share": (
         CONFIG,
         replacing("NAT-SYN: {shares: {native: 1, synthetic: 1}", "NAT-SYN: {shares: {native: 1, synthetic: 2}"),
-        after_drawing("NAT-SYN") - {"tabulate_attribution"},  # which compares mixes of equal shares
+        after_drawing("NAT-SYN"),
         {"draw_mix NAT-SYN 42": PARAMS},
     ),
     "the size of a mix": (
@@ -154,9 +154,9 @@ EDITS = {
         after_drawing("NAT60-SYN40"),  # nothing else is drawn or trained
         {"draw_mix NAT60-SYN40 42": "Missing output files"},
     ),
-    "bounds and prices of the surface": (
+    "bounds of the surface": (
         CONFIG,
-        appending("surface: {bounds: {synthetic: [0, 0.5]}, prices: {native: 2}}"),
+        replacing("surface:\n", "surface:\n  bounds: {synthetic: [0, 0.5]}\n"),
         {"tabulate_surface", "draw_figures", "write_report"},
         {"tabulate_surface": PARAMS},
     ),

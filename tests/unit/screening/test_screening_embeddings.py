@@ -121,7 +121,7 @@ def test_audits_and_validation_sets_are_compared_by_it_too(folder, tmp_path):
         items_to_table(FRENCH[:2]), items_to_table(ENGLISH), settings, opened(settings.encoder, None, None)
     )
     assert (seen.rows.tolist(), seen.kinds) == ([True, True, False], {"embedding": 2})
-    with pytest.raises(ValueError, match="named, but not opened"):
+    with pytest.raises(InputError, match="no encoder is given"):
         seen_in_training(items_to_table(FRENCH), items_to_table(ENGLISH), settings)
 
 
