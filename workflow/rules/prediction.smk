@@ -119,7 +119,7 @@ def rule_of_outside(bundle, suites):
 
 
 def rule_of_merging(bundle, suites):
-    """Define the rule of one bundle for merged models: the models of single components are merged at load."""
+    """Define the rule of one bundle for merged models, which are merged from those of single components at load."""
 
     rule:
         name:
