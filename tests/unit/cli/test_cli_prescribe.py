@@ -120,7 +120,7 @@ def test_prices_and_floors_count(files, capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--metric", "f1"], "no metric 'f1'; choose of em, other"),
+        (["--metric", "f1"], "no metric 'f1'; choose one of em, other"),
         (["--bounds", "native=0.2"], "--bounds native=0.2: expected NAME=LOW:HIGH"),
         (["--bounds", "natve=0:1"], "unknown component 'natve'"),
         (["--price", "native"], "--price native: expected NAME=NUMBER"),

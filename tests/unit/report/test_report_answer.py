@@ -66,7 +66,8 @@ def test_the_first_sentence_names_the_set_that_cannot_be_told_from_the_best(tmp_
     rows = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},TRAD,0,1,-6.2,0.3,,,", f"{BEST},SYN,0,0,-12.5,0,,,"]
     (best, counts), note = said(tmp_path, NAT, TRAD, SYN, best=rows)
     assert best == (
-        "NAT and TRAD cannot be told from the best of 3 mixes: NAT came out first, and is at most 1.3 points worse "
+        "NAT and TRAD cannot be distinguished from the best of 3 mixes: NAT came out first, "
+        "and is at most 1.3 points worse "
         "than the best. Against the base model NAT gains +3.1 points; corrected for its having been chosen, +2.4 (95 % "
         "interval +0.6 to +4.9), in exact match, constrained decoding over 1,200 questions; p < 0.001 after correction "
         "for 3 comparisons."

@@ -1,4 +1,4 @@
-"""What to give, sentence by sentence: what a reader is told, and when."""
+"""What to give, sentence by sentence: what a reader is fitted, and when."""
 
 import re
 
@@ -10,7 +10,7 @@ from posologie.report import surface
 from posologie.report.figures import surface as figure_of
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
-from posologie.report.surface import Told, told_of
+from posologie.report.surface import SurfaceTable, surface_table
 from posologie.report.tables import Row
 from posologie.statistics.spec import EvaluatedModel
 from posologie.surface.table import COLUMNS
@@ -32,16 +32,16 @@ SUPPORTED = [
 ]  # fmt: skip
 
 
-def told(*rows: dict[str, str], but: tuple[str, ...] = ()) -> Told:
+def fitted(*rows: dict[str, str], but: tuple[str, ...] = ()) -> SurfaceTable:
     """Return a surface with these rows in place of, or beside, those of a supported one."""
     replaced = {(row["row"], row.get("name")) for row in rows}
     kept = [row for row in SUPPORTED if (row["row"], row["name"]) not in replaced and row["row"] not in but]
     cells = [{**dict.fromkeys(COLUMNS, ""), **COMMON, **row} for row in [*kept, *rows]]
-    return Told(cells[0]["suite"], tuple(Row(row, "surface.csv") for row in cells))
+    return SurfaceTable(cells[0]["suite"], tuple(Row(row, "surface.csv") for row in cells))
 
 
 def test_a_surface_that_predicts_is_said_to_with_its_error():
-    assert surface.support(told()) == (
+    assert surface.support(fitted()) == (
         "A quadratic surface predicts left-out mixes with an error of 1.9 points; the mean of the others misses by 4.2 "
         "(7 mixes)."
     )
@@ -49,45 +49,48 @@ def test_a_surface_that_predicts_is_said_to_with_its_error():
 
 def test_runs_that_support_no_surface_say_so_first():
     weak = {"row": "model", "name": "quadratic", "value": "4.5", "chosen": "1", "supported": "0"}
-    assert "(7 mixes, p = 0.210)" in surface.support(told({**weak, "p_value": "0.21"}))
-    assert surface.support(told(weak)).startswith("These runs do not support a surface: no model is shown to predict")
-    assert surface.dose(told(weak)).startswith("The highest expected score is that of 60 % native, 40 % translated")
+    assert "(7 mixes, p = 0.210)" in surface.support(fitted({**weak, "p_value": "0.21"}))
+    assert surface.support(fitted(weak)).startswith("These runs do not support a surface: no model is shown to predict")
+    assert surface.dose(fitted(weak)).startswith("The highest expected score is that of 60 % native, 40 % translated")
 
 
 def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
-    assert surface.dose(told()) == (
+    assert surface.dose(fitted()) == (
         "Give 60 % native, 40 % translated, no synthetic at 33,493 items: the expected exact match, constrained "
         "decoding is 46.2 % (95 % interval 44.1 to 48.3), 6.2 points above the base model's. It is expected to fall "
         "0.4 points short of the best mix there is, at most 1.9 (with 95 % certainty)."
     )
-    below = surface.dose(told({"row": "base", "name": "base", "value": "50"}))
+    below = surface.dose(fitted({"row": "base", "name": "base", "value": "50"}))
     assert "3.8 points below the base model's" in below
     bare = {"row": "optimum", "name": "best", "value": "46.24", "regret": "0", "most_regret": "0"}
-    assert " items" not in surface.dose(told(bare, but=("base",)))
-    assert "base model" not in surface.dose(told(bare, but=("base",)))
+    assert " items" not in surface.dose(fitted(bare, but=("base",)))
+    assert "base model" not in surface.dose(fitted(bare, but=("base",)))
 
 
 @pytest.mark.parametrize(
     ("share", "said"),
     [
-        ("0.25", "25 % of all mixes cannot be told from the best, with native 40 to 100 %, synthetic 0 to 20 %."),
-        ("1", "No mix can be told from the best: any dose may be the best one."),
+        (
+            "0.25",
+            "25 % of all mixes cannot be distinguished from the best, with native 40 to 100 %, synthetic 0 to 20 %.",
+        ),
+        ("1", "No mix can be distinguished from the best: any dose may be the best one."),
         ("0.001", "Hardly any other mix may be as good: native 40 to 100 %, synthetic 0 to 20 %."),
     ],
 )
 def test_the_region_is_told_by_its_size(share, said):
-    assert surface.region(told({"row": "region", "name": "share of the simplex", "value": share})) == said
+    assert surface.region(fitted({"row": "region", "name": "share of the simplex", "value": share})) == said
 
 
 def test_floors_name_the_best_mix_that_keeps_them_or_none():
-    assert surface.floors(told()) == ""
+    assert surface.floors(fitted()) == ""
     kept = {"row": "constrained", "name": "oeq", "value": "45", "low": "43", "high": "47", "chance": "0.96"}
-    assert surface.floors(told(kept)) == (
+    assert surface.floors(fitted(kept)) == (
         "Of the mixes that score at least as well as base on oeq (with 96 % certainty), the best is 60 % native, 40 % "
         "translated, no synthetic: 45.0 % (95 % interval 43.0 to 47.0)."
     )
     none = {"row": "constrained", "name": "oeq,mcqa-b"}
-    assert surface.floors(told(none)) == "No mix is sure to score at least as well as base on oeq and mcqa-b."
+    assert surface.floors(fitted(none)) == "No mix is sure to score at least as well as base on oeq and mcqa-b."
 
 
 @pytest.mark.parametrize(
@@ -106,47 +109,47 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
 )  # fmt: skip
 def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, said):
     row = {"row": "rate", "name": "instead of translated", "of": "native", "into": "synthetic", "unit": "", **cells}
-    assert surface.rates(told(row)) == f"At equal shares, {said}."
-    assert surface.rates(told()) == ""
+    assert surface.rates(fitted(row)) == f"At equal shares, {said}."
+    assert surface.rates(fitted()) == ""
 
 
 PRESENT = {"row": "present", "name": "NAT", "value": "45", "cost": "900", "currency": "EUR"}
 
 
 def test_prices_name_the_cheapest_point_or_what_is_as_good_for_less():
-    assert surface.price(told()) == ""
+    assert surface.price(fitted()) == ""
     point = {"row": "cheapest", "name": "1 point more", "value": "1.2", "low": "-0.5", "high": "2.9", "cost": "640"}
-    assert surface.price(told(PRESENT, point)) == (
+    assert surface.price(fitted(PRESENT, point)) == (
         "NAT, the best mix that was trained, costs 900 EUR; the cheapest mix that is expected to score 1 point more "
         "costs 640: 60 % native, 40 % translated, no synthetic, gaining 1.2 (95 % interval −0.5 to +2.9)."
     )
     none = {"row": "cheapest", "name": "1 point more"}
-    assert surface.price(told(PRESENT, none)).endswith("no mix is expected to score 1 point more.")
+    assert surface.price(fitted(PRESENT, none)).endswith("no mix is expected to score 1 point more.")
     cheaper = {"row": "frontier", "name": "1", "value": "45.5", "cost": "500", "low": "44", "high": "47"}
-    assert surface.price(told(PRESENT, none, cheaper)).endswith(
+    assert surface.price(fitted(PRESENT, none, cheaper)).endswith(
         "score 1 point more, and one as good costs 500 (60 % native, 40 % translated, no synthetic)."
     )
 
 
 def test_components_are_called_by_their_titles():
-    titled = Told("mcqa", told().every, (("native", "textbooks"), ("synthetic", "GPT")))
+    titled = SurfaceTable("mcqa", fitted().every, (("native", "textbooks"), ("synthetic", "GPT")))
     assert surface.dose(titled).startswith("Give 60 % textbooks, 40 % translated, no GPT at")
     assert "textbooks 40 to 100 %, GPT 0 to 20 %" in surface.region(titled)
 
 
 def test_what_would_change_our_mind_is_a_training_or_none():
-    assert surface.change_of_mind(told()) == ""
+    assert surface.change_of_mind(fitted()) == ""
     stop = {"row": "advice", "name": "stop", "value": "0.17"}
-    assert surface.change_of_mind(told(stop)) == (
+    assert surface.change_of_mind(fitted(stop)) == (
         "What would change our mind: no further training is expected to; together the best ones would raise the chosen "
         "mix by 0.17 points."
     )
     train = {"row": "advice", "name": "train", "value": "0.9"}
     following = {"row": "next", "name": "1", "value": "0.5", "seeds": "2", "chance": "0.31"}
-    inside = surface.change_of_mind(told(train, {**following, "note": "interior"}))
+    inside = surface.change_of_mind(fitted(train, {**following, "note": "interior"}))
     assert "(2 seeds, 31 %; it tells whether the surface fits)" in inside
     assert "training 60 % native, 40 % translated, no synthetic (2 seeds, 31 %)" in surface.change_of_mind(
-        told(train, following)
+        fitted(train, following)
     )
 
 
@@ -170,7 +173,7 @@ def _mixes(row, name, shares, components="abc") -> list[dict[str, str]]:
 def test_the_section_opens_with_the_objective_and_says_what_weakens_it(tmp_path):
     rows = [{**row, "note": "demonstration: n too small"} for row in SUPPORTED]
     inputs = _inputs(tmp_path, [*rows, *({**row, "suite": "objective", "metric": "objective"} for row in rows)])
-    found = told_of(inputs)
+    found = surface_table(inputs)
     assert found is not None
     assert found.what == "the weighted objective"
     section = surface.section(inputs, None)
@@ -196,7 +199,7 @@ def test_the_figure_is_drawn_from_the_table_alone(tmp_path, components):
     assert figure is not None
     words = " ".join(text.get_text() for text in figure.findobj(MplText))
     assert all(re.search(rf"\b{name}, % of the mix", words) for name in components)
-    assert ("not told from the best" in words) == (width == 3)
+    assert ("as good as the best" in words) == (width == 3)
 
 
 def test_the_next_mixes_can_be_pasted_under_names_that_are_free(tmp_path):
@@ -206,7 +209,7 @@ def test_the_next_mixes_can_be_pasted_under_names_that_are_free(tmp_path):
     ]
     inputs = _inputs(tmp_path, [*SUPPORTED, *following])
     inputs = Inputs(inputs.spec.model_copy(update={"mixes": ("next-1",)}), tmp_path)
-    found = told_of(inputs)
+    found = surface_table(inputs)
     assert found is not None
     assert yaml.safe_load(surface.to_paste(inputs, found)) == {
         "mixes": {

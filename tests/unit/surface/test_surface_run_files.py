@@ -54,7 +54,7 @@ def test_sizes_and_seeds_are_read(files):
         (RATIOS.replace("0.666", "much"), METRICS, "ratios.csv: row 2, column 'p_b': 'much' is no number"),
         (RATIOS.replace("z,", "w,"), METRICS, "metrics.csv: no row for run w"),
         (RATIOS.replace("y,", "x,"), METRICS, "ratios.csv: two rows for run x"),
-        (RATIOS, METRICS.replace("em,", "f1,"), "no metric 'em'; choose of f1, loss"),
+        (RATIOS, METRICS.replace("em,", "f1,"), "no metric 'em'; choose one of f1, loss"),
         ("run,a,b,seeds\nx,1,0,1\ny,1,0,1.5\nz,0,1,1\n", METRICS, "row 3, column 'seeds': expected a whole number"),
     ],
 )

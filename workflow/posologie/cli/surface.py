@@ -14,6 +14,7 @@ the trained ones. `posologie prescribe` says what to train next.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def answer(given: argparse.Namespace) -> int:
     weights = _weights(given)
     runs = _runs(given, given.ratios, given.metrics, weights, given.items)
     forms = [_FORMS[given.model]] if given.model else FORMS
-    asked = _asked(given, runs.components)
+    asked = asked_mix(given.at, runs.components, "--at: unknown component '{name}'; choose one of")
     proxied: WithProxy | None = None
     if given.proxy_ratios is not None or given.proxy_metrics is not None:
         if given.proxy_ratios is None or given.proxy_metrics is None:
@@ -90,7 +91,7 @@ def answer(given: argparse.Namespace) -> int:
 
 
 def optimum(surface: Fitted, runs: Runs, size: float | None) -> Region:
-    """Return the mixes that cannot be told from the best, over the whole simplex."""
+    """Return the mixes that cannot be distinguished from the best, over the whole simplex."""
     sizes = None if surface.reference_size is None else size or surface.reference_size
     return region_of(surface, candidates_of(surface, whole_simplex(len(runs.components)), runs.shares, size=sizes))
 
@@ -130,21 +131,28 @@ def mix_text(components: tuple[str, ...], shares: Array) -> str:
     )
 
 
-def _asked(given: argparse.Namespace, components: tuple[str, ...]) -> Array | None:
-    if not given.at:
+def asked_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> Array | None:
+    """Return [component], the shares that NAME=SHARE texts give; None without texts.
+
+    Args:
+        unknown: what is said of a name that is no component, with `{name}` in it, before the list of those that are.
+
+    Raises:
+        InputError: for an unknown name, a share that is no number, or shares that do not sum to 1.
+    """
+    if not texts:
         return None
     shares = dict.fromkeys(components, 0.0)
-    for text in given.at:
+    for text in texts:
         name, _, value = text.rpartition("=")
         if name not in shares:
-            raise InputError(f"--at {text}: unknown component '{name}'; choose of {', '.join(components)}")
+            raise InputError(f"{text}: {unknown.format(name=name)} {', '.join(components)}")
         try:
             shares[name] = float(value)
         except ValueError:
-            raise InputError(f"--at {text}: expected NAME=SHARE") from None
-    total = sum(shares.values())
-    if abs(total - 1) > 1e-6 or min(shares.values()) < 0:
-        raise InputError(f"--at {' '.join(given.at)}: shares sum to {total:g}; expected 1, and none below 0")
+            raise InputError(f"{text}: expected NAME=SHARE") from None
+    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) < 0:
+        raise InputError(f"{' '.join(texts)}: shares sum to {sum(shares.values()):g}; expected 1, and none below 0")
     return np.array(list(shares.values()))
 
 
@@ -216,7 +224,7 @@ def _print(runs: Runs, choice: Choice, surface: Fitted, rows: list[dict[str, Any
         table.add_column(column, justify="left" if column in ("mix", "shares") else "right")
     for row in rows:
         if row["row"] in ("best", "region", "asked"):
-            name = {"best": "best", "region": "not told from the best", "asked": "asked for"}[row["row"]]
+            name = {"best": "best", "region": "as good as the best", "asked": "asked for"}[row["row"]]
             table.add_row(name, row["shares"], *(f"{row[key]:.4g}" for key in ("predicted", "low", "high")))
     out.print(table)
 

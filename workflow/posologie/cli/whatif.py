@@ -18,6 +18,7 @@ from rich.table import Table
 
 from posologie import layout
 from posologie.cli.places import add_study, console, print_json, results_folder, study_of
+from posologie.cli.surface import asked_mix
 from posologie.config.plan import blend
 from posologie.errors import InputError
 from posologie.files import read_parquet
@@ -61,7 +62,7 @@ def answer(given: argparse.Namespace) -> int:
     shares = np.array([[blends[mix].get(name, 0.0) for name in names] for mix in mixes])
     components = probabilities[[list(mixes).index(alone[name]) for name in names]]
     checked = check(list(mixes), components, probabilities, shares, gold, groups, names)
-    asked = _asked(given.shares, names)
+    asked = asked_mix(given.shares, names, "no model of the component '{name}' alone; there are")
     value = None if asked is None or checked.refused else predicted_score(checked, components, asked, gold)
     if given.json:
         print_json(
@@ -130,23 +131,6 @@ def _stacked(folder: Path, mixes: Mapping[str, Answers]) -> tuple[Array, Array, 
     return stacked, np.array([first[1].places[item][0] for item in items], dtype=float), [
         first[1].places[item][1] for item in items
     ]  # fmt: skip
-
-
-def _asked(texts: list[str], names: list[str]) -> Array | None:
-    if not texts:
-        return None
-    shares = dict.fromkeys(names, 0.0)
-    for text in texts:
-        name, _, value = text.rpartition("=")
-        if name not in shares:
-            raise InputError(f"{text}: no model of the component '{name}' alone; there are {', '.join(names)}")
-        try:
-            shares[name] = float(value)
-        except ValueError:
-            raise InputError(f"{text}: expected COMPONENT=SHARE") from None
-    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) < 0:
-        raise InputError(f"{' '.join(texts)}: shares sum to {sum(shares.values()):g}; expected 1, and none below 0")
-    return np.array(list(shares.values()))
 
 
 def _print(checked: Check, value: tuple[float, float, float] | None) -> None:

@@ -1,6 +1,6 @@
 """What each job of a study depends on: one spec for each artifact, with no more in it than changes the artifact."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from posologie.components import Shown
 from posologie.config import plan
@@ -282,14 +282,9 @@ def surface_spec(study: Study) -> SurfaceSpec:
         **dict(table_spec(study)),
         surface=study.surface,
         order=mixed,
-        prices=prices_of(study, mixed),
+        prices={name: one.price for name, one in study.components.items() if one.price is not None and name in mixed},
         currency=study.currency,
     )
-
-
-def prices_of(study: Study, components: Collection[str]) -> dict[str, float]:
-    """Return the price of one item of each of some components that has one."""
-    return {name: one.price for name, one in study.components.items() if one.price is not None and name in components}
 
 
 def leakage_table_spec(study: Study) -> LeakageTableSpec:

@@ -14,7 +14,8 @@ from posologie.report.words import component_title, measure_name, unit_name
 def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
     """Return what helps, by how much and how sure, on the first suite and backbone; None without contrasts.
 
-    The set of mixes that cannot be told from the best; how many mixes are better, worse, equivalent, not settled; what
+    The set of mixes that cannot be distinguished from the best; how many mixes are better, worse, equivalent, not
+    settled; what
     seeds would undo, where single adapters were compared; what each component adds; what would settle the rest;
     and, where leaked items move a verdict, which.
     """
@@ -76,7 +77,8 @@ def _best(rows: Sequence[Row], comparison: Comparison, overall: Sequence[Effect]
     worse = decimal(-first.needed("low"), 1)
     told = f"{', '.join(names[:-1])} and {names[-1]}"
     return (
-        f"{told} cannot be told from the best of {len(rows)} mixes: {best.arm} came out first, and is at most {worse} "
+        f"{told} cannot be distinguished from the best of {len(rows)} mixes: {best.arm} came out first, "
+        f"and is at most {worse} "
         f"{unit} worse than the best. {gained}"
     )
 

@@ -36,7 +36,8 @@ CAPTIONS = {
     "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
     "surface": (
         "Score and dose",
-        "Expected score over the mixes, with the mixes that cannot be told from the best; along each component's share "
+        "Expected score over the mixes, with the mixes that cannot be distinguished from the best; along each "
+        "component's share "
         "the others keep their proportions. Bands: intervals, point by point.",
     ),
     "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),

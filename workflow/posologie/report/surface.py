@@ -1,4 +1,4 @@
-"""What to give: the dose, the mixes that cannot be told from it, exchange rates, prices, and what to train next."""
+"""What to give: the dose, mixes that are as good as far as can be seen, exchange rates, prices, what to train next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _NEVER = 0.005
 
 
 @dataclass(frozen=True)
-class Told:
+class SurfaceTable:
     """The rows of one surface: of the weighted objective, or else of the first suite, on the first backbone."""
 
     suite: str
@@ -80,7 +80,7 @@ class Told:
         return decimal(100 * self.one("optimum").needed("level"), 0)
 
 
-def told_of(inputs: Inputs) -> Told | None:
+def surface_table(inputs: Inputs) -> SurfaceTable | None:
     """Return the surface that the page opens with; None without one."""
     rows = inputs.rows("surface")
     suites = [name for name in (OBJECTIVE, *inputs.spec.suites) if any(row["suite"] == name for row in rows)]
@@ -90,7 +90,7 @@ def told_of(inputs: Inputs) -> Told | None:
         return None
     same = ("backbone", "metric", "decoding", "variants", "aggregate")
     titles = tuple((one.name, one.title) for one in inputs.spec.components)
-    return Told(suites[0], tuple(row for row in every if all(row[key] == best[0][key] for key in same)), titles)
+    return SurfaceTable(suites[0], tuple(row for row in every if all(row[key] == best[0][key] for key in same)), titles)
 
 
 def mix_of(row: Row) -> dict[str, float]:
@@ -101,114 +101,116 @@ def mix_of(row: Row) -> dict[str, float]:
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     """Return the section that opens the page; None without a table of surfaces."""
-    told = told_of(inputs)
-    if told is None:
+    fitted = surface_table(inputs)
+    if fitted is None:
         return None
     sentences = (
-        support(told),
-        dose(told),
-        region(told),
-        floors(told),
-        rates(told),
-        price(told),
-        change_of_mind(told),
+        support(fitted),
+        dose(fitted),
+        region(fitted),
+        floors(fitted),
+        rates(fitted),
+        price(fitted),
+        change_of_mind(fitted),
     )
-    notes = "; ".join(dict.fromkeys(part for part in told.one("optimum")["note"].split("; ") if part))
+    notes = "; ".join(dict.fromkeys(part for part in fitted.one("optimum")["note"].split("; ") if part))
     blocks: list[Block] = [Prose(tuple(one for one in sentences if one), "answer", notes)]
-    blocks += [Source("The next mixes, to paste into the study", pasted)] if (pasted := to_paste(inputs, told)) else []
+    blocks += (
+        [Source("The next mixes, to paste into the study", pasted)] if (pasted := to_paste(inputs, fitted)) else []
+    )
     blocks += [figure] if figure else []
-    blocks += [_models(told), _mixes(told)]
-    blocks += [_rates(told)] if told.rows("rate") else []
-    blocks += [_budgets(told)] if told.rows("frontier") else []
+    blocks += [_models(fitted), _mixes(fitted)]
+    blocks += [_rates(fitted)] if fitted.rows("rate") else []
+    blocks += [_budgets(fitted)] if fitted.rows("frontier") else []
     return Section("give", "What to give", tuple(blocks))
 
 
-def support(told: Told) -> str:
+def support(fitted: SurfaceTable) -> str:
     """Say how well the surface predicts mixes that it has not seen, or that these runs do not support one."""
-    model = told.model
+    model = fitted.model
     p_value = "" if model.number("p_value") is None else f", p = {p_text(model.number('p_value'))}"
     mixes = f"{int(model.needed('mixes'))} mixes{p_value}"
-    if not told.supported:
+    if not fitted.supported:
         return (
             f"These runs do not support a surface: no model is shown to predict a left-out mix better than the mean of "
             f"the others does ({mixes}). What follows is the most likely reading of these runs, not a result."
         )
-    mean = next(row for row in told.rows("model") if row["name"] == "mean")
+    mean = next(row for row in fitted.rows("model") if row["name"] == "mean")
     return (
         f"A {model['name']} surface predicts left-out mixes with an error of {decimal(model.needed('value'), 1)} "
-        f"{told.unit}; the mean of the others misses by {decimal(mean.needed('value'), 1)} ({mixes})."
+        f"{fitted.unit}; the mean of the others misses by {decimal(mean.needed('value'), 1)} ({mixes})."
     )
 
 
-def dose(told: Told) -> str:
+def dose(fitted: SurfaceTable) -> str:
     """Name the mix with the highest expected score, what it gains over base, and what it may lose against the best."""
-    best = told.one("optimum")
-    unit = told.unit
+    best = fitted.one("optimum")
+    unit = fitted.unit
     size = best.number("size")
     items = "" if size is None else f" at {size:,.0f} items"
-    value = f"{decimal(best.needed('value'), 1)}{_percent(best)}{_interval(best, told.level)}"
-    base = told.rows("base")
+    value = f"{decimal(best.needed('value'), 1)}{_percent(best)}{_interval(best, fitted.level)}"
+    base = fitted.rows("base")
     over = ""
     if base:
         gain = best.needed("value") - base[0].needed("value")
         over = f", {decimal(abs(gain), 1)} {unit} {'above' if gain >= 0 else 'below'} the base model's"
-    verb = "Give" if told.supported else "The highest expected score is that of"
+    verb = "Give" if fitted.supported else "The highest expected score is that of"
     most = f"at most {decimal(best.needed('most_regret'), 1)}"
     return (
-        f"{verb} {told.mix(best)}{items}: the expected {told.what} is {value}{over}. It is expected to fall "
-        f"{decimal(best.needed('regret'), 1)} {unit} short of the best mix there is, {most} (with {told.level} % "
+        f"{verb} {fitted.mix(best)}{items}: the expected {fitted.what} is {value}{over}. It is expected to fall "
+        f"{decimal(best.needed('regret'), 1)} {unit} short of the best mix there is, {most} (with {fitted.level} % "
         f"certainty)."
     )
 
 
-def region(told: Told) -> str:
-    """Say which mixes cannot be told from the best."""
-    part = told.one("region")
+def region(fitted: SurfaceTable) -> str:
+    """Say which mixes cannot be distinguished from the best."""
+    part = fitted.one("region")
     share = part.needed("value")
     ranges = [
-        f"{told.title(row['name'])} {decimal(100 * row.needed('low'), 0)} to {decimal(100 * row.needed('high'), 0)} %"
-        for row in told.rows("share")
+        f"{fitted.title(row['name'])} {decimal(100 * row.needed('low'), 0)} to {decimal(100 * row.needed('high'), 0)} %"
+        for row in fitted.rows("share")
     ]
     if share > 0.995:
-        return "No mix can be told from the best: any dose may be the best one."
+        return "No mix can be distinguished from the best: any dose may be the best one."
     if share < 0.005:
         return f"Hardly any other mix may be as good: {', '.join(ranges)}."
-    return f"{decimal(100 * share, 0)} % of all mixes cannot be told from the best, with {', '.join(ranges)}."
+    return f"{decimal(100 * share, 0)} % of all mixes cannot be distinguished from the best, with {', '.join(ranges)}."
 
 
-def floors(told: Told) -> str:
+def floors(fitted: SurfaceTable) -> str:
     """Say which mix is the best of those that keep base's score on other suites."""
-    rows = told.rows("constrained")
+    rows = fitted.rows("constrained")
     if not rows:
         return ""
     suites = " and ".join(rows[0]["name"].split(","))
     if rows[0].number("value") is None:
         return f"No mix is sure to score at least as well as base on {suites}."
     chance = decimal(100 * rows[0].needed("chance"), 0)
-    value = f"{decimal(rows[0].needed('value'), 1)}{_percent(rows[0])}{_interval(rows[0], told.level)}"
+    value = f"{decimal(rows[0].needed('value'), 1)}{_percent(rows[0])}{_interval(rows[0], fitted.level)}"
     return (
         f"Of the mixes that score at least as well as base on {suites} (with {chance} % certainty), the best is "
-        f"{told.mix(rows[0])}: {value}."
+        f"{fitted.mix(rows[0])}: {value}."
     )
 
 
-def rates(told: Told) -> str:
+def rates(fitted: SurfaceTable) -> str:
     """Say how many items of each other component do the work of one item of the first."""
-    first = told.components[0]
-    found = [row for row in told.rows("rate") if row["of"] == first and row["name"] != "doses that score the same"]
+    first = fitted.components[0]
+    found = [row for row in fitted.rows("rate") if row["of"] == first and row["name"] != "doses that score the same"]
     if not found:
         return ""
-    return f"At equal shares, {'; '.join(_rate(told, row) for row in found)}."
+    return f"At equal shares, {'; '.join(_rate(fitted, row) for row in found)}."
 
 
-def _rate(told: Told, row: Row) -> str:
+def _rate(fitted: SurfaceTable, row: Row) -> str:
     value, low, high = (row.number(key) for key in ("value", "low", "high"))
-    of, into, where = told.title(row["of"]), told.title(row["into"]), row["name"]
-    if where.startswith("instead of ") and (third := where.removeprefix("instead of ")) in told.components:
-        where = f"instead of {told.title(third)}"
+    of, into, where = fitted.title(row["of"]), fitted.title(row["into"]), row["name"]
+    if where.startswith("instead of ") and (third := where.removeprefix("instead of ")) in fitted.components:
+        where = f"instead of {fitted.title(third)}"
     if value is None:
         return f"no number of {into} items is seen to do the work of one {of} item"
-    bounds = f"{told.level} % interval {decimal(low, 1)} to {decimal(high, 1)}"
+    bounds = f"{fitted.level} % interval {decimal(low, 1)} to {decimal(high, 1)}"
     if low is None or high is None:
         open_set = next((part for part in row["note"].split("; ") if part.startswith(("unbounded", "no dose"))), "")
         bounds = f"the interval is {open_set or 'not bounded'}"
@@ -217,21 +219,21 @@ def _rate(told: Told, row: Row) -> str:
     return f"{decimal(value, 1)} {into} items do the work of one {of} item, {where} ({bounds})"
 
 
-def price(told: Told) -> str:
+def price(fitted: SurfaceTable) -> str:
     """Say what a point costs: the cheapest mix that is expected to gain one, beside the best that was trained."""
-    rows = told.rows("cheapest")
+    rows = fitted.rows("cheapest")
     if not rows:
         return ""
-    present = told.one("present")
+    present = fitted.one("present")
     paid = f"{present['name']}, the best mix that was trained, costs {_money(present)}"
     if rows[0].number("cost") is None:
-        cheaper = _as_good(told, present)
-        return f"{paid}; no mix is expected to score 1 {told.unit.removesuffix('s')} more{cheaper}."
+        cheaper = _as_good(fitted, present)
+        return f"{paid}; no mix is expected to score 1 {fitted.unit.removesuffix('s')} more{cheaper}."
     low, high = rows[0].needed("low"), rows[0].needed("high")
     return (
-        f"{paid}; the cheapest mix that is expected to score 1 {told.unit.removesuffix('s')} more costs "
-        f"{_money(rows[0])}: {told.mix(rows[0])}, gaining "
-        f"{decimal(rows[0].needed('value'), 1)} ({told.level} % interval {decimal(low, 1, True)} to "
+        f"{paid}; the cheapest mix that is expected to score 1 {fitted.unit.removesuffix('s')} more costs "
+        f"{_money(rows[0])}: {fitted.mix(rows[0])}, gaining "
+        f"{decimal(rows[0].needed('value'), 1)} ({fitted.level} % interval {decimal(low, 1, True)} to "
         f"{decimal(high, 1, True)})."
     )
 
@@ -240,41 +242,41 @@ def _money(row: Row) -> str:
     return f"{decimal(row.needed('cost'), 0)} {row['currency']}".rstrip()
 
 
-def _as_good(told: Told, present: Row) -> str:
+def _as_good(fitted: SurfaceTable, present: Row) -> str:
     """Name the cheapest mix of the frontier that is expected to do as well for less."""
     less = [
         row
-        for row in told.rows("frontier")
+        for row in fitted.rows("frontier")
         if row.needed("cost") < present.needed("cost") and row.needed("value") >= present.needed("value")
     ]
     if not less:
         return ""
-    return f", and one as good costs {_money(less[0])} ({told.mix(less[0])})"
+    return f", and one as good costs {_money(less[0])} ({fitted.mix(less[0])})"
 
 
-def change_of_mind(told: Told) -> str:
+def change_of_mind(fitted: SurfaceTable) -> str:
     """Say which trainings would change the decision, or that none is expected to."""
-    advice = told.rows("advice")
+    advice = fitted.rows("advice")
     if not advice:
         return ""
     if advice[0]["name"] == "stop":
         return (
             f"What would change our mind: no further training is expected to; together the best ones would raise the "
-            f"chosen mix by {decimal(advice[0].needed('value'), 2)} {told.unit}."
+            f"chosen mix by {decimal(advice[0].needed('value'), 2)} {fitted.unit}."
         )
     ways = []
-    for row in told.rows("next"):
+    for row in fitted.rows("next"):
         seeds = int(row.needed("seeds"))
         why = f"{decimal(100 * row.needed('chance'), 0)} %"
         if "interior" in row["note"].split("; "):
             why = f"{why}; it tells whether the surface fits"
-        ways.append(f"{told.mix(row)} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
+        ways.append(f"{fitted.mix(row)} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
     return f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}."
 
 
-def to_paste(inputs: Inputs, told: Told) -> str:
+def to_paste(inputs: Inputs, fitted: SurfaceTable) -> str:
     """Return the next mixes as a study has them, under names that it does not have; nothing where there are none."""
-    rows = told.rows("next")
+    rows = fitted.rows("next")
     free = (f"next-{number}" for number in range(1, 1000) if f"next-{number}" not in inputs.spec.mixes)
     lines = []
     for row, name in zip(rows, free, strict=False):
@@ -294,8 +296,8 @@ def _interval(row: Row, level: str) -> str:
     return "" if low is None or high is None else f" ({level} % interval {decimal(low, 1)} to {decimal(high, 1)})"
 
 
-def _models(told: Told) -> Table:
-    rows = told.rows("model")
+def _models(fitted: SurfaceTable) -> Table:
+    rows = fitted.rows("model")
     lines = [
         (
             Cell(row["name"], note="chosen" if row["chosen"] == "1" else ""),
@@ -313,12 +315,13 @@ def _models(told: Told) -> Table:
         Column("inside the interval, %", number=True), Column("gain on the mean", number=True),
         Column("at least", number=True), Column("log density", number=True), Column("chosen"),
     )  # fmt: skip
-    noted = dict.fromkeys(part for row in (*rows, *told.rows("check")) for part in row["note"].split("; ") if part)
+    noted = dict.fromkeys(part for row in (*rows, *fitted.rows("check")) for part in row["note"].split("; ") if part)
     said = sentence("; ".join(noted)) + "." if noted else ""
     return table(
         "surface-models",
         "How well each model predicts a mix that it has not seen",
-        f"{sentence(told.what)}, in {told.unit}, each mix left out in turn; n = {int(rows[0].needed('mixes'))} mixes, "
+        f"{sentence(fitted.what)}, in {fitted.unit}, each mix left out in turn; "
+        f"n = {int(rows[0].needed('mixes'))} mixes, "
         f"{int(rows[0].needed('n')):,} questions. {said}",
         columns,
         lines,
@@ -326,22 +329,23 @@ def _models(told: Told) -> Table:
     )
 
 
-def _mixes(told: Told) -> Table:
-    """Return the best mix, a few that cannot be told from it, and those that were trained, beside their prediction."""
-    components = told.components
-    columns = [Column("mix", heading=True), *(Column(f"{told.title(name)}, %", number=True) for name in components)]
+def _mixes(fitted: SurfaceTable) -> Table:
+    """Return the best mix, a few that cannot be distinguished from it, and trained ones beside their prediction."""
+    components = fitted.components
+    columns = [Column("mix", heading=True), *(Column(f"{fitted.title(name)}, %", number=True) for name in components)]
     columns += [Column("score", number=True), Column("predicted from the others", number=True)]
-    left_out = {row["name"]: row for row in told.rows("left out")}
+    left_out = {row["name"]: row for row in fitted.rows("left out")}
     lines = []
-    named = [("best", told.one("optimum")), *((f"as good, {row['name']}", row) for row in told.rows("as good"))]
-    for name, row in [*named, *((row["name"], row) for row in told.rows("run"))]:
+    named = [("best", fitted.one("optimum")), *((f"as good, {row['name']}", row) for row in fitted.rows("as good"))]
+    for name, row in [*named, *((row["name"], row) for row in fitted.rows("run"))]:
         shares = [number_cell(100 * share, 0) for share in mix_of(row).values()]
         own = left_out.get(row["name"]) if row["row"] == "run" else None
         lines.append([Cell(name), *shares, estimate(row, 1), estimate(own, 1)])
     return table(
         "surface-mixes",
         "The best mix, mixes as good, and those that were trained",
-        f"{sentence(told.axis)} with {told.level} % intervals; trained mixes have their measured score, and beside it "
+        f"{sentence(fitted.axis)} with {fitted.level} % intervals; trained mixes have their measured score, "
+        "and beside it "
         "what the surface of all others predicts.",
         columns,
         lines,
@@ -349,16 +353,16 @@ def _mixes(told: Told) -> Table:
     )
 
 
-def _rates(told: Told) -> Table:
+def _rates(fitted: SurfaceTable) -> Table:
     lines = [
-        (Cell(told.title(row["into"])), Cell(told.title(row["of"])), Cell(row["name"]), estimate(row, 2))
-        for row in told.rows("rate")
+        (Cell(fitted.title(row["into"])), Cell(fitted.title(row["of"])), Cell(row["name"]), estimate(row, 2))
+        for row in fitted.rows("rate")
     ]
     columns = (Column("items of", heading=True), Column("for one item of"), Column("how"), Column("rate", number=True))
     return table(
         "surface-rates",
         "Exchange rates",
-        f"How many items of one component do the work of one item of another, at equal shares, with {told.level} % "
+        f"How many items of one component do the work of one item of another, at equal shares, with {fitted.level} % "
         "intervals (Fieller). An interval without bounds means that these runs rule out no number, or only some.",
         columns,
         lines,
@@ -366,11 +370,11 @@ def _rates(told: Told) -> Table:
     )
 
 
-def _budgets(told: Told) -> Table:
+def _budgets(fitted: SurfaceTable) -> Table:
     lines: list[Sequence[Cell]] = [
-        (number_cell(row.number("cost"), 0), Cell(told.mix(row)), number_cell(row.number("size"), 0),
+        (number_cell(row.number("cost"), 0), Cell(fitted.mix(row)), number_cell(row.number("size"), 0),
          estimate(row, 1))
-        for row in told.rows("frontier")
+        for row in fitted.rows("frontier")
     ]  # fmt: skip
     columns = (Column("cost", number=True), Column("mix"), Column("items", number=True), Column("score", number=True))
     return table(

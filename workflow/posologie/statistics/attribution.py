@@ -192,10 +192,7 @@ def _rows(
                 notes = [interval.note, "" if recipes else ADAPTERS, game.note, fits]
                 yield {
                     "suite": scored.suite,
-                    "scope_kind": found.cell.scope_kind,
-                    "scope": found.cell.scope,
-                    "task": found.cell.task,
-                    "aggregate": found.cell.aggregate,
+                    **found.cell.columns(),
                     "metric": measure.metric,
                     "decoding": measure.decoding,
                     "variants": "original",

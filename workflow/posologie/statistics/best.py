@@ -1,4 +1,4 @@
-"""The table of the best set: the mixes that cannot be told from the best one, and what the chosen one is worth."""
+"""The table of the best set: the mixes that cannot be distinguished from the best, and what the chosen one is worth."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -29,7 +29,8 @@ COLUMNS = (
     "corrected", "corrected_low", "corrected_high", "gain", "gain_corrected", "gain_low", "gain_high", "note",
 )  # fmt: skip
 LATEX = Latex(
-    "Mixes that cannot be told from the best, and by how much each may be worse or better than the best other mix.",
+    "Mixes that cannot be distinguished from the best, and by how much each may be worse or better than the best "
+    "other mix.",
     index=("suite", "scope", "mix"),
     where={"scope_kind": ("all", "provenance"), "task": ("all",), "aggregate": ("item_weighted",)},
     show=("in_set", "low", "high", "gain_corrected"),
@@ -103,10 +104,7 @@ def _rows(resampled: Resampled, measure: Measure, variants: str, *, demonstratio
                 is_chosen = place == best.chosen
                 yield {
                     "suite": scored.suite,
-                    "scope_kind": found.cell.scope_kind,
-                    "scope": found.cell.scope,
-                    "task": found.cell.task,
-                    "aggregate": found.cell.aggregate,
+                    **found.cell.columns(),
                     "metric": measure.metric,
                     "decoding": measure.decoding,
                     "variants": variants,

@@ -45,6 +45,10 @@ class Cell:
     aggregate: str
     groups: tuple[tuple[int, ...], ...]
 
+    def columns(self) -> dict[str, str]:
+        """Return the columns by which tables name the cell."""
+        return {"scope_kind": self.scope_kind, "scope": self.scope, "task": self.task, "aggregate": self.aggregate}
+
 
 def make_parts(
     benchmark: NDArray[np.str_],

@@ -144,10 +144,7 @@ def _row(
     mixes = [entry for entry in (pair.left, pair.right) if entry.kind == "mix"]
     return {
         "suite": resampled.scored.suite,
-        "scope_kind": model.cell.scope_kind,
-        "scope": model.cell.scope,
-        "task": model.cell.task,
-        "aggregate": model.cell.aggregate,
+        **model.cell.columns(),
         "metric": measure.metric,
         "decoding": measure.decoding,
         "variants": variants,

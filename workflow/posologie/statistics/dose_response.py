@@ -108,10 +108,7 @@ def _rows(
                 )
                 yield {
                     "suite": scored.suite,
-                    "scope_kind": estimate.cell.scope_kind,
-                    "scope": estimate.cell.scope,
-                    "task": estimate.cell.task,
-                    "aggregate": estimate.cell.aggregate,
+                    **estimate.cell.columns(),
                     "metric": measure.metric,
                     "decoding": measure.decoding,
                     "variants": "original",

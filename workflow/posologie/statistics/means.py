@@ -106,10 +106,7 @@ def row_of(
     )
     return {
         "suite": suite,
-        "scope_kind": cell.scope_kind,
-        "scope": cell.scope,
-        "task": cell.task,
-        "aggregate": cell.aggregate,
+        **cell.columns(),
         "metric": measure.metric,
         "decoding": measure.decoding,
         "variants": variants,

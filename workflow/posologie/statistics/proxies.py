@@ -76,10 +76,7 @@ def _rows(
     scale = 100 if unit_of(measure.metric) == "%" else 1
     shared = {
         "suite": scored.suite,
-        "scope_kind": found.cell.scope_kind,
-        "scope": found.cell.scope,
-        "task": found.cell.task,
-        "aggregate": found.cell.aggregate,
+        **found.cell.columns(),
         "metric": measure.metric,
         "decoding": measure.decoding,
         "variants": variants,

@@ -195,7 +195,7 @@ class Best:
 
     Attributes:
         chosen: the mix with the highest value, a place among the mixes.
-        in_set: [mix], whether it cannot be told from the best.
+        in_set: [mix], whether it cannot be distinguished from the best.
         low, high: [mix], simultaneous bounds of its value less the best other's.
     """
 

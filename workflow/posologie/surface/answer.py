@@ -133,7 +133,7 @@ def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
     if part is not None:
         share = f"{100 * part:.0f} % of all mixes" if part else f"fewer than 1 in {region['points']} of all mixes"
     ranges = ", ".join(f"{name} {100 * low:.0f}–{100 * high:.0f} %" for name, (low, high) in region["ranges"].items())
-    lines.append(f"Region that cannot be told from the best: {share}; {ranges}.")
+    lines.append(f"Region that cannot be distinguished from the best: {share}; {ranges}.")
     others = [mix_text(mix) for mix in region["representatives"][1:]]
     if others:
         lines.append("As good as far as these runs can tell: " + "; ".join(others) + ".")

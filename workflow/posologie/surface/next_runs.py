@@ -64,7 +64,7 @@ class Proposal:
         changes: probability that after it alone another mix is expected to beat the present choice by what a training
             is to bring.
         regret: expected after it and the proposals before it.
-        region: expected share of the simplex that cannot be told from the best, after the same.
+        region: expected share of the simplex that cannot be distinguished from the best, after the same.
         reason: why it was chosen: `decision`, or `interior` where a saturated design needs it.
     """
 
@@ -88,7 +88,7 @@ class Prescription:
         stop: no affordable training is expected to be worth its cost.
         reason: in words.
         regret: expected of the present choice, before anything is trained.
-        region: share of the simplex that cannot be told from the best now, on the points on which `Proposal.region` is.
+        region: share of the simplex that cannot be distinguished from the best now, on the points of `Proposal.region`.
         best_gain: the most points that the affordable trainings looked at are expected to bring together.
     """
 

@@ -1,4 +1,4 @@
-"""The best mix as a region: which mixes cannot be told from the best, and what the chosen one is worth.
+"""The best mix as a region: which mixes cannot be distinguished from the best, and what the chosen one is worth.
 
 Everything here asks a surface only for the joint posterior of expected scores at candidate mixes. Seeds are fixed.
 """
@@ -55,13 +55,13 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Region:
-    """All mixes that cannot be told from the best one, with what is known of the chosen mix.
+    """All mixes that cannot be distinguished from the best one, with what is known of the chosen mix.
 
     Attributes:
         candidates: what was compared.
         components: names of the shares.
         mean, error: [point], expected score and its standard error.
-        inside: [point], whether the mix cannot be told from the best at `level`.
+        inside: [point], whether the mix cannot be distinguished from the best at `level`.
         chosen: place of the mix with the highest expected score.
         level: confidence that the region holds the best mix.
         expected: score of the chosen mix, corrected for having been chosen, with an interval.
@@ -174,7 +174,7 @@ def region_of(
     seed: int = 42,
     least_squares: bool = True,
 ) -> Region:
-    """Return the mixes that cannot be told from the best (Hsu 1984; Peterson, Cahya and del Castillo 2002).
+    """Return the mixes that cannot be distinguished from the best (Hsu 1984; Peterson, Cahya and del Castillo 2002).
 
     A mix x is in the region if max over z of (m_z − m_x) / s_xz is at most d_x, the quantile at `level` of the maximum
     over z of the same statistics of errors alone. At the true best mix no true difference is above 0, so that it is in

@@ -253,7 +253,7 @@ def horizontal_rate(runs: Runs, of: Curve, into: Curve, dose: float, level: floa
     """Return how many items of `into` do the work of one item of `of`, by the distance between two curves at a dose.
 
     The curves are linear between tested doses. A rate r is in the set if into(r × dose) − of(dose), a known combination
-    of scores, cannot be told from 0: the test is turned round as in Fieller's. Only tested doses are looked at: a set
+    of scores, cannot be distinguished from 0 (a test inverted as in Fieller's). Only tested doses are considered: a set
     that reaches the largest dose is open there.
 
     Args:

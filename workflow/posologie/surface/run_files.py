@@ -67,7 +67,7 @@ def read_runs(
             )
     signs = {name: -1.0 if lower_is_better or name in lower else 1.0 for name in weights}
     if unknown := [name for name in lower if name not in weights]:
-        raise InputError(f"no metric '{unknown[0]}' to be lower; choose of {', '.join(weights)}")
+        raise InputError(f"no metric '{unknown[0]}' to be lower; choose one of {', '.join(weights)}")
     score, variance = _score(metrics, scored, {name: signs[name] * weight for name, weight in weights.items()})
     size = next((shared[name] for name in _SIZES if name in shared), None)
     seeds = shared.get(_SEEDS, np.ones(count))
@@ -154,7 +154,7 @@ def _score(metrics: Path, scored: Mapping[str, Array], weights: Mapping[str, flo
     columns = [name for name in scored if not name.endswith("_se")]
     for name in weights:
         if name not in columns:
-            raise InputError(f"{metrics}: no metric '{name}'; choose of {', '.join(columns)}")
+            raise InputError(f"{metrics}: no metric '{name}'; choose one of {', '.join(columns)}")
     score = np.sum([weight * scored[name] for name, weight in weights.items()], axis=0)
     parts = [weight * scored[f"{name}_se"] for name, weight in weights.items() if f"{name}_se" in scored]
     # errors of several metrics of one run may hang together: their sum bounds the error of the sum

@@ -39,7 +39,7 @@ COLUMNS = (
     "currency", "p_value", "note",
 )  # fmt: skip
 LATEX = Latex(
-    "The best mix by the response surface, and the shares of the mixes that cannot be told from the best.",
+    "The best mix by the response surface, and the shares of the mixes that cannot be distinguished from the best.",
     index=("suite", "row", "name"),
     where={"row": ("optimum", "share")},
     show=("value", "low", "high", "regret"),

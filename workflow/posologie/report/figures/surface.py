@@ -12,7 +12,7 @@ from posologie.report.figures.style import legend_above, new_figure
 from posologie.report.figures.ternary import Array
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, INK, MUTED
-from posologie.report.surface import Told, mix_of, told_of
+from posologie.report.surface import SurfaceTable, mix_of, surface_table
 from posologie.report.tables import Row
 
 _A_ROW = 4
@@ -20,15 +20,15 @@ _A_ROW = 4
 
 def draw(inputs: Inputs) -> Figure | None:
     """Return the surface of the first suite: a triangle where there are three components, and a trace for each."""
-    told = told_of(inputs)
-    if told is None or not told.rows("trace"):
+    fitted = surface_table(inputs)
+    if fitted is None or not fitted.rows("trace"):
         return None
-    components = told.components
+    components = fitted.components
     if len(components) == 3:
         figure = new_figure(3.5)
         left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1), squeeze=False)[0]
         triangle = left.subplots()
-        _triangle(triangle, told)
+        _triangle(triangle, fitted)
         legend_above(figure, triangle, 3)
         panels = list(right.subplots(3, 1, sharey=True, squeeze=False)[:, 0])
     else:
@@ -38,32 +38,32 @@ def draw(inputs: Inputs) -> Figure | None:
         panels = list(every[: len(components)])
         for panel in every[len(components) :]:
             panel.set_axis_off()
-    best = mix_of(told.one("optimum"))
+    best = mix_of(fitted.one("optimum"))
     shown = {one.name: one for one in inputs.spec.components}
     for panel, component in zip(panels, components, strict=True):
-        rows_of = [row for row in told.rows("trace") if row["name"] == component]
+        rows_of = [row for row in fitted.rows("trace") if row["name"] == component]
         known = shown.get(component)
         title, colour = (component, INK) if known is None else (known.title, COLOURS[known.colour])
         _trace(panel, rows_of, component, best[component], title, colour)
     if len(components) != 3:  # the colour bar names it
-        panels[0].set_ylabel(told.axis)
+        panels[0].set_ylabel(fitted.axis)
     return figure
 
 
-def _triangle(panel: Axes, told: Told) -> None:
-    """Draw contours of the expected score, the region that cannot be told from the best, and the measured mixes."""
-    rows = told.rows("prediction")
+def _triangle(panel: Axes, fitted: SurfaceTable) -> None:
+    """Draw contours of the expected score, the region of mixes like the best, and the measured mixes."""
+    rows = fitted.rows("prediction")
     shares = np.array([list(mix_of(row).values()) for row in rows])
     filled = ternary.contours(panel, shares, np.array([row.needed("value") for row in rows]))
-    ternary.frame(panel, told.components)
+    ternary.frame(panel, fitted.components)
     _outline(panel, shares, rows)
-    measured = np.array([list(mix_of(row).values()) for row in told.rows("run")])
+    measured = np.array([list(mix_of(row).values()) for row in fitted.rows("run")])
     ternary.points(panel, measured, "trained")
-    best = np.array([list(mix_of(told.one("optimum")).values())])
+    best = np.array([list(mix_of(fitted.one("optimum")).values())])
     ternary.points(panel, best, "best", marker="*", filled=False)
-    panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="not told from the best")
+    panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="as good as the best")
     if filled is not None:
-        panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=told.axis)
+        panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=fitted.axis)
 
 
 def _outline(panel: Axes, shares: Array, rows: Sequence[Row]) -> None:
