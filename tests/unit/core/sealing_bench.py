@@ -1,0 +1,63 @@
+"""A bench for seals: a folder with one input, and a stage that is run, planned and frozen without Snakemake."""
+
+import json
+
+import pytest
+
+from posologie.running import sealing
+from posologie.running.frozen import VARIABLE, own_run
+from posologie.running.hashes import FileHashes
+from posologie.running.planning import Comparison, PlannedJob
+from posologie.running.sealing import Request
+from posologie.running.seals import Identity
+
+MODULE = "posologie.scoring"
+
+
+class Bench:
+    """A folder with one input and one stage whose command doubles it."""
+
+    def __init__(self, root):
+        self.root = root
+        self.code = "c0de"
+        self.runs = 0
+        self.meanwhile = lambda: None
+        (root / "input.txt").write_text("a")
+
+    def identity(self, spec):
+        return Identity(MODULE, self.code, spec)
+
+    def make(self, spec="s", outputs=("out.txt",)):
+        def main(argv):
+            self.runs += 1
+            text = (self.root / "input.txt").read_text()
+            self.meanwhile()
+            for output in outputs:
+                (self.root / output).write_text(f"{text}{text} {spec}")
+
+        request = Request(("input.txt",), tuple(outputs))
+        sealing.make(MODULE, lambda module: self.code, ["--spec", json.dumps(spec)], request, main)
+
+    def planned(self, spec="s", outputs=("out.txt",)):
+        return PlannedJob(self.identity(spec), ("input.txt",), tuple(outputs))
+
+    def stale(self, spec="s", accepted=None, **options):
+        comparison = Comparison(FileHashes("hashes.json"), accepted or {})
+        found = comparison.stale(self.planned(spec, **options))
+        comparison.hashes.keep()
+        return "" if found is None else str(found)
+
+
+@pytest.fixture(name="bench")
+def sealing_bench(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    own_run.cache_clear()
+    yield Bench(tmp_path)
+    own_run.cache_clear()
+
+
+def enter(monkeypatch, folder):
+    """Make this process one of a frozen run."""
+    monkeypatch.setenv(VARIABLE, str(folder))
+    own_run.cache_clear()
