@@ -4,7 +4,6 @@ Two texts that differ in a fact are different questions, however alike they are.
 (`resources/languages/{code}.yaml`); texts whose language is unknown are read with the words of all languages.
 """
 
-import contextlib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -266,11 +265,19 @@ def _in_words(number: Number, text: str, language: str) -> bool:
 
 
 @cache
+def spelled(number: int, language: str) -> frozenset[str]:
+    """Return a number in words, cardinal and ordinal, in plain letters; nothing for a language that num2words lacks."""
+    try:
+        words = (num2words.num2words(number, lang=language, to=form) for form in ("cardinal", "ordinal"))
+        return frozenset(plainer(word) for word in words)
+    except NotImplementedError:
+        return frozenset()
+
+
+@cache
 def _number_words(number: int, language: str) -> frozenset[str]:
-    words = {word for word, value in _OTHER_NUMBER_WORDS.get(language, {}).items() if value == number}
-    with contextlib.suppress(NotImplementedError):  # a language whose number words nobody wrote down: digits only
-        words |= {num2words.num2words(number, lang=language), num2words.num2words(number, lang=language, to="ordinal")}
-    return frozenset(plainer(word) for word in words)
+    others = {word for word, value in _OTHER_NUMBER_WORDS.get(language, {}).items() if value == number}
+    return spelled(number, language) | {plainer(word) for word in others}
 
 
 @dataclass(frozen=True)

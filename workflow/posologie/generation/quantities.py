@@ -1,6 +1,5 @@
 """Numbers and units in a text, and whether a translation still has them all."""
 
-import contextlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,9 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
-import num2words
-
-from posologie.facts import plainer
+from posologie.facts import plainer, spelled
 from posologie.languages import language_data
 
 _DECIMAL_COMMA = re.compile("fr|de|es|it|pt|nl|pl|ru|cs|ro|ca|da|sv|no|nb|nn|fi|hu|el|tr|uk|bg|hr|sl|sk|lt|lv|et")
@@ -313,7 +310,5 @@ def _in_words(quantity: Quantity, text: str, language: str) -> bool:
 
 @cache
 def _words(number: int, language: str) -> frozenset[str]:
-    words = {word for word, value in _OTHER_WORDS.get(language, {}).items() if value == number}
-    with contextlib.suppress(NotImplementedError):  # a language whose number words nobody wrote down: digits only
-        words |= {num2words.num2words(number, lang=language), num2words.num2words(number, lang=language, to="ordinal")}
-    return frozenset(map(plainer, words))
+    others = {word for word, value in _OTHER_WORDS.get(language, {}).items() if value == number}
+    return spelled(number, language) | {plainer(word) for word in others}
