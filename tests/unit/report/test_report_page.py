@@ -170,9 +170,9 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
             facts = {"started": "2026-01-01T00:00:00", "recomputed_alone": audit, "chunk_halvings": flipped}
             record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert "100 prompts of 2 jobs were computed once more by themselves: 3 had another likeliest label" in text
+    assert "100 prompts of 2 jobs were computed once more without a batch: 3 had another likeliest label" in text
     assert "(3.0 %)" in text
-    assert re.search(r"Memory ran out in 2 of \d+ prediction jobs, which went on with chunks halved 3 times", text)
+    assert re.search(r"Memory ran out in 2 of \d+ prediction jobs; chunks were halved 3 times", text)
 
 
 def test_a_title_is_text_and_never_markup(own_study):

@@ -1,5 +1,6 @@
 """What each mix changes: its paired differences from the base model."""
 
+import math
 from dataclasses import dataclass
 
 from posologie import layout
@@ -142,12 +143,23 @@ def short_note(note: str) -> str:
     return "; ".join(part for part in note.split("; ") if part and part != TRAINED)
 
 
-def section(found: list[Comparison], figure: Figure | None) -> Section | None:
+def smallest_p(inputs: Inputs, p_value: float | None, family_size: int) -> str:
+    """Return a note on a p-value that is as small as the draws can show, with their number; empty for any other.
+
+    A p-value that is corrected over a family is a share of draws (`posologie.statistics.simultaneous`).
+    """
+    draws = inputs.spec.statistics.replicates
+    if p_value is None or family_size < 2 or not math.isclose(p_value, 1 / (1 + draws), rel_tol=1e-6):
+        return ""
+    return f"the smallest p that {draws:,} draws can show"
+
+
+def section(inputs: Inputs, found: list[Comparison], figure: Figure | None) -> Section | None:
     """Return the section with the main figure and its tables; None if there is nothing to compare."""
     if not found:
         return None
     blocks: list[Block] = [figure] if figure else []
-    blocks += [_table(comparison) for comparison in found]
+    blocks += [_table(inputs, comparison) for comparison in found]
     if any(effect.about == "adapters" for comparison in found for effect in comparison.effects):
         blocks.append(
             Prose(
@@ -160,7 +172,7 @@ def section(found: list[Comparison], figure: Figure | None) -> Section | None:
     return Section("effects", "What each mix changes", tuple(blocks))
 
 
-def _table(comparison: Comparison) -> Table:
+def _table(inputs: Inputs, comparison: Comparison) -> Table:
     """Return a row for each arm: a column for each scope, and the verdict on all items."""
     first = comparison.effects[0]
     columns = [Column("mix", heading=True)]
@@ -182,7 +194,7 @@ def _table(comparison: Comparison) -> Table:
         notes = [one for one in (short_note(whole.note), whole.registered) if one]
         verdict = Cell(whole.verdict, note="; ".join(notes))
         joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
-        p = p_cell(whole.p_adjusted)
+        p = p_cell(whole.p_adjusted, smallest_p(inputs, whole.p_adjusted, whole.family_size))
         rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])
     measured = comparison.measured
     counts = ", ".join(
@@ -194,12 +206,19 @@ def _table(comparison: Comparison) -> Table:
         f"Each mix against base, suite {comparison.suite}",
         f"Paired difference in {measure_name(measured.metric, measured.decoding)}, in {unit_name(first.unit)}, "
         f"{AGGREGATES[measured.aggregate]}; n: {counts}. Intervals beside the values are pointwise; the "
-        f"simultaneous one, p and the verdict hold for all {first.family_size} comparisons of a column together. "
+        f"simultaneous one, p and the verdict {_held(first.family_size)}. "
         "Detectable: the smallest true difference that a study of this size would usually show.",
         columns,
         rows,
         layout.table("contrasts"),
     )
+
+
+def _held(family_size: int) -> str:
+    """Return for what p and verdict hold."""
+    if family_size == 1:
+        return "are those of one comparison, so nothing is corrected"
+    return f"hold for all {family_size} comparisons of a column together"
 
 
 def _difference(effect: Effect | None) -> Cell:

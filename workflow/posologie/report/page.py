@@ -23,7 +23,7 @@ from posologie.report.drawings import inlined
 from posologie.report.html import as_html
 from posologie.report.inputs import Inputs
 from posologie.report.tables import as_it_is
-from posologie.report.words import listed
+from posologie.report.words import counted, listed
 from posologie.version import __version__
 
 CAPTIONS = {
@@ -92,7 +92,7 @@ def sections(inputs: Inputs) -> list[Section]:
     made = [
         surface.section(inputs, figures.get("surface")),
         answer.section(inputs, found),
-        effects.section(found, figures.get("effects")),
+        effects.section(inputs, found, figures.get("effects")),
         transfer.section(inputs),
         attribution.section(inputs, figures),
         scores.section(inputs, figures),
@@ -133,11 +133,10 @@ def _figures(inputs: Inputs) -> dict[str, Figure]:
 def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -> str:
     """Return the report as HTML that needs no other file."""
     spec = inputs.spec
-    count = len(spec.models)
     return as_html(
         Page(
             title=spec.title or f"The study “{spec.study}”",
-            subtitle=f"Study {spec.study}: {count} model{'s' if count > 1 else ''}, suites {listed(spec.suites, 12)}",
+            subtitle=f"Study {spec.study}: {counted(len(spec.models), 'model')}, suites {listed(spec.suites, 12)}",
             sections=tuple(made),
             notices=tuple(notices),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",

@@ -153,7 +153,9 @@ def dose(fitted: SurfaceTable) -> str:
     over = ""
     if base:
         gain = best.needed("value") - base[0].needed("value")
-        over = f", {decimal(abs(gain), 1)} {unit} {'above' if gain >= 0 else 'below'} the base model's"
+        apart = decimal(abs(gain), 1)
+        over = f", {apart} {unit} {'above' if gain >= 0 else 'below'} the base model's"
+        over = ", the same as the base model's to the digit shown" if apart == "0.0" else over
     verb = "Give" if fitted.supported else "The highest expected score is that of"
     most = f"at most {decimal(best.needed('most_regret'), 1)}"
     return (
@@ -271,6 +273,8 @@ def change_of_mind(fitted: SurfaceTable) -> str:
         if "interior" in row["note"].split("; "):
             why = f"{why}; it tells whether the surface fits"
         ways.append(f"{fitted.mix(row)} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
+    if not ways:
+        return ""
     return f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}."
 
 
