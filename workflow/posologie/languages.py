@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from posologie.errors import InputError
+from posologie.shipped import project
 
 LONG_ENOUGH = 40
 """Letters from which a single text is judged: below, the identifier takes names of bacteria for a language."""
@@ -17,7 +18,7 @@ _UNLIKELY = 0.05
 
 
 _FOLDER = Path("resources/languages")
-_SHIPPED = Path(__file__).resolve().parents[2] / _FOLDER
+_SHIPPED = project() / _FOLDER
 
 
 def described_languages() -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from posologie.generation.backends.addresses import in_the_clear
 from posologie.models.encoders import encoder_folder
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin
+from posologie.shipped import shipped
 from posologie.sources.layouts import local_files
 from posologie.sources.spec import Collection, Source
 
@@ -89,7 +90,7 @@ def other_files(study: Study) -> Iterator[Finding]:
         wanted |= {f"judges.{name}.trained_on": file for file in judge.trained_on}
     for name, ratings in study.judging.ratings.items():
         wanted |= {f"judging.ratings.{name}.files.{rater}": file for rater, file in ratings.files.items()}
-    missing = [f"{key} = '{file}': no such file" for key, file in wanted.items() if not Path(file).exists()]
+    missing = [f"{key} = '{file}': no such file" for key, file in wanted.items() if not Path(shipped(file)).exists()]
     for told in missing:
         yield Finding(PROBLEM, told)
     if wanted and not missing:

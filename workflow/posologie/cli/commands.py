@@ -17,6 +17,7 @@ from posologie.cli import (
     partitions,
     plan,
     prescribe,
+    project,
     register,
     status,
     surface,
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
         partitions,
         surface,
         whatif,
+        project,
         testcase,
         audit_parallel,
     ):

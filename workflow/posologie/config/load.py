@@ -19,6 +19,7 @@ from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
+from posologie.shipped import shipped
 from posologie.specs import first_problem
 
 REPLACED = ("components", "sources", "mixes", "sweeps", "suites", "judges")
@@ -56,7 +57,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     try:
         study = with_sweeps(study)
         check_references(study)
-        study = with_validation(study)
+        study = with_shipped(with_validation(study))
     except InputError as error:
         raise _located(origin, str(error)) from error
     return study
@@ -128,6 +129,28 @@ def with_sweeps(study: Study) -> Study:
             mixes[mix] = drawn
     statistics = study.statistics.model_copy(update={"sweeps": curves})
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
+
+
+def with_shipped(study: Study) -> Study:
+    """Return the study with data below `resources/` taken from those that ship, where its own folder has none."""
+
+    def found(path: str) -> str:
+        return shipped(path) if path.startswith("resources/") else path
+
+    sources, collections = (
+        {
+            name: one if one.path is None else one.model_copy(update={"path": found(one.path)})
+            for name, one in described.items()
+        }
+        for described in (study.sources, study.collections)
+    )
+    backbones = {}
+    for name, backbone in study.backbones.items():
+        if (untrained := backbone.untrained) is not None:
+            corpus = tuple(found(path) for path in untrained.corpus)
+            backbone = backbone.model_copy(update={"untrained": untrained.model_copy(update={"corpus": corpus})})
+        backbones[name] = backbone
+    return study.model_copy(update={"sources": sources, "collections": collections, "backbones": backbones})
 
 
 def with_validation(study: Study) -> Study:
