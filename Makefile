@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
+.PHONY: demo test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
@@ -29,6 +29,11 @@ test-browser: .venv/complete
 	@test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
 	  echo "make test-browser: axe could not be installed" >&2; \
 	pytest tests/browser -rs
+
+# The program without its checkout: a wheel in a clean environment, and a deployment with snakedeploy. By hand: it installs all
+# packages anew, unless POSOLOGIE_LOCKED=1 takes those of .venv.
+test-packaging: .venv/complete
+	pytest tests/packaging
 
 # Trainings on the test cluster that are cut and doubled: some minutes, by hand.
 test-slurm-training: .venv/complete

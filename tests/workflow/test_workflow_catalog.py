@@ -44,11 +44,10 @@ def test_the_catalogs_own_file_has_the_keys_that_it_knows(catalog):
 
 
 def test_what_it_says_of_conda_and_of_the_report_is_true(catalog):
-    rules = [path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk"))]
-    shells = sum(len(re.findall(r"^ +shell:", text, re.MULTILINE)) for text in rules)
-    environments = sum(len(re.findall(r"^ +conda:", text, re.MULTILINE)) for text in rules)
-    assert catalog["usage"]["software-stack-deployment"]["conda"] is (shells == environments > 0)
-    assert (REPOSITORY / "envs/posologie.yaml").is_file()
+    packages = yaml.safe_load(read("envs/posologie.yaml"))["dependencies"][-1]["pip"]
+    itself = any("posologie" in package for package in packages)
+    assert catalog["usage"]["software-stack-deployment"]["conda"] is itself, "conda alone lacks this package"
+    assert "pip install 'posologie" in catalog["usage"]["mandatory-flags"]["desc"]
     [description] = re.findall(r'^report: "(.+)"$', read("workflow/Snakefile"), re.MULTILINE)
     assert (REPOSITORY / "workflow" / description).is_file()
 

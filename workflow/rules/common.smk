@@ -76,7 +76,7 @@ def check_installed():
         name = own.relative_to(REPOSITORY / "workflow/rules").as_posix()
         try:
             with workflow.sourcecache.open(workflow.current_basedir.join(name)) as file:
-                same = file.read() == own.read_text(encoding="utf-8")
+                same = file.read().rstrip() == own.read_text(encoding="utf-8").rstrip()
         except WorkflowError:
             same = False
         if not same:

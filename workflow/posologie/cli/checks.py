@@ -39,11 +39,8 @@ class Finding:
 
 def environment(study: Study) -> Iterator[Finding]:
     """Compare the installed packages with the lock file."""
-    if not Path(LOCK).is_file():
-        yield Finding(WARNING, f"{LOCK}: not here; are you in the project's folder?")
-        return
     other = []
-    for line in Path(LOCK).read_text(encoding="utf-8").splitlines():
+    for line in Path(shipped(LOCK)).read_text(encoding="utf-8").splitlines():
         name, separator, version = line.partition("==")
         if separator and not line.startswith("#"):
             try:
