@@ -104,10 +104,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Browser:
-    """The place of the item browser; `index` is its data file, seen from the page."""
+    """The place of the item browser.
+
+    Attributes:
+        index: its data file, seen from the page.
+        data: all of its data as JSON, where they are few enough to stand in the page; empty otherwise.
+    """
 
     index: str
     language: str
+    data: Markup = Markup("")  # noqa: RUF009 - a string never changes
     kind: Literal["browser"] = "browser"
 
 

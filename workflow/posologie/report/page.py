@@ -1,6 +1,10 @@
 """The page: which sections a study has, and how they become one file."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup
 
 from posologie.report import (
     answer,
@@ -19,6 +23,7 @@ from posologie.report import (
     transfer,
 )
 from posologie.report.blocks import Browser, Figure, Notice, Page, Section
+from posologie.report.browser import data_file, read_value
 from posologie.report.drawings import inlined
 from posologie.report.html import as_html
 from posologie.report.inputs import Inputs
@@ -26,6 +31,7 @@ from posologie.report.tables import as_it_is
 from posologie.report.words import counted, listed
 from posologie.version import __version__
 
+ITEMS = "report/items/index.js"
 CAPTIONS = {
     "effects": (
         "What each mix changes",
@@ -104,12 +110,33 @@ def sections(inputs: Inputs) -> list[Section]:
         training.section(inputs, figures.get("training")),
         compute.section(inputs, figures.get("compute")),
         _others(inputs),
-        Section("items", "Single items", (Browser("items/index.js", inputs.spec.report.language),))
-        if inputs.spec.report.item_browser
-        else None,
+        _items(inputs),
         method.section(inputs),
     ]
     return [section for section in made if section is not None]
+
+
+def _items(inputs: Inputs) -> Section | None:
+    if not inputs.spec.report.item_browser:
+        return None
+    data = embedded(inputs.root / ITEMS, inputs.spec.report.items_in_page)
+    return Section("items", "Single items", (Browser("items/index.js", inputs.spec.report.language, data),))
+
+
+def embedded(index: Path, most: int) -> Markup:
+    """Return the data of the item browser as JSON that may stand in a page; nothing for more items than `most`.
+
+    Raises:
+        InputError: if one of the browser's files is broken or missing.
+    """
+    if not index.is_file():
+        return Markup("")
+    (facts,) = read_value(index, "index")
+    if len(facts["ids"]) > most:
+        return Markup("")
+    pages = [read_value(data_file(index, number), "page")[1] for number in range(len(facts["files"]))]
+    text = json.dumps({"index": facts, "pages": pages}, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it can end the script element
 
 
 def _others(inputs: Inputs) -> Section | None:

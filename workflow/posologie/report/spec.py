@@ -15,6 +15,12 @@ class Report(Spec):
     items_per_file: int = Field(
         default=200, ge=10, le=5000, description="items in one data file of the browser, which a page loads by need"
     )
+    items_in_page: int = Field(
+        default=500,
+        ge=0,
+        le=5000,
+        description="up to how many items the browser's data stand in the page itself, which can then be sent alone",
+    )
 
 
 class ReportSpec(Spec):
