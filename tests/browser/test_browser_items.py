@@ -82,7 +82,8 @@ def test_on_a_phone_an_item_that_is_tapped_comes_into_sight_and_leads_back_to_th
     page.run("arguments[0].click()", page.find(".hits button"))
     page.wait("return document.querySelector('.item h3') !== null")
     page.wait(
-        "const at = document.querySelector('.item h3').getBoundingClientRect(); return at.top >= 0 && at.bottom < innerHeight"
+        "const at = document.querySelector('.item h3').getBoundingClientRect();"
+        "return at.top >= 0 && at.bottom < innerHeight"
     )
     page.run("arguments[0].click()", page.find(".item .back"))
     page.wait("return document.querySelector('.hits').getBoundingClientRect().top < innerHeight")

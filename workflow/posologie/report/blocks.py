@@ -148,7 +148,12 @@ class Notice:
 
 @dataclass(frozen=True)
 class Page:
-    """A page before any HTML; `others` are the titles and files of the pages beside it, this one included."""
+    """A page before any HTML.
+
+    Attributes:
+        others: titles and files of the pages beside it, this one included.
+        facts: names and values at its head.
+    """
 
     title: str
     subtitle: str
@@ -157,3 +162,4 @@ class Page:
     footer: str
     others: tuple[tuple[str, str], ...] = ()
     file: str = "index.html"
+    facts: tuple[tuple[str, str], ...] = ()

@@ -9,6 +9,7 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section,
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
 from posologie.report.words import AGGREGATES, measure_name, scope_title, scopes, unit_name
+from posologie.statistics.families import DEMONSTRATION
 from posologie.statistics.spec import Measured
 
 TRAINED = "for these trained adapters"
@@ -139,8 +140,8 @@ def _whole(value: float | None) -> int | None:
 
 
 def short_note(note: str) -> str:
-    """Return what of a verdict's note stands beside it; the rest is said once, in the caption."""
-    return "; ".join(part for part in note.split("; ") if part and part != TRAINED)
+    """Return what of a verdict's note stands beside it; what holds for all verdicts is said once."""
+    return "; ".join(part for part in note.split("; ") if part and part not in (TRAINED, DEMONSTRATION))
 
 
 def smallest_p(inputs: Inputs, p_value: float | None, family_size: int) -> str:
@@ -173,15 +174,14 @@ def section(inputs: Inputs, found: list[Comparison], figure: Figure | None) -> S
 
 
 def _table(inputs: Inputs, comparison: Comparison) -> Table:
-    """Return a row for each arm: a column for each scope, and the verdict on all items."""
+    """Return a row for each arm: the verdict on all items, then a column for each scope."""
     first = comparison.effects[0]
-    columns = [Column("mix", heading=True)]
+    columns = [Column("mix", heading=True), Column("verdict on all items")]
     columns += [Column(comparison.title(*scope), number=True) for scope in comparison.scopes]
     columns += [
         Column("simultaneous interval"),
         Column("p, corrected", number=True),
         Column("detectable", number=True),
-        Column("verdict on all items"),
     ]
     rows = []
     for whole in comparison.on("all", "all"):
@@ -195,7 +195,7 @@ def _table(inputs: Inputs, comparison: Comparison) -> Table:
         verdict = Cell(whole.verdict, note="; ".join(notes))
         joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
         p = p_cell(whole.p_adjusted, smallest_p(inputs, whole.p_adjusted, whole.family_size))
-        rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])
+        rows.append([Cell(whole.name), verdict, *values, joint, p, number_cell(whole.detectable, 1)])
     measured = comparison.measured
     counts = ", ".join(
         f"{comparison.title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}"
@@ -204,14 +204,20 @@ def _table(inputs: Inputs, comparison: Comparison) -> Table:
     return table(
         f"effects-{comparison.suite}",
         f"Each mix against base, suite {comparison.suite}",
-        f"Paired difference in {measure_name(measured.metric, measured.decoding)}, in {unit_name(first.unit)}, "
-        f"{AGGREGATES[measured.aggregate]}; n: {counts}. Intervals beside the values are pointwise; the "
-        f"simultaneous one, p and the verdict {_held(first.family_size)}. "
+        f"{demonstrated(inputs)}Paired difference in {measure_name(measured.metric, measured.decoding)}, in "
+        f"{unit_name(first.unit)}, {AGGREGATES[measured.aggregate]}; n: {counts}. "
+        "Intervals beside the values are pointwise; the simultaneous one, p and the verdict "
+        f"{_held(first.family_size)}. "
         "Detectable: the smallest true difference that a study of this size would usually show.",
         columns,
         rows,
         layout.table("contrasts"),
     )
+
+
+def demonstrated(inputs: Inputs) -> str:
+    """Return how the caption of a table of verdicts begins in a demonstration; empty in any other study."""
+    return "A demonstration: n is too small for any of these verdicts. " if inputs.spec.demonstration else ""
 
 
 def _held(family_size: int) -> str:

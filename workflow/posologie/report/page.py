@@ -13,6 +13,7 @@ from posologie.report import (
     composition,
     compute,
     effects,
+    header,
     judges,
     leakage,
     method,
@@ -24,6 +25,7 @@ from posologie.report import (
 )
 from posologie.report.blocks import Browser, Figure, Notice, Page, Section
 from posologie.report.browser import data_file, read_value
+from posologie.report.captions import caption_of
 from posologie.report.drawings import inlined
 from posologie.report.html import as_html
 from posologie.report.inputs import Inputs
@@ -32,35 +34,6 @@ from posologie.report.words import counted, listed
 from posologie.version import __version__
 
 ITEMS = "report/items/index.js"
-CAPTIONS = {
-    "effects": (
-        "What each mix changes",
-        "Difference of each mix from the base model with its interval, on all items and on those of each component. "
-        "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
-    ),
-    "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
-    "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
-    "surface": (
-        "Score and dose",
-        "Expected score over the mixes, with the mixes that cannot be distinguished from the best; along each "
-        "component's share "
-        "the others keep their proportions. Bands: intervals, point by point.",
-    ),
-    "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
-    "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
-    "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
-    "published": ("The paper beside this study", "Printed values as crosses; ours as points with their intervals."),
-    "agreement": ("Agreement with people", "Judges, metrics and people against the mean human rating, with intervals."),
-    "calibration": (
-        "Calibration of the judges",
-        "Each rated answer: the judge's probability, or its verdict, against the mean human rating; points are spread "
-        "a little so that none hides another.",
-    ),
-    "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
-    "composition": ("Composition of the mixes", "Training items of every mix by component."),
-    "compute": ("Hours", "Hours of training and prediction for every model."),
-    "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
-}
 PLACED = frozenset(
     [
         "agreement",
@@ -151,7 +124,7 @@ def _others(inputs: Inputs) -> Section | None:
 def _figures(inputs: Inputs) -> dict[str, Figure]:
     found = {}
     for name in inputs.spec.figures():
-        title, caption = CAPTIONS[name]
+        title, caption = caption_of(inputs, name)
         svg = inlined(inputs.root / "figures" / f"{name}.svg", name, f"{title}. {caption}")
         found[name] = Figure(name, title, caption, svg, f"figures/{name}")
     return found
@@ -166,6 +139,7 @@ def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -
             subtitle=f"Study {spec.study}: {counted(len(spec.models), 'model')}, suites {listed(spec.suites, 12)}",
             sections=tuple(made),
             notices=tuple(notices),
+            facts=header.facts(inputs),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
         ),
         scripts=("page.js", "browser.js"),

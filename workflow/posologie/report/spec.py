@@ -28,7 +28,9 @@ class ReportSpec(Spec):
 
     study: Name
     title: str = Field(default="", description="heading of the page; made from the study's name if left out")
-    demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    demonstration: bool = Field(
+        default=False, description="say above the page and every table of verdicts that it shows the machinery only"
+    )
     mixes: tuple[Name, ...] = Field(description="mixes in the order in which tables and figures show them")
     models: tuple[EvaluatedModel, ...] = Field(
         description="base first, then the order of the mixes; none where only judges are calibrated"

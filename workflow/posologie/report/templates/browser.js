@@ -159,7 +159,7 @@
     remember();
     if (shown.getBoundingClientRect().top > hits.getBoundingClientRect().bottom) { // one column: the item is below the list
       shown.focus({ preventScroll: true });
-      shown.scrollIntoView({ block: "start" });
+      shown.scrollIntoView({ block: "start", behavior: "instant" });
     }
   }
 
@@ -180,7 +180,7 @@
     }
     const back = element("button", "Back to the list", { type: "button", class: "back" });
     back.addEventListener("click", () => {
-      place.scrollIntoView({ block: "start" });
+      hits.scrollIntoView({ block: "start", behavior: "instant" });
       (hits.querySelector("[aria-current]") ?? form.words).focus({ preventScroll: true });
     });
     shown.replaceChildren(back, ...parts);
