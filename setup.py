@@ -1,4 +1,4 @@
-"""Puts the workflow around the package (rules, resources, studies, profiles) into a wheel; pyproject.toml says the rest."""
+"""Puts the workflow around the package (rules, resources, studies, profiles) into a wheel; see also pyproject.toml."""
 
 import shutil
 from pathlib import Path
