@@ -177,6 +177,9 @@ def mixes(study: Study) -> Iterator[Finding]:
     """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
     from posologie.mixes.planning import part_counts, sources_of
 
+    if not study.mixes:
+        yield Finding(WARNING, "the study has no mixes: nothing is trained, and no mix is compared with anything")
+        return
     held = {name: plan.held_by_source(study, name, results_of(study)) for name in plan.trained_sources(study)}
     component_of = {name: study.sources[name].provenance for name in held}
     if not any(held.values()):

@@ -10,6 +10,7 @@ import argparse
 import csv
 import itertools
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from posologie.cli.places import console, print_json
 from posologie.components import DEFAULT, RESERVED
 from posologie.config.study import Study
 from posologie.errors import InputError
-from posologie.files import write_text
+from posologie.files import read_text, write_text
 from posologie.specs import Name
 
 LANGUAGES: dict[str, tuple[str, str, str | None]] = {
@@ -68,6 +69,11 @@ def answer(given: argparse.Namespace) -> int:
         name = TypeAdapter(Name).validate_python(given.name)
     except ValidationError:
         raise InputError(f"NAME = '{given.name}': expected letters, digits, '.', '_' and '-', without '..'") from None
+    if not re.fullmatch(r"[a-z]{2,3}", given.language):
+        raise InputError(
+            f"--language {given.language}: expected a code of two or three letters (ISO 639), such as "
+            f"{', '.join(LANGUAGES)}"
+        )
     target = given.output or Path("config") / f"{name}.yaml"
     if target.exists() and not given.force:
         raise InputError(f"{target}: is there already; --force replaces it, --output names another")
@@ -140,6 +146,10 @@ def _files(study: str, given: argparse.Namespace) -> dict[str, Path]:
             raise InputError(f"--component {text}: '{name}' is {taken}; choose another name")
         found[name] = Path(file)
     kinds = {kind: getattr(given, kind) for kind in DEFAULT if getattr(given, kind) is not None}
+    for name, file in (*found.items(), *kinds.items()):
+        if not file.is_file():
+            option = f"--{name} {file}" if name in kinds else f"--component {name}={file}"
+            raise InputError(f"{option}: no such file; leave the option out to fill in the file's place later")
     if not found and not kinds:
         return {kind: Path("data") / study / f"{kind}.csv" for kind in DEFAULT}
     if not found and next(iter(DEFAULT)) not in kinds:
@@ -188,7 +198,19 @@ def _first_record(path: Path) -> list[str]:
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
-        return list(pyarrow.parquet.read_schema(path).names)
+        try:
+            return list(pyarrow.parquet.read_schema(path).names)
+        except (OSError, pyarrow.ArrowInvalid) as error:
+            raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
+    try:
+        return _first_text_record(path)
+    except UnicodeDecodeError:
+        read_text(path)  # says which line, and which encoding it seems to be
+        raise
+
+
+def _first_text_record(path: Path) -> list[str]:
+    """Return the column names of a file of text."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         if path.suffix in (".csv", ".tsv"):
             return next(csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ","), [])

@@ -2,8 +2,8 @@
 
 Done is what is there; stale is what the study file or the code has left behind since; running and stopped are told by
 the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
-reason, and, where it waits for ever, the command that helps. The time left is that of the jobs one after another: missing ones
-are taken to last as long as the finished ones of their stage.
+reason, and, where it waits for ever, the command that helps. The time left is that of the jobs one after another:
+missing ones are taken to last as long as the finished ones of their stage.
 """
 
 import argparse
