@@ -62,9 +62,13 @@ schema: .venv/complete
 	python -m posologie.config.schema
 
 # The environment is made anew when the lock file changes, so that nothing stays that is not in it. torch's own platform
-# packages (CUDA on Linux) are pinned by torch and come in the second step; the CPU build has none.
+# packages (CUDA on Linux, several gigabytes) are pinned by torch and come in the second step. The CPU build has none: where
+# TORCH_INDEX gives the address of an index of it, torch comes from there, and first.
+TORCH_INDEX ?=
 .venv/complete: envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --index-url $(TORCH_INDEX) \
+	  $$(grep '^torch==' envs/requirements.lock))
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/requirements.lock torch
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -140,7 +140,7 @@ def test_a_profile_without_an_executor_runs_its_jobs_on_this_machine(tmp_path):
 
 
 def test_jobs_of_this_machine_are_counted_as_such_and_none_is_too_short_for_a_queue(study):
-    planned = plan.plan_of(study, shape._jobs(TOLD), shape.Records([]), cluster=False)
+    planned = plan.plan_of(study, list(shape._jobs(TOLD)), shape.Records([]), cluster=False)
     assert planned["cluster_jobs"] == 0
     assert planned["short"] == []
     assert plan._told(planned, 0)[0] == f"\n{planned['jobs']} jobs on this machine, 2 of them on GPUs."

@@ -216,7 +216,7 @@ def _first_text_record(path: Path) -> list[str]:
             return next(csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ","), [])
         try:
             content = json.load(file) if path.suffix == ".json" else json.loads(file.readline())
-        except ValueError as error:
+        except json.JSONDecodeError as error:
             raise InputError(f"{path}: not JSON ({error})") from error
     first = content[0] if isinstance(content, list) and content else content
     return list(first) if isinstance(first, dict) else []
