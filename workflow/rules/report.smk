@@ -34,7 +34,7 @@ rule write_report:
         runs=all_runs(),
         histories=all_histories(),
         leakage=all_leakage(),
-        items=browser_index(),
+        browser=browser_index(),
         accepted=accepted_changes(),
         registration=registration(),
     output:
