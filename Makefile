@@ -47,15 +47,18 @@ chaos: .venv/complete
 mutants: .venv/complete
 	python tests/mutants/run.py $(MUTATED)
 
+SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 lint: .venv/complete
 	ruff check .
 	ruff format --check .
 	mypy
+	snakefmt --check $(SNAKEFILES)
 	snakemake --lint
 
 format: .venv/complete
 	ruff check --fix .
 	ruff format .
+	snakefmt $(SNAKEFILES)
 
 # What is generated from the configuration's models.
 schema: .venv/complete

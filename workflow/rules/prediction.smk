@@ -17,18 +17,17 @@ def rule_of_bundle(bundle, suites):
             backbone=answering_backbone,
             adapter=answering_adapter,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(name for name in MODELS if name not in SERVED and name not in OUTSIDE),
-        params:
-            spec=prediction_spec(bundle),
-            sealing=sealing(),
-            shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
-            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
-            adapter=adapter_words,
-            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        conda:
+            ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
             **gpus(STUDY.devices.gpus_per_prediction_job),
@@ -36,10 +35,16 @@ def rule_of_bundle(bundle, suites):
             runtime=growing(480),
             torch_threads=STUDY.prediction.threads,
             chunk_tokens=STUDY.devices.prediction_chunk_tokens,
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        params:
+            spec=prediction_spec(bundle),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            adapter=adapter_words,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
         shell:
             command(
                 "posologie.prediction",
@@ -56,26 +61,31 @@ def rule_of_asking(bundle, suites):
     rule:
         name:
             f"ask_{bundle}"
-        localrule: True
         input:
             shards=suite_items(suites),
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(SERVED),
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=endpoint_prediction_spec(bundle),
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             running=endpoint_running,
             work=f"{WORK}/prediction/{{model}}/{bundle}",
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         shell:
             command(
                 "posologie.prediction.openai_endpoint",
@@ -90,26 +100,31 @@ def rule_of_outside(bundle, suites):
     rule:
         name:
             f"import_answers_{bundle}"
-        localrule: True
         input:
             shards=suite_items(suites),
             answers=outside_files,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(OUTSIDE),
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=outside_prediction_spec(bundle),
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             work=f"{WORK}/prediction/{{model}}/{bundle}",
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         shell:
             command(
                 "posologie.prediction.outside",
@@ -129,18 +144,17 @@ def rule_of_merging(bundle, suites):
             backbone=merged_backbone,
             adapters=merged_adapters,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(PROXIES),
-        params:
-            spec=merged_prediction_spec(bundle),
-            sealing=sealing(),
-            shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
-            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
-            adapters=merged_words,
-            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        conda:
+            ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
             **gpus(STUDY.devices.gpus_per_prediction_job),
@@ -148,10 +162,16 @@ def rule_of_merging(bundle, suites):
             runtime=growing(480),
             torch_threads=STUDY.prediction.threads,
             chunk_tokens=STUDY.devices.prediction_chunk_tokens,
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        params:
+            spec=merged_prediction_spec(bundle),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            adapters=merged_words,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
         shell:
             command(
                 "posologie.prediction.merged",

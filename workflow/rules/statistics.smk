@@ -15,18 +15,18 @@ def rule_of_table(table, table_inputs):
         output:
             csv=table_csv(table),
             tex=f"<results>/tables/{table}.tex",
-        params:
-            spec=table_spec(table),
-            sealing=sealing(),
-            results=results_root,
+        log:
+            f"<work>/logs/tables/{table}.log",
+        conda:
+            ENVIRONMENT
         threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(20),
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/tables/{table}.log",
+        params:
+            spec=table_spec(table),
+            sealing=sealing(),
+            results=results_root,
         shell:
             command(
                 module_of_table(table),
