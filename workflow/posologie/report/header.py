@@ -1,10 +1,15 @@
 """The head of the page: which model was trained on how much, what it was asked, what that cost, when, by which code."""
 
+import importlib.metadata
+import json
+import subprocess
+
 from posologie.report import composition
 from posologie.report.inputs import Inputs
 from posologie.report.tables import decimal
 from posologie.report.words import counted, joined
-from posologie.version import __version__, commit
+from posologie.shipped import project
+from posologie.version import __version__
 
 
 def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
@@ -71,3 +76,25 @@ def _dates(inputs: Inputs) -> str:
 
 def _plural(number: int, one: str, several: str) -> str:
     return f"{number:,} {one if number == 1 else several}"
+
+
+def commit() -> str | None:
+    """Return the beginning of the commit that the code is from, with `+` behind it where files were changed since.
+
+    None where neither git nor the installed package's metadata know it.
+    """
+    try:
+        origin = json.loads(importlib.metadata.distribution("posologie").read_text("direct_url.json") or "{}")
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    if known := origin.get("vcs_info", {}).get("commit_id"):
+        return str(known)[:12]
+    if not (project() / ".git").exists():
+        return None
+    git = ["git", "-C", str(project())]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
