@@ -28,7 +28,8 @@ def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
 def _backbones(inputs: Inputs) -> str:
     """Return the backbones, each with the beginning of its revision where a run record has one."""
     names = dict.fromkeys(model.backbone for model in inputs.models if model.backbone)
-    revisions = {record.model.backbone: record.facts.get("backbone_revision") for record in inputs.runs}
+    known = ((record.model.backbone, record.facts.get("backbone_revision")) for record in inputs.runs)
+    revisions = {backbone: revision for backbone, revision in known if revision}
     told = []
     for name in names:
         revision = revisions.get(name)
