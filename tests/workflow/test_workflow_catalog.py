@@ -34,6 +34,14 @@ def test_the_entry_file_is_a_table_of_contents_that_names_the_version_it_needs()
     assert locked.startswith(needed)
 
 
+def test_every_rule_that_runs_a_command_says_in_words_what_it_does():
+    for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk")):
+        rules = re.split(r"^ *(?:rule|checkpoint)\b.*:$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        for rule in rules:
+            if re.search(r"^ +shell:$", rule, re.MULTILINE):
+                assert re.search(r'^ +message:\n +f?"[A-Z]', rule, re.MULTILINE), f"{path.name}: {rule[:300]}"
+
+
 def test_the_catalogs_own_file_has_the_keys_that_it_knows(catalog):
     usage = catalog["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}

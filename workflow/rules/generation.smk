@@ -19,6 +19,8 @@ checkpoint count_parts:
     params:
         size=part_size,
         sealing=sealing(size=part_size),
+    message:
+        "Count the parts of {wildcards.made}"
     shell:
         command("posologie.generation.parts", "--table {input:q} --size {params.size} --parts {output:q}")
 
@@ -41,6 +43,8 @@ rule gather_parts:
         ENVIRONMENT
     params:
         sealing=sealing(),
+    message:
+        "Put the parts of {wildcards.made} together"
     shell:
         command(
             "posologie.generation.gather",
@@ -62,6 +66,8 @@ rule generation_plan:
         ENVIRONMENT
     params:
         entries=plan_entries,
+    message:
+        "Say how many requests generation and translation would send"
     shell:
         command("posologie.generation.plan_study", "--entries {params.entries:q}", sealed=False)
 
@@ -91,6 +97,8 @@ if "comet" in STUDY.translation_quality.metrics:
         params:
             sealing=sealing(),
             model=comet_words,
+        message:
+            "Score the translations of {wildcards.translator} with COMET"
         shell:
             command(
                 "posologie.generation.translation_quality.comet",
@@ -119,6 +127,8 @@ rule tabulate_translation_quality:
         sealing=sealing(),
         sentences=lambda wildcards, input: named((Path(path).stem, path) for path in input.sentences),
         comet=comet_table_words,
+    message:
+        "Tabulate the quality of translations"
     shell:
         command(
             "posologie.generation.translation_quality.table",

@@ -24,6 +24,8 @@ def rule_of_collection_reader(reader):
         params:
             spec=collection_spec,
             sealing=sealing(),
+        message:
+            "Read the documents {wildcards.collection}"
         shell:
             command(
                 f"posologie.sources.{reader}",
@@ -73,6 +75,8 @@ def rule_of_synthesis(kind):
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.generators[wildcards.generator].running.canonical_json(),
             work=f"{WORK}/generation/{{generator}}",
+        message:
+            "Generate questions from {wildcards.collection} with {wildcards.generator}, part {wildcards.part} of {wildcards.parts}"
         shell:
             command(
                 f"posologie.generation.synthesis.{kind}",
@@ -122,6 +126,8 @@ def rule_of_translation(kind):
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
             work=f"{WORK}/translation/{{translator}}",
+        message:
+            "Translate {wildcards.source} ({wildcards.split}) with {wildcards.translator}, part {wildcards.part} of {wildcards.parts}"
         shell:
             command(
                 f"posologie.generation.translation.{kind}",
@@ -168,6 +174,8 @@ def rule_of_quality(kind):
             backbone=backbone_words,
             running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
             work=f"{WORK}/translation/{{translator}}",
+        message:
+            "Translate parallel text with {wildcards.translator}"
         shell:
             command(
                 f"posologie.generation.translation_quality.{kind}",

@@ -22,6 +22,8 @@ rule import_ratings:
         sealing=sealing(),
         files=lambda wildcards: named(STUDY.judging.ratings[wildcards.ratings].files.items()),
         key=lambda wildcards, input: ["--key", input.key] if input.key else [],
+    message:
+        "Read the human ratings {wildcards.ratings}"
     shell:
         command(
             "posologie.judging.human",
@@ -53,6 +55,8 @@ rule score_ratings:
         spec=rated_spec,
         sealing=sealing(),
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    message:
+        "Score the rated answers of {wildcards.ratings}"
     shell:
         command(
             "posologie.scoring.rated",

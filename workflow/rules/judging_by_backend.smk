@@ -31,6 +31,8 @@ def rule_of_judging(kind):
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
             asked=asking_words(kind),
+        message:
+            "Judge the answers of {wildcards.model} to {wildcards.suite} with {wildcards.judge}"
         shell:
             command(
                 f"posologie.judging.{kind}",
@@ -68,6 +70,8 @@ def rule_of_judging(kind):
             sealing=sealing(),
             trained_on=training_words,
             asked=asking_words(kind),
+        message:
+            "Judge the rated answers of {wildcards.ratings} with {wildcards.judge}"
         shell:
             command(
                 f"posologie.judging.{kind}",
@@ -109,6 +113,8 @@ def rule_of_kit(name, kit):
             judgements=lambda wildcards, input: (
                 ["--judgements", *named(zip(kit.models, input.judgements))] if kit.judge else []
             ),
+        message:
+            f"Make the rating kit {name}"
         shell:
             command(
                 "posologie.judging.kit",

@@ -23,6 +23,8 @@ rule look_at_shards:
         sealing=sealing(),
         results=results_root,
         backbone=lambda wildcards, input: ["--backbone", input.backbone] if input.backbone else [],
+    message:
+        "Write the pages about the data"
     shell:
         command(
             "posologie.look",

@@ -28,6 +28,8 @@ rule draw_mix:
         train=lambda wildcards, input: by_source(input.train),
         validation=lambda wildcards, input: by_source(input.validation),
         encoder=encoder_words,
+    message:
+        "Draw mix {wildcards.mix} (seed {wildcards.seed})"
     shell:
         command(
             "posologie.mixes",
@@ -59,6 +61,8 @@ rule tabulate_composition:
         sealing=sealing(),
         results=results_root,
         backbone=lambda wildcards, input: ["--backbone", *input.backbone] if input.backbone else [],
+    message:
+        "Tabulate what every mix holds"
     shell:
         command(
             "posologie.statistics.composition",

@@ -22,6 +22,8 @@ def rule_of_origin(kind):
         params:
             spec=model_spec,
             sealing=sealing(),
+        message:
+            "Provide the model {wildcards.folder}"
         shell:
             command(f"posologie.models.{kind}", "--spec {params.spec:q} --manifest {output:q}")
 

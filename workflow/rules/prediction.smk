@@ -45,6 +45,8 @@ def rule_of_bundle(bundle, suites):
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             adapter=adapter_words,
             work=f"{WORK}/prediction/{{model}}/{bundle}",
+        message:
+            f"Let {{wildcards.model}} answer {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction",
@@ -86,6 +88,8 @@ def rule_of_asking(bundle, suites):
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             running=endpoint_running,
             work=f"{WORK}/prediction/{{model}}/{bundle}",
+        message:
+            f"Ask {{wildcards.model}} for its answers to {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction.openai_endpoint",
@@ -125,6 +129,8 @@ def rule_of_outside(bundle, suites):
             ),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             work=f"{WORK}/prediction/{{model}}/{bundle}",
+        message:
+            f"Read the answers of {{wildcards.model}} to {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction.outside",
@@ -172,6 +178,8 @@ def rule_of_merging(bundle, suites):
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             adapters=merged_words,
             work=f"{WORK}/prediction/{{model}}/{bundle}",
+        message:
+            f"Let the merged model {{wildcards.model}} answer {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction.merged",

@@ -20,6 +20,8 @@ rule merge_adapter:
     params:
         spec=merge_spec,
         sealing=sealing(),
+    message:
+        "Merge the adapter {wildcards.mix} (seed {wildcards.seed}) into {wildcards.backbone}"
     shell:
         command(
             "posologie.training.merge",
@@ -43,6 +45,8 @@ rule write_card:
     params:
         spec=card_spec,
         sealing=sealing(),
+    message:
+        "Write the model card of {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}, {wildcards.form}"
     shell:
         command(
             "posologie.training.card",
@@ -65,6 +69,8 @@ rule push_model:
         spec=push_spec,
         sealing=sealing(),
         files=released_words,
+    message:
+        "Upload {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}, {wildcards.form}, to the hub"
     shell:
         command(
             "posologie.training.push",

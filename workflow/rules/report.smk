@@ -19,6 +19,8 @@ rule draw_figures:
         sealing=sealing(),
         results=results_root,
         figures=lambda wildcards, output: Path(output[0]).parent.as_posix(),
+    message:
+        "Draw the figures"
     shell:
         command(
             "posologie.report.figures",
@@ -47,6 +49,8 @@ rule write_report:
         spec=report_spec,
         sealing=sealing(templates=templates_digest()),
         results=results_root,
+    message:
+        "Write the report"
     shell:
         command("posologie.report", "--spec {params.spec:q} --results {params.results:q} --report {output:q}")
 
@@ -74,6 +78,8 @@ rule browse_items:
         sealing=sealing(),
         results=lambda wildcards, output: Path(output[0]).parents[2].as_posix(),
         shards=lambda wildcards, input: by_source(input.shards),
+    message:
+        "Write the item browser"
     shell:
         command(
             "posologie.report.browser",

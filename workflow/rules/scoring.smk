@@ -21,6 +21,8 @@ rule score_predictions:
         spec=scoring_spec,
         sealing=sealing(),
         shards=lambda wildcards, input: by_source(input.shards),
+    message:
+        "Score the answers of {wildcards.model} to {wildcards.suite}"
     shell:
         command(
             "posologie.scoring",
@@ -53,6 +55,8 @@ rule score_predictions_neurally:
         sealing=sealing(),
         shards=lambda wildcards, input: by_source(input.shards),
         encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    message:
+        "Score the answers of {wildcards.model} to {wildcards.suite} with BERTScore"
     shell:
         command(
             "posologie.scoring.neural",

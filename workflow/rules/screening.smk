@@ -36,6 +36,8 @@ rule screen_shard:
         compared=lambda wildcards, input: by_source(input.compared),
         encoder=encoder_words,
         quality=lambda wildcards, input: ["--quality", input.quality] if input.quality else [],
+    message:
+        "Screen {wildcards.source} ({wildcards.split})"
     shell:
         command(
             "posologie.screening",
@@ -70,6 +72,8 @@ rule screen_documents:
         sealing=sealing(),
         tests=lambda wildcards, input: by_source(input.tests),
         compared=lambda wildcards, input: by_source(input.compared),
+    message:
+        "Screen the documents {wildcards.collection}"
     shell:
         command(
             "posologie.screening.documents",
@@ -105,6 +109,8 @@ rule audit_leakage:
         tests=lambda wildcards, input: by_source(input.tests),
         compared=lambda wildcards, input: by_source(input.compared),
         encoder=encoder_words,
+    message:
+        "Look for items of {wildcards.suite} in mix {wildcards.mix} (seed {wildcards.seed})"
     shell:
         command(
             "posologie.screening.leakage",
@@ -127,6 +133,8 @@ rule tabulate_screening:
         spec=screening_table_spec,
         sealing=sealing(),
         results=results_root,
+    message:
+        "Tabulate what screening found"
     shell:
         command(
             "posologie.screening.matrix",
@@ -153,6 +161,8 @@ rule tabulate_topics:
         sealing=sealing(),
         train=lambda wildcards, input: by_source(input.train),
         tests=lambda wildcards, input: by_source(input.tests),
+    message:
+        "Tabulate how far the sources are from the suites"
     shell:
         command(
             "posologie.screening.topics",

@@ -30,6 +30,8 @@ def rule_of_rating(kind):
             backbone=backbone_words,
             running=lambda wildcards: STUDY.judges[wildcards.judge].running.canonical_json(),
             work=f"{WORK}/quality/{{judge}}",
+        message:
+            "Rate the items of {wildcards.source} with {wildcards.judge}"
         shell:
             command(
                 f"posologie.screening.rating.{kind}",

@@ -18,5 +18,7 @@ if DATASETS:
         params:
             spec=fetch_spec,
             sealing=sealing(),
+        message:
+            "Download the data set {wildcards.dataset}"
         shell:
             command("posologie.sources.fetch", "--spec {params.spec:q} --manifest {output:q}")

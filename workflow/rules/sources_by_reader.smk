@@ -24,6 +24,8 @@ def rule_of_reader(reader):
         params:
             spec=shard_spec,
             sealing=sealing(),
+        message:
+            "Read {wildcards.source} ({wildcards.split})"
         shell:
             command(
                 f"posologie.sources.{reader}",

@@ -27,6 +27,8 @@ def rule_of_table(table, table_inputs):
             spec=table_spec(table),
             sealing=sealing(),
             results=results_root,
+        message:
+            f"Tabulate {table.replace('_', ' ')}"
         shell:
             command(
                 module_of_table(table),

@@ -29,6 +29,8 @@ rule train_adapter:
         spec=training_spec,
         sealing=sealing(),
         work=f"{WORK}/training/{{backbone}}/{{mix}}/seed-{{seed}}",
+    message:
+        "Train {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}"
     shell:
         command(
             "posologie.training",

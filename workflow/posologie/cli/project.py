@@ -1,6 +1,6 @@
 """Print the folder of the workflow's own files: Snakefile, example studies, profiles, resources.
 
-snakemake --snakefile "$(posologie project)/Snakefile" --configfile config/law.yaml -n -q rules
+snakemake --snakefile "$(posologie project)/Snakefile" --configfile config/statutes.yaml -n -q rules
 """
 
 import argparse
