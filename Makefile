@@ -49,6 +49,7 @@ lint: .venv/complete  ## run the linters
 	ruff format --check .
 	mypy
 	snakemake --lint
+	lint-imports --no-logo
 	codespell *.md Makefile config docs envs profiles results/README.md slurm workflow
 
 format: .venv/complete  ## format the code
