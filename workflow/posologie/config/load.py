@@ -56,8 +56,8 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
         raise _located(origin, _problem(error)) from error
     try:
         study = with_sweeps(study)
-        check_references(study)
         study = with_language(study)
+        check_references(study)
         study = with_validation(study)
     except InputError as error:
         raise _located(origin, str(error)) from error
