@@ -4,6 +4,7 @@ What a study file says itself always counts; the language fills in what it leave
 `resources/languages/{code}.yaml`, and `general.yaml` for a language without a file.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,7 +16,7 @@ from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.judging.spec import Judge
 from posologie.languages import GENERAL, general_data, language_data
-from posologie.prompting import Prompting
+from posologie.prompting import Lines, Prompting
 from posologie.report.spec import Report
 from posologie.scoring.spec import TextMetrics
 from posologie.screening.spec import Rating
@@ -40,13 +41,6 @@ FILLED = {
     Translator: ("target_language", "prompt", "text_prompt"),
 }
 """Which fields of which sections a study's language sets where they are left out."""
-
-
-class Lines(Spec):
-    """The lines of a question's layout that are words of a language."""
-
-    choices_line: str = Field(description="line above the options")
-    context_line: str = Field(pattern=r"\{context\}", description="what a context is put in")
 
 
 class Language(Spec):
@@ -116,7 +110,7 @@ def with_language(study: Study) -> Study:
     return study.model_copy(
         update={
             "language": code,
-            "prompting": Prompting.model_validate({**found.prompting.model_dump(), **_given(study.prompting)}),
+            "prompting": _prompting(study, code),
             "scoring": _scoring(study, code),
             "statistics": statistics,
             "screening": study.screening.model_copy(update={"quality": quality}),
@@ -160,10 +154,30 @@ def _with_languages_of_sources(study: Study) -> Study:
     return study.model_copy(update={"sources": sources})
 
 
+def prompting_of(study: Study, sources: Iterable[str]) -> Prompting:
+    """Return how the items of some sources are put to a model: no more than changes what these are asked."""
+    own = {name: lines for name, lines in study.prompting.sources.items() if name in set(sources)}
+    return study.prompting.model_copy(update={"sources": own})
+
+
+def _in_other_languages(study: Study, code: str | None) -> dict[str, str]:
+    """Return the language of each source that is in another than the study's."""
+    spoken = {name: source.language for name, source in study.sources.items()}
+    return {name: own for name, own in spoken.items() if own is not None and own != code}
+
+
+def _prompting(study: Study, code: str | None) -> Prompting:
+    """Return how items are put to a model: in the language of the study, and of the sources in another."""
+    given = study.prompting
+    sources = {name: settings_of(own).prompting for name, own in _in_other_languages(study, code).items()}
+    filled = {**settings_of(code).prompting.model_dump(), **_given(given), "sources": {**sources, **given.sources}}
+    return Prompting.model_validate(filled)
+
+
 def _scoring(study: Study, code: str | None) -> Scoring:
     """Return how open answers are scored: by the language of the study, and of the sources in another."""
     given = _given(study.scoring.text)
-    spoken = {name: source.language for name, source in study.sources.items() if source.language not in (None, code)}
+    spoken = _in_other_languages(study, code)
     sources = {
         name: TextMetrics.model_validate(
             {**dict(settings_of(spoken.get(name, code)).scoring), **({} if name in spoken else given), **own}
