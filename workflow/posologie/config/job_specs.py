@@ -5,7 +5,7 @@ from typing import Any
 
 from posologie.components import Shown
 from posologie.config import plan
-from posologie.config.language import prompting_of
+from posologie.config.language import in_other_languages, prompting_of
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
@@ -370,6 +370,7 @@ def browser_spec(study: Study) -> BrowserSpec:
         models=plan.evaluated_models(study),
         suites=tuple(study.suites),
         judges=(study.judging.chosen,) if study.judging.chosen is not None and plan.open_suites(study) else (),
+        languages=in_other_languages(study, study.report.language),
         ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
         items_per_file=study.report.items_per_file,
     )

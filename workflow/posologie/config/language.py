@@ -160,8 +160,8 @@ def prompting_of(study: Study, sources: Iterable[str]) -> Prompting:
     return study.prompting.model_copy(update={"sources": own})
 
 
-def _in_other_languages(study: Study, code: str | None) -> dict[str, str]:
-    """Return the language of each source that is in another than the study's."""
+def in_other_languages(study: Study, code: str | None) -> dict[str, str]:
+    """Return the language of each source that is known to be in another."""
     spoken = {name: source.language for name, source in study.sources.items()}
     return {name: own for name, own in spoken.items() if own is not None and own != code}
 
@@ -169,7 +169,7 @@ def _in_other_languages(study: Study, code: str | None) -> dict[str, str]:
 def _prompting(study: Study, code: str | None) -> Prompting:
     """Return how items are put to a model: in the language of the study, and of the sources in another."""
     given = study.prompting
-    sources = {name: settings_of(own).prompting for name, own in _in_other_languages(study, code).items()}
+    sources = {name: settings_of(own).prompting for name, own in in_other_languages(study, code).items()}
     filled = {**settings_of(code).prompting.model_dump(), **_given(given), "sources": {**sources, **given.sources}}
     return Prompting.model_validate(filled)
 
@@ -177,7 +177,7 @@ def _prompting(study: Study, code: str | None) -> Prompting:
 def _scoring(study: Study, code: str | None) -> Scoring:
     """Return how open answers are scored: by the language of the study, and of the sources in another."""
     given = _given(study.scoring.text)
-    spoken = _in_other_languages(study, code)
+    spoken = in_other_languages(study, code)
     sources = {
         name: TextMetrics.model_validate(
             {**dict(settings_of(spoken.get(name, code)).scoring), **({} if name in spoken else given), **own}
