@@ -15,7 +15,7 @@ from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.judging.spec import Judge
-from posologie.languages import GENERAL, general_data, language_data
+from posologie.languages import GENERAL, decimal_mark, general_data, language_data
 from posologie.prompting import Lines, Prompting
 from posologie.report.spec import Report
 from posologie.scoring.spec import TextMetrics
@@ -68,7 +68,7 @@ def settings_of(code: str | None) -> Language:
     values = {name: general[name] for name in Language.model_fields if name in general}
     if code is not None and not own:
         values |= {"name": f"'{code}'", "direction": "rtl" if code in general["right_to_left"] else "ltr"}
-        values["decimal_mark"] = "," if code in general["decimal_comma"] else "."
+        values["decimal_mark"] = decimal_mark(code)
         if code in general["without_spaces"]:
             values |= {"primary_text": "chrf", "scoring": {**values["scoring"], "bleu_tokenizer": "char"}}
     values |= {name: own[name] for name in Language.model_fields if name in own}
