@@ -86,8 +86,12 @@ def prompt_file(code: str | None, name: str) -> str:
         name: path below the language's folder, such as `judging/equivalence.md`.
     """
     path = f"resources/prompts/{code}/{name}"
-    there = code is not None and any((folder / path).exists() for folder in (Path(), _SHIPPED))
-    return path if there else f"resources/prompts/en/{name}"
+    return path if code is not None and is_there(path) else f"resources/prompts/en/{name}"
+
+
+def is_there(path: str) -> bool:
+    """Return whether a file or folder is one of the study, or ships with this project under the same name."""
+    return any((folder / path).exists() for folder in (Path(), _SHIPPED))
 
 
 def with_language(study: Study) -> Study:
@@ -191,20 +195,33 @@ def _scoring(study: Study, code: str | None) -> Scoring:
 
 
 def _makers(study: Study, code: str | None) -> dict[str, Any]:
-    """Return the generators and translators of a study, which write in its language where they do not say another."""
+    """Return the generators and translators of a study, which write in its language where they do not say another.
+
+    Raises:
+        InputError: if no prompt ships in that language, and none is given.
+    """
     generators, translators = {}, {}
     for name, generator in study.generators.items():
         writes = _given(generator).get("language", code or "en")
-        generators[name] = _filled(generator, language=writes, prompts=prompt_file(writes, "synthesis"))
+        prompts = {"prompts": prompt_file(writes, "synthesis")}
+        generators[name] = _filled(generator, language=writes, **prompts)
+        _check_prompts(f"generators.{name}.language", generator, writes, prompts)
     for name, translator in study.translators.items():
         writes = _given(translator).get("target_language", code or "en")
-        translators[name] = _filled(
-            translator,
-            target_language=writes,
-            prompt=prompt_file(writes, "translation/item.md"),
-            text_prompt=prompt_file(writes, "translation/text.md"),
-        )
+        prompts = {"prompt": prompt_file(writes, "translation/item.md")}
+        texts = {"text_prompt": prompt_file(writes, "translation/text.md")}
+        translators[name] = _filled(translator, target_language=writes, **prompts, **texts)
+        if translator.backend.kind != "seq2seq":
+            _check_prompts(f"translators.{name}.target_language", translator, writes, prompts)
     return {"generators": generators, "translators": translators}
+
+
+def _check_prompts(key: str, maker: BaseModel, writes: str, prompts: dict[str, str]) -> None:
+    for name, path in prompts.items():
+        if name not in maker.model_fields_set and not path.startswith(f"resources/prompts/{writes}/"):
+            raise InputError(
+                f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}"
+            )
 
 
 def _given(section: BaseModel) -> dict[str, Any]:
