@@ -219,9 +219,7 @@ def _makers(study: Study, code: str | None) -> dict[str, Any]:
 def _check_prompts(key: str, maker: BaseModel, writes: str, prompts: dict[str, str]) -> None:
     for name, path in prompts.items():
         if name not in maker.model_fields_set and not path.startswith(f"resources/prompts/{writes}/"):
-            raise InputError(
-                f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}"
-            )
+            raise InputError(f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}")
 
 
 def _given(section: BaseModel) -> dict[str, Any]:
