@@ -87,13 +87,16 @@ def test_the_published_study_has_the_published_prompt_and_metrics(write):
 
 
 def test_without_a_language_nothing_is_french(write):
-    study = load_study(write(**ASKED | {"translators": {}}))
+    study = load_study(write(**ASKED | {"generators": {}, "translators": {}}))
     assert study.language is None
     assert study.prompting.choices_line == "Answer choices:"
     assert study.scoring.text == TextMetrics(words="unicode", stemmer="none")
     assert study.report.language == "und"
     assert study.judges["j"].prompt == "resources/prompts/en/judging/equivalence.md"
-    assert study.generators["g"].language == "en"
+    refused = refusal(write(**ASKED))
+    assert "generators.g.language: missing, and the study has no language; set one of the two" in refused
+    refused = refusal(write(**ASKED | {"generators": {}}))
+    assert "translators.t.target_language: missing, and the study has no language; set one of the two" in refused
 
 
 def test_the_language_that_all_sources_declare_is_the_studys(write):

@@ -198,22 +198,30 @@ def _makers(study: Study, code: str | None) -> dict[str, Any]:
     """Return the generators and translators of a study, which write in its language where they do not say another.
 
     Raises:
-        InputError: if no prompt ships in that language, and none is given.
+        InputError: if nothing says in which language one writes, or no prompt ships in that language and none is given.
     """
     generators, translators = {}, {}
     for name, generator in study.generators.items():
-        writes = _given(generator).get("language", code or "en")
+        writes = _written(f"generators.{name}.language", generator, code)
         prompts = {"prompts": prompt_file(writes, "synthesis")}
         generators[name] = _filled(generator, language=writes, **prompts)
         _check_prompts(f"generators.{name}.language", generator, writes, prompts)
     for name, translator in study.translators.items():
-        writes = _given(translator).get("target_language", code or "en")
+        writes = _written(f"translators.{name}.target_language", translator, code)
         prompts = {"prompt": prompt_file(writes, "translation/item.md")}
         texts = {"text_prompt": prompt_file(writes, "translation/text.md")}
         translators[name] = _filled(translator, target_language=writes, **prompts, **texts)
         if translator.backend.kind != "seq2seq":
             _check_prompts(f"translators.{name}.target_language", translator, writes, prompts)
     return {"generators": generators, "translators": translators}
+
+
+def _written(key: str, maker: BaseModel, code: str | None) -> str:
+    """Return the language in which a maker writes: its own, or else the study's."""
+    writes = _given(maker).get(key.rpartition(".")[2], code)
+    if writes is None:
+        raise InputError(f"{key}: missing, and the study has no language; set one of the two")
+    return str(writes)
 
 
 def _check_prompts(key: str, maker: BaseModel, writes: str, prompts: dict[str, str]) -> None:
