@@ -66,7 +66,7 @@ def settings_of(code: str | None) -> Language:
     general = general_data()
     own = dict(language_data(code)) if code is not None else {}
     values = {name: general[name] for name in Language.model_fields if name in general}
-    if code is not None and not own:
+    if code is not None:
         values |= {"name": f"'{code}'", "direction": "rtl" if code in general["right_to_left"] else "ltr"}
         values["decimal_mark"] = decimal_mark(code)
         if code in general["without_spaces"]:
@@ -132,7 +132,7 @@ def study_language(study: Study) -> str | None:
     """Return the language of a study: the one it declares, or the only one that its own sources declare."""
     if study.language is not None:
         return study.language
-    declared = {source.language for source in study.sources.values() if not source.compared}
+    declared = {source.language for source in study.sources.values() if source.mixed and not source.compared}
     return declared.pop() if len(declared) == 1 else None
 
 
@@ -221,6 +221,8 @@ def _written(key: str, maker: BaseModel, code: str | None) -> str:
     writes = _given(maker).get(key.rpartition(".")[2], code)
     if writes is None:
         raise InputError(f"{key}: missing, and the study has no language; set one of the two")
+    if len(writes) != 2:
+        raise InputError(f"{key} = '{writes}': expected a code of two letters, for which texts can be checked")
     return str(writes)
 
 
