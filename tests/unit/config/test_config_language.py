@@ -41,6 +41,13 @@ def test_a_spanish_study_says_spanish_once(write):
     assert spoken == {"native": "es", "english": "en", "translated": "es", "originals": None}
 
 
+def test_parallel_text_is_into_the_studys_language_unless_it_says_another(write):
+    described = {"reader": "wmt_biomedical", "hub": "owner/parallel", "files": ["*.txt"]}
+    collections = {"p": described, "q": {**described, "options": {"target_language": "de"}}}
+    found = load_study(write(language="es", collections=collections)).collections
+    assert [found[name].options for name in ("p", "q")] == [{"target_language": "es"}, {"target_language": "de"}]
+
+
 def test_what_a_study_says_itself_counts(write):
     study = load_study(
         write(

@@ -20,6 +20,8 @@ from posologie.prompting import Lines, Prompting
 from posologie.report.spec import Report
 from posologie.scoring.spec import TextMetrics
 from posologie.screening.spec import Rating
+from posologie.sources.layouts import PARALLEL
+from posologie.sources.spec import Collection
 from posologie.specs import Spec, first_problem
 from posologie.statistics.spec import Measured, Statistics
 
@@ -123,9 +125,17 @@ def with_language(study: Study) -> Study:
                 name: _filled(judge, prompt=prompt_file(code, "judging/equivalence.md"))
                 for name, judge in study.judges.items()
             },
+            "collections": {name: _parallel(collection, code) for name, collection in study.collections.items()},
             **_makers(study, code),
         }
     )
+
+
+def _parallel(collection: Collection, code: str | None) -> Collection:
+    """Return a collection; parallel text that does not say which language it translates into has the study's."""
+    if collection.reader not in PARALLEL or "target_language" in collection.options or code is None:
+        return collection
+    return collection.model_copy(update={"options": {**collection.options, "target_language": code}})
 
 
 def study_language(study: Study) -> str | None:
