@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from posologie.answer_words import answer_words_digest
 from posologie.components import Shown
 from posologie.config import plan
 from posologie.config.study import Study
@@ -196,6 +197,7 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
         prompting=study.prompting,
         precision=study.prediction.precision,
         seed=study.prediction.seed,
+        answer_words=answer_words_digest(),
     )
 
 
@@ -214,6 +216,7 @@ def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointP
         suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
         prompting=study.prompting,
         seed=study.prediction.seed,
+        answer_words=answer_words_digest(),
         backend=served.backend,
         temperature=served.temperature,
         choice_new_tokens=served.choice_new_tokens,
@@ -235,6 +238,7 @@ def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePre
         suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
         prompting=study.prompting,
         seed=study.prediction.seed,
+        answer_words=answer_words_digest(),
         **dict(answers.model_dump()),
     )
 

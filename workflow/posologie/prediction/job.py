@@ -10,11 +10,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from posologie.answer_words import answer_words_digest
 from posologie.commands import named_path
 from posologie.errors import InputError
-from posologie.prediction.parsing import Reading, read
+from posologie.prediction.parsing import read
 from posologie.prediction.parts import Parts
 from posologie.prediction.published import read_published
+from posologie.prediction.readings import Reading
 from posologie.prediction.requests import Answer, Answerer, Request, requests_for
 from posologie.prediction.selection import Selection, select
 from posologie.prediction.spec import Questions
@@ -52,6 +54,8 @@ def predict(
     Raises:
         InputError: if an input is missing or the outputs are not those of the spec's suites.
     """
+    if spec.answer_words not in ("", answer_words_digest()):
+        raise InputError("resources/languages/*.yaml, answers: edited since the run was planned; start the run again")
     outputs, records = dict(options.predictions), dict(options.run)
     for key, given in (("--predictions", outputs), ("--run", records)):
         if set(given) != set(spec.suites):

@@ -51,6 +51,7 @@ class Questions(Spec):
     suites: dict[Name, Suite] = Field(description="the suites that one job answers, so that it loads the model once")
     prompting: Prompting
     seed: int = Field(description="seed of the option orders")
+    answer_words: str = Field(default="", description="digest of the words by which answers are read")
 
 
 class PredictionSpec(Questions):
