@@ -65,3 +65,15 @@ def _parted(reply: str, thoughts: str, start: int) -> Parted:
     answer = _FRAME.sub("", reply[start : unfinished.start() if unfinished else len(reply)])
     start += len(reply[start:]) - len(reply[start:].lstrip())
     return Parted(re.sub(r"<\|end\|>\s*\Z", "", thoughts).strip(), answer.strip(), start)
+
+
+def has_mark(text: str) -> bool:
+    """Whether a text holds a mark that opens or closes a thought."""
+    return _OPENING.search(text) is not None or _CLOSING.search(text) is not None
+
+
+def opens_thought(prompt: str) -> bool:
+    """Whether a prompt ends inside a thought that its template opened."""
+    opening = max((match.start() for match in _OPENING.finditer(prompt)), default=-1)
+    closing = max((match.start() for match in _CLOSING.finditer(prompt)), default=-1)
+    return opening > closing and not prompt[opening:].partition("\n")[2].strip()

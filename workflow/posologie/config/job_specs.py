@@ -14,6 +14,7 @@ from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
+from posologie.models.spec import ChatForm
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
@@ -186,6 +187,7 @@ def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingS
         seed=seed,
         recipe=study.training.recipe,
         prompting=study.prompting,
+        chat=study.backbones[backbone].chat,
     )
 
 
@@ -196,9 +198,20 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
         suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
         prompting=study.prompting,
         precision=study.prediction.precision,
+        long_prompts=study.prediction.long_prompts,
+        chat=_chat(study, model),
         seed=study.prediction.seed,
         answer_words=answer_words_digest(),
     )
+
+
+def _chat(study: Study, model: str) -> ChatForm:
+    """Return how chats are put to a model: as to its backbone, or to the published model."""
+    described = plan.models(study).get(model)
+    if described is not None and described.published is not None:
+        published = study.published_models[described.published].model
+        return ChatForm() if published is None else published.chat
+    return study.backbones[model.partition("/")[0] if described is None else str(described.backbone)].chat
 
 
 def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:

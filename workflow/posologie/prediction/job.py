@@ -23,6 +23,7 @@ from posologie.prediction.spec import Questions
 from posologie.progress import Progress
 from posologie.prompting import displayed_gold
 from posologie.runs import Run
+from posologie.thoughts import part
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def predict(
     parts = Parts(options.work / _key(spec, record))
     selections = _selections(spec, shards, parts.folder)
     answerer = make_answerer()
+    answerer.check(request for requests in _windows(spec, selections) for request in requests)
     windows = _answer(spec, selections, answerer, parts, options.work)
     for suite in sorted(spec.suites):
         parts.write(suite, windows, Path(outputs[suite]))
@@ -142,15 +144,15 @@ def _answer(spec: Questions, selections: Sequence[Named], answerer: Answerer, pa
 
 def counts(predictions: Path) -> dict[str, Any]:
     """Return what the run record says of a predictions file: rows, tokens, and how often a greedy text was read how."""
-    columns = ["greedy_outcome", "finish", "prompt_tokens", "generated_tokens"]
+    columns = ["greedy_outcome", "finish", "prompt_tokens", "generated_tokens", "thought_tokens"]
     outcomes: Counter[str] = Counter()
     finishes: Counter[str] = Counter()
-    totals = dict.fromkeys(("rows", "prompt_tokens", "generated_tokens"), 0)
+    totals = dict.fromkeys(("rows", "prompt_tokens", "generated_tokens", "thought_tokens"), 0)
     for batch in pq.ParquetFile(predictions).iter_batches(columns=columns):
         outcomes.update(outcome for outcome in batch["greedy_outcome"].to_pylist() if outcome is not None)
         finishes.update(batch["finish"].to_pylist())
         totals["rows"] += batch.num_rows
-        for name in ("prompt_tokens", "generated_tokens"):
+        for name in ("prompt_tokens", "generated_tokens", "thought_tokens"):
             totals[name] += sum(batch[name].to_pylist())
     return {**totals, "greedy_outcomes": dict(outcomes), "finishes": dict(finishes)}
 
@@ -158,7 +160,9 @@ def counts(predictions: Path) -> dict[str, Any]:
 def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
     item = request.item
     choice = bool(item.options)
-    reading = _reading(request, answer.greedy_text, separator) if choice else None
+    parted = part(answer.greedy_text)
+    thoughts = answer.thoughts or parted.thoughts
+    reading = _reading(request, parted.answer, separator) if choice else None
     return {
         "place": request.place,
         "suite": request.suite,
@@ -172,7 +176,8 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
         "option_order": list(request.order),
         "gold": list(displayed_gold(item.gold, request.order)),
         "position_dependent": bool(item.meta.get("position_dependent")) if choice else None,
-        "greedy_text": answer.greedy_text,
+        "greedy_text": parted.answer,
+        "thoughts": thoughts or None,
         "greedy_outcome": reading.outcome if reading else None,
         "greedy_labels": list(reading.labels) if reading and reading.outcome == "labels" else None,
         "constrained_labels": list(answer.constrained_labels) if answer.constrained_labels is not None else None,
@@ -180,6 +185,7 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
         "label_mass": answer.label_mass,
         "prompt_tokens": answer.prompt_tokens,
         "generated_tokens": answer.generated_tokens,
+        "thought_tokens": answer.thought_tokens,
         "finish": answer.finish,
     }
 

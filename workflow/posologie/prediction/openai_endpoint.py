@@ -56,6 +56,9 @@ class ServedModel:
         self.spec, self.session, self.work = spec, session, work
         self.asked_again = 0
 
+    def check(self, requests: Iterator[Request]) -> None:
+        """Do nothing: what the model cannot be asked is known from its answers."""
+
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
         return {"backend": self.spec.backend.model_dump(mode="json"), "asked_again_under_schema": self.asked_again}

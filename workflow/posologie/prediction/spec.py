@@ -5,8 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from posologie.items import Task
+from posologie.models.spec import ChatForm
 from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
+
+LongPrompts = Literal["refuse", "cut"]
+"""What becomes of an item whose prompt is longer than the model's positions: a refusal, or a shorter context."""
 
 
 class Benchmark(Spec):
@@ -51,6 +55,7 @@ class Questions(Spec):
     suites: dict[Name, Suite] = Field(description="the suites that one job answers, so that it loads the model once")
     prompting: Prompting
     seed: int = Field(description="seed of the option orders")
+    chat: ChatForm = ChatForm()
     answer_words: str = Field(default="", description="digest of the words by which answers are read")
 
 
@@ -58,3 +63,4 @@ class PredictionSpec(Questions):
     """Exactly what the predictions of one model on one bundle of suites depend on, beside its input files."""
 
     precision: Literal["bfloat16", "float32"] = "bfloat16"
+    long_prompts: LongPrompts = "refuse"

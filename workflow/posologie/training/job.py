@@ -145,7 +145,7 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     """Tokenise a file of items once for all processes and attempts."""
     if examples.load(folder) is not None:
         return
-    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length)
+    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat)
     if not len(found) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
     examples.save(found, folder)
