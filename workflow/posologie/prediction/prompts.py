@@ -55,9 +55,7 @@ class Prompts:
         if too_long:
             first = ", ".join(f"{name} ({length} tokens)" for name, length in list(too_long.items())[:_SHOWN])
             more = f" and {len(too_long) - _SHOWN} more" if len(too_long) > _SHOWN else ""
-            remedy = (
-                "expected shorter ones" if self.long_prompts == "cut" else "leave them out, or set long_prompts: cut"
-            )
+            remedy = "leave them out" + ("" if self.long_prompts == "cut" else ", or set long_prompts: cut")
             raise InputError(
                 f"item{'s' if len(too_long) > 1 else ''} {first}{more}: prompt and answer need more than the"
                 f" {self.positions} positions of the model; {remedy}"

@@ -66,7 +66,9 @@ def thought_in(prompt: Tokens, tokens: Sequence[int], text: Text, *, opened: boo
     """Return the thought in what was written behind a prompt."""
     written = text(tokens)
     if not opened and not has_mark(written):
-        return Thought(prompt, "", 0, closed=True)  # an answer without a thought: asked for again, from the prompt
+        if ended or len(tokens) >= _TAIL:  # an answer without a thought: asked for again, from the prompt
+            return Thought(prompt, "", 0, closed=True)
+        return Thought(prompt, written, len(tokens), closed=False)
     parted = part(written, opened=opened)
     if ended or not parted.answer:
         return Thought(prompt, parted.thoughts, len(tokens), closed=False)
