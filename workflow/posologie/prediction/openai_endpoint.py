@@ -124,11 +124,13 @@ class ServedModel:
             place=request.place,
             greedy_text=reply.text,
             prompt_tokens=reply.prompt_tokens,
-            generated_tokens=reply.generated_tokens,
+            generated_tokens=reply.generated_tokens - reply.thought_tokens,
             finish=reply.finish,
             constrained_labels=labels,
             label_probabilities=None if first is None else first.probabilities,
             label_mass=None if first is None else first.mass,
+            thoughts=reply.thoughts,
+            thought_tokens=reply.thought_tokens,
         )
 
 

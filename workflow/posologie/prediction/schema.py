@@ -38,7 +38,7 @@ def prediction_schema() -> "pyarrow.Schema":
             pa.field("label_mass", pa.float32()),  # probability of all labels together under the full vocabulary
             pa.field("prompt_tokens", pa.int32(), nullable=False),
             pa.field("generated_tokens", pa.int32(), nullable=False),  # of the greedy text
-            pa.field("thought_tokens", pa.int32(), nullable=False),  # of the thoughts; 0 where they are not counted
+            pa.field("thought_tokens", pa.int32()),  # of the thoughts; 0 where they are not counted
             pa.field("finish", pa.string(), nullable=False),  # stop | length | filtered (withheld by an endpoint)
         ]
     )
