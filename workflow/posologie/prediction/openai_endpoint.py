@@ -90,7 +90,9 @@ class ServedModel:
 
     def _request(self, request: Request, labels: bool, schema: str | None = None) -> interface.Request:
         turns = chat(request.item, request.order, self.spec.prompting)
-        limit = self.spec.choice_new_tokens if request.item.options else request.new_tokens
+        limit = request.new_tokens
+        if request.item.options and self.spec.choice_new_tokens is not None:
+            limit = self.spec.choice_new_tokens
         decoding = Decoding(
             max_new_tokens=limit if schema is None else max(limit, 8 + 6 * len(request.order)),
             temperature=self.spec.temperature,

@@ -38,8 +38,9 @@ class Suite(Spec):
     mcqu_new_tokens: int = Field(
         default=1,
         ge=1,
-        description="tokens of a greedy answer to a single-answer question; one that ends on a bare label by then "
-        "gets one more, which tells `D` from `D'après`",
+        description="tokens of a greedy answer to a single-answer question, of local and served models alike; 1 is the "
+        "published study's, and too few for a model that opens its answer with a bracket or a sentence. An answer of a "
+        "local model that ends on a bare label by then gets one more, which tells `D` from `D'après`",
     )
     protocol: Literal["automaton", "published"] = Field(
         default="automaton",
