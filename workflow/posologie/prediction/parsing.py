@@ -32,7 +32,7 @@ from posologie.prediction.parsing_patterns import (
 )
 from posologie.prediction.parsing_statements import MARK, announced, stated, verdicts
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
-from posologie.thoughts import part
+from posologie.thoughts import part, without_control
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
 """Kana and Chinese characters, which are written without blanks."""
@@ -80,7 +80,7 @@ def is_bare_label(text: str, options: int) -> bool:
 
 def _written(text: str) -> str:
     """Return the answer without emphasis and typographic variety, with a mark before what is boxed or tagged."""
-    text = part(text).answer
+    text = without_control(part(text).answer)
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("`", "")
     text = re.sub("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufe0f]", "", text)
     text = re.sub(

@@ -14,6 +14,7 @@ from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import Scores
 from posologie.scoring.spec import ScoringSpec, TextMetrics
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
+from posologie.thoughts import without_control
 
 
 def main(argv: list[str]) -> None:
@@ -47,7 +48,10 @@ def text_scores(table: pa.Table, references: Mapping[tuple[str, str], str], text
 
     score = text_scorer(text)
     columns = (table[name].to_pylist() for name in ("benchmark", "item", "greedy_text"))
-    rows = [score(answer, references[benchmark, item]) for benchmark, item, answer in zip(*columns, strict=True)]
+    rows = [
+        score(without_control(answer), references[benchmark, item])
+        for benchmark, item, answer in zip(*columns, strict=True)
+    ]
     scores = [
         Scores(metric, "greedy", signature, np.array([row[metric] for row in rows], dtype=float))
         for metric, signature in text_signatures(text, rows[0]).items()

@@ -19,6 +19,7 @@ from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import Scores
 from posologie.scoring.spec import Encoder, NeuralSpec
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
+from posologie.thoughts import without_control
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> None:
     references = reference_texts(spec.suite, items)
     wanted = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
     values, signature = bertscores(
-        table["greedy_text"].to_pylist(),
+        [without_control(text) for text in table["greedy_text"].to_pylist()],
         wanted,
         spec.encoder,
         given.encoder,
