@@ -35,7 +35,7 @@ PLAIN = TURNS + "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %
 HARMLESS = [{"role": "user", "content": "Quelle fièvre ? <h1> a < b"}]
 SUITE = Suite(benchmarks={"all": Benchmark(source="demo")})
 SPEC = PredictionSpec(model="tiny/base", suites={"s": SUITE}, prompting=Prompting(), precision="float32", seed=1)
-ITEMS = [make_item(number, options=4, words=4) for number in range(16)]
+ITEMS = [make_item(number, options=4, words=4) for number in range(8)]
 REQUESTS = requests_for(ITEMS, "s", "all", SUITE, SPEC, 0)
 
 
@@ -154,9 +154,9 @@ def answers_of(model, form):
 
 def test_a_hybrid_model_says_what_it_has_learnt(tiny):
     answers = answers_of(memorised(tiny, HYBRID, ChatForm(), ""), ChatForm())
-    gold = [(number % 4,) for number in range(16)]
-    assert [read(answers[place].greedy_text, ITEMS[place].options).labels for place in range(16)] == gold
-    assert [answers[place].constrained_labels for place in range(16)] == gold
+    gold = [(number % 4,) for number in range(8)]
+    assert [read(answers[place].greedy_text, ITEMS[place].options).labels for place in range(8)] == gold
+    assert [answers[place].constrained_labels for place in range(8)] == gold
     assert min(answer.label_mass for answer in answers.values()) > 0.5
 
 
@@ -164,9 +164,9 @@ def test_a_thinking_model_answers_after_its_thought_or_not_at_all(tiny):
     form = ChatForm(thinking=True, thought_tokens=40)
     model = memorised(tiny, HYBRID, form, "<think>\nA patient\n</think>\n\n?")
     answers = answers_of(model, form)
-    gold = [(number % 4,) for number in range(16)]
-    assert [answers[place].constrained_labels for place in range(16)] == gold
-    assert [read(answers[place].greedy_text, ITEMS[place].options).labels for place in range(16)] == gold
+    gold = [(number % 4,) for number in range(8)]
+    assert [answers[place].constrained_labels for place in range(8)] == gold
+    assert [read(answers[place].greedy_text, ITEMS[place].options).labels for place in range(8)] == gold
     assert {answer.thoughts for answer in answers.values()} == {"A patient"}
     assert min(answer.thought_tokens for answer in answers.values()) > 5
     assert min(answer.label_mass for answer in answers.values()) > 0.5
