@@ -1,6 +1,7 @@
 """What each job of a study depends on: one spec for each artifact, with no more in it than changes the artifact."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from posologie.answer_words import answer_words_digest
 from posologie.components import Shown
@@ -14,8 +15,7 @@ from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
-from posologie.models.spec import ChatForm
-from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.endpoint_spec import Asked, EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
@@ -107,7 +107,9 @@ def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
     backend = study.judges[judge].backend
     if isinstance(backend, OutsideVerdicts):
         raise ValueError(f"judges.{judge}: cannot be asked, because its verdicts come from files")
-    return RatingSpec(judge=judge, source=source, tasks=quality.tasks, backend=backend, rating=quality.rating)
+    return RatingSpec(
+        judge=judge, source=source, tasks=quality.tasks, backend=plan.with_form(study, backend), rating=quality.rating
+    )
 
 
 def screening_table_spec(study: Study) -> MatrixSpec:
@@ -191,27 +193,22 @@ def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingS
     )
 
 
+def _questions(study: Study, model: str, bundle: str) -> dict[str, Any]:
+    """Return what is asked, whoever answers."""
+    return {
+        "model": model,
+        "suites": {name: study.suites[name] for name in plan.bundles(study)[bundle]},
+        "prompting": study.prompting,
+        "seed": study.prediction.seed,
+        "chat": plan.chat_form(study, model),
+        "answer_words": answer_words_digest(),
+    }
+
+
 def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     """Return what one model's answers to one bundle of suites depend on."""
-    return PredictionSpec(
-        model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        precision=study.prediction.precision,
-        long_prompts=study.prediction.long_prompts,
-        chat=_chat(study, model),
-        seed=study.prediction.seed,
-        answer_words=answer_words_digest(),
-    )
-
-
-def _chat(study: Study, model: str) -> ChatForm:
-    """Return how chats are put to a model: as to its backbone, or to the published model."""
-    described = plan.models(study).get(model)
-    if described is not None and described.published is not None:
-        published = study.published_models[described.published].model
-        return ChatForm() if published is None else published.chat
-    return study.backbones[model.partition("/")[0] if described is None else str(described.backbone)].chat
+    asked, described = _questions(study, model, bundle), study.prediction
+    return PredictionSpec(**asked, precision=described.precision, long_prompts=described.long_prompts)
 
 
 def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
@@ -220,20 +217,11 @@ def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointP
     Raises:
         ValueError: if the model is not a served one.
     """
-    name = plan.models(study)[model].published
-    served = None if name is None else study.published_models[name].served
-    if served is None:
+    published = plan.published_model(study, model)
+    if published is None or (served := published.served) is None:
         raise ValueError(f"{model}: not a served model")
-    return EndpointPredictionSpec(
-        model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        seed=study.prediction.seed,
-        answer_words=answer_words_digest(),
-        backend=served.backend,
-        temperature=served.temperature,
-        choice_new_tokens=served.choice_new_tokens,
-    )
+    asked = {name: getattr(served, name) for name in Asked.model_fields}
+    return EndpointPredictionSpec(**_questions(study, model, bundle), **asked)
 
 
 def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
@@ -242,18 +230,10 @@ def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePre
     Raises:
         ValueError: if the model is another.
     """
-    name = plan.models(study)[model].published
-    answers = None if name is None else study.published_models[name].answers
-    if answers is None:
+    published = plan.published_model(study, model)
+    if published is None or published.answers is None:
         raise ValueError(f"{model}: its answers are not from outside")
-    return OutsidePredictionSpec(
-        model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        seed=study.prediction.seed,
-        answer_words=answer_words_digest(),
-        **dict(answers.model_dump()),
-    )
+    return OutsidePredictionSpec(**_questions(study, model, bundle), **published.answers.model_dump())
 
 
 def scoring_spec(study: Study, suite: str) -> ScoringSpec:
@@ -394,22 +374,27 @@ def browser_spec(study: Study) -> BrowserSpec:
 
 def judging_spec(study: Study, judge: str, model: str, suite: str) -> JudgingSpec:
     """Return what one judge's verdicts on a model's answers depend on."""
-    return JudgingSpec(name=judge, model=model, suite=suite, judge=study.judges[judge])
+    return JudgingSpec(name=judge, model=model, suite=suite, judge=plan.with_form(study, study.judges[judge]))
 
 
 def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
     """Return what one judge's verdicts on a set of human ratings depend on."""
-    return CalibrationSpec(name=judge, set=ratings, judge=study.judges[judge])
+    return CalibrationSpec(name=judge, set=ratings, judge=plan.with_form(study, study.judges[judge]))
 
 
 def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
     """Return what the items that a generator makes from a collection depend on."""
     described = study.generators[generator]
     return SynthesisSpec(
-        name=generator, collection=collection, generator=described, phrases=language_digest(described.language)
+        name=generator,
+        collection=collection,
+        generator=plan.with_form(study, described),
+        phrases=language_digest(described.language),
     )
 
 
 def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:
     """Return what the translation of a split depends on."""
-    return TranslationSpec(name=translator, source=source, split=split, translator=study.translators[translator])
+    return TranslationSpec(
+        name=translator, source=source, split=split, translator=plan.with_form(study, study.translators[translator])
+    )
