@@ -6,8 +6,9 @@ an order remains an order to a judge that follows it. Such answers are judged as
 
 import re
 
+from posologie.control_marks import control_marks
 from posologie.generation.prompts import Prompt, tags_of
-from posologie.thoughts import control_marks, has_mark
+from posologie.thoughts import has_mark
 
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|ignorez?|oublie[zr]?|ignoriere|vergiss|ignora|olvida|ignore[rm]?|desconsidere)\b"

@@ -17,7 +17,6 @@ import numpy as np
 
 from posologie.errors import InputError
 from posologie.models.spec import ChatForm
-from posologie.thoughts import has_mark, opens_thought
 
 Turn = dict[str, str]
 """`role` and `content`."""
@@ -27,6 +26,8 @@ _OPENS, _CLOSES = "\ufdd0", "\ufdd1"
 _RENAMED = 0xF0000
 """First of the private characters by which the copy of the tokenizer knows control tokens."""
 _PROBE = "Probe"
+_THOUGHT = re.compile(r"[<\[◁](?:[^<>\n]{0,20})(?:think|thought|reason|reflection|channel|unused9[45])", re.IGNORECASE)
+"""What marks of thoughts look like; how a reply is parted by them is `posologie.thoughts`, which trains nothing anew."""
 
 
 class Chats:
@@ -63,11 +64,7 @@ class Chats:
     def prompt(self, turns: Sequence[Turn]) -> str:
         """Return the text up to the answer; of a model that thinks, up to its thought."""
         text = self._rendered(turns, prompting=True)
-        return text if self.form.thinking and has_mark(self.lead) else text + self.lead
-
-    def opened(self, prompt: str) -> bool:
-        """Whether a prompt has opened a thought, so that the reply begins inside it."""
-        return opens_thought(prompt)
+        return text if self.form.thinking and _THOUGHT.search(self.lead) else text + self.lead
 
     def example(self, turns: Sequence[Turn], answer: str) -> tuple[str, str]:
         """Return the prompt of a chat, and the whole of it with its answer.
@@ -187,7 +184,7 @@ def _controls(tokenizer: Any) -> list[str]:
     found = {
         token.content
         for token in added
-        if token.content.strip() and (token.special or token.content in template or has_mark(token.content))
+        if token.content.strip() and (token.special or token.content in template or _THOUGHT.search(token.content))
     }
     return sorted(found, key=lambda content: (-len(content), content))
 

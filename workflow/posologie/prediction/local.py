@@ -27,6 +27,7 @@ from posologie.prediction.spec import LongPrompts
 from posologie.prediction.thinking import Thought, thought_in, thought_stop
 from posologie.prediction.token_bytes import token_bytes
 from posologie.prompting import Prompting
+from posologie.thoughts import opens_thought
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class LocalModel:
 
     def _thoughts(self, requests: Sequence[Request]) -> dict[int, Thought]:
         prompts = {request.place: self.prompts.tokens(request) for request in requests}
-        opened = self.chats.opened(self.prompts.text(requests[0]))
+        opened = opens_thought(self.prompts.text(requests[0]))
         limit = self.chats.form.thought_tokens
         asked = [dataclasses.replace(request, new_tokens=limit) for request in requests]
         self._share(())

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from posologie.control_marks import without_control
 from posologie.items import LABELS
 from posologie.prediction.parsing_lists import enumerated, first_line, folded, whole_list, whole_options
 from posologie.prediction.parsing_patterns import (
@@ -32,7 +33,7 @@ from posologie.prediction.parsing_patterns import (
 )
 from posologie.prediction.parsing_statements import MARK, announced, stated, verdicts
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
-from posologie.thoughts import part, without_control
+from posologie.thoughts import part
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
 """Kana and Chinese characters, which are written without blanks."""

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from posologie.commands import named_path, parser, run
+from posologie.control_marks import without_control
 from posologie.files import write_parquet
 from posologie.items import Item, read_items
 from posologie.scoring.choices import choice_scores
@@ -14,7 +15,6 @@ from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import Scores
 from posologie.scoring.spec import ScoringSpec, TextMetrics
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
-from posologie.thoughts import without_control
 
 
 def main(argv: list[str]) -> None:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
+from posologie.control_marks import without_control
 from posologie.devices import claim_devices
 from posologie.files import write_parquet
 from posologie.items import Item, read_items
@@ -19,7 +20,6 @@ from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import Scores
 from posologie.scoring.spec import Encoder, NeuralSpec
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
-from posologie.thoughts import without_control
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from posologie.models.load import end_token_ids, load_model, load_tokenizer
 from posologie.models.spec import ChatForm
 from posologie.models.store import checked_folder
 from posologie.progress import Progress
-from posologie.thoughts import Parted, part
+from posologie.thoughts import Parted, opens_thought, part
 
 _WINDOW = 1024
 """Requests that are sorted by length together: memory stays bounded, padding stays small."""
@@ -110,7 +110,7 @@ class CausalBackend:
         folder = checked_folder(self.manifest)
         self._tokenizer = load_tokenizer(folder)
         self._chats = Chats(self._tokenizer, self.spec, self.spec.backbone)
-        self._opened = self._chats.opened(self._chats.prompt([{"role": "user", "content": "?"}]))
+        self._opened = opens_thought(self._chats.prompt([{"role": "user", "content": "?"}]))
         several = torch.cuda.device_count() > 1
         self._model = load_model(folder, precision=self.spec.precision, **({"device_map": "auto"} if several else {}))
         self._ends = end_token_ids(self._model, self._tokenizer)
