@@ -68,7 +68,9 @@ def _gap() -> re.Pattern[str]:
 def _closing() -> re.Pattern[str]:
     """A label at the end of the text, behind `is` or a colon, or before the `is` of languages that close with it."""
     labels = list_pattern()
-    forms = rf"(?P<cue>(?i:{COPULA})|:)(?P<filling>)\s*(?P<labels>{labels})\W*$"
+    forms = (
+        rf"(?P<cue>(?i:{COPULA})|:|^\W*(?:[^\W\d_]+ ){{0,3}}[^\W\d_]{{2,}},)(?P<filling>)\s*(?P<labels>{labels})\W*$"
+    )
     return compiled(forms)
 
 
@@ -83,8 +85,10 @@ def _instead() -> re.Pattern[str]:
 
 
 def _backward() -> re.Pattern[str]:
+    """`B is the right answer`, and `ist B richtig` where the verb stands before."""
     link = rf"(?:,?\s*(?i:{COPULA})\s+(?=\w)|\s*(?i:{COPULA})?\s*(?=[^\x00-\u024f]))"
-    return compiled(rf"(?P<labels>{list_pattern()}){link}\s*(?i:{RIGHT})")
+    before = rf"(?<=\b(?i:ist|est) )(?P<inverted>{LABEL})\s+(?i:{RIGHT})(?=\W*(?:$|\n))"
+    return compiled(rf"{before}|(?P<labels>{list_pattern()}){link}\s*(?i:{RIGHT})")
 
 
 def _ordinal(place: int) -> re.Pattern[str]:
@@ -97,7 +101,7 @@ def _ordinal(place: int) -> re.Pattern[str]:
 def announced(text: str, options: Sequence[str], *, strong: bool) -> Reading | None:
     """Return what the text announces as its answer; with `strong`, only what more than a mention or a verdict says."""
     count = len(options)
-    run = compiled(rf"{NOUN}[^.\n]*[: ]\s*([A-Z]{{2,26}})\W*$", re.IGNORECASE)
+    run = compiled(rf"{CUE}[^.\n]*[: ]\s*([A-Z]{{2,26}})\W*$", re.IGNORECASE)
     together = run.search(text)
     if together and together[1].isupper() and run_together(together[1], count) != NONE:
         return run_together(together[1], count)
@@ -136,7 +140,7 @@ def _statements(text: str, options: Sequence[str]) -> Iterator[_Statement]:
         before = text[: match.start()]
         if not _denied(before, ""):
             alternative = compiled(rf"(?:{OR}|{EITHER}[^.\n]*)\s*$").search(before[-60:])
-            reading = AMBIGUOUS if alternative else labels_of(letters_in(match["labels"]), count)
+            reading = AMBIGUOUS if alternative else labels_of(letters_in(match["labels"] or match["inverted"]), count)
             yield _Statement(match.start(), _PLAIN, reading, forward=False)
     for place in range(min(count, len(ORDINALS))):
         for match in _ordinal(place).finditer(text):
@@ -236,7 +240,7 @@ def _behind_option(text: str, letter: str, options: Sequence[str]) -> int | None
     label = LABELS.index(letter)
     if label >= len(options) or not options[label]:
         return None
-    found = re.match(rf"[\s\])*.:=–-]*(?:l'|le |la |les |the )?(?i:{re.escape(options[label])})", text)
+    found = re.match(rf"[\s\])*.:=–-]*(?i:(?:l'|le |la |les |the )?{re.escape(options[label])})", text)
     return None if found is None else found.end()
 
 
@@ -287,7 +291,7 @@ def _judged() -> re.Pattern[str]:
     return compiled(
         rf"[\s\])*.:=–-]*(?:(?P<text>[^\n:=–]{{1,80}}?)\s*[:=–]+|(?P<dash>[^\n]{{1,80}}?)\s-)?\s*{link}"
         rf"(?P<not>(?:not|isn't|n'est pas|ne sont pas|nicht|no es|non è|não é)\s+)?"
-        rf"(?:(?P<right>(?i:{TRUE}))|(?P<wrong>(?i:{FALSE})))(?![\w'])"
+        rf"(?:(?P<right>(?i:{TRUE}|{RIGHT}))|(?P<wrong>(?i:{FALSE})))(?![\w'])"
     )
 
 
@@ -317,5 +321,5 @@ def _judged_text(segment: str, options: Sequence[str], letter: str) -> re.Match[
     """`(A) Insulin is incorrect`: a verdict behind the option's text."""
     start = _behind_option(segment, letter, options)
     link = rf"(?P<text>)(?P<dash>)\W*(?:(?i:{COPULA}|{FILLING})\s*)*(?P<not>(?:not|pas|nicht)\s+)?"
-    pattern = compiled(rf"{link}(?:(?P<right>(?i:{TRUE}))|(?P<wrong>(?i:{FALSE})))(?![\w'])")
+    pattern = compiled(rf"{link}(?:(?P<right>(?i:{TRUE}|{RIGHT}))|(?P<wrong>(?i:{FALSE})))(?![\w'])")
     return None if start is None else pattern.match(segment, start)
