@@ -206,7 +206,7 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
     choice = bool(item.options)
     parted = part(answer.greedy_text)
     thoughts = answer.thoughts or parted.thoughts
-    reading = _reading(request, parted.answer, separator) if choice else None
+    reading = _reading(request, answer.greedy_text, separator) if choice else None
     return {
         "place": request.place,
         "suite": request.suite,
