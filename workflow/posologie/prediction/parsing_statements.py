@@ -88,7 +88,7 @@ def _backward() -> re.Pattern[str]:
     """`B is the right answer`, and `ist B richtig` where the verb stands before."""
     link = rf"(?:,?\s*(?i:{COPULA})\s+(?=\w)|\s*(?i:{COPULA})?\s*(?=[^\x00-\u024f]))"
     before = rf"(?<=\b(?i:ist|est) )(?P<inverted>{LABEL})\s+(?i:{RIGHT})(?=\W*(?:$|\n))"
-    return compiled(rf"{before}|(?P<labels>{list_pattern()}){link}\s*(?i:{RIGHT})")
+    return compiled(rf"{before}|(?P<labels>{list_pattern()})(?:\s+(?i:{NOUN}))?{link}\s*(?i:{RIGHT})")
 
 
 def _ordinal(place: int) -> re.Pattern[str]:
