@@ -1,6 +1,7 @@
 """What a free text answers: a table of texts with the reading that a careful person gives them."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -400,3 +401,19 @@ def test_ten_languages_say_how_answers_are_worded():
     assert len(WORDED) >= 10
     assert all(needed <= set(language_data(code)["answers"]) <= set(KEYS) for code in WORDED)
     assert len(answer_words_digest()) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("the answer is the " * 800, NONE),
+        ("答案是" * 1500, NONE),
+        ("The answer is B. " * 300, "B"),
+        ("A or B " * 800, AMBIGUOUS),
+        ("la le les " * 1500, NONE),
+    ],
+)
+def test_a_text_that_repeats_itself_is_read_in_little_time(text, right):
+    started = time.process_time()
+    assert shown(read(text, OPTIONS)) == right
+    assert time.process_time() - started < 2

@@ -35,6 +35,8 @@ from posologie.prediction.parsing_statements import MARK, announced, stated, ver
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
 from posologie.thoughts import part
 
+_LONG = 400
+"""Characters from which a text is looked at for repetitions."""
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
 """Kana and Chinese characters, which are written without blanks."""
 
@@ -94,7 +96,9 @@ def _written(text: str) -> str:
         text = re.sub(r"\\boxed\s*\{([^{}]*)\}", rf"{MARK}\1", text)
     text = re.sub(r"(?<!\w)[*_#$]+|[*_#$]+(?!\w)", "", text)
     text = re.sub(rf"(?<=[{_UNSPACED}])(?=[A-Z(\[])|(?<=[A-Z)\]])(?=[{_UNSPACED}])", " ", text)
-    return re.sub(r"[ \t]+", " ", text).strip()
+    text = re.sub(r"[ \t]+", " ", text).strip()
+    # Models repeat themselves until their tokens run out: the third time says no more than the second.
+    return re.sub(r"(.{3,80}?)\1{2,}", r"\1\1", text, flags=re.DOTALL) if len(text) > _LONG else text
 
 
 def _plain(written: str) -> str:

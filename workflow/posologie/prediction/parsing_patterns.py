@@ -26,7 +26,7 @@ LABEL = (
 )
 PRONOUN = r"(?:il|elle|ils|elles|cela|ceci|cette|ces|les|une|this|that|the|these|they)\b"
 NOUN = one_of("nouns")
-BEFORE = rf"(?i:(?:l'|(?:la|le|les|the|both|à la fois|el|los|las|il|os|as|die|der|das|{NOUN})[ ]+)*)"
+BEFORE = rf"(?:(?>(?i:l'|(?:la|le|les|the|both|à la fois|el|los|las|il|os|as|die|der|das|{NOUN})[ ]+))){{0,4}}"
 AND = one_of("and")
 OR = one_of("or")
 TO = one_of("to")
@@ -34,12 +34,14 @@ JOIN = (
     rf"(?:(?<=[.])|\s*(?:,\s*{AND}|,|、|;|/|\||&|\+|{AND})\s*|[ ]*\n[ ]*(?=\(?[A-Z]\)?[ .,]*(?:\n|$))|[ ]+|[ ]?-[ ]?)"
 )
 FILLING = rf"(?:[:=>–—→،-]+|{one_of('fillers', 'copulas', 'right', 'final', 'so')}|{NOUN})"
+FILLINGS = rf"(?:\s*(?>(?i:{FILLING}))){{0,8}}"
+"""Words between an announcement and its labels; each is matched in one way, because models repeat themselves."""
 COPULA = one_of("copulas")
 SO = one_of("so")
 CUE = rf"(?:{NOUN}|{one_of('cues', 'so', 'final')}|{one_of('right')}(?=\s*(?:[:=]|{COPULA})))"
 RIGHT = (
-    r"(?:(?:la|les|l'|le|the|une|toutes?|bien|both|also|aussi|all|clairement|clearly|most|plus|seule?s?|only|el|los|las|"
-    r"il|i|o|os|a|as|die|der|das|quell[ao]|más|mais|più|am|(?:la|the|die) |的|も|最も|都|均|皆|ともに)\s*)*"
+    r"(?:(?>la|les|l'|le|the|une|toutes?|bien|both|also|aussi|all|clairement|clearly|most|plus|seule?s?|only|el|los|las|"
+    r"il|os|as|die|der|das|quell[ao]|más|mais|più|am|的|も|最も|都|均|皆|ともに|i|o|a)\s*){0,4}"
     rf"{one_of('right')}"
 )
 NEGATION = one_of("negation")

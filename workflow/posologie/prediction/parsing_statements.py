@@ -20,6 +20,7 @@ from posologie.prediction.parsing_patterns import (
     EITHER,
     FALSE,
     FILLING,
+    FILLINGS,
     FINAL,
     HEDGE,
     INSTEAD,
@@ -41,6 +42,8 @@ MARK = "\x02"
 
 _MENTION, _PLAIN, _DRAWN = range(3)
 _CLAUSE = r"[.;:!?\n,。、；！？،؛]"
+_NEAR = 400
+"""Characters before and behind a statement that are looked at."""
 _LONG = 3
 """Lines from which a text counts as a discussion with a conclusion at its end."""
 
@@ -54,14 +57,14 @@ class _Statement:
 
 
 def _forward() -> re.Pattern[str]:
-    filling = rf"(?P<filling>(?:\s*(?i:{FILLING}))*)"
+    filling = rf"(?P<filling>{FILLINGS})"
     return compiled(rf"(?P<cue>(?i:{CUE})),?{filling}\s*(?P<labels>{list_pattern()})")
 
 
 def _gap() -> re.Pattern[str]:
     """`the correct answer in this scenario is option B`."""
-    gap = r"(?P<filling>[^.;:!?\n。]{1,80}?"
-    link = rf"(?i:{COPULA})(?:\s*(?i:{FILLING}))*)"
+    gap = r"(?P<filling>[^.;:!?\n。]{1,60}?"
+    link = rf"(?i:{COPULA}){FILLINGS})"
     return compiled(rf"(?P<cue>(?i:{NOUN}|{RIGHT})){gap}{link}\s*(?P<labels>{list_pattern()})(?!\s*(?i:{COPULA}))")
 
 
@@ -81,7 +84,7 @@ def _closed() -> re.Pattern[str]:
 def _instead() -> re.Pattern[str]:
     """`not (C) but (D)`; Japanese and Chinese deny and go on in one word."""
     denied = rf"(?P<cue>{NEGATION}[^.\n]{{0,20}}?){LABEL}\s*,?\s*(?i:{INSTEAD})|{LABEL}\s*(?=[^\x00-\u024f]){INSTEAD}"
-    return compiled(rf"(?:{denied})(?:\s*(?i:{FILLING}))*\s*(?P<labels>{list_pattern()})")
+    return compiled(rf"(?:{denied}){FILLINGS}\s*(?P<labels>{list_pattern()})")
 
 
 def _backward() -> re.Pattern[str]:
@@ -94,7 +97,7 @@ def _backward() -> re.Pattern[str]:
 def _ordinal(place: int) -> re.Pattern[str]:
     number = rf"(?i:{ORDINALS[place]})"
     ends = rf"(?=\s*(?:[.,;!。]|\Z|\n|(?i:{NOUN}|one\b)))"
-    announced = rf"(?i:{CUE})(?:\s*(?i:{FILLING}))*\s*{number}{ends}"
+    announced = rf"(?i:{CUE}){FILLINGS}\s*{number}{ends}"
     return compiled(rf"{announced}|{number}\s*(?i:{NOUN})\s*(?i:{COPULA})?\s*(?i:{RIGHT})")
 
 
@@ -128,7 +131,7 @@ def _statements(text: str, options: Sequence[str]) -> Iterator[_Statement]:
     count = len(options)
     for pattern in (_forward(), _gap(), _closing(), _closed()):
         for match in pattern.finditer(text):
-            before, behind = text[: match.start()], text[match.end() :]
+            before, behind = _around(text, match)
             if _denied(before + match["filling"], behind) or match.start("labels") == match.start("cue"):
                 continue
             weight, reading = _weight(match, before, behind), _labels_said(match, behind, options)
@@ -137,14 +140,14 @@ def _statements(text: str, options: Sequence[str]) -> Iterator[_Statement]:
     for match in _instead().finditer(text):
         yield _Statement(match.start(), _DRAWN, labels_of(letters_in(match["labels"]), count))
     for match in _backward().finditer(text):
-        before = text[: match.start()]
+        before = _around(text, match)[0]
         if not _denied(before, ""):
             alternative = compiled(rf"(?:{OR}|{EITHER}[^.\n]*)\s*$").search(before[-60:])
             reading = AMBIGUOUS if alternative else labels_of(letters_in(match["labels"] or match["inverted"]), count)
             yield _Statement(match.start(), _PLAIN, reading, forward=False)
     for place in range(min(count, len(ORDINALS))):
         for match in _ordinal(place).finditer(text):
-            if not _denied(text[: match.start()], text[match.end() :]):
+            if not _denied(*_around(text, match)):
                 yield _Statement(match.start(), _PLAIN, Reading("labels", (place,)))
     yield from _named_options(text, options)
 
@@ -154,15 +157,17 @@ def _named_options(text: str, options: Sequence[str]) -> Iterator[_Statement]:
     named = sorted((option for option in options if len(option) >= 2), key=len, reverse=True)
 
     def first(behind: str) -> str | None:
-        lowered = re.sub(r"^(?:l'|the |an? )", "", behind.lstrip().casefold())
+        lowered = re.sub(r"^(?:l'|the |an? )", "", behind[:_NEAR].lstrip().casefold())
         fitting = (option for option in named if lowered.startswith(option))
         return next((option for option in fitting if not re.match(r"[a-zà-ÿ0-9]", lowered[len(option) :])), None)
 
-    for match in compiled(rf"(?P<cue>{CUE})(?P<filling>(?:\s*{FILLING})+)", re.IGNORECASE).finditer(text):
+    for match in compiled(rf"(?P<cue>{CUE})(?P<filling>{FILLINGS})", re.IGNORECASE).finditer(text):
         place, option = _option_behind(match, first, text)
-        if option is None or _denied(text[: match.start()], ""):
+        before = _around(text, match)[0]
+        if option is None or _denied(before, ""):
             continue
-        behind = text[place + text[place:].casefold().find(option) + len(option) :]
+        behind = text[place : place + _NEAR]
+        behind = behind[behind.casefold().find(option) + len(option) :]
         if _denied("", behind):
             continue
         if compiled(rf"\s*,?\s*{OR}\s").match(behind) or options.count(option) > 1:
@@ -171,7 +176,7 @@ def _named_options(text: str, options: Sequence[str]) -> Iterator[_Statement]:
             continue  # a list of texts
         else:
             reading = Reading("labels", (options.index(option),))
-        yield _Statement(match.start(), _weight(match, text[: match.start()], behind), reading)
+        yield _Statement(match.start(), _weight(match, before, behind), reading)
 
 
 def _option_behind(match: re.Match[str], first: Callable[[str], str | None], text: str) -> tuple[int, str | None]:
@@ -185,7 +190,15 @@ def _option_behind(match: re.Match[str], first: Callable[[str], str | None], tex
         match.end(),
         *(one.start() for one in re.finditer(r"\b\w", text[: match.end()]) if one.start() >= earliest),
     ]
-    return next(((start, found) for start in reversed(starts) if (found := first(text[start:]))), (match.end(), None))
+    return next(
+        ((start, found) for start in reversed(starts) if (found := first(text[start : start + _NEAR]))),
+        (match.end(), None),
+    )
+
+
+def _around(text: str, match: re.Match[str]) -> tuple[str, str]:
+    """Return what stands near a statement: before it and behind it."""
+    return text[max(0, match.start() - _NEAR) : match.start()], text[match.end() : match.end() + _NEAR]
 
 
 def _weight(match: re.Match[str], before: str, behind: str) -> int:
@@ -222,8 +235,8 @@ def _labels_said(match: re.Match[str], behind: str, options: Sequence[str]) -> R
         letters.append(found[1])
         behind = behind[found.end() :]
     before = match.string[max(0, match.start("labels") - 40) : match.start("labels")]
-    alternative = compiled(rf"{LABEL}\s*,?\s*{OR}(?:\s*(?i:{FILLING}))*\s*$").search(before)
-    if alternative or compiled(rf"\s*,?\s*(?:{OR})\s*(?i:{FILLING}\s*)*{LABEL}").match(behind):
+    alternative = compiled(rf"{LABEL}\s*,?\s*{OR}{FILLINGS}\s*$").search(before)
+    if alternative or compiled(rf"\s*,?\s*(?:{OR}){FILLINGS}\s*{LABEL}").match(behind):
         return AMBIGUOUS
     return labels_of(letters, count)
 
@@ -287,7 +300,7 @@ def _head() -> re.Pattern[str]:
 
 
 def _judged() -> re.Pattern[str]:
-    link = rf"(?:(?i:{COPULA}|{FILLING}|indeed|also|is|it is|this is|c'est|,)\s*)*"
+    link = rf"(?:(?>(?i:{COPULA}|{FILLING}|indeed|also|it is|this is|c'est|,))\s*){{0,5}}"
     return compiled(
         rf"[\s\])*.:=–-]*(?:(?P<text>[^\n:=–]{{1,80}}?)\s*[:=–]+|(?P<dash>[^\n]{{1,80}}?)\s-)?\s*{link}"
         rf"(?P<not>(?:not|isn't|n'est pas|ne sont pas|nicht|no es|non è|não é)\s+)?"
@@ -320,6 +333,6 @@ def verdicts(text: str, options: Sequence[str]) -> Reading | None:
 def _judged_text(segment: str, options: Sequence[str], letter: str) -> re.Match[str] | None:
     """`(A) Insulin is incorrect`: a verdict behind the option's text."""
     start = _behind_option(segment, letter, options)
-    link = rf"(?P<text>)(?P<dash>)\W*(?:(?i:{COPULA}|{FILLING})\s*)*(?P<not>(?:not|pas|nicht)\s+)?"
+    link = rf"(?P<text>)(?P<dash>)\W*(?:(?>(?i:{COPULA}|{FILLING}))\s*){{0,5}}(?P<not>(?:not|pas|nicht)\s+)?"
     pattern = compiled(rf"{link}(?:(?P<right>(?i:{TRUE}|{RIGHT}))|(?P<wrong>(?i:{FALSE})))(?![\w'])")
     return None if start is None else pattern.match(segment, start)

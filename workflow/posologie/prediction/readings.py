@@ -43,4 +43,4 @@ def list_pattern(separator: str = ",") -> str:
     """Return the pattern of a label or a list of labels, joined by the separator or in a usual way."""
     core = separator.strip()
     join = JOIN if not core else rf"(?:{JOIN}|\s*{re.escape(core)}\s*)"
-    return rf"{BEFORE}{LABEL}(?:{join}{BEFORE}{LABEL})*"
+    return rf"{BEFORE}{LABEL}(?:{join}{BEFORE}{LABEL})*+"
