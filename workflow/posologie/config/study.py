@@ -14,7 +14,7 @@ from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
 from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
-from posologie.prediction.spec import Suite
+from posologie.prediction.spec import LongPrompts, Suite
 from posologie.prompting import Prompting
 from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
@@ -62,6 +62,11 @@ class Prediction(Spec):
     """How models are asked."""
 
     precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the model that answers")
+    long_prompts: LongPrompts = Field(
+        default="refuse",
+        description="where prompt and answer need more positions than the model has: end before the first answer and"
+        " name the items, or cut the ends of their contexts and count them in the run record",
+    )
     seed: int = Field(default=42, description="seed of the option orders")
     threads: int = Field(
         default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads; re-runs nothing"

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from posologie.commands import named_path, parser, run
+from posologie.control_marks import without_control
 from posologie.files import write_parquet
 from posologie.items import Item, read_items
 from posologie.scoring.choices import choice_scores
@@ -47,7 +48,7 @@ def text_scores(table: pa.Table, references: Mapping[tuple[str, str], str], spec
 
     columns = (table[name].to_pylist() for name in ("benchmark", "item", "greedy_text"))
     rows = [
-        text_scorer(spec.text_of(benchmark))(answer, references[benchmark, item])
+        text_scorer(spec.text_of(benchmark))(without_control(answer), references[benchmark, item])
         for benchmark, item, answer in zip(*columns, strict=True)
     ]
     scores = [
