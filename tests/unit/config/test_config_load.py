@@ -91,6 +91,7 @@ def test_what_does_not_fit_is_refused_in_one_line(write, sections, expected):
 
 ENDPOINT = {"model": "m", "kind": "openai_endpoint"}
 MADE = {
+    "language": "fr",
     "collections": {"cases": {"reader": "morfitt", "hub": "owner/cases", "files": ["*.tsv"]}},
     "generators": {"g": {"backend": ENDPOINT, "tasks": {"mcqu": 1}, "collections": ["cases"]}},
     "translators": {"t": {"backend": ENDPOINT, "sources": ["native"]}},

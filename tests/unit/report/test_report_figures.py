@@ -225,3 +225,14 @@ def test_points_without_an_interval_are_explained_below_the_figure(own_study):
         row[low], row[high] = row[low] or "1", row[high] or "2"
     write_csv(root / "tables" / "oeq.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
     assert "without an interval" not in caption_of(Inputs(spec, root), "oeq")[1]
+
+
+def test_letters_that_the_font_lacks_fall_back_on_other_fonts_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "FALLBACKS", ("No Such Font", "STIXGeneral"))
+    figure = style.new_figure(1)
+    chinese, plain = figure.text(0.1, 0.5, "病例"), figure.text(0.5, 0.5, "Native été")
+    with pytest.warns(UserWarning, match="Glyph .* missing"):  # these two fonts lack it as well
+        style.write(figure, tmp_path / "titles")
+    assert chinese.get_fontfamily() == ["DejaVu Sans", "STIXGeneral"]
+    assert "STIXGeneral" not in plain.get_fontfamily()
+    assert "病例" in (tmp_path / "titles.svg").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
+from posologie.scoring.spec import missing_packages
 from posologie.sources.layouts import (
     LAYOUTS,
     check_options,
@@ -46,6 +47,7 @@ def check_references(study: Study) -> None:
     _check_surface(study)
     _check_proxies(study)
     _check_release(study)
+    _check_scoring(study)
     check_statistics(study)
     _check_folders(study)
 
@@ -287,6 +289,21 @@ def _check_models(study: Study) -> None:
         for model in kit.models:
             if model not in models:
                 raise _unknown(f"judging.kits.{name}.models", model, models)
+
+
+def _check_scoring(study: Study) -> None:
+    """Check sources with settings of their own, and that tokenizers have the packages that they need."""
+    for key, named in (("scoring.sources", study.scoring.sources), ("prompting.sources", study.prompting.sources)):
+        for name in named:
+            if name not in study.sources:
+                raise _unknown(key, name, study.sources)
+    settings = {"scoring.text": study.scoring.text}
+    settings |= {f"scoring.sources.{name}": text for name, text in study.scoring.sources.items()}
+    for key, text in settings.items():
+        for option in ("words", "bleu_tokenizer"):
+            tokenizer = getattr(text, option)
+            if (lacking := missing_packages(tokenizer)) is not None:
+                raise InputError(f"{key}.{option} = '{tokenizer}': {lacking}")
 
 
 def _check_surface(study: Study) -> None:

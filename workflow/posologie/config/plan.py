@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from posologie.config.components import blend as blend
 from posologie.config.components import components as components
@@ -12,13 +12,15 @@ from posologie.config.components import held_items as held_items
 from posologie.config.components import sources_of_component as sources_of_component
 from posologie.config.components import trained_sources as trained_sources
 from posologie.config.components import validation_components as validation_components
-from posologie.config.study import Study
+from posologie.config.study import PublishedModel, Study
+from posologie.generation.backends.spec import Causal
 from posologie.items import SPLITS, Split, Task
 from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
-from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
+from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
+from posologie.specs import Spec
 from posologie.statistics.spec import EvaluatedModel
 
 SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")
@@ -171,6 +173,31 @@ def documents(study: Study, collection: str) -> str:
 def local_model(study: Study, name: str) -> Backbone:
     """Return where a model that judges, writes or translates comes from: a model of its own, or a backbone."""
     return study.local_models[name] if name in study.local_models else study.backbones[name]
+
+
+def published_model(study: Study, model: str) -> PublishedModel | None:
+    """Return the published model that answers as a model of the study, or None."""
+    described = models(study).get(model)
+    return None if described is None or described.published is None else study.published_models[described.published]
+
+
+def chat_form(study: Study, model: str) -> ChatForm:
+    """Return how chats are put to a model that answers suites: as to its backbone, or to the published model."""
+    if (published := published_model(study, model)) is not None:
+        return ChatForm() if published.model is None else published.model.chat
+    return study.backbones[model.partition("/")[0]].chat
+
+
+Asking = TypeVar("Asking", bound=Spec)
+
+
+def with_form(study: Study, asking: Asking) -> Asking:
+    """Return a backend, or what has one, with the form of chats of its backbone where it says none of its own."""
+    backend: Any = getattr(asking, "backend", asking)
+    if not isinstance(backend, Causal) or any(name in backend.model_fields_set for name in ChatForm.model_fields):
+        return asking
+    told = backend.model_copy(update=dict(local_model(study, backend.backbone).chat))
+    return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
 
 
 def model_specs(study: Study) -> dict[str, ModelSpec]:

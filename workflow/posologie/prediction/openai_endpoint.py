@@ -56,6 +56,9 @@ class ServedModel:
         self.spec, self.session, self.work = spec, session, work
         self.asked_again = 0
 
+    def check(self, requests: Iterator[Request]) -> None:
+        """Do nothing: what the model cannot be asked is known from its answers."""
+
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
         return {"backend": self.spec.backend.model_dump(mode="json"), "asked_again_under_schema": self.asked_again}
@@ -87,7 +90,9 @@ class ServedModel:
 
     def _request(self, request: Request, labels: bool, schema: str | None = None) -> interface.Request:
         turns = chat(request.item, request.order, self.spec.prompting)
-        limit = self.spec.choice_new_tokens if request.item.options else request.new_tokens
+        limit = request.new_tokens
+        if request.item.options and self.spec.choice_new_tokens is not None:
+            limit = self.spec.choice_new_tokens
         decoding = Decoding(
             max_new_tokens=limit if schema is None else max(limit, 8 + 6 * len(request.order)),
             temperature=self.spec.temperature,
@@ -121,11 +126,13 @@ class ServedModel:
             place=request.place,
             greedy_text=reply.text,
             prompt_tokens=reply.prompt_tokens,
-            generated_tokens=reply.generated_tokens,
+            generated_tokens=reply.generated_tokens - reply.thought_tokens,
             finish=reply.finish,
             constrained_labels=labels,
             label_probabilities=None if first is None else first.probabilities,
             label_mass=None if first is None else first.mass,
+            thoughts=reply.thoughts,
+            thought_tokens=reply.thought_tokens,
         )
 
 

@@ -93,6 +93,7 @@ def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: 
     names = [label(model, spec.models) for model in spec.models]
     facts = {"models": names, "benchmarks": benchmarks, "tasks": tasks, "perFile": spec.items_per_file}
     facts["files"] = digests  # what the page holds of the data changes with them
+    facts |= {"languages": spec.languages} if spec.languages else {}
     _write(target, "index", [{**facts, **vars(index)}])
     for old in target.parent.glob("*.js"):
         if re.fullmatch(r"\d+", old.stem) and int(old.stem) >= len(digests):

@@ -9,6 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from posologie.report.names import GRID, INK, MUTED
@@ -53,6 +55,12 @@ SETTINGS: dict[str, Any] = {
     "pdf.compression": 9,
 }
 
+
+FALLBACKS = (
+    "Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "WenQuanYi Zen Hei",
+    "IPAexGothic", "Noto Sans Devanagari", "Noto Sans Thai", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts for letters that DejaVu Sans lacks; which of them a machine has, the bytes of such a figure depend on."""
 
 _PANELS_IN_LINE = 5
 _HANDLE, _LETTER = 0.6, 0.075
@@ -174,8 +182,18 @@ def x_title(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=9, color=INK)
 
 
+def _with_fonts(figure: Figure) -> None:
+    """Let texts with letters that the font lacks, such as Chinese titles, fall back on other fonts of this machine."""
+    known = get_font(fontManager.findfont(SETTINGS["font.family"][0])).get_charmap()
+    for text in figure.findobj(Text):
+        if any(ord(letter) not in known for letter in text.get_text() if not letter.isspace()):
+            there = set(fontManager.get_font_names())
+            text.set_fontfamily([*SETTINGS["font.family"], *(name for name in FALLBACKS if name in there)])
+
+
 def write_svg(figure: Figure, path: Path) -> None:
     """Write one SVG file without dates or versions."""
+    _with_fonts(figure)
     fitted(figure)
     with whole_file(path) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -183,6 +201,7 @@ def write_svg(figure: Figure, path: Path) -> None:
 
 def write(figure: Figure, target: Path) -> None:
     """Write `{target}.svg` and `{target}.pdf` without dates or versions: equal figures have equal bytes."""
+    _with_fonts(figure)
     fitted(figure)
     for suffix, nothing in (
         ("svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
