@@ -18,6 +18,7 @@ from posologie.mixes.contents import contents
 from posologie.prediction.schema import prediction_schema
 from posologie.prediction.spec import Benchmark, Suite
 from posologie.prompting import option_order, variants
+from posologie.published import PublishedNames
 from posologie.report.spec import BrowserSpec, Report, ReportSpec
 from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
@@ -49,7 +50,8 @@ WORDS = [
     "et",
     "biologique",
 ]
-TABLES = ("composition", "mcqa", "oeq", "contrasts", "best", "paper", "compute", "position", "attribution")
+TABLES = ("composition", "mcqa", "oeq", "contrasts", "best", "published", "compute", "position", "attribution")
+BESIDE_PUBLISHED = ("mcqa", "oeq", "contrasts", "published")
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def make_study(
         demonstration=demonstration,
         blends=mixes,
         components=tuple(components),
+        published=PublishedNames(backbones={"tiny": "qwen3-4b"}) if "published" in tables else None,
     )
     if tables:
         _score_and_tabulate(root, spec, shards, tables)
@@ -295,7 +298,8 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
             scoring.main([*arguments, "--scores", str(scores)])
             read = [root / layout.predictions(model.name, name), *(shard.split("=")[1] for shard in shards)]
             _seal("scoring", read, [scores])
-    published = Path(__file__).resolve().parents[1] / "resources" / "published" / "results.yaml"
+    file = Path(__file__).resolve().parents[1] / "resources" / "published" / "medinjection-fr.yaml"
+    published = [] if spec.published is None else ["--published", str(file)]
     seeds = {mix: tuple(model.seed for model in spec.models if model.mix == mix) for mix in spec.blends}
     own = {
         "composition": CompositionSpec(mixes=seeds, components=spec.components),
@@ -304,7 +308,7 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
     for table in tables:
         arguments = ["--spec", own.get(table, spec).canonical_json(), "--results", str(root)]
         arguments += ["--table", str(root / layout.table(table))]
-        arguments += [] if table in own else ["--published", str(published)]
+        arguments += published if table in BESIDE_PUBLISHED else []
         import_module(f"posologie.statistics.{table}").main(arguments)
         read = [root / layout.scores(model.name, name) for model in spec.models for name in spec.suites]
         _seal(f"statistics.{table}", read, [root / layout.table(table)])

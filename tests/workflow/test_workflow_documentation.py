@@ -19,6 +19,7 @@ from posologie.config.job_specs import shard_spec
 from posologie.config.load import load_study
 from posologie.config.study import Study
 from posologie.items import read_items
+from posologie.published import read_published
 from posologie.sources.layouts import local_files
 from simulated import make_study
 from studies import REPOSITORY, Project, jobs_of
@@ -230,6 +231,8 @@ def test_every_study_that_is_shown_whole_is_valid(project, examples, monkeypatch
     assert shown
     for name in shown:
         assert load_study(name).study == Path(name).stem
+    published = [name for name in examples if name.startswith("resources/published/")]
+    assert [read_published(name).title for name in published] == ["Someone 2020"]
 
 
 def test_the_example_of_own_data_becomes_shards_without_a_reject(project, monkeypatch, tmp_path):

@@ -335,3 +335,40 @@ def test_a_study_that_went_through_json_is_the_same_study(repository, name, monk
     monkeypatch.chdir(repository)
     path = f"config/{name}.yaml"
     assert study_from(json.loads(json.dumps(study_document(path))), path) == load_study(path)
+
+
+def test_a_study_is_compared_with_the_published_study_that_it_names_and_with_no_other(repository, write):
+    assert load_study(write()).published is None
+    file = str(repository / "resources/published/medinjection-fr.yaml")
+    alone = load_study(write(published=file)).published
+    assert (alone.file, alone.names().backbones) == (file, None)
+    assert load_study(write(published={"file": file, "backbones": {"b": "qwen3-4b"}})).published.backbones == {
+        "b": "qwen3-4b"
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"title": None}, "published.file: {file}: title"),
+        (
+            {"metric": "emm"},
+            "published.file: {file}: aggregates.a.compared_with.metric: metric 'emm': not in the registry",
+        ),
+        ({"decoding": "judged"}, "aggregates.a.compared_with.decoding = 'judged': 'em' scores no such answers"),
+        ({"backbone": "c"}, "published.file = '{file}': none of its names is one of this study"),
+    ],
+)
+def test_a_published_study_that_does_not_fit_is_one_line(write, tmp_path, change, expected):
+    compared = {"metric": "em", "decoding": "greedy", "aggregates": ["item_weighted"]}
+    compared |= {key: value for key, value in change.items() if key in compared}
+    one = {"title": "A", "unit": "%", "suite": "mcqa", "compared_with": compared}
+    one["values"] = {change.get("backbone", "b"): {"NAT": 1.0}}
+    file = tmp_path / "published.yaml"
+    file.write_text(yaml.safe_dump({"title": change.get("title", "T"), "source": "s", "aggregates": {"a": one}}))
+    path = write(published=str(file))
+    if expected is None:
+        assert load_study(path).published.file == str(file)
+    else:
+        assert expected.format(file=file) in refusal(path)

@@ -40,7 +40,7 @@ LANGUAGES: dict[str, tuple[str, str, str | None]] = {
 """Language → the line above the options, the word before a context, and the stemmer."""
 
 _MIX_NAMES = {"native": "NAT", "translated": "TRAD", "synthetic": "SYN"}
-"""What the published study calls its mixes; a mix of another component is named after it."""
+"""Short names of the kinds in the names of mixes; a mix of another component is named after it."""
 
 _MOST_WITH_PAIRS = 3
 

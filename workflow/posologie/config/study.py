@@ -16,6 +16,7 @@ from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
+from posologie.published import PublishedKey
 from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
@@ -135,6 +136,10 @@ class Study(Spec):
     study: Name = Field(description="name of the study, and of its folder below `results/`")
     title: str = Field(default="", description="heading of the report; made from the name if left out")
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    published: PublishedKey | None = Field(
+        default=None,
+        description="published study that this one is compared with: a path, or a section; none if left out",
+    )
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     components: dict[Name, Component] = Field(
         default_factory=dict,
