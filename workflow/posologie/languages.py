@@ -16,13 +16,17 @@ LONG_ENOUGH = 40
 _UNLIKELY = 0.05
 
 
+GENERAL = "general.yaml"
+"""The file of what holds for a language without a file."""
+
 _FOLDER = Path("resources/languages")
 _SHIPPED = Path(__file__).resolve().parents[2] / _FOLDER
 
 
 def described_languages() -> tuple[str, ...]:
     """Return the codes of the languages that have a file: those of the study's folder, and those that ship."""
-    return tuple(sorted({path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml")}))
+    found = {path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml") if path.name != GENERAL}
+    return tuple(sorted(found))
 
 
 def language_digest(code: str) -> str | None:
@@ -47,6 +51,12 @@ def language_data(code: str) -> Mapping[str, Any]:
     """
     path = _file(code.lower().replace("_", "-").partition("-")[0])
     return MappingProxyType({}) if path is None else _content(path, path.stat().st_mtime_ns)
+
+
+def general_data() -> Mapping[str, Any]:
+    """Return what holds for a language without a file: the content of `resources/languages/general.yaml`."""
+    path = next(path for folder in (_FOLDER, _SHIPPED) if (path := folder / GENERAL).is_file())
+    return _content(path, path.stat().st_mtime_ns)
 
 
 @cache

@@ -17,6 +17,7 @@ from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
+from posologie.scoring.spec import missing_packages
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
 from posologie.sources.spec import Collection, Source
 from posologie.specs import checked_path
@@ -40,6 +41,7 @@ def check_references(study: Study) -> None:
     _check_surface(study)
     _check_proxies(study)
     _check_release(study)
+    _check_scoring(study)
     check_statistics(study)
     check_published(study)
     _check_folders(study)
@@ -279,6 +281,14 @@ def _check_models(study: Study) -> None:
         for model in kit.models:
             if model not in models:
                 raise _unknown(f"judging.kits.{name}.models", model, models)
+
+
+def _check_scoring(study: Study) -> None:
+    """Check that the tokenizers of the text metrics have the packages that they need."""
+    for name in ("words", "bleu_tokenizer"):
+        tokenizer = getattr(study.scoring.text, name)
+        if (lacking := missing_packages(tokenizer)) is not None:
+            raise InputError(f"scoring.text.{name} = '{tokenizer}': {lacking}")
 
 
 def _check_surface(study: Study) -> None:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from posologie.config import plan
 from posologie.config.check import check_references
+from posologie.config.language import with_language
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_text
@@ -56,6 +57,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     try:
         study = with_sweeps(study)
         check_references(study)
+        study = with_language(study)
         study = with_validation(study)
     except InputError as error:
         raise _located(origin, str(error)) from error

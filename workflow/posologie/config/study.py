@@ -135,6 +135,12 @@ class Study(Spec):
 
     study: Name = Field(description="name of the study, and of its folder below `results/`")
     title: str = Field(default="", description="heading of the report; made from the name if left out")
+    language: str | None = Field(
+        default=None,
+        pattern="^[a-z]{2,3}$",
+        description="language of the items (ISO 639 code); it sets what depends on a language and is left out here, "
+        "from `resources/languages/{code}.yaml`; the one that all sources declare if left out",
+    )
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     published: PublishedKey | None = Field(
         default=None,

