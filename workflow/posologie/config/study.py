@@ -36,6 +36,10 @@ class Roots(Spec):
     work: PathText = Field(
         default="work", description="checkpoints, caches and progress; never declared, safe to delete"
     )
+    data: PathText = Field(
+        default=".",
+        description="folder in which relative paths of sources and collections begin; nothing is written there",
+    )
 
 
 class Training(Spec):
