@@ -1,6 +1,7 @@
 """Which language a text is in, and what the program knows of a language: `resources/languages/{code}.yaml`."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -30,9 +31,11 @@ def described_languages() -> tuple[str, ...]:
 
 
 def language_digest(code: str) -> str | None:
-    """Return what stands for the contents of a language's file in a spec, or None if it has none."""
-    path = _file(code)
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """Return what stands for a language's phrases of position-dependent options in a spec, or None if it has none."""
+    phrases = language_data(code).get("position_dependent")
+    if not phrases:
+        return None
+    return hashlib.sha256(json.dumps(phrases, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def language_files() -> list[Path]:
@@ -74,7 +77,7 @@ def _content(path: Path, changed: int) -> Mapping[str, Any]:
 
 
 def check_unedited(digests: Mapping[str, str]) -> None:
-    """Check that the files of languages are those of which a spec holds the digests.
+    """Check that the phrases of languages are those of which a spec holds the digests.
 
     Raises:
         InputError: naming the first file that was edited since.

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from posologie.errors import InputError
 from posologie.generation.prompts import read_prompt
 from posologie.generation.synthesis.spec import TaskName
+from posologie.languages import language_of
 
 PROMPTS = Path(__file__).parents[3] / "resources" / "prompts"
 HEAD = "---\nname: n\nversion: 1\nlanguage: fr\n---\n"
@@ -60,3 +62,23 @@ def test_the_prompts_that_ship_can_be_filled():
     tasks = {path.stem for path in (PROMPTS / "fr" / "synthesis").iterdir()}
     assert tasks == set(TaskName.__args__)
     assert (PROMPTS / "en" / "judging" / "equivalence.md") in paths
+
+
+TEN = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh")
+
+
+def places(path):
+    """Return the places and the words of JSON of each section: they are the same in every language."""
+    sections = read_prompt(path).sections
+    return {name: sorted(set(re.findall(r"\{[a-z]+\}|`[a-z]+`|\"[a-z]+\":", text))) for name, text in sections.items()}
+
+
+@pytest.mark.parametrize("language", TEN)
+def test_every_language_has_all_prompts_in_its_own_words(language):
+    names = [path.relative_to(PROMPTS / "fr") for path in sorted((PROMPTS / "fr").rglob("*.md"))]
+    assert len(names) == 14
+    for name in names:
+        assert places(PROMPTS / language / name) == places(PROMPTS / "fr" / name), name
+        text = "".join(read_prompt(PROMPTS / language / name).sections.values())
+        words = re.sub(r"[`{<\"][^`}>\"]*[`}>\"]", " ", text)
+        assert language_of(words) == language, name

@@ -285,10 +285,16 @@ def _check_models(study: Study) -> None:
 
 def _check_scoring(study: Study) -> None:
     """Check that the tokenizers of the text metrics have the packages that they need."""
-    for name in ("words", "bleu_tokenizer"):
-        tokenizer = getattr(study.scoring.text, name)
-        if (lacking := missing_packages(tokenizer)) is not None:
-            raise InputError(f"scoring.text.{name} = '{tokenizer}': {lacking}")
+    for name in study.scoring.sources:
+        if name not in study.sources:
+            raise _unknown("scoring.sources", name, study.sources)
+    settings = {"scoring.text": study.scoring.text}
+    settings |= {f"scoring.sources.{name}": text for name, text in study.scoring.sources.items()}
+    for key, text in settings.items():
+        for option in ("words", "bleu_tokenizer"):
+            tokenizer = getattr(text, option)
+            if (lacking := missing_packages(tokenizer)) is not None:
+                raise InputError(f"{key}.{option} = '{tokenizer}': {lacking}")
 
 
 def _check_surface(study: Study) -> None:

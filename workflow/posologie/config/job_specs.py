@@ -241,7 +241,9 @@ def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePre
 
 def scoring_spec(study: Study, suite: str) -> ScoringSpec:
     """Return what the scores of one suite depend on."""
-    return ScoringSpec(suite=study.suites[suite], text=study.scoring.text)
+    asked = {benchmark.source for benchmark in study.suites[suite].benchmarks.values()}
+    sources = {name: text for name, text in study.scoring.sources.items() if name in asked}
+    return ScoringSpec(suite=study.suites[suite], text=study.scoring.text, sources=sources)
 
 
 def neural_spec(study: Study, suite: str) -> NeuralSpec:

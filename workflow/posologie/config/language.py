@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from posologie.config.study import Study
+from posologie.config.study import Scoring, Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
@@ -117,9 +117,7 @@ def with_language(study: Study) -> Study:
         update={
             "language": code,
             "prompting": Prompting.model_validate({**found.prompting.model_dump(), **_given(study.prompting)}),
-            "scoring": study.scoring.model_copy(
-                update={"text": TextMetrics.model_validate({**dict(found.scoring), **_given(study.scoring.text)})}
-            ),
+            "scoring": _scoring(study, code),
             "statistics": statistics,
             "screening": study.screening.model_copy(update={"quality": quality}),
             "report": _filled(study.report, language=code or UNDECLARED),
@@ -160,6 +158,22 @@ def _with_languages_of_sources(study: Study) -> Study:
             code = _given(study.translators[maker]).get("target_language", code)
         sources[name] = source if source.language is not None or code is None else _filled(source, language=code)
     return study.model_copy(update={"sources": sources})
+
+
+def _scoring(study: Study, code: str | None) -> Scoring:
+    """Return how open answers are scored: by the language of the study, and of the sources in another."""
+    given = _given(study.scoring.text)
+    spoken = {name: source.language for name, source in study.sources.items() if source.language not in (None, code)}
+    sources = {
+        name: TextMetrics.model_validate(
+            {**dict(settings_of(spoken.get(name, code)).scoring), **({} if name in spoken else given), **own}
+        )
+        for name in (*spoken, *study.scoring.sources)
+        for own in [_given(study.scoring.sources[name]) if name in study.scoring.sources else {}]
+    }
+    text = TextMetrics.model_validate({**dict(settings_of(code).scoring), **given})
+    differing = {name: own for name, own in sources.items() if own != text or name in study.scoring.sources}
+    return study.scoring.model_copy(update={"text": text, "sources": differing})
 
 
 def _makers(study: Study, code: str | None) -> dict[str, Any]:

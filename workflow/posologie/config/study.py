@@ -118,6 +118,11 @@ class Scoring(Spec):
     """How answers are scored."""
 
     text: TextMetrics = Field(default=TextMetrics(), description="metrics of open answers")
+    sources: dict[Name, TextMetrics] = Field(
+        default_factory=dict,
+        description="metrics of open answers to questions of single sources; of those in another language than the "
+        "study's, what that language sets",
+    )
     encoder: Encoder | None = Field(default=None, description="encoder of BERTScore; not computed if left out")
 
 

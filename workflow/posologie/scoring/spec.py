@@ -1,13 +1,14 @@
 """What a scores file depends on."""
 
 import importlib.util
+import operator
 from typing import Literal
 
 from pydantic import Field
 
 from posologie.models.spec import EncoderOrigin
 from posologie.prediction.spec import Suite
-from posologie.specs import Spec
+from posologie.specs import Name, Spec
 
 Words = Literal["runs", "unicode", "ja-mecab", "ko-mecab"]
 BleuTokenizer = Literal[
@@ -58,6 +59,15 @@ class ScoringSpec(Spec):
 
     suite: Suite = Field(description="what was to be answered, so that a missing prediction is an error")
     text: TextMetrics = TextMetrics()
+    sources: dict[Name, TextMetrics] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="settings for answers to questions of sources in another language",
+    )
+
+    def text_of(self, benchmark: str) -> TextMetrics:
+        """Return the settings for the open answers of a benchmark."""
+        return self.sources.get(self.suite.benchmarks[benchmark].source, self.text)
 
 
 class Encoder(EncoderOrigin):
