@@ -58,7 +58,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except ValidationError as error:
         raise _located(origin, _problem(error)) from error
     try:
-        study = with_language(with_sweeps(with_data_folder(study)))
+        study = with_sweeps(with_data_folder(study))
         study = with_language(study)
         check_references(study)
         study = with_validation(study)
