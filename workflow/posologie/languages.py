@@ -62,6 +62,12 @@ def general_data() -> Mapping[str, Any]:
     return _content(path, path.stat().st_mtime_ns)
 
 
+def decimal_mark(code: str) -> str:
+    """Return what stands between units and tenths in a language: a comma or a point."""
+    own = language_data(code).get("decimal_mark")
+    return str(own) if own else "," if code in general_data()["decimal_comma"] else "."
+
+
 @cache
 def _content(path: Path, changed: int) -> Mapping[str, Any]:
     """Return the content of a language's file, read once for each time at which it was changed."""

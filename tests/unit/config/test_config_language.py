@@ -57,7 +57,7 @@ def test_what_a_study_says_itself_counts(write):
     assert study.statistics.primary_text.metric == "bleu"
 
 
-def test_a_source_in_another_language_is_scored_by_its_own(write):
+def test_a_source_in_another_language_is_asked_and_scored_in_its_own(write):
     sources = {"native": SOURCES["native"], "english": {**SOURCES["english"], "language": "en", "mixed": True}}
     suites = {
         "own": {"benchmarks": {"native": {"source": "native"}}},
@@ -70,6 +70,12 @@ def test_a_source_in_another_language_is_scored_by_its_own(write):
     assert spec.sources == {"english": TextMetrics(stemmer="english")}
     assert spec.text_of("english").stemmer == "english"
     assert spec.text_of("native") == study.scoring.text
+    english = {"english": {"choices_line": "Answer choices:", "context_line": "\n\nContext: {context}"}}
+    asked = job_specs.prediction_spec(study, "b/base", "both").model_dump(mode="json")["prompting"]
+    assert (asked["choices_line"], asked["sources"]) == ("选项：", english)
+    assert "sources" not in job_specs.prediction_spec(study, "b/base", "own").model_dump(mode="json")["prompting"]
+    trained = job_specs.training_spec(study, "b", "NAT", 42).model_dump(mode="json")["prompting"]
+    assert "sources" not in trained, "the mix holds no item of the other source"
 
 
 def test_the_published_study_has_the_published_prompt_and_metrics(write):
@@ -120,3 +126,17 @@ def test_a_tokenizer_without_its_packages_is_one_line_when_the_study_is_read(wri
 
 def test_metrics_of_a_source_that_is_none_are_refused(write):
     assert "scoring.sources = 'latin': expected one of native" in refusal(write(scoring={"sources": {"latin": {}}}))
+    lines = {"latin": {"choices_line": "x", "context_line": "{context}"}}
+    assert "prompting.sources = 'latin': expected one of native" in refusal(write(prompting={"sources": lines}))
+
+
+def test_a_generator_in_a_language_without_prompts_is_refused_and_takes_its_own(write, tmp_path):
+    generators = {"g": {"backend": BACKEND, "tasks": {"mcqu": 1}}}
+    refused = refusal(write(language="nl", generators=generators))
+    assert (
+        "generators.g.language = 'nl': no prompts in this language ship; write some, named in prompts" in refused
+    )
+    own = {"g": {**generators["g"], "prompts": str(tmp_path)}}
+    assert load_study(write(language="nl", generators=own)).generators["g"].language == "nl"
+    translators = {"t": {"backend": BACKEND, "target_language": "ru"}}
+    assert "translators.t.target_language = 'ru': no prompts" in refusal(write(translators=translators))

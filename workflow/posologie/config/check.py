@@ -284,10 +284,11 @@ def _check_models(study: Study) -> None:
 
 
 def _check_scoring(study: Study) -> None:
-    """Check that the tokenizers of the text metrics have the packages that they need."""
-    for name in study.scoring.sources:
-        if name not in study.sources:
-            raise _unknown("scoring.sources", name, study.sources)
+    """Check sources with settings of their own, and that tokenizers have the packages that they need."""
+    for key, named in (("scoring.sources", study.scoring.sources), ("prompting.sources", study.prompting.sources)):
+        for name in named:
+            if name not in study.sources:
+                raise _unknown(key, name, study.sources)
     settings = {"scoring.text": study.scoring.text}
     settings |= {f"scoring.sources.{name}": text for name, text in study.scoring.sources.items()}
     for key, text in settings.items():

@@ -1,9 +1,11 @@
 """What each job of a study depends on: one spec for each artifact, with no more in it than changes the artifact."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from posologie.components import Shown
 from posologie.config import plan
+from posologie.config.language import in_other_languages, prompting_of
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
@@ -179,23 +181,23 @@ def look_spec(study: Study) -> LookSpec:
 
 def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingSpec:
     """Return what an adapter depends on."""
-    return TrainingSpec(
-        backbone=backbone,
-        mix=mix,
-        seed=seed,
-        recipe=study.training.recipe,
-        prompting=study.prompting,
-    )
+    asked = prompting_of(study, [*plan.mix_sources(study, mix), *plan.validation_sources(study)])
+    return TrainingSpec(backbone=backbone, mix=mix, seed=seed, recipe=study.training.recipe, prompting=asked)
+
+
+def _questions(study: Study, bundle: str) -> dict[str, Any]:
+    """Return what every model is asked in one bundle of suites, and how."""
+    suites = {name: study.suites[name] for name in plan.bundles(study)[bundle]}
+    asked = {benchmark.source for suite in suites.values() for benchmark in suite.benchmarks.values()}
+    return {"suites": suites, "prompting": prompting_of(study, asked), "seed": study.prediction.seed}
 
 
 def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     """Return what one model's answers to one bundle of suites depend on."""
     return PredictionSpec(
         model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
         precision=study.prediction.precision,
-        seed=study.prediction.seed,
+        **_questions(study, bundle),
     )
 
 
@@ -211,9 +213,7 @@ def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointP
         raise ValueError(f"{model}: not a served model")
     return EndpointPredictionSpec(
         model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        seed=study.prediction.seed,
+        **_questions(study, bundle),
         backend=served.backend,
         temperature=served.temperature,
         choice_new_tokens=served.choice_new_tokens,
@@ -232,9 +232,7 @@ def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePre
         raise ValueError(f"{model}: its answers are not from outside")
     return OutsidePredictionSpec(
         model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        seed=study.prediction.seed,
+        **_questions(study, bundle),
         **dict(answers.model_dump()),
     )
 
@@ -375,6 +373,7 @@ def browser_spec(study: Study) -> BrowserSpec:
         models=plan.evaluated_models(study),
         suites=tuple(study.suites),
         judges=(study.judging.chosen,) if study.judging.chosen is not None and plan.open_suites(study) else (),
+        languages=in_other_languages(study, study.report.language),
         ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
         items_per_file=study.report.items_per_file,
     )

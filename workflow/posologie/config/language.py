@@ -4,6 +4,7 @@ What a study file says itself always counts; the language fills in what it leave
 `resources/languages/{code}.yaml`, and `general.yaml` for a language without a file.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,8 +15,8 @@ from posologie.errors import InputError
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.judging.spec import Judge
-from posologie.languages import GENERAL, general_data, language_data
-from posologie.prompting import Prompting
+from posologie.languages import GENERAL, decimal_mark, general_data, language_data
+from posologie.prompting import Lines, Prompting
 from posologie.report.spec import Report
 from posologie.scoring.spec import TextMetrics
 from posologie.screening.spec import Rating
@@ -40,13 +41,6 @@ FILLED = {
     Translator: ("target_language", "prompt", "text_prompt"),
 }
 """Which fields of which sections a study's language sets where they are left out."""
-
-
-class Lines(Spec):
-    """The lines of a question's layout that are words of a language."""
-
-    choices_line: str = Field(description="line above the options")
-    context_line: str = Field(pattern=r"\{context\}", description="what a context is put in")
 
 
 class Language(Spec):
@@ -74,7 +68,7 @@ def settings_of(code: str | None) -> Language:
     values = {name: general[name] for name in Language.model_fields if name in general}
     if code is not None and not own:
         values |= {"name": f"'{code}'", "direction": "rtl" if code in general["right_to_left"] else "ltr"}
-        values["decimal_mark"] = "," if code in general["decimal_comma"] else "."
+        values["decimal_mark"] = decimal_mark(code)
         if code in general["without_spaces"]:
             values |= {"primary_text": "chrf", "scoring": {**values["scoring"], "bleu_tokenizer": "char"}}
     values |= {name: own[name] for name in Language.model_fields if name in own}
@@ -92,8 +86,12 @@ def prompt_file(code: str | None, name: str) -> str:
         name: path below the language's folder, such as `judging/equivalence.md`.
     """
     path = f"resources/prompts/{code}/{name}"
-    there = code is not None and any((folder / path).exists() for folder in (Path(), _SHIPPED))
-    return path if there else f"resources/prompts/en/{name}"
+    return path if code is not None and is_there(path) else f"resources/prompts/en/{name}"
+
+
+def is_there(path: str) -> bool:
+    """Return whether a file or folder is one of the study, or ships with this project under the same name."""
+    return any((folder / path).exists() for folder in (Path(), _SHIPPED))
 
 
 def with_language(study: Study) -> Study:
@@ -116,7 +114,7 @@ def with_language(study: Study) -> Study:
     return study.model_copy(
         update={
             "language": code,
-            "prompting": Prompting.model_validate({**found.prompting.model_dump(), **_given(study.prompting)}),
+            "prompting": _prompting(study, code),
             "scoring": _scoring(study, code),
             "statistics": statistics,
             "screening": study.screening.model_copy(update={"quality": quality}),
@@ -160,10 +158,30 @@ def _with_languages_of_sources(study: Study) -> Study:
     return study.model_copy(update={"sources": sources})
 
 
+def prompting_of(study: Study, sources: Iterable[str]) -> Prompting:
+    """Return how the items of some sources are put to a model: no more than changes what these are asked."""
+    own = {name: lines for name, lines in study.prompting.sources.items() if name in set(sources)}
+    return study.prompting.model_copy(update={"sources": own})
+
+
+def in_other_languages(study: Study, code: str | None) -> dict[str, str]:
+    """Return the language of each source that is known to be in another."""
+    spoken = {name: source.language for name, source in study.sources.items()}
+    return {name: own for name, own in spoken.items() if own is not None and own != code}
+
+
+def _prompting(study: Study, code: str | None) -> Prompting:
+    """Return how items are put to a model: in the language of the study, and of the sources in another."""
+    given = study.prompting
+    sources = {name: settings_of(own).prompting for name, own in in_other_languages(study, code).items()}
+    filled = {**settings_of(code).prompting.model_dump(), **_given(given), "sources": {**sources, **given.sources}}
+    return Prompting.model_validate(filled)
+
+
 def _scoring(study: Study, code: str | None) -> Scoring:
     """Return how open answers are scored: by the language of the study, and of the sources in another."""
     given = _given(study.scoring.text)
-    spoken = {name: source.language for name, source in study.sources.items() if source.language not in (None, code)}
+    spoken = in_other_languages(study, code)
     sources = {
         name: TextMetrics.model_validate(
             {**dict(settings_of(spoken.get(name, code)).scoring), **({} if name in spoken else given), **own}
@@ -177,20 +195,33 @@ def _scoring(study: Study, code: str | None) -> Scoring:
 
 
 def _makers(study: Study, code: str | None) -> dict[str, Any]:
-    """Return the generators and translators of a study, which write in its language where they do not say another."""
+    """Return the generators and translators of a study, which write in its language where they do not say another.
+
+    Raises:
+        InputError: if no prompt ships in that language, and none is given.
+    """
     generators, translators = {}, {}
     for name, generator in study.generators.items():
         writes = _given(generator).get("language", code or "en")
-        generators[name] = _filled(generator, language=writes, prompts=prompt_file(writes, "synthesis"))
+        prompts = {"prompts": prompt_file(writes, "synthesis")}
+        generators[name] = _filled(generator, language=writes, **prompts)
+        _check_prompts(f"generators.{name}.language", generator, writes, prompts)
     for name, translator in study.translators.items():
         writes = _given(translator).get("target_language", code or "en")
-        translators[name] = _filled(
-            translator,
-            target_language=writes,
-            prompt=prompt_file(writes, "translation/item.md"),
-            text_prompt=prompt_file(writes, "translation/text.md"),
-        )
+        prompts = {"prompt": prompt_file(writes, "translation/item.md")}
+        texts = {"text_prompt": prompt_file(writes, "translation/text.md")}
+        translators[name] = _filled(translator, target_language=writes, **prompts, **texts)
+        if translator.backend.kind != "seq2seq":
+            _check_prompts(f"translators.{name}.target_language", translator, writes, prompts)
     return {"generators": generators, "translators": translators}
+
+
+def _check_prompts(key: str, maker: BaseModel, writes: str, prompts: dict[str, str]) -> None:
+    for name, path in prompts.items():
+        if name not in maker.model_fields_set and not path.startswith(f"resources/prompts/{writes}/"):
+            raise InputError(
+                f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}"
+            )
 
 
 def _given(section: BaseModel) -> dict[str, Any]:

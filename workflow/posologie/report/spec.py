@@ -1,5 +1,7 @@
 """What the report, its figures and its item browser depend on."""
 
+import operator
+
 from pydantic import Field
 
 from posologie.components import DEFAULT, Shown
@@ -66,5 +68,10 @@ class BrowserSpec(Spec):
     judges: tuple[Name, ...] = Field(default=(), description="judges that judged every open answer")
     ratings: dict[Name, float] = Field(
         default_factory=dict, description="sets of human ratings, and the mean rating from which an answer is right"
+    )
+    languages: dict[Name, str] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="languages of the sources whose items are in another than the report's",
     )
     items_per_file: int = Field(default=200, ge=10, le=5000)

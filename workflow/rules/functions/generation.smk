@@ -109,9 +109,10 @@ def translation_prompt(wildcards):
 
 
 def language_data(*codes):
-    """Return the files of what is known of languages (two-letter codes); some have none."""
+    """Return the files of what is known of languages (two-letter codes); what holds for one without a file is in one."""
     files = (shipped(f"resources/languages/{code}.yaml") for code in sorted(set(codes)))
-    return [file for file in files if Path(file).is_file()]
+    there = [file for file in files if Path(file).is_file()]
+    return there if len(there) == len(set(codes)) else [*there, shipped("resources/languages/general.yaml")]
 
 
 def translation_languages(wildcards):
