@@ -133,9 +133,7 @@ def test_metrics_of_a_source_that_is_none_are_refused(write):
 def test_a_generator_in_a_language_without_prompts_is_refused_and_takes_its_own(write, tmp_path):
     generators = {"g": {"backend": BACKEND, "tasks": {"mcqu": 1}}}
     refused = refusal(write(language="nl", generators=generators))
-    assert (
-        "generators.g.language = 'nl': no prompts in this language ship; write some, named in prompts" in refused
-    )
+    assert "generators.g.language = 'nl': no prompts in this language ship; write some, named in prompts" in refused
     own = {"g": {**generators["g"], "prompts": str(tmp_path)}}
     assert load_study(write(language="nl", generators=own)).generators["g"].language == "nl"
     translators = {"t": {"backend": BACKEND, "target_language": "ru"}}
