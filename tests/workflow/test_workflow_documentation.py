@@ -21,6 +21,7 @@ from posologie.config.study import Study
 from posologie.items import read_items
 from posologie.published import read_published
 from posologie.sources.layouts import local_files
+from public_forms import chinese_files, spanish_files
 from simulated import make_study
 from studies import REPOSITORY, Project, jobs_of
 
@@ -85,6 +86,8 @@ def project(tmp_path_factory, examples):
         path = project.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    for write in (spanish_files, chinese_files):
+        write(project.root / "data")
     for name in ("h100", "lab"):
         profile = yaml.safe_dump(site_profile(name, examples), sort_keys=False)
         (project.root / f"profiles/{name}/profile.yaml").write_text(profile, encoding="utf-8")

@@ -7,12 +7,11 @@ import importlib
 import json
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from posologie.config import job_specs, plan
-from posologie.config.load import load_study, study_document
+from posologie.config.load import load_study
 from posologie.items import read_items
 from posologie.prompting import chat, option_order
 from posologie.published import read_published
@@ -20,71 +19,14 @@ from posologie.report import __main__ as report
 from posologie.report.browser import write_browser
 from posologie.report.figures import __main__ as figures
 from posologie.sources.layouts import local_files
+from public_forms import STUDIES, chinese_files, spanish_files
 from simulated import make_study
 
-STUDIES = Path(__file__).resolve().parents[3] / "config" / "studies"
-FIELDS = ("biology", "chemistry", "medicine", "nursery", "pharmacology", "psychology")
-SPANISH = ("¿Qué órgano produce la hormona {}?", ["Hígado {}", "Páncreas {}", "Riñón {}", "Tiroides {}"])
 FRENCH = re.compile(
     r"\b(?:choix|réponses?|contexte|les|dans|avec|pour|une|sont|être|aux|français\w*|énoncé|je ne sais pas"
     r"|frenchmedmcqa|mediqal|medinjection|NAT|TRAD)\b",
     re.IGNORECASE,
 )
-
-
-def spanish_files(folder):
-    """Write what HEAD-QA, CasiMedicos and MMLU publish, in small."""
-    text, options = SPANISH
-    exams = {}
-    for year in ("2016", "2017"):
-        for field in FIELDS:
-            name = f"{field}-{year}"
-            rows = [
-                {
-                    "qid": str(number), "qtext": text.format(f"{name}-{number}"), "ra": str(number % 4 + 1),
-                    "answers": [
-                        {"aid": place, "atext": option.format(f"{name}-{number}")}
-                        for place, option in enumerate(options, start=1)
-                    ],
-                    "image": "1.png" if field == "medicine" and number == 0 else "",
-                }
-                for number in range(6)
-            ]  # fmt: skip
-            exams[name] = {"name": name, "category": field, "year": year, "data": rows}
-    (folder / "headqa_es").mkdir()
-    (folder / "headqa_es" / "HEAD-QA-test.json").write_text(json.dumps({"language": "es", "exams": exams}))
-    cases = [
-        {
-            "id": f"es-{number}", "subject": "X", "clinical_case": f"Mujer de {20 + number} años con fiebre.",
-            "question": text.format(f"caso-{number}"), "options": [option.format(number) for option in options],
-            "correct": number % 4 + 1, "split": ("train", "dev", "test")[number % 3],
-        }
-        for number in range(18)
-    ]  # fmt: skip
-    (folder / "casimedicos").mkdir()
-    (folder / "casimedicos" / "reconstructed_es_mcqu.jsonl").write_text("\n".join(map(json.dumps, cases)))
-    for part, asked in (("mmlu_es", SPANISH[0]), ("mmlu_en", "Which organ makes the hormone {}?")):
-        (folder / part).mkdir()
-        for subject in ("anatomy", "clinical_knowledge", "medical_genetics"):
-            lines = [f"{asked.format(f'{subject} {number}')},w{number},x{number},y{number},z,B" for number in range(6)]
-            (folder / part / f"{subject}_test.csv").write_text("\n".join(lines))
-
-
-def chinese_files(folder):
-    """Write what MedQA-MCMLE publishes, in small: some questions of each part of the book."""
-    sources = study_document(STUDIES / "chinese-medicine.yaml")["sources"].values()
-    rows = [
-        {
-            "question": f"下列哪一项属于{part}的第{number}个问题（　　）。",
-            "options": {label: f"{word}{number}{part}" for label, word in zip("ABCD", "甲乙丙丁", strict=True)},
-            "answer": f"{'甲乙丙丁'[number % 4]}{number}{part}", "meta_info": part, "answer_idx": "ABCD"[number % 4],
-        }
-        for source in sources
-        for part in source["options"]["only"]["meta_info"]
-        for number in range(8)
-    ]  # fmt: skip
-    (folder / "mcmle_zh").mkdir()
-    (folder / "mcmle_zh" / "MedQA-MCMLE.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
 
 def shard(study, source, split, folder):
