@@ -143,13 +143,27 @@ def test_a_study_inherits_only_what_it_extends(write, tmp_path):
             "extends": "parent.yaml",
             "study": "child",
             "mixes": {"HALF": {"counts": {"native": 5}}},
+            "backbones": {"other": {"hub": "owner/other"}},
             "training": {"recipe": {"rank": 8}},
         })
     )  # fmt: skip
     study = load_study(child)
     assert list(study.mixes) == ["HALF"], "maps of mixes replace each other"
+    assert list(study.backbones) == ["other"], "so do backbones: nothing is trained that the file does not name"
     assert study.training.seeds == (1, 2), "sections are inherited key by key"
     assert study.training.recipe.rank == 8
+
+
+def test_relative_paths_of_data_begin_in_the_folder_that_the_study_names(write, tmp_path):
+    (tmp_path / "elsewhere" / "own").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "own" / "a.json").write_text("[]")
+    source = {"component": "native", "splits": ["train"], "files": {"train": ["a.json"]}}
+    sources = {"near": {**source, "path": "own"}, "far": {**source, "path": str(tmp_path / "elsewhere" / "own")}}
+    suites = {"mcqa": {"benchmarks": {"native": {"source": "near", "split": "train"}}}}
+    study = load_study(write(sources=sources, suites=suites, roots={"data": str(tmp_path / "elsewhere")}))
+    assert {one.path for one in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
+    message = refusal(write(sources=sources, suites=suites), {"roots": {"data": "nowhere"}})
+    assert "sources.near.path = 'nowhere/own': no file fits a.json" in message
 
 
 def test_a_circle_of_inheritance_is_refused(tmp_path):
