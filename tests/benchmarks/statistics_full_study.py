@@ -30,7 +30,7 @@ from posologie.prompting import displayed_gold, option_order, variants
 MIXES = ("NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL")
 PARTS = {"NAT": "native", "TRAD": "translated", "SYN": "synthetic"}
 SOURCES = {f"{kind}-{number}": kind for kind in ("native", "translated") for number in range(5)}
-TABLES = ("mcqa", "contrasts", "best", "position", "attribution", "dose_response", "published")
+TABLES = ("mcqa", "contrasts", "best", "position", "attribution", "dose_response", "transfer", "published")
 BESIDE_PUBLISHED = ("mcqa", "contrasts", "published")
 
 
@@ -77,6 +77,7 @@ def make(folder: Path, count: int, seeds: int) -> None:
         "group": [item.group for _, item, _, _ in rows],
         "option_order": [list(order) for _, _, _, order in rows],
         "gold": gold,
+        "position_dependent": [False] * len(rows),
         "greedy_text": ["A"] * len(rows),
         "label_mass": [0.9] * len(rows),
         "prompt_tokens": [100] * len(rows),

@@ -87,18 +87,23 @@ def test_the_published_study_has_the_published_prompt_and_metrics(write):
 
 
 def test_without_a_language_nothing_is_french(write):
-    study = load_study(write(**ASKED | {"translators": {}}))
+    study = load_study(write(**ASKED | {"generators": {}, "translators": {}}))
     assert study.language is None
     assert study.prompting.choices_line == "Answer choices:"
     assert study.scoring.text == TextMetrics(words="unicode", stemmer="none")
     assert study.report.language == "und"
     assert study.judges["j"].prompt == "resources/prompts/en/judging/equivalence.md"
-    assert study.generators["g"].language == "en"
+    refused = refusal(write(**ASKED))
+    assert "generators.g.language: missing, and the study has no language; set one of the two" in refused
+    refused = refusal(write(**ASKED | {"generators": {}}))
+    assert "translators.t.target_language: missing, and the study has no language; set one of the two" in refused
 
 
 def test_the_language_that_all_sources_declare_is_the_studys(write):
     declared = {"native": {**SOURCES["native"], "language": "it"}}
     assert load_study(write(sources=declared)).language == "it"
+    original = {**SOURCES["english"], "language": "en"}
+    assert load_study(write(sources={**declared, "original": original})).language == "it"
     both = {**declared, "other": {**SOURCES["native"], "language": "de"}}
     assert load_study(write(sources=both)).language is None
 
@@ -109,6 +114,7 @@ def test_a_language_without_a_file_takes_safe_general_settings():
     assert (persian.direction, persian.decimal_mark) == ("rtl", ".")
     assert (polish.primary_text, polish.direction, polish.decimal_mark) == ("rouge2", "ltr", ",")
     assert thai.scoring.words == polish.scoring.words == "unicode"
+    assert [settings_of(code).primary_text for code in ("zh", "ja", None)] == ["rouge2"] * 3
 
 
 def test_a_file_of_a_language_that_does_not_fit_is_named(write, tmp_path, monkeypatch):
@@ -136,5 +142,6 @@ def test_a_generator_in_a_language_without_prompts_is_refused_and_takes_its_own(
     assert "generators.g.language = 'nl': no prompts in this language ship; write some, named in prompts" in refused
     own = {"g": {**generators["g"], "prompts": str(tmp_path)}}
     assert load_study(write(language="nl", generators=own)).generators["g"].language == "nl"
+    assert "'gsw': expected a code of two letters" in refusal(write(language="gsw", generators=own))
     translators = {"t": {"backend": BACKEND, "target_language": "ru"}}
     assert "translators.t.target_language = 'ru': no prompts" in refusal(write(translators=translators))

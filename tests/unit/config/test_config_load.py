@@ -91,6 +91,7 @@ def test_what_does_not_fit_is_refused_in_one_line(write, sections, expected):
 
 ENDPOINT = {"model": "m", "kind": "openai_endpoint"}
 MADE = {
+    "language": "fr",
     "collections": {"cases": {"reader": "morfitt", "hub": "owner/cases", "files": ["*.tsv"]}},
     "generators": {"g": {"backend": ENDPOINT, "tasks": {"mcqu": 1}, "collections": ["cases"]}},
     "translators": {"t": {"backend": ENDPOINT, "sources": ["native"]}},
@@ -157,9 +158,10 @@ def test_a_study_inherits_only_what_it_extends(write, tmp_path):
 def test_relative_paths_of_data_begin_in_the_folder_that_the_study_names(write, tmp_path):
     (tmp_path / "elsewhere" / "own").mkdir(parents=True)
     (tmp_path / "elsewhere" / "own" / "a.json").write_text("[]")
-    source = {"component": "native", "splits": ["train"], "files": {"train": ["a.json"]}}
+    source = {"component": "native", "splits": ["train", "test"], "files": {"train": ["a.json"], "test": ["b.json"]}}
     sources = {"near": {**source, "path": "own"}, "far": {**source, "path": str(tmp_path / "elsewhere" / "own")}}
-    suites = {"mcqa": {"benchmarks": {"native": {"source": "near", "split": "train"}}}}
+    (tmp_path / "elsewhere" / "own" / "b.json").write_text("[]")
+    suites = {"mcqa": {"benchmarks": {"native": {"source": "near"}}}}
     study = load_study(write(sources=sources, suites=suites, roots={"data": str(tmp_path / "elsewhere")}))
     assert {one.path for one in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
     message = refusal(write(sources=sources, suites=suites), {"roots": {"data": "nowhere"}})

@@ -66,7 +66,7 @@ def settings_of(code: str | None) -> Language:
     general = general_data()
     own = dict(language_data(code)) if code is not None else {}
     values = {name: general[name] for name in Language.model_fields if name in general}
-    if code is not None and not own:
+    if code is not None:
         values |= {"name": f"'{code}'", "direction": "rtl" if code in general["right_to_left"] else "ltr"}
         values["decimal_mark"] = decimal_mark(code)
         if code in general["without_spaces"]:
@@ -132,7 +132,7 @@ def study_language(study: Study) -> str | None:
     """Return the language of a study: the one it declares, or the only one that its own sources declare."""
     if study.language is not None:
         return study.language
-    declared = {source.language for source in study.sources.values() if not source.compared}
+    declared = {source.language for source in study.sources.values() if source.mixed and not source.compared}
     return declared.pop() if len(declared) == 1 else None
 
 
@@ -198,16 +198,16 @@ def _makers(study: Study, code: str | None) -> dict[str, Any]:
     """Return the generators and translators of a study, which write in its language where they do not say another.
 
     Raises:
-        InputError: if no prompt ships in that language, and none is given.
+        InputError: if nothing says in which language one writes, or no prompt ships in that language and none is given.
     """
     generators, translators = {}, {}
     for name, generator in study.generators.items():
-        writes = _given(generator).get("language", code or "en")
+        writes = _written(f"generators.{name}.language", generator, code)
         prompts = {"prompts": prompt_file(writes, "synthesis")}
         generators[name] = _filled(generator, language=writes, **prompts)
         _check_prompts(f"generators.{name}.language", generator, writes, prompts)
     for name, translator in study.translators.items():
-        writes = _given(translator).get("target_language", code or "en")
+        writes = _written(f"translators.{name}.target_language", translator, code)
         prompts = {"prompt": prompt_file(writes, "translation/item.md")}
         texts = {"text_prompt": prompt_file(writes, "translation/text.md")}
         translators[name] = _filled(translator, target_language=writes, **prompts, **texts)
@@ -216,12 +216,20 @@ def _makers(study: Study, code: str | None) -> dict[str, Any]:
     return {"generators": generators, "translators": translators}
 
 
+def _written(key: str, maker: BaseModel, code: str | None) -> str:
+    """Return the language in which a maker writes: its own, or else the study's."""
+    writes = _given(maker).get(key.rpartition(".")[2], code)
+    if writes is None:
+        raise InputError(f"{key}: missing, and the study has no language; set one of the two")
+    if len(writes) != 2:
+        raise InputError(f"{key} = '{writes}': expected a code of two letters, for which texts can be checked")
+    return str(writes)
+
+
 def _check_prompts(key: str, maker: BaseModel, writes: str, prompts: dict[str, str]) -> None:
     for name, path in prompts.items():
         if name not in maker.model_fields_set and not path.startswith(f"resources/prompts/{writes}/"):
-            raise InputError(
-                f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}"
-            )
+            raise InputError(f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}")
 
 
 def _given(section: BaseModel) -> dict[str, Any]:
