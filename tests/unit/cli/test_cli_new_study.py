@@ -41,6 +41,7 @@ def test_the_file_is_a_valid_study_of_the_given_files(data, posologie):
     assert "# CONFIRM: 3 of 3 records of native.csv that were looked at become items" in text
     assert "splits: {train: train, validation: validation, test: test}" in text
     assert "answer: answer" in out, "what was guessed is shown"
+    assert "answer: answer    # read as one of the options in 3 of 3 records" in text
 
 
 def test_its_data_can_be_read_as_it_says(data, posologie):

@@ -361,11 +361,7 @@ def _whole(
     """Return the guess with every column that its values and name tell."""
     name, form, doubt = answer
     made: dict[str, Any] = {"question": options.get("question", question), **options, "answer": name}
-    remarks = {
-        "answer": f"read as one of the options in {_said(options, values, answer)}"
-        if options
-        else "the reference answer"
-    }
+    remarks = {"answer": _said(options, values, answer)}
     if options:
         made["answer_form"] = form
         remarks["answer_form"] = f"one of {', '.join(get_args(AnswerForm))}"
