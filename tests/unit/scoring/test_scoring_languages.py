@@ -3,6 +3,7 @@
 import typing
 from importlib.metadata import version
 
+import pyarrow as pa
 import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
@@ -10,7 +11,8 @@ from sacrebleu.metrics.bleu import _TOKENIZERS
 
 from posologie.config.language import settings_of
 from posologie.errors import InputError
-from posologie.scoring.spec import BleuTokenizer, TextMetrics
+from posologie.scoring.__main__ import text_scores
+from posologie.scoring.spec import BleuTokenizer, ScoringSpec, TextMetrics
 from posologie.scoring.text import text_scorer, text_signatures
 from posologie.scoring.words import word_splitter
 
@@ -153,3 +155,19 @@ def test_words_by_a_dictionary_that_is_not_installed_are_one_line(monkeypatch):
     word_splitter.cache_clear()
     with pytest.raises(InputError, match=r"scoring\.text\.words = 'ja-mecab': needs no_such_module; install them with"):
         word_splitter("ja-mecab", "NFC")
+
+
+def test_answers_to_questions_of_a_source_in_another_language_are_scored_by_its_words():
+    benchmarks = {name: {"source": name, "tasks": ["oeq"]} for name in ("chinese", "english")}
+    texts = {"text": settings_of("zh").scoring, "sources": {"english": settings_of("en").scoring}}
+    spec = ScoringSpec.model_validate({"suite": {"benchmarks": benchmarks}, **texts})
+    rows = {"benchmark": ["chinese", "english"], "item": ["1", "2"], "greedy_text": ["右肾结石", "patients treated"]}
+    table = pa.table({**rows, "finish": ["stop", "stop"]})
+    scores = text_scores(table, {("chinese", "1"): "左肾结石", ("english", "2"): "patient treats"}, spec)
+    found = {one.metric: one for one in scores}
+    assert found["meteor"].values[1] == pytest.approx(1 - 0.5 * (1 / 2) ** 3), "by the stems of English words"
+    assert found["rouge1"].values.tolist() == [3 / 4, 0]
+    assert found["words"].signature == (
+        f"words:unicode,no-dictionary|form:width|regex:{version('regex')}; english: words:runs|regex:{version('regex')}"
+    )
+    assert ";" not in found["chrf"].signature, "one way for both"

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import regex
 from sacrebleu.metrics import BLEU
@@ -31,19 +32,15 @@ def word_splitter(kind: Words, form: Normalization) -> Callable[[str], list[str]
         return lambda text: runs(_plain(text, form))
     if kind == "unicode":
         return lambda text: unicode_words(_plain(text, form))
-    tokenize = _dictionary(kind)
-    return lambda text: list(filter(_WORD.search, tokenize(_plain(text, form)).split()))
+    tokenizer = _tokenizer(kind)
+    return lambda text: list(filter(_WORD.search, tokenizer(_plain(text, form)).split()))
 
 
 def words_signature(kind: Words, form: Normalization) -> str:
-    """Return how words were found: kind, Unicode form where it is not NFC, library and version."""
+    """Return how words were found: kind or dictionary, form where it is not NFC, library and version."""
     library = "sacrebleu" if kind in DICTIONARIES else "regex"
-    return (
-        f"words:{kind}"
-        + (",no-dictionary" if kind == "unicode" else "")
-        + (f"|form:{form}" if form != "NFC" else "")
-        + f"|{library}:{version(library)}"
-    )
+    named = {"runs": "runs", "unicode": "unicode,no-dictionary"}.get(kind) or _tokenizer(kind).signature()
+    return f"words:{named}" + (f"|form:{form}" if form != "NFC" else "") + f"|{library}:{version(library)}"
 
 
 def _plain(text: str, form: Normalization) -> str:
@@ -53,9 +50,10 @@ def _plain(text: str, form: Normalization) -> str:
     return unicodedata.normalize("NFC", text).lower()
 
 
-def _dictionary(kind: str) -> Callable[[str], str]:
+@cache
+def _tokenizer(kind: Words) -> Any:
+    """Return sacreBLEU's tokenizer that has a dictionary."""
     try:
-        tokenize: Callable[[str], str] = BLEU(tokenize=kind).tokenizer
+        return BLEU(tokenize=kind).tokenizer
     except RuntimeError as error:
         raise InputError(f"scoring.text.words = '{kind}': {missing_packages(kind)}") from error
-    return tokenize
