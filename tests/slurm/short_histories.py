@@ -155,6 +155,7 @@ class History:
         self.slurm, self.root, self.random, self.pause = slurm, slurm.root, chance, pause
         self.kind, self.command = kind, (*kind.targets, "--configfile", FILE)
         self.configuration, self.planned = configuration, configuration
+        self.damaged = False
         self.done: list[str] = []
         self.wrong: list[str] = []
         self.there: set[Path] = set()
@@ -174,7 +175,8 @@ class History:
             self._watch(watched)
             assert self.head is not None
             status = self.head.process.poll()
-            if status == 0 and len(self.done) >= disturbances and self.planned == self.configuration:
+            settled = self.planned == self.configuration and not self.damaged
+            if status == 0 and len(self.done) >= disturbances and settled:
                 return
             if status is not None:
                 if status == 0 and len(self.done) < disturbances:
@@ -192,7 +194,7 @@ class History:
         self.there = now
 
     def _start(self) -> None:
-        self.planned = self.configuration
+        self.planned, self.damaged = self.configuration, False
         self.head = self.slurm.start("--retries", "3", *self.command)
 
     def _disturb(self, *chances: Callable[[], str]) -> None:
@@ -283,12 +285,14 @@ class History:
         path = self._some_artifact()
         (self.root / path).unlink(missing_ok=True)
         self.there.discard(path)
+        self.damaged = True
         return "artifact deleted"
 
     def _alter(self) -> str:
         path = self.root / self._some_artifact()
         if path.exists():
             path.write_bytes(path.read_bytes() + b" ")
+        self.damaged = True  # a run that was planned before need not see it; the next one must
         return "artifact altered"
 
     def _some_artifact(self) -> Path:
