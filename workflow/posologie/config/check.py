@@ -7,6 +7,7 @@ from pathlib import Path
 from posologie.components import DEFAULT
 from posologie.config import plan, proxies, releases
 from posologie.config.check_components import check_components, misspelt
+from posologie.config.check_published import check_published
 from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
@@ -49,6 +50,7 @@ def check_references(study: Study) -> None:
     _check_release(study)
     _check_scoring(study)
     check_statistics(study)
+    check_published(study)
     _check_folders(study)
 
 

@@ -269,6 +269,7 @@ def table_spec(study: Study) -> TableSpec:
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
+        published=plan.published_names(study),
     )
 
 
@@ -299,6 +300,7 @@ def composition_spec(study: Study) -> CompositionSpec:
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
+        published=plan.published_names(study),
     )
 
 
@@ -320,6 +322,7 @@ def agreement_spec(study: Study) -> AgreementSpec:
             if (threshold := ratings.right_from()) is not None
         },
         statistics=study.statistics,
+        published=plan.published_names(study),
     )
 
 

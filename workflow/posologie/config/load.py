@@ -6,7 +6,7 @@ import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -21,9 +21,12 @@ from posologie.errors import InputError
 from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
 from posologie.shipped import shipped
+from posologie.sources.spec import Collection, Source
 from posologie.specs import first_problem
 
-REPLACED = ("components", "sources", "mixes", "sweeps", "suites", "judges")
+Placed = TypeVar("Placed", Source, Collection)
+
+REPLACED = ("components", "sources", "mixes", "sweeps", "backbones", "suites", "judges")
 """Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
 
 
@@ -56,8 +59,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except ValidationError as error:
         raise _located(origin, _problem(error)) from error
     try:
-        study = with_sweeps(study)
-        study = with_shipped(study)
+        study = with_shipped(with_sweeps(with_data_folder(study)))
         study = with_language(study)
         check_references(study)
         study = with_validation(study)
@@ -154,6 +156,23 @@ def with_shipped(study: Study) -> Study:
             backbone = backbone.model_copy(update={"untrained": untrained.model_copy(update={"corpus": corpus})})
         backbones[name] = backbone
     return study.model_copy(update={"sources": sources, "collections": collections, "backbones": backbones})
+
+
+def with_data_folder(study: Study) -> Study:
+    """Return the study with the relative paths of its sources and collections below `roots.data`."""
+    root = study.roots.data
+    if root == ".":
+        return study
+
+    def placed(one: Placed) -> Placed:
+        return one if one.path is None else one.model_copy(update={"path": Path(root, one.path).as_posix()})
+
+    return study.model_copy(
+        update={
+            "sources": {name: placed(source) for name, source in study.sources.items()},
+            "collections": {name: placed(collection) for name, collection in study.collections.items()},
+        }
+    )
 
 
 def with_validation(study: Study) -> Study:

@@ -18,6 +18,7 @@ from posologie.items import SPLITS, Split, Task
 from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
+from posologie.published import PublishedNames
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
 from posologie.specs import Spec
@@ -328,12 +329,18 @@ def made_artifacts(study: Study) -> list[str]:
     return list(dict.fromkeys(made))
 
 
+def published_names(study: Study) -> PublishedNames | None:
+    """Return our names for what the published study holds; None where the study is compared with none."""
+    return None if study.published is None else study.published.names()
+
+
 def score_tables(study: Study) -> list[str]:
     """Return the tables of scores that the study's suites and mixes allow."""
     names = ["mcqa", "position"] if choice_suites(study) else []
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
-    names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
+    names += ["contrasts", "best"] if len(study.mixes) > 1 else ["contrasts"]
+    names += ["published"] if study.published is not None else []
     names += ["transfer"] if tests_several_components(study) else []
     names += ["leakage"] if study.mixes else []
     names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []

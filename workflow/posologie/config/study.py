@@ -16,6 +16,7 @@ from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
 from posologie.prediction.spec import LongPrompts, Suite
 from posologie.prompting import Prompting
+from posologie.published import PublishedKey
 from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
@@ -34,6 +35,10 @@ class Roots(Spec):
     datasets: PathText = Field(default="datasets", description="downloaded data sets, each in `{name}@{revision}/`")
     work: PathText = Field(
         default="work", description="checkpoints, caches and progress; never declared, safe to delete"
+    )
+    data: PathText = Field(
+        default=".",
+        description="folder in which relative paths of sources and collections begin; nothing is written there",
     )
 
 
@@ -151,6 +156,10 @@ class Study(Spec):
         "from `resources/languages/{code}.yaml`; the one that all sources declare if left out",
     )
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    published: PublishedKey | None = Field(
+        default=None,
+        description="published study that this one is compared with: a path, or a section; none if left out",
+    )
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     components: dict[Name, Component] = Field(
         default_factory=dict,

@@ -53,9 +53,12 @@ class ReportSpec(Spec):
         """Return the names of the figures: known before any table is made, so that a rule can declare the files."""
         drawn = {
             "contrasts": ("effects",),
-            "mcqa": ("mcqa", "published"),
+            "mcqa": ("mcqa",),
             "agreement": ("agreement", "calibration"),
-            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "generator", "surface")},
+            **{
+                name: (name,)
+                for name in ("attribution", "dose_response", "oeq", "position", "generator", "published", "surface")
+            },
             **{name: (name,) for name in ("composition", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]

@@ -150,7 +150,7 @@ def translated_parallel_texts():
 
 def quality_table_spec(wildcards):
     """Return the spec of the table of translation quality."""
-    return QualityTableSpec(quality=STUDY.translation_quality).canonical_json()
+    return QualityTableSpec(quality=STUDY.translation_quality, published=plan.published_names(STUDY)).canonical_json()
 
 
 def comet_checkpoint():
