@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
             resampled = Resampled(scored, spec.statistics)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
                 for variants in (one for one in sets if one in scored.variant_sets()):
-                    found.extend(_tested(resampled, measure, variants, pairs, command.published))
+                    found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
     write_table(command.table, COLUMNS, rows, LATEX)
 
@@ -103,9 +103,10 @@ def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[P
     return list(pairs.values())
 
 
-def _tested(
+def tested_pairs(
     resampled: Resampled, measure: Measure, variants: str, pairs: Sequence[Pair], published: Published | None
 ) -> Iterator[Tested]:
+    """Yield each pair in each cell, without its verdict: `judge_families` gives that."""
     scored = resampled.scored
     arms = arm_entries(scored.models)
     place = {arm.model: number for number, arm in enumerate(arms)}
