@@ -12,6 +12,7 @@ def rule_of_table(table, table_inputs):
         input:
             measured=table_inputs(),
             published=[] if table in WITHOUT_PUBLISHED else PUBLISHED,
+            registration=registration() if table == "contrasts" else [],
         output:
             csv=table_csv(table),
             tex=f"<results>/tables/{table}.tex",

@@ -20,6 +20,7 @@ from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
 from posologie.statistics.paired import mcnemar_p
 from posologie.statistics.published import Published, published_value
+from posologie.statistics.registration import registration_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
@@ -33,7 +34,7 @@ COLUMNS = (
     "simultaneous_low", "simultaneous_high", "p_value", "df", "test", "p_mcnemar",
     "family", "family_size", "correction", "p_adjusted", "margin", "p_equivalent", "p_noninferior",
     "detectable", "about", "seed_sd", "seed_df", "undone_by_seed_sd", "settles_at_seeds", "settles_at_items",
-    "verdict", "note", "published", "published_aggregate", "difference",
+    "verdict", "registered", "note", "published", "published_aggregate", "difference",
 )  # fmt: skip
 
 LATEX = Latex(
@@ -76,6 +77,9 @@ def main(argv: list[str]) -> None:
                 for variants in (one for one in sets if one in scored.variant_sets()):
                     found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
+    known, settings = registration_of(command.results), spec.statistics.model_dump(mode="json")
+    for row in rows:
+        row["registered"] = "" if known is None else known.verdict(row["suite"], row["left"], row["right"], settings)
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
