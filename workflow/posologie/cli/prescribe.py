@@ -26,8 +26,8 @@ from posologie.errors import InputError
 from posologie.files import read_json, write_text
 from posologie.surface.answer import answer_of, in_words, mix_text
 from posologie.surface.candidates import Bounds, bounds_of
-from posologie.surface.choice import choose
-from posologie.surface.fit import FORMS, MEAN
+from posologie.surface.choice import Choice, choose
+from posologie.surface.fit import FORMS, MEAN, Fitted
 from posologie.surface.next_runs import Prescription, Prices, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import Candidates, candidates_of, region_of
 from posologie.surface.prices import costs_of
@@ -132,7 +132,7 @@ def answer(given: argparse.Namespace) -> int:
     for line in in_words(facts):
         console().print(line)
     if proposed.proposals:
-        console().print(_table(asked.runs.components, proposed, names))
+        console().print(proposals_table(asked.runs.components, proposed, names))
         console().print(text if not given.yaml else f"{given.yaml}: mixes to paste below `mixes:`", markup=False)
     return 0
 
@@ -266,13 +266,24 @@ def fitted_surface(runs: Runs, model: str | None) -> tuple[Surface, int, list[st
     """
     forms = FORMS if model is None else [form for form in FORMS if form.name == model]
     choice = choose(runs, forms)
+    best = best_beside_mean(choice)
+    notes = [*(note for note in choice.notes if note), f"model of the surface: {best.form.name}"]
+    return best, degree_of(choice), notes
+
+
+def best_beside_mean(choice: Choice) -> Fitted:
+    """Return the model that predicts best of those that know of better mixes: all but the mean."""
     others = [one for one in choice.candidates if one.fitted.form != MEAN]
-    best = max(others, key=lambda one: one.log_density) if others else choice.chosen
-    notes = [*(note for note in choice.notes if note), f"model of the surface: {best.fitted.form.name}"]
-    return best.fitted, max(_DEGREES[form.name] for form in forms), notes
+    return max(others, key=lambda one: one.log_density).fitted if others else choice.chosen.fitted
 
 
-def _table(components: Sequence[str], proposed: Prescription, names: Sequence[str]) -> Table:
+def degree_of(choice: Choice) -> int:
+    """Return the highest degree of the models that a surface was chosen from."""
+    return max(_DEGREES[one.fitted.form.name] for one in choice.candidates)
+
+
+def proposals_table(components: Sequence[str], proposed: Prescription, names: Sequence[str]) -> Table:
+    """Return the proposals as a table to print."""
     table = Table(title="What to train next", title_justify="left")
     for column in ("mix", "shares", "seeds", "cost", "gain", "alone", "changes", "regret after", "region after", "why"):
         table.add_column(column, justify="left" if column in ("mix", "shares", "why") else "right")
