@@ -38,7 +38,7 @@ def test_it_says_models_predictions_and_the_region(files, tmp_path, capsys):
     assert found["supported"]
     assert len(rows["model"]) == 5
     assert len(rows["run"]) == 10
-    assert rows["best"][0]["shares"].startswith("native")
+    assert rows["best"][0]["shares"].endswith("% native")
     assert {row["row"] for row in found["rows"][-1:]} == {"next"} or found["next"]["stop"]
     assert rows["asked"][0]["low"] < 20 < rows["asked"][0]["high"]
     assert table.read_text().startswith("row,name,shares")
@@ -62,7 +62,7 @@ def test_lower_turns_a_loss_round(files, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["model"] == "linear"
     best = next(row for row in found["rows"] if row["row"] == "best")
-    assert best["shares"].startswith("native")
+    assert best["shares"].endswith("% native")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from posologie.errors import InputError
 from posologie.files import write_csv
 from posologie.report.names import INK, MUTED, line_style
 from posologie.running.whole_files import whole_file
-from posologie.surface.candidates import whole_simplex
+from posologie.surface.answer import mix_text
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fidelity import WithProxy, with_proxy
 from posologie.surface.fit import FORMS, MEAN, Fitted
@@ -36,6 +36,7 @@ from posologie.surface.optimum import Region, candidates_of, region_of
 from posologie.surface.proposed_mixes import mixes_yaml, new_names
 from posologie.surface.run_files import metrics_in, read_runs
 from posologie.surface.runs import Array, Runs
+from posologie.surface.simplex import whole_simplex
 
 COLUMNS = (
     "row", "name", "shares", "size", "value", "predicted", "low", "high", "in_region", "rmse", "log_density", "note",
@@ -137,7 +138,7 @@ def next_mixes(
 def _next_rows(runs: Runs, proposed: Prescription, names: Sequence[str], region: Region) -> list[dict[str, Any]]:
     return [
         {
-            **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": mix_text(runs.components, one.shares),
+            **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": _mix(runs, one.shares),
             "size": region.candidates.size, "value": one.gain,
             "note": "tells whether the surface fits" if one.reason == "interior" else "points it is expected to add",
         }
@@ -173,11 +174,8 @@ def _surface(given: argparse.Namespace, choice: Choice) -> Fitted:
     return next(one.fitted for one in choice.candidates if one.fitted.form.name == given.model)
 
 
-def mix_text(components: tuple[str, ...], shares: Array) -> str:
-    """Return a mix in words: `native 40 %, synthetic 60 %`."""
-    return ", ".join(
-        f"{name} {100 * share:.3g} %" for name, share in zip(components, shares, strict=True) if share > 1e-4
-    )
+def _mix(runs: Runs, shares: Array) -> str:
+    return mix_text(dict(zip(runs.components, shares.tolist(), strict=True)))
 
 
 def asked_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> Array | None:
@@ -222,7 +220,7 @@ def _rows(
     for place, name in enumerate(runs.names):
         rows.append(
             {
-                **empty, "row": "run", "name": name, "shares": mix_text(runs.components, runs.shares[place]),
+                **empty, "row": "run", "name": name, "shares": _mix(runs, runs.shares[place]),
                 "size": None if runs.sizes is None else float(runs.sizes[place]), "value": float(runs.score[place]),
                 "predicted": float(left_out.mean[place]), "low": float(left_out.mean[place] - half[place]),
                 "high": float(left_out.mean[place] + half[place]), "note": "predicted from the other mixes",
@@ -237,7 +235,7 @@ def _rows(
     for place, (kind, mix) in enumerate(points):
         rows.append(
             {
-                **empty, "row": kind, "shares": mix_text(runs.components, mix), "size": size,
+                **empty, "row": kind, "shares": _mix(runs, mix), "size": size,
                 "predicted": float(interval.mean[place]), "low": float(interval.low[place]),
                 "high": float(interval.high[place]), "in_region": None if kind == "asked" else 1,
                 "note": "expected score of the mix" if choice.supported else "the runs do not support a surface",
