@@ -20,7 +20,7 @@ from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
 from posologie.statistics.paired import mcnemar_p
 from posologie.statistics.published import Published, published_value
-from posologie.statistics.registration import registration_of
+from posologie.statistics.registration import doses_of, registration_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
@@ -77,9 +77,11 @@ def main(argv: list[str]) -> None:
                 for variants in (one for one in sets if one in scored.variant_sets()):
                     found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
-    known, settings = registration_of(command.results), spec.statistics.model_dump(mode="json")
+    known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes)
+    settings = spec.statistics.model_dump(mode="json")
     for row in rows:
-        row["registered"] = "" if known is None else known.verdict(row["suite"], row["left"], row["right"], settings)
+        pair = row["suite"], row["left"], row["right"]
+        row["registered"] = "" if known is None else known.verdict(*pair, settings, now)
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
