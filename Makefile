@@ -5,12 +5,17 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
+.PHONY: demo world test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 demo: .venv/complete
 	@start=$$SECONDS; snakemake --profile profiles/demo && \
 	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
+
+# A study whose best mix is known, on models trained from scratch; its figure is that of the README.
+world: .venv/complete
+	snakemake --configfile config/world.yaml --cores 2
+	cp results/world/figures/surface.svg docs/world.svg
 
 test: .venv/complete
 	pytest -n 2
