@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo world test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -15,6 +15,11 @@ help:  ## list the targets
 demo: .venv/complete  ## run the demonstration study to its report
 	@start=$$SECONDS; snakemake --profile profiles/demo && \
 	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
+
+# A study whose best mix is known, on models trained from scratch; its figure is that of the README.
+world: .venv/complete  ## run the world with a known answer, and draw its figure for the README
+	snakemake --configfile config/world.yaml --cores 2
+	cp results/world/figures/surface.svg docs/world.svg
 
 test: .venv/complete  ## run all tests that need neither root nor a GPU
 	pytest -n 2

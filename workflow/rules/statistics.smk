@@ -12,6 +12,7 @@ def rule_of_table(table, table_inputs):
         input:
             measured=table_inputs(),
             published=PUBLISHED if table in BESIDE_PUBLISHED else [],
+            registration=registration() if table == "contrasts" else [],
         output:
             csv=table_csv(table),
             tex=f"<results>/tables/{table}.tex",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from posologie.cli import (
     accept,
+    audit,
     audit_parallel,
     check,
     compare,
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         whatif,
         project,
         testcase,
+        audit,
         audit_parallel,
     ):
         name = module.__name__.rpartition(".")[2].replace("_", "-")

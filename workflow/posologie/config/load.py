@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from posologie.config import plan
 from posologie.config.check import check_references
+from posologie.config.harness import with_harness_tasks
 from posologie.config.language import with_language
 from posologie.config.study import Study
 from posologie.errors import InputError
@@ -59,7 +60,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except ValidationError as error:
         raise _located(origin, _problem(error)) from error
     try:
-        study = with_shipped(with_sweeps(with_data_folder(study)))
+        study = with_harness_tasks(with_shipped(with_sweeps(with_data_folder(study))))
         study = with_language(study)
         check_references(study)
         study = with_validation(study)

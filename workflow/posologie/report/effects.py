@@ -118,17 +118,10 @@ def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ..
                     undone_by=row.number("undone_by_seed_sd"),
                     seeds=_whole(row.number("settles_at_seeds")),
                     items=_whole(row.number("settles_at_items")),
-                    registered=_registered(inputs, suite, row["left"]),
+                    registered=row["registered"],
                 )
             )
     return tuple(found)
-
-
-def _registered(inputs: Inputs, suite: str, mix: str) -> str:
-    known = inputs.registration
-    if known is None:
-        return ""
-    return known.verdict(suite, mix, "base", inputs.spec.statistics.model_dump(mode="json"))
 
 
 def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:

@@ -9,10 +9,9 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section,
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_text, table
 from posologie.report.words import measure_name, sentence, unit_name
+from posologie.surface.answer import NEVER, mix_text
 
 OBJECTIVE = "objective"
-_NEVER = 0.005
-"""Shares below half a percent are none."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,7 @@ class SurfaceTable:
     def mix(self, row: Row) -> str:
         """Return a row's mix in words: `57 % native, 43 % translated, no synthetic`."""
         shares = {self.title(name): share for name, share in mix_of(row).items()}
-        given = [f"{decimal(100 * share, 0)} % {name}" for name, share in shares.items() if share >= _NEVER]
-        none = [f"no {name}" for name, share in shares.items() if share < _NEVER]
-        return ", ".join([*given, *none])
+        return ", ".join([mix_text(shares), *(f"no {name}" for name, share in shares.items() if share < NEVER)])
 
     def rows(self, kind: str) -> list[Row]:
         """Return the rows of a kind."""

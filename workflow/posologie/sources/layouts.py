@@ -66,6 +66,7 @@ LAYOUTS: dict[str, Patterns] = {
         "test": ("data/fr/fr_test_casimedicos.jsonl",),
     },
     "columns": {},
+    "lm_eval": {},
     "world": {"train": ("recipe.yaml",), "validation": ("recipe.yaml",), "test": ("recipe.yaml",)},
 }
 """Reader → split → patterns of the published files below the data set's folder; none where names differ from copy to

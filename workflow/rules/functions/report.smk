@@ -57,12 +57,6 @@ def report_parts():
     return ["<results>/report/index.html", *browser_index(), *all_tables(), *all_figures()]
 
 
-def registration():
-    """Return the file of what was fixed before the first training, where there is one."""
-    path = f"results/{STUDY.study}/registration.json"
-    return [path] if os.path.exists(path) else []
-
-
 def accepted_changes():
     """Return the file of code changes that were found to change no number, where there is one."""
     path = f"results/{STUDY.study}/accepted.json"

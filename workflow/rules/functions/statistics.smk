@@ -33,6 +33,12 @@ def scores_and_leakage():
     return open_scores() + all_leakage()
 
 
+def registration():
+    """Return the file of what was fixed before the first training, where there is one."""
+    path = f"results/{STUDY.study}/registration.json"
+    return [path] if os.path.exists(path) else []
+
+
 def inputs_of_scores(table):
     """Return the function that gives the inputs of a table of scores."""
     narrow = {
