@@ -66,7 +66,7 @@ def rule_of_synthesis(kind):
             work=f"{WORK}/generation/{{generator}}",
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.generators[wildcards.generator].backend),
             mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(480),
         conda:
@@ -115,7 +115,7 @@ def rule_of_translation(kind):
             work=f"{WORK}/translation/{{translator}}",
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
             mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(480),
         conda:
@@ -161,7 +161,7 @@ def rule_of_quality(kind):
             work=f"{WORK}/translation/{{translator}}",
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
             mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(240),
         conda:

@@ -24,7 +24,7 @@ def rule_of_judging(kind):
             asked=asking_words(kind),
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(240),
         conda:
@@ -61,7 +61,7 @@ def rule_of_judging(kind):
             asked=asking_words(kind),
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(60),
         conda:

@@ -23,7 +23,7 @@ def rule_of_rating(kind):
             work=f"{WORK}/quality/{{judge}}",
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(1440),
         conda:

@@ -10,6 +10,7 @@ from posologie.config.check_components import check_components, misspelt
 from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
+from posologie.generation.backends.spec import Engine
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.judging.spec import Judge, OutsideVerdicts
@@ -154,9 +155,11 @@ def _check_makers(study: Study) -> None:
     for section, asking in askers.items():
         for name, asker in asking.items():
             backbone = getattr(asker.backend, "backbone", None)
-            if backbone is not None and backbone not in study.local_models and backbone not in study.backbones:
-                known = [*study.local_models, *study.backbones]
-                raise _unknown(f"{section}.{name}.backend.backbone", backbone, known)
+            if backbone is not None:
+                named = "model" if isinstance(asker.backend, Engine) else "backbone"
+                _check_local_model(study, f"{section}.{name}.backend.{named}", backbone)
+            if isinstance(asker.backend, Engine):
+                _check_gpus(study, f"{section}.{name}.backend", asker.backend)
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
         raise _unknown("judging.chosen", study.judging.chosen, study.judges)
     for name, judge in study.judges.items():
@@ -360,12 +363,32 @@ def _check_release(study: Study) -> None:
 
 def _check_served(study: Study, key: str, served: Served) -> None:
     """Check that a served model can answer what every table counts: constrained answers, by the automaton's rules."""
-    if served.backend.structured != "json_schema":
+    if isinstance(served.backend, Engine):
+        _check_local_model(study, f"{key}.backend.model", served.backend.model)
+        _check_gpus(study, f"{key}.backend", served.backend)
+    elif served.backend.structured in ("json_object", "none"):
         found = served.backend.structured
-        raise InputError(f"{key}.backend.structured = '{found}': expected json_schema, for constrained answers")
+        raise InputError(
+            f"{key}.backend.structured = '{found}': expected json_schema, or a form of grammar, for constrained answers"
+        )
     for name, suite in study.suites.items():
         if suite.protocol == "published":
             raise InputError(f"suites.{name}.protocol = 'published': its masks need a local model, and {key} is none")
+
+
+def _check_local_model(study: Study, key: str, name: str) -> None:
+    if name not in study.local_models and name not in study.backbones:
+        raise _unknown(key, name, [*study.local_models, *study.backbones])
+
+
+def _check_gpus(study: Study, key: str, engine: Engine) -> None:
+    """Check that a job of an engine is given the GPUs that its model is spread over."""
+    given = study.devices.gpus_per_prediction_job
+    if engine.tensor_parallel > 1 and not given:
+        raise InputError(
+            f"{key}.tensor_parallel = {engine.tensor_parallel}: its jobs get no GPU, because"
+            " devices.gpus_per_prediction_job is 0; expected at least 1 there, or tensor_parallel: 1"
+        )
 
 
 def _unknown(key: str, value: str, expected: Iterable[str]) -> InputError:

@@ -199,8 +199,8 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     )
 
 
-def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
-    """Return what a served model's answers to one bundle of suites depend on.
+def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) -> EndpointPredictionSpec:
+    """Return what a served model's answers to some suites depend on.
 
     Raises:
         ValueError: if the model is not a served one.
@@ -211,7 +211,7 @@ def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointP
         raise ValueError(f"{model}: not a served model")
     return EndpointPredictionSpec(
         model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
+        suites={name: study.suites[name] for name in suites},
         prompting=study.prompting,
         seed=study.prediction.seed,
         backend=served.backend,

@@ -13,6 +13,7 @@ from posologie.config.components import sources_of_component as sources_of_compo
 from posologie.config.components import trained_sources as trained_sources
 from posologie.config.components import validation_components as validation_components
 from posologie.config.study import Study
+from posologie.generation.backends.spec import Engine
 from posologie.items import SPLITS, Split, Task
 from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
@@ -67,9 +68,16 @@ def models(study: Study) -> dict[str, Model]:
 
 
 def served_models(study: Study) -> list[str]:
-    """Return the ids of the models that answer behind an endpoint."""
+    """Return the ids of the models that answer behind a server: an endpoint, or an engine that a job starts."""
     served = {name for name, published in study.published_models.items() if published.served is not None}
     return [model.id for model in models(study).values() if model.published in served]
+
+
+def engine_of(study: Study, model: str) -> Engine | None:
+    """Return the engine behind which a model answers, by the model's id; None where no job starts one for it."""
+    name = models(study)[model].published
+    served = None if name is None else study.published_models[name].served
+    return served.backend if served is not None and isinstance(served.backend, Engine) else None
 
 
 def outside_models(study: Study) -> list[str]:

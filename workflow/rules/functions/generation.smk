@@ -47,9 +47,19 @@ def backbone_words(wildcards, input):
     return ["--backbone", input.backbone] if input.backbone else []
 
 
-def backend_resources(kind):
-    """Return what a job asks for besides memory and time: a GPU for a local model, nothing for an endpoint."""
-    return gpus(0) if kind in NO_MODEL_HERE else gpus(STUDY.devices.gpus_per_prediction_job)
+def backend_resources(kind, backend_of):
+    """Return what a job asks for besides memory and time: GPUs for a local model, nothing for an endpoint.
+
+    `backend_of` gives the backend of a job from its wildcards: an engine takes as many GPUs as its model is spread over.
+    """
+    usual = 0 if kind in NO_MODEL_HERE else STUDY.devices.gpus_per_prediction_job
+    if kind != "engine" or not usual:
+        return gpus(usual)
+
+    def count(wildcards):
+        return max(usual, backend_of(wildcards).tensor_parallel)
+
+    return {"gpu": count, "nodes": 1, "devices": count}
 
 
 def parts_of(path):

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from posologie.errors import InputError
 from posologie.generation.backends.addresses import refuse_redirects, warn_in_the_clear
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import LabelStep, Reply, Request
+from posologie.generation.backends.openai_requests import asked_wait, request_body
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
 
@@ -36,11 +37,14 @@ class _TransientError(Exception):
     Attributes:
         paid: whether the endpoint may have answered, and billed, all the same.
         wait: seconds that the endpoint asks to wait, if it does.
+        unreached: whether no connection came about.
     """
 
-    def __init__(self, problem: str, *, paid: bool, raw: str | None = None, wait: float | None = None) -> None:
+    def __init__(
+        self, problem: str, *, paid: bool, raw: str | None = None, wait: float | None = None, unreached: bool = False
+    ) -> None:
         super().__init__(problem)
-        self.paid, self.raw, self.wait = paid, raw, wait
+        self.paid, self.raw, self.wait, self.unreached = paid, raw, wait, unreached
 
 
 class _RefusedError(Exception):
@@ -50,9 +54,20 @@ class _RefusedError(Exception):
 class OpenaiEndpointBackend:
     """The backend of `OpenaiEndpoint`."""
 
-    def __init__(self, spec: OpenaiEndpoint, running: Running) -> None:
-        """Take an endpoint; its key is read when the first request is sent."""
-        self.spec, self.running = spec, running
+    def __init__(
+        self,
+        spec: OpenaiEndpoint,
+        running: Running,
+        key: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take an endpoint; its key is read when the first request is sent.
+
+        Args:
+            key: the endpoint's key, where it is in no environment variable.
+            check: called when a connection fails; raises what explains it, where something does.
+        """
+        self.spec, self.running, self.key, self.check = spec, running, key, check
 
     def identity(self) -> dict[str, Any]:
         """Return what a reply depends on beside the request. How a limit is called and who pays is not part of it."""
@@ -77,7 +92,7 @@ class OpenaiEndpointBackend:
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         warn_in_the_clear(self.spec.url, self.spec.key_variable)
         async with openai.AsyncOpenAI(
-            api_key=_key(self.spec),
+            api_key=self.key or _key(self.spec),
             base_url=self.spec.url,
             timeout=self.running.timeout_seconds,
             max_retries=0,
@@ -86,7 +101,7 @@ class OpenaiEndpointBackend:
                 event_hooks={"response": [refuse_redirects(self.spec.url)]}
             ),
         ) as client:
-            work = _Work(self.spec, self.running, client, requests, cache, progress)
+            work = _Work(self.spec, self.running, client, requests, cache, progress, self.check)
             heart = asyncio.create_task(_beat(cache))
             try:
                 async with asyncio.TaskGroup() as group:
@@ -112,12 +127,13 @@ class _Work:
         requests: Iterator[tuple[bytes, Request]],
         cache: Cache,
         progress: Progress,
+        check: Callable[[], None],
     ) -> None:
-        self.spec, self.running, self.client = spec, running, client
+        self.spec, self.running, self.client, self.check = spec, running, client, check
         self.requests, self.cache, self.progress = requests, cache, progress
         self.address = f"{spec.url.rstrip('/')}/chat/completions"  # whole, so that no request puts it together again
         self.under_way = 0
-        self.refused_in_a_row = 0
+        self.refused_in_a_row = self.unreached_in_a_row = 0
         self.settled = asyncio.Event()
 
     async def worker(self) -> None:
@@ -195,6 +211,7 @@ class _Work:
             raw = await self._send(request)
             body = checked_body(raw)
         except _TransientError as error:
+            self._count_unreached(error)
             if error.paid:
                 self.cache.discard(key, str(error), error.raw, tokens, money)
             else:
@@ -213,13 +230,25 @@ class _Work:
         else:
             cost = self.running.money(*used) or 0.0
         self.cache.settle(key, request.canonical_json(), raw, request.characters(), used, cost)
-        self.refused_in_a_row = 0
+        self.refused_in_a_row = self.unreached_in_a_row = 0
+
+    def _count_unreached(self, error: _TransientError) -> None:
+        """End the run where nobody listens: so many attempts in a row, of whatever request, met no connection."""
+        self.unreached_in_a_row = self.unreached_in_a_row + 1 if error.unreached else 0
+        most = max(20, 2 * self.running.concurrency)
+        if self.unreached_in_a_row >= most:
+            raise InputError(
+                f"{self.spec.url}: no connection in {self.unreached_in_a_row} attempts in a row, the last: {error};"
+                " what was answered is kept: start the server, or correct the address, and run again"
+            )
 
     async def _send(self, request: Request) -> str:
         """Send one attempt and return the body as received."""
         try:
             # The client's typed method takes another millisecond to look at every field, and hides the raw body.
-            response = await self.client.post(self.address, cast_to=httpx2.Response, body=self._body(request))
+            response = await self.client.post(
+                self.address, cast_to=httpx2.Response, body=request_body(self.spec, request)
+            )
             return str(response.text)
         except openai.APIStatusError as error:
             raise self._of_status(error) from error
@@ -228,7 +257,9 @@ class _Work:
             if isinstance(first, InputError):  # a redirect
                 raise first from None
             unreached = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise _TransientError(f"no whole reply ({type(first).__name__})", paid=not unreached) from error
+            await asyncio.to_thread(self.check)
+            problem = f"no whole reply ({type(first).__name__})"
+            raise _TransientError(problem, paid=not unreached, unreached=unreached) from error
         except UnicodeDecodeError as error:
             raise _TransientError("reply is not UTF-8", paid=True) from error
 
@@ -239,30 +270,8 @@ class _Work:
         if status in (401, 403, 404) or error.code == "insufficient_quota":
             return InputError(f"{self.spec.url}: status {status}: {said}")
         if status in (408, 409, 425, 429) or status >= 500:
-            return _TransientError(f"status {status}: {said}", paid=False, wait=_asked_wait(error))
+            return _TransientError(f"status {status}: {said}", paid=False, wait=asked_wait(error.response.headers))
         return _RefusedError(f"status {status}: {said}")
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        """Return the body of a request (https://platform.openai.com/docs/api-reference/chat/create)."""
-        spec, decoding = self.spec, request.decoding
-        fields: dict[str, Any] = {
-            "model": spec.model,
-            "messages": [{"role": role, "content": content} for role, content in request.turns],
-            spec.tokens_field: decoding.max_new_tokens,
-        }
-        if spec.send_seed:
-            fields["seed"] = decoding.seed
-        if decoding.temperature is not None:
-            fields["temperature"] = decoding.temperature
-            fields["top_p"] = decoding.top_p
-        if request.labels and spec.label_probabilities:
-            fields |= {"logprobs": True, "top_logprobs": spec.top_logprobs}
-        if request.schema is not None and spec.structured == "json_object":
-            fields["response_format"] = {"type": "json_object"}
-        elif request.schema is not None and spec.structured == "json_schema":
-            wrapped = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
-            fields["response_format"] = {"type": "json_schema", "json_schema": wrapped}
-        return {**fields, **spec.extra_body}
 
 
 def _key(spec: OpenaiEndpoint) -> str:
@@ -350,14 +359,6 @@ def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None and not isinstance(error, aiohttp.ClientError):
         error = error.__cause__
     return error
-
-
-def _asked_wait(error: openai.APIStatusError) -> float | None:
-    """Return the seconds that a Retry-After header asks for, or None."""
-    try:
-        return max(0.0, float(error.response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
 
 
 def open_backend(spec: OpenaiEndpoint, running: Running, manifest: Path | None = None) -> OpenaiEndpointBackend:
