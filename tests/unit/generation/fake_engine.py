@@ -13,9 +13,6 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-FAULTS = ("slow start", "never ready", "crash on start", "out of memory", "port taken once", "wrong name", "crash in the middle",
-          "stuck", "ignores grammars")  # fmt: skip
-
 
 def note(record, **facts):
     with open(record, "a", encoding="utf-8") as file:
