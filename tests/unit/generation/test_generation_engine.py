@@ -193,7 +193,7 @@ def test_the_run_record_says_how_far_the_engine_agrees_with_our_own_code(manifes
     with Cache(tmp_path / "responses.sqlite") as cache:
         session = Session(backend, cache)
         session.complete(requests, Progress(tmp_path, "test", len(requests), "requests"))
-        facts = session.facts(tmp_path)
+        facts = session.facts(tmp_path, backend.running)
         chosen = sorted(requests, key=session.key)[:4]
         session.close()
     started = record(tmp_path)[0]

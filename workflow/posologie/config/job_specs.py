@@ -307,7 +307,8 @@ def composition_spec(study: Study) -> CompositionSpec:
 
 def compute_spec(study: Study) -> ComputeSpec:
     """Return what the table of costs depends on."""
-    return ComputeSpec(models=plan.evaluated_models(study), suites=tuple(study.suites))
+    judging = {"judges": plan.asked_judges(study), "judged": tuple(plan.open_suites(study))}
+    return ComputeSpec(models=plan.evaluated_models(study), suites=tuple(study.suites), **judging)
 
 
 def agreement_spec(study: Study) -> AgreementSpec:

@@ -15,6 +15,7 @@ from posologie.config.components import validation_components as validation_comp
 from posologie.config.study import Study
 from posologie.generation.backends.spec import Engine
 from posologie.items import SPLITS, Split, Task
+from posologie.judging.spec import OutsideVerdicts
 from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
@@ -321,6 +322,11 @@ def score_tables(study: Study) -> list[str]:
     names += ["attribution"] if has_attribution(study) else []
     names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
+
+
+def asked_judges(study: Study) -> tuple[str, ...]:
+    """Return the judges of open answers that are asked, so that they cost something: not verdicts from files."""
+    return tuple(name for name in suite_judges(study) if not isinstance(study.judges[name].backend, OutsideVerdicts))
 
 
 def suite_judges(study: Study) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class Asking:
 
     def facts(self) -> dict[str, Any]:
         """Return what the run record should say of the backend; nothing is asked afterwards."""
-        return self.session.facts(self.work)
+        return self.session.facts(self.work, self.running)
 
     def described(self) -> dict[str, str]:
         """Return what a report of parts should say of an engine: as text, because numbers of parts are added up."""

@@ -63,7 +63,7 @@ def served_command(argv: list[str], module: str, open_backend: OpenBackend) -> N
 
         def make_answerer() -> ServedModel:
             session = Session(open_backend(spec.backend, running, options.backbone), cache)
-            return ServedModel(spec, stack.enter_context(closing(session)), options.work)
+            return ServedModel(spec, stack.enter_context(closing(session)), running, options.work)
 
         predict(spec, options, {"backbone": options.backbone} if options.backbone else {}, make_answerer)
 
@@ -71,9 +71,9 @@ def served_command(argv: list[str], module: str, open_backend: OpenBackend) -> N
 class ServedModel:
     """Answers windows of requests through an endpoint."""
 
-    def __init__(self, spec: EndpointPredictionSpec, session: Session, work: Path) -> None:
+    def __init__(self, spec: EndpointPredictionSpec, session: Session, running: Running, work: Path) -> None:
         """Take an open session; `work` is where progress is shown."""
-        self.spec, self.session, self.work = spec, session, work
+        self.spec, self.session, self.running, self.work = spec, session, running, work
         self.constraint = "grammar" if isinstance(spec.backend, Engine) else spec.backend.structured
         if takes_grammar(self.constraint):
             self.constraint = "grammar"
@@ -83,7 +83,7 @@ class ServedModel:
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
         if self._of_backend is None:
-            self._of_backend = self.session.facts(self.work)
+            self._of_backend = self.session.facts(self.work, self.running)
         return {
             "backend": self.spec.backend.model_dump(mode="json"),
             "asked_again_under_schema": self.counts["under constraint"],

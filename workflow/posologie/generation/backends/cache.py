@@ -68,6 +68,19 @@ class Spending:
     money: float
 
 
+@dataclass(slots=True)
+class Counted:
+    """What one process spent through a cache."""
+
+    requests: int = 0
+    tokens: int = 0
+    money: float = 0.0
+
+    def add(self, requests: int, tokens: int, money: float) -> None:
+        """Add to it."""
+        self.requests, self.tokens, self.money = self.requests + requests, self.tokens + tokens, self.money + money
+
+
 class Cache:
     """The open cache of one process."""
 
@@ -78,6 +91,8 @@ class Cache:
             InputError: if the file is no cache of this version.
         """
         self.path = Path(path)
+        self.counted = Counted()
+        self.wasted = Counted()  # what may have been billed and brought no reply
         self._prepared = False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -229,6 +244,7 @@ class Cache:
             self._store(key, request, raw, prompt_characters, *used)
             self._unclaim(key)
             self._spend("answered", 1, sum(used), money)
+        self.counted.add(1, sum(used), money)
 
     def fail(self, key: bytes, request: str, error: str) -> None:
         """Release a claimed key whose request failed for good."""
@@ -247,6 +263,7 @@ class Cache:
             self._unclaim(key)
             self._run("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
+        self.wasted.add(1, tokens, money)
 
     def leave_checkpoints_to_others(self) -> None:
         """Let no store of this process wait for the disk: `checkpoint`, in another thread, moves the log on."""

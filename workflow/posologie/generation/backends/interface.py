@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.spec import Decoding
+from posologie.generation.backends.spec import Decoding, Running
 from posologie.progress import Progress
 
 _OVERHEAD = 16
@@ -238,9 +238,17 @@ class Session:
                 raise self.cache.found_damaged(f"the reply {key.hex()[:12]} is not JSON") from error
         return Failure(self.cache.failure(key) or "was never asked")
 
-    def facts(self, work: Path) -> dict[str, Any]:
-        """Return what a run record should say of a backend that started something; nothing is asked afterwards."""
-        return self.backend.facts(self.reply, work) if isinstance(self.backend, Started) else {}
+    def facts(self, work: Path, running: Running) -> dict[str, Any]:
+        """Return what a run record should say of the backend and of what this run spent; nothing is asked afterwards.
+
+        Replies that were in the cache already were paid for by an earlier run. Without prices, money is null.
+        """
+        counted, wasted = self.cache.counted, self.cache.wasted
+        spent: dict[str, Any]
+        spent = {"requests": counted.requests, "tokens": counted.tokens, "wasted_tokens": wasted.tokens}
+        priced = running.money(0, 0) is not None
+        spent |= {"money": counted.money if priced else None, "wasted_money": wasted.money if priced else None}
+        return {"spending": spent} | (self.backend.facts(self.reply, work) if isinstance(self.backend, Started) else {})
 
     def close(self) -> None:
         """End what the backend started."""
