@@ -25,6 +25,7 @@ from typing import Any, Literal, Self
 from posologie.errors import InputError, machine_error
 from posologie.generation.backends.salvage import damage_of, known_damage, salvage
 from posologie.generation.backends.spec import Running
+from posologie.generation.backends.spending import Counted
 
 _VERSION = 1
 _TABLES = """
@@ -66,19 +67,6 @@ class Spending:
 
     tokens: int
     money: float
-
-
-@dataclass(slots=True)
-class Counted:
-    """What one process spent through a cache."""
-
-    requests: int = 0
-    tokens: int = 0
-    money: float = 0.0
-
-    def add(self, requests: int, tokens: int, money: float) -> None:
-        """Add to it."""
-        self.requests, self.tokens, self.money = self.requests + requests, self.tokens + tokens, self.money + money
 
 
 class Cache:
@@ -235,6 +223,24 @@ class Cache:
                 return "over budget"
             self._run("INSERT INTO pending VALUES (?, ?, ?, ?)", (key, self.owner, tokens, money))
             return "claimed"
+
+    def hand_over(self, keys: Iterable[bytes], owner: str, until: float) -> None:
+        """Give keys that this process claimed to a batch, which lives on when the process ends.
+
+        Args:
+            owner: name of the batch.
+            until: when the batch is dead at the latest, in seconds since 1970.
+        """
+        with self._transaction():
+            self._run("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", (owner, "", 0, until))
+            for key in keys:
+                self._run("UPDATE pending SET owner = ? WHERE key = ? AND owner = ?", (owner, key, self.owner))
+
+    def take_over(self, owner: str) -> None:
+        """Take the keys of a batch that has ended back to this process."""
+        with self._transaction():
+            self._run("UPDATE pending SET owner = ? WHERE owner = ?", (self.owner, owner))
+            self._run("DELETE FROM owners WHERE owner = ?", (owner,))
 
     def settle(
         self, key: bytes, request: str, raw: str, prompt_characters: int, used: tuple[int, int], money: float

@@ -31,7 +31,7 @@ _PLATFORM_HEADERS = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtim
 """What the client tells of the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
 
 
-class _TransientError(Exception):
+class TransientError(Exception):
     """An attempt that may go better next time.
 
     Attributes:
@@ -80,19 +80,25 @@ class OpenaiEndpointBackend:
         Raises:
             InputError: if there is no key, the key is refused, the budget is reached, or only refusals come back.
         """
+        if self.running.mode == "batch":
+            from posologie.generation.backends.openai_batch import BatchWork  # which reads replies as this module does
+
+            warn_in_the_clear(self.spec.url, self.spec.key_variable)
+            BatchWork(self.spec, self.running, self.key or key_of(self.spec), cache, progress).complete(requests)
+            return
         asyncio.run(self._complete(requests, cache, progress))
 
     def read(self, request: Request, raw: str) -> Reply:
         """Return the reply in a response body, with the steps at which a label could have been generated."""
         choice = checked_body(raw)["choices"][0]
         text = choice["message"].get("content") or ""
-        generated = _usage(json.loads(raw)) or (0, 0)
+        generated = usage(json.loads(raw)) or (0, 0)
         return Reply(text, _finish(choice), *generated, tuple(_label_steps(choice, request.labels)))
 
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         warn_in_the_clear(self.spec.url, self.spec.key_variable)
         async with openai.AsyncOpenAI(
-            api_key=self.key or _key(self.spec),
+            api_key=self.key or key_of(self.spec),
             base_url=self.spec.url,
             timeout=self.running.timeout_seconds,
             max_retries=0,
@@ -173,7 +179,7 @@ class _Work:
     async def _ask(self, key: bytes, request: Request) -> None:
         try:
             await self._attempts(key, request)
-        except _TransientError as error:
+        except TransientError as error:
             self.cache.fail(key, request.canonical_json(), f"{error} ({self.running.attempts} attempts)")
             log.warning("request %s failed: %s", key.hex()[:12], error)
         except _RefusedError as error:
@@ -191,12 +197,12 @@ class _Work:
             try:
                 await self._attempt(key, request)
                 return
-            except _TransientError as error:
+            except TransientError as error:
                 wait = self._wait(number, error)
             await asyncio.sleep(wait)
         await self._attempt(key, request)
 
-    def _wait(self, number: int, error: _TransientError) -> float:
+    def _wait(self, number: int, error: TransientError) -> float:
         """Exponential back-off with full jitter; never less than what the endpoint asked for."""
         longest = self.running.longest_wait_seconds
         jitter = random.uniform(0.0, min(_FIRST_WAIT * 2 ** min(number, 32), longest))  # noqa: S311 - no secret
@@ -210,7 +216,7 @@ class _Work:
         try:
             raw = await self._send(request)
             body = checked_body(raw)
-        except _TransientError as error:
+        except TransientError as error:
             self._count_unreached(error)
             if error.paid:
                 self.cache.discard(key, str(error), error.raw, tokens, money)
@@ -223,7 +229,7 @@ class _Work:
         finally:
             self.under_way -= 1
             self.settled.set()
-        used = _usage(body)
+        used = usage(body)
         if used is None:
             generated = request.decoding.max_new_tokens
             used, cost = (tokens - generated, generated), money
@@ -232,7 +238,7 @@ class _Work:
         self.cache.settle(key, request.canonical_json(), raw, request.characters(), used, cost)
         self.refused_in_a_row = self.unreached_in_a_row = 0
 
-    def _count_unreached(self, error: _TransientError) -> None:
+    def _count_unreached(self, error: TransientError) -> None:
         """End the run where nobody listens: so many attempts in a row, of whatever request, met no connection."""
         self.unreached_in_a_row = self.unreached_in_a_row + 1 if error.unreached else 0
         most = max(20, 2 * self.running.concurrency)
@@ -259,9 +265,9 @@ class _Work:
             unreached = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             await asyncio.to_thread(self.check)
             problem = f"no whole reply ({type(first).__name__})"
-            raise _TransientError(problem, paid=not unreached, unreached=unreached) from error
+            raise TransientError(problem, paid=not unreached, unreached=unreached) from error
         except UnicodeDecodeError as error:
-            raise _TransientError("reply is not UTF-8", paid=True) from error
+            raise TransientError("reply is not UTF-8", paid=True) from error
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
         # A server may repeat the key in its complaint, and messages end up in logs and in the cache.
@@ -270,11 +276,12 @@ class _Work:
         if status in (401, 403, 404) or error.code == "insufficient_quota":
             return InputError(f"{self.spec.url}: status {status}: {said}")
         if status in (408, 409, 425, 429) or status >= 500:
-            return _TransientError(f"status {status}: {said}", paid=False, wait=asked_wait(error.response.headers))
+            return TransientError(f"status {status}: {said}", paid=False, wait=asked_wait(error.response.headers))
         return _RefusedError(f"status {status}: {said}")
 
 
-def _key(spec: OpenaiEndpoint) -> str:
+def key_of(spec: OpenaiEndpoint) -> str:
+    """Return the endpoint's key, or a word where it needs none."""
     if spec.key_variable is None:
         return "none"
     key = os.environ.get(spec.key_variable, "")
@@ -295,7 +302,7 @@ def checked_body(raw: str) -> dict[str, Any]:
     """Return a response body as JSON with its first choice first.
 
     Raises:
-        _TransientError: if it is not a chat completion. It may have been paid.
+        TransientError: if it is not a chat completion. It may have been paid.
     """
     try:
         body = json.loads(raw)
@@ -303,13 +310,13 @@ def checked_body(raw: str) -> dict[str, Any]:
         message = body["choices"][0]["message"]
         content = message.get("content")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _TransientError(f"not a chat completion: {raw[:80]!r}", paid=True, raw=raw) from error
+        raise TransientError(f"not a chat completion: {raw[:80]!r}", paid=True, raw=raw) from error
     if not isinstance(content, str | None):
-        raise _TransientError(f"content is {type(content).__name__}, expected text", paid=True, raw=raw)
+        raise TransientError(f"content is {type(content).__name__}, expected text", paid=True, raw=raw)
     return dict(body)
 
 
-def _usage(body: dict[str, Any]) -> tuple[int, int] | None:
+def usage(body: dict[str, Any]) -> tuple[int, int] | None:
     """Return the prompt and generated tokens that a body states, or None.
 
     Where the total is larger than their sum, the rest is hidden reasoning: some endpoints leave it out of

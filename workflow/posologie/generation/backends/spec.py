@@ -145,6 +145,16 @@ ChatBackend = Annotated[Causal | OpenaiEndpoint | Engine, Field(discriminator="k
 class Running(Spec):
     """How a backend is run. Nothing here changes a reply, so it is never part of a stage's spec."""
 
+    mode: Literal["direct", "batch"] = Field(
+        default="direct",
+        description="endpoints: `batch` hands all requests over as files and collects the replies within a day, at the"
+        " price of batches (OpenAI's files and batches)",
+    )
+    batch_requests: int = Field(default=20000, ge=1, le=50000, description="requests of one batch at most")
+    batch_price: float = Field(
+        default=0.5, ge=0, le=1, description="share of the prices that a request of a batch costs"
+    )
+    poll_seconds: float = Field(default=30.0, gt=0, description="time between two looks at batches under way")
     concurrency: int = Field(default=16, ge=1, le=1024, description="requests to an endpoint at a time, per job")
     timeout_seconds: float = Field(default=120.0, gt=0, description="an attempt without a whole reply by then is cut")
     attempts: int = Field(default=6, ge=1, description="attempts of one request, with back-off between them")
@@ -189,4 +199,5 @@ class Running(Spec):
         """Return what tokens cost, in the currency of the prices; None without prices."""
         if self.price_prompt is None or self.price_generated is None:
             return None
-        return (prompt_tokens * self.price_prompt + generated_tokens * self.price_generated) / 1e6
+        share = self.batch_price if self.mode == "batch" else 1.0
+        return share * (prompt_tokens * self.price_prompt + generated_tokens * self.price_generated) / 1e6

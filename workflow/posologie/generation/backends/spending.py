@@ -1,9 +1,22 @@
-"""What was spent through the response caches of a study, for those who look at it from outside."""
+"""What is spent through response caches: by one process, and by all of a study as seen from outside."""
 
 import contextlib
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(slots=True)
+class Counted:
+    """What one process spent through a cache."""
+
+    requests: int = 0
+    tokens: int = 0
+    money: float = 0.0
+
+    def add(self, requests: int, tokens: int, money: float) -> None:
+        """Add to it."""
+        self.requests, self.tokens, self.money = self.requests + requests, self.tokens + tokens, self.money + money
 
 
 @dataclass(frozen=True, slots=True)
