@@ -28,6 +28,7 @@ NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
     ".venv/bin/pip install": "installs the environment",
     "python -m posologie.prediction.export": "needs predictions; tests/unit/prediction runs it on some",
+    "python -m posologie.generation.batches": "needs batches under way; tests/unit/generation makes some",
     "PYTHONPATH=workflow snakemake --software-deployment-method conda": "needs conda",
 }
 """Beginnings of commands that no test can run, and why."""

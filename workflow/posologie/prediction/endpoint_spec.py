@@ -29,7 +29,7 @@ class Asked(Spec):
 
 
 class Served(Asked):
-    """A model behind an endpoint."""
+    """A model behind an endpoint, or behind an engine that a job starts."""
 
     running: Running = Field(default=Running(), description="how the endpoint is asked: changes no reply")
 
