@@ -62,7 +62,7 @@ def rule_of_synthesis(kind):
             sealing=sealing(),
             prompts=lambda wildcards, input: named((Path(path).stem, path) for path in input.prompts),
             backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.generators[wildcards.generator].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.generators[wildcards.generator]),
             work=f"{WORK}/generation/{{generator}}",
         threads: STUDY.prediction.threads
         resources:
@@ -111,7 +111,7 @@ def rule_of_translation(kind):
             sealing=sealing(),
             prompt=prompt_words,
             backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.translators[wildcards.translator]),
             work=f"{WORK}/translation/{{translator}}",
         threads: STUDY.prediction.threads
         resources:
@@ -157,7 +157,7 @@ def rule_of_quality(kind):
             pairs=lambda wildcards, input: named((Path(path).stem, path) for path in input.pairs),
             prompt=prompt_words,
             backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.translators[wildcards.translator]),
             work=f"{WORK}/translation/{{translator}}",
         threads: STUDY.prediction.threads
         resources:

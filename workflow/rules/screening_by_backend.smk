@@ -19,7 +19,7 @@ def rule_of_rating(kind):
             spec=rating_spec,
             sealing=sealing(),
             backbone=backbone_words,
-            running=lambda wildcards: STUDY.judges[wildcards.judge].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.judges[wildcards.judge]),
             work=f"{WORK}/quality/{{judge}}",
         threads: STUDY.prediction.threads
         resources:

@@ -129,7 +129,7 @@ class ServedModel:
 
     def _place(self) -> str:
         backend = self.spec.backend
-        return backend.engine if isinstance(backend, Engine) else backend.url
+        return backend.engine if isinstance(backend, Engine) else self.running.url or backend.url
 
     def _request(self, request: Request, most: int, **asked: Any) -> interface.Request:
         turns = chat(request.item, request.order, self.spec.prompting)

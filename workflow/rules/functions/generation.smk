@@ -62,6 +62,12 @@ def backend_resources(kind, backend_of):
     return {"gpu": count, "nodes": 1, "devices": count}
 
 
+def running_of(asker):
+    """Return how a generator, translator, judge or served model is run, as JSON: it changes no reply, and so triggers nothing."""
+    running, url = asker.running, getattr(asker.backend, "url", None)
+    return running.model_copy(update={"url": url}).canonical_json()
+
+
 def parts_of(path):
     """Return the gathered form of the outputs of all parts, once their number is known."""
 
@@ -231,4 +237,4 @@ def plan_entries(wildcards):
 def plan_entry(made, kind, spec, table, prompts, maker, work):
     """Return one entry of `plan_entries`."""
     described = {"made": made, "kind": kind, "table": table, "prompts": prompts, "work": work}
-    return {**described, "spec": json.loads(spec.canonical_json()), "running": json.loads(maker.running.canonical_json())}
+    return {**described, "spec": json.loads(spec.canonical_json()), "running": json.loads(running_of(maker))}

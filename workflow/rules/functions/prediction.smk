@@ -108,7 +108,7 @@ def outside_files(wildcards):
 
 def endpoint_running(wildcards, resources):
     """Return how a served model is asked; it takes `resources`, which never trigger, because it changes no reply."""
-    return STUDY.published_models[MODELS[wildcards.model].published].served.running.canonical_json()
+    return running_of(STUDY.published_models[MODELS[wildcards.model].published].served)
 
 
 def all_predictions():

@@ -187,6 +187,14 @@ class Cache:
         """Return whether there is a reply."""
         return self._one("SELECT 1 FROM replies WHERE key = ?", (key,)) is not None
 
+    def adopt(self, former: bytes, key: bytes) -> bool:
+        """Give the reply of a key another key too; False where the former key has none."""
+        if not self.has(former):
+            return False
+        kept = "request, raw, prompt_characters, prompt_tokens, generated_tokens, stored"
+        self._run(f"INSERT OR IGNORE INTO replies SELECT ?, {kept} FROM replies WHERE key = ?", (key, former))  # noqa: S608
+        return True
+
     def failure(self, key: bytes) -> str | None:
         """Return the last error of a key without reply, or None."""
         row = self._one("SELECT error FROM failures WHERE key = ?", (key,))

@@ -8,6 +8,7 @@ and is never logged.
 import contextlib
 import heapq
 import importlib.util
+import itertools
 import json
 import logging
 import os
@@ -32,6 +33,7 @@ from posologie.generation.backends.engine_kinds import KINDS
 from posologie.generation.backends.interface import Reply, Request
 from posologie.generation.backends.local import weights_identity
 from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.generation.backends.served import unanswered
 from posologie.generation.backends.spec import Causal, Engine, OpenaiEndpoint, Running
 from posologie.models.store import checked_folder, read_manifest
 from posologie.progress import Progress
@@ -83,18 +85,13 @@ class EngineBackend:
         Raises:
             InputError: if the engine does not start, ends meanwhile, or is another than the study says.
         """
-        missing = self._counted(requests, cache, progress)
+        missing = unanswered(self._noted(requests), cache, progress)
         first = next(missing, None)
         if first is None:
             return
         self._start()
         assert self._endpoint is not None  # noqa: S101 - it was just started
-
-        def rest() -> Iterator[tuple[bytes, Request]]:
-            yield first
-            yield from missing
-
-        self._endpoint.complete(rest(), cache, progress)
+        self._endpoint.complete(itertools.chain([first], missing), cache, progress)
 
     def facts(self, session_reply: Callable[[Request], Any], work: Path) -> dict[str, Any]:
         """Stop the engine and return what the run record should say: what answered, and how far it agrees with us.
@@ -128,20 +125,15 @@ class EngineBackend:
 
     # The server
 
-    def _counted(
-        self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress
-    ) -> Iterator[tuple[bytes, Request]]:
-        """Yield the requests without reply, and note which ones are compared: those of the smallest keys."""
+    def _noted(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[tuple[bytes, Request]]:
+        """Pass requests on, and note which ones are compared: those of the smallest keys."""
         for key, request in requests:
             if request.labels and self.running.compared_items:
                 entry = (-int.from_bytes(key[:8], "big"), request)
                 if entry not in self._sample:
                     add = heapq.heappush if len(self._sample) < self.running.compared_items else heapq.heappushpop
                     add(self._sample, entry)
-            if cache.has(key):
-                progress.advance()
-            else:
-                yield key, request
+            yield key, request
 
     def _start(self) -> None:
         """Start the engine, on another port if somebody was faster, and check that it is the one that was meant."""

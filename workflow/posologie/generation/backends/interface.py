@@ -205,6 +205,10 @@ class Started(Protocol):
         """End what was started."""
 
 
+def _digest(identity: str, request: Request) -> bytes:
+    return hashlib.sha256(f"{identity}\n{request.canonical_json()}".encode("utf-8", "surrogatepass")).digest()
+
+
 class Session:
     """A backend and its cache: every stage asks through it, and reads replies back in whatever order it likes."""
 
@@ -212,14 +216,29 @@ class Session:
         """Open a session; the cache keys cover the backend's identity."""
         self.backend, self.cache = backend, cache
         self._identity = json.dumps(backend.identity(), sort_keys=True, ensure_ascii=False)
+        former = getattr(backend, "former_identity", None)
+        self._former = None if former is None else json.dumps(former(), sort_keys=True, ensure_ascii=False)
 
     def key(self, request: Request) -> bytes:
         """Return the cache key of a request: SHA-256 over backend, model, prompt and decoding."""
-        return hashlib.sha256(f"{self._identity}\n{request.canonical_json()}".encode("utf-8", "surrogatepass")).digest()
+        return _digest(self._identity, request)
+
+    def has(self, request: Request) -> bool:
+        """Return whether there is a reply; one that an earlier version stored gets the key of this one."""
+        key = self.key(request)
+        if self.cache.has(key):
+            return True
+        return self._former is not None and self.cache.adopt(_digest(self._former, request), key)
 
     def complete(self, requests: Iterable[Request], progress: Progress) -> None:
         """Ask everything that has no reply yet; afterwards `reply` knows the outcome of each of them."""
-        self.backend.complete(((self.key(request), request) for request in requests), self.cache, progress)
+
+        def with_keys() -> Iterator[tuple[bytes, Request]]:
+            for request in requests:
+                self.has(request)
+                yield self.key(request), request
+
+        self.backend.complete(with_keys(), self.cache, progress)
 
     def reply(self, request: Request) -> Reply | Failure:
         """Return the outcome of a completed request.

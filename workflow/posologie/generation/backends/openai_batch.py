@@ -95,7 +95,7 @@ class BatchWork:
             total += 1
             if not self.cache.has(key):
                 waiting[key] = request
-        self.progress.resume_at(total - len(waiting))
+        self.progress.advance(total - len(waiting))
         done = total - len(waiting)
         while waiting:
             self._submit(waiting)

@@ -1,11 +1,12 @@
 """Any OpenAI-compatible endpoint: bounded concurrency, back-off with jitter, a budget, and no reply paid twice."""
 
 import asyncio
+import itertools
 import json
 import logging
 import math
-import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from posologie.generation.backends.addresses import refuse_redirects, warn_in_th
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import LabelStep, Reply, Request
 from posologie.generation.backends.openai_requests import asked_wait, request_body
+from posologie.generation.backends.served import check_weights, key_of, unanswered
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
 
@@ -67,32 +69,59 @@ class OpenaiEndpointBackend:
             key: the endpoint's key, where it is in no environment variable.
             check: called when a connection fails; raises what explains it, where something does.
         """
-        self.spec, self.running, self.key, self.check = spec, running, key, check
+        self.spec = spec if running.url is None else spec.model_copy(update={"url": running.url})
+        self.running, self.key, self.check = running, key, check
+        self.answered_by: Counter[tuple[str, str]] = Counter()
 
     def identity(self) -> dict[str, Any]:
-        """Return what a reply depends on beside the request. How a limit is called and who pays is not part of it."""
-        kept = self.spec.model_dump(exclude={"key_variable", "tokens_field", "send_seed"})
-        return {**kept, "url": self.spec.url.rstrip("/")}
+        """Return what a reply depends on beside the request: not where the model answers, nor who pays for it."""
+        return self.spec.model_dump(exclude={"key_variable", "tokens_field", "send_seed"})
+
+    def former_identity(self) -> dict[str, Any]:
+        """Return the identity of earlier versions, with the URL: what was paid for under it is not asked again."""
+        return {**self.identity(), "url": self.spec.url.rstrip("/")}
+
+    def facts(self, session_reply: Callable[[Request], Any], work: Path) -> dict[str, Any]:
+        """Return who answered, in the server's own words, with the number of replies that were read."""
+        if len({model for model, _ in self.answered_by}) > 1:
+            log.warning("%s: replies of several models: %s", self.spec.url, sorted(self.answered_by))
+        found = sorted(self.answered_by.items())
+        answered = [{"model": name, "system_fingerprint": print_, "replies": count} for (name, print_), count in found]
+        return {"asked_at": self.spec.url, "answered_by": answered}
+
+    def close(self) -> None:
+        """Do nothing: somebody else's server goes on."""
 
     def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         """Ask every request that has no reply yet.
 
         Raises:
-            InputError: if there is no key, the key is refused, the budget is reached, or only refusals come back.
+            InputError: if there is no key, the key is refused, the budget is reached, only refusals come back, or the
+                server has other weights under this name than those that answered before.
         """
+        missing = unanswered(requests, cache, progress)
+        first = next(missing, None)
+        if first is None:
+            return
+        key = self.key or key_of(self.spec)
+        if self.key is None:  # else it is this job's own server, whose weights are known
+            check_weights(self.spec.url, self.spec.model, key, cache.path.with_name("served.json"))
+        requests = itertools.chain([first], missing)
         if self.running.mode == "batch":
             from posologie.generation.backends.openai_batch import BatchWork  # which reads replies as this module does
 
             warn_in_the_clear(self.spec.url, self.spec.key_variable)
-            BatchWork(self.spec, self.running, self.key or key_of(self.spec), cache, progress).complete(requests)
+            BatchWork(self.spec, self.running, key, cache, progress).complete(requests)
             return
         asyncio.run(self._complete(requests, cache, progress))
 
     def read(self, request: Request, raw: str) -> Reply:
         """Return the reply in a response body, with the steps at which a label could have been generated."""
-        choice = checked_body(raw)["choices"][0]
+        body = checked_body(raw)
+        choice = body["choices"][0]
         text = choice["message"].get("content") or ""
-        generated = usage(json.loads(raw)) or (0, 0)
+        generated = usage(body) or (0, 0)
+        self.answered_by[str(body.get("model") or ""), str(body.get("system_fingerprint") or "")] += 1
         return Reply(text, _finish(choice), *generated, tuple(_label_steps(choice, request.labels)))
 
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
@@ -278,16 +307,6 @@ class _Work:
         if status in (408, 409, 425, 429) or status >= 500:
             return TransientError(f"status {status}: {said}", paid=False, wait=asked_wait(error.response.headers))
         return _RefusedError(f"status {status}: {said}")
-
-
-def key_of(spec: OpenaiEndpoint) -> str:
-    """Return the endpoint's key, or a word where it needs none."""
-    if spec.key_variable is None:
-        return "none"
-    key = os.environ.get(spec.key_variable, "")
-    if not key:
-        raise InputError(f"key_variable = '{spec.key_variable}': not set; expected the endpoint's key in it")
-    return key
 
 
 async def _beat(cache: Cache) -> None:

@@ -51,7 +51,11 @@ class OpenaiEndpoint(Spec):
     """Any endpoint with OpenAI's chat completions: OpenAI, Gemini's compatible one, vLLM, `transformers serve`."""
 
     kind: Literal["openai_endpoint"] = Field(default="openai_endpoint", description="this kind of backend")
-    url: str = Field(default="https://api.openai.com/v1", description="base URL, without /chat/completions")
+    url: str = Field(
+        default="https://api.openai.com/v1",
+        exclude=True,
+        description="base URL, without /chat/completions; where a model answers re-makes nothing",
+    )
     model: str = Field(description="the model's name as the endpoint knows it")
     key_variable: str | None = Field(
         default="OPENAI_API_KEY",
@@ -150,6 +154,7 @@ class Running(Spec):
         description="endpoints: `batch` hands all requests over as files and collects the replies within a day, at the"
         " price of batches (OpenAI's files and batches)",
     )
+    url: str | None = Field(default=None, description="taken from the backend's `url`; leave it out")
     batch_requests: int = Field(default=20000, ge=1, le=50000, description="requests of one batch at most")
     batch_price: float = Field(
         default=0.5, ge=0, le=1, description="share of the prices that a request of a batch costs"
