@@ -78,7 +78,11 @@ def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
     with_driver(monkeypatch, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = list(gpu.findings())
-    assert [(name, one.state) for name, one in found[2:]] == [("driver", "problem"), ("torch", "problem")]
+    assert [(name, one.state) for name, one in found[2:]] == [
+        ("driver", "problem"),
+        ("locks", "ok"),
+        ("torch", "problem"),
+    ]
     assert "torch " in found[0][1].told
 
 
@@ -96,6 +100,16 @@ def test_a_gpu_is_held_against_the_builds_of_torch(monkeypatch, capability, buil
     found = gpu.model(0)
     assert found.state == state
     assert told in found.told
+
+
+def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
+    def refused(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(gpu.fcntl, "flock", refused)
+    found = gpu.locks(tmp_path)
+    assert found.state == "warning"
+    assert "Operation not supported" in found.told
 
 
 @pytest.mark.parametrize(("free", "state"), [(79, "ok"), (40, "warning")])

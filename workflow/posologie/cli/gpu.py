@@ -1,9 +1,12 @@
 """What `posologie check --gpu` tries on a machine with GPUs, in about a minute; its output fits into a bug report."""
 
+import fcntl
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 
@@ -25,6 +28,7 @@ def findings() -> Iterator[tuple[str, Finding]]:
     yield "versions", Finding(OK, ", ".join(f"{name} {version}" for name, version in versions().items()))
     yield "versions", Finding(OK, f"CUDA of torch {torch.version.cuda}, {platform.platform()}")
     yield from (("driver", one) for one in driver())
+    yield "locks", locks(Path.cwd())
     if not torch.cuda.is_available():
         yield "torch", Finding(PROBLEM, "torch sees no GPU; is this a GPU node, and does the build of torch have CUDA?")
         return
@@ -70,6 +74,18 @@ def driver() -> Iterator[Finding]:
             others = [one for one in library.nvmlDeviceGetComputeRunningProcesses(handle) if one.pid != os.getpid()]
             if others:
                 yield Finding(WARNING, f"GPU {index}: {len(others)} other processes compute on it")
+
+
+def locks(folder: Path) -> Finding:
+    """Try whether files of a folder can be locked, as processes that train together do to meet."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return Finding(
+            WARNING, f"{folder}: files cannot be locked ({error.strerror}): no training on several GPUs here"
+        )
+    return Finding(OK, "files of this folder can be locked")
 
 
 def model(index: int) -> Finding:
