@@ -189,7 +189,7 @@ def test_every_posologie_command_is_one(arguments, project, monkeypatch, capsys)
     monkeypatch.chdir(project.root)
     if arguments[:1] == ["check"]:
         assert main([*arguments, "--offline"]) in (0, 1)
-        assert "config/" in capsys.readouterr().out
+        assert ("torch " if "--gpu" in arguments else "config/") in capsys.readouterr().out
     elif arguments[:1] == ["new-study"]:
         assert main(arguments) == 0
         assert load_study(f"config/{arguments[1]}.yaml").study == arguments[1]
