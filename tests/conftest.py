@@ -1,11 +1,13 @@
 """What all tests share: where the project and the real data lie, and one thread for torch."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -16,17 +18,13 @@ hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("same")
 
 TOGETHER = {
-    "test_end_to_end_study.py": "the finished study",
-    "test_workflow_identity.py": "the finished study",
-    "test_workflow_reruns.py": "the finished study",
-    "test_workflow_ratings.py": "the finished study",
     "test_slurm_faults.py": "nodes of the cluster",
     "test_slurm_study.py": "nodes of the cluster",
     "test_slurm_training.py": "nodes of the cluster",
     "test_slurm_orphans.py": "nodes of the cluster",
     "test_slurm_scheduler.py": "jobs of the cluster",
 }
-"""Files whose tests one worker runs: they share what takes long to make, or take down what the others would use."""
+"""Files whose tests one worker runs, because they take down what the others would use."""
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -75,14 +73,23 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_study(tmp_path_factory):
+def finished_study(tmp_path_factory, worker_id):
     """A copy of the project in which `config/test.yaml` has run to the report.
 
-    One worker makes it, once: the files that use it are named in `TOGETHER`. They leave it as it was: they make dry
-    runs of edits that they take back, or work on `finished_study.clone(folder)`.
+    The first worker that asks makes it and the others wait; each works on a clone of its own. Tests leave the clone as
+    it was: they make dry runs of edits that they take back, or work on `finished_study.clone(folder)`.
     """
     from studies import Project
 
-    project = Project.copy_to(tmp_path_factory.mktemp("finished") / "project")
-    project.first_run = project.snakemake("--configfile", "config/test.yaml", "--cores", "2")
+    own = tmp_path_factory.mktemp("finished") / "project"
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "finished-study"
+    output = shared / "first_run.txt"
+    with FileLock(f"{shared}.lock"):
+        if not output.exists():
+            shutil.rmtree(shared, ignore_errors=True)
+            made = Project.copy_to(shared / "project")
+            output.write_text(made.snakemake("--configfile", "config/test.yaml", "--cores", "2"), encoding="utf-8")
+    project = Project(shared / "project").clone(own)
+    project.first_run = output.read_text(encoding="utf-8")
     return project

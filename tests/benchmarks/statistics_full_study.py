@@ -30,7 +30,7 @@ from posologie.prompting import displayed_gold, option_order, variants
 MIXES = ("NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL")
 PARTS = {"NAT": "native", "TRAD": "translated", "SYN": "synthetic"}
 SOURCES = {f"{kind}-{number}": kind for kind in ("native", "translated") for number in range(5)}
-TABLES = ("mcqa", "contrasts", "best", "position", "attribution", "dose_response", "paper")
+TABLES = ("mcqa", "contrasts", "best", "position", "attribution", "dose_response", "transfer", "paper")
 
 
 def models(seeds: int) -> list[dict[str, object]]:
@@ -76,6 +76,7 @@ def make(folder: Path, count: int, seeds: int) -> None:
         "group": [item.group for _, item, _, _ in rows],
         "option_order": [list(order) for _, _, _, order in rows],
         "gold": gold,
+        "position_dependent": [False] * len(rows),
         "greedy_text": ["A"] * len(rows),
         "label_mass": [0.9] * len(rows),
         "prompt_tokens": [100] * len(rows),

@@ -32,7 +32,7 @@ if __package__ in (None, ""):
 
 from slurm.cluster import Cluster
 from slurm.running import Running, Slurm
-from slurm.short_histories import histories
+from slurm.short_histories import KINDS, histories
 from studies import Project
 
 MEASURED = ("tables/compute.csv", "tables/compute.tex")
@@ -197,6 +197,7 @@ def main() -> int:
     arguments.add_argument("--edits", action="store_true", help="edit the study file too")
     arguments.add_argument("--log", type=Path, default=Path("chaos.jsonl"))
     arguments.add_argument("--histories", type=int, default=0, help="so many short histories, see short_histories.py")
+    arguments.add_argument("--kind", choices=KINDS, default="trained", help="study of the short histories")
     arguments.add_argument("--disturbances", type=int, default=4, help="in each short history")
     arguments.add_argument("--work", type=Path, default=Path("work/chaos"), help="folder of the short histories")
     given = arguments.parse_args()

@@ -11,7 +11,9 @@ are not made again.
 """
 
 import argparse
+import csv
 import hashlib
+import io
 import json
 import random
 import shutil
@@ -21,6 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,15 @@ from slurm.cluster import Cluster
 from slurm.running import Running, Slurm, until
 from studies import REPOSITORY, Project
 
+FILE = "config/small.yaml"
+RESULTS = "results/small"
+READ = "resources/demo/native/Train/mcqu/mcqu_train.json"
+CODE = "workflow/posologie/scoring/choices.py"
+ANSWERED = "resources/demo/native/Test/mcqu/mcqu_test.json"
+ANSWERS = "data/answers.csv"
+
+INPUT = {READ: ("Quel territoire myocardique", "Quel grand territoire myocardique")}
+INVERTED = {CODE: ('"em": (predicted == gold)', '"em": 1 - (predicted == gold)')}
 STUDY: dict[str, Any] = {
     "extends": "test.yaml",
     "study": "small",
@@ -51,24 +63,47 @@ STUDY: dict[str, Any] = {
 }
 """One mix, one suite."""
 
-FILE = "config/small.yaml"
-RESULTS = "results/small"
-TARGETS = tuple(f"{RESULTS}/tables/{table}.csv" for table in ("mcqa", "composition"))
-"""With what they rest on: shards, screened shards, the mix, the adapter, predictions, scores, tables."""
 
-COMMAND = (*TARGETS, "--configfile", FILE)
-READ = "resources/demo/native/Train/mcqu/mcqu_train.json"
-CODE = "workflow/posologie/scoring/choices.py"
+@dataclass(frozen=True)
+class Kind:
+    """A study whose histories are made: what it adds to `STUDY`, what is asked of it, how its configurations differ.
 
-CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "first": {},
-    "learning rate": {"study": {"training": {"recipe": {"learning_rate": 0.01}}}},
-    "prompt": {"study": {"prompting": {"choices_line": "Options :"}}},
-    "table": {"study": {"statistics": {"replicates": 300}}},
-    "input": {READ: ("Quel territoire myocardique", "Quel grand territoire myocardique")},
-    "code": {CODE: ('"em": (predicted == gold)', '"em": 1 - (predicted == gold)')},
+    A configuration has values of the study file (`study`) or one text in another file.
+    """
+
+    study: dict[str, Any]
+    targets: tuple[str, ...]
+    configurations: dict[str, dict[str, Any]]
+
+
+KINDS = {
+    # shards, screened shards, the mix, the adapter, predictions, scores, tables
+    "trained": Kind(
+        {},
+        (f"{RESULTS}/tables/mcqa.csv", f"{RESULTS}/tables/composition.csv"),
+        {
+            "first": {},
+            "learning rate": {"study": {"training": {"recipe": {"learning_rate": 0.01}}}},
+            "prompt": {"study": {"prompting": {"choices_line": "Options :"}}},
+            "table": {"study": {"statistics": {"replicates": 300}}},
+            "input": INPUT,
+            "code": INVERTED,
+        },
+    ),
+    # the same without a model, so that a history takes a minute: answers come as a file
+    "answered": Kind(
+        {"published_models": {"first": {"answers": {"files": [ANSWERS], "question": "question"}}}},
+        (f"{RESULTS}/scores/published/first/mcqa.parquet", f"{RESULTS}/tables/composition.csv"),
+        {
+            "first": {},
+            "size": {"study": {"mixes": {"NAT": {"size": 20}}}},
+            "screening": {"study": {"screening": {"similarity": 0.8}}},
+            "items": {"study": {"suites": {"mcqa": {"benchmarks": {"native-mcqu": {"limit": 10}}}}}},
+            "input": INPUT,
+            "code": INVERTED,
+        },
+    ),
 }
-"""What differs from the first configuration: values of the study file, or one text in another file."""
 
 TIMED = (".run.json", "/run.json", "history.parquet")
 """Ends of the names of files that hold measured time; what reads them has other inputs in each run."""
@@ -77,10 +112,13 @@ PATIENCE = 3600.0
 """Seconds after which a history that is not at its end counts as wrong."""
 
 
-def configure(root: Path, name: str) -> None:
+def configure(root: Path, kind: Kind, name: str) -> None:
     """Put the files of a configuration into a copy of the project; those that have its text already are left alone."""
-    changes = CONFIGURATIONS[name]
-    texts = {FILE: yaml.safe_dump(_merged(STUDY, changes.get("study", {})))}
+    changes = kind.configurations[name]
+    texts = {
+        FILE: yaml.safe_dump(_merged(_merged(STUDY, kind.study), changes.get("study", {}))),
+        ANSWERS: answers(),
+    }
     for file in (READ, CODE):
         text = (REPOSITORY / file).read_text(encoding="utf-8")
         old, new = changes.get(file, ("", ""))
@@ -89,7 +127,18 @@ def configure(root: Path, name: str) -> None:
     for file, text in texts.items():
         path = root / file
         if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
+
+
+def answers() -> str:
+    """Return a table that answers each question of the demo's test file with B."""
+    items = json.loads((REPOSITORY / ANSWERED).read_text(encoding="utf-8"))
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(["question", "answer"])
+    rows.writerows([item["instruction"].split("\n")[0], "B"] for item in items)
+    return table.getvalue()
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -102,9 +151,11 @@ def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 class History:
     """One study from its first edit to its end."""
 
-    def __init__(self, slurm: Slurm, chance: random.Random, configuration: str, pause: float) -> None:
+    def __init__(self, slurm: Slurm, chance: random.Random, kind: Kind, configuration: str, pause: float) -> None:
         self.slurm, self.root, self.random, self.pause = slurm, slurm.root, chance, pause
+        self.kind, self.command = kind, (*kind.targets, "--configfile", FILE)
         self.configuration, self.planned = configuration, configuration
+        self.damaged = False
         self.done: list[str] = []
         self.wrong: list[str] = []
         self.there: set[Path] = set()
@@ -124,7 +175,8 @@ class History:
             self._watch(watched)
             assert self.head is not None
             status = self.head.process.poll()
-            if status == 0 and len(self.done) >= disturbances and self.planned == self.configuration:
+            settled = self.planned == self.configuration and not self.damaged
+            if status == 0 and len(self.done) >= disturbances and settled:
                 return
             if status is not None:
                 if status == 0 and len(self.done) < disturbances:
@@ -142,8 +194,8 @@ class History:
         self.there = now
 
     def _start(self) -> None:
-        self.planned = self.configuration
-        self.head = self.slurm.start("--retries", "3", *COMMAND)
+        self.planned, self.damaged = self.configuration, False
+        self.head = self.slurm.start("--retries", "3", *self.command)
 
     def _disturb(self, *chances: Callable[[], str]) -> None:
         self.done.append(self.random.choice(chances)())
@@ -210,15 +262,17 @@ class History:
         return "head killed, edit, orphans end by themselves"
 
     def _second_head(self) -> str:
-        second = self.slurm.start(*COMMAND)
+        second = self.slurm.start(*self.command)
         assert self.head is not None
         if second.process.wait(120) == 0 and self.head.process.poll() is None:
             self.wrong.append("a second Snakemake ended with 0 beside the first")
         return "second head"
 
     def _edit(self) -> str:
-        self.configuration = self.random.choice([name for name in CONFIGURATIONS if name != self.configuration])
-        configure(self.root, self.configuration)
+        self.configuration = self.random.choice(
+            [name for name in self.kind.configurations if name != self.configuration]
+        )
+        configure(self.root, self.kind, self.configuration)
         return f"edit ({self.configuration})"
 
     def _edit_at_a_killed_head(self) -> str:
@@ -231,16 +285,18 @@ class History:
         path = self._some_artifact()
         (self.root / path).unlink(missing_ok=True)
         self.there.discard(path)
+        self.damaged = True
         return "artifact deleted"
 
     def _alter(self) -> str:
         path = self.root / self._some_artifact()
         if path.exists():
             path.write_bytes(path.read_bytes() + b" ")
+        self.damaged = True  # a run that was planned before need not see it; the next one must
         return "artifact altered"
 
     def _some_artifact(self) -> Path:
-        return self.random.choice(sorted(self.there)) if self.there else Path(TARGETS[0])
+        return self.random.choice(sorted(self.there)) if self.there else Path(self.kind.targets[0])
 
 
 def artifact_files(calm: Path) -> set[Path]:
@@ -276,17 +332,17 @@ def _unequal(one: Any, other: Any) -> list[str]:
     return [path for path in sorted({*one, *other}) if one.get(path) != other.get(path)]
 
 
-def unsettled(root: Path) -> list[str]:
+def unsettled(root: Path, kind: Kind) -> list[str]:
     """Return what is wrong with the seals of a study that has come to rest, and what would still be made."""
     project = Project(root)
     words = [sys.executable, "-m", "posologie", "verify", "--results", RESULTS]
     done = subprocess.run(words, cwd=root, env=project.environment(), capture_output=True, text=True, check=False)
-    planned = project.snakemake("-n", "--cores", "1", *COMMAND)
+    planned = project.snakemake("-n", "--cores", "1", *kind.targets, "--configfile", FILE)
     left = [] if "Nothing to be done" in planned else [f"something is left to do: {planned[-500:]}"]
     return (done.stdout.splitlines()[:3] if done.returncode else []) + left
 
 
-def calm_studies(work: Path) -> dict[str, Path]:
+def calm_studies(work: Path, kind: Kind) -> dict[str, Path]:
     """Return a finished study for each configuration, made on this machine unless the folder has it.
 
     The first is made from nothing; the others from a copy of it, in which the edit re-makes what rests on it.
@@ -295,15 +351,15 @@ def calm_studies(work: Path) -> dict[str, Path]:
     for path in sorted((REPOSITORY / "workflow").rglob("*.py")):
         code.update(path.read_bytes())
     folders: dict[str, Path] = {}
-    for number, name in enumerate(CONFIGURATIONS):
+    for number, name in enumerate(kind.configurations):
         root = work / f"calm-{number}"
         done = root / "calm.txt"
         if not done.exists() or done.read_text() != code.hexdigest():
             shutil.rmtree(root, ignore_errors=True)
             project = Project(folders["first"]).clone(root) if folders else Project.copy_to(root)
             done.unlink(missing_ok=True)
-            configure(root, name)
-            project.snakemake("--cores", "1", *COMMAND, timeout=3600)
+            configure(root, kind, name)
+            project.snakemake("--cores", "1", *kind.targets, "--configfile", FILE, timeout=3600)
             done.write_text(code.hexdigest())
         folders[name] = root
     return folders
@@ -312,10 +368,14 @@ def calm_studies(work: Path) -> dict[str, Path]:
 def histories(cluster: Cluster, given: argparse.Namespace) -> int:
     """Make the histories that the log does not hold yet; the exit code is 1 if one of all is wrong."""
     lines = given.log.read_text(encoding="utf-8").splitlines() if given.log.exists() else []
-    made = {line["history"]: line for line in map(json.loads, lines) if line.get("seed") == given.seed}
+    made = {
+        line["history"]: line
+        for line in map(json.loads, lines)
+        if line.get("seed") == given.seed and line.get("kind") == given.kind
+    }
     given.work.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + 60 * given.minutes
-    calm = calm_studies(given.work)
+    calm = calm_studies(given.work, KINDS[given.kind])
     with given.log.open("a", encoding="utf-8") as log:
         for number in range(1, given.histories + 1):
             if number not in made and time.monotonic() < deadline:
@@ -334,28 +394,29 @@ def histories(cluster: Cluster, given: argparse.Namespace) -> int:
 def one_history(cluster: Cluster, given: argparse.Namespace, calm: dict[str, Path], number: int) -> dict[str, Any]:
     """Make one history and return what is written into the log."""
     began, chance = time.monotonic(), random.Random(f"{given.seed}-{number}")
-    root = given.work / f"history-{number}"
+    root, kind = given.work / f"history-{number}", KINDS[given.kind]
     shutil.rmtree(root, ignore_errors=True)
-    configuration = chance.choice(list(CONFIGURATIONS))
+    configuration = chance.choice(list(kind.configurations))
     fresh = chance.random() < 1 / 8
     if fresh:
         Project.copy_to(root)
-        configure(root, configuration)
+        configure(root, kind, configuration)
     else:
         Project(calm[configuration]).clone(root)
     slurm = Slurm(cluster, root)
-    history = History(slurm, chance, configuration, given.pause)
+    history = History(slurm, chance, kind, configuration, given.pause)
     try:
         history.run(given.disturbances, artifact_files(calm["first"]))
     except (AssertionError, RuntimeError, subprocess.TimeoutExpired) as error:
         history.wrong.append(str(error)[-500:])
     finally:
         slurm.clean_up()
-    wrong = history.wrong or differences(calm[history.configuration], root) + unsettled(root)
+    wrong = history.wrong or differences(calm[history.configuration], root) + unsettled(root, kind)
     if not wrong:
         shutil.rmtree(root)
     return {
         "seed": given.seed,
+        "kind": given.kind,
         "history": number,
         "begins": "with nothing" if fresh else f"finished ({configuration})",
         "ends": history.configuration,
