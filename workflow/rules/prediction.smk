@@ -86,7 +86,7 @@ def rule_of_asking(bundle, suites):
 
 
 def rule_of_engine(suites):
-    """Define the rule for models behind engines: one job starts the engine once and answers all suites."""
+    """Define the rule of engines, whose one job for a model starts the engine once and answers all suites."""
 
     rule:
         name:
