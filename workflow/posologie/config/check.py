@@ -369,7 +369,7 @@ def _check_served(study: Study, key: str, served: Served) -> None:
     elif served.backend.structured in ("json_object", "none"):
         found = served.backend.structured
         raise InputError(
-            f"{key}.backend.structured = '{found}': expected json_schema, or a form of grammar, for constrained answers"
+            f"{key}.backend.structured = '{found}': expected json_schema or a grammar, for constrained answers"
         )
     for name, suite in study.suites.items():
         if suite.protocol == "published":
