@@ -25,7 +25,7 @@ def test_a_study_file_is_read(write):
         ),
         (
             {"published_models": {"p": {"served": {"backend": {"model": "m", "structured": "none"}}}}},
-            "published_models.p.served.backend.structured = 'none': expected json_schema or a grammar, for constrained answers",
+            "published_models.p.served.backend.structured = 'none': expected json_schema or a grammar, for",
         ),
         (
             {"published_models": {"p": {"served": {"backend": {"kind": "engine", "engine": "vllm", "model": "x"}}}}},
