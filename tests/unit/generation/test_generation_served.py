@@ -12,6 +12,7 @@ from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Session
 from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
+from posologie.generation.backends.spending import spent_below
 from posologie.progress import Progress
 
 
@@ -95,3 +96,20 @@ def test_the_rules_hand_the_address_over_apart_from_what_the_artifact_depends_on
         backend = OpenaiEndpointBackend(read, Running(**QUICK, url=server.url))
         (reply,) = ask(backend, tmp_path, [question("q")])
     assert reply.text == "echo q"
+
+
+def test_what_was_spent_is_seen_from_outside_with_what_brought_no_reply(tmp_path):
+    async def once_broken(body, before):
+        return Answer(completion("x")) if before else Answer(b'{"choices": [')
+
+    with EndpointServer(once_broken) as server:
+        ask(
+            endpoint(server, {"price_prompt": 1.0, "price_generated": 1.0}), tmp_path / "judging" / "j", [question("q")]
+        )
+    (spent,) = spent_below(tmp_path)
+    bound = question("q").most_prompt_tokens() + 8
+    assert (spent.asker, spent.requests) == ("judging/j", 2)
+    assert (spent.tokens, spent.wasted_tokens) == (15 + bound, bound)
+    assert (spent.money, spent.wasted_money) == (pytest.approx((15 + bound) / 1e6), pytest.approx(bound / 1e6))
+    (tmp_path / "judging" / "j" / "responses.sqlite").write_bytes(b"no database")
+    assert spent_below(tmp_path) == []
