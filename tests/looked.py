@@ -15,6 +15,7 @@ ENDS = ("pathie", "logie", "gramme", "tomie", "scopie", "lyse", "plastie", "thé
 WORDS = [start + end for start in STARTS for end in ENDS]
 STUDY = {
     "study": "looked",
+    "language": "fr",
     "sources": {
         "native": {"provenance": "native", "hub": "someone/native"},
         "other": {"provenance": "synthetic", "hub": "someone/other", "splits": ["train"]},

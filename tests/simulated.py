@@ -3,7 +3,7 @@
 import hashlib
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +18,7 @@ from posologie.mixes.contents import contents
 from posologie.prediction.schema import prediction_schema
 from posologie.prediction.spec import Benchmark, Suite
 from posologie.prompting import option_order, variants
+from posologie.published import PublishedNames
 from posologie.report.spec import BrowserSpec, Report, ReportSpec
 from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
@@ -49,7 +50,8 @@ WORDS = [
     "et",
     "biologique",
 ]
-TABLES = ("composition", "mcqa", "oeq", "contrasts", "best", "paper", "compute", "position", "attribution")
+TABLES = ("composition", "mcqa", "oeq", "contrasts", "best", "published", "compute", "position", "attribution")
+BESIDE_PUBLISHED = ("mcqa", "oeq", "contrasts", "published")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def make_study(
     mixes: Mapping[str, Mapping[str, float]] = MIXES,
     tested: Mapping[str, str] = {"translated": "translated", "native": "native"},
     components: Mapping[str, Component] = {},
+    given: Sequence[Item] = (),
+    language: str = "fr",
 ) -> SimulatedStudy:
     """Make items, predictions, run records, scores and tables below `root`.
 
@@ -84,9 +88,11 @@ def make_study(
         mixes: share of each component in each mix.
         tested: component of each tested source.
         components: those that the study declares.
+        given: choice questions that are asked, and stand for the mixes too, in place of made ones.
+        language: of the items.
     """
     sources = list(tested)
-    items = [
+    items = list(given) or [
         _item(number, source, "mcqu" if number % 3 else "mcq", tested[source])
         for number in range(choices)
         for source in [sources[number % len(sources)]]
@@ -114,18 +120,20 @@ def make_study(
         for mix in mixes
         for seed in seeds
     ]
+    stock = list(given) or [_item(number, "native", "mcqu") for number in range(24)]
     for path in (layout.shard("native", "train"), layout.screened("native", "train")):
-        write_parquet(root / path, items_to_table(_item(number, "native", "mcqu") for number in range(24)))
+        write_parquet(root / path, items_to_table(stock))
     _seal("sources.columns", [], [root / layout.shard("native", "train")])
     _seal("screening", [root / layout.shard("native", "train")], [root / layout.screened("native", "train")])
     for mix, shares in mixes.items():
         for seed in seeds:
-            _compose(root, mix, seed, shares)
+            _compose(root, mix, seed, shares, stock)
     for model in models:
         if model.mix:
             _train(root, model)
         for name, suite in suites.items():
-            rows = [row for item in items for row in _answers(model, item, name, suite)]
+            unread = "Je ne sais pas." if language == "fr" else "…"
+            rows = [row for item in items for row in _answers(model, item, name, suite, unread)]
             rows.sort(key=lambda row: (row["benchmark"], row["item"], row["variant"]))
             write_parquet(root / layout.predictions(model.name, name), pa.Table.from_pylist(rows, prediction_schema()))
             inputs = [path.split("=")[1] for path in shards]
@@ -142,11 +150,13 @@ def make_study(
         demonstration=demonstration,
         blends=mixes,
         components=tuple(components),
+        published=PublishedNames(backbones={"tiny": "qwen3-4b"}) if "published" in tables else None,
     )
     if tables:
         _score_and_tabulate(root, spec, shards, tables)
     names = {"mixes": tuple(mixes), "models": tuple(models), "suites": tuple(suites), "tables": tables}
     shown = {"components": Shown.of(components)} if components else {}
+    shown["report"] = Report(language=language)
     report = ReportSpec(study="simulated", demonstration=demonstration, statistics=statistics, **names, **shown)
     browser = BrowserSpec(models=tuple(models), suites=tuple(suites), items_per_file=Report().items_per_file)
     return SimulatedStudy(root, spec, report, browser, tuple(shards))
@@ -171,7 +181,7 @@ def _item(number: int, source: str, task: str, component: str = "") -> Item:
     )
 
 
-def _answers(model: EvaluatedModel, item: Item, suite_name: str, suite: Suite):
+def _answers(model: EvaluatedModel, item: Item, suite_name: str, suite: Suite, unread: str):
     if (item.task == "oeq") != (suite_name == "oeq"):
         return
     for variant in variants(suite.permutations if item.options else 0):
@@ -188,7 +198,9 @@ def _answers(model: EvaluatedModel, item: Item, suite_name: str, suite: Suite):
             "generated_tokens": 3,
             "finish": "stop",
         }
-        yield row | (_open_answer(item, chance) if item.task == "oeq" else _choice(model, item, variant, chance))
+        yield row | (
+            _open_answer(item, chance) if item.task == "oeq" else _choice(model, item, variant, chance, unread)
+        )
 
 
 def _open_answer(item: Item, chance: random.Random) -> dict:
@@ -196,7 +208,7 @@ def _open_answer(item: Item, chance: random.Random) -> dict:
     return {"option_order": [], "gold": [], "greedy_text": " ".join([*kept, "<script>alert(1)</script>"])}
 
 
-def _choice(model: EvaluatedModel, item: Item, variant: str, chance: random.Random) -> dict:
+def _choice(model: EvaluatedModel, item: Item, variant: str, chance: random.Random, unread: str) -> dict:
     order = option_order(item.id, len(item.options), variant, 42)
     easy = int(hashlib.sha256(item.id.encode()).hexdigest()[:4], 16) / 0xFFFF
     right = chance.random() < 1 / (1 + math.exp(2 * (easy - 0.6) - SKILL.get(model.mix or "", 0)))
@@ -209,7 +221,7 @@ def _choice(model: EvaluatedModel, item: Item, variant: str, chance: random.Rand
     return {
         "option_order": list(order),
         "gold": gold,
-        "greedy_text": ",".join(LABELS[label] for label in labels) if readable else "Je ne sais pas.",
+        "greedy_text": ",".join(LABELS[label] for label in labels) if readable else unread,
         "greedy_outcome": "labels" if readable else "none",
         "greedy_labels": labels if readable else None,
         "constrained_labels": labels,
@@ -267,11 +279,11 @@ def _train(root: Path, model: EvaluatedModel) -> None:
     _seal("training", inputs, [*outputs, folder / "run.json"])
 
 
-def _compose(root: Path, mix: str, seed: int, shares: dict[str, float]) -> None:
+def _compose(root: Path, mix: str, seed: int, shares: Mapping[str, float], stock: Sequence[Item]) -> None:
     trained = []
     for provenance, share in shares.items():
         for number in range(round(24 * share)):
-            item = _item(number, "native", "mcqu")
+            item = stock[number % len(stock)]
             trained.append(Item(**{name: getattr(item, name) for name in Item.__slots__} | {"provenance": provenance}))
     held = items_to_table(trained)
     for part in ("train", "validation"):
@@ -295,7 +307,8 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
             scoring.main([*arguments, "--scores", str(scores)])
             read = [root / layout.predictions(model.name, name), *(shard.split("=")[1] for shard in shards)]
             _seal("scoring", read, [scores])
-    published = Path(__file__).resolve().parents[1] / "resources" / "published" / "results.yaml"
+    file = Path(__file__).resolve().parents[1] / "resources" / "published" / "medinjection-fr.yaml"
+    published = [] if spec.published is None else ["--published", str(file)]
     seeds = {mix: tuple(model.seed for model in spec.models if model.mix == mix) for mix in spec.blends}
     own = {
         "composition": CompositionSpec(mixes=seeds, components=spec.components),
@@ -304,7 +317,7 @@ def _score_and_tabulate(root: Path, spec: TableSpec, shards: list[str], tables: 
     for table in tables:
         arguments = ["--spec", own.get(table, spec).canonical_json(), "--results", str(root)]
         arguments += ["--table", str(root / layout.table(table))]
-        arguments += [] if table in own else ["--published", str(published)]
+        arguments += published if table in BESIDE_PUBLISHED else []
         import_module(f"posologie.statistics.{table}").main(arguments)
         read = [root / layout.scores(model.name, name) for model in spec.models for name in spec.suites]
         _seal(f"statistics.{table}", read, [root / layout.table(table)])

@@ -26,7 +26,7 @@ from hub_records_generator import SIZES, generate
 from posologie.languages import described_languages, language_digest
 
 MEMORY_LIMIT = 3e9
-PHRASES = {code: str(language_digest(code)) for code in described_languages()}
+PHRASES = {code: digest for code in described_languages() if (digest := language_digest(code)) is not None}
 FLOOR = """
 import sys, pyarrow as pa, pyarrow.parquet as pq
 pa.set_cpu_count(2)

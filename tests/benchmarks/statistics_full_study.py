@@ -30,7 +30,8 @@ from posologie.prompting import displayed_gold, option_order, variants
 MIXES = ("NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL")
 PARTS = {"NAT": "native", "TRAD": "translated", "SYN": "synthetic"}
 SOURCES = {f"{kind}-{number}": kind for kind in ("native", "translated") for number in range(5)}
-TABLES = ("mcqa", "contrasts", "best", "position", "attribution", "dose_response", "transfer", "paper")
+TABLES = ("mcqa", "contrasts", "best", "position", "attribution", "dose_response", "transfer", "published")
+BESIDE_PUBLISHED = ("mcqa", "contrasts", "published")
 
 
 def models(seeds: int) -> list[dict[str, object]]:
@@ -142,7 +143,7 @@ def main() -> None:
         "blends": blends,
         "statistics": {"replicates": given.replicates, "sweeps": {"native": {"SYN": 0, "NAT-SYN": 0.5, "NAT": 1}}},
     }
-    published = str(Path(__file__).parents[2] / "resources/published/results.yaml")
+    published = ["--published", str(Path(__file__).parents[2] / "resources/published/medinjection-fr.yaml")]
 
     def score(model: dict[str, object]) -> tuple[float, float, float]:
         name = str(model["name"])
@@ -152,7 +153,7 @@ def main() -> None:
 
     def tabulate(table: str) -> tuple[float, float, float]:
         words = ["--spec", json.dumps(spec), "--results", str(folder), "--table", str(folder / layout.table(table))]
-        return measured([f"posologie.statistics.{table}", *words, "--published", published])
+        return measured([f"posologie.statistics.{table}", *words, *(published if table in BESIDE_PUBLISHED else [])])
 
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as jobs:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 
 
@@ -169,3 +170,34 @@ def test_without_its_data_the_page_says_so_and_stays_usable(small_page, tmp_path
     page.wait("return document.querySelector('.browser .state').textContent.includes('are not here')")
     page.run("arguments[0].click()", page.find("#table-effects-mcqa th button"))
     assert page.find("#table-effects-mcqa th").get_attribute("aria-sort")
+
+
+def test_texts_of_a_right_to_left_language_are_set_from_the_right(small_page, tmp_path):
+    folder = shutil.copytree(small_page.path.parent, tmp_path / "report")
+    file, index_file = folder / "items" / "0.js", folder / "items" / "index.js"
+    text = file.read_text(encoding="utf-8")
+    number, items = json.loads(f"[{text.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")
+    items[0] |= {"question": "ما العضو الذي يفرز الصفراء؟", "options": ["الكبد", "ATP"], "gold": [0]}
+    file.write_text(f"posologie.page({number}, {json.dumps(items)});\n", encoding="utf-8")
+    index = json.loads(index_file.read_text(encoding="utf-8").removeprefix("posologie.index(").removesuffix(");\n"))
+    index["languages"] = {items[0]["source"]: "ar"}
+    index["beginnings"][0] = items[0]["question"]
+    index_file.write_text(f"posologie.index({json.dumps(index)});\n", encoding="utf-8")
+    page = type(small_page)(small_page.driver, folder / small_page.path.name).open()
+    opened(page)
+    page.find(".hits button").click()
+    page.wait("return document.querySelector('.item table') !== null")
+    directions = page.run(
+        "return [...document.querySelectorAll('.hits button span, .item h3, .item .options li')].slice(-3)"
+        ".concat(document.querySelector('.hits button span')).map((one) => getComputedStyle(one).direction)"
+    )
+    assert directions == ["rtl", "rtl", "ltr", "rtl"], "question, first option, an abbreviation, the list"
+    assert page.find(".item h3").get_attribute("lang") == "ar"
+    assert [option.text for option in page.find_all(".item .options li")] == ["(A) الكبد", "(B) ATP"]
+    right = page.run(
+        "const [title, label] = ['.item h3', '.item .options li bdi']"
+        ".map((selector) => document.querySelector(selector).getBoundingClientRect());"
+        "return Math.abs(title.right - label.right) < 2"
+    )
+    assert right, "the label of an option stands at the right, where the question begins"
+    assert page.complaints() == []

@@ -39,6 +39,7 @@ def write_study(root, url, count=9):
     tiny = {"untrained": {"corpus": ["resources/demo/native/Train/mcqu/mcqu_train.json"]}}
     study = {
         "study": "made",
+        "language": "fr",
         "collections": {
             "abstracts": {"reader": "morfitt", "path": "data/documents", "files": ["train.tsv"]},
             "parallel": {"reader": "wmt_biomedical", "path": "data/parallel"},

@@ -19,7 +19,9 @@ from posologie.config.job_specs import shard_spec
 from posologie.config.load import load_study
 from posologie.config.study import Study
 from posologie.items import read_items
+from posologie.published import read_published
 from posologie.sources.layouts import local_files
+from public_forms import chinese_files, spanish_files
 from simulated import make_study
 from studies import REPOSITORY, Project, jobs_of
 
@@ -85,6 +87,8 @@ def project(tmp_path_factory, examples):
         path = project.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    for write in (spanish_files, chinese_files):
+        write(project.root / "data")
     for name in ("h100", "lab"):
         profile = yaml.safe_dump(site_profile(name, examples), sort_keys=False)
         (project.root / f"profiles/{name}/profile.yaml").write_text(profile, encoding="utf-8")
@@ -231,6 +235,8 @@ def test_every_study_that_is_shown_whole_is_valid(project, examples, monkeypatch
     assert shown
     for name in shown:
         assert load_study(name).study == Path(name).stem
+    published = [name for name in examples if name.startswith("resources/published/")]
+    assert [read_published(name).title for name in published] == ["Someone 2020"]
 
 
 def test_the_example_of_own_data_becomes_shards_without_a_reject(project, monkeypatch, tmp_path):

@@ -9,9 +9,11 @@ from collections import Counter
 import pytest
 import yaml
 
+from posologie.config.load import study_document
 from studies import REPOSITORY, Project, jobs_of
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml"))
+COMPARED = {"config.yaml", "paper-doses.yaml", "paper-screened.yaml"}
 PROFILES = ["profiles/demo", "profiles/local-gpu", "slurm"]
 
 
@@ -24,7 +26,11 @@ def project(tmp_path_factory):
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_study_plans_under_every_profile(project, config, profile):
     jobs = project.planned("--profile", profile, "--configfile", f"config/{config}")
-    assert {"write_report", "draw_mix", "train_adapter"} <= {job.rule for job in jobs}
+    rules = {job.rule for job in jobs}
+    assert {"write_report", "draw_mix", "train_adapter"} <= rules
+    named = "published" in study_document(project.root / "config" / config)
+    assert ("tabulate_published" in rules) == named == (config in COMPARED)
+    assert named or not any("published" in job.reason for job in jobs)
 
 
 TARGETS = ("", "shards", "mixes", "adapters", "predictions", "scores", "kits", "tables", "report", "release")

@@ -36,7 +36,7 @@ def scored(*mixes, seed=42, suites=SUITES):
     return {f"score_predictions {model(mix, seed)} {suite}" for mix in mixes for suite in suites}
 
 
-TABLES = ("mcqa", "oeq", "contrasts", "best", "paper", "position", "attribution", "leakage", "surface", "transfer")
+TABLES = ("mcqa", "oeq", "contrasts", "best", "position", "attribution", "leakage", "surface", "transfer")
 SCORE_TABLES = {f"tabulate_{table}" for table in TABLES}
 PAGE = {"draw_figures", "write_report"}
 ITEMS = {"browse_items"}

@@ -1,6 +1,7 @@
 """Which language a text is in, and what the program knows of a language: `resources/languages/{code}.yaml`."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -16,19 +17,25 @@ LONG_ENOUGH = 40
 _UNLIKELY = 0.05
 
 
+GENERAL = "general.yaml"
+"""The file of what holds for a language without a file."""
+
 _FOLDER = Path("resources/languages")
 _SHIPPED = Path(__file__).resolve().parents[2] / _FOLDER
 
 
 def described_languages() -> tuple[str, ...]:
     """Return the codes of the languages that have a file: those of the study's folder, and those that ship."""
-    return tuple(sorted({path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml")}))
+    found = {path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml") if path.name != GENERAL}
+    return tuple(sorted(found))
 
 
 def language_digest(code: str) -> str | None:
-    """Return what stands for the contents of a language's file in a spec, or None if it has none."""
-    path = _file(code)
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """Return what stands for a language's phrases of position-dependent options in a spec, or None if it has none."""
+    phrases = language_data(code).get("position_dependent")
+    if not phrases:
+        return None
+    return hashlib.sha256(json.dumps(phrases, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def language_files() -> list[Path]:
@@ -49,13 +56,25 @@ def language_data(code: str) -> Mapping[str, Any]:
     return MappingProxyType({}) if path is None else _content(path, path.stat().st_mtime_ns)
 
 
+def general_data() -> Mapping[str, Any]:
+    """Return what holds for a language without a file: the content of `resources/languages/general.yaml`."""
+    path = next(path for folder in (_FOLDER, _SHIPPED) if (path := folder / GENERAL).is_file())
+    return _content(path, path.stat().st_mtime_ns)
+
+
+def decimal_mark(code: str) -> str:
+    """Return what stands between units and tenths in a language: a comma or a point."""
+    own = language_data(code).get("decimal_mark")
+    return str(own) if own else "," if code in general_data()["decimal_comma"] else "."
+
+
 @cache
 def _content(path: Path, changed: int) -> Mapping[str, Any]:
     """Return the content of a language's file, read once for each time at which it was changed."""
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
@@ -64,7 +83,7 @@ def _content(path: Path, changed: int) -> Mapping[str, Any]:
 
 
 def check_unedited(digests: Mapping[str, str]) -> None:
-    """Check that the files of languages are those of which a spec holds the digests.
+    """Check that the phrases of languages are those of which a spec holds the digests.
 
     Raises:
         InputError: naming the first file that was edited since.

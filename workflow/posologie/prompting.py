@@ -1,13 +1,21 @@
 """An item and an option order become a chat: the user's turn and the assistant's (PAPER, section 3)."""
 
 import hashlib
+import operator
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from posologie.items import LABELS, Item
-from posologie.specs import Spec
+from posologie.specs import Name, Spec
+
+
+class Lines(Spec):
+    """The lines of a question's layout that are words of a language."""
+
+    choices_line: str = Field(description="line above the options")
+    context_line: str = Field(pattern=r"\{context\}", description="what a context is put in, where the item has one")
 
 
 class Prompting(Spec):
@@ -23,6 +31,16 @@ class Prompting(Spec):
     )
     label_separator: str = Field(default=",", description="between the labels of an answer with several")
     system: str | None = Field(default=None, description="text of a system turn; none if left out")
+    sources: dict[Name, Lines] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="lines for the items of single sources; of those in another language than the study's, that "
+        "language's",
+    )
+
+    def lines_of(self, source: str) -> "Lines | Prompting":
+        """Return what has the lines for the items of a source."""
+        return self.sources.get(source, self)
 
 
 def user_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
@@ -31,12 +49,13 @@ def user_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
     Args:
         order: for each displayed position, the index into `item.options`; empty for an open question.
     """
-    context = prompting.context_line.replace("{context}", item.context) if item.context else ""
+    own = prompting.lines_of(item.source)
+    context = own.context_line.replace("{context}", item.context) if item.context else ""
     lines = [
         prompting.option_line.replace("{label}", LABELS[position]).replace("{option}", item.options[index])
         for position, index in enumerate(order)
     ]
-    options = "\n" + "\n".join([prompting.choices_line, *lines]) if lines else ""
+    options = "\n" + "\n".join([own.choices_line, *lines]) if lines else ""
     if prompting.context_position == "after_question":
         return f"{item.question}{context}{options}"
     return f"{item.question}{options}{context}"

@@ -33,9 +33,6 @@ def shipped(path):
     return path if os.path.exists(path) or not (REPOSITORY / path).exists() else os.path.relpath(REPOSITORY / path)
 
 
-PUBLISHED = shipped("resources/published/results.yaml")
-PUBLISHED_COMPOSITION = shipped("resources/published/composition.yaml")
-
 
 def read_document():
     """Return what describes the study, and what errors call it: the last --configfile read alone, else config/config.yaml.
@@ -103,6 +100,15 @@ pathvars:
     models=STUDY.roots.models,
     datasets=STUDY.roots.datasets,
     work=WORK,
+
+
+# The file of the published study that this one is compared with; without one, no job knows a published number.
+PUBLISHED = [] if STUDY.published is None else [shipped(STUDY.published.file)]
+
+
+def published_words(wildcards, input):
+    """Return the words of a command line that name the published study."""
+    return ["--published", *input.published] if input.published else []
 
 
 MODELS = plan.models(STUDY)

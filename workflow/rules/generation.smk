@@ -103,7 +103,7 @@ rule tabulate_translation_quality:
     input:
         sentences=translated_parallel_texts(),
         comet=comet_scores(),
-        published=os.path.relpath(REPOSITORY / "resources/published/translation_quality.yaml"),
+        published=PUBLISHED,
     output:
         table_csv("translation_quality"),
     params:
@@ -111,6 +111,7 @@ rule tabulate_translation_quality:
         sealing=sealing(),
         sentences=lambda wildcards, input: named((Path(path).stem, path) for path in input.sentences),
         comet=comet_table_words,
+        published=published_words,
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -122,6 +123,6 @@ rule tabulate_translation_quality:
     shell:
         command(
             "posologie.generation.translation_quality.table",
-            "--spec {params.spec:q} --sentences {params.sentences:q} {params.comet:q} --published {input.published:q}"
+            "--spec {params.spec:q} --sentences {params.sentences:q} {params.comet:q} {params.published:q}"
             " --table {output:q}",
         )

@@ -41,7 +41,7 @@ rule tabulate_composition:
     input:
         mixes=all_mixes(),
         shards=shard_reports(),
-        published=PUBLISHED_COMPOSITION,
+        published=PUBLISHED,
         backbone=counting_backbone,
     output:
         csv=table_csv("composition"),
@@ -50,6 +50,7 @@ rule tabulate_composition:
         spec=composition_spec,
         sealing=sealing(),
         results=results_root,
+        published=published_words,
         backbone=lambda wildcards, input: ["--backbone", *input.backbone] if input.backbone else [],
     threads: 2
     resources:
@@ -63,5 +64,5 @@ rule tabulate_composition:
         command(
             "posologie.statistics.composition",
             "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q}"
-            " --published {input.published:q} {params.backbone:q}",
+            " {params.published:q} {params.backbone:q}",
         )

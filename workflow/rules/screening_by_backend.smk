@@ -8,7 +8,7 @@ def rule_of_rating(kind):
         localrule: kind == "openai_endpoint"
         input:
             shard="<results>/shards/{source}/train.parquet",
-            prompt=STUDY.screening.quality.rating.prompt,
+            prompt=shipped(STUDY.screening.quality.rating.prompt),
             backbone=lambda wildcards: manifest_of_backend(STUDY.judges[wildcards.judge].backend),
         output:
             ratings=ensure("<results>/quality/{judge}/{source}.parquet", non_empty=True),

@@ -11,7 +11,7 @@ def rule_of_table(table, table_inputs):
             f"tabulate_{table}"
         input:
             measured=table_inputs(),
-            published=[] if table in WITHOUT_PUBLISHED else PUBLISHED,
+            published=PUBLISHED if table in BESIDE_PUBLISHED else [],
         output:
             csv=table_csv(table),
             tex=f"<results>/tables/{table}.tex",
@@ -19,6 +19,7 @@ def rule_of_table(table, table_inputs):
             spec=table_spec(table),
             sealing=sealing(),
             results=results_root,
+            published=published_words,
         threads: 1
         resources:
             mem_mb=growing(4000),
@@ -30,7 +31,7 @@ def rule_of_table(table, table_inputs):
         shell:
             command(
                 module_of_table(table),
-                f"--spec {{params.spec:q}} --results {{params.results:q}} --table {{output.csv:q}}{published_words(table)}",
+                "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q} {params.published:q}",
             )
 
 

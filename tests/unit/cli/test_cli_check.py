@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import yaml
 
 from hub_server import Hub, Repository
-from posologie.cli import checks
+from posologie.cli import check_language, checks
 from posologie.config.load import load_study
 
 STUDY = """
@@ -295,3 +296,37 @@ def test_an_engine_whose_program_is_not_here_is_a_warning(found, study):
     _, told = found(more)
     assert told["engines", "warning"] == ["a: no program 'nowhere' on this machine; set running.command, or load it"]
     assert told["engines", "ok"] == [f"b: {program}"]
+
+
+ITEMS = {
+    "es": ("¿Qué órgano produce la bilis en una persona adulta sana?", ["El hígado", "El bazo"]),
+    "en": ("Which organ produces bile in a healthy adult person?", ["The liver", "The spleen"]),
+    "th": ("อวัยวะใดสร้างน้ำดีในผู้ใหญ่ที่มีสุขภาพดี", ["ตับ", "ม้าม"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("declared", "spoken", "state", "told"),
+    [
+        ("es", "es", "ok", "sources.native: 'es' is declared; 0 of 5 items look like another language"),
+        ("es", "en", "warning", "sources.native: 5 of 5 items look like 'en' and not like 'es', which is declared"),
+        (None, "es", "warning", "add one, `language: es`, the language that most items look like"),
+        ("th", "th", "warning", "so that chrF is the primary metric of open answers"),
+        ("tlh", "en", "warning", "sources.native.language = 'tlh': no language that can be told"),
+    ],
+)
+def test_the_declared_language_is_compared_with_that_of_the_items(study, declared, spoken, state, told):
+    question, options = ITEMS[spoken]
+    rows = [{"q": f"{question} ({number})", "a": options[0], "b": options[1], "key": "A"} for number in range(5)]
+    for split in ("train", "test"):
+        (study / "data" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    described = yaml.safe_load(STUDY) | ({"language": declared} if declared else {})
+    described["sources"]["native"] |= {
+        "reader": "columns",
+        "files": {"train": ["train.jsonl"], "test": ["test.jsonl"]},
+        "splits": ["train", "test"],
+        "options": {"question": "q", "options": ["a", "b"], "answer": "key"},
+    }
+    (study / "study.yaml").write_text(yaml.safe_dump(described))
+    findings = check_language.languages(load_study("study.yaml"))
+    assert [finding for finding in findings if finding.state == state and told in finding.told]

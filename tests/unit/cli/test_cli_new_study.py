@@ -1,11 +1,13 @@
 """`posologie new-study`: a study file that is valid at once and says what to fill in."""
 
+import json
+
 import pytest
 import yaml
 
-from posologie.cli.new_study import LANGUAGES
+from posologie.config import job_specs
 from posologie.config.load import load_study
-from posologie.scoring.spec import TextMetrics
+from posologie.items import read_items
 from posologie.sources import columns
 
 HEADER = "id,question,a,b,c,d,answer,split\n"
@@ -32,16 +34,17 @@ def test_the_file_is_a_valid_study_of_the_given_files(data, posologie):
     assert list(study.sources) == ["native", "synthetic"]
     assert list(study.mixes) == ["NAT", "SYN", "NAT-SYN"]
     assert study.prompting.choices_line == "Opciones de respuesta:"
-    assert study.scoring.text.stemmer == "spanish"
+    assert study.language == "es"
     text = (data / "config" / "mine.yaml").read_text()
     assert "# columns of the file: id, question, a, b, c, d, answer, split" in text
     assert "# columns of the file: question, a, b, answer" in text
+    assert "# CONFIRM: 3 of 3 records of native.csv that were looked at become items" in text
+    assert "splits: {train: train, validation: validation, test: test}" in text
+    assert "answer: answer" in out, "what was guessed is shown"
+    assert "answer: answer    # read as one of the options in 3 of 3 records" in text
 
 
 def test_its_data_can_be_read_as_it_says(data, posologie):
-    from posologie.config import job_specs
-    from posologie.items import read_items
-
     posologie("new-study", "mine", "--native", "mine/native.csv")
     study = load_study("config/mine.yaml")
     for split in ("train", "validation", "test"):
@@ -54,21 +57,157 @@ def test_its_data_can_be_read_as_it_says(data, posologie):
 
 def test_without_files_it_says_where_to_put_them(data, asked):
     code, found = asked("new-study", "own", "--output", "study.yaml")
-    assert (code, found) == (0, {"study": "own", "file": "study.yaml"})
+    assert (code, found) == (0, {"study": "own", "file": "study.yaml", "guessed": {}})
     text = (data / "study.yaml").read_text()
     assert "put the file at data/own/native.csv and name its columns here" in text
     assert list(yaml.safe_load(text)["mixes"]) == ["NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL"]
 
 
-@pytest.mark.parametrize("language", [*LANGUAGES, "eu"])
-def test_every_language_has_words_and_a_stemmer_that_exists(data, posologie, language):
-    code, _, _ = posologie("new-study", "own", "--language", language, "--output", "study.yaml")
+IN_TEN_LANGUAGES = {
+    "ar": ("السؤال", "الإجابة", ["ما عاصمة فرنسا؟", "ما لون السماء؟"], [["باريس", "لندن"], ["أحمر", "أزرق"]]),
+    "de": ("Frage", "Antwort", ["Wo wird Galle gebildet?", "Was fehlt bei Skorbut?"], [["Leber", "Milz"], ["D", "C"]]),
+    "en": ("question", "answer", ["Where is bile made?", "What lacks in scurvy?"], [["Liver", "Spleen"], ["D", "C"]]),
+    "es": ("pregunta", "respuesta", ["¿Dónde se forma la bilis?", "¿Qué falta?"], [["Hígado", "Bazo"], ["D", "C"]]),
+    "fr": ("énoncé", "réponse", ["Où se forme la bile ?", "Que manque-t-il ?"], [["Foie", "Rate"], ["D", "C"]]),
+    "hi": ("प्रश्न", "उत्तर", ["पित्त कहाँ बनता है?", "स्कर्वी में क्या कम है?"], [["यकृत", "प्लीहा"], ["डी", "सी"]]),
+    "it": ("domanda", "risposta", ["Dove si forma la bile?", "Che cosa manca?"], [["Fegato", "Milza"], ["D", "C"]]),
+    "ja": (
+        "問題",
+        "正解",
+        ["胆汁はどこで作られるか。", "不足するものは何か。"],
+        [["肝臓", "脾臓"], ["D", "C"]],
+    ),
+    "pt": ("pergunta", "resposta", ["Onde se forma a bile?", "O que falta?"], [["Fígado", "Baço"], ["D", "C"]]),
+    "zh": ("题目", "答案", ["胆汁在哪里产生？", "坏血病缺乏什么？"], [["肝", "脾"], ["丁", "丙"]]),
+}
+
+
+@pytest.mark.parametrize("language", IN_TEN_LANGUAGES)
+def test_a_folder_in_any_language_becomes_a_study_whose_items_are_right(data, posologie, language):
+    question, answer, texts, options = IN_TEN_LANGUAGES[language]
+    rows = [
+        {"号": number, "A": one[0], "B": one[1], answer: "AB"[number], question: text}
+        for number, (text, one) in enumerate(zip(texts, options, strict=True))
+    ]
+    folder = data / "folder"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    (folder / "test.jsonl").write_text(json.dumps(rows[1]), encoding="utf-8")
+    code, out, _ = posologie("new-study", "own", "--language", language, "--folder", "folder")
     assert code == 0
-    made = yaml.safe_load((data / "study.yaml").read_text(encoding="utf-8"))
-    assert made["report"]["language"] == language
-    assert "{context}" in made["prompting"]["context_line"]
-    if "scoring" in made:
-        TextMetrics.model_validate(made["scoring"]["text"])
+    assert "2 of 2 records of train.jsonl" in out
+    study = load_study("config/own.yaml")
+    assert study.language == study.report.language == study.sources["folder"].language == language
+    assert study.sources["folder"].files == {"train": ("train.jsonl",), "test": ("test.jsonl",)}
+    spec = job_specs.shard_spec(study, "folder", "train").canonical_json()
+    outputs = [part for name in ("items", "rejects", "report") for part in (f"--{name}", str(data / name))]
+    columns.main(["--spec", spec, "--inputs", "folder/train.jsonl", *outputs])
+    made = {item.question: (item.options, item.gold) for item in read_items(data / "items")}
+    assert list(made.values()) == [(tuple(options[0]), (0,)), (tuple(options[1]), (1,))]
+
+
+EXAMS = {
+    "exams": {
+        name: {"name": name, "data": [
+            {"qid": str(number), "qtext": f"¿Qué órgano es el {number} de {name}?", "ra": str(number % 3 + 1),
+             "answers": [{"aid": place, "atext": f"Órgano {place}{number}"} for place in (1, 2, 3)],
+             "image": "figura.png" if number == 4 else ""}
+            for number in range(5)
+        ]}
+        for name in ("uno", "dos")
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "exams.json",
+            json.dumps(EXAMS),
+            {"records": "exams.*.data.*", "question": "qtext", "options": "answers.*.atext",
+             "option_labels": "answers.*.aid", "answer": "ra", "answer_form": "labels", "must_be_empty": ["image"]},
+        ),
+        (
+            "headless.csv",
+            "¿Qué produce la bilis?,Hígado,Bazo,Riñón,A\n¿Qué filtra la orina?,Hígado,Bazo,Riñón,C\n"
+            "¿Qué guarda plaquetas?,Hígado,Bazo,Riñón,B\n¿Qué filtra la sangre?,Hígado,Bazo,Riñón,C\n",
+            {"header": False, "question": "1", "options": ["2", "3", "4"], "answer": "5", "answer_form": "labels"},
+        ),
+        (
+            "map.jsonl",
+            "\n".join(
+                json.dumps({"question": text, "options": {"A": "Foie", "B": "Rate"}, "answer": "Foie",
+                            "answer_idx": "A", "meta_info": "x"})
+                for text in ("Quel organe fait la bile ?", "Quel est le plus gros ?")
+            ),
+            {"question": "question", "options": "options", "answer": "answer_idx", "answer_form": "labels",
+             "answer_text": "answer", "subject": "meta_info"},
+        ),
+        (
+            "list.jsonl",
+            "\n".join(
+                json.dumps({"q": f"Which organ makes {text}?", "choices": ["Liver", "Spleen", "Kidney"], "key": key,
+                            "case": f"A patient with {text}.", "part": part})
+                for text, key, part in (("bile", 0, "training"), ("urine", 2, "dev"), ("platelets", 1, "prueba"))
+            ),
+            {"question": "q", "options": "choices", "answer": "key", "answer_form": "index0", "context": "case",
+             "split_column": "part", "splits": {"training": "train", "dev": "validation", "prueba": "test"}},
+        ),
+        (
+            "open.jsonl",
+            "\n".join(
+                json.dumps({"pregunta": f"¿Por qué {text}?", "respuesta": f"Porque {text} así es siempre."})
+                for text in ("late el corazón", "duele la cabeza")
+            ),
+            {"question": "pregunta", "answer": "respuesta", "task": "oeq"},
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",
+)  # fmt: skip
+def test_the_columns_of_many_forms_are_guessed(data, asked, name, text, expected):
+    folder = data / "folder"
+    folder.mkdir()
+    (folder / name).write_text(text, encoding="utf-8")
+    _, found = asked("new-study", "own", "--language", "es", "--folder", "folder")
+    (guessed,) = found["guessed"].values()
+    assert guessed == expected
+    load_study("config/own.yaml")
+
+
+def test_a_number_that_may_count_from_0_or_1_is_asked_to_be_confirmed(data, posologie):
+    folder = data / "folder"
+    folder.mkdir()
+    rows = [{"q": f"Which is number {text}?", "options": ["a1", "b2", "c3"], "key": 1} for text in ("one", "two")]
+    (folder / "odd.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    posologie("new-study", "own", "--folder", "folder")
+    text = (data / "config" / "own.yaml").read_text()
+    assert "# CONFIRM: 'key' may count from 0 (index0) or from 1 (index1): no record looked at has 0 or 3" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [(None, "--folder folder: no such folder"), ([], "found nothing"), (["notes.csv"], "found notes.csv")],
+)
+def test_a_folder_without_questions_is_one_line(data, posologie, names, problem):
+    if names is not None:
+        (data / "folder").mkdir()
+        for name in names:
+            (data / "folder" / name).write_text("day,weight\n1,80\n2,81\n")
+    code, _, err = posologie("new-study", "own", "--folder", "folder")
+    assert code == 2
+    assert problem in err
+    assert not (data / "config" / "own.yaml").exists()
+
+
+def test_text_of_a_file_cannot_leave_its_comment(data, posologie):
+    folder = data / "folder"
+    folder.mkdir()
+    nasty = "Is this\u2028study: other\nhere? \u0085x: y"
+    rows = [{"question": nasty, "options": ["p", "q"], "answer": "A", "x\ny: z": "1"}] * 2
+    (folder / "bad.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert posologie("new-study", "own", "--folder", "folder")[0] == 0
+    assert load_study("config/own.yaml").study == "own"
 
 
 def test_a_file_that_is_there_is_not_replaced_unless_asked(data, posologie):

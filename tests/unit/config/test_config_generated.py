@@ -8,7 +8,10 @@ from posologie.config.load import load_study
 from posologie.config.schema import schema_text, with_options
 from posologie.errors import InputError
 
-SHIPPED = ["config.yaml", "demo.yaml", "test.yaml"]
+SHIPPED = [
+    *("config.yaml", "demo.yaml", "test.yaml"),
+    *("studies/spanish-medicine.yaml", "studies/chinese-medicine.yaml"),
+]
 
 
 def test_the_schema_is_in_step_with_the_models(repository):

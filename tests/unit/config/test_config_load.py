@@ -103,6 +103,7 @@ def test_what_does_not_fit_is_refused_in_one_line(write, sections, expected):
 
 ENDPOINT = {"model": "m", "kind": "openai_endpoint"}
 MADE = {
+    "language": "fr",
     "collections": {"cases": {"reader": "morfitt", "hub": "owner/cases", "files": ["*.tsv"]}},
     "generators": {"g": {"backend": ENDPOINT, "tasks": {"mcqu": 1}, "collections": ["cases"]}},
     "translators": {"t": {"backend": ENDPOINT, "sources": ["native"]}},
@@ -155,13 +156,28 @@ def test_a_study_inherits_only_what_it_extends(write, tmp_path):
             "extends": "parent.yaml",
             "study": "child",
             "mixes": {"HALF": {"counts": {"native": 5}}},
+            "backbones": {"other": {"hub": "owner/other"}},
             "training": {"recipe": {"rank": 8}},
         })
     )  # fmt: skip
     study = load_study(child)
     assert list(study.mixes) == ["HALF"], "maps of mixes replace each other"
+    assert list(study.backbones) == ["other"], "so do backbones: nothing is trained that the file does not name"
     assert study.training.seeds == (1, 2), "sections are inherited key by key"
     assert study.training.recipe.rank == 8
+
+
+def test_relative_paths_of_data_begin_in_the_folder_that_the_study_names(write, tmp_path):
+    (tmp_path / "elsewhere" / "own").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "own" / "a.json").write_text("[]")
+    source = {"component": "native", "splits": ["train", "test"], "files": {"train": ["a.json"], "test": ["b.json"]}}
+    sources = {"near": {**source, "path": "own"}, "far": {**source, "path": str(tmp_path / "elsewhere" / "own")}}
+    (tmp_path / "elsewhere" / "own" / "b.json").write_text("[]")
+    suites = {"mcqa": {"benchmarks": {"native": {"source": "near"}}}}
+    study = load_study(write(sources=sources, suites=suites, roots={"data": str(tmp_path / "elsewhere")}))
+    assert {one.path for one in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
+    message = refusal(write(sources=sources, suites=suites), {"roots": {"data": "nowhere"}})
+    assert "sources.near.path = 'nowhere/own': no file fits a.json" in message
 
 
 def test_a_circle_of_inheritance_is_refused(tmp_path):
@@ -347,3 +363,40 @@ def test_a_study_that_went_through_json_is_the_same_study(repository, name, monk
     monkeypatch.chdir(repository)
     path = f"config/{name}.yaml"
     assert study_from(json.loads(json.dumps(study_document(path))), path) == load_study(path)
+
+
+def test_a_study_is_compared_with_the_published_study_that_it_names_and_with_no_other(repository, write):
+    assert load_study(write()).published is None
+    file = str(repository / "resources/published/medinjection-fr.yaml")
+    alone = load_study(write(published=file)).published
+    assert (alone.file, alone.names().backbones) == (file, None)
+    assert load_study(write(published={"file": file, "backbones": {"b": "qwen3-4b"}})).published.backbones == {
+        "b": "qwen3-4b"
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"title": None}, "published.file: {file}: title"),
+        (
+            {"metric": "emm"},
+            "published.file: {file}: aggregates.a.compared_with.metric: metric 'emm': not in the registry",
+        ),
+        ({"decoding": "judged"}, "aggregates.a.compared_with.decoding = 'judged': 'em' scores no such answers"),
+        ({"backbone": "c"}, "published.file = '{file}': none of its names is one of this study"),
+    ],
+)
+def test_a_published_study_that_does_not_fit_is_one_line(write, tmp_path, change, expected):
+    compared = {"metric": "em", "decoding": "greedy", "aggregates": ["item_weighted"]}
+    compared |= {key: value for key, value in change.items() if key in compared}
+    one = {"title": "A", "unit": "%", "suite": "mcqa", "compared_with": compared}
+    one["values"] = {change.get("backbone", "b"): {"NAT": 1.0}}
+    file = tmp_path / "published.yaml"
+    file.write_text(yaml.safe_dump({"title": change.get("title", "T"), "source": "s", "aggregates": {"a": one}}))
+    path = write(published=str(file))
+    if expected is None:
+        assert load_study(path).published.file == str(file)
+    else:
+        assert expected.format(file=file) in refusal(path)

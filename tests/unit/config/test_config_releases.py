@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from posologie.config import plan, releases
+from posologie.config import job_specs, plan, releases
 from posologie.config.load import load_study
 from posologie.errors import InputError
 
@@ -120,3 +120,17 @@ def test_a_card_has_the_language_of_the_release_or_of_the_training_sources(study
     made = study(sources={"native": native}, release={**release, "tags": ["law"], "limits": ["Not legal advice."]})
     spec = releases.card_spec(made, releases.trained_models(made)[0], "adapter")
     assert (spec.languages, spec.tags, spec.limits) == (expected, ("law",), ("Not legal advice.",))
+
+
+def test_everything_that_asks_a_backbone_puts_chats_to_it_in_one_form(study):
+    chat = {"template_options": {"enable_thinking": True}, "thinking": True}
+    judge = {"backend": {"kind": "causal", "backbone": "b"}}
+    own = {"backend": {"kind": "causal", "backbone": "b", "thinking": False}}
+    found = study(backbones={"b": {"hub": "owner/model", "chat": chat}}, judges={"same": judge, "other": own})
+    form = found.backbones["b"].chat
+    assert job_specs.training_spec(found, "b", "NAT", 42).chat == form
+    assert job_specs.prediction_spec(found, "b/NAT/seed-42", "mcqa").chat == form
+    judged = {name: job_specs.judging_spec(found, name, "b/base", "mcqa").judge.backend for name in ("same", "other")}
+    assert (judged["same"].thinking, judged["same"].template_options) == (True, {"enable_thinking": True})
+    assert (judged["other"].thinking, judged["other"].template_options) == (False, {})
+    assert found.backbones["b"].folder_name() == study().backbones["b"].folder_name()

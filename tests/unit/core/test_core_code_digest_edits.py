@@ -206,9 +206,9 @@ COUNTED = {
     "the template's date": ("models/load.py", replaced("(2024, 7, 26)", "(2024, 7, 27)"), {"training", "prediction"}),
     "a comparison in parsing": ("prediction/parsing.py", replaced("< len(options)", "<= len(options)"), {"prediction"}),
     "a pattern of parsing": ("prediction/parsing_patterns.py", replaced("toutes|tous", "toutes"), {"prediction"}),
-    "the verdict that is read": (
-        "prediction/parsing.py",
-        replaced('rpartition("</think>")', 'partition("</think>")'),
+    "where a thought ends": (
+        "thoughts.py",
+        replaced("max(_CLOSING", "min(_CLOSING"),
         {"prediction"},
     ),
     "the tokens of an answer": ("prediction/requests.py", replaced("return 2 * len", "return 3 * len"), {"prediction"}),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from posologie.items import Item
 from posologie.prompting import (
+    Lines,
     Prompting,
     assistant_turn,
     chat,
@@ -44,6 +45,13 @@ def test_the_prompt_is_the_published_one():
     assert user_turn(CASE, (0, 1, 2), Prompting()) == (
         "Quels signes ?\n\nContexte : Une femme tousse.\nChoix de réponses :\n(A) fièvre\n(B) toux\n(C) rash"
     )
+
+
+def test_a_source_may_have_lines_of_its_own():
+    own = Lines(choices_line="Answer choices:", context_line="\n\nContext: {context}")
+    asked = user_turn(CASE, (0, 1, 2), Prompting(sources={"native": own}))
+    assert asked == "Quels signes ?\n\nContext: Une femme tousse.\nAnswer choices:\n(A) fièvre\n(B) toux\n(C) rash"
+    assert user_turn(CASE, (0, 1), Prompting(sources={"other": own})) == user_turn(CASE, (0, 1), Prompting())
 
 
 def test_the_context_may_follow_the_options():

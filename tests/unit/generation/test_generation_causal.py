@@ -12,7 +12,7 @@ from posologie.errors import InputError
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.causal import CausalBackend
 from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.backends.sampling import GumbelSampling, label_tokens
+from posologie.generation.backends.sampling import GumbelSampling, LabelRecorder, label_tokens
 from posologie.generation.backends.spec import Causal, Decoding, Running
 
 QUESTIONS = [
@@ -147,6 +147,38 @@ def test_a_label_of_several_tokens_is_an_error(plain):
     assert label_tokens(plain.tokenizer, ("0", "1")) == [plain.spelling("0"), plain.spelling("1")]
     with pytest.raises(InputError, match="'équivalent'"):
         label_tokens(plain.tokenizer, ("équivalent",))
+
+
+class Letters:
+    """A tokenizer whose tokens are characters."""
+
+    def decode(self, tokens, skip_special_tokens):
+        return "".join(map(chr, tokens))
+
+
+@pytest.mark.parametrize(
+    ("written", "answer", "thoughts", "steps"),
+    [
+        ("<think>0 or 1</think>\n1", "1", "0 or 1", [(0, 1)]),
+        ("## Thinking\n\n0?\n\n## Final Response\n\nIt is 1.", "It is 1.", "0?", [(0, 0), (6, 1)]),
+        ("<think>0 or", "", "0 or", []),
+        ("1", "1", "", [(0, 1)]),
+    ],
+)
+def test_a_judge_that_thinks_is_read_after_its_thought(tiny_model, written, answer, thoughts, steps):
+    backend = causal(tiny_model)
+    backend._tokenizer, backend._ends = Letters(), (0,)
+    recorder = LabelRecorder([[ord("0")], [ord("1")]])
+    for character in written:
+        scores = torch.full((1, 128), -30.0)
+        scores[0, ord(character)] = 0.0
+        recorder(torch.zeros(1, 1), scores)
+    reply = backend._reply([*map(ord, written), 0], 5, 0, recorder)
+    assert (reply.text, reply.thoughts) == (answer, thoughts)
+    assert reply.thought_tokens == len(written) - len(answer)
+    judged = [step for step in reply.label_steps if step.mass > 0.5]
+    assert [step.offset for step in judged] == [offset for offset, label in steps if label]
+    assert [round(step.probabilities[1]) for step in judged] == [1] * len(judged)
 
 
 def test_an_endpoint_in_front_of_the_same_model_gives_the_same_replies(tiny_model, plain, tmp_path):

@@ -17,7 +17,8 @@ from generation_made import QUICK, ask, endpoint, question
 from posologie.errors import InputError
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.backends.spec import Decoding, Running
+from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.generation.backends.spec import Decoding, OpenaiEndpoint, Running
 
 HERE = Path(__file__).parent
 
@@ -320,6 +321,29 @@ def test_label_probabilities_are_read_where_the_label_stands(tmp_path):
     assert (first.offset, first.probabilities, first.mass) == (0, (0.0, 1.0), pytest.approx(0.2))
     assert (label.offset, label.mass) == (4, pytest.approx(0.9))
     assert label.probabilities == pytest.approx((1 / 9, 8 / 9))
+
+
+@pytest.mark.parametrize(
+    ("message", "listed", "offsets"),
+    [
+        ({"content": "1", "reasoning_content": "0 or 1"}, ["0", " or", " 1", "1"], [0]),
+        ({"content": "<think>0 or 1</think>\n1"}, ["<think>", "0", " or 1", "</think>", "\n", "1"], [0]),
+        ({"content": "1", "reasoning": "0 or 1"}, ["0", " or", " 0"], []),  # the answer's tokens are not listed
+    ],
+)
+def test_labels_of_a_served_model_that_thinks_are_those_of_its_answer(message, listed, offsets):
+    def step(token):
+        shown = [{"token": name, "logprob": math.log(share)} for name, share in (("0", 0.6), (token, 0.3))]
+        return {"token": token, "logprob": -0.1, "bytes": None, "top_logprobs": shown}
+
+    body = json.loads(completion("", logprobs={"content": [step(token) for token in listed]}))
+    body["choices"][0]["message"] = {"role": "assistant", **message}
+    body["usage"]["completion_tokens_details"] = {"reasoning_tokens": 3}
+    backend = OpenaiEndpointBackend(OpenaiEndpoint(model="m"), Running())
+    reply = backend.read(Request((("user", "q"),), Decoding(), ("0", "1")), json.dumps(body))
+    assert (reply.text, reply.thoughts, reply.thought_tokens) == ("1", "0 or 1", 3)
+    assert [one.offset for one in reply.label_steps] == offsets
+    assert [one.mass for one in reply.label_steps] == pytest.approx([0.9] * len(offsets))
 
 
 def test_withheld_and_cut_replies_are_told_apart(tmp_path):

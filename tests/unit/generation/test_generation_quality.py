@@ -46,10 +46,10 @@ def sentences(folder, name, translations, test_set="made"):
     return f"{name}={folder / name}.parquet"
 
 
-def made_table(folder, named, *more, **quality):
+def made_table(folder, named, *more, names=None, **quality):
     table.main(
         [
-            *("--spec", json.dumps({"quality": quality}), "--table", str(folder / "quality.csv")),
+            *("--spec", json.dumps({"quality": quality, "published": names}), "--table", str(folder / "quality.csv")),
             *("--sentences", *named, *more),
         ]
     )
@@ -93,8 +93,9 @@ def test_the_table_sets_translators_beside_each_other_and_beside_what_was_publis
         sentences(tmp_path, "good", [worse(text, 1) for text in REFERENCES]),
         sentences(tmp_path, "bad", [worse(text, 3) for text in REFERENCES]),
     ]
-    published = str(ROOT / "resources" / "published" / "translation_quality.yaml")
-    rows = made_table(tmp_path, named, "--published", published, published_as={"good": "GPT-4o-mini"})
+    published = str(ROOT / "resources" / "published" / "medinjection-fr.yaml")
+    names = {"translators": {"good": "GPT-4o-mini"}}
+    rows = made_table(tmp_path, named, "--published", published, names=names)
     of = {(row["translator"], row["metric"]): row for row in rows}
     good, bad = of["good", "bleu"], of["bad", "bleu"]
     assert float(good["low"]) < float(good["value"]) < float(good["high"])
@@ -107,17 +108,15 @@ def test_the_table_sets_translators_beside_each_other_and_beside_what_was_publis
     assert "COMET not computed" in of["good", "comet"]["note"]
     assert of["good", "comet"]["value"] == ""
     assert of["published/best WMT24 system", "bleu"]["published"] == "53.54"
-    same = made_table(
-        tmp_path, named, "--published", published, published_as={"good": "GPT-4o-mini"}, published_set="made"
-    )
+    names |= {"test_sets": {"made": "WMT24 biomedical en-fr"}}
+    same = made_table(tmp_path, named, "--published", published, names=names)
     (beside,) = (row for row in same if row["difference"])
     assert (beside["translator"], beside["metric"], beside["note"]) == ("good", "bleu", "")
     assert float(beside["difference"]) == pytest.approx(float(beside["value"]) - 51.01, abs=1e-5)
     first = (tmp_path / "quality.csv").read_bytes()
-    made_table(
-        tmp_path, named[::-1], "--published", published, published_as={"good": "GPT-4o-mini"}, published_set="made"
-    )
+    made_table(tmp_path, named[::-1], "--published", published, names=names)
     assert (tmp_path / "quality.csv").read_bytes() == first
+    assert not {"published", "difference"} & made_table(tmp_path, named)[0].keys()
 
 
 def test_translators_of_different_segments_are_not_compared(tmp_path):

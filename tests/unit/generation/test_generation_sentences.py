@@ -16,13 +16,18 @@ from posologie.generation.sentences import packed, pieces, sentences
         ("Titre\n\nPremier paragraphe\nsuite", 3),
         ("Elle dit : « Oui. » Puis elle part.", 2),
         ("", 0),
+        ("患者发热。给予“退热药。”三天后好转！", 3),
+        ("患者は発熱した。何をすべきか？", 2),
+        ("रोगी को बुखार है। क्या करें? दवा दें।", 3),
+        ("يعاني المريض من حمى. ما العلاج؟ راحة وسوائل.", 3),
+        ("Šest pacientů. Žádná horečka.", 2),
     ],
 )
 def test_sentences_end_where_a_reader_ends_them(text, count):
     assert len(sentences(text)) == count
 
 
-@given(st.text(alphabet="aB.!? \n,;é1", max_size=80), st.integers(1, 20))
+@given(st.text(alphabet="aB.!? \n,;é1。”क।م؟", max_size=80), st.integers(1, 20))
 def test_pieces_join_to_the_text_and_fit(text, most):
     for cut in (pieces, packed):
         parts = list(cut(text, len, most))

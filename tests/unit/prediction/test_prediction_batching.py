@@ -73,7 +73,7 @@ class TestAnswers:
         asked, answers = together
         assert sorted(answers) == list(range(len(REQUESTS)))
         for request in REQUESTS:
-            prompt = asked._prompt(request)
+            prompt = asked.prompts.tokens(request)
             look_on = asked._question(request).look_on if request.item.options else None
             made = greedy_alone(tiny, prompt, request.new_tokens, look_on)
             answer = answers[request.place]
@@ -85,14 +85,14 @@ class TestAnswers:
 
     def test_answers_end_at_any_end_token_and_others_take_their_place(self, tiny):
         asked = LocalModel(tiny, SPEC.prompting, 700)
-        made = [greedy_alone(tiny, asked._prompt(request), 12) for request in REQUESTS]
+        made = [greedy_alone(tiny, asked.prompts.tokens(request), 12) for request in REQUESTS]
         ends = tuple(sorted({tokens[2 + number % 6] for number, tokens in enumerate(made)})[::3])
         model = dataclasses.replace(tiny, end_tokens=ends)
         asked, answers = answered(model, chunk_tokens=40)
         lengths = set()
         for request in REQUESTS:
             look_on = asked._question(request).look_on if request.item.options else None
-            made = greedy_alone(model, asked._prompt(request), request.new_tokens, look_on)
+            made = greedy_alone(model, asked.prompts.tokens(request), request.new_tokens, look_on)
             answer = answers[request.place]
             assert (answer.generated_tokens, answer.finish == "stop") == (len(made), made[-1] in ends)
             assert answer.greedy_text == tiny.tokenizer.decode(made[:-1] if made[-1] in ends else made)
@@ -105,7 +105,7 @@ class TestAnswers:
         for request in REQUESTS:
             if not request.item.options:
                 continue
-            shares = alone(tiny.network, asked._prompt(request)).softmax(-1)
+            shares = alone(tiny.network, asked.prompts.tokens(request)).softmax(-1)
             automaton = asked._question(request).automaton
             expected = [0.0] * len(request.order)
             for move in automaton.moves(automaton.start):
@@ -141,7 +141,7 @@ class TestAnswers:
         model = dataclasses.replace(tiny, network=make(len(tiny.tokenizer)))
         asked, answers = answered(model, REQUESTS[:4] + REQUESTS[-3:])
         for request in REQUESTS[:4] + REQUESTS[-3:]:
-            prompt = asked._prompt(request)
+            prompt = asked.prompts.tokens(request)
             look_on = asked._question(request).look_on if request.item.options else None
             made = greedy_alone(model, prompt, request.new_tokens, look_on)
             answer = answers[request.place]
@@ -207,7 +207,7 @@ def test_a_label_spelt_as_blank_and_letter_has_the_probability_of_both_ways(tiny
     asked, answers = answered(tiny, REQUESTS[:9])
     blank, *letters = (tiny.tokenizer.convert_tokens_to_ids(piece) for piece in ("Ġ", *"ABCDEF"))
     for request in REQUESTS[:9]:
-        prompt = asked._prompt(request)
+        prompt = asked.prompts.tokens(request)
         first, second = (alone(tiny.network, text).softmax(-1) for text in (prompt, (*prompt, blank)))
         expected = []
         for label in range(len(request.order)):

@@ -77,6 +77,24 @@ def rows(path):
     return pq.read_table(path).to_pylist()
 
 
+def test_a_job_says_where_a_score_speaks_of_the_form_of_answers(written, caplog):
+    record = read_json(written / "mcqa.run.json")
+    single = record["single_answer_questions"]
+    assert single["rows"] == 36
+    unread = [
+        row for row in rows(written / "mcqa.parquet") if row["task"] == "mcqu" and row["greedy_outcome"] == "none"
+    ]
+    assert single["cut_before_labels_were_read"] == sum(row["finish"] == "length" for row in unread) > 18
+    assert 0 < single["mean_label_mass"] < 1
+    job._warn("mcqa", "tiny/base", {"single_answer_questions": {**single, "mean_label_mass": 0.01}})
+    assert "mcqu_new_tokens" in caplog.text
+    assert "1.0 % of the probability" in caplog.text
+    caplog.clear()
+    fine = {"rows": 36, "cut_before_labels_were_read": 18, "mean_label_mass": 0.05}
+    job._warn("mcqa", "tiny/base", {"single_answer_questions": fine})
+    assert not caplog.text
+
+
 class TestOutput:
     def test_there_is_a_row_for_each_item_and_variant_in_order(self, written):
         table = pq.read_table(written / "mcqa.parquet")

@@ -104,6 +104,13 @@ def test_greedy_text_is_read_and_probabilities_decide_single_answers(tmp_path):
     assert record["backend"]["model"] == "m"
 
 
+def test_a_served_model_has_the_budget_of_a_local_one_unless_told(tmp_path):
+    with served() as server:
+        predict(server, tmp_path)
+        limits = {body["max_completion_tokens"] for body in server.requests if "logprobs" in body}
+    assert limits == {1, 8}
+
+
 def test_without_probabilities_labels_are_asked_for_under_a_schema(tmp_path):
     with served(logprobs=False) as server:
         rows = predict(server, tmp_path)

@@ -10,6 +10,7 @@ from posologie.files import read_csv, write_csv, write_parquet
 from posologie.report.blocks import Table
 from posologie.report.drawings import inlined
 from posologie.report.figures import __main__ as figures
+from posologie.report.figures import style
 from posologie.report.inputs import Inputs
 from posologie.report.published import section as published_section
 
@@ -68,10 +69,11 @@ def test_a_model_of_which_only_bounds_are_known_is_left_out_beside_the_published
     for row in silent:
         row[value], row[interval] = "", "bounds"
     write_csv(root / "tables" / "mcqa.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
-    spec = spec.model_copy(update={"tables": ("mcqa",)})
+    spec = spec.model_copy(update={"tables": ("mcqa", "published")})
     figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
     assert "this study" in (tmp_path / "drawn" / "published.svg").read_text(encoding="utf-8")
-    (table, *_) = [block for block in published_section(Inputs(spec, root), None).blocks if isinstance(block, Table)]
+    tables = [block for block in published_section(Inputs(spec, root), None).blocks if isinstance(block, Table)]
+    table = next(table for table in tables if table.id == "table-published-0")
     line = next(line for line in table.rows if line[0].text == "SYN")
     assert line[-1].text == "", "no sign is compared"
 
@@ -106,3 +108,14 @@ def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trai
     figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
     assert "strict (n = 3)" in (tmp_path / "drawn" / "calibration.svg").read_text()
     assert "Pearson r" in (tmp_path / "drawn" / "agreement.svg").read_text()
+
+
+def test_letters_that_the_font_lacks_fall_back_on_other_fonts_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "FALLBACKS", ("No Such Font", "STIXGeneral"))
+    figure = style.new_figure(1)
+    chinese, plain = figure.text(0.1, 0.5, "病例"), figure.text(0.5, 0.5, "Native été")
+    with pytest.warns(UserWarning, match="Glyph .* missing"):  # these two fonts lack it as well
+        style.write(figure, tmp_path / "titles")
+    assert chinese.get_fontfamily() == ["DejaVu Sans", "STIXGeneral"]
+    assert "STIXGeneral" not in plain.get_fontfamily()
+    assert "病例" in (tmp_path / "titles.svg").read_text(encoding="utf-8")

@@ -160,8 +160,8 @@ def test_every_score_says_how_it_was_computed():
     metrics = ("em", "hamming", "hamming_options", "em_unmapped", "hamming_unmapped")
     assert signatures == {
         **{(metric, decoding): sets for metric in metrics for decoding in ("greedy", "constrained")},
-        **{(rate, "greedy"): sets for rate in ("invalid", "ambiguous")},
-        **{(metric, "probabilities"): steps for metric in ("brier", "confidence", "right_at_first_step")},
+        **{(rate, "greedy"): sets for rate in ("invalid", "ambiguous", "cut_unread")},
+        **{(m, "probabilities"): steps for m in ("brier", "confidence", "right_at_first_step", "label_mass")},
     }
 
 
@@ -175,3 +175,11 @@ def test_the_probability_scores_of_a_question_do_not_depend_on_its_neighbours():
     assert together["brier", "probabilities"] == pytest.approx([0.38, 0.96, 0.0])
     assert together["confidence", "probabilities"] == pytest.approx([0.5, 0.4, 1.0])
     assert together["right_at_first_step", "probabilities"].tolist() == [1, 0, 1]
+
+
+def test_the_mass_of_the_labels_and_answers_that_were_cut_are_scores_of_their_own():
+    cut = {**prediction(outcome="none", probabilities=[0.9, 0.1]), "finish": "length", "label_mass": 0.02}
+    ended = {**prediction(outcome="none"), "finish": "stop", "label_mass": None}
+    values = scored(cut, ended, {**prediction(greedy="A"), "finish": "length"})
+    assert values["cut_unread", "greedy"].tolist() == [1, 0, 0]
+    assert values["label_mass", "probabilities"] == pytest.approx([0.02, np.nan, np.nan], nan_ok=True)

@@ -11,12 +11,14 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from posologie.errors import InputError
 from posologie.scoring.spec import TextMetrics
-from posologie.scoring.text import text_scorer, text_signatures, words
+from posologie.scoring.text import text_scorer, text_signatures
+from posologie.scoring.words import word_splitter
 
 REFERENCE = "La metformine s'accumule et expose à une acidose lactique."
 ANSWER = "La metformine, éliminée par le rein, expose à l'acidose lactique."
 SIGNED = ("bleu", "bleu:match_1", "chrf", "chrf:answer_2", "meteor", "words", "reference_words")
 SIGNED += ("rouge1", "rouge2", "rougeL")
+FRENCH = TextMetrics(stemmer="french")
 PAIRS = [
     (ANSWER, REFERENCE),
     ("", REFERENCE),
@@ -30,6 +32,9 @@ PAIRS = [
 def _a_scorer_of_its_own():
     """Let each test make its scorer: mutation tests ask which tests reach which function."""
     text_scorer.cache_clear()
+
+
+words = word_splitter("runs", "NFC")
 
 
 def test_words_keep_accents_and_split_elisions():
@@ -86,9 +91,9 @@ def test_long_texts_without_a_common_word_take_no_time_that_grows_with_its_squar
 
 def test_meteor_by_hand_matches_stems_and_no_synonym():
     # "patients traités" ~ "patient traité" by stem: 2 matches of 2 words in one chunk, 1 - 0.5 (1/2)^3.
-    values = text_scorer(TextMetrics())("patients traités", "patient traité")
+    values = text_scorer(FRENCH)("patients traités", "patient traité")
     assert values["meteor"] == pytest.approx(1 - 0.5 * (1 / 2) ** 3)
-    assert text_scorer(TextMetrics())("voiture", "automobile")["meteor"] == 0
+    assert text_scorer(FRENCH)("voiture", "automobile")["meteor"] == 0
 
 
 def test_an_empty_answer_scores_nothing():
@@ -99,7 +104,7 @@ def test_an_empty_answer_scores_nothing():
 
 def test_every_metric_carries_its_signature():
     values = text_scorer(TextMetrics())(ANSWER, REFERENCE)
-    signatures = text_signatures(TextMetrics(), values)
+    signatures = text_signatures(FRENCH, values)
     assert signatures.keys() == values.keys()
     assert "tok:13a" in signatures["bleu"]
     assert "version:" in signatures["bleu:match_1"]
@@ -112,20 +117,21 @@ def test_signatures_say_exactly_how_each_metric_was_computed():
     sacre, rouge, nltk = (version(name) for name in ("sacrebleu", "rouge-score", "nltk"))
     bleu = f"nrefs:1|case:mixed|eff:yes|tok:13a|smooth:exp|version:{sacre}"
     chrf = f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacre}"
-    assert text_signatures(TextMetrics(), SIGNED) == {
+    runs = f"words:runs|regex:{version('regex')}"
+    assert text_signatures(FRENCH, SIGNED) == {
         "bleu": f"sentence|{bleu}",
         "bleu:match_1": f"sums|{bleu}",
         "chrf": f"sentence|{chrf}",
         "chrf:answer_2": f"sums|{chrf}",
-        "meteor": f"words:unicode|stem:french|synonyms:none|nltk:{nltk}",
-        "words": "words:unicode",
-        "reference_words": "words:unicode",
-        "rouge1": f"f1|words:unicode|rouge-score:{rouge}",
-        "rouge2": f"f1|words:unicode|rouge-score:{rouge}",
-        "rougeL": f"f1|words:unicode|rouge-score:{rouge}",
+        "meteor": f"{runs}|stem:french|synonyms:none|nltk:{nltk}",
+        "words": runs,
+        "reference_words": runs,
+        "rouge1": f"f1|{runs}|rouge-score:{rouge}",
+        "rouge2": f"f1|{runs}|rouge-score:{rouge}",
+        "rougeL": f"f1|{runs}|rouge-score:{rouge}",
     }
     english = text_signatures(TextMetrics(stemmer="english", wordnet="some/folder"), ["meteor"])["meteor"]
-    assert english == f"words:unicode|stem:english|synonyms:english|nltk:{nltk}"
+    assert english == f"{runs}|stem:english|synonyms:english|nltk:{nltk}"
 
 
 def test_a_folder_without_wordnet_is_one_line(tmp_path):

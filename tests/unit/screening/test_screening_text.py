@@ -38,6 +38,10 @@ def test_what_only_looks_different_is_the_same(one, other):
         ("TNFα", "TNFβ"),
         ("α", "a"),
         ("кот", "kot"),
+        ("दिन", "दान"),
+        ("ไข้", "ไข่"),
+        ("がん", "かん"),
+        ("দিন", "দান"),
     ],
 )
 def test_what_differs_stays_different(one, other):

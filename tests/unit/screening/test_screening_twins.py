@@ -147,6 +147,21 @@ def test_a_question_inside_a_longer_text_is_found_against_a_test(screen):
     )
 
 
+@pytest.mark.parametrize(
+    ("question", "options", "answer"),
+    [
+        ("初发类风湿关节炎的首选治疗药物是哪一种？", ("甲氨蝶呤", "秋水仙碱"), "首选甲氨蝶呤。"),
+        ("ยาใดเป็นตัวเลือกแรกในการรักษา", ("เมโธเทรกเซท", "โคลชิซีน"), "ใช้เมโธเทรกเซท"),
+    ],
+)
+def test_a_question_inside_a_text_without_spaces_is_found(screen, question, options, answer):
+    tested = item("t", question, options=options, source="test-source", split="test")
+    lesson = f"痛风用别的药治疗{question}应注意避孕" * 6
+    result = screen([item("a", lesson, answer=answer)], tests=[tested])
+    assert result.pairs("kind", "similarity") == [("containment", 1.0)]
+    assert screen([item("b", lesson, answer="。")], tests=[tested], folder="b").matches == []
+
+
 def test_a_long_question_is_quoted_by_its_n_grams_without_its_answer(screen):
     tested = item("t", f"{CASE} Quel examen demandez-vous ?", options=OPTIONS, source="test-source", split="test")
     words = tested.question.split()

@@ -331,3 +331,23 @@ def test_parallel_text_is_read_by_columns(collect):
 def test_a_collection_of_which_too_much_is_rejected_stops(collect):
     with pytest.raises(InputError, match=r"collections\.essai: 1 of 2 records rejected.*empty text"):
         collect("document_columns", {"a.csv": 't\nUn.\n" "\n'}, {"text": "t"}, reject_limit=0.2)
+
+
+PARTS = [
+    {"q": f"Which bone is number {number}?", "o": ["femur", "tibia"], "a": 0, "field": field, "year": year}
+    for number, (field, year) in enumerate([("bio", 1), ("bio", 2), ("law", 1), ("law", 1)])
+]
+ASKED = {"question": "q", "options": "o", "answer": "a", "answer_form": "index0"}
+
+
+def test_a_source_can_be_a_part_of_its_files(read):
+    shard = read("columns", {"all.jsonl": PARTS}, options=ASKED | {"only": {"field": ["bio"], "year": ["1", "2"]}})
+    assert [item.question for item in shard.items] == ["Which bone is number 0?", "Which bone is number 1?"]
+    assert (shard.report["read"], shard.report["of_other_splits"], shard.reasons) == (2, 2, {})
+    (item,) = read("columns", {"all.jsonl": PARTS}, options=ASKED | {"only": {"field": ["bio"], "year": ["2"]}}).items
+    assert item.question == "Which bone is number 1?"
+
+
+def test_a_part_that_no_record_belongs_to_is_refused(read):
+    with pytest.raises(InputError, match=r"options.only.field = 'boi': no record has this value; found bio, law"):
+        read("columns", {"all.jsonl": PARTS}, options=ASKED | {"only": {"field": ["law", "boi"]}})

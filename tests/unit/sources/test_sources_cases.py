@@ -9,7 +9,7 @@ from posologie.errors import InputError
 from posologie.languages import described_languages, language_digest
 
 CASES = Path(os.environ.get("POSOLOGIE_CASES", Path(__file__).resolve().parents[4] / "shared" / "cases" / "data"))
-PHRASES = {code: language_digest(code) for code in described_languages()}
+PHRASES = {code: digest for code in described_languages() if (digest := language_digest(code)) is not None}
 LETTERS = {"question": "q", "options": ["A", "B", "C", "D", "E"], "answer": "key", "answer_form": "labels"}
 AB = {"question": "question", "options": ["a", "b"], "answer": "answer", "answer_form": "labels"}
 MAPS = {"question": "question", "options": "options", "answer": "answer"}

@@ -1,5 +1,6 @@
 import pytest
 
+from posologie.config.language import settings_of
 from posologie.sources.options import distinct_options, options_in_text, without_prefixes
 from posologie.sources.rejection import Rejected
 
@@ -18,6 +19,13 @@ from posologie.sources.rejection import Rejected
 )
 def test_options_are_found_after_the_choices_line_and_its_near_variants(text):
     assert options_in_text(text, set()) == ("Quel organe ?", ["A", "B"], ["Le foie", "La rate"])
+
+
+@pytest.mark.parametrize("language", ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"])
+def test_options_are_found_after_the_line_that_prompts_of_each_language_have(language):
+    line = settings_of(language).prompting.choices_line
+    found = options_in_text(f"Quel organe ?\n{line}\nA. Le foie\nB. La rate", set())
+    assert found == ("Quel organe ?", ["A", "B"], ["Le foie", "La rate"])
 
 
 def test_an_option_may_run_over_several_lines():

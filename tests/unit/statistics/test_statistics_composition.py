@@ -13,7 +13,7 @@ from posologie.mixes.contents import contents
 from posologie.statistics.composition import main, repetition_rows
 from posologie.statistics.spec import CompositionSpec
 
-PUBLISHED = Path(__file__).parents[3] / "resources/published/composition.yaml"
+PUBLISHED = Path(__file__).parents[3] / "resources/published/medinjection-fr.yaml"
 
 
 def made(source: str, provenance: str, count: int) -> list[Item]:

@@ -43,7 +43,9 @@ def test_every_judge_and_metric_is_held_against_the_mean_of_the_raters(ratings):
 
 def test_published_correlations_stand_beside_those_of_judges_and_metrics_of_their_names(ratings, repository):
     ratings.judge("medgemma-27b", (ratings.quality > 0.2).astype(float))
-    rows = ratings.table(agreement, "--published", str(repository / "resources/published/results.yaml"))
+    published = "--published", str(repository / "resources/published/medinjection-fr.yaml")
+    assert "published" not in ratings.table(agreement)[0]
+    rows = ratings.table(agreement, *published, published={"ratings": {"set": "physician"}})
     row = pick(rows, rater="judge:medgemma-27b", generator="pooled", statistic="pearson")
     assert row["published"] == "0.61"
     assert float(row["difference"]) == pytest.approx(float(row["value"]) - 0.61, abs=2e-6)

@@ -1,7 +1,7 @@
 """Say what would go wrong with a study, before anything is spent.
 
-Looks at the study file, data files, prompts, models, hub access and tokens, disk, GPUs, SLURM, installed packages, and,
-where shards are already made, whether the mixes can be met.
+Looks at the study file, data files and their languages, prompts, models, hub access and tokens, disk, GPUs, SLURM,
+installed packages, and, where shards are already made, whether the mixes can be met.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from posologie.cli import checks
+from posologie.cli import check_language, checks
 from posologie.cli.checks import OK, PROBLEM, WARNING, Finding
 from posologie.cli.places import add_study, console, print_json, study_of
 from posologie.config.study import Study
@@ -18,6 +18,7 @@ from posologie.config.study import Study
 CHECKS: dict[str, Callable[[Study], Iterator[Finding]]] = {
     "environment": checks.environment,
     "data": checks.data,
+    "languages": check_language.languages,
     "prompts and ratings": checks.other_files,
     "models": checks.models,
     "keys": checks.keys,

@@ -14,6 +14,7 @@ from posologie.cli.named_columns import missing_columns
 from posologie.cli.places import results_of
 from posologie.cli.running import queue
 from posologie.config import plan
+from posologie.config.language import is_there
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
@@ -95,7 +96,7 @@ def other_files(study: Study) -> Iterator[Finding]:
         wanted |= {f"judges.{name}.trained_on": file for file in judge.trained_on}
     for name, ratings in study.judging.ratings.items():
         wanted |= {f"judging.ratings.{name}.files.{rater}": file for rater, file in ratings.files.items()}
-    missing = [f"{key} = '{file}': no such file" for key, file in wanted.items() if not Path(file).exists()]
+    missing = [f"{key} = '{file}': no such file" for key, file in wanted.items() if not is_there(file)]
     for told in missing:
         yield Finding(PROBLEM, told)
     if wanted and not missing:

@@ -1,15 +1,15 @@
 """Write a commented study file to start from, for your own language and data.
 
+  posologie new-study spanish --language es --folder data/own
   posologie new-study spanish --language es --native data/own/native.csv --synthetic data/own/synthetic.jsonl
   posologie new-study law --language en --component textbook=data/books.csv --component exam=data/exams.jsonl
 
-It is a valid study file at once; what has to be filled in is said beside each line.
+The files are looked at: which column holds the question, the options and the answer is guessed from values and names,
+tried with the reader, and shown. It is a valid study file at once; what has to be confirmed is said beside each line.
 """
 
 import argparse
-import csv
 import itertools
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import jinja2
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from posologie.cli.found_sources import FoundSource, as_yaml, source_of_files, sources_of_folder
 from posologie.cli.places import console, print_json
 from posologie.components import DEFAULT, RESERVED
 from posologie.config.study import Study
@@ -25,22 +26,8 @@ from posologie.errors import InputError
 from posologie.files import write_text
 from posologie.specs import Name
 
-LANGUAGES: dict[str, tuple[str, str, str | None]] = {
-    "ar": ("خيارات الإجابة:", "السياق:", "arabic"),
-    "de": ("Antwortmöglichkeiten:", "Kontext:", "german"),
-    "en": ("Answer choices:", "Context:", "english"),
-    "es": ("Opciones de respuesta:", "Contexto:", "spanish"),
-    "fr": ("Choix de réponses :", "Contexte :", "french"),
-    "it": ("Opzioni di risposta:", "Contesto:", "italian"),
-    "nl": ("Antwoordopties:", "Context:", "dutch"),
-    "pt": ("Opções de resposta:", "Contexto:", "portuguese"),
-    "ro": ("Variante de răspuns:", "Context:", "romanian"),
-    "ru": ("Варианты ответа:", "Контекст:", "russian"),
-}
-"""Language → the line above the options, the word before a context, and the stemmer."""
-
 _MIX_NAMES = {"native": "NAT", "translated": "TRAD", "synthetic": "SYN"}
-"""What the published study calls its mixes; a mix of another component is named after it."""
+"""Short names of the kinds in the names of mixes; a mix of another component is named after it."""
 
 _MOST_WITH_PAIRS = 3
 
@@ -48,8 +35,9 @@ _MOST_WITH_PAIRS = 3
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `new-study`."""
     arguments.add_argument("name", metavar="NAME", help="name of the study, and of its folder below results/")
+    arguments.add_argument("--language", default="en", help="language of the items (ISO 639 code); default: en")
     arguments.add_argument(
-        "--language", default="fr", help=f"language of the items: {', '.join(LANGUAGES)}, or another"
+        "--folder", type=Path, metavar="FOLDER", help="folder whose files are looked at; each becomes a component"
     )
     for kind in DEFAULT:
         arguments.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"file of {kind} items")
@@ -71,53 +59,66 @@ def answer(given: argparse.Namespace) -> int:
     target = given.output or Path("config") / f"{name}.yaml"
     if target.exists() and not given.force:
         raise InputError(f"{target}: is there already; --force replaces it, --output names another")
-    text = study_text(name, target, given)
+    sources = found_sources(name, given)
+    text = study_text(name, target, given, sources)
     Study.model_validate(yaml.safe_load(text))
     write_text(target, text)
     if given.json:
-        print_json({"study": name, "file": target.as_posix()})
+        guessed = {one.component: one.guess.options for one in sources if one.guess is not None}
+        print_json({"study": name, "file": target.as_posix(), "guessed": guessed})
     else:
+        for source in sources:
+            for line in source.told():
+                console().print(line, markup=False, highlight=False)
         console().print(
-            f"{target.as_posix()} is written. Fill in the columns of your files, then: "
+            f"{target.as_posix()} is written. Confirm what was guessed of your files, then: "
             f"posologie check --configfile {target.as_posix()}",
             markup=False,
         )
     return 0
 
 
-def study_text(name: str, target: Path, given: argparse.Namespace) -> str:
+def study_text(name: str, target: Path, given: argparse.Namespace, sources: list[FoundSource]) -> str:
     """Return the text of the study file."""
-    paths = _files(name, given)
-    tested = next(iter(paths))
-    sources = [
-        {
-            "component": component,
-            "path": path.parent.as_posix(),
-            "file": path.name,
-            "columns": _columns(path),
-            "tested": component == tested,
-        }
-        for component, path in paths.items()
-    ]
-    choices, context, stemmer = LANGUAGES.get(given.language, LANGUAGES["en"])
     template = (files("posologie.cli") / "templates" / "study.yaml.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - YAML, not HTML
+    environment.filters["yaml"] = as_yaml
+    components = [source.component for source in sources]
+    suites = {
+        "exam": [one.component for one in sources if "test" in one.splits and not one.is_open],
+        "open": [one.component for one in sources if "test" in one.splits and one.is_open],
+    }
     facts: dict[str, Any] = {
         "name": name,
         "title": f"The study {name}",
         "file": target.as_posix(),
         "sources": sources,
-        "mixes": [{"name": mix, "parts": parts} for mix, parts in _mixes(list(paths)).items()],
-        "own_components": bool(given.component),
+        "mixes": [{"name": mix, "parts": parts} for mix, parts in _mixes(components).items()],
+        "own_components": not set(components) <= set(DEFAULT),
         "kinds": list(DEFAULT),
-        "tested": tested,
+        "suites": {suite: tested for suite, tested in suites.items() if tested},
+        "validated": [one.component for one in sources if "validation" in one.splits],
         "backbone": given.backbone,
         "backbone_name": given.backbone.rpartition("/")[2].lower(),
-        "words": {"choices": choices, "context": context},
-        "stemmer": stemmer if given.language in LANGUAGES else None,
         "language": given.language,
     }
     return environment.from_string(template).render(facts)
+
+
+def found_sources(study: str, given: argparse.Namespace) -> list[FoundSource]:
+    """Return a source for each component: of the folder, or of the files that were named.
+
+    Raises:
+        InputError: for a folder without questions, a component without name or file, or one given twice.
+    """
+    if given.folder is not None:
+        if given.component or any(getattr(given, kind) is not None for kind in DEFAULT):
+            raise InputError("--folder: the files of the folder are the components; leave out the other files")
+        return sources_of_folder(given.folder)
+    return [
+        source_of_files(component, {None: [path]}, tested=place == 0)
+        for place, (component, path) in enumerate(_files(study, given).items())
+    ]
 
 
 def _files(study: str, given: argparse.Namespace) -> dict[str, Path]:
@@ -173,28 +174,3 @@ def _mixes(components: list[str]) -> dict[str, list[str]]:
             name += "-"
         mixes[name] = chosen
     return mixes
-
-
-def _columns(path: Path) -> str:
-    """Say in one line which columns a file has, so that they need not be looked up."""
-    if not path.is_file():
-        return f"put the file at {path.as_posix()} and name its columns here"
-    found = _first_record(path)
-    return f"columns of the file: {', '.join(found)}" if found else "name the file's columns here"
-
-
-def _first_record(path: Path) -> list[str]:
-    """Return the column names of a CSV, TSV, JSON, JSON lines or Parquet file; none where they cannot be read."""
-    if path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        return list(pyarrow.parquet.read_schema(path).names)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        if path.suffix in (".csv", ".tsv"):
-            return next(csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ","), [])
-        try:
-            content = json.load(file) if path.suffix == ".json" else json.loads(file.readline())
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON ({error})") from error
-    first = content[0] if isinstance(content, list) and content else content
-    return list(first) if isinstance(first, dict) else []

@@ -7,6 +7,7 @@ from pathlib import Path
 from posologie.components import DEFAULT
 from posologie.config import plan, proxies, releases
 from posologie.config.check_components import check_components, misspelt
+from posologie.config.check_published import check_published
 from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
@@ -17,6 +18,7 @@ from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.prediction.endpoint_spec import Served
+from posologie.scoring.spec import missing_packages
 from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
 from posologie.sources.spec import Collection, Source
 from posologie.specs import checked_path
@@ -40,7 +42,9 @@ def check_references(study: Study) -> None:
     _check_surface(study)
     _check_proxies(study)
     _check_release(study)
+    _check_scoring(study)
     check_statistics(study)
+    check_published(study)
     _check_folders(study)
 
 
@@ -159,7 +163,7 @@ def _check_makers(study: Study) -> None:
                 named = "model" if isinstance(asker.backend, Engine) else "backbone"
                 _check_local_model(study, f"{section}.{name}.backend.{named}", backbone)
             if isinstance(asker.backend, Engine):
-                _check_gpus(study, f"{section}.{name}.backend", asker.backend)
+                _check_engine(study, f"{section}.{name}.backend", asker.backend)
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
         raise _unknown("judging.chosen", study.judging.chosen, study.judges)
     for name, judge in study.judges.items():
@@ -282,6 +286,21 @@ def _check_models(study: Study) -> None:
                 raise _unknown(f"judging.kits.{name}.models", model, models)
 
 
+def _check_scoring(study: Study) -> None:
+    """Check sources with settings of their own, and that tokenizers have the packages that they need."""
+    for key, named in (("scoring.sources", study.scoring.sources), ("prompting.sources", study.prompting.sources)):
+        for name in named:
+            if name not in study.sources:
+                raise _unknown(key, name, study.sources)
+    settings = {"scoring.text": study.scoring.text}
+    settings |= {f"scoring.sources.{name}": text for name, text in study.scoring.sources.items()}
+    for key, text in settings.items():
+        for option in ("words", "bleu_tokenizer"):
+            tokenizer = getattr(text, option)
+            if (lacking := missing_packages(tokenizer)) is not None:
+                raise InputError(f"{key}.{option} = '{tokenizer}': {lacking}")
+
+
 def _check_surface(study: Study) -> None:
     """Check the components and suites that the sections `design` and `surface` name."""
     trainable = {study.sources[name].provenance for name in plan.trained_sources(study)}
@@ -365,7 +384,7 @@ def _check_served(study: Study, key: str, served: Served) -> None:
     """Check that a served model can answer what every table counts: constrained answers, by the automaton's rules."""
     if isinstance(served.backend, Engine):
         _check_local_model(study, f"{key}.backend.model", served.backend.model)
-        _check_gpus(study, f"{key}.backend", served.backend)
+        _check_engine(study, f"{key}.backend", served.backend)
     elif served.backend.structured in ("json_object", "none"):
         found = served.backend.structured
         raise InputError(
@@ -381,8 +400,12 @@ def _check_local_model(study: Study, key: str, name: str) -> None:
         raise _unknown(key, name, [*study.local_models, *study.backbones])
 
 
-def _check_gpus(study: Study, key: str, engine: Engine) -> None:
-    """Check that a job of an engine is given the GPUs that its model is spread over."""
+def _check_engine(study: Study, key: str, engine: Engine) -> None:
+    """Check that a job of an engine is given the GPUs that its model is spread over, and can ask it."""
+    if plan.local_model(study, engine.model).chat.answer_prefix is not None:
+        raise InputError(
+            f"{key}.model = '{engine.model}': its chat has an answer_prefix, which no engine can put there"
+        )
     given = study.devices.gpus_per_prediction_job
     if engine.tensor_parallel > 1 and not given:
         raise InputError(

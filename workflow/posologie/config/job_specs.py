@@ -1,9 +1,12 @@
 """What each job of a study depends on: one spec for each artifact, with no more in it than changes the artifact."""
 
 from collections.abc import Iterable
+from typing import Any
 
+from posologie.answer_words import answer_words_digest
 from posologie.components import Shown
 from posologie.config import plan
+from posologie.config.language import in_other_languages, prompting_of
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
@@ -13,7 +16,7 @@ from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
-from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.endpoint_spec import Asked, EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
 from posologie.report.spec import BrowserSpec, ReportSpec
@@ -105,7 +108,9 @@ def rating_spec(study: Study, judge: str, source: str) -> RatingSpec:
     backend = study.judges[judge].backend
     if isinstance(backend, OutsideVerdicts):
         raise ValueError(f"judges.{judge}: cannot be asked, because its verdicts come from files")
-    return RatingSpec(judge=judge, source=source, tasks=quality.tasks, backend=backend, rating=quality.rating)
+    return RatingSpec(
+        judge=judge, source=source, tasks=quality.tasks, backend=plan.with_form(study, backend), rating=quality.rating
+    )
 
 
 def screening_table_spec(study: Study) -> MatrixSpec:
@@ -179,24 +184,29 @@ def look_spec(study: Study) -> LookSpec:
 
 def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingSpec:
     """Return what an adapter depends on."""
-    return TrainingSpec(
-        backbone=backbone,
-        mix=mix,
-        seed=seed,
-        recipe=study.training.recipe,
-        prompting=study.prompting,
-    )
+    asked = prompting_of(study, [*plan.mix_sources(study, mix), *plan.validation_sources(study)])
+    chat, recipe = study.backbones[backbone].chat, study.training.recipe
+    return TrainingSpec(backbone=backbone, mix=mix, seed=seed, recipe=recipe, prompting=asked, chat=chat)
+
+
+def _questions(study: Study, model: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return what a model is asked in some suites, and how."""
+    suites = {name: study.suites[name] for name in names}
+    asked = {benchmark.source for suite in suites.values() for benchmark in suite.benchmarks.values()}
+    return {
+        "model": model,
+        "suites": suites,
+        "prompting": prompting_of(study, asked),
+        "seed": study.prediction.seed,
+        "chat": plan.chat_form(study, model),
+        "answer_words": answer_words_digest(),
+    }
 
 
 def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     """Return what one model's answers to one bundle of suites depend on."""
-    return PredictionSpec(
-        model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        precision=study.prediction.precision,
-        seed=study.prediction.seed,
-    )
+    asked, described = _questions(study, model, plan.bundles(study)[bundle]), study.prediction
+    return PredictionSpec(**asked, precision=described.precision, long_prompts=described.long_prompts)
 
 
 def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) -> EndpointPredictionSpec:
@@ -205,19 +215,11 @@ def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) ->
     Raises:
         ValueError: if the model is not a served one.
     """
-    name = plan.models(study)[model].published
-    served = None if name is None else study.published_models[name].served
-    if served is None:
+    published = plan.published_model(study, model)
+    if published is None or (served := published.served) is None:
         raise ValueError(f"{model}: not a served model")
-    return EndpointPredictionSpec(
-        model=model,
-        suites={name: study.suites[name] for name in suites},
-        prompting=study.prompting,
-        seed=study.prediction.seed,
-        backend=served.backend,
-        temperature=served.temperature,
-        choice_new_tokens=served.choice_new_tokens,
-    )
+    asked = {name: getattr(plan.with_form(study, served), name) for name in Asked.model_fields}
+    return EndpointPredictionSpec(**_questions(study, model, suites), **asked)
 
 
 def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
@@ -226,22 +228,19 @@ def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePre
     Raises:
         ValueError: if the model is another.
     """
-    name = plan.models(study)[model].published
-    answers = None if name is None else study.published_models[name].answers
-    if answers is None:
+    published = plan.published_model(study, model)
+    if published is None or published.answers is None:
         raise ValueError(f"{model}: its answers are not from outside")
     return OutsidePredictionSpec(
-        model=model,
-        suites={name: study.suites[name] for name in plan.bundles(study)[bundle]},
-        prompting=study.prompting,
-        seed=study.prediction.seed,
-        **dict(answers.model_dump()),
+        **_questions(study, model, plan.bundles(study)[bundle]), **published.answers.model_dump()
     )
 
 
 def scoring_spec(study: Study, suite: str) -> ScoringSpec:
     """Return what the scores of one suite depend on."""
-    return ScoringSpec(suite=study.suites[suite], text=study.scoring.text)
+    asked = {benchmark.source for benchmark in study.suites[suite].benchmarks.values()}
+    sources = {name: text for name, text in study.scoring.sources.items() if name in asked}
+    return ScoringSpec(suite=study.suites[suite], text=study.scoring.text, sources=sources)
 
 
 def neural_spec(study: Study, suite: str) -> NeuralSpec:
@@ -272,6 +271,7 @@ def table_spec(study: Study) -> TableSpec:
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),
         panel=study.judging.panel,
+        published=plan.published_names(study),
     )
 
 
@@ -302,6 +302,7 @@ def composition_spec(study: Study) -> CompositionSpec:
         unmixed=tuple(name for name, source in study.sources.items() if not source.mixed or source.compared),
         backbone=next(iter(study.backbones), None),
         prompting=study.prompting,
+        published=plan.published_names(study),
     )
 
 
@@ -324,6 +325,7 @@ def agreement_spec(study: Study) -> AgreementSpec:
             if (threshold := ratings.right_from()) is not None
         },
         statistics=study.statistics,
+        published=plan.published_names(study),
     )
 
 
@@ -371,6 +373,7 @@ def browser_spec(study: Study) -> BrowserSpec:
         models=plan.evaluated_models(study),
         suites=tuple(study.suites),
         judges=(study.judging.chosen,) if study.judging.chosen is not None and plan.open_suites(study) else (),
+        languages=in_other_languages(study, study.report.language),
         ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
         items_per_file=study.report.items_per_file,
     )
@@ -378,22 +381,27 @@ def browser_spec(study: Study) -> BrowserSpec:
 
 def judging_spec(study: Study, judge: str, model: str, suite: str) -> JudgingSpec:
     """Return what one judge's verdicts on a model's answers depend on."""
-    return JudgingSpec(name=judge, model=model, suite=suite, judge=study.judges[judge])
+    return JudgingSpec(name=judge, model=model, suite=suite, judge=plan.with_form(study, study.judges[judge]))
 
 
 def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
     """Return what one judge's verdicts on a set of human ratings depend on."""
-    return CalibrationSpec(name=judge, set=ratings, judge=study.judges[judge])
+    return CalibrationSpec(name=judge, set=ratings, judge=plan.with_form(study, study.judges[judge]))
 
 
 def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
     """Return what the items that a generator makes from a collection depend on."""
     described = study.generators[generator]
     return SynthesisSpec(
-        name=generator, collection=collection, generator=described, phrases=language_digest(described.language)
+        name=generator,
+        collection=collection,
+        generator=plan.with_form(study, described),
+        phrases=language_digest(described.language),
     )
 
 
 def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:
     """Return what the translation of a split depends on."""
-    return TranslationSpec(name=translator, source=source, split=split, translator=study.translators[translator])
+    return TranslationSpec(
+        name=translator, source=source, split=split, translator=plan.with_form(study, study.translators[translator])
+    )

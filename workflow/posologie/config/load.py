@@ -6,7 +6,7 @@ import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -15,13 +15,17 @@ from pydantic_core import ErrorDetails
 
 from posologie.config import plan
 from posologie.config.check import check_references
+from posologie.config.language import with_language
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
+from posologie.sources.spec import Collection, Source
 from posologie.specs import first_problem
 
-REPLACED = ("components", "sources", "mixes", "sweeps", "suites", "judges")
+Placed = TypeVar("Placed", Source, Collection)
+
+REPLACED = ("components", "sources", "mixes", "sweeps", "backbones", "suites", "judges")
 """Maps that a study file replaces as a whole: merged maps of mixes would add up to a study that nobody wrote."""
 
 
@@ -54,7 +58,8 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except ValidationError as error:
         raise _located(origin, _problem(error)) from error
     try:
-        study = with_sweeps(study)
+        study = with_sweeps(with_data_folder(study))
+        study = with_language(study)
         check_references(study)
         study = with_validation(study)
     except InputError as error:
@@ -128,6 +133,23 @@ def with_sweeps(study: Study) -> Study:
             mixes[mix] = drawn
     statistics = study.statistics.model_copy(update={"sweeps": curves})
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
+
+
+def with_data_folder(study: Study) -> Study:
+    """Return the study with the relative paths of its sources and collections below `roots.data`."""
+    root = study.roots.data
+    if root == ".":
+        return study
+
+    def placed(one: Placed) -> Placed:
+        return one if one.path is None else one.model_copy(update={"path": Path(root, one.path).as_posix()})
+
+    return study.model_copy(
+        update={
+            "sources": {name: placed(source) for name, source in study.sources.items()},
+            "collections": {name: placed(collection) for name, collection in study.collections.items()},
+        }
+    )
 
 
 def with_validation(study: Study) -> Study:

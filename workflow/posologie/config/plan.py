@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from posologie.config.components import blend as blend
 from posologie.config.components import components as components
@@ -12,15 +12,17 @@ from posologie.config.components import held_items as held_items
 from posologie.config.components import sources_of_component as sources_of_component
 from posologie.config.components import trained_sources as trained_sources
 from posologie.config.components import validation_components as validation_components
-from posologie.config.study import Study
-from posologie.generation.backends.spec import Engine
+from posologie.config.study import PublishedModel, Study
+from posologie.generation.backends.spec import Causal, Engine
 from posologie.items import SPLITS, Split, Task
 from posologie.judging.spec import OutsideVerdicts
 from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
-from posologie.models.spec import Backbone, EncoderOrigin, ModelSpec
+from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
+from posologie.published import PublishedNames
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
+from posologie.specs import Spec
 from posologie.statistics.spec import EvaluatedModel
 
 SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")
@@ -182,6 +184,35 @@ def local_model(study: Study, name: str) -> Backbone:
     return study.local_models[name] if name in study.local_models else study.backbones[name]
 
 
+def published_model(study: Study, model: str) -> PublishedModel | None:
+    """Return the published model that answers as a model of the study, or None."""
+    described = models(study).get(model)
+    return None if described is None or described.published is None else study.published_models[described.published]
+
+
+def chat_form(study: Study, model: str) -> ChatForm:
+    """Return how chats are put to a model that answers suites: as to its backbone, or to the published model."""
+    if (published := published_model(study, model)) is not None:
+        return ChatForm() if published.model is None else published.model.chat
+    return study.backbones[model.partition("/")[0]].chat
+
+
+Asking = TypeVar("Asking", bound=Spec)
+
+
+def with_form(study: Study, asking: Asking) -> Asking:
+    """Return a backend, or what has one, with the form of chats of its backbone where it says none of its own."""
+    backend: Any = getattr(asking, "backend", asking)
+    if isinstance(backend, Engine) and "template_options" not in backend.model_fields_set:
+        options = {"template_options": local_model(study, backend.model).chat.template_options}
+        told = backend.model_copy(update=options)
+        return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
+    if not isinstance(backend, Causal) or any(name in backend.model_fields_set for name in ChatForm.model_fields):
+        return asking
+    told = backend.model_copy(update=dict(local_model(study, backend.backbone).chat))
+    return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
+
+
 def model_specs(study: Study) -> dict[str, ModelSpec]:
     """Return the spec of every folder below the models root, by the folder's name."""
     published = (one.model for one in study.published_models.values() if one.model is not None)
@@ -310,12 +341,18 @@ def made_artifacts(study: Study) -> list[str]:
     return list(dict.fromkeys(made))
 
 
+def published_names(study: Study) -> PublishedNames | None:
+    """Return our names for what the published study holds; None where the study is compared with none."""
+    return None if study.published is None else study.published.names()
+
+
 def score_tables(study: Study) -> list[str]:
     """Return the tables of scores that the study's suites and mixes allow."""
     names = ["mcqa", "position"] if choice_suites(study) else []
     if open_suites(study):
         names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
-    names += ["contrasts", "best", "paper"] if len(study.mixes) > 1 else ["contrasts", "paper"]
+    names += ["contrasts", "best"] if len(study.mixes) > 1 else ["contrasts"]
+    names += ["published"] if study.published is not None else []
     names += ["transfer"] if tests_several_components(study) else []
     names += ["leakage"] if study.mixes else []
     names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from posologie.config.language import FILLED
 from posologie.config.load import key_of, models_in
 from posologie.config.study import Study
 from posologie.files import write_text
@@ -27,8 +28,30 @@ def main(repository: Path) -> None:
 def schema_text() -> str:
     """Return the JSON schema of a study file."""
     schema = Study.model_json_schema(by_alias=True)
+    _without_language(schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _without_language(schema: dict[str, Any]) -> None:
+    """Take the defaults that a study's language sets out of a JSON schema, in sections and in what holds them."""
+    sections = schema["$defs"]
+    for model, names in FILLED.items():
+        for name in names:
+            sections[model.__name__]["properties"][name].pop("default")
+    holders = {f"#/$defs/{model.__name__}" for model in FILLED}
+    known = 0
+    while known < len(holders):
+        known = len(holders)
+        holders |= {
+            f"#/$defs/{name}"
+            for name, section in sections.items()
+            if any(one.get("$ref") in holders for one in section.get("properties", {}).values())
+        }
+    for section in (schema, *sections.values()):
+        for one in section.get("properties", {}).values():
+            if one.get("$ref") in holders:
+                one.pop("default", None)
 
 
 def with_options(manual: str) -> str:
@@ -67,7 +90,8 @@ def _table(path: str, model: type[BaseModel]) -> str:
     lines = [heading, "", text, "", "| option | values | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         values = _values(field.annotation).replace("|", "\\|")
-        lines.append(f"| `{key_of(name, field)}` | {values} | {_default(field)} | {field.description or ''} |")
+        default = "by `language`" if name in FILLED.get(model, ()) else _default(field)
+        lines.append(f"| `{key_of(name, field)}` | {values} | {default} | {field.description or ''} |")
     return "\n".join(lines) + "\n"
 
 

@@ -14,8 +14,9 @@ from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
 from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
-from posologie.prediction.spec import Suite
+from posologie.prediction.spec import LongPrompts, Suite
 from posologie.prompting import Prompting
+from posologie.published import PublishedKey
 from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
@@ -34,6 +35,10 @@ class Roots(Spec):
     datasets: PathText = Field(default="datasets", description="downloaded data sets, each in `{name}@{revision}/`")
     work: PathText = Field(
         default="work", description="checkpoints, caches and progress; never declared, safe to delete"
+    )
+    data: PathText = Field(
+        default=".",
+        description="folder in which relative paths of sources and collections begin; nothing is written there",
     )
 
 
@@ -62,6 +67,11 @@ class Prediction(Spec):
     """How models are asked."""
 
     precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the model that answers")
+    long_prompts: LongPrompts = Field(
+        default="refuse",
+        description="where prompt and answer need more positions than the model has: end before the first answer and"
+        " name the items, or cut the ends of their contexts and count them in the run record",
+    )
     seed: int = Field(default=42, description="seed of the option orders")
     threads: int = Field(
         default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads; re-runs nothing"
@@ -113,6 +123,11 @@ class Scoring(Spec):
     """How answers are scored."""
 
     text: TextMetrics = Field(default=TextMetrics(), description="metrics of open answers")
+    sources: dict[Name, TextMetrics] = Field(
+        default_factory=dict,
+        description="metrics of open answers to questions of single sources; of those in another language than the "
+        "study's, what that language sets",
+    )
     encoder: Encoder | None = Field(default=None, description="encoder of BERTScore; not computed if left out")
 
 
@@ -134,7 +149,17 @@ class Study(Spec):
 
     study: Name = Field(description="name of the study, and of its folder below `results/`")
     title: str = Field(default="", description="heading of the report; made from the name if left out")
+    language: str | None = Field(
+        default=None,
+        pattern="^[a-z]{2,3}$",
+        description="language of the items (ISO 639 code); it sets what depends on a language and is left out here, "
+        "from `resources/languages/{code}.yaml`; the one that all sources declare if left out",
+    )
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    published: PublishedKey | None = Field(
+        default=None,
+        description="published study that this one is compared with: a path, or a section; none if left out",
+    )
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     components: dict[Name, Component] = Field(
         default_factory=dict,

@@ -36,12 +36,14 @@ class Prompt:
     sections: Mapping[str, str]
 
     def turns(self, values: Mapping[str, str]) -> tuple[Turn, ...]:
-        """Return the system and user turns with every place `{name}` filled; what is filled in is left as it is."""
+        """Return the system and user turns with every place `{name}` filled; what is filled in closes no tag."""
         roles = [role for role in ("system", "user") if role in self.sections]
         return tuple((role, self.filled(role, values)) for role in roles)
 
     def filled(self, section: str, values: Mapping[str, str]) -> str:
         """Return a section with its places filled.
+
+        A tag of the section (`</candidate>`) inside a value is written with other brackets: it is text there.
 
         Raises:
             InputError: if a place has no value.
@@ -51,9 +53,23 @@ class Prompt:
             if place.group(1) not in values:
                 known = ", ".join(f"{{{name}}}" for name in values)
                 raise InputError(f"prompt {self.name}, {section}: no value for {place.group(0)}; expected {known}")
-            return values[place.group(1)]
+            return untagged(values[place.group(1)], tags)
 
+        tags = tags_of(self.sections[section])
         return _PLACE.sub(value, self.sections[section])
+
+
+def tags_of(section: str) -> tuple[str, ...]:
+    """Return the names of the tags that a section of a prompt closes."""
+    return tuple(dict.fromkeys(re.findall(r"</([\w-]+)>", section)))
+
+
+def untagged(value: str, tags: tuple[str, ...]) -> str:
+    """Return a value in which no tag of these names opens or closes."""
+    if not tags or "<" not in value:
+        return value
+    pattern = rf"<(\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\b[^<>]*)>"
+    return re.sub(pattern, r"‹\1›", value, flags=re.IGNORECASE)
 
 
 def read_prompt(path: str | os.PathLike[str]) -> Prompt:

@@ -8,10 +8,7 @@ from decimal import Decimal
 from functools import cache
 
 from posologie.facts import plainer, spelled
-from posologie.languages import language_data
-
-_DECIMAL_COMMA = re.compile("fr|de|es|it|pt|nl|pl|ru|cs|ro|ca|da|sv|no|nb|nn|fi|hu|el|tr|uk|bg|hr|sl|sk|lt|lv|et")
-"""Languages that write a decimal comma."""
+from posologie.languages import decimal_mark, language_data
 
 _SUPERSCRIPTS = {ord(raised): plain for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "0123456789" * 2, strict=True)}
 _AFTERNOON = re.compile(
@@ -204,13 +201,18 @@ def _quantities(text: str, language: str) -> Iterator[Quantity]:
         yield Quantity(text[number.start() : end].strip(), readings, spelled, number.start(), end)
 
 
+@cache
+def _mark(language: str) -> str:
+    return decimal_mark(language)
+
+
 def _readings(digits: str, language: str, measured: bool) -> frozenset[Decimal]:
     """Return what a number can mean in a language: which mark is the decimal one, and which parts thousands.
 
     A count such as `10,000` stays as it was in many a translation into a language with a decimal comma; of a measure
     (`1,000 mL`) this would be another dose.
     """
-    mark, other = (",", ".") if _DECIMAL_COMMA.fullmatch(language) else (".", ",")
+    mark, other = (",", ".") if _mark(language) == "," else (".", ",")
     if digits.startswith("."):
         digits = f"0{digits}"
     plain = re.sub(r"[^\d.,]", "", digits)

@@ -4,13 +4,18 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+import regex
+
 _ABBREVIATIONS = re.compile(
     r"dr|mr|mrs|ms|prof|pr|mme|mlle|st|vs|cf|figs?|refs?|no|nos|vol|approx|ca|env|al|resp|max|min|e\.g|i\.e|eg|ie"
     r"|p\.ex|par|ex|art|inj|tab|cp|comp|spp?|subsp|var|[a-z]"
 )
 """Words before a point that ends no sentence; a single letter is an initial."""
 
-_BORDER = re.compile(r"(?<=[.!?…])(?: ?[\"'»”’)\]])*(\s+)(?=[\"'«“‘(\[]?[A-ZÀ-ÖØ-ÞŒ0-9¿¡])|([。！？]\s*)|(\s*\n\s*)")
+_BORDER = regex.compile(
+    r"(?<=[.!?…؟۔])(?: ?[\"'»”’)\]])*(\s+)(?=[\"'«“‘(\[]?[\p{Lu}\p{Lo}0-9¿¡])"
+    r"|([。！？｡।॥។။][”’」』）》]*\s*)|(\s*\n\s*)"
+)
 _WORD_BEFORE = re.compile(r"([\w.]+)\.$")
 
 _BEADS = ((1, 1, 0.0), (2, 1, 2.3), (1, 2, 2.3), (2, 2, 4.4))
@@ -24,8 +29,9 @@ _VARIANCE = 6.8
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text, each with the white space that follows it, so that they join to the text again.
 
-    A border is a line break, or a mark of end followed by white space and a capital, digit or opening mark, unless the
-    word before is a common abbreviation or an initial.
+    A border is a line break, a mark of end before white space and a capital, a letter of a script without capitals,
+    a digit or an opening mark, unless the word before is a common abbreviation or an initial; or a mark that only ends
+    sentences, such as the Chinese full stop or the danda.
     """
     found, start = [], 0
     for border in _BORDER.finditer(text):

@@ -1,19 +1,26 @@
 """Texts as words: what two texts have in common, whatever their case, accents and punctuation."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 
-_TOKEN = re.compile(r"\w+|[<>≤≥=+±%°]")
+import regex
+
+from posologie.segmentation import is_accent, unicode_words
+
+_TOKEN = regex.compile(r"[\w\p{M}]+|[<>≤≥=+±%°]")
 _STEM = 5
 _CONTENT = 5
 """Letters from which a word counts as one of content, and by whose first five it is known in its inflected forms."""
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text without case and accents, and the signs that change what a value means."""
+    """Return the words of a text without case and accents, and the signs that change what a value means.
+
+    A run of letters that writes no spaces, such as a Chinese sentence, is cut into its characters.
+    """
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return _TOKEN.findall("".join(letter for letter in decomposed if not unicodedata.combining(letter)))
+    tokens: list[str] = _TOKEN.findall("".join(letter for letter in decomposed if not is_accent(letter)))
+    return [word for token in tokens for word in (unicode_words(token) or [token])]
 
 
 def contains(whole: Sequence[str], part: Sequence[str]) -> bool:

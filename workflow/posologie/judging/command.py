@@ -26,8 +26,11 @@ from posologie.judging.human import read_ratings
 from posologie.judging.overlap import overlap, training_files
 from posologie.judging.schema import calibration_schema, judgement_schema
 from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts
+from posologie.judging.steering import steering
 from posologie.judging.verdicts import verdict
 from posologie.runs import Run
+
+_SHOWN = 20
 
 
 def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
@@ -102,7 +105,12 @@ def judged(
     with asking(judge.backend, options, open_backend, what) as session:
         session.complete((judge_request(row, judge, prompt) for row in rows), len(rows), "answers")
         table = [
-            {**row, **verdict(session.reply(judge_request(row, judge, prompt)), judge, prompt.sha256)} for row in rows
+            {
+                **row,
+                **verdict(session.reply(judge_request(row, judge, prompt)), judge, prompt.sha256),
+                "steering": steering(row["candidate"], prompt),
+            }
+            for row in rows
         ]
         session.check_failures(
             {row.get("answer", row["item"]): row["error"] for row in table if row["outcome"] == "failed"}
@@ -121,8 +129,13 @@ def judged(
 def facts_of(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what the run record says of some verdicts."""
     outcomes = [row["outcome"] for row in table]
+    steered = [row for row in table if row.get("steering")]
     return {
         "answers": len(table),
         "outcomes": {name: outcomes.count(name) for name in sorted(set(outcomes))},
         "without_probability": sum(row["probability"] is None for row in table),
+        "may_steer_the_judge": {
+            "count": len(steered),
+            "first": [{"answer": row.get("answer", row["item"]), "found": row["steering"]} for row in steered[:_SHOWN]],
+        },
     }

@@ -20,6 +20,7 @@ def _verdict_fields() -> list["pyarrow.Field"]:
         pa.field("probability", pa.float64()),  # of "1" among the two labels; null where the backend gives none
         pa.field("label_mass", pa.float64()),  # probability of both labels together under the full vocabulary
         *reply_fields(),
+        pa.field("steering", pa.string()),  # what in the answer may steer a judge; null where nothing does
     ]
 
 

@@ -169,11 +169,10 @@ def _languages(
             f"{share} of the {split} split are in another language than the most frequent one ({main}): {named}.",
         )
     if main != facts["language"] and declared is None and source["described"].get("mixed", True):
-        yield (
-            WARNING,
-            f"The items of the {split} split are mostly in the language “{main}”, and report.language is "
-            f"“{facts['language']}”.",
-        )
+        said = f"report.language is “{facts['language']}”"
+        if facts["language"] == "und":
+            said = f"the study names no language; add `language: {main}`"
+        yield (WARNING, f"The items of the {split} split are mostly in the language “{main}”, and {said}.")
 
 
 def _texts(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:

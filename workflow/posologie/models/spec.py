@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path, PurePath
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,6 +44,24 @@ class Untrained(Spec):
     seed: int = Field(default=0, description="seed of the weights")
 
 
+class ChatForm(Spec):
+    """How a chat is put to a model, in training, prediction, judging and serving alike."""
+
+    template_options: dict[str, Any] = Field(
+        default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
+    )
+    answer_prefix: str | None = Field(
+        default=None,
+        description="text between the template's prompt and the answer; what the template writes there if left out",
+    )
+    thinking: bool = Field(
+        default=False,
+        description="the model thinks before it answers: its thoughts are kept apart, and constrained answers and label "
+        "probabilities come after them",
+    )
+    thought_tokens: int = Field(default=2048, ge=1, description="tokens of a thought, at most")
+
+
 class Backbone(Spec):
     """The model that adapters are trained on: exactly one of `hub`, `folder`, `gguf_package` and `untrained`."""
 
@@ -58,6 +76,7 @@ class Backbone(Spec):
     untrained: Untrained | None = Field(
         default=None, description="a small model with random weights, for tests and worlds"
     )
+    chat: ChatForm = Field(default=ChatForm(), exclude=True, description="how chats are put to it")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     def loaded() -> LocalModel:
         torch.set_num_threads(options.threads)
         model = load(options.backbone, spec.precision, options.adapter_weights, options.adapter_config)
-        return LocalModel(model, spec.prompting, options.chunk_tokens)
+        return LocalModel(model, spec.prompting, options.chunk_tokens, spec.chat, spec.long_prompts)
 
     predict(spec, options, inputs, loaded)
 

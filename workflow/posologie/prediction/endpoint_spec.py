@@ -18,8 +18,11 @@ class Asked(Spec):
     temperature: float | None = Field(
         default=0.0, ge=0, le=2, description="0 is greedy; null sends none (reasoning models refuse one)"
     )
-    choice_new_tokens: int = Field(
-        default=16, ge=1, description="tokens of an answer to a question with options, hidden reasoning included"
+    choice_new_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens of an answer to a question with options, hidden reasoning included; if left out, the budget"
+        " of the suite, as for a local model",
     )
 
     @field_validator("backend", mode="before")

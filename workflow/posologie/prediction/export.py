@@ -61,15 +61,14 @@ def _prompt_writer(spec: Questions, backbone: Path | None) -> Callable[[Item, li
     """Return what writes a prompt: in the model's chat template, or the user's turn alone."""
     if backbone is None:
         return lambda item, order: user_turn(item, order, spec.prompting)
+    from posologie.models.chats import Chats
     from posologie.models.load import load_tokenizer
     from posologie.models.store import checked_folder
 
-    tokenizer = load_tokenizer(checked_folder(backbone))
+    chats = Chats(load_tokenizer(checked_folder(backbone)), spec.chat)
 
     def written(item: Item, order: list[int]) -> str:
-        turns = chat(item, order, spec.prompting)
-        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return text
+        return chats.shown(chats.prompt(chat(item, order, spec.prompting)))
 
     return written
 

@@ -98,3 +98,18 @@ def bins(sizes: Sequence[int], capacity: int) -> list[list[int]]:
             filled.append([thing])
             room.append(capacity - sizes[thing])
     return filled
+
+
+def neighbours(prompts: Sequence[Tokens]) -> list[list[int]]:
+    """Group prompts that share a beginning of at least a quarter of the shorter one: they belong into one tree."""
+    ordered = sorted(range(len(prompts)), key=lambda number: (prompts[number], number))
+    groups: list[list[int]] = []
+    for number in ordered:
+        if groups:
+            last = prompts[groups[-1][-1]]
+            shared = len(last) + len(prompts[number]) - tree_size([last, prompts[number]])
+            if 4 * shared >= min(len(last), len(prompts[number])):
+                groups[-1].append(number)
+                continue
+        groups.append([number])
+    return groups

@@ -10,22 +10,30 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from posologie.answer_words import answer_words_digest
 from posologie.commands import named_path
 from posologie.errors import InputError
-from posologie.prediction.parsing import Reading, read
+from posologie.prediction.parsing import read
 from posologie.prediction.parts import Parts
 from posologie.prediction.published import read_published
+from posologie.prediction.readings import Reading
 from posologie.prediction.requests import Answer, Answerer, Request, requests_for
 from posologie.prediction.selection import Selection, select
 from posologie.prediction.spec import Questions
 from posologie.progress import Progress
 from posologie.prompting import displayed_gold
 from posologie.runs import Run
+from posologie.thoughts import part
 
 log = logging.getLogger(__name__)
 
 WINDOW = 1024
 """Items that are read, answered and written together: what is held in memory does not grow with a suite."""
+
+LEAST_LABEL_MASS = 0.05
+"""Mean probability of all labels together below which a job warns; the report shows it beside the scores."""
+
+_CUT = ("mcqu", "none", "length")
 
 
 def add_job_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -52,6 +60,8 @@ def predict(
     Raises:
         InputError: if an input is missing or the outputs are not those of the spec's suites.
     """
+    if spec.answer_words not in ("", answer_words_digest()):
+        raise InputError("resources/languages/*.yaml, answers: edited since the run was planned; start the run again")
     outputs, records = dict(options.predictions), dict(options.run)
     for key, given in (("--predictions", outputs), ("--run", records)):
         if set(given) != set(spec.suites):
@@ -68,10 +78,13 @@ def predict(
     parts = Parts(options.work / _key(spec, record))
     selections = _selections(spec, shards, parts.folder)
     answerer = make_answerer()
+    answerer.check(request for requests in _windows(spec, selections) for request in requests)
     windows = _answer(spec, selections, answerer, parts, options.work)
     for suite in sorted(spec.suites):
         parts.write(suite, windows, Path(outputs[suite]))
-        record.write(records[suite], suite=suite, **counts(Path(outputs[suite])), **answerer.facts())
+        counted = counts(Path(outputs[suite]))
+        _warn(suite, spec.model, counted)
+        record.write(records[suite], suite=suite, **counted, **answerer.facts())
     parts.remove()
 
 
@@ -137,23 +150,62 @@ def _answer(spec: Questions, selections: Sequence[Named], answerer: Answerer, pa
 
 
 def counts(predictions: Path) -> dict[str, Any]:
-    """Return what the run record says of a predictions file: rows, tokens, and how often a greedy text was read how."""
-    columns = ["greedy_outcome", "finish", "prompt_tokens", "generated_tokens"]
+    """Return what the run record says of a predictions file.
+
+    Rows and tokens; how often a greedy text was read how; of the single-answer questions, how many greedy texts ran out
+    of tokens before labels could be read, and the mean probability of all labels together.
+    """
+    totals = dict.fromkeys(("rows", "prompt_tokens", "generated_tokens", "thought_tokens"), 0)
     outcomes: Counter[str] = Counter()
     finishes: Counter[str] = Counter()
-    totals = dict.fromkeys(("rows", "prompt_tokens", "generated_tokens"), 0)
+    single = unread = 0
+    masses: list[float] = []
+    columns = ["task", "greedy_outcome", "label_mass", "finish", *list(totals)[1:]]
     for batch in pq.ParquetFile(predictions).iter_batches(columns=columns):
-        outcomes.update(outcome for outcome in batch["greedy_outcome"].to_pylist() if outcome is not None)
-        finishes.update(batch["finish"].to_pylist())
+        rows = {name: batch[name].to_pylist() for name in columns}
+        outcomes.update(outcome for outcome in rows["greedy_outcome"] if outcome is not None)
+        finishes.update(rows["finish"])
         totals["rows"] += batch.num_rows
-        for name in ("prompt_tokens", "generated_tokens"):
-            totals[name] += sum(batch[name].to_pylist())
-    return {**totals, "greedy_outcomes": dict(outcomes), "finishes": dict(finishes)}
+        for name in list(totals)[1:]:
+            totals[name] += sum(count or 0 for count in rows[name])
+        single += rows["task"].count("mcqu")
+        unread += list(zip(rows["task"], rows["greedy_outcome"], rows["finish"], strict=True)).count(_CUT)
+        masses += [mass for task, mass in zip(rows["task"], rows["label_mass"], strict=True) if task == "mcqu" and mass]
+    return {
+        **totals,
+        "greedy_outcomes": dict(outcomes),
+        "finishes": dict(finishes),
+        "single_answer_questions": {
+            "rows": single,
+            "cut_before_labels_were_read": unread,
+            "mean_label_mass": sum(masses) / len(masses) if masses else None,
+        },
+    }
+
+
+def _warn(suite: str, model: str, counted: Mapping[str, Any]) -> None:
+    """Warn where a score says more about the form of the answers than about the model."""
+    single = counted["single_answer_questions"]
+    if 2 * single["cut_before_labels_were_read"] > single["rows"]:
+        log.warning(
+            "%s, suite %s: %d of %d greedy answers ran out of tokens before they named a label: they open an answer and"
+            " do not give it; set suites.%s.mcqu_new_tokens to more",
+            *(model, suite, single["cut_before_labels_were_read"], single["rows"], suite),
+        )
+    mass = single["mean_label_mass"]
+    if mass is not None and mass < LEAST_LABEL_MASS:
+        log.warning(
+            "%s, suite %s: all labels together have %.1f %% of the probability: the model expects something else here,"
+            " and constrained answers rest on the little that is left; see answer_prefix and template_options",
+            *(model, suite, 100 * mass),
+        )
 
 
 def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
     item = request.item
     choice = bool(item.options)
+    parted = part(answer.greedy_text)
+    thoughts = answer.thoughts or parted.thoughts
     reading = _reading(request, answer.greedy_text, separator) if choice else None
     return {
         "place": request.place,
@@ -168,7 +220,8 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
         "option_order": list(request.order),
         "gold": list(displayed_gold(item.gold, request.order)),
         "position_dependent": bool(item.meta.get("position_dependent")) if choice else None,
-        "greedy_text": answer.greedy_text,
+        "greedy_text": parted.answer,
+        "thoughts": thoughts or None,
         "greedy_outcome": reading.outcome if reading else None,
         "greedy_labels": list(reading.labels) if reading and reading.outcome == "labels" else None,
         "constrained_labels": list(answer.constrained_labels) if answer.constrained_labels is not None else None,
@@ -176,6 +229,7 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
         "label_mass": answer.label_mass,
         "prompt_tokens": answer.prompt_tokens,
         "generated_tokens": answer.generated_tokens,
+        "thought_tokens": answer.thought_tokens,
         "finish": answer.finish,
     }
 

@@ -11,17 +11,23 @@ import torch
 
 from posologie.errors import InputError
 from posologie.items import stable_id
+from posologie.models.chats import Chats
+from posologie.models.spec import ChatForm
 from posologie.prediction.automaton import Automaton, LabelAutomaton, Vocabulary
 from posologie.prediction.choices import ChoiceAnswer, ChoiceQuestion, answer_choices
-from posologie.prediction.forest import Tokens, bins, common_prefix, grow, tree_size
+from posologie.prediction.forest import Tokens, bins, common_prefix, grow, neighbours, tree_size
 from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of, refuse_recurrent
 from posologie.prediction.model import Model
 from posologie.prediction.open_questions import OpenAnswer, answer_open
 from posologie.prediction.parsing import is_bare_label
+from posologie.prediction.prompts import Prompts, positions_of
 from posologie.prediction.published import PublishedAutomaton
 from posologie.prediction.requests import Answer, Request
+from posologie.prediction.spec import LongPrompts
+from posologie.prediction.thinking import Thought, thought_in, thought_stop
 from posologie.prediction.token_bytes import token_bytes
-from posologie.prompting import Prompting, chat
+from posologie.prompting import Prompting
+from posologie.thoughts import opens_thought
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +40,13 @@ OPEN_COLUMNS = 4
 SAVED_SECONDS = 20.0
 """Finished open answers are saved at least this often."""
 
+THOUGHTS_AT_ONCE = 64
+"""Requests whose thoughts are written before their answers: a kill loses these."""
+
 AUDITED_A_WINDOW, AUDITED = 16, 64
 """In bfloat16, so many prompts are computed once more by themselves, to count how many labels flip."""
 
-Prompts = Mapping[int, Tokens]
+Prompted = Mapping[int, Tokens]
 """The tokens of each request's prompt, by place."""
 
 
@@ -49,12 +58,23 @@ def default_chunk_tokens(device: str) -> int:
 class LocalModel:
     """Answers windows of requests with a model in this process."""
 
-    def __init__(self, model: Model, prompting: Prompting, chunk_tokens: int | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prompting: Prompting,
+        chunk_tokens: int | None,
+        form: ChatForm | None = None,
+        long_prompts: LongPrompts = "refuse",
+    ) -> None:
         """Compile the vocabulary.
 
         Args:
             chunk_tokens: prompt tokens that are computed at once; halved when memory runs out.
+            form: how chats are put to the model.
+            long_prompts: what becomes of an item that needs more positions than the model has.
         """
+        self.chats = Chats(model.tokenizer, form)
+        self.prompts = Prompts(self.chats, prompting, positions_of(model.network), long_prompts)
         self.model = model
         self.prompting = prompting
         self.chunk_tokens = self.asked_chunk_tokens = chunk_tokens or default_chunk_tokens(str(model.network.device))
@@ -67,7 +87,7 @@ class LocalModel:
             log.info("prompts are padded, not packed: this architecture does not attend to all that comes before")
         written = token_bytes(model.tokenizer)
         separator = prompting.label_separator
-        self.vocabulary = Vocabulary(written, separator, model.end_tokens, _blank_first(model.tokenizer, self._text_of))
+        self.vocabulary = Vocabulary(written, separator, model.end_tokens, _blank_first(self.chats))
         self._automata: dict[tuple[str, int, bool], Automaton] = {}
         self._prefix = Prefix((), ())
 
@@ -80,12 +100,70 @@ class LocalModel:
             "chunk_halvings": self.halvings,
             "prompts_packed": self.packs,
             "computed_prompt_tokens": self.computed_tokens,
+            "chat": self.chats.form.model_dump(mode="json"),
+            "text_before_answers": self.chats.lead,
+            "contexts_cut": {"count": len(self.prompts.cut), "first": sorted(self.prompts.cut)[:5]},
             "recomputed_alone": {"prompts": self.audited, "likeliest_label_flipped": self.flipped},
         }
 
+    def check(self, requests: Iterator[Request]) -> None:
+        """Refuse items that do not fit, and a template under which training and prediction would differ."""
+        self.prompts.check(requests)
+
     def answers(self, requests: Sequence[Request], done: frozenset[int]) -> Iterator[list[Answer]]:
         """Answer a window, the questions with options first."""
-        prompts = {request.place: self._prompt(request) for request in requests}
+        if not self.chats.form.thinking:
+            yield from self._answers(requests, {one.place: self.prompts.tokens(one) for one in requests}, done)
+            return
+        for start in range(0, len(requests), THOUGHTS_AT_ONCE):
+            yield from self._thoughtful(
+                [one for one in requests[start : start + THOUGHTS_AT_ONCE] if one.place not in done]
+            )
+
+    def _thoughtful(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
+        """Answer after a thought; a thought that ran out of tokens has no answer behind it."""
+        if not requests:
+            return
+        thoughts = self._thoughts(requests)
+        closed = [request for request in requests if thoughts[request.place].closed]
+        prompts = {request.place: thoughts[request.place].prompt for request in closed}
+        for answers in self._answers(closed, prompts, frozenset()) if closed else ():
+            told = [(answer, thoughts[answer.place]) for answer in answers]
+            yield [
+                dataclasses.replace(
+                    answer,
+                    thoughts=thought.text,
+                    thought_tokens=thought.tokens,
+                    prompt_tokens=answer.prompt_tokens - thought.tokens,
+                )
+                for answer, thought in told
+            ]
+        if unfinished := [(request.place, thoughts[request.place]) for request in requests if request not in closed]:
+            yield [
+                Answer(
+                    place, "", len(thought.prompt), 0, "length", thoughts=thought.text, thought_tokens=thought.tokens
+                )
+                for place, thought in unfinished
+            ]
+
+    def _thoughts(self, requests: Sequence[Request]) -> dict[int, Thought]:
+        prompts = {request.place: self.prompts.tokens(request) for request in requests}
+        opened = opens_thought(self.prompts.text(requests[0]))
+        limit = self.chats.form.thought_tokens
+        asked = [dataclasses.replace(request, new_tokens=limit) for request in requests]
+        self._share(())
+        found: dict[int, Thought] = {}
+        for answers in self._open_stream(asked, prompts, thought_stop(self._written, opened)):
+            for answer in answers:
+                place = asked[answer.number].place
+                tokens = answer.tokens[:-1] if answer.ended else answer.tokens
+                found[place] = thought_in(prompts[place], tokens, self._written, opened=opened, ended=answer.ended)
+        return found
+
+    def _written(self, tokens: Sequence[int]) -> str:
+        return self._text(tokens, False)
+
+    def _answers(self, requests: Sequence[Request], prompts: Prompted, done: frozenset[int]) -> Iterator[list[Answer]]:
         shared = common_prefix(list(prompts.values())) if self.packs and len(prompts) > 1 else 0
         self._share(next(iter(prompts.values()))[:shared])
         audit = self._audit_of(requests)
@@ -99,21 +177,13 @@ class LocalModel:
         waiting.sort(key=lambda request: (-len(prompts[request.place]), request.place))
         yield from self._answer_open(waiting, prompts)
 
-    # Prompts and chunks
-
-    def _prompt(self, request: Request) -> Tokens:
-        text = self._text_of(chat(request.item, request.order, self.prompting))
-        return tuple(self.model.tokenizer.encode(text, add_special_tokens=False))
-
-    def _text_of(self, turns: list[dict[str, str]]) -> str:
-        text: str = self.model.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return text
+    # Chunks
 
     def _share(self, tokens: Tokens) -> None:
         if self._prefix.tokens != tokens:
             self._prefix = prefix_of(self.model.network, tokens)
 
-    def _chunks(self, requests: Sequence[Request], prompts: Prompts) -> Iterator[list[Request]]:
+    def _chunks(self, requests: Sequence[Request], prompts: Prompted) -> Iterator[list[Request]]:
         """Yield requests that are computed together: variants of an item side by side, one task, long ones first.
 
         The tasks are apart because a chunk is decoded until its longest answer ends.
@@ -146,7 +216,7 @@ class LocalModel:
             self.computed_tokens += sum(map(len, prompts))
             return *Padded.plant(self.model.network, prompts), list(range(len(prompts)))
         rests = [prompt[len(self._prefix.tokens) :] for prompt in prompts]
-        groups = _neighbours(rests)
+        groups = neighbours(rests)
         sizes = [tree_size([rests[number] for number in group]) for group in groups]
         packed = bins(sizes, max(ROW_TOKENS, *sizes))
         rows = [grow(rests, [number for index in filled for number in groups[index]]) for filled in packed]
@@ -157,7 +227,7 @@ class LocalModel:
 
     # Questions with options
 
-    def _halving(self, requests: list[Request], prompts: Prompts) -> Iterator[list[Answer]]:
+    def _halving(self, requests: list[Request], prompts: Prompted) -> Iterator[list[Answer]]:
         """Answer a chunk of choice questions, or its halves if it does not fit into memory."""
         failure = None
         try:
@@ -174,7 +244,7 @@ class LocalModel:
         yield from self._halving(requests[:middle], prompts)
         yield from self._halving(requests[middle:], prompts)
 
-    def _note_halving(self, failure: str, requests: Sequence[Request], prompts: Prompts) -> None:
+    def _note_halving(self, failure: str, requests: Sequence[Request], prompts: Prompted) -> None:
         if len(requests) == 1 or self.chunk_tokens == 1:
             name, length = requests[0].item.id, len(prompts[requests[0].place])
             raise InputError(f"item '{name}': {length} prompt tokens do not fit into memory by themselves ({failure})")
@@ -184,7 +254,7 @@ class LocalModel:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _answer_choices(self, requests: Sequence[Request], prompts: Prompts) -> list[Answer]:
+    def _answer_choices(self, requests: Sequence[Request], prompts: Prompted) -> list[Answer]:
         texts, logits, order = self._plant([prompts[request.place] for request in requests])
         asked = [requests[number] for number in order]
         answers = answer_choices([self._question(request) for request in asked], logits, texts, self.model.end_tokens)
@@ -207,7 +277,7 @@ class LocalModel:
             look_on=lambda tokens: not published and is_bare_label(self._text(tokens, False), options),
         )
 
-    def _choice(self, request: Request, answer: ChoiceAnswer, prompts: Prompts) -> Answer:
+    def _choice(self, request: Request, answer: ChoiceAnswer, prompts: Prompted) -> Answer:
         mass = float(answer.label_shares.sum())
         return Answer(
             place=request.place,
@@ -228,7 +298,7 @@ class LocalModel:
         chosen = sorted(choices, key=lambda request: stable_id(request.item.id, request.variant))
         return {request.place: request for request in chosen[: min(AUDITED_A_WINDOW, AUDITED - self.audited)]}
 
-    def _audit(self, answers: Sequence[Answer], audit: Mapping[int, Request], prompts: Prompts) -> None:
+    def _audit(self, answers: Sequence[Answer], audit: Mapping[int, Request], prompts: Prompted) -> None:
         for answer in answers:
             texts, logits = Padded.plant(self.model.network, [prompts[answer.place]])
             question = dataclasses.replace(self._question(audit[answer.place]), new_tokens=1, look_on=lambda _: False)
@@ -238,7 +308,7 @@ class LocalModel:
 
     # Open questions
 
-    def _answer_open(self, requests: Sequence[Request], prompts: Prompts) -> Iterator[list[Answer]]:
+    def _answer_open(self, requests: Sequence[Request], prompts: Prompted) -> Iterator[list[Answer]]:
         """Answer open questions; those under way when memory runs out begin again, fewer at a time."""
         remaining = list(requests)
         while remaining:
@@ -264,7 +334,9 @@ class LocalModel:
             if failure is not None:
                 self._note_halving(failure, remaining, prompts)
 
-    def _open_stream(self, requests: Sequence[Request], prompts: Prompts) -> Iterator[list[OpenAnswer]]:
+    def _open_stream(
+        self, requests: Sequence[Request], prompts: Prompted, stops: Callable[[Sequence[int]], bool] = lambda _: False
+    ) -> Iterator[list[OpenAnswer]]:
         def plant(numbers: Sequence[int]) -> tuple[Padded, torch.Tensor]:
             texts, logits, order = self._plant([prompts[requests[number].place] for number in numbers])
             rows = texts.padded() if isinstance(texts, Forest) else texts
@@ -278,9 +350,10 @@ class LocalModel:
             OPEN_COLUMNS * self.chunk_tokens,
             plant,
             self.model.end_tokens,
+            stops,
         )
 
-    def _open(self, request: Request, answer: OpenAnswer, prompts: Prompts) -> Answer:
+    def _open(self, request: Request, answer: OpenAnswer, prompts: Prompted) -> Answer:
         return Answer(
             place=request.place,
             greedy_text=self._text(answer.tokens, answer.ended),
@@ -296,27 +369,12 @@ class LocalModel:
         return text
 
 
-def _neighbours(prompts: Sequence[Tokens]) -> list[list[int]]:
-    """Group prompts that share a beginning of at least a quarter of the shorter one: they belong into one tree."""
-    ordered = sorted(range(len(prompts)), key=lambda number: (prompts[number], number))
-    groups: list[list[int]] = []
-    for number in ordered:
-        if groups:
-            last = prompts[groups[-1][-1]]
-            shared = len(last) + len(prompts[number]) - tree_size([last, prompts[number]])
-            if 4 * shared >= min(len(last), len(prompts[number])):
-                groups[-1].append(number)
-                continue
-        groups.append([number])
-    return groups
-
-
-def _blank_first(tokenizer: Any, text_of: Callable[[list[dict[str, str]]], str]) -> bool:
+def _blank_first(chats: Chats) -> bool:
     """Whether the tokenizer spells a label behind a prompt as a blank and a letter."""
-    prompt = text_of([{"role": "user", "content": "?"}])
-    before, behind = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, f"{prompt}A"))
+    prompt = chats.prompt([{"role": "user", "content": "?"}])
+    before, behind = chats.ids(prompt), chats.ids(f"{prompt}A")
     spelt = behind[len(before) :] if behind[: len(before)] == before else []
-    return len(spelt) > 1 and not tokenizer.decode(spelt[:1]).strip()
+    return len(spelt) > 1 and not chats.tokenizer.decode(spelt[:1]).strip()
 
 
 def _out_of_memory(error: BaseException) -> str | None:

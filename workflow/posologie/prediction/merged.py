@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
         for one in ingredients:
             refuse_altered(one.weights, one.config)
         model = load(options.backbone, spec.precision, change=lambda network: blend(network, ingredients, spec.rank))
-        return LocalModel(model, spec.prompting, options.chunk_tokens)
+        return LocalModel(model, spec.prompting, options.chunk_tokens, spec.chat, spec.long_prompts)
 
     predict(spec, options, inputs, loaded)
 

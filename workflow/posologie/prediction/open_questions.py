@@ -21,7 +21,12 @@ class OpenAnswer:
 
 
 def answer_open(
-    lengths: Sequence[int], new_tokens: Sequence[int], columns: int, plant: Plant, end_tokens: Sequence[int]
+    lengths: Sequence[int],
+    new_tokens: Sequence[int],
+    columns: int,
+    plant: Plant,
+    end_tokens: Sequence[int],
+    stops: Callable[[Sequence[int]], bool] = lambda _: False,
 ) -> Iterator[list[OpenAnswer]]:
     """Answer open questions in the order given, and yield answers as they finish.
 
@@ -31,6 +36,7 @@ def answer_open(
         lengths: tokens of each prompt.
         new_tokens: tokens of each answer, at most.
         columns: key and value states that the rows may hold together; one question is always answered.
+        stops: says of the tokens of an answer that no more are wanted.
     """
     waiting = list(range(len(lengths)))[::-1]
     texts: Padded | None = None
@@ -56,7 +62,7 @@ def answer_open(
         kept = [
             index
             for index, answer in enumerate(running)
-            if not answer.ended and len(answer.tokens) < new_tokens[answer.number]
+            if not answer.ended and len(answer.tokens) < new_tokens[answer.number] and not stops(answer.tokens)
         ]
         finished = [answer for index, answer in enumerate(running) if index not in set(kept)]
         if finished:

@@ -80,6 +80,9 @@ class ServedModel:
         self.counts: Counter[str] = Counter()
         self._of_backend: dict[str, Any] | None = None
 
+    def check(self, requests: Iterator[Request]) -> None:
+        """Do nothing: what the model cannot be asked is known from its answers."""
+
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
         if self._of_backend is None:
@@ -137,7 +140,9 @@ class ServedModel:
         return interface.Request(tuple((turn["role"], turn["content"]) for turn in turns), decoding, **asked)
 
     def _limit(self, request: Request) -> int:
-        return self.spec.choice_new_tokens if request.item.options else request.new_tokens
+        if request.item.options and self.spec.choice_new_tokens is not None:
+            return self.spec.choice_new_tokens
+        return request.new_tokens
 
     def _greedy(self, request: Request) -> interface.Request:
         labels = tuple(LABELS[: len(request.order)]) if request.item.options else ()
@@ -191,11 +196,13 @@ class ServedModel:
             place=request.place,
             greedy_text=reply.text,
             prompt_tokens=reply.prompt_tokens,
-            generated_tokens=reply.generated_tokens,
+            generated_tokens=reply.generated_tokens - reply.thought_tokens,
             finish=reply.finish,
             constrained_labels=labels,
             label_probabilities=None if first is None else first.probabilities,
             label_mass=None if first is None else first.mass,
+            thoughts=reply.thoughts,
+            thought_tokens=reply.thought_tokens,
         )
 
 

@@ -1,51 +1,44 @@
-"""What a free text answers, in French or English: labels, nothing, or something ambiguous.
+"""What a free text answers: labels, nothing, or something ambiguous.
 
 The readers below are tried in order; the first that understands the text decides. A letter counts as a label only where
 the text treats it as one: alone, in a list, in brackets, before an option's text, or announced ("la réponse est …").
-`D'après` and `hépatite B` name no label.
+`D'après` and `hépatite B` name no label. Thoughts are no part of the answer, the stated conclusion wins over the
+discussion before it, and a range of labels ("options A to D") is none of them.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Literal
+from collections.abc import Callable, Sequence
 
+from posologie.control_marks import without_control
 from posologie.items import LABELS
+from posologie.prediction.parsing_lists import enumerated, first_line, folded, whole_list, whole_options
 from posologie.prediction.parsing_patterns import (
     ALL,
-    AND,
     BEFORE,
     BEHIND_LABEL,
-    CUE,
+    EITHER,
     EXCEPT,
-    FALSE,
-    FILLING,
     JOIN,
     LABEL,
     NEGATION,
+    NEITHER,
     NOUN,
+    OR,
     PRONOUN,
-    QUALIFIER,
     REFUSAL,
-    RIGHT,
-    TRUE,
+    TO,
+    WORD,
+    compiled,
 )
+from posologie.prediction.parsing_statements import MARK, announced, stated, verdicts
+from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
+from posologie.thoughts import part
 
-Outcome = Literal["labels", "none", "ambiguous"]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The labels that a text names (displayed positions, ascending), if it names some."""
-
-    outcome: Outcome
-    labels: tuple[int, ...] = ()
-
-
-NONE = Reading("none")
-AMBIGUOUS = Reading("ambiguous")
+_LONG = 400
+"""Characters from which a text is looked at for repetitions."""
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
+"""Kana and Chinese characters, which are written without blanks."""
 
 
 def read(text: str, options: Sequence[str], separator: str = ",") -> Reading:
@@ -56,24 +49,29 @@ def read(text: str, options: Sequence[str], separator: str = ",") -> Reading:
         options: the texts of the options as displayed, the first being A.
         separator: between labels in the training format, beside the usual ones.
     """
-    written = _written(text)
+    marked = _written(text)
+    written = marked.replace(MARK, "")
     count = len(options)
-    folded = [_folded(option) for option in options]
-    plain = _without_glosses(_plain(written), folded)
+    plain_options = [folded(option) for option in options]
+    plain = _without_glosses(_plain(written), plain_options)
     if not re.search(r"\w", plain):
         return NONE
+    ranged = _without_ranges(plain)
+    concluding = _without_ranges(_without_glosses(_plain(marked), plain_options))
     readers: tuple[Callable[[], Reading | None], ...] = (
-        lambda: _whole_list(plain, count, separator),
-        lambda: _whole_options(written, folded),
-        lambda: NONE if REFUSAL.search(plain.lower()) else None,
-        lambda: _first_line(plain, count, separator),
-        lambda: _verdicts(plain, count),
-        lambda: _all_of_them(plain, count),
-        lambda: _alternatives(plain, count),
-        lambda: _enumerated(plain, folded),
-        lambda: _announced(plain, count),
-        lambda: _bracketed(plain, count),
-        lambda: _mentioned_option(written, folded),
+        lambda: whole_list(plain, count, separator),
+        lambda: whole_options(written, plain_options),
+        lambda: stated(concluding, plain_options, separator),
+        lambda: NONE if REFUSAL.search(ranged.lower()) else None,
+        lambda: first_line(ranged, count, separator),
+        lambda: announced(ranged, plain_options, strong=True),
+        lambda: verdicts(ranged, plain_options),
+        lambda: _all_of_them(ranged, count),
+        lambda: _alternatives(ranged),
+        lambda: enumerated(ranged, plain_options),
+        lambda: announced(ranged, plain_options, strong=False),
+        lambda: _bracketed(ranged, count),
+        lambda: _mentioned_option(written, plain_options),
     )
     return next((reading for reader in readers if (reading := reader()) is not None), NONE)
 
@@ -84,23 +82,34 @@ def is_bare_label(text: str, options: int) -> bool:
 
 
 def _written(text: str) -> str:
-    """Return the text without thinking, emphasis and typographic variety; thinking that never ended is no text."""
-    if "<think>" in text and "</think>" not in text:
-        return ""
-    text = text.rpartition("</think>")[2]
+    """Return the answer without emphasis and typographic variety, with a mark before what is boxed or tagged."""
+    text = without_control(part(text).answer)
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("`", "")
+    text = re.sub("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufe0f]", "", text)
+    text = re.sub(
+        r"<(?:answer|réponse)\s*>|^#{4}\s+(?=\(?[A-Z]\)?\W*$)", MARK, text, flags=re.IGNORECASE | re.MULTILINE
+    )
     text = re.sub(r"</?(?:b|i|strong|em|p|br|answer|réponse)\s*/?>", " ", text, flags=re.IGNORECASE)
-    for _ in range(2):  # \boxed{\text{A}}
-        text = re.sub(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1", text)
+    text = text.replace("\\ ", " ").replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ")
+    for _ in range(3):  # \boxed{\text{A}}
+        text = re.sub(r"\\(?:text|textbf|mathrm|mathbf|bf)\s*\{([^{}]*)\}", r"\1", text)
+        text = re.sub(r"\\boxed\s*\{([^{}]*)\}", rf"{MARK}\1", text)
     text = re.sub(r"(?<!\w)[*_#$]+|[*_#$]+(?!\w)", "", text)
-    return re.sub(r"[ \t]+", " ", text).strip()
+    text = re.sub(rf"(?<=[{_UNSPACED}])(?=[A-Z(\[])|(?<=[A-Z)\]])(?=[{_UNSPACED}])", " ", text)
+    text = re.sub(r"[ \t]+", " ", text).strip()
+    # Models repeat themselves until their tokens run out: the third time says no more than the second.
+    return re.sub(r"(.{3,80}?)\1{2,}", r"\1\1", text, flags=re.DOTALL) if len(text) > _LONG else text
 
 
 def _plain(written: str) -> str:
     """Return the text without quotation marks, list brackets and numbering."""
-    text = re.sub(r"[\"«»“”{}<>]", " ", written)
+    text = re.sub(r"[\"«»“”„{}<>「」【】]", " ", written)
     text = re.sub(r"\[([^\[\]]*,[^\[\]]*)\]", r" \1 ", text)
-    text = re.sub(r"[ \t]+", " ", text).strip()
+    text = compiled(WORD).sub(lambda match: match[0].lower(), re.sub(r"[ \t]+", " ", text).strip())
+    if not re.search(r"(?<![\w'])[A-Z](?!\w)", text):  # `b)` and `answer: b`
+        text = re.sub(
+            r"(?:(?<=: )|(?<=\())[a-z](?=[).]*\s*$)|(?<![\w'])[a-z](?=\))", lambda match: match[0].upper(), text
+        )
     return re.sub(r"^(?:question )?\d+ ?[.:)] ", "", text, flags=re.IGNORECASE)
 
 
@@ -109,122 +118,29 @@ def _without_glosses(text: str, options: Sequence[str]) -> str:
 
     def bare(match: re.Match[str]) -> str:
         label = LABELS.index(match[1])
-        if label < len(options) and _folded(match[2]) == options[label]:
+        if label < len(options) and folded(match[2]) == options[label]:
             return match[1]
-        return f"{match[1]}. {match[2]}" if _folded(match[2]) in options else match[0]
+        return f"{match[1]}. {match[2]}" if folded(match[2]) in options else match[0]
 
     def joined(match: re.Match[str]) -> str:
-        behind = _folded(text[match.start(2) :])
+        behind = folded(text[match.start(2) :])
         return match[0] if behind.startswith(tuple(filter(None, options))) else f"{match[1]}.{match[2]}"
 
     species = rf"(?<![\w'])([A-Z])\.[ ](?!{BEHIND_LABEL}|{PRONOUN})([a-zà-ÿ]{{3,}})"
-    text = re.sub(species, joined, text)
+    text = compiled(species).sub(joined, text)
     return re.sub(r"(?<![\w'])([A-Z])[ ]?\(([^()]{2,})\)", bare, text)
 
 
-def _folded(text: str) -> str:
-    """Return a text for comparison: composed, lower case, blanks collapsed, no article and no final punctuation."""
-    plain = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
-    plain = re.sub(r"\s+", " ", plain).strip(" \t\n.,;:!\"'«»()")
-    return re.sub(r"^(?:le|la|les|un|une|des|du|the|an?) |^l'", "", plain)
+def _without_ranges(text: str) -> str:
+    """Return the text without ranges of labels: `among the options A to D` names none of them."""
+    label = r"[(\[]?(?<![\w'])([A-Z])(?!\w)[)\].]?"
 
+    def gone(match: re.Match[str]) -> str:
+        return " … " if match[1] < match[2] else match[0]
 
-def _labels(letters: Iterable[str], count: int) -> Reading:
-    """Return a reading of letters; a letter without an option makes it ambiguous, or nothing if there are only such."""
-    found = {LABELS.index(letter.upper()) for letter in letters}
-    valid = tuple(sorted(label for label in found if label < count))
-    if not valid:
-        return NONE
-    return Reading("labels", valid) if len(valid) == len(found) else AMBIGUOUS
-
-
-@cache
-def _list_pattern(separator: str) -> str:
-    core = separator.strip()
-    join = JOIN if not core else rf"(?:{JOIN}|\s*{re.escape(core)}\s*)"
-    return rf"{BEFORE}{LABEL}(?:{join}{BEFORE}{LABEL})*"
-
-
-def _letters(text: str) -> list[str]:
-    """Return the letters of a text that the list pattern matched."""
-    return re.findall(r"(?<![\w'])[A-Z](?![\w'])", text)
-
-
-def _whole_list(text: str, count: int, separator: str) -> Reading | None:
-    """A label, or a list of labels, and nothing else."""
-    bare = re.sub(QUALIFIER, "", text).strip(" .!:;,?")
-    bare = re.sub(rf"(?:\s*(?:,|{AND}))+$", "", bare)
-    if re.fullmatch(r"[(\[][A-Z]", bare):
-        bare = bare[1:]  # the tokens ran out before the bracket closed
-    if bare.upper() == "N/A":
-        return NONE
-    if re.fullmatch(r"[A-Z]{2,26}", bare):
-        return _run_together(bare, count)
-    if found := re.fullmatch(r"(?:de )?([A-Z]) (?:à|to|through) ([A-Z])", bare):
-        return _range(found[1], found[2], count)
-    if re.fullmatch(r"[A-Z] ?[-–] ?[A-Z]", bare):
-        return AMBIGUOUS  # both, or from … to …
-    if re.fullmatch(_list_pattern(separator), bare, re.IGNORECASE if not re.search("[A-Z]", bare) else 0):
-        letters = re.findall(r"(?<![\w'])[a-z](?![\w'])", bare) or _letters(bare)
-        return _labels(letters, count)
-    if re.fullmatch(r"\(?[a-z]\)?(?:(?:, ?| et | and |; ?)\(?[a-z]\)?)*", bare):
-        return _labels(re.findall("[a-z](?![a-z])(?<![a-z]{2})", bare), count)
-    return None
-
-
-def _first_line(text: str, count: int, separator: str) -> Reading | None:
-    """A list of labels on the first line, and an explanation below it."""
-    first, _, below = text.partition("\n")
-    if below and re.search(r"\w[^\w]+\w", first):
-        found = _whole_list(first, count, separator)
-        return found if found and found.outcome == "labels" else None
-    return None
-
-
-def _run_together(text: str, count: int) -> Reading:
-    """`ACE` is a set, because it ascends and names options; `BAC` is a word."""
-    if list(text) == sorted(set(text)) and LABELS.index(text[-1]) < count:
-        return _labels(text, count)
-    return NONE
-
-
-def _range(first: str, last: str, count: int) -> Reading:
-    start, stop = LABELS.index(first), LABELS.index(last)
-    if not start < stop < count:
-        return AMBIGUOUS
-    return Reading("labels", tuple(range(start, stop + 1)))
-
-
-def _whole_options(text: str, options: Sequence[str]) -> Reading | None:
-    """The texts of one or several options, and nothing else."""
-    whole = _folded(text)
-    if whole in options:
-        return _unique([whole], options)
-    pieces = [_folded(piece) for piece in re.split(r"\n|;|,| et | and ", text)]
-    pieces = [piece for piece in pieces if piece]
-    if len(pieces) > 1 and all(piece in options for piece in pieces):
-        return _unique(pieces, options)
-    return None
-
-
-def _unique(texts: Iterable[str], options: Sequence[str]) -> Reading:
-    """Return the labels of option texts; a text that two options have tells nothing."""
-    found = set()
-    for text in texts:
-        if options.count(text) > 1:
-            return AMBIGUOUS
-        found.add(options.index(text))
-    return Reading("labels", tuple(sorted(found)))
-
-
-def _verdicts(text: str, count: int) -> Reading | None:
-    """Two or more labels, each with its verdict: `A : vrai, B : faux`."""
-    verb = "" if re.search(r"\b(?:sont|are)\b", text) else r"(?:(?:est|is)\s+)?"
-    found = re.findall(rf"({LABEL})\s*[:=.,–-]?\s*{verb}({TRUE}|{FALSE})(?![\w'])", text, re.IGNORECASE)
-    judged = {_letters(label.upper())[0]: re.fullmatch(TRUE, verdict.lower()) is not None for label, verdict in found}
-    if len(judged) < 2:
-        return None
-    return _labels([letter for letter, right in judged.items() if right], count)
+    text = compiled(rf"(?i:{NOUN})\s+\(?[A-Z]\)?-\(?[A-Z]\b\)?(?!-)").sub(" … ", text)
+    to = rf"(?:{TO}|\.\.+|…|(?<=[)\]])[-–]|–)"
+    return compiled(rf"{label}\s*{to}\s*{label}(?!\s*[-–]\s*\(?[A-Z]\b)").sub(gone, text)
 
 
 def _all_of_them(text: str, count: int) -> Reading | None:
@@ -239,129 +155,47 @@ def _all_of_them(text: str, count: int) -> Reading | None:
     if not rest:
         return Reading("labels", tuple(range(count)))
     if excepted := EXCEPT.fullmatch(found["rest"].rstrip(" .!")):
-        inner = re.match(_list_pattern(","), excepted["labels"])
-        if inner and (left := _labels(_letters(inner.group()), count)).outcome == "labels":
+        inner = compiled(list_pattern()).match(excepted["labels"])
+        if inner and (left := labels_of(letters_in(inner.group()), count)).outcome == "labels":
             return Reading("labels", tuple(label for label in range(count) if label not in left.labels))
     return None
 
 
-def _alternatives(text: str, count: int) -> Reading | None:
+def _alternatives(text: str) -> Reading | None:
     """`A ou B` does not say which."""
-    pattern = rf"{LABEL}\s*(?:,\s*)?(?:\bet/ou\b|\band/or\b|\bou\b|\bor\b|\bou bien\b)\s*{BEFORE}{LABEL}"
-    found = re.search(pattern, text)
-    if found or re.search(rf"\b(?:soit|either)\s+{BEFORE}{LABEL}", text, re.IGNORECASE):
+    if compiled(rf"{LABEL}\s*(?:,\s*)?{OR}\s*{BEFORE}{LABEL}").search(text):
         return AMBIGUOUS
-    if re.search(rf"\b(?:ni|neither)\s+{BEFORE}{LABEL}", text, re.IGNORECASE):
-        return NONE
-    if found := re.search(rf"{NOUN}[ ]+([A-Z]) (?:à|to|through) ([A-Z])(?!\w)", text, re.IGNORECASE):
-        return _range(found[1].upper(), found[2].upper(), count)
-    return None
-
-
-def _enumerated(text: str, options: Sequence[str]) -> Reading | None:
-    """Labels before texts: `B. Amoxicilline`, one or several, at the beginning of the text or of lines."""
-    opening = (
-        rf"(?:^|\n|; ?)\W{{0,3}}(?:\d+[.)] ?)?(?:{BEFORE})"
-        r"(?:\(([A-Z])\)|\[([A-Z])\]|([A-Z])[ ]?[).:–-]+(?!(?<=[A-Z]\.)[a-zà-ÿ])|"
-        r"([A-Z])(?=,? (?:car|parce|because|since)\b)|([A-Z])(?=[ ]*(?:\n|\Z)))"
-    )
-    found = list(re.finditer(opening, text))
-    if not found:
-        return _label_and_text(text, options)
-    denial = rf"(?:{JOIN}{LABEL})*\s*(?i:n'est|ne sont|est|sont|isn't|aren't|is|are)\s+(?i:pas|not|{FALSE})\b"
-    if re.match(denial, text[found[0].end() :]):
-        return None
-    letters = ["".join(group or "" for group in match.groups()) for match in found]
-    if len(set(letters)) == len(options) and len(options) > 2:
-        return AMBIGUOUS  # the options repeated, not an answer
-    for match, letter in zip(found, letters, strict=True):
-        following = _folded(text[match.end() :].split("\n")[0])
-        if following in options and options.index(following) != LABELS.index(letter) and options.count(following) == 1:
-            return AMBIGUOUS  # the label of one option, the text of another
-    rest = text[found[0].end() :]
-    behind = rest.split("\n")[0]
-    reasons = re.search(rf"{NEGATION}|\b(?:car|parce|because|since)\b", behind, re.IGNORECASE)
-    inline = re.findall(r"(?<!\w)\(?([A-Z])\)", behind) if len(found) == 1 and not reasons else []
-    if inline and set(inline) != set(letters):
-        every = {*letters, *inline}
-        return AMBIGUOUS if len(every) == len(options) and len(options) > 2 else _labels(every, len(options))
-    return _labels(letters, len(options))
-
-
-def _label_and_text(text: str, options: Sequence[str]) -> Reading | None:
-    """`B Amoxicilline`: a label and its option's text, without punctuation."""
-    found = re.match(r"([A-Z]) (.+)", text.split("\n")[0])
-    if found and LABELS.index(found.group(1)) < len(options):
-        label = LABELS.index(found.group(1))
-        if _folded(found.group(2)) == options[label]:
-            return Reading("labels", (label,))
-    return None
-
-
-def _announced(text: str, count: int) -> Reading | None:
-    """Labels that the text announces as its answer.
-
-    The last announcement that is called final decides; without one, announcements that differ decide nothing.
-    """
-    listed = _list_pattern(",")
-    forward = re.compile(rf"(?P<cue>(?i:\b{CUE}))(?P<filling>(?:\s*(?i:{FILLING})(?!\w))*)\s*(?P<labels>{listed})")
-    backward = re.compile(rf"(?P<labels>{listed})\s*,?\s*(?i:est|sont|is|are)\s+(?i:{RIGHT})")
-    together = re.search(rf"\b{NOUN}\b[^.\n]*[: ]\s*([A-Z]{{2,26}})\W*$", text, re.IGNORECASE)
-    if together and together[1].isupper() and _run_together(together[1], count) != NONE:
-        return _run_together(together[1], count)
-    closing = re.compile(rf"(?i:\best|\bsont|\bis|\bare|:)\s*(?P<labels>{listed})\W*$")
-    said: list[tuple[bool, Reading]] = []
-    for match in (*forward.finditer(text), *closing.finditer(text)):
-        behind = text[match.end() :]
-        if _denied(text[: match.start()], behind):
-            continue
-        final = re.search(r"\bfinal", text[max(0, match.start() - 12) : match.end()], re.IGNORECASE) is not None
-        said.append((final, _labels(_letters(match["labels"]), count)))
-    for match in backward.finditer(text):
-        if _denied(text[: match.start()], ""):
-            continue
-        said.append((False, _labels(_letters(match["labels"]), count)))
-    if not said:
-        return None
-    finals = [reading for final, reading in said if final]
-    if finals:
-        return finals[-1]
-    readings = {reading for _, reading in said}
-    return readings.pop() if len(readings) == 1 else AMBIGUOUS
-
-
-def _denied(before: str, behind: str) -> bool:
-    """Whether the clause around an announcement denies it: `la réponse A n'est pas …`, `A est fausse`."""
-    clause_before = re.split(r"[.;:!?\n,]", before)[-1]
-    clause_behind = re.split(r"[.;:!?\n,]", behind)[0][:40]
-    return (
-        re.search(NEGATION, clause_before, re.IGNORECASE) is not None
-        or re.match(rf"\s*(?:\w+\s+){{0,2}}?{NEGATION}", clause_behind, re.IGNORECASE) is not None
-    )
+    if compiled(rf"{EITHER}\s+{BEFORE}{LABEL}", re.IGNORECASE).search(text):
+        return AMBIGUOUS
+    return NONE if compiled(rf"{NEITHER}\s+{BEFORE}{LABEL}", re.IGNORECASE).search(text) else None
 
 
 def _bracketed(text: str, count: int) -> Reading | None:
     """Labels in brackets somewhere in the text: one, or one list of them."""
     found = re.findall(r"(?<!\w)[(\[]([A-Z])[)\]]", text)
-    if not found or re.search(NEGATION, text, re.IGNORECASE):
+    if not found or compiled(NEGATION, re.IGNORECASE).search(text):
         return AMBIGUOUS if found else None
-    if len(set(found)) == 1 or re.search(rf"(?:[(\[][A-Z][)\]]{JOIN}){{{len(found) - 1}}}[(\[][A-Z][)\]]", text):
-        return _labels(found, count)
+    label = r"[(\[][A-Z][)\]]"
+    lists = (len(re.findall(label, one[0])) for one in compiled(rf"{label}(?:{JOIN}{label})*").finditer(text))
+    if len(set(found)) == 1 or max(lists) == len(found):
+        return labels_of(found, count)
     return AMBIGUOUS
 
 
 def _mentioned_option(text: str, options: Sequence[str]) -> Reading | None:
     """The text of one option inside a sentence that denies nothing."""
-    folded = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).replace("’", "'").casefold())
+    lowered = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).replace("’", "'").casefold())
     spans: list[tuple[int, int, int]] = []
     for label, option in enumerate(options):
-        if len(option) >= 3:
-            spans += [(*match.span(), label) for match in re.finditer(rf"(?<!\w){re.escape(option)}(?!\w)", folded)]
+        if len(option) >= 3 or re.match(rf"[{_UNSPACED}]{{2}}", option):
+            edges = ("", "") if re.match(rf"[{_UNSPACED}]", option) else (r"(?<!\w)", r"(?!\w)")
+            pattern = re.escape(option).join(edges)
+            spans += [(*match.span(), label) for match in re.finditer(pattern, lowered)]
     # The text of one option may lie inside another's: the longer one is meant.
     outer = [one for one in spans if not any(o[0] <= one[0] and one[1] <= o[1] and o[:2] != one[:2] for o in spans)]
     labels = {label for _, _, label in outer}
     if not labels:
         return None
-    if len(labels) > 1 or re.search(NEGATION, folded):
+    if len(labels) > 1 or compiled(NEGATION, re.IGNORECASE).search(lowered):
         return AMBIGUOUS
     return Reading("labels", tuple(labels))

@@ -10,7 +10,7 @@ from typing import Any
 
 from posologie.items import LABELS
 from posologie.prediction.automaton import END, Move, State
-from posologie.prediction.parsing import NONE, Reading
+from posologie.prediction.readings import NONE, Reading
 
 SEPARATOR = -3
 """The symbol of a separator, which may stand anywhere."""

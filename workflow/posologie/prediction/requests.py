@@ -39,6 +39,8 @@ class Answer:
         label_probabilities: at the first step, over the labels, summing to 1; None for an open question, or where the
             model does not tell.
         label_mass: probability of all labels together under the full vocabulary.
+        thoughts: what the model thought before it answered; the greedy text is what follows.
+        thought_tokens: tokens of the thoughts, beside the generated ones of the greedy text.
     """
 
     place: int
@@ -49,10 +51,20 @@ class Answer:
     constrained_labels: tuple[int, ...] | None = None
     label_probabilities: tuple[float, ...] | None = None
     label_mass: float | None = None
+    thoughts: str = ""
+    thought_tokens: int = 0
 
 
 class Answerer(Protocol):
     """A model that answers: a local one, or one served elsewhere."""
+
+    def check(self, requests: Iterator[Request]) -> None:
+        """Refuse requests that the model cannot be asked, before the first is.
+
+        Raises:
+            InputError: naming the items.
+        """
+        ...
 
     def answers(self, requests: Sequence[Request], done: frozenset[int]) -> Iterator[list[Answer]]:
         """Answer a window of requests, in pieces that are worth saving.

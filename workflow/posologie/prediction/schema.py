@@ -29,7 +29,8 @@ def prediction_schema() -> "pyarrow.Schema":
             pa.field("option_order", labels, nullable=False),
             pa.field("gold", labels, nullable=False),
             pa.field("position_dependent", pa.bool_()),  # an item whose options are never permuted
-            pa.field("greedy_text", pa.string(), nullable=False),
+            pa.field("greedy_text", pa.string(), nullable=False),  # the answer, without thoughts
+            pa.field("thoughts", pa.string()),  # null where the model wrote none
             pa.field("greedy_outcome", pa.string()),  # labels | none | ambiguous; null for open questions
             pa.field("greedy_labels", labels),  # null unless the outcome is "labels"
             pa.field("constrained_labels", labels),  # null for open questions, or where it could not be asked for
@@ -37,6 +38,7 @@ def prediction_schema() -> "pyarrow.Schema":
             pa.field("label_mass", pa.float32()),  # probability of all labels together under the full vocabulary
             pa.field("prompt_tokens", pa.int32(), nullable=False),
             pa.field("generated_tokens", pa.int32(), nullable=False),  # of the greedy text
+            pa.field("thought_tokens", pa.int32()),  # of the thoughts; 0 where they are not counted
             pa.field("finish", pa.string(), nullable=False),  # stop | length | filtered (withheld by an endpoint)
         ]
     )

@@ -5,8 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from posologie.items import Task
+from posologie.models.spec import ChatForm
 from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
+
+LongPrompts = Literal["refuse", "cut"]
+"""What becomes of an item whose prompt is longer than the model's positions: a refusal, or a shorter context."""
 
 
 class Benchmark(Spec):
@@ -34,8 +38,9 @@ class Suite(Spec):
     mcqu_new_tokens: int = Field(
         default=1,
         ge=1,
-        description="tokens of a greedy answer to a single-answer question; one that ends on a bare label by then "
-        "gets one more, which tells `D` from `D'après`",
+        description="tokens of a greedy answer to a single-answer question, of local and served models alike; 1 is the "
+        "published study's, and too few for a model that opens its answer with a bracket or a sentence. An answer of a "
+        "local model that ends on a bare label by then gets one more, which tells `D` from `D'après`",
     )
     protocol: Literal["automaton", "published"] = Field(
         default="automaton",
@@ -51,9 +56,12 @@ class Questions(Spec):
     suites: dict[Name, Suite] = Field(description="the suites that one job answers, so that it loads the model once")
     prompting: Prompting
     seed: int = Field(description="seed of the option orders")
+    chat: ChatForm = ChatForm()
+    answer_words: str = Field(default="", description="digest of the words by which answers are read")
 
 
 class PredictionSpec(Questions):
     """Exactly what the predictions of one model on one bundle of suites depend on, beside its input files."""
 
     precision: Literal["bfloat16", "float32"] = "bfloat16"
+    long_prompts: LongPrompts = "refuse"

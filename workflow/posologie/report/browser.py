@@ -85,6 +85,7 @@ def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: 
         number += 1
     names = [label(model, spec.models) for model in spec.models]
     facts = {"models": names, "benchmarks": benchmarks, "tasks": tasks, "perFile": spec.items_per_file}
+    facts |= {"languages": spec.languages} if spec.languages else {}
     _write(target, "index", [{**facts, **vars(index)}])
     for old in target.parent.glob("*.js"):
         if re.fullmatch(r"\d+", old.stem) and int(old.stem) >= number:

@@ -43,7 +43,10 @@ CAPTIONS = {
     "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
     "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
     "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
-    "published": ("The paper beside this study", "Printed values as crosses; ours as points with their intervals."),
+    "published": (
+        "The published study beside this one",
+        "Printed values as crosses; ours as points with their intervals.",
+    ),
     "agreement": ("Agreement with people", "Judges, metrics and people against the mean human rating, with intervals."),
     "calibration": (
         "Calibration of the judges",
@@ -72,8 +75,8 @@ PLACED = frozenset(
         "length",
         "mcqa",
         "oeq",
-        "paper",
         "position",
+        "published",
         "raters",
         "screening",
         "surface",

@@ -1,4 +1,4 @@
-"""The published numbers beside ours: which of ours each may be compared with, and how well ranks and signs agree."""
+"""A published study beside this one: what is compared with what, how ranks and signs agree."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, table
-from posologie.report.words import AGGREGATES, measure_name, published_name
+from posologie.report.words import AGGREGATES, measure_name
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ComparedRow:
 class ComparedAggregate:
     """A published aggregate beside a measure of ours, models in the order of the page."""
 
-    published: str
+    title: str
     suite: str
     metric: str
     decoding: str
@@ -31,14 +31,12 @@ class ComparedAggregate:
     aggregates: tuple[str, ...]
     rows: tuple[ComparedRow, ...]
 
-    @property
-    def title(self) -> str:
-        """The published aggregate's name in words."""
-        return published_name(self.published)
-
 
 def compared(inputs: Inputs) -> list[ComparedAggregate]:
-    """Return every published aggregate beside ours, those of most models first."""
+    """Return every published aggregate beside ours, those of most models first; none without a published study."""
+    if not inputs.has("published"):
+        return []
+    titles = {row["published_aggregate"]: row["title"] for row in inputs.rows("published")}
     groups: dict[tuple[str, ...], list[Row]] = {}
     for name in ("mcqa", "oeq"):
         for row in inputs.rows(name):
@@ -55,7 +53,11 @@ def compared(inputs: Inputs) -> list[ComparedAggregate]:
                 value = next(iter(ours.values())).needed("published")
                 lines.append(ComparedRow(arm.name, arm.arm == "base", value, ours))
         aggregates = tuple(aggregate for aggregate in AGGREGATES if aggregate in there)
-        found.append(ComparedAggregate(published, suite, metric, decoding, variants, aggregates, tuple(lines)))
+        found.append(
+            ComparedAggregate(
+                titles.get(published, published), suite, metric, decoding, variants, aggregates, tuple(lines)
+            )
+        )
     return sorted((one for one in found if one.rows), key=lambda one: -len(one.rows))
 
 
@@ -67,18 +69,17 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     blocks: list[Block] = [
         Prose(
             (
-                "How the authors aggregate over benchmarks and tasks is not defined, so each printed number stands "
-                "beside every aggregate of ours that it may be. Ranks and signs say more than values here: "
-                "benchmarks, items and weights differ.",
+                "Each printed number stands beside every aggregate of ours that it may be. Ranks and signs say more "
+                "than values here: benchmarks, items and weights may differ.",
             )
         )
     ]
     if figure:
         blocks.append(figure)
-    if rows := inputs.rows("paper"):
+    if rows := inputs.rows("published"):
         blocks.append(_agreement_table(rows))
     blocks += [_table(number, one) for number, one in enumerate(found)]
-    return Section("published", "The paper beside this study", tuple(blocks))
+    return Section("published", f"{rows[0]['study'] if rows else 'A published study'} beside this one", tuple(blocks))
 
 
 def _table(number: int, one: ComparedAggregate) -> Table:
@@ -135,7 +136,7 @@ def _agreement_table(rows: list[Row]) -> Table:
         agree = NOTHING if equal is None or not total else Cell(f"{equal:.0f} of {total:.0f}", sort=equal / total)
         lines.append(
             (
-                Cell(published_name(row["published_aggregate"])),
+                Cell(row["title"]),
                 Cell(f"{measure}, {row['variants']}, {row['aggregate'].replace('_', ' ')}"),
                 number_cell(row.number("mixes")),
                 Cell(
@@ -148,5 +149,9 @@ def _agreement_table(rows: list[Row]) -> Table:
                 number_cell(row.number("mean_difference"), 1, sign=True),
             )
         )
-    caption = "How far this study orders the mixes as the paper does, for every aggregate that the printed one may be."
-    return table("published-agreement", "Agreement with the paper", caption, columns, lines, layout.table("paper"))
+    caption = (
+        "How far this study orders the mixes as the published one, for every aggregate that the printed one may be."
+    )
+    return table(
+        "published-agreement", "Agreement with the published study", caption, columns, lines, layout.table("published")
+    )

@@ -17,6 +17,8 @@ _CHOICES = [
     ("hamming", "constrained"),
     ("hamming", "greedy"),
     ("invalid", "greedy"),
+    ("cut_unread", "greedy"),
+    ("label_mass", "probabilities"),
     ("calibration_error", "probabilities"),
 ]
 _TEXTS = ("rouge2", "rougeL", "meteor", "chrf_corpus", "bleu_corpus", "bertscore", "words")

@@ -1,5 +1,7 @@
 """What the report, its figures and its item browser depend on."""
 
+import operator
+
 from pydantic import Field
 
 from posologie.components import DEFAULT, Shown
@@ -43,9 +45,12 @@ class ReportSpec(Spec):
         """Return the names of the figures: known before any table is made, so that a rule can declare the files."""
         drawn = {
             "contrasts": ("effects",),
-            "mcqa": ("mcqa", "published"),
+            "mcqa": ("mcqa",),
             "agreement": ("agreement", "calibration"),
-            **{name: (name,) for name in ("attribution", "dose_response", "oeq", "position", "generator", "surface")},
+            **{
+                name: (name,)
+                for name in ("attribution", "dose_response", "oeq", "position", "generator", "published", "surface")
+            },
             **{name: (name,) for name in ("composition", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]
@@ -63,5 +68,10 @@ class BrowserSpec(Spec):
     judges: tuple[Name, ...] = Field(default=(), description="judges that judged every open answer")
     ratings: dict[Name, float] = Field(
         default_factory=dict, description="sets of human ratings, and the mean rating from which an answer is right"
+    )
+    languages: dict[Name, str] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="languages of the sources whose items are in another than the report's",
     )
     items_per_file: int = Field(default=200, ge=10, le=5000)

@@ -18,19 +18,6 @@ AGGREGATES = {
 }
 
 
-PUBLISHED = {
-    "aggregated_em": "aggregated EM",
-    "aggregated_em_permuted": "aggregated EM, options permuted",
-    "mcq_mcqu": "MCQ+MCQU",
-    "judge": "judge score",
-}
-
-
-def published_name(aggregate: str) -> str:
-    """Return what the publication calls an aggregate."""
-    return PUBLISHED.get(aggregate, aggregate.replace("_", " "))
-
-
 def metric_name(metric: str) -> str:
     """Return what a metric is called; one of a judge has the judge's name behind a colon."""
     kind, _, judge = metric.partition(":")

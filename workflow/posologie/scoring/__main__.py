@@ -1,18 +1,19 @@
 """From predictions to scores: one value per item, variant, metric and decoding."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from posologie.commands import named_path, parser, run
+from posologie.control_marks import without_control
 from posologie.files import write_parquet
 from posologie.items import Item, read_items
 from posologie.scoring.choices import choice_scores
 from posologie.scoring.completeness import check_complete
 from posologie.scoring.schema import Scores
-from posologie.scoring.spec import ScoringSpec, TextMetrics
+from posologie.scoring.spec import ScoringSpec
 from posologie.scoring.tables import read_predictions, reference_texts, table_of
 
 
@@ -32,28 +33,43 @@ def main(argv: list[str]) -> None:
     choice = predictions.filter(pc.not_equal(predictions["task"], "oeq"))
     opened = predictions.filter(pc.equal(predictions["task"], "oeq"))
     choice_part = list(choice_scores(choice)) if len(choice) else []
-    open_part = text_scores(opened, reference_texts(spec.suite, items), spec.text) if len(opened) else []
+    open_part = text_scores(opened, reference_texts(spec.suite, items), spec) if len(opened) else []
     write_parquet(given.scores, table_of([(choice, choice_part), (opened, open_part)]))
 
 
-def text_scores(table: pa.Table, references: Mapping[tuple[str, str], str], text: TextMetrics) -> list[Scores]:
+def text_scores(table: pa.Table, references: Mapping[tuple[str, str], str], spec: ScoringSpec) -> list[Scores]:
     """Return every metric of a table of predictions on open questions.
 
     Args:
         references: the reference text of each open question, by benchmark and item.
     """
     # nltk and sacreBLEU take a second to import, which a job on choice questions need not spend.
-    from posologie.scoring.text import text_scorer, text_signatures
+    from posologie.scoring.text import text_scorer
 
-    score = text_scorer(text)
     columns = (table[name].to_pylist() for name in ("benchmark", "item", "greedy_text"))
-    rows = [score(answer, references[benchmark, item]) for benchmark, item, answer in zip(*columns, strict=True)]
+    rows = [
+        text_scorer(spec.text_of(benchmark))(without_control(answer), references[benchmark, item])
+        for benchmark, item, answer in zip(*columns, strict=True)
+    ]
     scores = [
         Scores(metric, "greedy", signature, np.array([row[metric] for row in rows], dtype=float))
-        for metric, signature in text_signatures(text, rows[0]).items()
+        for metric, signature in _signatures(spec, rows[0]).items()
     ]
     cut = pc.equal(table["finish"], "length").to_numpy().astype(float)
     return [*scores, Scores("cut_at_length", "greedy", "tokens|v1", cut)]
+
+
+def _signatures(spec: ScoringSpec, metrics: Iterable[str]) -> dict[str, str]:
+    """Return how each metric was computed, and how for sources in another language where that differs."""
+    from posologie.scoring.text import text_signatures
+
+    signatures = text_signatures(spec.text, metrics)
+    joined = dict(signatures)
+    for source in sorted(spec.sources):
+        for metric, signature in text_signatures(spec.sources[source], metrics).items():
+            if signature != signatures[metric]:
+                joined[metric] += f"; {source}: {signature}"
+    return joined
 
 
 if __name__ == "__main__":

@@ -22,10 +22,12 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
     rightly chosen or rightly left), and `em_unmapped`, `hamming_unmapped`, which compare the displayed labels with the
     letters that the gold options had *before* the options were permuted: the fault described in PAPER, section 5. An
     answer in which no labels were read scores 0 on all of them; a null constrained answer, which an endpoint could not
-    be asked for, has no score. Greedy decoding has the rates `invalid` and `ambiguous` too.
+    be asked for, has no score. Greedy decoding has the rates `invalid` and `ambiguous` too, and `cut_unread`: no
+    labels were read before the tokens ran out.
 
     The probabilities of the labels give, for single-answer questions, `brier` (sum over the labels, 0 to 2; Brier
-    1950), `confidence` (probability of the most probable label), `right_at_first_step` (1 if that label is the gold).
+    1950), `confidence` (probability of the most probable label), `right_at_first_step` (1 if that label is the gold),
+    and `label_mass` (probability of all labels together before they are made to sum to 1).
 
     Raises:
         InputError: for an item without gold labels.
@@ -52,6 +54,8 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
             yield Scores(metric, decoding, SIGNATURE, np.where(undefined, np.nan, values))
     for rate, found in (("invalid", "none"), ("ambiguous", "ambiguous")):
         yield Scores(rate, "greedy", SIGNATURE, pc.equal(outcome, found).to_numpy().astype(float))
+    unread = pc.and_(pc.equal(outcome, "none"), pc.equal(table["finish"], "length"))
+    yield Scores("cut_unread", "greedy", SIGNATURE, unread.to_numpy().astype(float))
     yield from _probability_scores(table, gold)
 
 
@@ -77,6 +81,8 @@ def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[S
     yield Scores("brier", "probabilities", signature, brier)
     yield Scores("confidence", "probabilities", signature, confidence)
     yield Scores("right_at_first_step", "probabilities", signature, right)
+    mass = pc.fill_null(table["label_mass"].cast(pa.float64()), np.nan).to_numpy()
+    yield Scores("label_mass", "probabilities", signature, np.where(given, mass, np.nan))
 
 
 def _overlap(gold: NDArray[np.uint32], predicted: NDArray[np.uint32]) -> NDArray[np.float64]:

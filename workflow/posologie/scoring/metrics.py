@@ -43,8 +43,10 @@ METRICS: dict[str, Metric] = {
     "hamming_unmapped": Metric("Hamming score against unmoved letters", "choice", BOTH, 0),
     "invalid": Metric("no readable answer", "choice", GREEDY, -1),
     "ambiguous": Metric("ambiguous answer", "choice", GREEDY, -1),
+    "cut_unread": Metric("cut before an answer", "choice", GREEDY, -1),
     "brier": Metric("Brier score", "choice", PROBABILITIES, -1, ""),
     "confidence": Metric("mean probability of the chosen label", "choice", PROBABILITIES, 0),
+    "label_mass": Metric("probability of all labels together", "choice", PROBABILITIES, 0),
     "right_at_first_step": Metric("most probable label right", "choice", PROBABILITIES, 0),
     "calibration_error": Metric(
         "expected calibration error", "choice", PROBABILITIES, -1, aggregate_only=True

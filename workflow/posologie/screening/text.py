@@ -13,11 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import regex
+
+from posologie.segmentation import is_accent
 
 _FIELD, _ITEM, _BLANK = "\x1f", "\x1e", ord(" ")
 _MINUS, _HYPHEN = 0x2212, 0x2D
 _DASHES = np.array([_HYPHEN, 0x2010, 0x2012, 0x2013, _MINUS], dtype=np.uint32)
 _OPENING = np.array([ord(sign) for sign in "([=<>≤≥:;,/±~≈" + _ITEM], dtype=np.uint32)
+_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}|\p{Me}")
 _FOREIGN = (0x370, 0x530)
 """Greek and Cyrillic."""
 _LOOKALIKES = str.maketrans(
@@ -29,15 +33,16 @@ _LOOKALIKES = str.maketrans(
 
 @functools.cache
 def _simpler() -> np.ndarray:
-    """Return for each code point the one that stands for it: itself, a blank, or 0 for combining marks.
+    """Return for each code point the one that stands for it: itself, a blank, or 0 for accents.
 
-    Punctuation, separators and control characters become blanks; invisible ones (soft hyphen, zero-width) go. Symbols
-    stay (`<`, `+`, `µ`, `%`): they change what is asked.
+    Vowel signs of Indic and South-East Asian scripts stay: without them a word is another. Punctuation, separators and
+    control characters become blanks; invisible ones (soft hyphen, zero-width) go. Symbols stay (`<`, `+`, `µ`, `%`):
+    they change what is asked.
     """
     simpler = np.arange(sys.maxunicode + 1, dtype=np.uint32)
     for code in (*range(0x20000), *range(0xE0000, 0xE0200)):  # the planes between hold ideographs
         category = unicodedata.category(chr(code))
-        if category[0] == "M" or category == "Cf":
+        if category == "Cf" or (category[0] == "M" and (is_accent(chr(code)) or _UNSEEN.fullmatch(chr(code)))):
             simpler[code] = 0
         elif category[0] in "PZC":
             simpler[code] = _BLANK

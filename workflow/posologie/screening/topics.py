@@ -1,4 +1,4 @@
-"""How far each source is from each suite in subject, length and vocabulary: the topic mismatch that the authors fear.
+"""How far each source is from each suite in subject, length and vocabulary: their topic mismatch.
 
 An aspect is a count of categories per group of items: subjects, lengths in characters, words. Distances are computed on
 the sums of these counts, so that resampling whole groups (questions of one clinical case) costs one matrix product.

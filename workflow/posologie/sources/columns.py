@@ -33,6 +33,8 @@ _BLANKS = re.compile(r"\s+")
 
 def draft(record: Any, place: Place, columns: Options, source: str, split: Split) -> Draft:
     """Make a draft of one row."""
+    if any(str(field(record, name)) not in values for name, values in columns.only.items()):
+        raise Elsewhere
     if columns.split_column is not None:
         value = str(field(record, columns.split_column))
         if value not in columns.splits:
@@ -217,8 +219,26 @@ def rows(files: Mapping[str, Path], spec: ShardSpec) -> Iterator[Rows]:
     columns = shards.options_of(spec, Options)
     named = columns.named_columns()
     wanted = [] if columns.records is not None else [name for name in named if is_plain(name)]
+    found: dict[str, set[str]] = {name: set() for name in columns.only}
     for file, path in files.items():
-        yield from with_absent_columns(read_rows({file: path}, columns.form(), wanted), named)
+        for batch in with_absent_columns(read_rows({file: path}, columns.form(), wanted), named):
+            for record in batch.values() if found else ():
+                for name, values in found.items():
+                    values.add(str(_or_nothing(record, name)))
+            yield batch
+    for name, wanted_values in columns.only.items():
+        if absent := [value for value in wanted_values if value not in found[name]]:
+            known = ", ".join(sorted(found[name])[:12])
+            raise InputError(
+                f"sources.{spec.source}.options.only.{name} = '{absent[0]}': no record has this value; found {known}"
+            )
+
+
+def _or_nothing(record: Any, name: str) -> Any:
+    try:
+        return field(record, name)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        return None
 
 
 def main(argv: list[str]) -> None:

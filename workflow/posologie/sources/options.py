@@ -8,8 +8,13 @@ from posologie.items import LABELS
 from posologie.sources.labels import labelled_list
 from posologie.sources.rejection import Rejected
 
-CHOICES_LINE = r"^(?:choix|options?)(?: (?:de|des) r[ée]ponses?)?(?: possibles?)? ?:?$"
-"""The line before the options, as the published records have it (`Choix de réponses :`) and near variants."""
+CHOICES_LINE = (
+    r"^(?:(?:choix|options?)(?: (?:de|des) r[ée]ponses?)?(?: possibles?)?|(?:answer )?(?:choices|options)"
+    r"|opciones(?: de respuesta)?|alternativas|antwort(?:möglichkeiten|optionen)|opzioni(?: di risposta)?"
+    r"|opções(?: de resposta)?|选项|選項|選択肢|خيارات الإجابة|الخيارات|(?:उत्तर के )?विकल्प) ?[:：]?$"
+)
+"""The line before the options, as the published records have it (`Choix de réponses :`), near variants, and those of
+other languages."""
 
 _PUBLISHED_LINE = "\nChoix de réponses :\n"
 _PUBLISHED_OPTION = re.compile(r"\n\(([A-Z])\) ")

@@ -50,8 +50,9 @@ class Source(Spec):
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
     language: str | None = Field(
         default=None,
-        pattern="^[a-z]{2}$",
-        description="language of its items (two-letter code), against which a sample of them is checked",
+        pattern="^[a-z]{2,3}$",
+        description="language of its items (ISO 639 code), against which a sample of them is checked; the study's, or "
+        "that of the translator or generator that makes or reads them, if left out",
     )
     reject_limit: float = Field(
         default=0.2, ge=0, le=1, description="share of a split's records above which rejects stop the shard"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posologie.commands import run
+from posologie.published import Comparison, shown
 from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
 from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, inside_scope
 from posologie.statistics.intervals import (
@@ -51,16 +52,16 @@ def main(argv: list[str]) -> None:
         for rater in rated.raters:
             rows.extend(_rater_rows(rated, rater, draws, command.spec))
         rows.extend(_people_rows(rated, draws, command.spec.statistics))
-    known = command.published.agreement if command.published is not None else {}
-    for row in rows:
-        _set_published(row, known)
-    write_table(command.table, COLUMNS, rows, LATEX)
+    if command.published is not None:
+        for row in rows:
+            _set_published(row, command.published)
+    write_table(command.table, *shown(COLUMNS, rows, command.published), LATEX)
 
 
-def _set_published(row: dict[str, Any], known: Mapping[str, float]) -> None:
-    """Set the published correlation with people and ours − theirs; a judge is found by its name."""
+def _set_published(row: dict[str, Any], published: Comparison) -> None:
+    """Set the published correlation with people and ours − theirs."""
     pooled = (row["statistic"], row["generator"], row["against"]) == ("pearson", "pooled", "human")
-    value = known.get(row["rater"].removeprefix("judge:")) if pooled else None
+    value = published.agreement(row["set"], row["rater"]) if pooled else None
     row["published"] = value
     row["difference"] = None if value is None or row["value"] is None else row["value"] - value
 

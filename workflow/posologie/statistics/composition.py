@@ -1,4 +1,4 @@
-"""The table of what every mix and every source holds, beside the published numbers."""
+"""The table of what every mix and every source holds, beside the numbers of a published study where there is one."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from posologie.components import in_order
 from posologie.files import read_json
 from posologie.items import read_item_table, table_to_items
 from posologie.mixes.contents import QUANTILES, lengths
-from posologie.mixes.published import PublishedComposition, contradictions, ours, read_published
 from posologie.models.store import checked_folder
 from posologie.prompting import Prompting, assistant_turn, chat, option_order
+from posologie.published import Comparison, comparison, contradictions, shown
 from posologie.statistics.latex import Latex
 from posologie.statistics.spec import CompositionSpec
 from posologie.statistics.table_command import table_arguments
@@ -120,18 +120,19 @@ def source_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield row(**common, by=by, name=name, items=count, share=_percent(count, read))
 
 
-def published_rows(published: PublishedComposition, reports: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def published_rows(compared: Comparison, reports: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each printed number beside ours, then the printed numbers that contradict each other."""
-    for name, one in published.printed.items():
-        found = ours(one, reports)
+    records = compared.published.records
+    for name, one in records.printed.items():
+        found = compared.records(one, reports)
         kept, read = (None, None) if found is None else found
         yield row(
-            **{"subject": "published", "part": one.split or "all", "provenance": one.provenance or "all"},
+            **{"subject": "published", "part": one.split or "all", "provenance": one.component or "all"},
             **{"by": one.counted(), "name": name, "items": kept, "published": one.records},
             difference=None if kept is None else kept - one.records,
             note="no shard of this study" if kept is None else "" if read in (None, kept) else f"{read} read",
         )
-    for found_one in contradictions(published):
+    for found_one in contradictions(records):
         yield row(
             **{"subject": "contradiction", "name": found_one.name, "items": found_one.one},
             **{"published": found_one.other, "difference": found_one.one - found_one.other, "note": found_one.words},
@@ -175,7 +176,7 @@ def _token_counts(table: pa.Table, tokenizer: Any, prompting: Prompting) -> dict
 def main(argv: list[str]) -> None:
     """Write the table."""
     arguments = table_arguments("posologie.statistics.composition", __doc__ or "")
-    arguments.add_argument("--published", help="the published numbers, resources/published/composition.yaml")
+    arguments.add_argument("--published", help="file of the published study that is compared")
     arguments.add_argument("--backbone", help="manifest of the backbone whose tokens are counted")
     given = arguments.parse_args(argv)
     spec = CompositionSpec.from_json(given.spec)
@@ -195,10 +196,11 @@ def main(argv: list[str]) -> None:
     ]
     for report in reports:
         table += source_rows(report)
-    if given.published is not None:
+    compared = comparison(given.published, spec.published)
+    if compared is not None:
         mixed = [report for report in reports if report["source"] not in spec.unmixed]
-        table += published_rows(read_published(given.published), mixed)
-    write_table(given.table, COLUMNS, table, LATEX)
+        table += published_rows(compared, mixed)
+    write_table(given.table, *shown(COLUMNS, table, compared), LATEX)
     log.info("%d mixes, %d shards, %d rows", len(spec.mixes), len(reports), len(table))
 
 

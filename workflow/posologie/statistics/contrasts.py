@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.errors import InputError
+from posologie.published import Comparison, shown
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
@@ -19,7 +20,6 @@ from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
 from posologie.statistics.paired import mcnemar_p
-from posologie.statistics.published import Published, published_value
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
                 for variants in (one for one in sets if one in scored.variant_sets()):
                     found.extend(_tested(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
-    write_table(command.table, COLUMNS, rows, LATEX)
+    write_table(command.table, *shown(COLUMNS, rows, command.published), LATEX)
 
 
 def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[Pair]:
@@ -104,7 +104,7 @@ def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[P
 
 
 def _tested(
-    resampled: Resampled, measure: Measure, variants: str, pairs: Sequence[Pair], published: Published | None
+    resampled: Resampled, measure: Measure, variants: str, pairs: Sequence[Pair], published: Comparison | None
 ) -> Iterator[Tested]:
     scored = resampled.scored
     arms = arm_entries(scored.models)
@@ -172,9 +172,14 @@ def _row(
     }
 
 
-def _set_published(row: dict[str, Any], pair: Pair, published: Published | None) -> None:
-    where = (row["metric"], row["decoding"], row["variants"], row["scope_kind"], row["task"], row["aggregate"])
-    left, right = (published_value(published, entry.label, *where) for entry in (pair.left, pair.right))
+def _set_published(row: dict[str, Any], pair: Pair, published: Comparison | None) -> None:
+    if published is None:
+        return
+    measure, cell = (row["metric"], row["decoding"]), (row["scope_kind"], row["task"], row["aggregate"])
+    left, right = (
+        published.value(entry.published_place, row["suite"], measure, row["variants"], cell)
+        for entry in (pair.left, pair.right)
+    )
     known = left is not None and right is not None and left.aggregate == right.aggregate
     row["published"] = left.value - right.value if known and left and right else None
     row["published_aggregate"] = left.aggregate if known and left else None

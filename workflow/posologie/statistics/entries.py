@@ -40,6 +40,11 @@ class Entry:
         return len(self.members) >= FEWEST_SEEDS
 
     @property
+    def published_place(self) -> tuple[str, str]:
+        """The backbone (the model's own name where it has none), and the mix or `base`: where a published value is."""
+        return self.backbone or self.model.removeprefix("published/"), self.label
+
+    @property
     def label(self) -> str:
         """The mix's name, or `base`, or the published model's name: how contrasts name it."""
         return self.mix or ("base" if self.kind == "base" else self.model.removeprefix("published/"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from posologie.commands import run
+from posologie.published import shown
 from posologie.statistics.cells import Cell
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Estimate, Resampled
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> None:
             scored = replace(scored, values={measure: scored.values[measure] for measure in (CONFIDENCE, RIGHT)})
             resampled.scored = scored
             rows.extend(_calibration_rows(resampled, entries))
-    write_table(command.table, COLUMNS, rows, LATEX)
+    write_table(command.table, *shown(COLUMNS, rows, command.published), LATEX)
 
 
 def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:

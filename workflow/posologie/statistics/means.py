@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from posologie.published import Comparison
 from posologie.scoring.metrics import METRICS, metric
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.crossed import Estimated, Moments, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import Interval, score_interval
-from posologie.statistics.published import Published, published_value
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import Statistics
 
@@ -35,7 +35,7 @@ def mean_rows(
     resampled: Resampled,
     measures: Sequence[Measure],
     entries: Sequence[Entry],
-    published: Published | None,
+    published: Comparison | None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of these measures' means."""
     scored, settings = resampled.scored, resampled.settings
@@ -97,13 +97,14 @@ def row_of(
     point: float,
     interval: Interval,
     settings: Statistics,
-    published: Published | None,
+    published: Comparison | None,
 ) -> dict[str, Any]:
     """Return one row of a table with `COLUMNS`."""
     scale = 100 if unit_of(measure.metric) == "%" else 1
-    known = published_value(
-        published, entry.label, measure.metric, measure.decoding, variants, cell.scope_kind, cell.task, cell.aggregate
-    )
+    known = None
+    if published is not None:
+        where = (cell.scope_kind, cell.task, cell.aggregate)
+        known = published.value(entry.published_place, suite, (measure.metric, measure.decoding), variants, where)
     return {
         "suite": suite,
         **cell.columns(),

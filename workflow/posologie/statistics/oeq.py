@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posologie.commands import run
+from posologie.published import shown
 from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS, corpus_bleu, corpus_chrf
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> None:
         means = list(mean_rows(resampled, per_answer, entries, command.published))
         rows.extend(_with_silence(scored, means, entries))
         rows.extend({**row, "silent": None} for row in _corpus_rows(resampled, entries))
-    write_table(command.table, (*COLUMNS, "silent"), rows, LATEX)
+    write_table(command.table, *shown((*COLUMNS, "silent"), rows, command.published), LATEX)
 
 
 def _with_silence(

@@ -1,89 +1,138 @@
-"""The published numbers beside ours."""
+"""The table of a published study: each of its aggregates beside every aggregate of ours that it may be."""
 
-import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError
+import numpy as np
+from numpy.typing import NDArray
 
+from posologie.commands import run
 from posologie.errors import InputError
-from posologie.files import read_text
-from posologie.specs import Spec, first_problem
+from posologie.published import Comparison, PublishedAggregate
+from posologie.statistics.entries import Entry, SeedDraws, arm_entries, over_members, seed_weights
+from posologie.statistics.estimates import Estimate, Resampled
+from posologie.statistics.intervals import interval_of
+from posologie.statistics.latex import Latex
+from posologie.statistics.ranks import kendall_tau
+from posologie.statistics.scored import Measure
+from posologie.statistics.spec import Statistics
+from posologie.statistics.suites import scored_parts
+from posologie.statistics.table_command import table_command
+from posologie.statistics.table_files import write_table
+
+COLUMNS = (
+    "published_aggregate", "title", "study", "suite", "aggregate", "metric", "decoding", "variants",
+    "backbone", "mixes", "n", "clusters",
+    "mean_difference", "signs_equal", "signs_compared", "kendall_tau", "low", "high", "level", "interval", "note",
+)  # fmt: skip
+_FEWEST = 3
+"""Rankings of fewer models say nothing."""
+LATEX = Latex(
+    "The published aggregates beside ours: mean difference in points, signs against base, ranks.",
+    index=("published_aggregate", "suite", "aggregate", "metric"),
+    show=("mean_difference", "signs_equal", "signs_compared", "kendall_tau"),
+    digits=2,
+)
 
 
-class Compared(Spec):
-    """The numbers of ours that a published aggregate may be compared with; its own definition is not known."""
-
-    metric: str
-    decoding: str
-    variants: str = "original"
-    aggregates: tuple[str, ...]
-
-
-class PublishedAggregate(Spec):
-    """One published column."""
-
-    title: str
-    unit: str
-    compared_with: Compared
-    values: dict[str, float] = Field(description="mix or `base` → value as printed; what is not known is left out")
+def main(argv: list[str]) -> None:
+    """Write the table."""
+    command = table_command("posologie.statistics.published", __doc__ or "", argv)
+    spec, published = command.spec, command.published
+    if published is None:
+        raise InputError("--published: missing; expected the file of a published study")
+    arms = arm_entries(spec.models)
+    rows: list[dict[str, Any]] = []
+    for suite in spec.suites:
+        for _, scored in scored_parts(command.results, suite, spec, partial(_is_compared, published, suite)):
+            rows.extend(_rows(Resampled(scored, spec.statistics), arms, published))
+    write_table(command.table, COLUMNS, rows, LATEX)
 
 
-class Published(Spec):
-    """`resources/published/results.yaml`."""
-
-    source: str
-    aggregates: dict[str, PublishedAggregate]
-    agreement: dict[str, float] = Field(
-        default_factory=dict, description="judge or metric → Pearson's correlation with people, over all answers"
-    )
+def _is_compared(published: Comparison, suite: str, measure: Measure) -> bool:
+    return any(published.aggregates(suite, measure.metric, measure.decoding))
 
 
-@dataclass(frozen=True)
-class PublishedValue:
-    """A published value, in the unit of our tables, and the published aggregate that it belongs to."""
+def _rows(resampled: Resampled, arms: Sequence[Entry], published: Comparison) -> Iterator[dict[str, Any]]:
+    """Yield a row for each published aggregate, backbone and aggregate of ours over all items of the suite.
 
-    value: float
-    aggregate: str
-
-
-def read_published(path: str | os.PathLike[str] | None) -> Published | None:
-    """Read the published numbers; None if no file is given.
-
-    Raises:
-        InputError: naming the first key that does not fit.
+    The definition of the published aggregates is not known, so that all of ours are compared. Signs are those of
+    mix − base; Kendall's τ-b compares the rankings of the models that both have.
     """
-    if path is None:
-        return None
-    try:
-        content: Any = yaml.safe_load(read_text(path))
-        return Published.model_validate(content)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error)}") from error
+    scored, settings = resampled.scored, resampled.settings
+    weights = [seed_weights(arm, settings) for arm in arms]
+    for measure in sorted(scored.values):
+        for name, aggregate in published.aggregates(scored.suite, measure.metric, measure.decoding):
+            compared = aggregate.compared_with
+            if compared.variants not in scored.variant_sets():
+                continue
+            for estimate in resampled.means(scored.over_variants(measure, compared.variants)):
+                if estimate.cell.scope_kind != "all":
+                    break  # the cells of all items come first
+                if estimate.cell.task != "all":
+                    continue
+                common = {
+                    "published_aggregate": name,
+                    "title": aggregate.title,
+                    "study": published.published.title,
+                    "suite": scored.suite,
+                    "aggregate": estimate.cell.aggregate,
+                    "metric": measure.metric,
+                    "decoding": measure.decoding,
+                    "variants": compared.variants,
+                    "n": estimate.extent.items,
+                    "clusters": estimate.extent.clusters,
+                    "level": settings.level,
+                }
+                for compared_values in _backbone_rows(arms, weights, estimate, (published, aggregate), settings):
+                    yield common | compared_values
 
 
-def published_value(
-    published: Published | None, label: str, metric: str, decoding: str, variants: str, scope: str, task: str, cell: str
-) -> PublishedValue | None:
-    """Return the published value of a mix or `base` that a number of ours may be compared with.
-
-    Only numbers over all items and tasks of a suite have one. Names of mixes are compared without regard to case.
-
-    Args:
-        cell: our aggregate.
-    """
-    if published is None or scope != "all" or task != "all":
-        return None
-    family = metric.partition(":")[0]  # whichever judge it was
-    for name, aggregate in published.aggregates.items():
-        compared = aggregate.compared_with
-        if (family, decoding, variants) != (compared.metric, compared.decoding, compared.variants):
+def _backbone_rows(
+    arms: Sequence[Entry],
+    weights: Sequence[SeedDraws],
+    estimate: Estimate,
+    printed: tuple[Comparison, PublishedAggregate],
+    settings: Statistics,
+) -> Iterator[dict[str, Any]]:
+    published, aggregate = printed
+    for backbone in dict.fromkeys(arm.published_place[0] for arm in arms):
+        both = [
+            (arm, value, *over_members(arm, estimate.point, estimate.replicates, weight))
+            for arm, weight in zip(arms, weights, strict=True)
+            if arm.published_place[0] == backbone
+            and (value := published.points(aggregate, *arm.published_place)) is not None
+        ]
+        if not both:
             continue
-        values = {mix.lower(): value for mix, value in aggregate.values.items()}
-        if cell in compared.aggregates and label.lower() in values:
-            scale = 100 if aggregate.unit == "1" else 1
-            return PublishedValue(values[label.lower()] * scale, name)
-    return None
+        their_values, our_values = np.array([one[1] for one in both]), np.array([100 * one[2] for one in both])
+        row = {
+            "backbone": backbone,
+            "mixes": len(both),
+            "mean_difference": float(np.mean(our_values - their_values)),
+            **_signs([one[0].kind for one in both], their_values, our_values),
+        }
+        tau = float(kendall_tau(our_values, their_values)) if len(both) >= _FEWEST else float("nan")
+        if np.isnan(tau):
+            nothing = {"kendall_tau": None, "low": None, "high": None, "interval": "none"}
+            yield row | nothing | {"note": "too few models, or a constant ranking"}
+            continue
+        taus = kendall_tau(np.stack([one[3] for one in both], axis=1), their_values)
+        interval = interval_of(tau, taus, estimate.extent.effective, settings, is_share=False)
+        shown = {"low": interval.low, "high": interval.high, "interval": interval.method, "note": interval.note}
+        yield row | {"kendall_tau": tau} | shown
+
+
+def _signs(kinds: Sequence[str], theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> dict[str, int | None]:
+    """Return how many mixes lie on the same side of base in both, and how many are compared."""
+    if "base" not in kinds:
+        return {"signs_equal": None, "signs_compared": None}
+    base = kinds.index("base")
+    others = [place for place in range(len(kinds)) if place != base]
+    equal = np.sign(theirs[others] - theirs[base]) == np.sign(ours[others] - ours[base])
+    return {"signs_equal": int(equal.sum()), "signs_compared": len(others)}
+
+
+if __name__ == "__main__":
+    run(main)

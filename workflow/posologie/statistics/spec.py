@@ -8,19 +8,15 @@ from pydantic import Field, model_validator
 from posologie.items import Split
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
+from posologie.published import Aggregate, Decoding, PublishedNames, Variants
 from posologie.specs import Name, Spec
-
-Aggregate = Literal["item_weighted", "mean_of_benchmarks", "mean_of_tasks"]
-Variants = Literal["original", "permuted", "all"]
 
 
 class Measured(Spec):
     """One number per model: a metric, the decoding, the option orders, and how items are weighted."""
 
     metric: str = Field(description="a metric of the tables, such as `em`, `rouge2` or `judge:{name}`")
-    decoding: Literal["greedy", "constrained", "probabilities", "judged"] = Field(
-        default="greedy", description="which of the model's answers is scored"
-    )
+    decoding: Decoding = Field(default="greedy", description="which of the model's answers is scored")
     variants: Variants = Field(
         default="original", description="option orders: the item's own, the permuted runs, or all"
     )
@@ -122,6 +118,9 @@ class TableSpec(Spec):
     neural: bool = Field(default=False, description="read scores_neural/ too")
     judges: tuple[Name, ...] = Field(default=(), description="judges whose judgements of the suites are read")
     panel: tuple[Name, ...] = Field(default=(), description="judges whose majority is one more judge, `panel`")
+    published: PublishedNames | None = Field(
+        default=None, exclude_if=operator.not_, description="our names for what a published study holds, if compared"
+    )
 
 
 class LeakageTableSpec(TableSpec):
@@ -144,6 +143,9 @@ class AgreementSpec(Spec):
         description="mean rating from which an answer counts as right, by set; 0.5 for binary ratings if left out",
     )
     statistics: Statistics = Statistics()
+    published: PublishedNames | None = Field(
+        default=None, exclude_if=operator.not_, description="our names for what a published study holds, if compared"
+    )
 
 
 class CorrectedSpec(AgreementSpec):
@@ -173,6 +175,9 @@ class CompositionSpec(Spec):
     )
     backbone: Name | None = Field(default=None, description="the backbone whose tokens are counted")
     prompting: Prompting = Field(default=Prompting(), description="how items become chats, for lengths in tokens")
+    published: PublishedNames | None = Field(
+        default=None, exclude_if=operator.not_, description="our names for what a published study holds, if compared"
+    )
 
 
 class ComputeSpec(Spec):

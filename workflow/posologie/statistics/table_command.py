@@ -4,10 +4,10 @@ import argparse
 from dataclasses import dataclass
 
 from posologie.commands import parser
-from posologie.statistics.published import Published, read_published
+from posologie.published import Comparison, comparison
 from posologie.statistics.spec import AgreementSpec, TableSpec
 
-_PUBLISHED = "the published numbers, resources/published/results.yaml"
+_PUBLISHED = "file of the published study that is compared"
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class TableCommand:
     spec: TableSpec
     results: str
     table: str
-    published: Published | None
+    published: Comparison | None
 
 
 def table_arguments(module: str, description: str) -> argparse.ArgumentParser:
@@ -33,7 +33,8 @@ def table_command(module: str, description: str, argv: list[str]) -> TableComman
     arguments = table_arguments(module, description)
     arguments.add_argument("--published", help=_PUBLISHED)
     given = arguments.parse_args(argv)
-    return TableCommand(TableSpec.from_json(given.spec), given.results, given.table, read_published(given.published))
+    spec = TableSpec.from_json(given.spec)
+    return TableCommand(spec, given.results, given.table, comparison(given.published, spec.published))
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class AgreementCommand:
     spec: AgreementSpec
     results: str
     table: str
-    published: Published | None
+    published: Comparison | None
 
 
 def agreement_command(module: str, description: str, argv: list[str]) -> AgreementCommand:
@@ -51,5 +52,5 @@ def agreement_command(module: str, description: str, argv: list[str]) -> Agreeme
     arguments = table_arguments(module, description)
     arguments.add_argument("--published", help=_PUBLISHED)
     given = arguments.parse_args(argv)
-    spec, published = AgreementSpec.from_json(given.spec), read_published(given.published)
-    return AgreementCommand(spec, given.results, given.table, published)
+    spec = AgreementSpec.from_json(given.spec)
+    return AgreementCommand(spec, given.results, given.table, comparison(given.published, spec.published))

@@ -136,6 +136,8 @@ def _facts(run: dict[str, Any]) -> list[list[str]]:
         "GPUs": ", ".join(gpu["name"] for gpu in run["hardware"]["gpus"]) or None,
         "backbone revision": run["backbone_revision"],
         "chat template (sha256)": run["chat_template_sha256"],
+        "options of the chat template": json.dumps(run["spec"].get("chat", {}).get("template_options") or {}),
+        "text before an answer": json.dumps(run.get("text_before_answers") or "", ensure_ascii=False),
         "code": run["code"],
     }
     facts |= {f"version of {name}": version for name, version in sorted(run["libraries"].items())}

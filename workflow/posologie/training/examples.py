@@ -16,12 +16,16 @@ import numpy as np
 from posologie.errors import InputError
 from posologie.files import read_json, write_json
 from posologie.items import Item
+from posologie.models.chats import Chats, cuts_of
+from posologie.models.spec import ChatForm
 from posologie.prompting import Prompting, assistant_turn, chat, option_order
 from posologie.running.whole_files import whole_file
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 1024
+_PROVED = 64
+"""Items on which a job proves that prompt and answer are tokenised apart as together."""
 _ARRAYS = ("tokens", "starts", "answers", "answer_ends")
 
 
@@ -63,19 +67,25 @@ class Examples:
         return np.diff(self.starts)
 
 
-def tokenise(items: Sequence[Item], tokenizer: Any, prompting: Prompting, max_length: int) -> Examples:
+def tokenise(
+    items: Sequence[Item], tokenizer: Any, prompting: Prompting, max_length: int, form: ChatForm | None = None
+) -> Examples:
     """Render and tokenise items.
 
     Raises:
-        InputError: if two items share an id, or the chat template does not put the answer behind the prompt.
+        InputError: if two items share an id, the chat template does not put the answer behind the prompt, or a prompt
+            by itself is other tokens than in its example.
     """
+    chats = Chats(tokenizer, form)
     items = sorted(items, key=lambda item: item.id)
     for before, item in pairwise(items):
         if before.id == item.id:
             raise InputError(f"item '{item.id}' occurs twice in the mix; expected distinct ids")
     encoded: list[_Encoded] = []
     for start in range(0, len(items), _AT_ONCE):
-        encoded.extend(_encode(items[start : start + _AT_ONCE], tokenizer, prompting))
+        encoded.extend(_encode(items[start : start + _AT_ONCE], chats, prompting))
+    for item in items[:_PROVED]:
+        chats.prove(item.id, *_turns(item, prompting))
 
     kept: list[tuple[str, _Encoded]] = []
     cut: list[str] = []
@@ -83,7 +93,7 @@ def tokenise(items: Sequence[Item], tokenizer: Any, prompting: Prompting, max_le
     for item, example in zip(items, encoded, strict=True):
         fitting = example
         if len(example.tokens) > max_length:
-            shortened = _shortened(item, tokenizer, prompting, max_length)
+            shortened = _shortened(item, chats, prompting, max_length)
             if shortened is None:
                 log.warning(
                     "item %s: %d tokens, and too long without its context; left out", item.id, len(example.tokens)
@@ -136,38 +146,37 @@ def load(folder: Path) -> Examples | None:
     )
 
 
-def _encode(items: Sequence[Item], tokenizer: Any, prompting: Prompting) -> list[_Encoded]:
+def _turns(item: Item, prompting: Prompting) -> tuple[list[dict[str, str]], str]:
+    """Return the turns up to the answer, and the answer."""
+    order = option_order(item.id, len(item.options), "original", 0)
+    return chat(item, order, prompting), assistant_turn(item, order, prompting)
+
+
+def _encode(items: Sequence[Item], chats: Chats, prompting: Prompting) -> list[_Encoded]:
     prompts, texts = [], []
     for item in items:
-        order = option_order(item.id, len(item.options), "original", 0)
-        turns = chat(item, order, prompting)
-        reply = {"role": "assistant", "content": assistant_turn(item, order, prompting)}
-        prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        text = tokenizer.apply_chat_template([*turns, reply], tokenize=False)
-        if not text.startswith(prompt) or len(text) == len(prompt):
-            raise InputError(f"item '{item.id}': the chat template does not put the answer behind the prompt")
+        try:
+            prompt, text = chats.example(*_turns(item, prompting))
+        except InputError as error:
+            raise InputError(f"item '{item.id}': {error}") from error
         prompts.append(prompt)
         texts.append(text)
-    batch = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
-    encoded = []
-    for prompt, text, tokens, offsets in zip(prompts, texts, batch["input_ids"], batch["offset_mapping"], strict=True):
-        begins, ends = np.array(offsets, np.int64).reshape(-1, 2).T
-        answer = int(np.searchsorted(ends, len(prompt), side="right"))  # the first token that reaches into the answer
-        answer_end = int(np.searchsorted(begins, len(text.rstrip()), side="left"))
-        encoded.append(_Encoded(np.array(tokens, np.int32), answer, answer_end))
-    return encoded
+    return [
+        _Encoded(np.array(tokens, np.int32), answer, answer_end)
+        for tokens, answer, answer_end in chats.tokens(texts, prompts)
+    ]
 
 
-def _shortened(item: Item, tokenizer: Any, prompting: Prompting, max_length: int) -> _Encoded | None:
-    """Return the example with as many words of its context as fit, or None if it does not fit with none."""
-    words = item.context.split(" ")
+def _shortened(item: Item, chats: Chats, prompting: Prompting, max_length: int) -> _Encoded | None:
+    """Return the example with as many tokens of its context as fit, or None if it does not fit with none."""
     if not item.context:
         return None
+    cuts = cuts_of(item.context, chats.tokenizer)
     best = None
-    low, high = 0, len(words) - 1
+    low, high = 0, len(cuts) - 1
     while low <= high:
         middle = (low + high) // 2
-        [example] = _encode([replace(item, context=" ".join(words[:middle]))], tokenizer, prompting)
+        [example] = _encode([replace(item, context=cuts[middle])], chats, prompting)
         if len(example.tokens) <= max_length:
             best, low = example, middle + 1
         else:

@@ -13,6 +13,7 @@ import torch
 from posologie.errors import InputError
 from posologie.files import write_parquet
 from posologie.items import read_items
+from posologie.models.chats import Chats
 from posologie.models.load import chat_template_hash, load_tokenizer
 from posologie.models.store import checked_folder, read_manifest
 from posologie.runs import Run, peak_memory
@@ -118,6 +119,7 @@ def train_adapter(options: Namespace) -> None:
             options.run,
             backbone_revision=read_manifest(options.backbone).get("revision"),
             chat_template_sha256=chat_template_hash(tokenizer),
+            text_before_answers=Chats(tokenizer, spec.chat).lead,
             device=str(group.device.type),
             processes=group.size,
             threads=options.threads,
@@ -145,7 +147,7 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     """Tokenise a file of items once for all processes and attempts."""
     if examples.load(folder) is not None:
         return
-    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length)
+    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat)
     if not len(found) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
     examples.save(found, folder)

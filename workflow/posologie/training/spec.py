@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.models.spec import ChatForm
 from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
 
@@ -82,3 +83,4 @@ class TrainingSpec(Spec):
     seed: int
     recipe: Recipe
     prompting: Prompting
+    chat: ChatForm = ChatForm()

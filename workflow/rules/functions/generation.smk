@@ -125,9 +125,10 @@ def translation_prompt(wildcards):
 
 
 def language_data(*codes):
-    """Return the files of what is known of languages (two-letter codes); some have none."""
+    """Return the files of what is known of languages (two-letter codes); what holds for one without a file is in one."""
     files = (shipped(f"resources/languages/{code}.yaml") for code in sorted(set(codes)))
-    return [file for file in files if Path(file).is_file()]
+    there = [file for file in files if Path(file).is_file()]
+    return there if len(there) == len(set(codes)) else [*there, shipped("resources/languages/general.yaml")]
 
 
 def translation_languages(wildcards):
@@ -165,7 +166,7 @@ def translated_parallel_texts():
 
 def quality_table_spec(wildcards):
     """Return the spec of the table of translation quality."""
-    return QualityTableSpec(quality=STUDY.translation_quality).canonical_json()
+    return QualityTableSpec(quality=STUDY.translation_quality, published=plan.published_names(STUDY)).canonical_json()
 
 
 def comet_checkpoint():

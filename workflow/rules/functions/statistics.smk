@@ -57,15 +57,8 @@ STATISTICS = {
 TABLES = plan.tables(STUDY)
 
 
-WITHOUT_PUBLISHED = {
-    "compute",
-    "leakage",
-    "length",
-    "proxies",
-    "surface",
-    "transfer",
-    *plan.rating_tables(STUDY),
-} - {"agreement"}
+# Tables that show published numbers beside ours, where the study names a published study.
+BESIDE_PUBLISHED = {"agreement", "contrasts", "mcqa", "oeq", "published"}
 
 
 def table_spec(table):
@@ -87,11 +80,6 @@ def table_spec(table):
 def module_of_table(table):
     """Return the module that makes a table."""
     return "posologie.surface.table" if table == "surface" else f"posologie.statistics.{table}"
-
-
-def published_words(table):
-    """Return the words that name the published numbers, for the tables that show them beside ours."""
-    return "" if table in WITHOUT_PUBLISHED else " --published {input.published:q}"
 
 
 def all_tables():

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -20,9 +20,12 @@ from posologie.generation.backends.interface import LabelStep, Reply, Request, c
 from posologie.generation.backends.local import batches, weights_identity
 from posologie.generation.backends.sampling import GumbelSampling, LabelRecorder, label_tokens
 from posologie.generation.backends.spec import Causal, Running
+from posologie.models.chats import Chats
 from posologie.models.load import end_token_ids, load_model, load_tokenizer
+from posologie.models.spec import ChatForm
 from posologie.models.store import checked_folder
 from posologie.progress import Progress
+from posologie.thoughts import Parted, opens_thought, part
 
 _WINDOW = 1024
 """Requests that are sorted by length together: memory stays bounded, padding stays small."""
@@ -34,10 +37,17 @@ class _Prompt:
     request: Request
     tokens: list[int]
 
+    thought_tokens: int = 0
+
+    @property
+    def new_tokens(self) -> int:
+        """Tokens of the longest reply, a thought before it included."""
+        return self.request.decoding.max_new_tokens + self.thought_tokens
+
     @property
     def length(self) -> int:
         """Tokens of the prompt and of the longest reply."""
-        return len(self.tokens) + self.request.decoding.max_new_tokens
+        return len(self.tokens) + self.new_tokens
 
     @property
     def manner(self) -> str:
@@ -54,6 +64,8 @@ class CausalBackend:
         self.spec, self.running, self.manifest = spec, running, manifest
         self._model: Any = None
         self._tokenizer: Any = None
+        self._chats: Any = None
+        self._opened = False
         self._positions = 0
         self._ends: tuple[int, ...] = ()
 
@@ -63,7 +75,7 @@ class CausalBackend:
             "kind": "causal",
             "model": weights_identity(self.manifest),
             "precision": self.spec.precision,
-            "template_options": self.spec.template_options,
+            "chat": {name: getattr(self.spec, name) for name in ChatForm.model_fields},
             "code": digest(__name__),
         }
 
@@ -97,6 +109,8 @@ class CausalBackend:
         torch.set_num_threads(self.spec.threads)
         folder = checked_folder(self.manifest)
         self._tokenizer = load_tokenizer(folder)
+        self._chats = Chats(self._tokenizer, self.spec, self.spec.backbone)
+        self._opened = opens_thought(self._chats.prompt([{"role": "user", "content": "?"}]))
         several = torch.cuda.device_count() > 1
         self._model = load_model(folder, precision=self.spec.precision, **({"device_map": "auto"} if several else {}))
         self._ends = end_token_ids(self._model, self._tokenizer)
@@ -109,10 +123,11 @@ class CausalBackend:
     def _batches(self, window: Sequence[tuple[bytes, Request]], cache: Cache) -> Iterator[list[_Prompt]]:
         """Yield batches of prompts that decode alike and are of similar length, the longest first."""
         prompts = []
+        thought_tokens = self.spec.thought_tokens if self.spec.thinking else 0
         for key, request in window:
-            prompt = _Prompt(key, request, self._encode(request))
+            prompt = _Prompt(key, request, self._encode(request), thought_tokens)
             if self._positions and prompt.length > self._positions:
-                problem = f"prompt of {len(prompt.tokens)} tokens and {request.decoding.max_new_tokens} new ones"
+                problem = f"prompt of {len(prompt.tokens)} tokens and {prompt.new_tokens} new ones"
                 cache.fail(key, request.canonical_json(), f"{problem}; the model has {self._positions} positions")
             else:
                 prompts.append(prompt)
@@ -121,10 +136,7 @@ class CausalBackend:
 
     def _encode(self, request: Request) -> list[int]:
         turns = [{"role": role, "content": content} for role, content in request.turns]
-        text = self._tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, **self.spec.template_options
-        )
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self._chats.ids(self._chats.prompt(turns)))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _generate(self, batch: Sequence[_Prompt]) -> list[Reply]:
@@ -145,7 +157,7 @@ class CausalBackend:
             output = self._model.generate(
                 input_ids=prompts.to(device),
                 attention_mask=mask.to(device),
-                max_new_tokens=request.decoding.max_new_tokens,
+                max_new_tokens=batch[0].new_tokens,
                 logits_processor=processors,
             )
         except torch.cuda.OutOfMemoryError as error:
@@ -160,13 +172,28 @@ class CausalBackend:
         """Return the reply in a row's new tokens: up to the first end token, whatever the batch went on with."""
         end = next((position for position, token in enumerate(generated) if token in self._ends), None)
         tokens = generated[:end]
+        parted = part(self._raw(tokens), opened=self._opened)
+        first = 0 if not parted.thoughts else self._answer_begins(tokens, parted)
+        answer = tokens[first:]
         steps = []
-        if recorder is not None:
-            for position in recorder.label_positions(row, tokens):
-                shares, mass = recorder.at(position, row)
-                steps.append(LabelStep(len(self._text(tokens[:position])), shares, mass))
+        if recorder is not None and answer:
+            for position in recorder.label_positions(row, answer):
+                shares, mass = recorder.at(first + position, row)
+                steps.append(LabelStep(len(self._text(answer[:position])), shares, mass))
         used = len(generated) if end is None else end + 1
-        return Reply(self._text(tokens), "length" if end is None else "stop", prompt_tokens, used, tuple(steps))
+        finish: Literal["stop", "length"] = "length" if end is None else "stop"
+        return Reply(self._text(answer), finish, prompt_tokens, used, tuple(steps), parted.thoughts, first)
+
+    def _answer_begins(self, tokens: list[int], parted: Parted) -> int:
+        """Return the first token of the answer behind a thought: the first that writes beyond its closing mark."""
+        if not parted.answer:
+            return len(tokens)
+        places = range(len(tokens))
+        return next(place for place in places if len(self._raw(tokens[: place + 1])) > parted.start)
+
+    def _raw(self, tokens: list[int]) -> str:
+        """Return the text of tokens with special ones, which may mark thoughts."""
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=False))
 
     def _text(self, tokens: list[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))

@@ -136,7 +136,11 @@ class Reply:
 
     Attributes:
         finish: `stop`; `length` when cut at the limit of new tokens; `filtered` when the endpoint withheld the text.
-        label_steps: the first token, and each token that is itself a label; empty where the backend gives none.
+        text: the answer, without the thoughts before it.
+        generated_tokens: all that was written, thoughts included.
+        label_steps: the answer's first token, and each that is itself a label; empty where the backend gives none.
+        thoughts: what was thought before the answer, where the backend tells it.
+        thought_tokens: how many of the generated tokens were thoughts, as far as the backend tells.
     """
 
     text: str
@@ -144,6 +148,8 @@ class Reply:
     prompt_tokens: int
     generated_tokens: int
     label_steps: tuple[LabelStep, ...] = ()
+    thoughts: str = ""
+    thought_tokens: int = 0
 
     def to_json(self) -> str:
         """Return the reply as one line of JSON: what local backends keep in the cache."""

@@ -23,9 +23,12 @@ from posologie.generation.backends.openai_requests import asked_wait, request_bo
 from posologie.generation.backends.served import check_weights, key_of, unanswered
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
+from posologie.thoughts import part
 
 log = logging.getLogger(__name__)
 
+_REASONING = ("reasoning_content", "reasoning")
+"""Fields of a message in which servers give the thoughts that they keep apart."""
 _HEARTBEAT = 20.0
 _POLL = 0.25
 _FIRST_WAIT = 0.5
@@ -119,10 +122,20 @@ class OpenaiEndpointBackend:
         """Return the reply in a response body, with the steps at which a label could have been generated."""
         body = checked_body(raw)
         choice = body["choices"][0]
-        text = choice["message"].get("content") or ""
-        generated = usage(body) or (0, 0)
         self.answered_by[str(body.get("model") or ""), str(body.get("system_fingerprint") or "")] += 1
-        return Reply(text, _finish(choice), *generated, tuple(_label_steps(choice, request.labels)))
+        message = choice["message"]
+        parted = part(message.get("content") or "")
+        told = next((message[name] for name in _REASONING if isinstance(message.get(name), str)), "")
+        details = (body.get("usage") or {}).get("completion_tokens_details") or {}
+        hidden = details.get("reasoning_tokens")
+        return Reply(
+            parted.answer,
+            _finish(choice),
+            *(usage(body) or (0, 0)),
+            tuple(_label_steps(choice, request.labels, parted.answer, thought=bool(told or parted.thoughts or hidden))),
+            thoughts="\n".join(filter(None, (told, parted.thoughts))),
+            thought_tokens=hidden if isinstance(hidden, int) else 0,
+        )
 
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         warn_in_the_clear(self.spec.url, self.spec.key_variable)
@@ -357,16 +370,26 @@ def _finish(choice: dict[str, Any]) -> Literal["stop", "length", "filtered"]:
     return "length" if reason == "length" else "stop"
 
 
-def _label_steps(choice: dict[str, Any], labels: tuple[str, ...]) -> Iterator[LabelStep]:
-    """Yield the first token, and each token that is itself a label, where one of the labels has a known probability.
+def _label_steps(choice: dict[str, Any], labels: tuple[str, ...], answer: str, *, thought: bool) -> Iterator[LabelStep]:
+    """Yield the answer's first token, and each that is itself a label, where one of the labels has a known probability.
 
-    An endpoint names only the likeliest tokens; a label that is not among them counts as of probability 0.
+    An endpoint names only the likeliest tokens; a label that is not among them counts as of probability 0. Some list
+    the tokens of a thought too: they are passed over, and where the answer is not found behind them there are no steps.
     """
-    written = b""
     steps = ((choice.get("logprobs") or {}).get("content") or []) if labels else []
-    for number, step in enumerate(steps):
-        text = str(step.get("token", ""))
-        if number == 0 or text.strip() in labels:
+    pieces = [_written_by(step) for step in steps]
+    written = b"".join(pieces)
+    begin = written.rfind(answer.strip().encode("utf-8", "surrogatepass")) if answer.strip() else -1
+    if begin < 0 and thought:
+        return
+    begin = max(begin, 0)
+    before = 0
+    first = True
+    for step, piece in zip(steps, pieces, strict=True):
+        place, before = before, before + len(piece)
+        if before <= begin:
+            continue
+        if first or str(step.get("token", "")).strip() in labels:
             found = dict.fromkeys(labels, 0.0)
             for candidate in step.get("top_logprobs") or []:
                 label = str(candidate["token"]).strip()
@@ -375,9 +398,15 @@ def _label_steps(choice: dict[str, Any], labels: tuple[str, ...]) -> Iterator[La
             mass = sum(found.values())
             if mass > 0:
                 shares = tuple(found[label] / mass for label in labels)
-                yield LabelStep(len(written.decode("utf-8", "ignore")), shares, min(mass, 1.0))
-        piece = step.get("bytes")
-        written += bytes(piece) if piece is not None else text.encode("utf-8", "surrogatepass")
+                yield LabelStep(
+                    len(written[begin : max(place, begin)].decode("utf-8", "ignore")), shares, min(mass, 1.0)
+                )
+        first = False
+
+
+def _written_by(step: dict[str, Any]) -> bytes:
+    piece = step.get("bytes")
+    return bytes(piece) if piece is not None else str(step.get("token", "")).encode("utf-8", "surrogatepass")
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from posologie.models.spec import ChatForm
 from posologie.specs import Name, PathText, Spec
 
 
@@ -18,15 +19,12 @@ class Decoding(Spec):
     seed: int = Field(default=42, description="seed of sampling; endpoints treat it as a wish")
 
 
-class Causal(Spec):
+class Causal(ChatForm):
     """A local causal language model with a chat template, through transformers."""
 
     kind: Literal["causal"] = Field(default="causal", description="this kind of backend")
     backbone: Name = Field(description="name of one of the study's `local_models` or `backbones`")
     precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the weights")
-    template_options: dict[str, Any] = Field(
-        default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
-    )
     threads: int = Field(default=8, ge=1, description="torch's thread count on the CPU")
 
 

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from posologie.errors import InputError
 from posologie.generation.quantities import quantities
 from posologie.generation.rejection import Problem
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.synthesis.tasks import ChoiceQuestion, Question, SupportedQuestion, SynthesisTask
 from posologie.generation.wording import contains, shared, words
-from posologie.languages import language_problem, position_dependent
+from posologie.languages import language_data, language_problem, position_dependent
 
 _LEAST_SHARED = 0.5
 """Share of an answer's content words that must occur in the document. A paraphrase keeps most of its nouns."""
@@ -17,17 +18,6 @@ _LEAST_SHARED = 0.5
 _LEAST_EVIDENCE = 3
 _GIVEN_AWAY = 4
 """Letters from which an answer that stands in the question gives it away: `non` and `oui` stand in many."""
-
-_ON_THE_TEXT = {
-    "fr": r"(?:d'après|selon|dans) (?:le|ce|l'|cet|cette|la) ?(?:texte|document|article|résumé|extrait|passage|étude"
-    r" (?:présentée|décrite|ci-dessus))|(?:texte|document|extrait|passage) (?:fourni|ci-dessus|donné|précédent)",
-    "en": r"(?:according to|based on|in) (?:the|this) (?:text|document|article|abstract|passage|above)|"
-    r"(?:text|document|passage) (?:provided|above|given)",
-}
-_ON_ITSELF = {
-    "fr": r"en tant (?:que modèle|qu'ia|qu'assistant|qu'intelligence artificielle)|je suis un modèle de langage",
-    "en": r"as an? (?:ai|language model|assistant)\b",
-}
 
 
 def problem_of(question: Question, task: SynthesisTask, generator: Generator, document: str) -> Problem | None:
@@ -114,11 +104,21 @@ def _given_away(question: str, answer: str) -> bool:
 
 def _of_wording(texts: tuple[str, ...], task: SynthesisTask, language: str) -> Iterator[Problem]:
     whole = "\n".join(texts).replace("’", "'")
-    if language in _ON_ITSELF and (found := re.search(_ON_ITSELF[language], whole, re.IGNORECASE)):
+    itself, elsewhere = _phrases(language, "speaks_of_itself"), _phrases(language, "refers_to_text")
+    if itself is not None and (found := itself.search(whole)):
         yield Problem("speaks of itself", found.group())
-    elsewhere = None if task.shows_document else _ON_THE_TEXT.get(language)
-    if elsewhere and (found := re.search(elsewhere, whole, re.IGNORECASE)):
+    if elsewhere is not None and not task.shows_document and (found := elsewhere.search(whole)):
         yield Problem("refers to a text that is not shown", found.group())
+
+
+@cache
+def _phrases(language: str, key: str) -> re.Pattern[str] | None:
+    """Return the pattern of phrases of a language, or None where it has none."""
+    phrases = language_data(language).get(key)
+    try:
+        return re.compile("|".join(phrases), re.IGNORECASE) if phrases else None
+    except re.error as error:
+        raise InputError(f"resources/languages/{language}.yaml, {key}: not regular expressions ({error})") from error
 
 
 def _of_support(question: Question, answers: list[str], document: str, language: str) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from posologie.facts import plainer
 from posologie.generation.translation.vocabulary import words_of
 from posologie.languages import known_languages
+from posologie.segmentation import runs
 
 FEATURES = ("others the same", "capitals and digits", "one word", "leaning", "words", "known words", "Latin name")
 
@@ -54,7 +55,7 @@ def untranslated_options(
 
 def _spelled(text: str) -> list[str]:
     """Return the words of a text with their accents, which are all that a translation of `impulsion` changes."""
-    return re.findall(r"\w+", unicodedata.normalize("NFC", text.casefold()))
+    return runs(unicodedata.normalize("NFC", text.casefold()))
 
 
 def in_other_language(text: str, source_language: str, target_language: str) -> bool:

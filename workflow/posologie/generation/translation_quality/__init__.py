@@ -1,1 +1,1 @@
-"""How well a translator translates: parallel text, corpus metrics with intervals, beside the published numbers."""
+"""How well a translator translates: parallel text, corpus metrics with intervals."""

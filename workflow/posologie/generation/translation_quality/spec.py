@@ -1,10 +1,12 @@
 """What the translations of parallel text, and the table of their quality, depend on."""
 
+import operator
 from typing import Literal
 
 from pydantic import Field
 
 from posologie.generation.translation.spec import Translator
+from posologie.published import PublishedNames
 from posologie.specs import Name, PathText, Spec
 
 
@@ -24,12 +26,6 @@ class TranslationQuality(Spec):
     replicates: int = Field(default=1000, ge=100, description="bootstrap replicates, the same for all translators")
     level: float = Field(default=0.95, gt=0, lt=1, description="of the intervals")
     seed: int = Field(default=42, description="seed of the draws")
-    published_as: dict[Name, str] = Field(
-        default_factory=dict, description="translator → name of the published system that it is, such as GPT-4o-mini"
-    )
-    published_set: Name | None = Field(
-        default=None, description="our collection that is the published test set; elsewhere no difference is printed"
-    )
     comet_checkpoint: PathText | None = Field(
         default=None,
         exclude=True,
@@ -41,3 +37,6 @@ class QualityTableSpec(Spec):
     """Exactly what the table of translation quality depends on, beside the translated sentences."""
 
     quality: TranslationQuality = TranslationQuality()
+    published: PublishedNames | None = Field(
+        default=None, exclude_if=operator.not_, description="our names for what a published study holds, if compared"
+    )

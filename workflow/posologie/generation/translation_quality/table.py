@@ -5,7 +5,8 @@ python -m posologie.generation.translation_quality.table --spec QualityTableSpec
 
 One row per translator, test set and metric. The bootstrap (Koehn 2004) draws the same documents, or segments where
 documents are not known, for all translators; `paired_difference` is against the best other translator of the set, and
-its two-sided p-value twice the share of replicates on the other side of zero. Published systems are rows of their own.
+its two-sided p-value twice the share of replicates on the other side of zero. Systems of a published study that is
+compared are rows of their own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,15 +15,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 from numpy.typing import NDArray
 
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, read_text, write_csv
+from posologie.files import read_json, read_parquet, write_csv
 from posologie.generation.translation_quality.schema import sentence_schema
 from posologie.generation.translation_quality.scores import CorpusMetric, MeanMetric, cluster_draws, resampled
 from posologie.generation.translation_quality.spec import QualityTableSpec, TranslationQuality
+from posologie.published import Comparison, comparison, shown
 
 COLUMNS = (
     "translator", "test_set", "metric", "n", "clusters", "unit", "value", "low", "high", "level", "interval", "against",
@@ -38,13 +39,14 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--published", type=Path)
     arguments.add_argument("--table", required=True, type=Path)
     options = arguments.parse_args(argv)
-    quality = QualityTableSpec.from_json(options.spec).quality
+    spec = QualityTableSpec.from_json(options.spec)
+    quality = spec.quality
     sentences = {name: _sentences(path) for name, path in sorted(options.sentences)}
     comet = {name: (read_parquet(path), read_json(Path(path).with_suffix(".json"))) for name, path in options.comet}
-    published = _published(options.published)
+    published = comparison(options.published, spec.published)
     rows = [row for test_set in _test_sets(sentences) for row in _rows(test_set, sentences, comet, quality, published)]
-    rows += _published_rows(published)
-    write_csv(options.table, COLUMNS, [{name: row.get(name) for name in COLUMNS} for row in rows])
+    rows += [] if published is None else _published_rows(published)
+    write_csv(options.table, *shown(COLUMNS, [{name: row.get(name) for name in COLUMNS} for row in rows], published))
 
 
 def _sentences(path: str) -> pa.Table:
@@ -64,7 +66,7 @@ def _rows(
     sentences: Mapping[str, pa.Table],
     comet: Mapping[str, tuple[pa.Table, dict[str, Any]]],
     quality: TranslationQuality,
-    published: Mapping[str, Any],
+    published: Comparison | None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one test set: every metric of every translator that has translated it."""
     own = {name: _of_set(table, test_set) for name, table in sentences.items()}
@@ -97,7 +99,7 @@ def _rows(
             }
             if name in points:
                 row |= _estimate(name, points, draws, quality) | {"signature": signatures[name]}
-                row |= _beside_published(name, test_set, metric_name, points[name], quality, published)
+                row |= {} if published is None else _beside(published, name, test_set, metric_name, points[name])
             yield row
 
 
@@ -159,43 +161,28 @@ def _shown(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def _published(path: Path | None) -> dict[str, Any]:
-    """Return the published numbers: {"test_set": …, "systems": {name: {metric: value}}}."""
-    if path is None:
-        return {"test_set": "", "systems": {}}
-    content = yaml.safe_load(read_text(path))
-    if not isinstance(content, dict) or not {"test_set", "systems"} <= set(content):
-        raise InputError(f"{path}: expected test_set and systems")
-    return content
-
-
-def _beside_published(
-    name: str, test_set: str, metric: str, value: float, quality: TranslationQuality, published: Mapping[str, Any]
-) -> dict[str, Any]:
-    system = quality.published_as.get(name)
-    if system is None:
+def _beside(published: Comparison, name: str, test_set: str, metric: str, value: float) -> dict[str, Any]:
+    """Return the published value of a translator, with the difference only where it is of the same test set."""
+    found = published.translation(name, metric, test_set)
+    if found is None:
         return {}
-    if system not in published["systems"]:
-        known = ", ".join(published["systems"])
-        raise InputError(f"published_as.{name} = '{system}': expected one of {known}")
-    printed = published["systems"][system].get(metric)
-    if printed is None:
-        return {}
-    if test_set != quality.published_set:
-        return {"published": printed, "note": f"published on another test set, {published['test_set']}"}
+    printed, elsewhere = found
+    if elsewhere:
+        return {"published": printed, "note": f"published on another test set, {elsewhere}"}
     return {"published": printed, "difference": _shown(value - printed)}
 
 
-def _published_rows(published: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for system, values in published["systems"].items():
-        for metric, value in values.items():
-            yield {
-                "translator": f"published/{system}",
-                "test_set": published["test_set"],
-                "metric": metric,
-                "unit": "" if metric == "comet" else "%",
-                "published": value,
-            }
+def _published_rows(compared: Comparison) -> Iterator[dict[str, Any]]:
+    for test_set, systems in compared.published.translation.items():
+        for system, values in systems.items():
+            for metric, value in values.items():
+                yield {
+                    "translator": f"published/{system}",
+                    "test_set": test_set,
+                    "metric": metric,
+                    "unit": "" if metric == "comet" else "%",
+                    "published": value,
+                }
 
 
 if __name__ == "__main__":

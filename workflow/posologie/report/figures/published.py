@@ -1,4 +1,4 @@
-"""The published numbers beside ours."""
+"""A published study's numbers beside ours."""
 
 from matplotlib.figure import Figure
 

@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
+from matplotlib.text import Text
 
 from posologie.report.names import GRID, INK, MUTED
 from posologie.running.whole_files import whole_file
@@ -50,6 +52,12 @@ SETTINGS: dict[str, Any] = {
     "pdf.compression": 9,
 }
 
+
+FALLBACKS = (
+    "Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "WenQuanYi Zen Hei",
+    "IPAexGothic", "Noto Sans Devanagari", "Noto Sans Thai", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts for letters that DejaVu Sans lacks; which of them a machine has, the bytes of such a figure depend on."""
 
 _PANELS_IN_LINE = 5
 
@@ -111,14 +119,25 @@ def x_title(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=9, color=INK)
 
 
+def _with_fonts(figure: Figure) -> None:
+    """Let texts with letters that the font lacks, such as Chinese titles, fall back on other fonts of this machine."""
+    known = get_font(fontManager.findfont(SETTINGS["font.family"][0])).get_charmap()
+    for text in figure.findobj(Text):
+        if any(ord(letter) not in known for letter in text.get_text() if not letter.isspace()):
+            there = set(fontManager.get_font_names())
+            text.set_fontfamily([*SETTINGS["font.family"], *(name for name in FALLBACKS if name in there)])
+
+
 def write_svg(figure: Figure, path: Path) -> None:
     """Write one SVG file without dates or versions."""
+    _with_fonts(figure)
     with whole_file(path) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
 
 
 def write(figure: Figure, target: Path) -> None:
     """Write `{target}.svg` and `{target}.pdf` without dates or versions: equal figures have equal bytes."""
+    _with_fonts(figure)
     for suffix, nothing in (
         ("svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
         ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),

@@ -36,6 +36,17 @@
     });
   }
 
+  // A text of an item: its direction is that of its own first letter, its language that of its source.
+  function own(name, text, item, attributes) {
+    return element(name, text, { dir: "auto", lang: (item && index.languages?.[item.source]) || language, ...attributes });
+  }
+
+  // The same with a word of the page before it, which has no part in the direction.
+  function after(word, made) {
+    made.prepend(element("bdi", word), " ");
+    return made;
+  }
+
   function element(name, text, attributes) {
     const made = document.createElement(name);
     if (text !== undefined) made.textContent = text;
@@ -86,7 +97,7 @@
       const button = element("button", undefined, { type: "button" });
       const open = index.tasks[index.task[row]] === "oeq";
       const right = [...index.right[row]].filter((digit) => digit === "1").length;
-      button.append(element("span", index.beginnings[row], { lang: language }),
+      button.append(own("span", index.beginnings[row]),
         element("small", index.benchmarks[index.benchmark[row]] +
           (open ? " · open question" : " · " + right + " of " + index.models.length + " right")));
       button.addEventListener("click", () => show(row));
@@ -135,17 +146,17 @@
   const letters = (labels) => (labels === null ? "–" : labels.length ? labels.map((label) => LABELS[label]).join(",") : "none");
 
   function draw(item) {
-    const title = element("h3", item.question, { lang: language });
+    const title = own("h3", item.question, item);
     const facts = element("p", [item.suite + " / " + item.benchmark, item.provenance, item.task, "source " + item.source, "id " + item.id].join(" · "), { class: "small" });
     const parts = [title, facts];
-    if (item.context) parts.push(element("p", item.context, { class: "context", lang: language }));
+    if (item.context) parts.push(own("p", item.context, item, { class: "context" }));
     if (item.options.length) {
-      const options = element("ol", undefined, { class: "options", lang: language });
+      const options = element("ol", undefined, { class: "options" });
       item.options.forEach((text, number) => options.append(
-        element("li", "(" + LABELS[number] + ") " + text, item.gold.includes(number) ? { class: "gold" } : {})));
+        after("(" + LABELS[number] + ")", own("li", text, item, item.gold.includes(number) ? { class: "gold" } : {}))));
       parts.push(options, choices(item), wrote(item));
     } else {
-      parts.push(element("p", "Reference: " + item.answer, { class: "said", lang: language }), texts(item));
+      parts.push(after("Reference:", own("p", item.answer, item, { class: "said" })), texts(item));
     }
     shown.replaceChildren(...parts);
   }
@@ -186,7 +197,7 @@
     const rows = item.said.flatMap((answers, model) => answers.map(([text, , , shares], number) => {
       const [variant, order] = item.orders[number];
       const told = shares ? order.map((option, position) => LABELS[option] + " " + shares[position] + " %").sort().join(", ") : "–";
-      return [index.models[model], variant, element("td", text, { class: "said", lang: language }), told];
+      return [index.models[model], variant, own("td", text, item, { class: "said" }), told];
     }));
     const all = element("details");
     const caption = "What each model wrote, and the labels’ probabilities at the first step";
@@ -197,7 +208,7 @@
   function texts(item) {
     const metrics = [...new Set(item.scores.flatMap((scores) => Object.keys(scores || {})))].sort();
     const rows = item.said.map((answers, model) => [index.models[model],
-      element("td", answers[0][0], { class: "said", lang: language }),
+      own("td", answers[0][0], item, { class: "said" }),
       ...metrics.map((metric) => (item.scores[model]?.[metric] ?? "–").toString())]);
     return table(["model", "answer", ...metrics], rows, "What each model answered");
   }

@@ -73,6 +73,10 @@ class Options(FileForm):
     tasks: dict[str, Task] = Field(default_factory=dict, description="value of the task column → task")
     split_column: str | None = Field(default=None, description="column of the split, where one file holds several")
     splits: dict[str, Split] = Field(default_factory=dict, description="value of the split column → split")
+    only: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="column → values; records with another value belong to another source of the same files",
+    )
     carve: Carve | None = Field(
         default=None,
         description="validation and test taken out of the same files by group, or by context or question without one",
@@ -118,6 +122,6 @@ class Options(FileForm):
         one_each = () if self.options is None or isinstance(self.options, str) else self.options
         several = self.answer if not isinstance(self.answer, str) else (self.answer,)
         named = (self.question, *several, self.answer_text, self.context, self.split_column, self.task_column, self.id)
-        named += (self.group, self.subject, *one_each, *self.meta, *self.must_be_empty)
+        named += (self.group, self.subject, *one_each, *self.meta, *self.must_be_empty, *self.only)
         named += (self.options if isinstance(self.options, str) else None,)
         return tuple(dict.fromkeys(name for name in named if name is not None))
