@@ -210,11 +210,7 @@ def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
 
 
 def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) -> EndpointPredictionSpec:
-    """Return what a served model's answers to some suites depend on.
-
-    Raises:
-        ValueError: if the model is not a served one.
-    """
+    """Return what a served model's answers to some suites depend on; a model that is not served is a ValueError."""
     published = plan.published_model(study, model)
     if published is None or (served := published.served) is None:
         raise ValueError(f"{model}: not a served model")
@@ -223,11 +219,7 @@ def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) ->
 
 
 def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
-    """Return what the predictions of a model whose answers come from files depend on.
-
-    Raises:
-        ValueError: if the model is another.
-    """
+    """Return what the predictions of a model whose answers come from files depend on; another one is a ValueError."""
     published = plan.published_model(study, model)
     if published is None or published.answers is None:
         raise ValueError(f"{model}: its answers are not from outside")

@@ -205,11 +205,11 @@ def with_form(study: Study, asking: Asking) -> Asking:
     backend: Any = getattr(asking, "backend", asking)
     if isinstance(backend, Engine) and "template_options" not in backend.model_fields_set:
         options = {"template_options": local_model(study, backend.model).chat.template_options}
-        told = backend.model_copy(update=options)
-        return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
-    if not isinstance(backend, Causal) or any(name in backend.model_fields_set for name in ChatForm.model_fields):
+    elif isinstance(backend, Causal) and not any(name in backend.model_fields_set for name in ChatForm.model_fields):
+        options = dict(local_model(study, backend.backbone).chat)
+    else:
         return asking
-    told = backend.model_copy(update=dict(local_model(study, backend.backbone).chat))
+    told: Any = backend.model_copy(update=options)
     return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
 
 

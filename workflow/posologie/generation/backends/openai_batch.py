@@ -24,7 +24,7 @@ from posologie.errors import InputError
 from posologie.files import read_json, write_json
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Request
-from posologie.generation.backends.openai_endpoint import TransientError, checked_body, usage
+from posologie.generation.backends.openai_replies import TransientError, checked_body, usage
 from posologie.generation.backends.openai_requests import request_body
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
