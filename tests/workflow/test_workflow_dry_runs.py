@@ -113,6 +113,29 @@ def test_a_quality_screen_rates_the_training_items_that_it_names_before_they_are
     assert rating == ["judge=j, source=synthetic"]
 
 
+def test_engines_run_on_the_gpus_that_their_models_are_spread_over(project):
+    backend = {"kind": "engine", "engine": "vllm", "model": "large", "tensor_parallel": 4}
+    settings = {
+        "local_models": {"large": {"hub": "someone/large"}},
+        "published_models": {"theirs": {"served": {"backend": backend}}},
+        "judges": {"j": {"backend": backend}},
+        "judging": {"chosen": "j"},
+        "devices": {"gpus_per_prediction_job": 1},
+    }
+    words = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
+    output = project.dry("-n", "-p", "--cores", "2", "--configfile", "config/test.yaml", "--config", *words)
+    blocks = re.split(r"\n(?=(?:local)?rule \S+:\n)", output)
+    predicted = [block for block in blocks if block.startswith("rule predict_with_engine:")]
+    judged = [block for block in blocks if block.startswith("rule judge_with_engine:")]
+    assert len(predicted) == 1, "one job answers all suites"
+    assert {"model=published/theirs"} == {re.search(r"wildcards: (.*)", block)[1] for block in predicted}
+    assert judged
+    for block in predicted + judged:
+        assert "gpu=4" in block
+        assert "devices=4" in block
+        assert "--backbone models/someone--large@main/manifest.json" in block
+
+
 def test_published_models_are_asked_where_they_are(project):
     study = yaml.safe_load((project.root / "config" / "test.yaml").read_text(encoding="utf-8"))
     study["published_models"] = {

@@ -65,7 +65,7 @@ def rule_of_synthesis(kind):
             ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.generators[wildcards.generator].backend),
             mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(480),
         params:
@@ -73,7 +73,7 @@ def rule_of_synthesis(kind):
             sealing=sealing(),
             prompts=lambda wildcards, input: named((Path(path).stem, path) for path in input.prompts),
             backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.generators[wildcards.generator].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.generators[wildcards.generator]),
             work=f"{WORK}/generation/{{generator}}",
         message:
             "Generate questions from {wildcards.collection} with {wildcards.generator}, part {wildcards.part} of {wildcards.parts}"
@@ -116,7 +116,7 @@ def rule_of_translation(kind):
             ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
             mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(480),
         params:
@@ -124,7 +124,7 @@ def rule_of_translation(kind):
             sealing=sealing(),
             prompt=prompt_words,
             backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.translators[wildcards.translator]),
             work=f"{WORK}/translation/{{translator}}",
         message:
             "Translate {wildcards.source} ({wildcards.split}) with {wildcards.translator}, part {wildcards.part} of {wildcards.parts}"
@@ -163,7 +163,7 @@ def rule_of_quality(kind):
             ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
             mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
             runtime=growing(240),
         params:
@@ -172,7 +172,7 @@ def rule_of_quality(kind):
             pairs=lambda wildcards, input: named((Path(path).stem, path) for path in input.pairs),
             prompt=prompt_words,
             backbone=backbone_words,
-            running=lambda wildcards, resources: STUDY.translators[wildcards.translator].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.translators[wildcards.translator]),
             work=f"{WORK}/translation/{{translator}}",
         message:
             "Translate parallel text with {wildcards.translator}"

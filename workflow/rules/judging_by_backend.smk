@@ -23,7 +23,7 @@ def rule_of_judging(kind):
             ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(240),
         params:
@@ -62,7 +62,7 @@ def rule_of_judging(kind):
             ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(60),
         params:

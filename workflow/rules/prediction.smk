@@ -3,6 +3,7 @@ include: "functions/prediction.smk"
 
 
 SERVED = plan.served_models(STUDY)
+BY_ENGINE = [name for name in SERVED if plan.engine_of(STUDY, name) is not None]
 OUTSIDE = plan.outside_models(STUDY)
 
 
@@ -74,12 +75,12 @@ def rule_of_asking(bundle, suites):
         log:
             f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
-            model=one_of(SERVED),
+            model=one_of(name for name in SERVED if name not in BY_ENGINE),
         localrule: True
         conda:
             ENVIRONMENT
         params:
-            spec=endpoint_prediction_spec(bundle),
+            spec=endpoint_prediction_spec(suites),
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
             predictions=lambda wildcards, output, suites=suites: named(
@@ -95,6 +96,51 @@ def rule_of_asking(bundle, suites):
                 "posologie.prediction.openai_endpoint",
                 "--spec {params.spec:q} --items {params.shards:q} --predictions {params.predictions:q} --run {params.run:q}"
                 " --work {params.work:q} --running {params.running:q}",
+            )
+
+
+def rule_of_engine(suites):
+    """Define the rule of engines, whose one job for a model starts the engine once and answers all suites."""
+
+    rule:
+        name:
+            "predict_with_engine"
+        input:
+            shards=suite_items(suites),
+            backbone=served_by_engine,
+        output:
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
+            **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            "<work>/logs/predictions/{model}/engine.log",
+        wildcard_constraints:
+            model=one_of(BY_ENGINE),
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources("engine", engine_of),
+            mem_mb=growing(64000),
+            runtime=growing(480),
+        params:
+            spec=endpoint_prediction_spec(suites),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            run=lambda wildcards, output: named((suite, output[f"run_{suite}"]) for suite in suites),
+            running=endpoint_running,
+            work=f"{WORK}/prediction/{{model}}/engine",
+        message:
+            "Predict with {wildcards.model} behind an engine of its own"
+        shell:
+            command(
+                "posologie.prediction.engine",
+                "--spec {params.spec:q} --items {params.shards:q} --backbone {input.backbone:q}"
+                " --predictions {params.predictions:q} --run {params.run:q}"
+                " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
             )
 
 
@@ -192,9 +238,11 @@ def rule_of_merging(bundle, suites):
 
 for bundle, suites in BUNDLES.items():
     rule_of_bundle(bundle, suites)
-    if SERVED:
+    if len(SERVED) > len(BY_ENGINE):
         rule_of_asking(bundle, suites)
     if OUTSIDE:
         rule_of_outside(bundle, suites)
+if BY_ENGINE:
+    rule_of_engine(tuple(STUDY.suites))
 for bundle, suites in proxies.bundles(STUDY).items() if PROXIES else ():
     rule_of_merging(bundle, suites)

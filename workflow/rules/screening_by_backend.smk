@@ -21,14 +21,14 @@ def rule_of_rating(kind):
             ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
-            **backend_resources(kind),
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(1440),
         params:
             spec=rating_spec,
             sealing=sealing(),
             backbone=backbone_words,
-            running=lambda wildcards: STUDY.judges[wildcards.judge].running.canonical_json(),
+            running=lambda wildcards, resources: running_of(STUDY.judges[wildcards.judge]),
             work=f"{WORK}/quality/{{judge}}",
         message:
             "Rate the items of {wildcards.source} with {wildcards.judge}"

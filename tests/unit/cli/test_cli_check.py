@@ -294,6 +294,18 @@ def test_a_model_from_a_package_of_another_version_is_made_again_and_said(found,
     assert "made from version 0.0.1" in told["models", "warning"][0]
 
 
+def test_an_engine_whose_program_is_not_here_is_a_warning(found, study):
+    (study / "bin").mkdir()
+    program = study / "bin" / "there"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    judge = "{{backend: {{kind: engine, engine: vllm, model: tiny}}, running: {{command: {}}}}}"
+    more = f"judges: {{a: {judge.format('[nowhere, serve]')}, b: {judge.format(f'[{program}]')}}}\n"
+    _, told = found(more)
+    assert told["engines", "warning"] == ["a: no program 'nowhere' on this machine; set running.command, or load it"]
+    assert told["engines", "ok"] == [f"b: {program}"]
+
+
 ITEMS = {
     "es": ("¿Qué órgano produce la bilis en una persona adulta sana?", ["El hígado", "El bazo"]),
     "en": ("Which organ produces bile in a healthy adult person?", ["The liver", "The spleen"]),

@@ -25,7 +25,19 @@ def test_a_study_file_is_read(write):
         ),
         (
             {"published_models": {"p": {"served": {"backend": {"model": "m", "structured": "none"}}}}},
-            "published_models.p.served.backend.structured = 'none': expected json_schema, for constrained answers",
+            "published_models.p.served.backend.structured = 'none': expected json_schema or a grammar, for",
+        ),
+        (
+            {"published_models": {"p": {"served": {"backend": {"kind": "engine", "engine": "vllm", "model": "x"}}}}},
+            "published_models.p.served.backend.model = 'x': expected one of",
+        ),
+        (
+            {
+                "devices": {"gpus_per_prediction_job": 0},
+                "local_models": {"m": {"hub": "a/b"}},
+                "judges": {"j": {"backend": {"kind": "engine", "engine": "vllm", "model": "m", "tensor_parallel": 2}}},
+            },
+            "judges.j.backend.tensor_parallel = 2: its jobs get no GPU",
         ),
         (
             {

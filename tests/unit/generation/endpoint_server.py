@@ -53,6 +53,7 @@ class EndpointServer:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
+        self.models: list[dict[str, Any]] = []  # what it says of its models, if asked; nothing is a 404
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.answered: list[str] = []  # prompts whose whole, well-formed answer was handed to the connection
@@ -101,6 +102,10 @@ class EndpointServer:
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)
         }
         body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
+        if lines[0].startswith("GET /v1/models") and self.models:
+            listed = json.dumps({"object": "list", "data": self.models}).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(listed) + listed)
+            return True
         if not lines[0].startswith("POST /v1/chat/completions"):
             writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
             return True

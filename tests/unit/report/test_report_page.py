@@ -202,6 +202,18 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
     assert re.search(r"Memory ran out in 2 of \d+ prediction jobs; chunks were halved 3 times", text)
 
 
+def test_constrained_answers_of_a_served_model_are_named_beside_those_of_local_ones(own_study):
+    root, spec = own_study
+    said = "Constrained answers of served models come about in other ways than those of local ones"
+    assert said not in page_of(root, spec)
+    record = root / "predictions" / "tiny" / "base" / "mcqa.run.json"
+    facts = {"constrained_answers": {"first_token": 5, "json_schema": 3}}
+    record.write_text(json.dumps(json.loads(record.read_text()) | facts))
+    text = page_of(root, spec)
+    assert text.count(said) == 2, "in the caption of the table, and where predictions are explained"
+    assert "by the likeliest label of the first token or a JSON schema" in text
+
+
 def test_a_title_is_text_and_never_markup(own_study):
     root, spec = own_study
     text = page_of(root, spec.model_copy(update={"title": "<script>alert(1)</script>"}))

@@ -58,6 +58,18 @@ def test_a_job_that_answered_two_suites_is_counted_once(records):
     assert (prediction["prompt_tokens"], prediction["generated_tokens"]) == ("2000", "200")
 
 
+def test_judging_has_rows_of_its_own_with_money_and_what_was_wasted(records):
+    spent = {"requests": 9, "tokens": 90, "money": 0.25, "wasted_tokens": 10, "wasted_money": 0.05}
+    record = records / layout.judgements("asked", "q/NAT/seed-42", "oeq")
+    write_json(record.with_suffix(".run.json"), RECORD | {"spending": spent})
+    spec = {"models": MODELS, "suites": ["mcqa", "oeq"], "judges": ["asked"], "judged": ["oeq"]}
+    _, prediction, judging = table(records, compute, spec)
+    assert (judging["stage"], judging["judge"], judging["suites"]) == ("judging", "asked", "oeq")
+    assert (judging["money"], judging["wasted_tokens"], judging["wasted_money"]) == ("0.25", "10", "0.05")
+    assert (judging["prompt_tokens"], judging["generated_tokens"]) == ("1000", "100")
+    assert prediction["money"] == "", "a local model has no price"
+
+
 def test_a_missing_record_is_named(records):
     (records / layout.predictions_run("q/NAT/seed-42", "oeq")).unlink()
     with pytest.raises(InputError, match=r"oeq\.run\.json: no such file; expected the record of a run"):

@@ -24,6 +24,7 @@ CHECKS: dict[str, Callable[[Study], Iterator[Finding]]] = {
     "keys": checks.keys,
     "mixes": checks.mixes,
     "GPUs": checks.gpus,
+    "engines": checks.engines,
     "disk": checks.disk,
     "SLURM": checks.slurm,
 }
@@ -34,15 +35,29 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `check`."""
     add_study(arguments)
     arguments.add_argument("--offline", action="store_true", help="do not ask the hub")
+    arguments.add_argument(
+        "--gpu", action="store_true", help="try the GPUs of this machine instead, in about a minute; reads no study"
+    )
 
 
-def answer(given: argparse.Namespace) -> int:
-    """Print every finding; the exit code is 1 if there is a problem."""
+def _of_gpus() -> list[tuple[str, Finding]]:
+    from posologie.cli import gpu  # torch takes seconds to import
+
+    return list(gpu.findings())
+
+
+def _of_study(given: argparse.Namespace) -> list[tuple[str, Finding]]:
     study = study_of(given)
     found = [("study file", Finding(OK, f"{given.configfile}: study {study.study}"))]
     found += [(name, finding) for name, check in CHECKS.items() for finding in check(study)]
     if not given.offline:
         found += [("hub", finding) for finding in checks.hub(study)]
+    return found
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print every finding; the exit code is 1 if there is a problem."""
+    found = _of_gpus() if given.gpu else _of_study(given)
     problems = sum(finding.state == PROBLEM for _, finding in found)
     if given.json:
         print_json([{"check": name, "state": finding.state, "told": finding.told} for name, finding in found])

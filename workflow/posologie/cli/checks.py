@@ -19,9 +19,15 @@ from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.generation.backends.addresses import in_the_clear
+from posologie.generation.backends.engine_kinds import KINDS
+from posologie.generation.backends.spec import Engine
+from posologie.generation.synthesis.spec import Generator
+from posologie.generation.translation.spec import Translator
+from posologie.judging.spec import Judge
 from posologie.models.encoders import encoder_folder
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin
+from posologie.prediction.endpoint_spec import Served
 from posologie.shipped import shipped
 from posologie.sources.layouts import local_files
 from posologie.sources.spec import Collection, Source
@@ -232,6 +238,23 @@ def disk(study: Study) -> Iterator[Finding]:
             continue
         free = shutil.disk_usage(there).free / 1e9
         yield Finding(OK if free > 1 else PROBLEM, f"{name}: {free:,.0f} GB free")
+
+
+def engines(study: Study) -> Iterator[Finding]:
+    """Look for the program of each engine; jobs on other machines may find it all the same."""
+    served = {name: one.served for name, one in study.published_models.items() if one.served is not None}
+    askers: list[Judge | Generator | Translator | Served]
+    askers = [*study.judges.values(), *study.generators.values(), *study.translators.values(), *served.values()]
+    names = [*study.judges, *study.generators, *study.translators, *served]
+    for name, asker in zip(names, askers, strict=True):
+        if isinstance(asker.backend, Engine):
+            program = (asker.running.command or KINDS[asker.backend.engine].command)[0]
+            if shutil.which(program) is None:
+                yield Finding(
+                    WARNING, f"{name}: no program '{program}' on this machine; set running.command, or load it"
+                )
+            else:
+                yield Finding(OK, f"{name}: {program}")
 
 
 def slurm(study: Study) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from posologie.cli.stale import stale
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
+from posologie.generation.backends.spending import spent_below
 
 _MISSING_SHOWN = 8
 
@@ -82,6 +83,7 @@ def state_of(study: Study) -> dict[str, Any]:
         "queue": [asdict(job) for job in queued],
         "queue_unknown": unasked,
         "seconds_left": _seconds_left(everything, jobs),
+        "spending": [asdict(one) for one in spent_below(Path(study.roots.work) / study.study)],
     }
 
 
@@ -152,10 +154,23 @@ def _shown(state: dict[str, Any]) -> RenderableType:
             style = "red" if job["helps"] else ""
             queued.add_row(job["job"], job["what"], Text(job["state"], style=style), job["reason"], job["helps"])
         parts += [Text(""), queued]
+    if state["spending"]:
+        spent = Table(box=None, pad_edge=False)
+        for title in ("asked by", "requests", "tokens", "money", "of it wasted: tokens", "money"):
+            spent.add_column(title, justify="left" if title == "asked by" else "right")
+        for one in state["spending"]:
+            counts = (f"{one[key]:,}" for key in ("requests", "tokens"))
+            wasted = (f"{one['wasted_tokens']:,}", _money(one["wasted_money"]))
+            spent.add_row(one["asker"], *counts, _money(one["money"]), *wasted)
+        parts += [Text(""), spent]
     if state["queue_unknown"]:
         parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]
     parts += [Text(""), Text(_verdict(state))]
     return Group(*parts)
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount else "–"
 
 
 def _verdict(state: dict[str, Any]) -> str:

@@ -8,15 +8,16 @@ from posologie.components import DEFAULT
 from posologie.config import plan, proxies, releases
 from posologie.config.check_components import check_components, misspelt
 from posologie.config.check_published import check_published
+from posologie.config.check_served import check_engine, check_local_model, check_served, unknown
 from posologie.config.check_statistics import check_statistics
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
+from posologie.generation.backends.spec import Engine
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
-from posologie.prediction.endpoint_spec import Served
 from posologie.scoring.spec import missing_packages
 from posologie.sources.layouts import (
     LAYOUTS,
@@ -88,7 +89,7 @@ def _check_sources(study: Study) -> None:
             )
         for split in source.files or {}:
             if split not in source.splits:
-                raise _unknown(f"sources.{name}.files", split, source.splits)
+                raise unknown(f"sources.{name}.files", split, source.splits)
         try:
             check_options(source.reader, source.options)
         except InputError as error:
@@ -137,11 +138,11 @@ def _check_made(study: Study, name: str, made: str, splits: tuple[str, ...]) -> 
     if kind == "translated" and maker in study.translators and of in study.translators[maker].sources:
         for split in splits:
             if of in study.sources and split not in study.sources[of].splits:
-                raise _unknown(f"sources.{name}.splits", split, study.sources[of].splits)
+                raise unknown(f"sources.{name}.splits", split, study.sources[of].splits)
         return
     made_here = [f"generated/{maker}/{of}" for maker, one in study.generators.items() for of in one.collections]
     made_here += [f"translated/{maker}/{of}" for maker, one in study.translators.items() for of in one.sources]
-    raise _unknown(f"sources.{name}.from", made, made_here or ["a generator or translator of this study"])
+    raise unknown(f"sources.{name}.from", made, made_here or ["a generator or translator of this study"])
 
 
 def _check_makers(study: Study) -> None:
@@ -158,21 +159,23 @@ def _check_makers(study: Study) -> None:
     for name, generator in study.generators.items():
         for collection_name in generator.collections:
             if collection_name not in study.collections:
-                raise _unknown(f"generators.{name}.collections", collection_name, study.collections)
+                raise unknown(f"generators.{name}.collections", collection_name, study.collections)
     for name, translator in study.translators.items():
         for source in translator.sources:
             if source not in study.sources:
-                raise _unknown(f"translators.{name}.sources", source, study.sources)
+                raise unknown(f"translators.{name}.sources", source, study.sources)
     askers: dict[str, Mapping[str, Generator | Translator | Judge]]
     askers = {"generators": study.generators, "translators": study.translators, "judges": study.judges}
     for section, asking in askers.items():
         for name, asker in asking.items():
             backbone = getattr(asker.backend, "backbone", None)
-            if backbone is not None and backbone not in study.local_models and backbone not in study.backbones:
-                known = [*study.local_models, *study.backbones]
-                raise _unknown(f"{section}.{name}.backend.backbone", backbone, known)
+            if backbone is not None:
+                named = "model" if isinstance(asker.backend, Engine) else "backbone"
+                check_local_model(study, f"{section}.{name}.backend.{named}", backbone)
+            if isinstance(asker.backend, Engine):
+                check_engine(study, f"{section}.{name}.backend", asker.backend)
     if study.judging.chosen is not None and study.judging.chosen not in study.judges:
-        raise _unknown("judging.chosen", study.judging.chosen, study.judges)
+        raise unknown("judging.chosen", study.judging.chosen, study.judges)
     for name, judge in study.judges.items():
         files = judge.backend.files if isinstance(judge.backend, OutsideVerdicts) else None
         if files == ():
@@ -182,7 +185,7 @@ def _check_makers(study: Study) -> None:
                 raise InputError(f"judges.{name}.backend.files = '{file}': no such file")
     for name in study.judging.panel:
         if name not in study.judges:
-            raise _unknown("judging.panel", name, study.judges)
+            raise unknown("judging.panel", name, study.judges)
     if study.judging.panel and len(set(study.judging.panel)) < 2:
         raise InputError(f"judging.panel = {list(study.judging.panel)}: expected at least two judges")
     if "panel" in study.judges:
@@ -192,12 +195,12 @@ def _check_makers(study: Study) -> None:
             if not Path(file).is_file():
                 raise InputError(f"judging.ratings.{name}.files = '{file}': no such file")
         if ratings.kit is not None and ratings.kit not in study.judging.kits:
-            raise _unknown(f"judging.ratings.{name}.kit", ratings.kit, study.judging.kits)
+            raise unknown(f"judging.ratings.{name}.kit", ratings.kit, study.judging.kits)
     for name, kit in study.judging.kits.items():
         if kit.suite not in study.suites:
-            raise _unknown(f"judging.kits.{name}.suite", kit.suite, study.suites)
+            raise unknown(f"judging.kits.{name}.suite", kit.suite, study.suites)
         if kit.judge is not None and kit.judge not in study.judges:
-            raise _unknown(f"judging.kits.{name}.judge", kit.judge, study.judges)
+            raise unknown(f"judging.kits.{name}.judge", kit.judge, study.judges)
 
 
 def _check_suites(study: Study) -> None:
@@ -205,9 +208,9 @@ def _check_suites(study: Study) -> None:
         for label, benchmark in suite.benchmarks.items():
             key = f"suites.{name}.benchmarks.{label}"
             if benchmark.source not in study.sources:
-                raise _unknown(f"{key}.source", benchmark.source, study.sources)
+                raise unknown(f"{key}.source", benchmark.source, study.sources)
             if benchmark.split not in study.sources[benchmark.source].splits:
-                raise _unknown(f"{key}.split", benchmark.split, study.sources[benchmark.source].splits)
+                raise unknown(f"{key}.split", benchmark.split, study.sources[benchmark.source].splits)
             if study.sources[benchmark.source].compared:
                 raise InputError(
                     f"{key}.source = '{benchmark.source}': a source with compared: true is not tested; take out the "
@@ -215,7 +218,7 @@ def _check_suites(study: Study) -> None:
                 )
     quality = study.screening.quality
     if quality is not None and quality.judge not in study.judges:
-        raise _unknown(
+        raise unknown(
             "screening.quality.judge", quality.judge, study.judges or ["the study's judges, of which there are none"]
         )
     if quality is not None and isinstance(study.judges[quality.judge].backend, OutsideVerdicts):
@@ -225,19 +228,19 @@ def _check_suites(study: Study) -> None:
         )
     for name in (quality.sources or ()) if quality is not None else ():
         if name not in study.sources or "train" not in study.sources[name].splits:
-            raise _unknown(
+            raise unknown(
                 "screening.quality.sources",
                 name,
                 [one for one in study.sources if "train" in study.sources[one].splits],
             )
     for name in study.screening.against:
         if name not in study.suites:
-            raise _unknown("screening.against", name, study.suites)
+            raise unknown("screening.against", name, study.suites)
     seen: set[str] = set()
     for bundle, suites in study.prediction.bundles.items():
         for name in suites:
             if name not in study.suites:
-                raise _unknown(f"prediction.bundles.{bundle}", name, study.suites)
+                raise unknown(f"prediction.bundles.{bundle}", name, study.suites)
             if name in seen:
                 raise InputError(f"prediction.bundles.{bundle} = '{name}': expected a suite that is in no other bundle")
             seen.add(name)
@@ -268,21 +271,21 @@ def _check_mixes(study: Study) -> None:
 def _check_models(study: Study) -> None:
     for name, published in study.published_models.items():
         if published.adapter_on is not None and published.adapter_on not in study.backbones:
-            raise _unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
+            raise unknown(f"published_models.{name}.adapter_on", published.adapter_on, study.backbones)
         if published.in_place_of is not None:
             _check_in_place(study, name, published)
         for file in published.answers.files if published.answers is not None else ():
             if not Path(file).is_file():
                 raise InputError(f"published_models.{name}.answers.files = '{file}': no such file")
         if published.served is not None:
-            _check_served(study, f"published_models.{name}.served", published.served)
+            check_served(study, f"published_models.{name}.served", published.served)
     if "published" in study.backbones:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
     for mix in study.training.further_seeds:
         if mix not in study.mixes:
-            raise _unknown(f"training.further_seeds.{mix}", mix, study.mixes)
+            raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)
         if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
             found = list(study.training.further_seeds[mix])
             raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
@@ -290,7 +293,7 @@ def _check_models(study: Study) -> None:
     for name, kit in study.judging.kits.items():
         for model in kit.models:
             if model not in models:
-                raise _unknown(f"judging.kits.{name}.models", model, models)
+                raise unknown(f"judging.kits.{name}.models", model, models)
 
 
 def _check_scoring(study: Study) -> None:
@@ -298,7 +301,7 @@ def _check_scoring(study: Study) -> None:
     for key, named in (("scoring.sources", study.scoring.sources), ("prompting.sources", study.prompting.sources)):
         for name in named:
             if name not in study.sources:
-                raise _unknown(key, name, study.sources)
+                raise unknown(key, name, study.sources)
     settings = {"scoring.text": study.scoring.text}
     settings |= {f"scoring.sources.{name}": text for name, text in study.scoring.sources.items()}
     for key, text in settings.items():
@@ -319,14 +322,14 @@ def _check_surface(study: Study) -> None:
     ):
         for name in names:
             if name not in known:
-                raise _unknown(key, name, known or ["the components of a mix, of which there are none"])
+                raise unknown(key, name, known or ["the components of a mix, of which there are none"])
     for key, suites in (
         ("surface.objective", study.surface.objective),
         ("surface.at_least_base", study.surface.at_least_base),
     ):
         for name in suites:
             if name not in study.suites:
-                raise _unknown(key, name, study.suites)
+                raise unknown(key, name, study.suites)
     for key, bounds in (("design.bounds", study.design.bounds), ("surface.bounds", study.surface.bounds)):
         lowest = sum(low for low, _ in bounds.values())
         highest = sum(bounds[name][1] if name in bounds else 1.0 for name in known)
@@ -354,7 +357,7 @@ def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:
     key, place = f"published_models.{name}", str(published.in_place_of)
     known = {model.id: model for model in plan.models(study).values() if model.kind == "mix"}
     if place not in known:
-        raise _unknown(f"{key}.in_place_of", place, known or ["the models of a mix"])
+        raise unknown(f"{key}.in_place_of", place, known or ["the models of a mix"])
     model = known[place]
     if model.published != name:
         raise InputError(f"{key}.in_place_of = '{place}': published_models.{model.published} takes it already")
@@ -368,7 +371,7 @@ def _check_release(study: Study) -> None:
     release, trained = study.release, [model.id for model in releases.trained_models(study)]
     for model in release.models or ():
         if model not in trained:
-            raise _unknown("release.models", model, trained or ["the models that this study trains"])
+            raise unknown("release.models", model, trained or ["the models that this study trains"])
     if study.training.recipe.method == "full" and "merged" not in release.forms:
         raise InputError("release.forms = [adapter]: training.recipe.method is full; expected [merged]")
     if release.repository is None:
@@ -385,17 +388,3 @@ def _check_release(study: Study) -> None:
                 f"({form}); expected one repository for each"
             )
         seen[repository] = f"{one.id} ({form})"
-
-
-def _check_served(study: Study, key: str, served: Served) -> None:
-    """Check that a served model can answer what every table counts: constrained answers, by the automaton's rules."""
-    if served.backend.structured != "json_schema":
-        found = served.backend.structured
-        raise InputError(f"{key}.backend.structured = '{found}': expected json_schema, for constrained answers")
-    for name, suite in study.suites.items():
-        if suite.protocol == "published":
-            raise InputError(f"suites.{name}.protocol = 'published': its masks need a local model, and {key} is none")
-
-
-def _unknown(key: str, value: str, expected: Iterable[str]) -> InputError:
-    return InputError(f"{key} = '{value}': expected one of {', '.join(expected)}")

@@ -189,9 +189,9 @@ def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingS
     return TrainingSpec(backbone=backbone, mix=mix, seed=seed, recipe=recipe, prompting=asked, chat=chat)
 
 
-def _questions(study: Study, model: str, bundle: str) -> dict[str, Any]:
-    """Return what a model is asked in one bundle of suites, and how."""
-    suites = {name: study.suites[name] for name in plan.bundles(study)[bundle]}
+def _questions(study: Study, model: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return what a model is asked in some suites, and how."""
+    suites = {name: study.suites[name] for name in names}
     asked = {benchmark.source for suite in suites.values() for benchmark in suite.benchmarks.values()}
     return {
         "model": model,
@@ -205,33 +205,27 @@ def _questions(study: Study, model: str, bundle: str) -> dict[str, Any]:
 
 def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     """Return what one model's answers to one bundle of suites depend on."""
-    asked, described = _questions(study, model, bundle), study.prediction
+    asked, described = _questions(study, model, plan.bundles(study)[bundle]), study.prediction
     return PredictionSpec(**asked, precision=described.precision, long_prompts=described.long_prompts)
 
 
-def endpoint_prediction_spec(study: Study, model: str, bundle: str) -> EndpointPredictionSpec:
-    """Return what a served model's answers to one bundle of suites depend on.
-
-    Raises:
-        ValueError: if the model is not a served one.
-    """
+def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) -> EndpointPredictionSpec:
+    """Return what a served model's answers to some suites depend on; a model that is not served is a ValueError."""
     published = plan.published_model(study, model)
     if published is None or (served := published.served) is None:
         raise ValueError(f"{model}: not a served model")
-    asked = {name: getattr(served, name) for name in Asked.model_fields}
-    return EndpointPredictionSpec(**_questions(study, model, bundle), **asked)
+    asked = {name: getattr(plan.with_form(study, served), name) for name in Asked.model_fields}
+    return EndpointPredictionSpec(**_questions(study, model, suites), **asked)
 
 
 def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
-    """Return what the predictions of a model whose answers come from files depend on.
-
-    Raises:
-        ValueError: if the model is another.
-    """
+    """Return what the predictions of a model whose answers come from files depend on; another one is a ValueError."""
     published = plan.published_model(study, model)
     if published is None or published.answers is None:
         raise ValueError(f"{model}: its answers are not from outside")
-    return OutsidePredictionSpec(**_questions(study, model, bundle), **published.answers.model_dump())
+    return OutsidePredictionSpec(
+        **_questions(study, model, plan.bundles(study)[bundle]), **published.answers.model_dump()
+    )
 
 
 def scoring_spec(study: Study, suite: str) -> ScoringSpec:
@@ -306,7 +300,8 @@ def composition_spec(study: Study) -> CompositionSpec:
 
 def compute_spec(study: Study) -> ComputeSpec:
     """Return what the table of costs depends on."""
-    return ComputeSpec(models=plan.evaluated_models(study), suites=tuple(study.suites))
+    judging = {"judges": plan.asked_judges(study), "judged": tuple(plan.open_suites(study))}
+    return ComputeSpec(models=plan.evaluated_models(study), suites=tuple(study.suites), **judging)
 
 
 def agreement_spec(study: Study) -> AgreementSpec:

@@ -13,8 +13,9 @@ from posologie.config.components import sources_of_component as sources_of_compo
 from posologie.config.components import trained_sources as trained_sources
 from posologie.config.components import validation_components as validation_components
 from posologie.config.study import PublishedModel, Study
-from posologie.generation.backends.spec import Causal
+from posologie.generation.backends.spec import Causal, Engine
 from posologie.items import SPLITS, Split, Task
+from posologie.judging.spec import OutsideVerdicts
 from posologie.mixes.blends import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
@@ -70,9 +71,16 @@ def models(study: Study) -> dict[str, Model]:
 
 
 def served_models(study: Study) -> list[str]:
-    """Return the ids of the models that answer behind an endpoint."""
+    """Return the ids of the models that answer behind a server: an endpoint, or an engine that a job starts."""
     served = {name for name, published in study.published_models.items() if published.served is not None}
     return [model.id for model in models(study).values() if model.published in served]
+
+
+def engine_of(study: Study, model: str) -> Engine | None:
+    """Return the engine behind which a model answers, by the model's id; None where no job starts one for it."""
+    name = models(study)[model].published
+    served = None if name is None else study.published_models[name].served
+    return served.backend if served is not None and isinstance(served.backend, Engine) else None
 
 
 def outside_models(study: Study) -> list[str]:
@@ -195,9 +203,13 @@ Asking = TypeVar("Asking", bound=Spec)
 def with_form(study: Study, asking: Asking) -> Asking:
     """Return a backend, or what has one, with the form of chats of its backbone where it says none of its own."""
     backend: Any = getattr(asking, "backend", asking)
-    if not isinstance(backend, Causal) or any(name in backend.model_fields_set for name in ChatForm.model_fields):
+    if isinstance(backend, Engine) and "template_options" not in backend.model_fields_set:
+        options = {"template_options": local_model(study, backend.model).chat.template_options}
+    elif isinstance(backend, Causal) and not any(name in backend.model_fields_set for name in ChatForm.model_fields):
+        options = dict(local_model(study, backend.backbone).chat)
+    else:
         return asking
-    told = backend.model_copy(update=dict(local_model(study, backend.backbone).chat))
+    told: Any = backend.model_copy(update=options)
     return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
 
 
@@ -347,6 +359,11 @@ def score_tables(study: Study) -> list[str]:
     names += ["attribution"] if has_attribution(study) else []
     names += ["surface"] if has_surface(study) else []
     return names + (["dose_response"] if study.statistics.sweeps else [])
+
+
+def asked_judges(study: Study) -> tuple[str, ...]:
+    """Return the judges of open answers that are asked, so that they cost something: not verdicts from files."""
+    return tuple(name for name in suite_judges(study) if not isinstance(study.judges[name].backend, OutsideVerdicts))
 
 
 def suite_judges(study: Study) -> tuple[str, ...]:

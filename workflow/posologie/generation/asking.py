@@ -1,9 +1,10 @@
 """What every command that asks a backend has in common: its options, its session, and when failures end it."""
 
 import argparse
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,8 +43,8 @@ def asking(backend_spec: Any, options: argparse.Namespace, open_backend: OpenBac
     running = Running.from_json(options.running)
     claim_devices(options.devices)
     backend = open_backend(backend_spec, running, options.backbone)
-    with Cache(cache_path(options.work)) as cache:
-        yield Asking(Session(backend, cache), running, options.work, what)
+    with Cache(cache_path(options.work)) as cache, closing(Session(backend, cache)) as session:
+        yield Asking(session, running, options.work, what)
 
 
 class Asking:
@@ -64,6 +65,15 @@ class Asking:
     def reply(self, request: Request) -> Any:
         """Return the `Reply` or the `Failure` of a completed request."""
         return self.session.reply(request)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the run record should say of the backend; nothing is asked afterwards."""
+        return self.session.facts(self.work, self.running)
+
+    def described(self) -> dict[str, str]:
+        """Return what a report of parts should say of an engine: as text, because numbers of parts are added up."""
+        facts = self.facts()
+        return {"engine": json.dumps(facts["engine"]["identity"], sort_keys=True)} if "engine" in facts else {}
 
     def check_failures(self, failed: Mapping[str, str]) -> None:
         """End the command if more failed than the configuration tolerates.

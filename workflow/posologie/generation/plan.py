@@ -102,7 +102,7 @@ def _counted(
     total = answered = characters = most = replies = 0
     for request in requests:
         total += 1
-        if session is not None and session.cache.has(session.key(request)):
+        if session is not None and session.has(request):
             answered += 1
             continue
         characters += request.characters()

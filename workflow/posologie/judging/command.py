@@ -5,7 +5,7 @@
         and either --predictions F --items SOURCE=SHARD…     a model's answers to a suite (spec: JudgingSpec)
         or         --human F [--trained-on FILE…]            a set of human ratings (spec: CalibrationSpec)
 
-<backend> is causal or openai_endpoint: the `kind` of the judge's backend. `--running` changes no judgement.
+<backend> is causal, openai_endpoint or engine: the `kind` of the judge's backend. `--running` changes no judgement.
 """
 
 from argparse import Namespace
@@ -115,7 +115,9 @@ def judged(
         session.check_failures(
             {row.get("answer", row["item"]): row["error"] for row in table if row["outcome"] == "failed"}
         )
+        of_backend = session.facts()
     facts = {
+        **of_backend,
         **facts_of(table),
         "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
         "prompt_tokens": sum(row["prompt_tokens"] for row in table),

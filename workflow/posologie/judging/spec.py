@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.generation.backends.spec import Causal, Decoding, OpenaiEndpoint, Running
+from posologie.generation.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
 from posologie.specs import Name, PathText, Spec
 
 
@@ -25,7 +25,7 @@ class OutsideVerdicts(Spec):
     probability: str | None = Field(default=None, description="column of the probability of `1`, where there is one")
 
 
-JudgeBackend = Annotated[Causal | OpenaiEndpoint | OutsideVerdicts, Field(discriminator="kind")]
+JudgeBackend = Annotated[Causal | OpenaiEndpoint | Engine | OutsideVerdicts, Field(discriminator="kind")]
 """A backend that judges; `kind` is also the name of the module in `posologie.judging`."""
 
 

@@ -1,8 +1,10 @@
 """What predictions of a model behind an endpoint depend on."""
 
-from pydantic import Field
+from typing import Annotated, Any
 
-from posologie.generation.backends.spec import OpenaiEndpoint, Running
+from pydantic import Field, field_validator
+
+from posologie.generation.backends.spec import Engine, OpenaiEndpoint, Running
 from posologie.prediction.spec import Questions
 from posologie.specs import Spec
 
@@ -10,7 +12,9 @@ from posologie.specs import Spec
 class Asked(Spec):
     """How a served model is asked."""
 
-    backend: OpenaiEndpoint = Field(description="the endpoint and the model's name there")
+    backend: Annotated[OpenaiEndpoint | Engine, Field(discriminator="kind")] = Field(
+        description="the endpoint and the model's name there, or the engine that a job starts"
+    )
     temperature: float | None = Field(
         default=0.0, ge=0, le=2, description="0 is greedy; null sends none (reasoning models refuse one)"
     )
@@ -21,9 +25,14 @@ class Asked(Spec):
         " of the suite, as for a local model",
     )
 
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _endpoint_if_not_said(cls, value: Any) -> Any:
+        return {"kind": "openai_endpoint", **value} if isinstance(value, dict) else value
+
 
 class Served(Asked):
-    """A model behind an endpoint."""
+    """A model behind an endpoint, or behind an engine that a job starts."""
 
     running: Running = Field(default=Running(), description="how the endpoint is asked: changes no reply")
 

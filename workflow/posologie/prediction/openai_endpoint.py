@@ -5,23 +5,31 @@
 
 The greedy answer is the reply's text. Label probabilities are those of the first token where the endpoint offers
 log-probabilities and names a label among its likeliest tokens; the likeliest label is then the constrained answer to a
-single-answer question. Otherwise, and for several answers, labels are asked for once more under a JSON schema, if the
-endpoint knows structured output; without it there is no constrained answer (null), and a reply that does not keep to
-the schema is one without labels (an empty list, which counts as wrong). Replies stay in a cache in the work folder.
+single-answer question. Otherwise, and for several answers, labels are asked for once more: under a grammar of the
+automaton's own language where the endpoint takes one, else under a JSON schema if it knows structured output, else
+there is no constrained answer (null). A reply that was cut is asked once more with more room. One that does not keep to
+the schema is an answer without labels (an empty list, which counts as wrong); one that does not keep to a grammar ends
+the job, because the server ignores it. The run record counts which answers came about how. Replies stay in a cache in
+the work folder.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from posologie.commands import parser, run
+from posologie.devices import claim_devices
 from posologie.errors import InputError
+from posologie.generation.asking import OpenBackend
 from posologie.generation.backends import interface
 from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Failure, LabelStep, Reply, Session
+from posologie.generation.backends.interface import Failure, LabelLanguage, LabelStep, Reply, Session
 from posologie.generation.backends.openai_endpoint import open_backend
-from posologie.generation.backends.spec import Decoding, Running
+from posologie.generation.backends.openai_requests import takes_grammar
+from posologie.generation.backends.spec import Decoding, Engine, Running
 from posologie.items import LABELS
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
 from posologie.prediction.job import add_job_arguments, predict
@@ -32,8 +40,14 @@ from posologie.prompting import chat
 
 def main(argv: list[str]) -> None:
     """Answer suites with a served model."""
-    arguments = parser("posologie.prediction.openai_endpoint", __doc__ or "")
+    served_command(argv, "posologie.prediction.openai_endpoint", open_backend)
+
+
+def served_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+    """Answer suites with a served model: one behind an endpoint, or behind a server that this job starts."""
+    arguments = parser(module, __doc__ or "")
     add_job_arguments(arguments)
+    arguments.add_argument("--backbone", type=Path, metavar="MANIFEST", help="the model that an engine serves")
     arguments.add_argument(
         "--running", default="{}", metavar="JSON", help="how the endpoint is asked: changes no reply"
     )
@@ -43,25 +57,49 @@ def main(argv: list[str]) -> None:
     if published:
         raise InputError(f"suites.{published[0]}.protocol = 'published': expected automaton; masks need a local model")
     running = Running.from_json(options.running)
-    with Cache(options.work / "responses.sqlite") as cache:
-        session = Session(open_backend(spec.backend, running), cache)
-        predict(spec, options, {}, lambda: ServedModel(spec, session, options.work))
+    claim_devices(options.devices)
+    with ExitStack() as stack:
+        cache = stack.enter_context(Cache(options.work / "responses.sqlite"))
+
+        def make_answerer() -> ServedModel:
+            session = Session(open_backend(spec.backend, running, options.backbone), cache)
+            return ServedModel(spec, stack.enter_context(closing(session)), running, options.work)
+
+        predict(spec, options, {"backbone": options.backbone} if options.backbone else {}, make_answerer)
 
 
 class ServedModel:
     """Answers windows of requests through an endpoint."""
 
-    def __init__(self, spec: EndpointPredictionSpec, session: Session, work: Path) -> None:
+    def __init__(self, spec: EndpointPredictionSpec, session: Session, running: Running, work: Path) -> None:
         """Take an open session; `work` is where progress is shown."""
-        self.spec, self.session, self.work = spec, session, work
-        self.asked_again = 0
+        self.spec, self.session, self.running, self.work = spec, session, running, work
+        self.constraint = "grammar" if isinstance(spec.backend, Engine) else spec.backend.structured
+        if takes_grammar(self.constraint):
+            self.constraint = "grammar"
+        self.counts: Counter[str] = Counter()
+        self._of_backend: dict[str, Any] | None = None
 
     def check(self, requests: Iterator[Request]) -> None:
         """Do nothing: what the model cannot be asked is known from its answers."""
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
-        return {"backend": self.spec.backend.model_dump(mode="json"), "asked_again_under_schema": self.asked_again}
+        if self._of_backend is None:
+            self._of_backend = self.session.facts(self.work, self.running)
+        return {
+            "backend": self.spec.backend.model_dump(mode="json"),
+            "asked_again_under_schema": self.counts["under constraint"],
+            "constrained_answers": {
+                name: self.counts[name]
+                for name in ("first_token", "grammar", "json_schema", "none")
+                if self.counts[name]
+            },
+            "cut_and_asked_again": self.counts["cut"],
+            "cut_all_the_same": self.counts["still cut"],
+            "labels_beyond_top_logprobs": self.counts["beyond top"],
+            **self._of_backend,
+        }
 
     def answers(self, requests: Sequence[Request], done: frozenset[int]) -> Iterator[list[Answer]]:
         """Answer a window.
@@ -71,9 +109,13 @@ class ServedModel:
         """
         waiting = [request for request in requests if request.place not in done]
         replies = self._replies({request.place: self._greedy(request) for request in waiting})
-        again = [request for request in waiting if self._needs_schema(request, replies[request.place])]
-        self.asked_again += len(again)
-        constrained = self._replies({request.place: self._under_schema(request) for request in again})
+        again = [request for request in waiting if self._needs_constraint(request, replies[request.place])]
+        self.counts["under constraint"] += len(again)
+        constrained = self._replies({request.place: self._constrained(request) for request in again})
+        cut = [request for request in again if constrained[request.place].finish == "length"]
+        self.counts["cut"] += len(cut)
+        constrained |= self._replies({request.place: self._constrained(request, _MORE_ROOM) for request in cut})
+        self.counts["still cut"] += sum(constrained[request.place].finish == "length" for request in cut)
         yield [self._answer(request, replies[request.place], constrained.get(request.place)) for request in waiting]
 
     def _replies(self, asked: dict[int, interface.Request]) -> dict[int, Reply]:
@@ -85,43 +127,71 @@ class ServedModel:
         failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
         if failures:
             found = f"{len(failures)} of {len(asked)} requests failed, the first: {failures[0].error}"
-            raise InputError(f"{self.spec.backend.url}: {found}; what was answered is kept, run again for the rest")
+            raise InputError(f"{self._place()}: {found}; what was answered is kept, run again for the rest")
         return {place: outcome for place, outcome in outcomes.items() if isinstance(outcome, Reply)}
 
-    def _request(self, request: Request, labels: bool, schema: str | None = None) -> interface.Request:
+    def _place(self) -> str:
+        backend = self.spec.backend
+        return backend.engine if isinstance(backend, Engine) else self.running.url or backend.url
+
+    def _request(self, request: Request, most: int, **asked: Any) -> interface.Request:
         turns = chat(request.item, request.order, self.spec.prompting)
-        limit = request.new_tokens
+        decoding = Decoding(max_new_tokens=most, temperature=self.spec.temperature, seed=self.spec.seed)
+        return interface.Request(tuple((turn["role"], turn["content"]) for turn in turns), decoding, **asked)
+
+    def _limit(self, request: Request) -> int:
         if request.item.options and self.spec.choice_new_tokens is not None:
-            limit = self.spec.choice_new_tokens
-        decoding = Decoding(
-            max_new_tokens=limit if schema is None else max(limit, 8 + 6 * len(request.order)),
-            temperature=self.spec.temperature,
-            seed=self.spec.seed,
-        )
-        wanted = tuple(LABELS[: len(request.order)]) if labels else ()
-        pairs = tuple((turn["role"], turn["content"]) for turn in turns)
-        return interface.Request(pairs, decoding, labels=wanted, schema=schema)
+            return self.spec.choice_new_tokens
+        return request.new_tokens
 
     def _greedy(self, request: Request) -> interface.Request:
-        return self._request(request, labels=bool(request.item.options))
+        labels = tuple(LABELS[: len(request.order)]) if request.item.options else ()
+        return self._request(request, self._limit(request), labels=labels)
 
-    def _under_schema(self, request: Request) -> interface.Request:
-        return self._request(
-            request, labels=False, schema=labels_schema(len(request.order), request.item.task == "mcq")
-        )
+    def _constrained(self, request: Request, times: int = 1) -> interface.Request:
+        several = request.item.task == "mcq"
+        most = times * max(self._limit(request), 8 + 6 * len(request.order))
+        if self.constraint == "grammar":
+            return self._request(request, most, language=self._language(request))
+        return self._request(request, most, schema=labels_schema(len(request.order), several))
 
-    def _needs_schema(self, request: Request, reply: Reply) -> bool:
-        if not request.item.options or self.spec.backend.structured != "json_schema":
+    def _language(self, request: Request) -> LabelLanguage:
+        separator = self.spec.prompting.label_separator
+        return LabelLanguage(tuple(LABELS[: len(request.order)]), request.item.task == "mcq", separator)
+
+    def _needs_constraint(self, request: Request, reply: Reply) -> bool:
+        if not request.item.options or self.constraint not in ("json_schema", "grammar"):
             return False
         return request.item.task == "mcq" or first_step(reply) is None
+
+    def _labels(self, request: Request, reply: Reply) -> tuple[int, ...]:
+        """Return the labels in a constrained reply: none where it was cut, or does not keep to the schema.
+
+        Raises:
+            InputError: if a server does not keep to a grammar.
+        """
+        if self.constraint != "grammar":
+            return labels_in(reply.text, len(request.order), request.item.task == "mcq") or ()
+        labels = self._language(request).read(reply.text)
+        if labels is None and reply.finish == "stop":
+            raise InputError(
+                f"{self._place()}: item '{request.item.id}': the reply {reply.text[:40]!r} is outside the grammar"
+                " that was sent; expected a server that keeps to one: see `structured`"
+            )
+        return labels or ()
 
     def _answer(self, request: Request, reply: Reply, constrained: Reply | None) -> Answer:
         first = first_step(reply) if request.item.options else None
         labels = None
-        if constrained is not None:  # an endpoint that did not keep to the schema named no label, which is an answer
-            labels = labels_in(constrained.text, len(request.order), request.item.task == "mcq") or ()
+        if constrained is not None:
+            labels = self._labels(request, constrained)
+            self.counts[self.constraint] += 1
         elif first is not None and request.item.task == "mcqu":
             labels = (max(range(len(request.order)), key=first.probabilities.__getitem__),)
+            self.counts["first_token"] += 1
+        elif request.item.options:
+            self.counts["none"] += 1
+        self.counts["beyond top"] += first is not None and 0.0 in first.probabilities
         return Answer(
             place=request.place,
             greedy_text=reply.text,
@@ -134,6 +204,10 @@ class ServedModel:
             thoughts=reply.thoughts,
             thought_tokens=reply.thought_tokens,
         )
+
+
+_MORE_ROOM = 4
+"""A constrained reply that was cut is asked once more with so many times the tokens."""
 
 
 def first_step(reply: Reply) -> LabelStep | None:

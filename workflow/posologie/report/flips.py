@@ -5,6 +5,26 @@ from posologie.report.inputs import Inputs
 from posologie.report.tables import decimal
 from posologie.report.words import counted
 
+_PROCEDURES = {
+    "first_token": "the likeliest label of the first token",
+    "grammar": "a grammar",
+    "json_schema": "a JSON schema",
+    "none": "no constrained answer",
+}
+"""How a served model's constrained answers come about, by the run record's name of it."""
+
+
+def procedures(inputs: Inputs) -> str:
+    """Say which models' constrained answers do not come from the automaton, so that columns are not read as alike."""
+    found: dict[str, list[str]] = {}
+    for record in inputs.runs:
+        for name in record.facts.get("constrained_answers", {}):
+            found.setdefault(inputs.name(record.model), []).append(_PROCEDURES.get(name, name))
+    if not found:
+        return ""
+    models = "; ".join(f"{model} by {' or '.join(dict.fromkeys(names))}" for model, names in found.items())
+    return f"Constrained answers of served models come about in other ways than those of local ones: {models}."
+
 
 def told(inputs: Inputs) -> Prose:
     """Say how many of the prompts computed once more by themselves had another likeliest label.
@@ -44,4 +64,4 @@ def told(inputs: Inputs) -> Prose:
             f"Memory ran out in {len(halved)} of {counted(len(jobs), 'prediction job')}; chunks were halved "
             f"{counted(sum(halved), 'time')} in all, which changes no label but near-ties."
         )
-    return Prose((" ".join(sentences),))
+    return Prose(tuple(filter(None, (" ".join(sentences), procedures(inputs)))))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from posologie import layout
 from posologie.components import in_order
+from posologie.report import flips
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, estimate, number_cell, table
@@ -100,10 +101,11 @@ def _models_table(inputs: Inputs, name: str, suite: str, measures: Sequence[tupl
         [Cell(arm.name), *(estimate(found.get((arm.model, *measure))) for measure in there)] for arm in inputs.arms
     ]
     count = max((int(row.needed("n")) for row in rows), default=0)
+    caption = f"All {count:,} items in their original order of options, every item counting the same."
     return table(
         f"models-{suite}-{name}",
         f"All models, suite {suite}",
-        f"All {count:,} items in their original order of options, every item counting the same.",
+        f"{caption} {flips.procedures(inputs)}".strip() if name == "mcqa" else caption,
         columns,
         lines,
         layout.table(name),

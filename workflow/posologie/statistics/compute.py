@@ -1,6 +1,7 @@
 """The table of what the study cost: the only one that holds measured time, memory and energy."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from posologie.statistics.table_files import write_table
 
 COLUMNS = (
     "stage", "model", "suites", "hours", "gpus", "gpu_hours", "peak_memory_gb", "peak_gpu_memory_gb", "energy_kwh",
-    "prompt_tokens", "generated_tokens", "trained_tokens", "processor", "cpus", "gpu",
+    "prompt_tokens", "generated_tokens", "trained_tokens", "processor", "cpus", "gpu", "judge", "money",
+    "wasted_tokens", "wasted_money",
 )  # fmt: skip
 _GB = 1e9
 _JOULES_PER_KWH = 3.6e6
@@ -47,10 +49,19 @@ def _rows(spec: ComputeSpec, root: Path) -> Iterator[dict[str, Any]]:
         for suites in jobs.values():  # one job may have answered several suites: its time is counted once
             last = max((record for _, record in suites), key=lambda record: float(record["seconds"]))
             row = _row("prediction", model.name, "+".join(suite for suite, _ in suites), last)
-            for tokens in ("prompt_tokens", "generated_tokens"):
-                counted = [record.get(tokens) for _, record in suites]
-                row[tokens] = None if None in counted else sum(counted)
-            yield row
+            yield row | _tokens([record for _, record in suites])
+    for model, judge, suite in itertools.product(spec.models, spec.judges, spec.judged):
+        record = _record((root / layout.judgements(judge, model.name, suite)).with_suffix(".run.json"))
+        yield _row("judging", model.name, suite, record) | _tokens([record]) | {"judge": judge}
+
+
+def _tokens(records: Sequence[dict[str, Any]]) -> dict[str, int | None]:
+    """Return the tokens that records of one job count, added up; None where one of them does not say."""
+    found: dict[str, int | None] = {}
+    for name in ("prompt_tokens", "generated_tokens"):
+        counted = [record[name] for record in records if record.get(name) is not None]
+        found[name] = sum(counted) if len(counted) == len(records) else None
+    return found
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -83,6 +94,8 @@ def _row(stage: str, model: str, suites: str, record: dict[str, Any]) -> dict[st
         "processor": record["hardware"]["machine"],
         "cpus": record["hardware"]["cpus"],
         "gpu": gpus[0]["name"] if gpus else None,
+        "judge": None,
+        **{name: record.get("spending", {}).get(name) for name in ("money", "wasted_tokens", "wasted_money")},
     }
 
 

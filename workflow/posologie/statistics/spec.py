@@ -185,3 +185,5 @@ class ComputeSpec(Spec):
 
     models: tuple[EvaluatedModel, ...] = Field(min_length=1)
     suites: tuple[Name, ...] = Field(min_length=1)
+    judges: tuple[Name, ...] = ()
+    judged: tuple[Name, ...] = Field(default=(), description="suites whose answers they judge")

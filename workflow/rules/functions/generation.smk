@@ -47,9 +47,25 @@ def backbone_words(wildcards, input):
     return ["--backbone", input.backbone] if input.backbone else []
 
 
-def backend_resources(kind):
-    """Return what a job asks for besides memory and time: a GPU for a local model, nothing for an endpoint."""
-    return gpus(0) if kind in NO_MODEL_HERE else gpus(STUDY.devices.gpus_per_prediction_job)
+def backend_resources(kind, backend_of):
+    """Return what a job asks for besides memory and time: GPUs for a local model, nothing for an endpoint.
+
+    `backend_of` gives the backend of a job from its wildcards: an engine takes as many GPUs as its model is spread over.
+    """
+    usual = 0 if kind in NO_MODEL_HERE else STUDY.devices.gpus_per_prediction_job
+    if kind != "engine" or not usual:
+        return gpus(usual)
+
+    def count(wildcards):
+        return max(usual, backend_of(wildcards).tensor_parallel)
+
+    return {"gpu": count, "nodes": 1, "devices": count}
+
+
+def running_of(asker):
+    """Return how a generator, translator, judge or served model is run, as JSON: it changes no reply, and so triggers nothing."""
+    running, url = asker.running, getattr(asker.backend, "url", None)
+    return running.model_copy(update={"url": url}).canonical_json()
 
 
 def parts_of(path):
@@ -231,5 +247,5 @@ def plan_entry(made, kind, spec, table, prompts, maker, work):
     return {
         **described,
         "spec": json.loads(spec.canonical_json()),
-        "running": json.loads(maker.running.canonical_json()),
+        "running": json.loads(running_of(maker)),
     }

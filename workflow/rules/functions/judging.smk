@@ -28,7 +28,7 @@ def asking_words(kind):
         judge = STUDY.judges[wildcards.judge]
         model = ["--backbone", input.backbone] if input.backbone else []
         work = f"{WORK}/judging/{wildcards.judge}"
-        return ["--prompt", input.prompt, *model, "--work", work, "--running", judge.running.canonical_json()]
+        return ["--prompt", input.prompt, *model, "--work", work, "--running", running_of(judge)]
 
     return words
 

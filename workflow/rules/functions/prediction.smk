@@ -78,13 +78,23 @@ def prediction_spec(bundle):
     return spec
 
 
-def endpoint_prediction_spec(bundle):
-    """Return a function that gives the spec of one served model's answers to a bundle."""
+def endpoint_prediction_spec(suites):
+    """Return a function that gives the spec of one served model's answers to some suites."""
 
     def spec(wildcards):
-        return job_specs.endpoint_prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+        return job_specs.endpoint_prediction_spec(STUDY, wildcards.model, suites).canonical_json()
 
     return spec
+
+
+def engine_of(wildcards):
+    """Return the engine behind which a model answers."""
+    return plan.engine_of(STUDY, wildcards.model)
+
+
+def served_by_engine(wildcards):
+    """Return the manifest of the model that an engine serves."""
+    return manifest_of(plan.local_model(STUDY, engine_of(wildcards).model))
 
 
 def outside_prediction_spec(bundle):
@@ -103,7 +113,7 @@ def outside_files(wildcards):
 
 def endpoint_running(wildcards, resources):
     """Return how a served model is asked; it takes `resources`, which never trigger, because it changes no reply."""
-    return STUDY.published_models[MODELS[wildcards.model].published].served.running.canonical_json()
+    return running_of(STUDY.published_models[MODELS[wildcards.model].published].served)
 
 
 def all_predictions():

@@ -1,8 +1,10 @@
 # What the rules of statistics.smk are given: inputs, specs, words of the command line, targets.
 def records_of_all_jobs():
-    """Return the run record of every adapter and predictions file."""
+    """Return the run record of every adapter, every predictions file and every judge that was asked."""
     adapters = [str(Path(path).with_name("run.json")) for path in all_adapters()]
-    return adapters + [path.replace(".parquet", ".run.json") for path in all_predictions()]
+    judges = tuple(f"<results>/judgements/{judge}/" for judge in plan.asked_judges(STUDY))
+    answers = [*all_predictions(), *(path for path in all_judgements() if path.startswith(judges))]
+    return adapters + [path.replace(".parquet", ".run.json") for path in answers]
 
 
 def scores_and_answers():

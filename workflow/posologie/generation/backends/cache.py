@@ -25,6 +25,7 @@ from typing import Any, Literal, Self
 from posologie.errors import InputError, machine_error
 from posologie.generation.backends.salvage import damage_of, known_damage, salvage
 from posologie.generation.backends.spec import Running
+from posologie.generation.backends.spending import Counted
 
 _VERSION = 1
 _TABLES = """
@@ -78,6 +79,8 @@ class Cache:
             InputError: if the file is no cache of this version.
         """
         self.path = Path(path)
+        self.counted = Counted()
+        self.wasted = Counted()  # what may have been billed and brought no reply
         self._prepared = False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -184,6 +187,14 @@ class Cache:
         """Return whether there is a reply."""
         return self._one("SELECT 1 FROM replies WHERE key = ?", (key,)) is not None
 
+    def adopt(self, former: bytes, key: bytes) -> bool:
+        """Give the reply of a key another key too; False where the former key has none."""
+        if not self.has(former):
+            return False
+        kept = "request, raw, prompt_characters, prompt_tokens, generated_tokens, stored"
+        self._run(f"INSERT OR IGNORE INTO replies SELECT ?, {kept} FROM replies WHERE key = ?", (key, former))  # noqa: S608
+        return True
+
     def failure(self, key: bytes) -> str | None:
         """Return the last error of a key without reply, or None."""
         row = self._one("SELECT error FROM failures WHERE key = ?", (key,))
@@ -221,6 +232,24 @@ class Cache:
             self._run("INSERT INTO pending VALUES (?, ?, ?, ?)", (key, self.owner, tokens, money))
             return "claimed"
 
+    def hand_over(self, keys: Iterable[bytes], owner: str, until: float) -> None:
+        """Give keys that this process claimed to a batch, which lives on when the process ends.
+
+        Args:
+            owner: name of the batch.
+            until: when the batch is dead at the latest, in seconds since 1970.
+        """
+        with self._transaction():
+            self._run("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", (owner, "", 0, until))
+            for key in keys:
+                self._run("UPDATE pending SET owner = ? WHERE key = ? AND owner = ?", (owner, key, self.owner))
+
+    def take_over(self, owner: str) -> None:
+        """Take the keys of a batch that has ended back to this process."""
+        with self._transaction():
+            self._run("UPDATE pending SET owner = ? WHERE owner = ?", (self.owner, owner))
+            self._run("DELETE FROM owners WHERE owner = ?", (owner,))
+
     def settle(
         self, key: bytes, request: str, raw: str, prompt_characters: int, used: tuple[int, int], money: float
     ) -> None:
@@ -229,6 +258,7 @@ class Cache:
             self._store(key, request, raw, prompt_characters, *used)
             self._unclaim(key)
             self._spend("answered", 1, sum(used), money)
+        self.counted.add(1, sum(used), money)
 
     def fail(self, key: bytes, request: str, error: str) -> None:
         """Release a claimed key whose request failed for good."""
@@ -247,6 +277,7 @@ class Cache:
             self._unclaim(key)
             self._run("INSERT INTO discarded (key, problem, raw) VALUES (?, ?, ?)", (key, problem, raw))
             self._spend("outcome unknown", 1, tokens, money)
+        self.wasted.add(1, tokens, money)
 
     def leave_checkpoints_to_others(self) -> None:
         """Let no store of this process wait for the disk: `checkpoint`, in another thread, moves the log on."""

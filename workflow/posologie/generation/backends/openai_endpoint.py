@@ -1,14 +1,13 @@
 """Any OpenAI-compatible endpoint: bounded concurrency, back-off with jitter, a budget, and no reply paid twice."""
 
 import asyncio
-import json
+import itertools
 import logging
-import math
-import os
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 import httpx2
@@ -17,7 +16,10 @@ import openai
 from posologie.errors import InputError
 from posologie.generation.backends.addresses import refuse_redirects, warn_in_the_clear
 from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import LabelStep, Reply, Request
+from posologie.generation.backends.interface import Reply, Request
+from posologie.generation.backends.openai_replies import TransientError, checked_body, finish, label_steps, usage
+from posologie.generation.backends.openai_requests import asked_wait, request_body
+from posologie.generation.backends.served import check_weights, key_of, unanswered
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
 from posologie.thoughts import part
@@ -33,19 +35,6 @@ _PLATFORM_HEADERS = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtim
 """What the client tells of the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
 
 
-class _TransientError(Exception):
-    """An attempt that may go better next time.
-
-    Attributes:
-        paid: whether the endpoint may have answered, and billed, all the same.
-        wait: seconds that the endpoint asks to wait, if it does.
-    """
-
-    def __init__(self, problem: str, *, paid: bool, raw: str | None = None, wait: float | None = None) -> None:
-        super().__init__(problem)
-        self.paid, self.raw, self.wait = paid, raw, wait
-
-
 class _RefusedError(Exception):
     """A request that the endpoint will never answer: too long, against its policy, malformed."""
 
@@ -53,27 +42,70 @@ class _RefusedError(Exception):
 class OpenaiEndpointBackend:
     """The backend of `OpenaiEndpoint`."""
 
-    def __init__(self, spec: OpenaiEndpoint, running: Running) -> None:
-        """Take an endpoint; its key is read when the first request is sent."""
-        self.spec, self.running = spec, running
+    def __init__(
+        self,
+        spec: OpenaiEndpoint,
+        running: Running,
+        key: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take an endpoint; its key is read when the first request is sent.
+
+        Args:
+            key: the endpoint's key, where it is in no environment variable.
+            check: called when a connection fails; raises what explains it, where something does.
+        """
+        self.spec = spec if running.url is None else spec.model_copy(update={"url": running.url})
+        self.running, self.key, self.check = running, key, check
+        self.answered_by: Counter[tuple[str, str]] = Counter()
 
     def identity(self) -> dict[str, Any]:
-        """Return what a reply depends on beside the request. How a limit is called and who pays is not part of it."""
-        kept = self.spec.model_dump(exclude={"key_variable", "tokens_field", "send_seed"})
-        return {**kept, "url": self.spec.url.rstrip("/")}
+        """Return what a reply depends on beside the request: not where the model answers, nor who pays for it."""
+        return self.spec.model_dump(exclude={"key_variable", "tokens_field", "send_seed"})
+
+    def former_identity(self) -> dict[str, Any]:
+        """Return the identity of earlier versions, with the URL: what was paid for under it is not asked again."""
+        return {**self.identity(), "url": self.spec.url.rstrip("/")}
+
+    def facts(self, session_reply: Callable[[Request], Any], work: Path) -> dict[str, Any]:
+        """Return who answered, in the server's own words, with the number of replies that were read."""
+        if len({model for model, _ in self.answered_by}) > 1:
+            log.warning("%s: replies of several models: %s", self.spec.url, sorted(self.answered_by))
+        found = sorted(self.answered_by.items())
+        answered = [{"model": name, "system_fingerprint": print_, "replies": count} for (name, print_), count in found]
+        return {"asked_at": self.spec.url, "answered_by": answered}
+
+    def close(self) -> None:
+        """Do nothing: somebody else's server goes on."""
 
     def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         """Ask every request that has no reply yet.
 
         Raises:
-            InputError: if there is no key, the key is refused, the budget is reached, or only refusals come back.
+            InputError: if there is no key, the key is refused, the budget is reached, only refusals come back, or the
+                server has other weights under this name than those that answered before.
         """
+        missing = unanswered(requests, cache, progress)
+        first = next(missing, None)
+        if first is None:
+            return
+        key = self.key or key_of(self.spec)
+        if self.key is None:  # else it is this job's own server, whose weights are known
+            check_weights(self.spec.url, self.spec.model, key, cache.path.with_name("served.json"))
+        requests = itertools.chain([first], missing)
+        if self.running.mode == "batch":
+            from posologie.generation.backends.openai_batch import BatchWork  # which reads replies as this module does
+
+            warn_in_the_clear(self.spec.url, self.spec.key_variable)
+            BatchWork(self.spec, self.running, key, cache, progress).complete(requests)
+            return
         asyncio.run(self._complete(requests, cache, progress))
 
     def read(self, request: Request, raw: str) -> Reply:
         """Return the reply in a response body, with the steps at which a label could have been generated."""
         body = checked_body(raw)
         choice = body["choices"][0]
+        self.answered_by[str(body.get("model") or ""), str(body.get("system_fingerprint") or "")] += 1
         message = choice["message"]
         parted = part(message.get("content") or "")
         told = next((message[name] for name in _REASONING if isinstance(message.get(name), str)), "")
@@ -81,9 +113,9 @@ class OpenaiEndpointBackend:
         hidden = details.get("reasoning_tokens")
         return Reply(
             parted.answer,
-            _finish(choice),
-            *(_usage(body) or (0, 0)),
-            tuple(_label_steps(choice, request.labels, parted.answer, thought=bool(told or parted.thoughts or hidden))),
+            finish(choice),
+            *(usage(body) or (0, 0)),
+            tuple(label_steps(choice, request.labels, parted.answer, thought=bool(told or parted.thoughts or hidden))),
             thoughts="\n".join(filter(None, (told, parted.thoughts))),
             thought_tokens=hidden if isinstance(hidden, int) else 0,
         )
@@ -91,7 +123,7 @@ class OpenaiEndpointBackend:
     async def _complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         warn_in_the_clear(self.spec.url, self.spec.key_variable)
         async with openai.AsyncOpenAI(
-            api_key=_key(self.spec),
+            api_key=self.key or key_of(self.spec),
             base_url=self.spec.url,
             timeout=self.running.timeout_seconds,
             max_retries=0,
@@ -100,7 +132,7 @@ class OpenaiEndpointBackend:
                 event_hooks={"response": [refuse_redirects(self.spec.url)]}
             ),
         ) as client:
-            work = _Work(self.spec, self.running, client, requests, cache, progress)
+            work = _Work(self.spec, self.running, client, requests, cache, progress, self.check)
             heart = asyncio.create_task(_beat(cache))
             try:
                 async with asyncio.TaskGroup() as group:
@@ -126,12 +158,13 @@ class _Work:
         requests: Iterator[tuple[bytes, Request]],
         cache: Cache,
         progress: Progress,
+        check: Callable[[], None],
     ) -> None:
-        self.spec, self.running, self.client = spec, running, client
+        self.spec, self.running, self.client, self.check = spec, running, client, check
         self.requests, self.cache, self.progress = requests, cache, progress
         self.address = f"{spec.url.rstrip('/')}/chat/completions"  # whole, so that no request puts it together again
         self.under_way = 0
-        self.refused_in_a_row = 0
+        self.refused_in_a_row = self.unreached_in_a_row = 0
         self.settled = asyncio.Event()
 
     async def worker(self) -> None:
@@ -171,7 +204,7 @@ class _Work:
     async def _ask(self, key: bytes, request: Request) -> None:
         try:
             await self._attempts(key, request)
-        except _TransientError as error:
+        except TransientError as error:
             self.cache.fail(key, request.canonical_json(), f"{error} ({self.running.attempts} attempts)")
             log.warning("request %s failed: %s", key.hex()[:12], error)
         except _RefusedError as error:
@@ -189,12 +222,12 @@ class _Work:
             try:
                 await self._attempt(key, request)
                 return
-            except _TransientError as error:
+            except TransientError as error:
                 wait = self._wait(number, error)
             await asyncio.sleep(wait)
         await self._attempt(key, request)
 
-    def _wait(self, number: int, error: _TransientError) -> float:
+    def _wait(self, number: int, error: TransientError) -> float:
         """Exponential back-off with full jitter; never less than what the endpoint asked for."""
         longest = self.running.longest_wait_seconds
         jitter = random.uniform(0.0, min(_FIRST_WAIT * 2 ** min(number, 32), longest))  # noqa: S311 - no secret
@@ -208,7 +241,8 @@ class _Work:
         try:
             raw = await self._send(request)
             body = checked_body(raw)
-        except _TransientError as error:
+        except TransientError as error:
+            self._count_unreached(error)
             if error.paid:
                 self.cache.discard(key, str(error), error.raw, tokens, money)
             else:
@@ -220,20 +254,32 @@ class _Work:
         finally:
             self.under_way -= 1
             self.settled.set()
-        used = _usage(body)
+        used = usage(body)
         if used is None:
             generated = request.decoding.max_new_tokens
             used, cost = (tokens - generated, generated), money
         else:
             cost = self.running.money(*used) or 0.0
         self.cache.settle(key, request.canonical_json(), raw, request.characters(), used, cost)
-        self.refused_in_a_row = 0
+        self.refused_in_a_row = self.unreached_in_a_row = 0
+
+    def _count_unreached(self, error: TransientError) -> None:
+        """End the run where nobody listens: so many attempts in a row, of whatever request, met no connection."""
+        self.unreached_in_a_row = self.unreached_in_a_row + 1 if error.unreached else 0
+        most = max(20, 2 * self.running.concurrency)
+        if self.unreached_in_a_row >= most:
+            raise InputError(
+                f"{self.spec.url}: no connection in {self.unreached_in_a_row} attempts in a row, the last: {error};"
+                " what was answered is kept: start the server, or correct the address, and run again"
+            )
 
     async def _send(self, request: Request) -> str:
         """Send one attempt and return the body as received."""
         try:
             # The client's typed method takes another millisecond to look at every field, and hides the raw body.
-            response = await self.client.post(self.address, cast_to=httpx2.Response, body=self._body(request))
+            response = await self.client.post(
+                self.address, cast_to=httpx2.Response, body=request_body(self.spec, request)
+            )
             return str(response.text)
         except openai.APIStatusError as error:
             raise self._of_status(error) from error
@@ -242,9 +288,11 @@ class _Work:
             if isinstance(first, InputError):  # a redirect
                 raise first from None
             unreached = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise _TransientError(f"no whole reply ({type(first).__name__})", paid=not unreached) from error
+            await asyncio.to_thread(self.check)
+            problem = f"no whole reply ({type(first).__name__})"
+            raise TransientError(problem, paid=not unreached, unreached=unreached) from error
         except UnicodeDecodeError as error:
-            raise _TransientError("reply is not UTF-8", paid=True) from error
+            raise TransientError("reply is not UTF-8", paid=True) from error
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
         # A server may repeat the key in its complaint, and messages end up in logs and in the cache.
@@ -253,39 +301,8 @@ class _Work:
         if status in (401, 403, 404) or error.code == "insufficient_quota":
             return InputError(f"{self.spec.url}: status {status}: {said}")
         if status in (408, 409, 425, 429) or status >= 500:
-            return _TransientError(f"status {status}: {said}", paid=False, wait=_asked_wait(error))
+            return TransientError(f"status {status}: {said}", paid=False, wait=asked_wait(error.response.headers))
         return _RefusedError(f"status {status}: {said}")
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        """Return the body of a request (https://platform.openai.com/docs/api-reference/chat/create)."""
-        spec, decoding = self.spec, request.decoding
-        fields: dict[str, Any] = {
-            "model": spec.model,
-            "messages": [{"role": role, "content": content} for role, content in request.turns],
-            spec.tokens_field: decoding.max_new_tokens,
-        }
-        if spec.send_seed:
-            fields["seed"] = decoding.seed
-        if decoding.temperature is not None:
-            fields["temperature"] = decoding.temperature
-            fields["top_p"] = decoding.top_p
-        if request.labels and spec.label_probabilities:
-            fields |= {"logprobs": True, "top_logprobs": spec.top_logprobs}
-        if request.schema is not None and spec.structured == "json_object":
-            fields["response_format"] = {"type": "json_object"}
-        elif request.schema is not None and spec.structured == "json_schema":
-            wrapped = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
-            fields["response_format"] = {"type": "json_schema", "json_schema": wrapped}
-        return {**fields, **spec.extra_body}
-
-
-def _key(spec: OpenaiEndpoint) -> str:
-    if spec.key_variable is None:
-        return "none"
-    key = os.environ.get(spec.key_variable, "")
-    if not key:
-        raise InputError(f"key_variable = '{spec.key_variable}': not set; expected the endpoint's key in it")
-    return key
 
 
 async def _beat(cache: Cache) -> None:
@@ -296,98 +313,11 @@ async def _beat(cache: Cache) -> None:
         await asyncio.to_thread(cache.checkpoint)
 
 
-def checked_body(raw: str) -> dict[str, Any]:
-    """Return a response body as JSON with its first choice first.
-
-    Raises:
-        _TransientError: if it is not a chat completion. It may have been paid.
-    """
-    try:
-        body = json.loads(raw)
-        body["choices"] = sorted(body["choices"], key=lambda choice: choice.get("index", 0))
-        message = body["choices"][0]["message"]
-        content = message.get("content")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _TransientError(f"not a chat completion: {raw[:80]!r}", paid=True, raw=raw) from error
-    if not isinstance(content, str | None):
-        raise _TransientError(f"content is {type(content).__name__}, expected text", paid=True, raw=raw)
-    return dict(body)
-
-
-def _usage(body: dict[str, Any]) -> tuple[int, int] | None:
-    """Return the prompt and generated tokens that a body states, or None.
-
-    Where the total is larger than their sum, the rest is hidden reasoning: some endpoints leave it out of
-    `completion_tokens` and bill it all the same.
-    """
-    usage = body.get("usage")
-    if not isinstance(usage, dict):
-        return None
-    prompt, generated, total = (usage.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
-    if not (isinstance(prompt, int) and isinstance(generated, int) and prompt >= 0 and generated >= 0):
-        return None
-    return prompt, max(generated, total - prompt) if isinstance(total, int) else generated
-
-
-def _finish(choice: dict[str, Any]) -> Literal["stop", "length", "filtered"]:
-    reason = choice.get("finish_reason")
-    if reason == "content_filter" or (choice["message"].get("refusal") and not choice["message"].get("content")):
-        return "filtered"
-    return "length" if reason == "length" else "stop"
-
-
-def _label_steps(choice: dict[str, Any], labels: tuple[str, ...], answer: str, *, thought: bool) -> Iterator[LabelStep]:
-    """Yield the answer's first token, and each that is itself a label, where one of the labels has a known probability.
-
-    An endpoint names only the likeliest tokens; a label that is not among them counts as of probability 0. Some list
-    the tokens of a thought too: they are passed over, and where the answer is not found behind them there are no steps.
-    """
-    steps = ((choice.get("logprobs") or {}).get("content") or []) if labels else []
-    pieces = [_written_by(step) for step in steps]
-    written = b"".join(pieces)
-    begin = written.rfind(answer.strip().encode("utf-8", "surrogatepass")) if answer.strip() else -1
-    if begin < 0 and thought:
-        return
-    begin = max(begin, 0)
-    before = 0
-    first = True
-    for step, piece in zip(steps, pieces, strict=True):
-        place, before = before, before + len(piece)
-        if before <= begin:
-            continue
-        if first or str(step.get("token", "")).strip() in labels:
-            found = dict.fromkeys(labels, 0.0)
-            for candidate in step.get("top_logprobs") or []:
-                label = str(candidate["token"]).strip()
-                if label in found:
-                    found[label] += math.exp(candidate["logprob"])
-            mass = sum(found.values())
-            if mass > 0:
-                shares = tuple(found[label] / mass for label in labels)
-                yield LabelStep(
-                    len(written[begin : max(place, begin)].decode("utf-8", "ignore")), shares, min(mass, 1.0)
-                )
-        first = False
-
-
-def _written_by(step: dict[str, Any]) -> bytes:
-    piece = step.get("bytes")
-    return bytes(piece) if piece is not None else str(step.get("token", "")).encode("utf-8", "surrogatepass")
-
-
 def _first_cause(error: BaseException) -> BaseException:
     """Return what an error goes back to; the layers between call every failed connection a timeout."""
     while error.__cause__ is not None and not isinstance(error, aiohttp.ClientError):
         error = error.__cause__
     return error
-
-
-def _asked_wait(error: openai.APIStatusError) -> float | None:
-    """Return the seconds that a Retry-After header asks for, or None."""
-    try:
-        return max(0.0, float(error.response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
 
 
 def open_backend(spec: OpenaiEndpoint, running: Running, manifest: Path | None = None) -> OpenaiEndpointBackend:

@@ -4,8 +4,9 @@ python -m posologie.generation.synthesis.<backend> --spec SynthesisSpec --docume
     --prompts TASK=FILE… [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
     --report OUT.json --work DIR [--running JSON]
 
-<backend> is causal or openai_endpoint: the `kind` of the generator's backend. Without `--part` the outputs are those of
-the whole collection; the outputs of parts go through `posologie.generation.gather`. `--running` changes no item.
+<backend> is causal, openai_endpoint or engine: the `kind` of the generator's backend. Without `--part` the outputs
+are those of the whole collection; the outputs of parts go through `posologie.generation.gather`. `--running` changes no
+item.
 """
 
 import logging
@@ -62,6 +63,7 @@ def synthesis_command(argv: list[str], module: str, open_backend: OpenBackend) -
         work = _Synthesis(spec, prompts, documents, session)
         work.ask()
         made, rejects, report = work.result()
+        report |= session.described()
     write_parquet(options.items, items_to_table(made))
     write_parquet(options.rejects, pa.Table.from_pylist(rejects, schema=reject_schema()))
     write_json(options.report, report)

@@ -4,8 +4,8 @@ python -m posologie.generation.translation.<backend> --spec TranslationSpec --so
     [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet --report OUT.json --work DIR
     [--running JSON]
 
-<backend> is causal, seq2seq or openai_endpoint: the `kind` of the translator's backend; the first and the last take a
-prompt. Without `--part` the outputs are those of the whole split; the outputs of parts go through
+<backend> is causal, seq2seq, openai_endpoint or engine: the `kind` of the translator's backend; all but
+seq2seq take a prompt. Without `--part` the outputs are those of the whole split; the outputs of parts go through
 `posologie.generation.gather`. `--running` changes no item.
 """
 
@@ -59,6 +59,7 @@ def translation_command(argv: list[str], module: str, open_backend: OpenBackend)
         work = _Translation(spec, manner, items, session)
         work.ask()
         made, rejects, report = work.result()
+        report |= session.described()
     write_parquet(options.items, items_to_table(made))
     write_parquet(options.rejects, pa.Table.from_pylist(rejects, schema=reject_schema()))
     write_json(options.report, report)

@@ -3,8 +3,8 @@
 python -m posologie.generation.translation_quality.<backend> --spec QualitySpec --pairs TEST_SET=PAIRS.parquet…
     [--prompt FILE] [--backbone MANIFEST] --sentences OUT.parquet --run OUT.json --work DIR [--running JSON]
 
-<backend> is causal, seq2seq or openai_endpoint; the first and the last take a prompt with a place for {text}. The table
-is made by `posologie.generation.translation_quality.table`.
+<backend> is causal, seq2seq, openai_endpoint or engine; all but seq2seq take a prompt with a place for {text}. The
+table is made by `posologie.generation.translation_quality.table`.
 """
 
 from argparse import Namespace
@@ -49,10 +49,11 @@ def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> 
         outcomes = [session.reply(request) for request in requests]
         failed = {row["id"]: one.error for row, one in zip(rows, outcomes, strict=True) if isinstance(one, Failure)}
         session.check_failures(failed)
+        of_backend = session.facts()
     table = [{**row, **_columns(outcome)} for row, outcome in zip(rows, outcomes, strict=True)]
     write_parquet(options.sentences, pa.Table.from_pylist(table, schema=sentence_schema()))
     facts = {name: sum(row[name] for row in table) for name in ("prompt_tokens", "generated_tokens")}
-    run.write(options.run, segments=len(table), **facts)
+    run.write(options.run, segments=len(table), **facts, **of_backend)
 
 
 def parallel_rows(files: dict[str, str], translator: Translator) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
     python -m posologie.screening.rating.<backend> --spec JSON --prompt FILE --items SHARD --ratings OUT.parquet
         --run OUT.json --work DIR [--running JSON] [--backbone MANIFEST]
 
-<backend> is causal or openai_endpoint: the `kind` of the judge's backend. `--running` changes no rating.
+<backend> is causal, openai_endpoint or engine: the `kind` of the judge's backend. `--running` changes no rating.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,7 @@ def rate_command(argv: list[str], module: str, open_backend: OpenBackend) -> Non
             identity = {"item": item.id, "task": item.task}
             rows.append(identity | rated(session.reply(request), spec.rating, prompt.sha256))
         session.check_failures({row["item"]: row["error"] for row in rows if row["outcome"] == "failed"})
+        of_backend = session.facts()
     write_parquet(options.ratings, pa.Table.from_pylist(rows, schema=rating_schema()))
     outcomes = [row["outcome"] for row in rows]
     run.write(
@@ -58,6 +59,7 @@ def rate_command(argv: list[str], module: str, open_backend: OpenBackend) -> Non
         prompt={"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
         prompt_tokens=sum(row["prompt_tokens"] for row in rows),
         generated_tokens=sum(row["generated_tokens"] for row in rows),
+        **of_backend,
     )
 
 

@@ -1,0 +1,158 @@
+"""`posologie check --gpu` on a machine without GPU: with a fake driver, and with the CPU in the place of the GPU."""
+
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from posologie.cli import added_up, gpu
+
+GB = 10**9
+
+
+class FakeDriver:
+    """NVML of a machine with two GPUs, the second of which somebody else uses and has no counter."""
+
+    class NVMLError(Exception):
+        """As NVML raises."""
+
+    def __init__(self, most=12080):
+        self.most = most
+
+    def nvmlSystemGetDriverVersion(self):
+        return "570.1"
+
+    def nvmlSystemGetCudaDriverVersion(self):
+        return self.most
+
+    def nvmlDeviceGetCount(self):
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index):
+        return index
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        if handle == 1:
+            raise self.NVMLError("Not Supported")
+        return 5
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle):
+        return [SimpleNamespace(pid=1)] if handle == 1 else []
+
+
+def with_driver(monkeypatch, fake):
+    monkeypatch.setattr(gpu.nvml, "driver", lambda: contextlib.nullcontext(fake))
+
+
+def with_gpus(monkeypatch, count=1, free=79, capability=(9, 0), built=("sm_80", "sm_90")):
+    properties = SimpleNamespace(name="H100", total_memory=80 * GB, major=capability[0], minor=capability[1])
+    for name, value in {
+        "is_available": True,
+        "device_count": count,
+        "get_device_properties": properties,
+        "mem_get_info": (free * GB, 80 * GB),
+        "get_arch_list": list(built),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+
+
+def test_a_driver_tells_its_version_and_what_will_be_missing(monkeypatch):
+    with_driver(monkeypatch, FakeDriver())
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    states = [(one.state, one.told) for one in gpu.driver()]
+    assert states[0] == ("ok", "driver 570.1, which runs CUDA up to 12.8")
+    assert states[1][0] == states[2][0] == "warning"
+    assert "GPU 1: no energy counter (Not Supported)" in states[1][1]
+    assert states[2][1] == "GPU 1: 1 other processes compute on it"
+
+
+def test_a_driver_that_is_too_old_for_torch_is_a_problem(monkeypatch):
+    with_driver(monkeypatch, FakeDriver(most=11080))
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    first = next(gpu.driver())
+    assert (first.state, "torch is built for 12.8: expected a newer driver" in first.told) == ("problem", True)
+
+
+def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
+    with_driver(monkeypatch, None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = list(gpu.findings())
+    assert [(name, one.state) for name, one in found[2:]] == [
+        ("driver", "problem"),
+        ("locks", "ok"),
+        ("torch", "problem"),
+    ]
+    assert "torch " in found[0][1].told
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "state", "told"),
+    [
+        ((9, 0), ("sm_80", "sm_90"), "ok", "H100, 80 GB, compute capability 9.0"),
+        ((8, 9), ("sm_80", "sm_90"), "ok", "8.9"),
+        ((12, 0), ("sm_80", "sm_90"), "problem", "torch is built for 8.0, 9.0"),
+        ((7, 5), ("sm_70", "sm_80"), "warning", "no bfloat16 arithmetic"),
+    ],
+)
+def test_a_gpu_is_held_against_the_builds_of_torch(monkeypatch, capability, built, state, told):
+    with_gpus(monkeypatch, capability=capability, built=built)
+    found = gpu.model(0)
+    assert found.state == state
+    assert told in found.told
+
+
+def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
+    def refused(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(gpu.fcntl, "flock", refused)
+    found = gpu.locks(tmp_path)
+    assert found.state == "warning"
+    assert "Operation not supported" in found.told
+
+
+@pytest.mark.parametrize(("free", "state"), [(79, "ok"), (40, "warning")])
+def test_memory_that_others_hold_is_a_warning(monkeypatch, free, state):
+    with_gpus(monkeypatch, free=free)
+    assert gpu.memory(0) == gpu.Finding(state, f"{free}.0 of 80.0 GB free")
+
+
+def test_a_layer_in_bfloat16_is_near_one_in_float32_and_a_wrong_one_is_a_problem(monkeypatch):
+    assert gpu.layer(0, "cpu").state == "ok"
+    monkeypatch.setattr(gpu, "_BF16_ERROR", 1e-4)
+    wrong = gpu.layer(0, "cpu")
+    assert wrong.state == "problem"
+    assert "largest gradient error" in wrong.told
+
+
+def test_copies_are_compared(monkeypatch):
+    monkeypatch.setattr(gpu, "_PINNED_BYTES", 1 << 16)
+    assert gpu.pinned(0, "cpu").state == "ok"
+    monkeypatch.setattr(torch, "equal", lambda *_: False)
+    assert gpu.pinned(0, "cpu").state == "problem"
+
+
+def test_processes_add_up_what_they_have():
+    state, told = added_up.together(2, "gloo")
+    assert state == "ok", told
+    assert "2 GPUs added up" in told
+
+
+def test_an_error_of_one_process_is_what_is_reported():
+    state, told = added_up.together(1, "no such backend")
+    assert state == "problem"
+    assert "no such backend" in told
+
+
+def test_an_error_of_a_check_is_a_finding_and_the_rest_goes_on(monkeypatch):
+    with_driver(monkeypatch, FakeDriver())
+    with_gpus(monkeypatch)
+
+    def broken(index):
+        raise RuntimeError("CUDA error: an illegal memory access")
+
+    monkeypatch.setattr(gpu, "_OF_ONE", {"layer": broken, "memory": gpu.memory})
+    found = dict(gpu.findings())
+    assert found["layer, GPU 0"].told == "RuntimeError: CUDA error: an illegal memory access"
+    assert found["memory, GPU 0"].state == "ok"

@@ -1,0 +1,14 @@
+"""Parallel text translated with an endpoint (see `posologie.generation.translation_quality.command`)."""
+
+from posologie.commands import run
+from posologie.generation.backends.engine import open_backend
+from posologie.generation.translation_quality.command import quality_command
+
+
+def main(argv: list[str]) -> None:
+    """Translate parallel text."""
+    quality_command(argv, "posologie.generation.translation_quality.engine", open_backend)
+
+
+if __name__ == "__main__":
+    run(main)

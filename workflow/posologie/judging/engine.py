@@ -1,0 +1,14 @@
+"""Judging with an engine that the job starts (see `posologie.judging.command`)."""
+
+from posologie.commands import run
+from posologie.generation.backends.engine import open_backend
+from posologie.judging.command import judge_command
+
+
+def main(argv: list[str]) -> None:
+    """Judge a model's answers, or the answers that people rated."""
+    judge_command(argv, "posologie.judging.engine", open_backend)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,18 @@
+"""Predict with an engine that the job starts (see `posologie.prediction.openai_endpoint`).
+
+python -m posologie.prediction.engine --spec JSON --backbone MANIFEST --items SOURCE=SHARD… --predictions SUITE=OUT…
+--run SUITE=OUT… --work DIR [--running JSON]
+"""
+
+from posologie.commands import run
+from posologie.generation.backends.engine import open_backend
+from posologie.prediction.openai_endpoint import served_command
+
+
+def main(argv: list[str]) -> None:
+    """Answer suites with a model that an engine serves for the time of this job."""
+    served_command(argv, "posologie.prediction.engine", open_backend)
+
+
+if __name__ == "__main__":
+    run(main)
