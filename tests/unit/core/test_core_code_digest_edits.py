@@ -223,7 +223,7 @@ COUNTED = {
         replaced("effective_order=True", "effective_order=False"),
         {"scoring"},
     ),
-    "the words of a text": ("scoring/text.py", replaced('r"[^\\W_]+"', 'r"\\w+"'), {"scoring"}),
+    "the words of a text": ("scoring/words.py", replaced(r"[\p{L}\p{N}]", r"[\p{L}\p{N}_]"), {"scoring"}),
     "a comparison of scores": ("scoring/__main__.py", replaced("pc.not_equal", "pc.equal"), {"scoring"}),
     "the remainder of a quota": ("mixes/quotas.py", replaced("2 * given[name] + 1", "2 * given[name] + 2"), {"mixes"}),
     "the order of a draw": ("mixes/sampling.py", replaced("digest_size=8", "digest_size=9"), {"mixes"}),
