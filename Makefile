@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-slurm test-slurm-training chaos test-browser mutants lint format lock schema clean clean-results
+.PHONY: help demo world test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -15,6 +15,11 @@ help:  ## list the targets
 demo: .venv/complete  ## run the demonstration study to its report
 	@start=$$SECONDS; snakemake --profile profiles/demo && \
 	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
+
+# A study whose best mix is known, on models trained from scratch; its figure is that of the README.
+world: .venv/complete  ## run the world with a known answer, and draw its figure for the README
+	snakemake --configfile config/world.yaml --cores 2
+	cp results/world/figures/surface.svg docs/world.svg
 
 test: .venv/complete  ## run all tests that need neither root nor a GPU
 	pytest -n 2
@@ -34,6 +39,10 @@ test-browser: .venv/complete  ## run the tests of the report in Chromium
 	  echo "make test-browser: axe could not be installed" >&2; \
 	pytest tests/browser -rs
 
+# It installs all packages anew, unless POSOLOGIE_LOCKED=1 takes those of .venv.
+test-packaging: .venv/complete  ## install a wheel in a clean environment, deploy with snakedeploy
+	pytest tests/packaging
+
 test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
 	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_slurm_training.py
 
@@ -44,10 +53,12 @@ chaos: .venv/complete  ## disturb a study on the cluster at random (hours, root)
 mutants: .venv/complete  ## mutation tests; one module: MUTATED=prompting.py
 	python tests/mutants/run.py $(MUTATED)
 
+SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 lint: .venv/complete  ## run the linters
 	ruff check .
 	ruff format --check .
 	mypy
+	snakefmt --check $(SNAKEFILES)
 	snakemake --lint
 	lint-imports --no-logo
 	codespell *.md Makefile config docs envs profiles results/README.md slurm workflow
@@ -55,14 +66,19 @@ lint: .venv/complete  ## run the linters
 format: .venv/complete  ## format the code
 	ruff check --fix .
 	ruff format .
+	snakefmt $(SNAKEFILES)
 
 schema: .venv/complete  ## regenerate the files derived from the configuration models
 	python -m posologie.config.schema
 
 # A changed lock file rebuilds the environment, so nothing stays that is not in it. torch's own platform packages
-# (CUDA on Linux) are pinned by torch and come in the second step; the CPU build has none.
+# (CUDA on Linux, several gigabytes) are pinned by torch and come in the second step. The CPU build has none: set
+# TORCH_INDEX to the address of its index to install it first.
+TORCH_INDEX ?=
 .venv/complete: envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --index-url $(TORCH_INDEX) \
+	  $$(grep '^torch==' envs/requirements.lock))
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/requirements.lock torch
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

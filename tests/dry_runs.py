@@ -12,9 +12,12 @@ NETWORK = ["posologie.hub", "posologie.generation.backends.openai_endpoint", "po
 # A dry run does not say which rules are local, nor which ones need the network, so they are printed before it.
 DRY_RUNS = """
 import json, os, re, sys
-import snakemake.api, snakemake.cli, snakemake.workflow
+import snakemake.api, snakemake.cli, snakemake.rules, snakemake.workflow
 import posologie.config.job_specs
 from posologie.code_digest import modules_behind
+
+# The words of a rule's message would stand in place of its name, inputs, resources and wildcards.
+snakemake.rules.Rule.message = property(lambda rule: None, lambda rule, text: None)
 
 network, runs = json.load(sys.stdin)
 execute = snakemake.workflow.Workflow.execute

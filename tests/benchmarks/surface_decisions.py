@@ -22,10 +22,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "surface"))
 from gaussian import CENTROID, COMPONENTS, least_squares, runs_of, terms
 
-from posologie.surface.candidates import lattice, whole_simplex
+from posologie.surface.candidates import lattice
 from posologie.surface.next_runs import Prices, offers_of, prescribe
 from posologie.surface.optimum import candidates_of, region_of
 from posologie.surface.rates import curves_of, effects_at, horizontal_rate
+from posologie.surface.simplex import whole_simplex
 
 GRID = lattice(whole_simplex(3), 1400)[0]  # every fiftieth
 SPREAD = np.concatenate([CENTROID, [[2 / 3, 1 / 6, 1 / 6], [1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]]])

@@ -33,7 +33,6 @@ from scipy.stats import spearmanr
 
 from posologie.mixes.sampling import seeded_order
 from posologie.sources.reader_options.world import read_recipe
-from posologie.surface.candidates import whole_simplex
 from posologie.surface.choice import choose
 from posologie.surface.fidelity import with_proxy
 from posologie.surface.fit import PROCESS, QUADRATIC, fit
@@ -41,6 +40,7 @@ from posologie.surface.next_runs import offers_of, prescribe
 from posologie.surface.optimum import candidates_of, region_of
 from posologie.surface.rates import trade
 from posologie.surface.runs import Runs
+from posologie.surface.simplex import whole_simplex
 from worlds import COMPONENTS, ROOT
 
 SIZE, SLIP, BUDGETS, TRUTH = 300, 0.13, (7, 10, 15), 200

@@ -108,6 +108,7 @@ def _written(study):
 
     common = ["--spec", study.report.canonical_json(), "--results", str(study.root)]
     page = study.root / "report" / "index.html"
+    (study.root / "spec.json").write_text(study.report.canonical_json(), encoding="utf-8")
     figures.main([*common, "--figures", str(study.root / "figures")])
     report.main([*common, "--report", str(page)])
     asked = ["--spec", study.browser.canonical_json(), "--results", str(study.root), "--items", *study.shards]
@@ -126,6 +127,18 @@ def large_page(driver, tmp_path_factory):
     """The report of a study of 30,000 items and 8 models, without its tables."""
     root = tmp_path_factory.mktemp("large")
     return Page(driver, _written(make_study(root, choices=30_000, open_questions=0, permutations=0, tables=())))
+
+
+@pytest.fixture(scope="session")
+def lone_page(driver, small_page, tmp_path_factory):
+    """The small report made once more, with its items inside, and sent alone."""
+    from posologie.report import __main__ as report
+
+    folder = tmp_path_factory.mktemp("alone")
+    root = small_page.path.parents[1]
+    spec = json.loads((root / "spec.json").read_text(encoding="utf-8"))
+    report.main(["--spec", json.dumps(spec), "--results", str(root), "--report", str(folder / "index.html")])
+    return Page(driver, folder / "index.html")
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,74 @@ def test_an_item_is_found_by_its_id_and_by_its_address(large_page):
     assert wanted in page.find(".item .small").text
 
 
+def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_of_its_id(page):
+    opened(page)
+    everything = search(page)
+    assert 0 < search(page, words="reponse 7-a") < everything, "Réponse 7-A is an option"
+    assert search(page, words="RÉPONSE 7-A") == search(page, words="reponse 7-a")
+    page.run("arguments[0].click()", page.find(".hits button"))
+    page.wait("return location.hash.includes('item=')")
+    wanted = page.run("return new URLSearchParams(location.hash.slice(1)).get('item')")
+    assert search(page, words=wanted[:8]) == 1
+
+
+def test_the_address_leads_back_to_filters_and_item(page):
+    opened(page)
+    some = search(page, words="question", right="4", **{"[value='1'][name=mark]": True})
+    page.run("arguments[0].click()", page.find(".hits button"))
+    page.wait("return location.hash.includes('item=')")
+    title, address = page.find(".item h3").text, page.run("return location.hash")
+    page.open(fragment=address)
+    page.wait("return document.querySelector('.item h3') !== null")
+    assert page.find(".item h3").text == title
+    assert search(page) == some
+    assert page.run("return document.querySelector('.browser form').right.value") == "4"
+    assert page.find("[value='1'][name=mark]").is_selected()
+
+
+def test_on_a_phone_an_item_that_is_tapped_comes_into_sight_and_leads_back_to_the_list(small_page):
+    page = small_page.open(width=390, height=800)
+    opened(page)
+    page.run("arguments[0].click()", page.find(".hits button"))
+    page.wait("return document.querySelector('.item h3') !== null")
+    page.wait(
+        "const at = document.querySelector('.item h3').getBoundingClientRect();"
+        "return at.top >= 0 && at.bottom < innerHeight"
+    )
+    page.run("arguments[0].click()", page.find(".item .back"))
+    page.wait("return document.querySelector('.hits').getBoundingClientRect().top < innerHeight")
+    page.open()
+    opened(page)
+    page.run("arguments[0].click()", page.find(".hits button"))
+    page.wait("return document.querySelector('.item h3') !== null")
+    assert not page.find(".item .back").is_displayed(), "side by side nothing has to be scrolled"
+
+
+def test_a_page_that_is_sent_alone_has_its_items_inside_and_no_link_that_leads_nowhere(lone_page, small_page):
+    page = lone_page.open()
+    page.wait("return document.querySelectorAll('.hits button').length > 0")
+    page.run("arguments[0].click()", page.find(".hits button"))
+    page.wait("return document.querySelector('.item table') !== null")
+    page.wait("return document.querySelectorAll(\"a[href^='../']\").length === 0")
+    assert "tables/contrasts.csv" in page.find("#table-effects-mcqa .tools").text
+    assert [url for url in page.requests() if "/items/" in url] == []
+    page = small_page.open()
+    opened(page)
+    assert page.run("return document.querySelectorAll(\"a[href^='../']\").length") > 10, "beside its files links stay"
+
+
+def test_what_was_written_instead_of_an_option_is_shown(page):
+    opened(page)
+    texts = (page.path.parent / "items" / "0.js").read_text(encoding="utf-8")
+    items = json.loads(f"[{texts.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")[1]
+    item, text = next(
+        (item, said[0][0]) for item in items if item["options"] for said in item["said"] if said[0][1] is None
+    )
+    page.open(fragment=f"#item={item['id']}")
+    page.wait("return document.querySelector('.item q') !== null")
+    assert text[:20].split("\n")[0] in page.find(".item q").text
+
+
 def test_the_list_goes_through_its_pages(large_page):
     page = large_page.open()
     opened(page)

@@ -109,10 +109,10 @@ def test_the_keyboard_reaches_the_content_and_sorts_a_table(page):
 
     ActionChains(page.driver).send_keys(Keys.TAB).perform()
     assert page.run("return document.activeElement.textContent") == "Skip to the content"
-    button = page.find("#table-effects-mcqa th:nth-child(2) button")
+    button = page.find("#table-effects-mcqa th:nth-child(3) button")
     page.run("arguments[0].focus()", button)
     ActionChains(page.driver).send_keys(Keys.ENTER).perform()
-    assert page.find("#table-effects-mcqa th:nth-child(2)").get_attribute("aria-sort") == "descending"
+    assert page.find("#table-effects-mcqa th:nth-child(3)").get_attribute("aria-sort") == "descending"
 
 
 def test_without_scripts_the_page_still_says_everything(small_page):

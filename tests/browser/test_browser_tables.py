@@ -32,11 +32,11 @@ def copied(page, number, table=TABLE):
 
 
 def test_numbers_sort_as_numbers_in_both_directions(page):
-    values = [float(text.split()[0].replace("−", "-")) for text in column(page, 1)]
-    sort_by(page, 1)
-    assert [float(text.split()[0].replace("−", "-")) for text in column(page, 1)] == sorted(values, reverse=True)
-    sort_by(page, 1)
-    assert [float(text.split()[0].replace("−", "-")) for text in column(page, 1)] == sorted(values)
+    values = [float(text.split()[0].replace("−", "-")) for text in column(page, 2)]
+    sort_by(page, 2)
+    assert [float(text.split()[0].replace("−", "-")) for text in column(page, 2)] == sorted(values, reverse=True)
+    sort_by(page, 2)
+    assert [float(text.split()[0].replace("−", "-")) for text in column(page, 2)] == sorted(values)
     states = page.run(
         "return [...document.querySelectorAll(arguments[0] + ' th')].map((one) => one.getAttribute('aria-sort'))", TABLE
     )

@@ -34,6 +34,14 @@ def test_the_entry_file_is_a_table_of_contents_that_names_the_version_it_needs()
     assert locked.startswith(needed)
 
 
+def test_every_rule_that_runs_a_command_says_in_words_what_it_does():
+    for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk")):
+        rules = re.split(r"^ *(?:rule|checkpoint)\b.*:$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        for rule in rules:
+            if re.search(r"^ +shell:$", rule, re.MULTILINE):
+                assert re.search(r'^ +message:\n +f?"[A-Z]', rule, re.MULTILINE), f"{path.name}: {rule[:300]}"
+
+
 def test_the_catalogs_own_file_has_the_keys_that_it_knows(catalog):
     usage = catalog["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
@@ -44,11 +52,10 @@ def test_the_catalogs_own_file_has_the_keys_that_it_knows(catalog):
 
 
 def test_what_it_says_of_conda_and_of_the_report_is_true(catalog):
-    rules = [path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk"))]
-    shells = sum(len(re.findall(r"^ +shell:", text, re.MULTILINE)) for text in rules)
-    environments = sum(len(re.findall(r"^ +conda:", text, re.MULTILINE)) for text in rules)
-    assert catalog["usage"]["software-stack-deployment"]["conda"] is (shells == environments > 0)
-    assert (REPOSITORY / "envs/posologie.yaml").is_file()
+    packages = yaml.safe_load(read("envs/posologie.yaml"))["dependencies"][-1]["pip"]
+    itself = any("posologie" in package for package in packages)
+    assert catalog["usage"]["software-stack-deployment"]["conda"] is itself, "conda alone lacks this package"
+    assert "pip install 'posologie" in catalog["usage"]["mandatory-flags"]["desc"]
     [description] = re.findall(r'^report: "(.+)"$', read("workflow/Snakefile"), re.MULTILINE)
     assert (REPOSITORY / "workflow" / description).is_file()
 

@@ -29,6 +29,7 @@ from studies import REPOSITORY, Project, jobs_of
 NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
     ".venv/bin/pip install": "installs the environment",
+    "snakedeploy deploy-workflow": "needs a git host; tests/packaging deploys from one, by hand",
     "python -m posologie.prediction.export": "needs predictions; tests/unit/prediction runs it on some",
     "python -m posologie.generation.batches": "needs batches under way; tests/unit/generation makes some",
     "PYTHONPATH=workflow snakemake --software-deployment-method conda": "needs conda",

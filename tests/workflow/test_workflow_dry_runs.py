@@ -80,7 +80,7 @@ def test_published_models_take_the_place_of_training_and_an_adapter_is_put_on_it
             "in_place_of": "qwen3-4b/SYN/seed-42",
         },
     }
-    output = project.snakemake("-n", "-p", "--cores", "2", "--config", f"published_models={json.dumps(taken)}")
+    output = project.dry("-n", "-p", "--cores", "2", "--config", f"published_models={json.dumps(taken)}")
     counts = Counter(job.rule for job in jobs_of(output))
     assert counts["train_adapter"] == 5
     assert counts["predict_mcqa"] == 8

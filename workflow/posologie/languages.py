@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from posologie.errors import InputError
+from posologie.shipped import project
 
 LONG_ENOUGH = 40
 """Letters from which a single text is judged: below, the identifier takes names of bacteria for a language."""
@@ -21,7 +22,7 @@ GENERAL = "general.yaml"
 """The file of what holds for a language without a file."""
 
 _FOLDER = Path("resources/languages")
-_SHIPPED = Path(__file__).resolve().parents[2] / _FOLDER
+_SHIPPED = project() / _FOLDER
 
 
 def described_languages() -> tuple[str, ...]:

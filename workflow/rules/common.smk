@@ -3,7 +3,16 @@ import json
 import os
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+if find_spec("posologie") is None:
+    print(
+        "error: the Python that runs Snakemake does not have this workflow's package, posologie; install the version that "
+        "belongs to these rules: pip install 'posologie @ git+URL@TAG' (in a clone: pip install -e .)",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 from posologie import layout
 from posologie.running import frozen, head, seam
@@ -16,38 +25,61 @@ from posologie.items import SPLITS
 from posologie.judging.spec import KitSpec, RatingsSpec
 from posologie.layout import downloaded
 from posologie.running.sealing import Request
+from posologie.shipped import project, shipped
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
 from posologie.specs import checked_path
+from snakemake.exceptions import WorkflowError
 
-# Where this file lies, also where another workflow uses this one as a module and has a folder of its own.
-REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).absolute().parents[1]
+# The folder of rules/, also where another workflow uses this one as a module and has a folder of its own. Rules that come
+# from a git host have no folder; then the files beside them are those of the installed package.
+RULES_FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
+REPOSITORY = Path(RULES_FOLDER).absolute().parents[1] if Path(RULES_FOLDER).is_dir() else project()
 
 
 # The conda file with the pins of the lock file, for those who deploy with `--software-deployment-method conda`.
 ENVIRONMENT = str(REPOSITORY / "envs/posologie.yaml")
 
 
-def shipped(path):
-    """Return a file of the study; where it is not here, the one that ships with this project under the same name."""
-    return path if os.path.exists(path) or not (REPOSITORY / path).exists() else os.path.relpath(REPOSITORY / path)
-
-
-
 def read_document():
     """Return what describes the study, and what errors call it: the last --configfile read alone, else config/config.yaml.
 
-    As a module, the module's config. A job on another node takes what its run was planned with: the file may have been
-    edited since.
+    As a module, the module's config; where that is all that the other workflow read from its study files, the last of
+    these files. A job on another node takes what its run was planned with: the file may have been edited since.
     """
     if workflow.remote_exec and (planned := frozen.frozen_study()) is not None:
         return planned["document"], planned["origin"]
-    if workflow.modifier.skip_configfile:
-        return config, "config of the module"
     given = [str(path) for path in workflow.overwrite_configfiles]
+    if workflow.modifier.skip_configfile:
+        files = given or [str(path) for path in workflow.configfiles]
+        if not files or workflow.modifier_stack[0].globals.get("config") != config:
+            return config, "config of the module"
+        given = files
     own = "config/config.yaml" if Path("config/config.yaml").is_file() else REPOSITORY / "config/config.yaml"
     path = os.path.relpath(given[-1] if given else own)
     return study_document(path, workflow.config_settings.config), path
+
+
+def check_installed():
+    """Check that rules from a git host are those of the installed package, whose commands they call.
+
+    Raises:
+        InputError: naming the first file that differs.
+    """
+    if Path(RULES_FOLDER).is_dir():
+        return
+    for own in sorted((REPOSITORY / "workflow/rules").rglob("*.smk")):
+        name = own.relative_to(REPOSITORY / "workflow/rules").as_posix()
+        try:
+            with workflow.sourcecache.open(workflow.current_basedir.join(name)) as file:
+                same = file.read().rstrip() == own.read_text(encoding="utf-8").rstrip()
+        except WorkflowError:
+            same = False
+        if not same:
+            raise InputError(
+                f"{RULES_FOLDER}: {name} is not that of the installed package posologie; install the version that these "
+                "rules belong to: pip install 'posologie @ git+URL@TAG'"
+            )
 
 
 def refuse(error):
@@ -62,6 +94,7 @@ except ValueError as error:
     refuse(f"{REPOSITORY}: the project's folder: expected {error}")
 
 try:
+    check_installed()
     DOCUMENT, ORIGIN = read_document()
     STUDY = study_from(DOCUMENT, ORIGIN)
 except InputError as error:

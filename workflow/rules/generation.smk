@@ -5,26 +5,27 @@ include: "generation_by_backend.smk"
 
 
 checkpoint count_parts:
-    localrule: True
     input:
         whole_table,
     output:
         "<results>/{made}.parts.json",
+    log:
+        "<work>/logs/{made}.parts.log",
     wildcard_constraints:
         made=r"generated/[^/]+/[^/]+|translated/[^/]+/[^/]+/[^/]+",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         size=part_size,
         sealing=sealing(size=part_size),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/{made}.parts.log",
+    message:
+        "Count the parts of {wildcards.made}"
     shell:
         command("posologie.generation.parts", "--table {input:q} --size {params.size} --parts {output:q}")
 
 
 rule gather_parts:
-    localrule: True
     input:
         made=parted("{made}", ".parquet"),
         rejects=parted("{made}", ".rejects.parquet"),
@@ -33,14 +34,17 @@ rule gather_parts:
         made=ensure("<results>/{made}.parquet", non_empty=True),
         rejects="<results>/{made}.rejects.parquet",
         report="<results>/{made}.json",
-    wildcard_constraints:
-        made=r"generated/[^/.]+/[^/.]+|translated/[^/.]+/[^/.]+/[^/.]+",
-    params:
-        sealing=sealing(),
-    conda:
-        ENVIRONMENT
     log:
         "<work>/logs/{made}.gather.log",
+    wildcard_constraints:
+        made=r"generated/[^/.]+/[^/.]+|translated/[^/.]+/[^/.]+/[^/.]+",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        sealing=sealing(),
+    message:
+        "Put the parts of {wildcards.made} together"
     shell:
         command(
             "posologie.generation.gather",
@@ -52,16 +56,18 @@ rule gather_parts:
 # A target by hand: it makes the documents and shards that would be worked on, prints what their requests would cost, and
 # asks nothing.
 rule generation_plan:
-    localrule: True
     input:
         tables_to_work_on(),
         prompts_in_use(),
-    params:
-        entries=plan_entries,
-    conda:
-        ENVIRONMENT
     log:
         "<work>/logs/generation_plan.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        entries=plan_entries,
+    message:
+        "Say how many requests generation and translation would send"
     shell:
         command("posologie.generation.plan_study", "--entries {params.entries:q}", sealed=False)
 
@@ -70,27 +76,29 @@ if "comet" in STUDY.translation_quality.metrics:
 
     # COMET's package pins its own torch. Where it or the checkpoint is absent, the file says so and the table too.
     rule score_translations_with_comet:
-        localrule: not comet_checkpoint()
         input:
             sentences="<results>/translation_quality/{translator}.parquet",
             model=comet_checkpoint(),
         output:
             comet="<results>/translation_quality/{translator}.comet.parquet",
             facts="<results>/translation_quality/{translator}.comet.json",
+        log:
+            "<work>/logs/translation_quality/{translator}.comet.log",
         wildcard_constraints:
             translator=one_of(STUDY.translators),
-        params:
-            sealing=sealing(),
-            model=comet_words,
+        localrule: not comet_checkpoint()
+        conda:
+            str(REPOSITORY / "envs/comet.yaml")
         threads: STUDY.prediction.threads
         resources:
             **gpus(STUDY.devices.gpus_per_prediction_job if comet_checkpoint() else 0),
             mem_mb=growing(16000 if comet_checkpoint() else 1000),
             runtime=growing(60),
-        conda:
-            str(REPOSITORY / "envs/comet.yaml")
-        log:
-            "<work>/logs/translation_quality/{translator}.comet.log",
+        params:
+            sealing=sealing(),
+            model=comet_words,
+        message:
+            "Score the translations of {wildcards.translator} with COMET"
         shell:
             command(
                 "posologie.generation.translation_quality.comet",
@@ -106,20 +114,22 @@ rule tabulate_translation_quality:
         published=PUBLISHED,
     output:
         table_csv("translation_quality"),
+    log:
+        "<work>/logs/tables/translation_quality.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         spec=quality_table_spec,
         sealing=sealing(),
         sentences=lambda wildcards, input: named((Path(path).stem, path) for path in input.sentences),
         comet=comet_table_words,
         published=published_words,
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(20),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/tables/translation_quality.log",
+    message:
+        "Tabulate the quality of translations"
     shell:
         command(
             "posologie.generation.translation_quality.table",

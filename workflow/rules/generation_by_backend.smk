@@ -11,19 +11,21 @@ def rule_of_collection_reader(reader):
             documents=ensure("<results>/documents/{collection}.parquet", non_empty=True),
             rejects="<results>/documents/{collection}.rejects.parquet",
             report="<results>/documents/{collection}.json",
+        log:
+            "<work>/logs/documents/{collection}.log",
         wildcard_constraints:
             collection=one_of(name for name, one in STUDY.collections.items() if one.reader == reader),
-        params:
-            spec=collection_spec,
-            sealing=sealing(),
+        conda:
+            ENVIRONMENT
         threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(30),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/documents/{collection}.log",
+        params:
+            spec=collection_spec,
+            sealing=sealing(),
+        message:
+            "Read the documents {wildcards.collection}"
         shell:
             command(
                 f"posologie.sources.{reader}",
@@ -42,7 +44,6 @@ def rule_of_synthesis(kind):
     rule:
         name:
             f"generate_with_{kind}"
-        localrule: kind == "openai_endpoint"
         input:
             documents=documents_to_generate_from,
             prompts=synthesis_prompts,
@@ -52,11 +53,21 @@ def rule_of_synthesis(kind):
             made=temp("<results>/generated/{generator}/{collection}.parts/{part}-of-{parts}.parquet"),
             rejects=temp("<results>/generated/{generator}/{collection}.parts/{part}-of-{parts}.rejects.parquet"),
             report=temp("<results>/generated/{generator}/{collection}.parts/{part}-of-{parts}.json"),
+        log:
+            "<work>/logs/generated/{generator}/{collection}/{part}-of-{parts}.log",
         wildcard_constraints:
             generator=with_kind(STUDY.generators, kind),
             collection=one_of(STUDY.collections),
             part=r"\d+",
             parts=r"\d+",
+        localrule: kind == "openai_endpoint"
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind, lambda wildcards: STUDY.generators[wildcards.generator].backend),
+            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
+            runtime=growing(480),
         params:
             spec=synthesis_spec,
             sealing=sealing(),
@@ -64,15 +75,8 @@ def rule_of_synthesis(kind):
             backbone=backbone_words,
             running=lambda wildcards, resources: running_of(STUDY.generators[wildcards.generator]),
             work=f"{WORK}/generation/{{generator}}",
-        threads: STUDY.prediction.threads
-        resources:
-            **backend_resources(kind, lambda wildcards: STUDY.generators[wildcards.generator].backend),
-            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
-            runtime=growing(480),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/generated/{generator}/{collection}/{part}-of-{parts}.log",
+        message:
+            "Generate questions from {wildcards.collection} with {wildcards.generator}, part {wildcards.part} of {wildcards.parts}"
         shell:
             command(
                 f"posologie.generation.synthesis.{kind}",
@@ -92,7 +96,6 @@ def rule_of_translation(kind):
     rule:
         name:
             f"translate_with_{kind}"
-        localrule: kind == "openai_endpoint"
         input:
             source="<results>/shards/{source}/{split}.parquet",
             prompt=translation_prompt,
@@ -102,10 +105,20 @@ def rule_of_translation(kind):
             made=temp("<results>/translated/{translator}/{source}/{split}.parts/{part}-of-{parts}.parquet"),
             rejects=temp("<results>/translated/{translator}/{source}/{split}.parts/{part}-of-{parts}.rejects.parquet"),
             report=temp("<results>/translated/{translator}/{source}/{split}.parts/{part}-of-{parts}.json"),
+        log:
+            "<work>/logs/translated/{translator}/{source}/{split}/{part}-of-{parts}.log",
         wildcard_constraints:
             translator=with_kind(STUDY.translators, kind),
             part=r"\d+",
             parts=r"\d+",
+        localrule: kind == "openai_endpoint"
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
+            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
+            runtime=growing(480),
         params:
             spec=translation_spec,
             sealing=sealing(),
@@ -113,15 +126,8 @@ def rule_of_translation(kind):
             backbone=backbone_words,
             running=lambda wildcards, resources: running_of(STUDY.translators[wildcards.translator]),
             work=f"{WORK}/translation/{{translator}}",
-        threads: STUDY.prediction.threads
-        resources:
-            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
-            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
-            runtime=growing(480),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/translated/{translator}/{source}/{split}/{part}-of-{parts}.log",
+        message:
+            "Translate {wildcards.source} ({wildcards.split}) with {wildcards.translator}, part {wildcards.part} of {wildcards.parts}"
         shell:
             command(
                 f"posologie.generation.translation.{kind}",
@@ -141,7 +147,6 @@ def rule_of_quality(kind):
     rule:
         name:
             f"translate_parallel_text_with_{kind}"
-        localrule: kind == "openai_endpoint"
         input:
             pairs=parallel_texts(),
             prompt=quality_prompt,
@@ -149,8 +154,18 @@ def rule_of_quality(kind):
         output:
             sentences=ensure("<results>/translation_quality/{translator}.parquet", non_empty=True),
             run="<results>/translation_quality/{translator}.run.json",
+        log:
+            "<work>/logs/translation_quality/{translator}.log",
         wildcard_constraints:
             translator=with_kind(STUDY.translators, kind),
+        localrule: kind == "openai_endpoint"
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
+            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
+            runtime=growing(240),
         params:
             spec=quality_spec,
             sealing=sealing(),
@@ -159,15 +174,8 @@ def rule_of_quality(kind):
             backbone=backbone_words,
             running=lambda wildcards, resources: running_of(STUDY.translators[wildcards.translator]),
             work=f"{WORK}/translation/{{translator}}",
-        threads: STUDY.prediction.threads
-        resources:
-            **backend_resources(kind, lambda wildcards: STUDY.translators[wildcards.translator].backend),
-            mem_mb=growing(2000 if kind == "openai_endpoint" else 32000),
-            runtime=growing(240),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/translation_quality/{translator}.log",
+        message:
+            "Translate parallel text with {wildcards.translator}"
         shell:
             command(
                 f"posologie.generation.translation_quality.{kind}",

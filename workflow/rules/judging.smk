@@ -4,24 +4,26 @@ include: "judging_by_backend.smk"
 
 
 rule import_ratings:
-    localrule: True
     input:
         files=ratings_files,
         key=kit_key,
     output:
         human=ensure("<results>/human/{ratings}.parquet", non_empty=True),
         report="<results>/human/{ratings}.json",
+    log:
+        "<work>/logs/human/{ratings}.log",
     wildcard_constraints:
         ratings=one_of(STUDY.judging.ratings),
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         spec=ratings_spec,
         sealing=sealing(),
         files=lambda wildcards: named(STUDY.judging.ratings[wildcards.ratings].files.items()),
         key=lambda wildcards, input: ["--key", input.key] if input.key else [],
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/human/{ratings}.log",
+    message:
+        "Read the human ratings {wildcards.ratings}"
     shell:
         command(
             "posologie.judging.human",
@@ -38,21 +40,23 @@ rule score_ratings:
         wordnet=wordnet_files,
     output:
         ensure("<results>/human_scores/{ratings}.parquet", non_empty=True),
+    log:
+        "<work>/logs/human_scores/{ratings}.log",
     wildcard_constraints:
         ratings=one_of(STUDY.judging.ratings),
-    params:
-        spec=rated_spec,
-        sealing=sealing(),
-        encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    conda:
+        ENVIRONMENT
     threads: STUDY.prediction.threads if STUDY.scoring.encoder is not None else 1
     resources:
         torch_threads=STUDY.prediction.threads,
         mem_mb=growing(8000),
         runtime=growing(30),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/human_scores/{ratings}.log",
+    params:
+        spec=rated_spec,
+        sealing=sealing(),
+        encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    message:
+        "Score the rated answers of {wildcards.ratings}"
     shell:
         command(
             "posologie.scoring.rated",

@@ -5,7 +5,6 @@ def rule_of_judging(kind):
     rule:
         name:
             f"judge_with_{kind}"
-        localrule: kind in NO_MODEL_HERE
         input:
             predictions="<results>/predictions/{model}/{suite}.parquet",
             shards=scored_items,
@@ -15,22 +14,25 @@ def rule_of_judging(kind):
         output:
             judgements=ensure("<results>/judgements/{judge}/{model}/{suite}.parquet", non_empty=True),
             run="<results>/judgements/{judge}/{model}/{suite}.run.json",
+        log:
+            "<work>/logs/judgements/{judge}/{model}/{suite}.log",
         wildcard_constraints:
             judge=with_kind(STUDY.judges, kind),
-        params:
-            spec=judging_spec,
-            sealing=sealing(),
-            shards=lambda wildcards, input: by_source(input.shards),
-            asked=asking_words(kind),
+        localrule: kind in NO_MODEL_HERE
+        conda:
+            ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(240),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/judgements/{judge}/{model}/{suite}.log",
+        params:
+            spec=judging_spec,
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            asked=asking_words(kind),
+        message:
+            "Judge the answers of {wildcards.model} to {wildcards.suite} with {wildcards.judge}"
         shell:
             command(
                 f"posologie.judging.{kind}",
@@ -41,7 +43,6 @@ def rule_of_judging(kind):
     rule:
         name:
             f"calibrate_{kind}"
-        localrule: kind in NO_MODEL_HERE
         input:
             human="<results>/human/{ratings}.parquet",
             prompt=judge_prompt,
@@ -51,23 +52,26 @@ def rule_of_judging(kind):
         output:
             judgements=ensure("<results>/judgements/{judge}/calibration/{ratings}.parquet", non_empty=True),
             run="<results>/judgements/{judge}/calibration/{ratings}.run.json",
+        log:
+            "<work>/logs/judgements/{judge}/calibration/{ratings}.log",
         wildcard_constraints:
             judge=with_kind(STUDY.judges, kind),
             ratings=one_of(STUDY.judging.ratings),
-        params:
-            spec=calibration_spec,
-            sealing=sealing(),
-            trained_on=training_words,
-            asked=asking_words(kind),
+        localrule: kind in NO_MODEL_HERE
+        conda:
+            ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
             **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
             mem_mb=growing(64000),
             runtime=growing(60),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/judgements/{judge}/calibration/{ratings}.log",
+        params:
+            spec=calibration_spec,
+            sealing=sealing(),
+            trained_on=training_words,
+            asked=asking_words(kind),
+        message:
+            "Judge the rated answers of {wildcards.ratings} with {wildcards.judge}"
         shell:
             command(
                 f"posologie.judging.{kind}",
@@ -86,25 +90,31 @@ def rule_of_kit(name, kit):
     rule:
         name:
             f"make_kit_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
-        localrule: True
         input:
             predictions=[f"<results>/predictions/{model}/{kit.suite}.parquet" for model in kit.models],
             shards=suite_items([kit.suite]),
-            judgements=[f"<results>/judgements/{kit.judge}/{model}/{kit.suite}.parquet" for model in kit.models if kit.judge],
+            judgements=[
+                f"<results>/judgements/{kit.judge}/{model}/{kit.suite}.parquet" for model in kit.models if kit.judge
+            ],
         output:
             key=ensure(f"<results>/human/kits/{name}/key.parquet", non_empty=True),
             sheets=[f"<results>/human/kits/{name}/{rater}.xlsx" for rater in kit.raters],
+        log:
+            f"<work>/logs/human/kits/{name}.log",
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=lambda wildcards: KitSpec(name=name, kit=kit).canonical_json(),
             sealing=sealing(),
             predictions=lambda wildcards, input: named(zip(kit.models, input.predictions)),
             shards=lambda wildcards, input: by_source(input.shards),
             sheets=lambda wildcards, output: named(zip(kit.raters, output.sheets)),
-            judgements=lambda wildcards, input: ["--judgements", *named(zip(kit.models, input.judgements))] if kit.judge else [],
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/human/kits/{name}.log",
+            judgements=lambda wildcards, input: (
+                ["--judgements", *named(zip(kit.models, input.judgements))] if kit.judge else []
+            ),
+        message:
+            f"Make the rating kit {name}"
         shell:
             command(
                 "posologie.judging.kit",

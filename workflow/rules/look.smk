@@ -10,19 +10,21 @@ rule look_at_shards:
     output:
         facts="<results>/look/facts.json",
         pages=look_pages(),
+    log:
+        "<work>/logs/look.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         spec=look_spec,
         sealing=sealing(),
         results=results_root,
         backbone=lambda wildcards, input: ["--backbone", input.backbone] if input.backbone else [],
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(20),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/look.log",
+    message:
+        "Write the pages about the data"
     shell:
         command(
             "posologie.look",

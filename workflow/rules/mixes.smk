@@ -13,21 +13,23 @@ rule draw_mix:
         train=ensure("<results>/mixes/{mix}/seed-{seed}/train.parquet", non_empty=True),
         validation=ensure("<results>/mixes/{mix}/seed-{seed}/validation.parquet", non_empty=True),
         composition="<results>/mixes/{mix}/seed-{seed}/composition.json",
+    log:
+        "<work>/logs/mixes/{mix}/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        **ENCODER_RESOURCES,
+        mem_mb=growing(3000),
+        runtime=growing(15),
     params:
         spec=mix_spec,
         sealing=sealing(),
         train=lambda wildcards, input: by_source(input.train),
         validation=lambda wildcards, input: by_source(input.validation),
         encoder=encoder_words,
-    threads: 1
-    resources:
-        **ENCODER_RESOURCES,
-        mem_mb=growing(3000),
-        runtime=growing(15),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/mixes/{mix}/seed-{seed}.log",
+    message:
+        "Draw mix {wildcards.mix} (seed {wildcards.seed})"
     shell:
         command(
             "posologie.mixes",
@@ -46,20 +48,22 @@ rule tabulate_composition:
     output:
         csv=table_csv("composition"),
         tex="<results>/tables/composition.tex",
+    log:
+        "<work>/logs/tables/composition.log",
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(30),
     params:
         spec=composition_spec,
         sealing=sealing(),
         results=results_root,
         published=published_words,
         backbone=lambda wildcards, input: ["--backbone", *input.backbone] if input.backbone else [],
-    threads: 2
-    resources:
-        mem_mb=growing(6000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/tables/composition.log",
+    message:
+        "Tabulate what every mix holds"
     shell:
         command(
             "posologie.statistics.composition",

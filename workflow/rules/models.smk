@@ -8,20 +8,22 @@ def rule_of_origin(kind):
     rule:
         name:
             f"fetch_model_{kind}"
-        localrule: True
         input:
             model_files,
         output:
             "<models>/{folder}/manifest.json",
+        log:
+            "<work>/logs/models/{folder}.log",
         wildcard_constraints:
             folder=one_of(name for name, spec in plan.model_specs(STUDY).items() if spec.backbone.kind() == kind),
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=model_spec,
             sealing=sealing(),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/models/{folder}.log",
+        message:
+            "Provide the model {wildcards.folder}"
         shell:
             command(f"posologie.models.{kind}", "--spec {params.spec:q} --manifest {output:q}")
 

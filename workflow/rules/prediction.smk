@@ -18,18 +18,17 @@ def rule_of_bundle(bundle, suites):
             backbone=answering_backbone,
             adapter=answering_adapter,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(name for name in MODELS if name not in SERVED and name not in OUTSIDE),
-        params:
-            spec=prediction_spec(bundle),
-            sealing=sealing(),
-            shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
-            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
-            adapter=adapter_words,
-            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        conda:
+            ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
             **gpus(STUDY.devices.gpus_per_prediction_job),
@@ -37,10 +36,18 @@ def rule_of_bundle(bundle, suites):
             runtime=growing(480),
             torch_threads=STUDY.prediction.threads,
             chunk_tokens=STUDY.devices.prediction_chunk_tokens,
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        params:
+            spec=prediction_spec(bundle),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            adapter=adapter_words,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        message:
+            f"Let {{wildcards.model}} answer {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction",
@@ -57,26 +64,33 @@ def rule_of_asking(bundle, suites):
     rule:
         name:
             f"ask_{bundle}"
-        localrule: True
         input:
             shards=suite_items(suites),
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(name for name in SERVED if name not in BY_ENGINE),
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=endpoint_prediction_spec(suites),
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             running=endpoint_running,
             work=f"{WORK}/prediction/{{model}}/{bundle}",
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        message:
+            f"Ask {{wildcards.model}} for its answers to {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction.openai_endpoint",
@@ -95,10 +109,22 @@ def rule_of_engine(suites):
             shards=suite_items(suites),
             backbone=served_by_engine,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            "<work>/logs/predictions/{model}/engine.log",
         wildcard_constraints:
             model=one_of(BY_ENGINE),
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources("engine", engine_of),
+            mem_mb=growing(64000),
+            runtime=growing(480),
         params:
             spec=endpoint_prediction_spec(suites),
             sealing=sealing(),
@@ -107,15 +133,8 @@ def rule_of_engine(suites):
             run=lambda wildcards, output: named((suite, output[f"run_{suite}"]) for suite in suites),
             running=endpoint_running,
             work=f"{WORK}/prediction/{{model}}/engine",
-        threads: STUDY.prediction.threads
-        resources:
-            **backend_resources("engine", engine_of),
-            mem_mb=growing(64000),
-            runtime=growing(480),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/predictions/{model}/engine.log",
+        message:
+            "Let {wildcards.model} answer every suite behind an engine"
         shell:
             command(
                 "posologie.prediction.engine",
@@ -131,26 +150,33 @@ def rule_of_outside(bundle, suites):
     rule:
         name:
             f"import_answers_{bundle}"
-        localrule: True
         input:
             shards=suite_items(suites),
             answers=outside_files,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(OUTSIDE),
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=outside_prediction_spec(bundle),
             sealing=sealing(),
             shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
             run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
             work=f"{WORK}/prediction/{{model}}/{bundle}",
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        message:
+            f"Read the answers of {{wildcards.model}} to {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction.outside",
@@ -170,18 +196,17 @@ def rule_of_merging(bundle, suites):
             backbone=merged_backbone,
             adapters=merged_adapters,
         output:
-            **{f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True) for suite in suites},
+            **{
+                f"predictions_{suite}": ensure(f"<results>/predictions/{{model}}/{suite}.parquet", non_empty=True)
+                for suite in suites
+            },
             **{f"run_{suite}": f"<results>/predictions/{{model}}/{suite}.run.json" for suite in suites},
+        log:
+            f"<work>/logs/predictions/{{model}}/{bundle}.log",
         wildcard_constraints:
             model=one_of(PROXIES),
-        params:
-            spec=merged_prediction_spec(bundle),
-            sealing=sealing(),
-            shards=lambda wildcards, input: by_source(input.shards),
-            predictions=lambda wildcards, output, suites=suites: named((suite, output[f"predictions_{suite}"]) for suite in suites),
-            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
-            adapters=merged_words,
-            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        conda:
+            ENVIRONMENT
         threads: STUDY.prediction.threads
         resources:
             **gpus(STUDY.devices.gpus_per_prediction_job),
@@ -189,10 +214,18 @@ def rule_of_merging(bundle, suites):
             runtime=growing(480),
             torch_threads=STUDY.prediction.threads,
             chunk_tokens=STUDY.devices.prediction_chunk_tokens,
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/predictions/{{model}}/{bundle}.log",
+        params:
+            spec=merged_prediction_spec(bundle),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            predictions=lambda wildcards, output, suites=suites: named(
+                (suite, output[f"predictions_{suite}"]) for suite in suites
+            ),
+            run=lambda wildcards, output, suites=suites: named((suite, output[f"run_{suite}"]) for suite in suites),
+            adapters=merged_words,
+            work=f"{WORK}/prediction/{{model}}/{bundle}",
+        message:
+            f"Let the merged model {{wildcards.model}} answer {', '.join(suites)}"
         shell:
             command(
                 "posologie.prediction.merged",

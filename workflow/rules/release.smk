@@ -9,17 +9,19 @@ rule merge_adapter:
         config="<results>/adapters/{backbone}/{mix}/seed-{seed}/adapter_config.json",
     output:
         "<results>/merged/{backbone}/{mix}/seed-{seed}/manifest.json",
-    params:
-        spec=merge_spec,
-        sealing=sealing(),
+    log:
+        "<work>/logs/merged/{backbone}/{mix}/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
     resources:
         nodes=1,
         mem_mb=growing(32000),
         runtime=growing(60),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/merged/{backbone}/{mix}/seed-{seed}.log",
+    params:
+        spec=merge_spec,
+        sealing=sealing(),
+    message:
+        "Merge the adapter {wildcards.mix} (seed {wildcards.seed}) into {wildcards.backbone}"
     shell:
         command(
             "posologie.training.merge",
@@ -29,20 +31,22 @@ rule merge_adapter:
 
 
 rule write_card:
-    localrule: True
     input:
         run="<results>/adapters/{backbone}/{mix}/seed-{seed}/run.json",
         composition=mix_composition,
         results=tables_of_results(),
     output:
         "<results>/cards/{backbone}/{mix}/seed-{seed}/{form}/README.md",
+    log:
+        "<work>/logs/cards/{backbone}/{mix}/seed-{seed}/{form}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         spec=card_spec,
         sealing=sealing(),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/cards/{backbone}/{mix}/seed-{seed}/{form}.log",
+    message:
+        "Write the model card of {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}, {wildcards.form}"
     shell:
         command(
             "posologie.training.card",
@@ -51,20 +55,22 @@ rule write_card:
 
 
 rule push_model:
-    localrule: True
     input:
         card="<results>/cards/{backbone}/{mix}/seed-{seed}/{form}/README.md",
         files=released_files,
     output:
         "<results>/pushed/{backbone}/{mix}/seed-{seed}/{form}.json",
+    log:
+        "<work>/logs/pushed/{backbone}/{mix}/seed-{seed}/{form}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         spec=push_spec,
         sealing=sealing(),
         files=released_words,
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/pushed/{backbone}/{mix}/seed-{seed}/{form}.log",
+    message:
+        "Upload {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}, {wildcards.form}, to the hub"
     shell:
         command(
             "posologie.training.push",

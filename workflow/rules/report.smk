@@ -3,22 +3,24 @@ include: "functions/report.smk"
 
 
 rule draw_figures:
-    localrule: True
     input:
         tables=all_tables(),
         histories=all_histories(),
         calibrations=all_calibrations() + all_ratings(),
     output:
         drawn_figures(),
+    log:
+        "<work>/logs/figures.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         spec=figures_spec,
         sealing=sealing(),
         results=results_root,
         figures=lambda wildcards, output: Path(output[0]).parent.as_posix(),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/figures.log",
+    message:
+        "Draw the figures"
     shell:
         command(
             "posologie.report.figures",
@@ -27,25 +29,28 @@ rule draw_figures:
 
 
 rule write_report:
-    localrule: True
     input:
         tables=all_tables(),
         figures=all_figures(),
         runs=all_runs(),
         histories=all_histories(),
         leakage=all_leakage(),
+        browser=browser_index(),
         accepted=accepted_changes(),
         registration=registration(),
     output:
         "<results>/report/index.html",
+    log:
+        "<work>/logs/report.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         spec=report_spec,
         sealing=sealing(templates=templates_digest()),
         results=results_root,
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/report.log",
+    message:
+        "Write the report"
     shell:
         command("posologie.report", "--spec {params.spec:q} --results {params.results:q} --report {output:q}")
 
@@ -60,19 +65,21 @@ rule browse_items:
         shards=suite_items(STUDY.suites),
     output:
         "<results>/report/items/index.js",
+    log:
+        "<work>/logs/items.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         spec=browser_spec,
         sealing=sealing(),
         results=lambda wildcards, output: Path(output[0]).parents[2].as_posix(),
         shards=lambda wildcards, input: by_source(input.shards),
-    threads: 1
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/items.log",
+    message:
+        "Write the item browser"
     shell:
         command(
             "posologie.report.browser",

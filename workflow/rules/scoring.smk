@@ -9,18 +9,20 @@ rule score_predictions:
         wordnet=wordnet_files,
     output:
         ensure("<results>/scores/{model}/{suite}.parquet", non_empty=True),
-    params:
-        spec=scoring_spec,
-        sealing=sealing(),
-        shards=lambda wildcards, input: by_source(input.shards),
+    log:
+        "<work>/logs/scores/{model}/{suite}.log",
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing(30),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/scores/{model}/{suite}.log",
+    params:
+        spec=scoring_spec,
+        sealing=sealing(),
+        shards=lambda wildcards, input: by_source(input.shards),
+    message:
+        "Score the answers of {wildcards.model} to {wildcards.suite}"
     shell:
         command(
             "posologie.scoring",
@@ -37,11 +39,10 @@ rule score_predictions_neurally:
         encoder_files=encoder_files,
     output:
         ensure("<results>/scores_neural/{model}/{suite}.parquet", non_empty=True),
-    params:
-        spec=neural_spec,
-        sealing=sealing(),
-        shards=lambda wildcards, input: by_source(input.shards),
-        encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    log:
+        "<work>/logs/scores_neural/{model}/{suite}.log",
+    conda:
+        ENVIRONMENT
     threads: STUDY.prediction.threads
     resources:
         **gpus(STUDY.devices.gpus_per_prediction_job),
@@ -49,10 +50,13 @@ rule score_predictions_neurally:
         runtime=growing(60),
         torch_threads=STUDY.prediction.threads,
         chunk_tokens=STUDY.devices.prediction_chunk_tokens,
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/scores_neural/{model}/{suite}.log",
+    params:
+        spec=neural_spec,
+        sealing=sealing(),
+        shards=lambda wildcards, input: by_source(input.shards),
+        encoder=lambda wildcards, input: ["--encoder", input.encoder] if input.encoder else [],
+    message:
+        "Score the answers of {wildcards.model} to {wildcards.suite} with BERTScore"
     shell:
         command(
             "posologie.scoring.neural",

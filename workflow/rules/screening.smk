@@ -17,8 +17,17 @@ rule screen_shard:
         screened=ensure("<results>/screened/{source}/{split}.parquet", non_empty=True),
         report="<results>/screened/{source}/{split}.json",
         matches="<results>/screened/{source}/{split}.matches.parquet",
+    log:
+        "<work>/logs/screened/{source}/{split}.log",
     wildcard_constraints:
         split=one_of(plan.SCREENED_SPLITS),
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        **ENCODER_RESOURCES,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         spec=screening_spec,
         sealing=sealing(),
@@ -27,15 +36,8 @@ rule screen_shard:
         compared=lambda wildcards, input: by_source(input.compared),
         encoder=encoder_words,
         quality=lambda wildcards, input: ["--quality", input.quality] if input.quality else [],
-    threads: 2
-    resources:
-        **ENCODER_RESOURCES,
-        mem_mb=growing(8000),
-        runtime=growing(60),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/screened/{source}/{split}.log",
+    message:
+        "Screen {wildcards.source} ({wildcards.split})"
     shell:
         command(
             "posologie.screening",
@@ -55,21 +57,23 @@ rule screen_documents:
         screened=ensure("<results>/screened_documents/{collection}.parquet", non_empty=True),
         report="<results>/screened_documents/{collection}.json",
         matches="<results>/screened_documents/{collection}.matches.parquet",
+    log:
+        "<work>/logs/screened_documents/{collection}.log",
     wildcard_constraints:
         collection=one_of(STUDY.collections),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(30),
     params:
         spec=documents_spec,
         sealing=sealing(),
         tests=lambda wildcards, input: by_source(input.tests),
         compared=lambda wildcards, input: by_source(input.compared),
-    threads: 1
-    resources:
-        mem_mb=growing(6000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/screened_documents/{collection}.log",
+    message:
+        "Screen the documents {wildcards.collection}"
     shell:
         command(
             "posologie.screening.documents",
@@ -90,21 +94,23 @@ rule audit_leakage:
         encoder_files=sentence_encoder_files,
     output:
         ensure("<results>/leakage/{mix}/seed-{seed}/{suite}.parquet", non_empty=True),
+    log:
+        "<work>/logs/leakage/{mix}/seed-{seed}/{suite}.log",
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        **ENCODER_RESOURCES,
+        mem_mb=growing(6000),
+        runtime=growing(30),
     params:
         spec=leakage_spec,
         sealing=sealing(),
         tests=lambda wildcards, input: by_source(input.tests),
         compared=lambda wildcards, input: by_source(input.compared),
         encoder=encoder_words,
-    threads: 2
-    resources:
-        **ENCODER_RESOURCES,
-        mem_mb=growing(6000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/leakage/{mix}/seed-{seed}/{suite}.log",
+    message:
+        "Look for items of {wildcards.suite} in mix {wildcards.mix} (seed {wildcards.seed})"
     shell:
         command(
             "posologie.screening.leakage",
@@ -114,19 +120,21 @@ rule audit_leakage:
 
 
 rule tabulate_screening:
-    localrule: True
     input:
         screening_reports(),
     output:
         table_csv("screening"),
+    log:
+        "<work>/logs/tables/screening.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         spec=screening_table_spec,
         sealing=sealing(),
         results=results_root,
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/tables/screening.log",
+    message:
+        "Tabulate what screening found"
     shell:
         command(
             "posologie.screening.matrix",
@@ -140,19 +148,21 @@ rule tabulate_topics:
         tests=topic_tested_shards,
     output:
         table_csv("topics"),
+    log:
+        "<work>/logs/tables/topics.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(20),
     params:
         spec=topics_spec,
         sealing=sealing(),
         train=lambda wildcards, input: by_source(input.train),
         tests=lambda wildcards, input: by_source(input.tests),
-    threads: 1
-    resources:
-        mem_mb=growing(6000),
-        runtime=growing(20),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/tables/topics.log",
+    message:
+        "Tabulate how far the sources are from the suites"
     shell:
         command(
             "posologie.screening.topics",

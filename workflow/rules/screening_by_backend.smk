@@ -5,7 +5,6 @@ def rule_of_rating(kind):
     rule:
         name:
             f"rate_items_with_{kind}"
-        localrule: kind == "openai_endpoint"
         input:
             shard="<results>/shards/{source}/train.parquet",
             prompt=shipped(STUDY.screening.quality.rating.prompt),
@@ -13,23 +12,26 @@ def rule_of_rating(kind):
         output:
             ratings=ensure("<results>/quality/{judge}/{source}.parquet", non_empty=True),
             run="<results>/quality/{judge}/{source}.run.json",
+        log:
+            "<work>/logs/quality/{judge}/{source}.log",
         wildcard_constraints:
             judge=with_kind(STUDY.judges, kind),
+        localrule: kind == "openai_endpoint"
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
+            mem_mb=growing(64000),
+            runtime=growing(1440),
         params:
             spec=rating_spec,
             sealing=sealing(),
             backbone=backbone_words,
             running=lambda wildcards, resources: running_of(STUDY.judges[wildcards.judge]),
             work=f"{WORK}/quality/{{judge}}",
-        threads: STUDY.prediction.threads
-        resources:
-            **backend_resources(kind, lambda wildcards: STUDY.judges[wildcards.judge].backend),
-            mem_mb=growing(64000),
-            runtime=growing(1440),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/quality/{judge}/{source}.log",
+        message:
+            "Rate the items of {wildcards.source} with {wildcards.judge}"
         shell:
             command(
                 f"posologie.screening.rating.{kind}",

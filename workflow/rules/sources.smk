@@ -6,17 +6,19 @@ include: "sources_by_reader.smk"
 if DATASETS:
 
     rule fetch_dataset:
-        localrule: True
         output:
             "<datasets>/{dataset}/manifest.json",
+        log:
+            "<work>/logs/datasets/{dataset}.log",
         wildcard_constraints:
             dataset=one_of(DATASETS),
+        localrule: True
+        conda:
+            ENVIRONMENT
         params:
             spec=fetch_spec,
             sealing=sealing(),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/datasets/{dataset}.log",
+        message:
+            "Download the data set {wildcards.dataset}"
         shell:
             command("posologie.sources.fetch", "--spec {params.spec:q} --manifest {output:q}")

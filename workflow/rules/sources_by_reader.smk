@@ -11,19 +11,21 @@ def rule_of_reader(reader):
             shard=ensure("<results>/shards/{source}/{split}.parquet", non_empty=True),
             rejects="<results>/shards/{source}/{split}.rejects.parquet",
             report="<results>/shards/{source}/{split}.json",
+        log:
+            "<work>/logs/shards/{source}/{split}.log",
         wildcard_constraints:
             source=one_of(name for name, source in STUDY.sources.items() if plan.reader_of(source) == reader),
-        params:
-            spec=shard_spec,
-            sealing=sealing(),
+        conda:
+            ENVIRONMENT
         threads: 2
         resources:
             mem_mb=growing(4000),
             runtime=growing(30),
-        conda:
-            ENVIRONMENT
-        log:
-            "<work>/logs/shards/{source}/{split}.log",
+        params:
+            spec=shard_spec,
+            sealing=sealing(),
+        message:
+            "Read {wildcards.source} ({wildcards.split})"
         shell:
             command(
                 f"posologie.sources.{reader}",

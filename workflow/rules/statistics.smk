@@ -12,22 +12,25 @@ def rule_of_table(table, table_inputs):
         input:
             measured=table_inputs(),
             published=PUBLISHED if table in BESIDE_PUBLISHED else [],
+            registration=registration() if table == "contrasts" else [],
         output:
             csv=table_csv(table),
             tex=f"<results>/tables/{table}.tex",
+        log:
+            f"<work>/logs/tables/{table}.log",
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(20),
         params:
             spec=table_spec(table),
             sealing=sealing(),
             results=results_root,
             published=published_words,
-        threads: 1
-        resources:
-            mem_mb=growing(4000),
-            runtime=growing(20),
-        conda:
-            ENVIRONMENT
-        log:
-            f"<work>/logs/tables/{table}.log",
+        message:
+            f"Tabulate {table.replace('_', ' ')}"
         shell:
             command(
                 module_of_table(table),

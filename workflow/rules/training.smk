@@ -12,10 +12,10 @@ rule train_adapter:
         config="<results>/adapters/{backbone}/{mix}/seed-{seed}/adapter_config.json",
         history=ensure("<results>/adapters/{backbone}/{mix}/seed-{seed}/history.parquet", non_empty=True),
         run="<results>/adapters/{backbone}/{mix}/seed-{seed}/run.json",
-    params:
-        spec=training_spec,
-        sealing=sealing(),
-        work=f"{WORK}/training/{{backbone}}/{{mix}}/seed-{{seed}}",
+    log:
+        "<work>/logs/adapters/{backbone}/{mix}/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
     threads: STUDY.training.threads
     resources:
         **gpus(STUDY.devices.gpus_per_training_job),
@@ -25,10 +25,12 @@ rule train_adapter:
         torch_threads=STUDY.training.threads,
         micro_batch=STUDY.devices.training_micro_batch,
         processes=max(1, STUDY.devices.gpus_per_training_job),
-    conda:
-        ENVIRONMENT
-    log:
-        "<work>/logs/adapters/{backbone}/{mix}/seed-{seed}.log",
+    params:
+        spec=training_spec,
+        sealing=sealing(),
+        work=f"{WORK}/training/{{backbone}}/{{mix}}/seed-{{seed}}",
+    message:
+        "Train {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}"
     shell:
         command(
             "posologie.training",

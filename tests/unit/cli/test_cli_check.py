@@ -123,6 +123,14 @@ def test_an_environment_that_is_not_the_locked_one_is_a_warning(found, study):
     assert "not-a-package not installed instead of 1.0" in told["environment", "warning"][0]
 
 
+def test_without_a_lock_file_of_its_own_a_study_is_held_to_the_one_that_ships(found):
+    _, told = found()
+    assert any(
+        "envs/requirements.lock" in one for (area, _), lines in told.items() if area == "environment" for one in lines
+    )
+    assert not any("not here" in one for lines in told.values() for one in lines)
+
+
 def test_a_hub_that_does_not_answer_is_a_problem_and_no_traceback(found, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)

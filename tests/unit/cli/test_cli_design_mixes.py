@@ -73,6 +73,11 @@ def test_too_few_trainings_for_the_model_are_said(capsys):
         (("--size", "10", "--trainings", "3"), "--components: missing"),
         (("--components", "a", "b", "--trainings", "3"), "--size: missing"),
         ((*OPTIONS, "6", "--bounds", "a=0.5"), "--bounds a=0.5: expected NAME=LOW:HIGH"),
+        ((*OPTIONS, "6", "--held", "a=many"), "--held a=many: expected NAME=ITEMS"),
+        (
+            (*OPTIONS, "6", "--held", "a=300", "--bounds", "a=0.5:1"),
+            "--bounds.a = [0.5, 1]: 500 of 1,000 items, but 300 are held and none is taken twice",
+        ),
         ((*OPTIONS, "6", "--bounds", "d=0:1"), "--bounds.d: no such component"),
         ((*OPTIONS, "6", "--present", "a=x"), "--present a=x: expected NAME=SHARE"),
         ((*OPTIONS, "6", "--score", "40"), "--items: missing"),
@@ -87,3 +92,18 @@ def test_what_does_not_fit_is_one_line(capsys, words, line):
 def test_mixes_without_repeats_name_no_seeds(capsys):
     _, found = asked(capsys, *OPTIONS, "6", "--repeats", "0")
     assert "training" not in yaml.safe_load(found["yaml"])
+
+
+def test_no_mix_asks_for_more_items_than_a_component_holds(capsys):
+    _, found = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000")
+    assert max(row["a"] for row in found["trainings"]) <= 0.3
+    assert max(row["b"] for row in found["trainings"]) > 0.6
+    assert "No item is taken twice, so that a mix of 1,000 items holds at most a 30 %." in found["told"]
+
+
+def test_the_items_that_a_study_holds_limit_its_designs(capsys, monkeypatch):
+    monkeypatch.setattr("posologie.config.plan.held_items", lambda study, root: {"native": 12_000, "synthetic": None})
+    _, found = asked(capsys, "--configfile", "config/config.yaml", "--trainings", "4")
+    new = [row for row in found["trainings"] if row["mix"].startswith("D")]
+    assert max(row["native"] for row in new) <= 12_000 / 33_493
+    assert max(row["synthetic"] for row in new) >= 0.5

@@ -229,3 +229,26 @@ def test_native_items_are_needed(data, posologie):
     code, _, err = posologie("new-study", "own", "--synthetic", "mine/made.jsonl")
     assert code == 2
     assert "--native FILE: missing" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--language", "klingon"],
+            "--language klingon: expected a code of two or three letters (ISO 639), such as ar",
+        ),
+        (["--language", "DE"], "--language DE: expected a code"),
+        (["--native", "missing.csv"], "--native missing.csv: no such file; leave the option out"),
+        (["--component", "book=gone.csv"], "--component book=gone.csv: no such file"),
+        (["--native", "mine"], "--native mine: no such file"),
+        (["--native", "mine/not.parquet"], "mine/not.parquet: not a whole Parquet file"),
+    ],
+)
+def test_what_cannot_be_started_from_is_refused_in_one_line(data, posologie, arguments, told):
+    (data / "mine/not.parquet").write_bytes(b"no parquet at all")
+    code, out, err = posologie("new-study", "mine", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {told}")
+    assert err.count("\n") == 1
+    assert not (data / "config").exists()

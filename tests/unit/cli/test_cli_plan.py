@@ -6,6 +6,7 @@ import pytest
 
 from posologie.cli import plan, shape
 from posologie.config.load import load_study
+from studies import REPOSITORY
 
 # As a dry run prints them.
 TOLD = """\
@@ -128,3 +129,18 @@ def test_a_job_shorter_than_a_minute_is_named(study, records):
 
 def test_local_rules_are_those_that_snakemake_names():
     assert {job.rule for job in shape._jobs(TOLD) if job.local} == {"write_report"}
+
+
+def test_a_profile_without_an_executor_runs_its_jobs_on_this_machine(tmp_path):
+    assert plan.uses_cluster(str(REPOSITORY / "profiles/slurm"))
+    assert not plan.uses_cluster(str(REPOSITORY / "profiles/demo"))
+    (tmp_path / "config.v9+.yaml").write_text("executor: local")
+    assert not plan.uses_cluster(str(tmp_path))
+    assert plan.uses_cluster("a-profile-of-the-user"), "where Snakemake finds it is not known here"
+
+
+def test_jobs_of_this_machine_are_counted_as_such_and_none_is_too_short_for_a_queue(study):
+    planned = plan.plan_of(study, list(shape._jobs(TOLD)), shape.Records([]), cluster=False)
+    assert planned["cluster_jobs"] == 0
+    assert planned["short"] == []
+    assert plan._told(planned, 0)[0] == f"\n{planned['jobs']} jobs on this machine, 2 of them on GPUs."

@@ -122,7 +122,7 @@ def test_prices_and_floors_count(files, capsys):
     [
         (["--metric", "f1"], "no metric 'f1'; choose one of em, other"),
         (["--bounds", "native=0.2"], "--bounds native=0.2: expected NAME=LOW:HIGH"),
-        (["--bounds", "natve=0:1"], "unknown component 'natve'"),
+        (["--bounds", "natve=0:1"], "bounds.natve: no such component; choose one of native, translated, synthetic"),
         (["--price", "native"], "--price native: expected NAME=NUMBER"),
         (["--floor", "other=20"], "other: no mix keeps the floor with a chance of 0.95; "),
         (["--mixes", "0"], "--mixes 0: expected a number above 0"),

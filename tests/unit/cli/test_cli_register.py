@@ -128,7 +128,8 @@ def test_the_page_says_of_each_verdict_whether_it_was_registered(study, capsys):
     empty = ("low", "high", "detectable", "note", "simultaneous_low", "simultaneous_high", "undone_by_seed_sd",
              "settles_at_seeds", "settles_at_items")  # fmt: skip
     rows = [
-        {**row, **dict.fromkeys(empty), "left": mix, "left_model": f"tiny/{mix}/seed-42"} for mix in ("NAT", "LATER")
+        {**row, **dict.fromkeys(empty), "left": mix, "left_model": f"tiny/{mix}/seed-42", "registered": said}
+        for mix, said in (("NAT", "registered"), ("LATER", "not registered: mix LATER was not named"))
     ]
     write_csv(study.parent / "results/fixed/tables/contrasts.csv", list(rows[0]), rows)
     (found,) = comparisons(Inputs(spec, study.parent / "results/fixed"))

@@ -3,10 +3,17 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from posologie import layout
 from posologie.cli import running
+from posologie.code_digest import digest
+from posologie.config import job_specs
+from posologie.config.load import load_study
+from posologie.running.planning import accept
+from posologie.running.seals import Identity, write_seal
 
 STUDY = """
 study: simulated
@@ -263,3 +270,42 @@ def test_watching_ends_when_the_study_is_done(study, posologie):
     code, out, _ = posologie("status", "--configfile", "study.yaml", "--watch", "--every", "0.01")
     assert code == 0
     assert "Done." in out
+
+
+def test_what_an_edit_leaves_behind_is_stale_and_so_is_what_was_made_of_it(study, asked, posologie):
+    described = load_study("study.yaml")
+    paths = {
+        "shards": (layout.shard("native", "train"), job_specs.shard_spec(described, "native", "train"), []),
+        "mixes": (layout.mix("NAT", 42, "train"), job_specs.mix_spec(described, "NAT", 42), ["shards"]),
+        "adapters": (
+            layout.adapter("tiny/NAT/seed-42", "adapter_model.safetensors"),
+            job_specs.training_spec(described, "tiny", "NAT", 42),
+            ["mixes"],
+        ),
+    }
+    modules = {"shards": "posologie.sources.hub_records", "mixes": "posologie.mixes", "adapters": "posologie.training"}
+    root = Path("results/simulated")
+    for stage_, (file, spec, inputs) in paths.items():
+        made(study, file)
+        read = {str(root / paths[name][0]): "0" * 64 for name in inputs}
+        identity = Identity(modules[stage_], digest(modules[stage_]), spec.model_dump(mode="json"))
+        write_seal([root / file], identity, read, {})
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert found["stale"] == {}
+    text = STUDY.replace("size: 8", "size: 9")
+    (study / "study.yaml").write_text(text)
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert list(found["stale"]) == ["mixes/NAT/seed-42", "adapters/tiny/NAT/seed-42"]
+    assert "size" in found["stale"]["mixes/NAT/seed-42"]
+    assert found["stale"]["adapters/tiny/NAT/seed-42"] == "made of mixes/NAT/seed-42"
+    assert not found["finished"]
+    seal = root / f"{paths['shards'][0]}.seal.json"
+    seal.write_text(seal.read_text().replace(digest(modules["shards"]), "f" * 16))
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert found["stale"]["shards/native/train"] == "code of posologie.sources.hub_records"
+    entry = {"module": modules["shards"], "old": "f" * 16, "new": digest(modules["shards"]), "when": "", "reason": ""}
+    accept(root, [entry])
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert "shards/native/train" not in found["stale"]
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    assert "1 stale" in out

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import yaml
 
 from posologie.cli import surface
 from posologie.cli.commands import main
@@ -37,10 +38,23 @@ def test_it_says_models_predictions_and_the_region(files, tmp_path, capsys):
     assert found["supported"]
     assert len(rows["model"]) == 5
     assert len(rows["run"]) == 10
-    assert rows["best"][0]["shares"].startswith("native")
+    assert rows["best"][0]["shares"].endswith("% native")
+    assert {row["row"] for row in found["rows"][-1:]} == {"next"} or found["next"]["stop"]
     assert rows["asked"][0]["low"] < 20 < rows["asked"][0]["high"]
     assert table.read_text().startswith("row,name,shares")
     assert "<svg" in figure.read_text()
+
+
+def test_the_next_mixes_are_printed_to_paste(files, tmp_path, capsys):
+    lines = (tmp_path / "ratios.csv").read_text().splitlines()
+    (tmp_path / "ratios.csv").write_text("\n".join(lines[:5]) + "\n")
+    assert main([*files, "--metric", "em", "--mixes", "2", "--model", "quadratic"]) == 0
+    printed = capsys.readouterr().out
+    pasted = yaml.safe_load(printed[printed.index("mixes:") :])["mixes"]
+    assert 1 <= len(pasted) <= 2
+    assert all(set(mix["shares"]) <= {"native", "translated", "synthetic"} for mix in pasted.values())
+    assert main([*files, "--metric", "em", "--mixes", "0"]) == 2
+    assert "--mixes 0: expected a whole number from 1" in capsys.readouterr().err
 
 
 def test_lower_turns_a_loss_round(files, capsys):
@@ -48,7 +62,7 @@ def test_lower_turns_a_loss_round(files, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["model"] == "linear"
     best = next(row for row in found["rows"] if row["row"] == "best")
-    assert best["shares"].startswith("native")
+    assert best["shares"].endswith("% native")
 
 
 @pytest.mark.parametrize(

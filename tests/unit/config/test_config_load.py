@@ -80,7 +80,7 @@ def test_a_study_file_is_read(write):
         ),
         (
             {"sources": {"native": {"provenance": "native", "hub": "o/d", "reader": "nothing"}}},
-            "sources.native.reader = 'nothing': expected",
+            "sources.native.reader = 'nothing': no such reader; expected casimedicos, columns",
         ),
         (
             {"sources": {"native": {"provenance": "native", "path": "/nowhere"}}},

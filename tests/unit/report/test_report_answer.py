@@ -93,8 +93,8 @@ def test_the_answer_says_whose_verdict_rests_on_leaked_items(tmp_path):
     rows += ["mcqa,mcqu,b/SYN/seed-1,gain,leaked,1.0,9.0", "mcqa,mcqu,b/SYN/seed-1,score,all,40.0,50.0"]
     sentences, _ = said(tmp_path, NAT, TRAD, SYN, leakage=rows)
     assert sentences[-1] == (
-        "Without the tested items that the mix trained on, the verdict against the base model changes for b/NAT/seed-1 "
-        "on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
+        "Leaving out the tested items that a mix trained on changes whether its gain over base has an interval above "
+        "or below 0: b/NAT/seed-1 on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
     )
     settled = [row.replace("-1.2,3.9", "0.2,3.9").replace("0.1,3.0", "-0.1,3.0") for row in rows]
     assert "trained on" not in " ".join(said(tmp_path, NAT, TRAD, SYN, leakage=settled)[0])
@@ -108,8 +108,68 @@ def test_a_lone_best_mix_is_called_the_best(tmp_path):
 
 def test_without_a_settled_gain_no_mix_is_said_to_help(tmp_path):
     (best, _), _ = said(tmp_path, TRAD, SYN)
-    assert best.startswith("No mix is shown to help: the one that came out first, TRAD, gains −0.9 points")
-    assert "p = 0.310" in best
+    assert best == (
+        "No mix is shown to help: TRAD came out first and differs from the base model by −0.9 points (95 % interval "
+        "−2.5 to +0.9), in exact match, constrained decoding over 1,200 questions; p = 0.310 after correction for 3 "
+        "comparisons."
+    )
+
+
+def test_mixes_that_tie_are_all_said_to_have_come_out_first(tmp_path):
+    tie = replace(NAT, arm="SYN")
+    rows = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,1,-6.2,0.3,,,", f"{BEST},TRAD,0,1,-6.2,0.3,,,"]
+    (best, _), _ = said(tmp_path, NAT, tie, TRAD, best=rows)
+    assert best.startswith(
+        "NAT, SYN and TRAD cannot be distinguished from the best of 3 mixes: NAT and SYN came out first alike, and NAT "
+        "is at most 1.3 points worse than the best. Against the base model NAT gains"
+    )
+    unsure = [replace(one, verdict="not settled") for one in (NAT, tie)]
+    (best, *_), _ = said(tmp_path, *unsure)
+    assert best.startswith("No mix is shown to help: NAT and SYN came out first alike; NAT gains +3.1 points")
+
+
+def test_a_margin_of_nothing_is_not_told(tmp_path):
+    rows = [f"{BEST},NAT,1,1,-0.04,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,1,-6.2,0.3,,,"]
+    (best, _), _ = said(tmp_path, NAT, SYN, best=rows)
+    assert "2 mixes: NAT came out first. Against" in best
+
+
+def test_mixes_that_score_as_base_does_are_said_to(tmp_path):
+    nothing = replace(TRAD, value=0.0, low=None, high=None, detectable=0.0)
+    (best, counts), _ = said(tmp_path, nothing, replace(nothing, arm="SYN"))
+    assert best == (
+        "No mix is shown to help: all 2 mixes score exactly as the base model does, in exact match, constrained "
+        "decoding over 1,200 questions."
+    )
+    assert counts == "Of 2 mixes, 2 are not settled."
+    (best, _), _ = said(tmp_path, nothing)
+    assert "the mix scores exactly as the base model does" in best
+
+
+def test_a_mix_that_helps_is_named_where_another_came_out_first(tmp_path):
+    first = replace(NAT, arm="SYN", value=4.0, low=-1.0, high=9.0, p_adjusted=0.2, verdict="not settled")
+    (best, *_), _ = said(tmp_path, NAT, first)
+    assert best.startswith(
+        "NAT +3.1 is shown to help, although not with the highest score: SYN came out first and gains"
+    )
+
+
+def test_a_lone_mix_is_not_compared_with_others(tmp_path):
+    (best, _), _ = said(tmp_path, replace(TRAD, family_size=1))
+    assert best.startswith(
+        "The mix is not shown to help: TRAD differs from the base model by −0.9 points (95 % interval"
+    )
+    assert best.endswith("p = 0.310.")
+
+
+def test_a_p_value_at_its_floor_says_how_many_draws_set_it(tmp_path):
+    floor = 1 / 10_001
+    (best, _), _ = said(tmp_path, replace(NAT, p_adjusted=floor))
+    assert best.endswith("3 comparisons (the smallest p that 10,000 draws can show).")
+    (best, _), _ = said(tmp_path, replace(NAT, p_adjusted=floor, family_size=1))
+    assert "smallest p" not in best, "a single comparison has no draws behind it"
+    (best, _), _ = said(tmp_path, replace(NAT, p_adjusted=2 * floor))
+    assert "smallest p" not in best
 
 
 def test_equivalence_is_told_with_its_margin(tmp_path):
@@ -146,7 +206,7 @@ def test_provenances_are_compared_by_what_the_mixes_hold_and_not_by_their_names(
     held = ["first,42,train,native,all,all,5,100,9", "second,42,train,synthetic,all,all,5,100,9",
             "NAT,42,train,native,all,all,3,60,9", "NAT,42,train,synthetic,all,all,2,40,9"]  # fmt: skip
     (_, _, alone), _ = said(tmp_path, one, two, NAT, composition=held)
-    assert alone == "Alone, against base: native data +3.1 [+1.0, +5.3], synthetic data −7.5."
+    assert alone == "Alone, against base (with 95 % intervals): native data +3.1 [+1.0, +5.3], synthetic data −7.5."
 
 
 def test_an_attribution_says_what_each_provenance_adds_largest_first(tmp_path):
@@ -154,8 +214,7 @@ def test_an_attribution_says_what_each_provenance_adds_largest_first(tmp_path):
             for term, value in (("native", 1.25), ("synthetic", -2), ("translated", 4))]  # fmt: skip
     (_, _, added), _ = said(tmp_path, NAT, attribution=rows)
     assert added == (
-        "Averaged over all ways of adding them, in points with 95 % intervals: translated data +4.0, native data +1.2, "
-        "synthetic data −2.0."
+        "Averaged over all ways of adding them, in points: translated data +4.0, native data +1.2, synthetic data −2.0."
     )
 
 
@@ -167,3 +226,24 @@ def test_an_attribution_by_a_linear_surface_is_said_to_be_one(tmp_path):
     row = "mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley_linear,native,%,1.5,,"
     (_, _, added), _ = said(tmp_path, NAT, attribution=[row])
     assert added.startswith("Averaged over all ways of adding them, by a linear surface through the mixes, in points")
+
+
+def test_intervals_of_what_components_add_are_told_where_there_are_any(tmp_path):
+    row = "mcqa,all,all,all,item_weighted,em,constrained,original,b,shapley,native,%,1.25,-0.5,3"
+    (_, _, added), _ = said(tmp_path, NAT, attribution=[row])
+    assert added == (
+        "Averaged over all ways of adding them, in points with 95 % intervals: native data +1.2 [−0.5, +3.0]."
+    )
+
+
+def test_nothing_is_said_to_settle_a_difference_of_nothing_or_what_enough_seeds_and_items_are_there_for(tmp_path):
+    assert len(said(tmp_path, replace(TRAD, value=0.01, items=2000))[0]) == 2
+    assert len(said(tmp_path, replace(TRAD, seeds=1, items=1200))[0]) == 2
+
+
+def test_effects_on_no_items_at_all_have_no_answer(tmp_path):
+    spec = ReportSpec(study="s", mixes=(), models=(), suites=(), tables=())
+    comparison = Comparison(
+        "mcqa", Measured(metric="em", decoding="constrained"), (replace(NAT, scope_kind="benchmark"),)
+    )
+    assert section(Inputs(spec, tmp_path), [comparison]) is None

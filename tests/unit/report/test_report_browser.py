@@ -11,6 +11,7 @@ from posologie.files import read_parquet, write_parquet
 from posologie.items import read_items
 from posologie.prediction.schema import prediction_schema
 from posologie.report import browser
+from posologie.report.page import embedded
 
 
 def written(study, target, **change):
@@ -60,11 +61,47 @@ def test_items_are_marked_as_their_answers_say(simulated, tmp_path):
             ]
             for said in item["said"]
         ]
-        disagree = len({frozenset(options[0]) for options in chosen}) > 1
+        disagree = len({options[0] == set(item["gold"]) for options in chosen}) > 1
         flips = any(options[0] != options[1] for options in chosen)
         assert index["marks"][row] == browser.DISAGREE * disagree + browser.FLIPS * flips
         assert index["right"][row] == "".join("01"[options[0] == set(item["gold"])] for options in chosen)
     assert len({index["marks"][row] for row in range(len(items))}) > 2
+
+
+def test_an_item_is_found_by_all_of_its_question_and_options_without_accents(simulated, tmp_path):
+    index, items = written(simulated, tmp_path)
+    words = dict(zip(index["ids"], index["words"], strict=True))
+    choice = next(item for item in items if item["options"])
+    asked_openly = next(item for item in items if not item["options"])
+    assert {"question", "reponse"} <= set(words[choice["id"]].split()), "Réponse is in the options alone"
+    assert set(browser.searched(asked_openly["answer"]).split()) <= set(words[asked_openly["id"]].split())
+    assert browser.searched("Straße ÉTÉ été", "中文 の") == "straße ete 中文 の"
+
+
+def test_data_of_a_small_study_stand_in_the_page_and_end_no_script(simulated, tmp_path):
+    index, items = written(simulated, tmp_path, items_per_file=10)
+    assert embedded(tmp_path / "index.js", 47) == embedded(tmp_path / "none.js", 500) == ""
+    text = embedded(tmp_path / "index.js", 48)
+    assert "<" not in text
+    assert json.loads(text) == {"index": index, "pages": [items[at : at + 10] for at in range(0, 48, 10)]}
+    (tmp_path / "0.js").write_text("something else")
+    with pytest.raises(InputError, match=r"0\.js: not a file of the item browser"):
+        embedded(tmp_path / "index.js", 48)
+
+
+def test_the_index_changes_with_every_data_file(simulated, own_study, tmp_path):
+    before, _ = written(simulated, tmp_path / "before")
+    root, _ = own_study
+    path = root / "predictions" / "tiny" / "SYN" / "seed-42" / "mcqa.parquet"
+    rows = read_parquet(path).to_pylist()
+    rows[0]["greedy_text"] += " and more"
+    write_parquet(path, pa.Table.from_pylist(rows, prediction_schema()))
+    study = type(simulated)(root, simulated.tables, simulated.report, simulated.browser, simulated.shards)
+    after, _ = written(study, tmp_path / "after")
+    assert before["files"] != after["files"]
+    assert {key: value for key, value in before.items() if key != "files"} == {
+        key: value for key, value in after.items() if key != "files"
+    }
 
 
 def test_open_questions_come_with_text_and_scores(simulated, tmp_path):

@@ -1,18 +1,28 @@
 """The figures: every declared file, the same bytes, and drawings that fit into a page."""
 
 import re
+from itertools import pairwise
 
+import matplotlib
 import pyarrow as pa
 import pytest
 
 from posologie.errors import InputError
-from posologie.files import read_csv, write_csv, write_parquet
+from posologie.files import read_csv, read_parquet, write_csv, write_parquet
 from posologie.report.blocks import Table
+from posologie.report.captions import caption_of
 from posologie.report.drawings import inlined
 from posologie.report.figures import __main__ as figures
-from posologie.report.figures import style
+from posologie.report.figures import scores, style, training
 from posologie.report.inputs import Inputs
 from posologie.report.published import section as published_section
+
+
+@pytest.fixture(autouse=True)
+def settings():
+    """The settings under which every figure is drawn."""
+    with matplotlib.rc_context(style.SETTINGS):
+        yield
 
 
 def test_every_figure_of_the_spec_is_a_file_for_the_page_and_one_for_a_paper(simulated):
@@ -108,6 +118,114 @@ def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trai
     figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
     assert "strict (n = 3)" in (tmp_path / "drawn" / "calibration.svg").read_text()
     assert "Pearson r" in (tmp_path / "drawn" / "agreement.svg").read_text()
+
+
+def boxes(figure, texts):
+    """Return where some texts stand in a figure, in pixels."""
+    return [text.get_window_extent() for text in texts]
+
+
+def test_a_title_that_would_reach_into_the_next_panel_is_broken_into_lines():
+    figure, panels = style.row_panels(["base", "NAT"], 3)
+    for panel in panels:
+        panel.set_title("exam questions of the last ten years (n = 1,200)")
+        panel.plot([0, 1], [0, 1])
+    style.fitted(figure)
+    figure.draw_without_rendering()
+    found = boxes(figure, [panel.set_title(panel.get_title(loc="left")) for panel in panels])
+    assert all(left.x1 < right.x0 for left, right in pairwise(found))
+    assert found[-1].x1 <= figure.bbox.x1
+    assert panels[0].get_title(loc="left").replace("\n", " ") == "exam questions of the last ten years (n = 1,200)"
+
+
+def test_a_legend_of_many_long_names_stays_inside_the_figure():
+    names = [f"without-textbook-questions-{number}" for number in range(24)]
+    assert style.legend_columns(["NAT"]) >= 8
+    assert style.legend_columns(["x" * 500]) == 1
+    figure = style.new_figure(5)
+    panel = figure.subplots()
+    for name in names:
+        panel.plot([0, 1], [0, 1], label=name)
+    style.legend_above(figure, panel, 8)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+
+
+def test_values_that_differ_by_rounding_alone_get_an_axis_of_units():
+    figure, (panel,) = style.row_panels(["NAT", "SYN"], 1)
+    for place, value in enumerate((0.0, 1.7e-17)):
+        style.point(panel, value, place, None, None)
+    style.fitted(figure)
+    assert panel.get_xlim() == (-1.0, 1.0)
+    labels = [label.get_text() for label in panel.get_xticklabels()]
+    assert panel.xaxis.get_offset_text().get_text() == ""
+    assert not any("e" in label for label in labels)
+
+
+def test_labels_of_ticks_never_touch():
+    figure, panels = style.row_panels(["base"], 5, sharex=False)
+    for panel in panels:
+        panel.plot([17.251, 17.3049], [0, 0])
+    style.fitted(figure)
+    figure.draw_without_rendering()
+    for panel in panels:
+        shown = [label for label in panel.get_xticklabels() if label.get_text()]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes(figure, shown)))
+
+
+def test_half_a_point_does_not_fill_a_panel_of_open_questions(own_study):
+    root, spec = own_study
+    columns, rows = read_csv(root / "tables" / "oeq.csv")
+    metric, value = columns.index("metric"), columns.index("value")
+    for row in rows:
+        if row[metric] == "chrf_corpus":
+            row[value] = str(17.25 + float(row[value]) / 100)
+    write_csv(root / "tables" / "oeq.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
+    drawn = scores.draw_texts(Inputs(spec, root))
+    (panel,) = [panel for panel in drawn.axes if panel.get_title(loc="left") == "corpus chrF"]
+    low, high = panel.get_xlim()
+    assert high - low == pytest.approx(10)
+    assert 17 < (low + high) / 2 < 19
+
+
+def test_a_measure_by_a_model_is_drawn_beside_those_of_words(own_study):
+    root, spec = own_study
+    columns, rows = read_csv(root / "tables" / "oeq.csv")
+    metric = columns.index("metric")
+    more = [[*row[:metric], "bertscore", *row[metric + 1 :]] for row in rows if row[metric] == "rougeL"]
+    write_csv(root / "tables" / "oeq.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows + more])
+    drawn = scores.draw_texts(Inputs(spec, root))
+    assert "BERTScore" in {panel.get_title(loc="left") for panel in drawn.axes}
+
+
+def test_a_single_epoch_has_a_row_of_validation_losses_and_no_lonely_dot(own_study):
+    root, spec = own_study
+    for file in root.glob("adapters/tiny/*/seed-42/history.parquet"):
+        table = read_parquet(file)
+        losses = [None] * (len(table) - 1) + [1.5]
+        place = table.column_names.index("validation_loss")
+        field = table.schema.field("validation_loss")
+        write_parquet(file, table.set_column(place, field, pa.array(losses, field.type)))
+    drawn = training.draw(Inputs(spec, root))
+    right = drawn.axes[1]
+    assert right.get_title(loc="left") == "validation loss after the only epoch"
+    assert [label.get_text() for label in right.get_yticklabels()] == list(spec.mixes)
+    assert [list(line.get_ydata()) for line in right.lines] == [[place] for place in range(len(spec.mixes))]
+
+
+def test_points_without_an_interval_are_explained_below_the_figure(own_study):
+    root, spec = own_study
+    _, caption = caption_of(Inputs(spec, root), "oeq")
+    assert caption.endswith(" Points without an interval: n too small.")
+    for name in spec.figures():
+        caption_of(Inputs(spec, root), name)
+    columns, rows = read_csv(root / "tables" / "oeq.csv")
+    low, high = columns.index("low"), columns.index("high")
+    for row in rows:
+        row[low], row[high] = row[low] or "1", row[high] or "2"
+    write_csv(root / "tables" / "oeq.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
+    assert "without an interval" not in caption_of(Inputs(spec, root), "oeq")[1]
 
 
 def test_letters_that_the_font_lacks_fall_back_on_other_fonts_of_the_machine(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from posologie.errors import InputError
 from posologie.files import write_parquet
 from posologie.report import __main__ as report
+from posologie.report import header
 from posologie.running.planning import accept
 from posologie.screening import matrix
 
@@ -63,12 +64,38 @@ def test_nothing_is_loaded_from_elsewhere(own_study):
     assert "default-src 'none'" in text
 
 
-def test_a_demonstration_says_so_beside_each_verdict(own_study):
+def test_a_demonstration_says_so_at_the_top_and_once_for_each_table_of_verdicts(own_study):
     text = page_of(*own_study)
     table = text[text.index('id="table-effects-mcqa"') : text.index('id="table-effects-oeq"')]
-    verdicts = re.findall(r"<td[^>]*>(?:better|worse|not settled)(.*?)</td>", table)
-    assert len(verdicts) == 7
-    assert all("demonstration: n too small" in verdict for verdict in verdicts)
+    assert table.count("A demonstration: n is too small for any of these verdicts.") == 1
+    assert len(re.findall(r"<td[^>]*>(?:better|worse|not settled)</td>", table)) == 7
+    assert "Demonstration: n too small for any verdict." in text[: text.index('id="answer"')]
+    root, spec = own_study
+    assert "A demonstration:" not in page_of(root, spec.model_copy(update={"demonstration": False}))
+
+
+def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which_code(own_study, monkeypatch):
+    root, spec = own_study
+    monkeypatch.setattr(header, "commit", lambda: "0123456789ab+")
+    head = re.search(r'<dl class="head">(.*?)</dl>', page_of(root, spec), re.DOTALL).group(1)
+    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
+    assert told.pop("Program").endswith(", commit 0123456789ab+")
+    assert told.pop("Cost").endswith(" hours on the CPU")
+    assert told == {
+        "Backbone": "tiny",
+        "Trained": "7 mixes of 24 items",
+        "Tested": "mcqa 40 items and oeq 8 items",
+        "Run": "2026-01-01",
+    }
+    records = sorted((root / "predictions" / "tiny").rglob("*.run.json"))
+    facts = {"backbone_revision": "f" * 40, "started": "2026-03-02T01:00:00+00:00"}
+    records[-1].write_text(json.dumps(json.loads(records[-1].read_text()) | facts))
+    monkeypatch.setattr(header, "commit", lambda: None)
+    bare = page_of(root, spec.model_copy(update={"tables": ()}))
+    assert "<dd>tiny (revision ffffffffffff)</dd>" in bare
+    assert "<dd>2026-01-01 to 2026-03-02</dd>" in bare
+    assert "<dd>7 mixes</dd>" in bare
+    assert not re.search(r"<dt>(Cost|Tested)</dt>|, commit", bare)
 
 
 def test_the_same_study_gives_the_same_bytes_under_any_hash_seed(own_study):
@@ -170,9 +197,9 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
             facts = {"started": "2026-01-01T00:00:00", "recomputed_alone": audit, "chunk_halvings": flipped}
             record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert "100 prompts of 2 jobs were computed once more by themselves: 3 had another likeliest label" in text
+    assert "100 prompts of 2 jobs were computed once more without a batch: 3 had another likeliest label" in text
     assert "(3.0 %)" in text
-    assert re.search(r"Memory ran out in 2 of \d+ prediction jobs, which went on with chunks halved 3 times", text)
+    assert re.search(r"Memory ran out in 2 of \d+ prediction jobs; chunks were halved 3 times", text)
 
 
 def test_constrained_answers_of_a_served_model_are_named_beside_those_of_local_ones(own_study):

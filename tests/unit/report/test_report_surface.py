@@ -62,6 +62,8 @@ def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
     )
     below = surface.dose(fitted({"row": "base", "name": "base", "value": "50"}))
     assert "3.8 points below the base model's" in below
+    same = surface.dose(fitted({"row": "base", "name": "base", "value": "46.2"}))
+    assert "44.1 to 48.3), the same as the base model's to the digit shown. It is" in same
     bare = {"row": "optimum", "name": "best", "value": "46.24", "regret": "0", "most_regret": "0"}
     assert " items" not in surface.dose(fitted(bare, but=("base",)))
     assert "base model" not in surface.dose(fitted(bare, but=("base",)))

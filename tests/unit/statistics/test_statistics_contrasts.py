@@ -7,6 +7,8 @@ from study_tables import EM, pick, table, write_models
 
 from posologie.errors import InputError
 from posologie.statistics import contrasts, mcqa
+from posologie.statistics.registration import FILE, register
+from posologie.statistics.spec import TableSpec
 
 
 def test_a_contrast_of_single_adapters_is_a_paired_t_test_over_clusters(small):
@@ -252,3 +254,28 @@ def test_a_row_says_why_its_pointwise_interval_and_its_verdict_differ(study, mak
 def study_with(study, items, values):
     write_models(study, items, values)
     return study
+
+
+def test_the_table_says_of_each_verdict_whether_it_was_registered(small):
+    before = table(small, contrasts)
+    assert {row["registered"] for row in before} == {""}
+    now = TableSpec.from_json(small.spec()).statistics.model_dump(mode="json")
+    for mixes, margin, said in (
+        (["NAT"], None, "registered"),
+        (["NAT"], "doses", "not registered: mix NAT was changed afterwards"),
+        ([], None, "not registered: mix NAT was not named"),
+        (["NAT"], 2.0, "not registered: statistics.margin was changed afterwards"),
+    ):
+        (small.root / FILE).unlink(missing_ok=True)
+        sections = {
+            "statistics": {**now, "margin": None if margin == "doses" else margin},
+            "doses": {"NAT": {"shares": {"native": 0.5} if margin == "doses" else {"native": 1.0}, "size": "9"}},
+            "surface": {},
+            "mixes": dict.fromkeys(mixes),
+            "suites": ["mcqa"],
+            "training_seeds": [],
+        }
+        register(small.root, "s", sections, "2026-01-01")
+        rows = table(small, contrasts, blends={"NAT": {"native": 1}}, sizes={"NAT": "9"})
+        assert {row.pop("registered") for row in rows} == {said}
+        assert rows == [{key: value for key, value in row.items() if key != "registered"} for row in before]

@@ -8,17 +8,18 @@ import pytest
 from posologie.errors import InputError
 from posologie.surface.design_points import Plan, exact, i_optimal, space_filling
 from posologie.surface.designs import Proposal, _loss, _rows, propose
-from posologie.surface.simplex import average_products, centroids, expanded, lattice, region_of
+from posologie.surface.forms import scheffe_terms
+from posologie.surface.simplex import SCHEFFE, average_products, bounds_of, centroids, lattice
 
-THREE = region_of(("a", "b", "c"), {})
+THREE = bounds_of(("a", "b", "c"), {})
 CONTINUOUS = {3: 3.240611, 4: 4.308084}
 """n times the mean prediction variance of the best continuous design for the quadratic model, on vertices, middles of
 edges and faces: for three components with the weights 0.1002, 0.2016 and 0.0949 (Goos, Jones and Syafitri 2016)."""
 
 
 def criterion(shares, model="quadratic"):
-    region = region_of(tuple("abcd"[: shares.shape[1]]), {})
-    columns = expanded(shares, model)
+    region = bounds_of(tuple("abcd"[: shares.shape[1]]), {})
+    columns = scheffe_terms(shares, SCHEFFE[model])
     return np.trace(np.linalg.solve(columns.T @ columns, average_products(region, model)))
 
 
@@ -39,14 +40,14 @@ def test_the_mean_variance_of_saturated_lattices_is_that_of_dirichlet_integrals(
 
 
 def test_mean_products_are_means_over_the_region():
-    columns = expanded(THREE.draws(100_000, 1), "special_cubic")
+    columns = scheffe_terms(THREE.draws(100_000, 1), 3)
     means = columns.T @ columns / len(columns)
     assert average_products(THREE, "special_cubic") == pytest.approx(means, abs=3e-3)
 
 
 @pytest.mark.parametrize(("components", "count"), [(3, 7), (3, 10), (3, 20), (4, 15)])
 def test_i_optimal_designs_reach_the_best_continuous_design(components, count):
-    region = region_of(tuple("abcd"[:components]), {})
+    region = bounds_of(tuple("abcd"[:components]), {})
     shares, _ = i_optimal(Plan(region), count, starts=1)
     found = count * criterion(shares)
     assert CONTINUOUS[components] - 1e-6 < found
@@ -58,26 +59,26 @@ def test_no_choice_among_lattice_points_beats_the_exchange():
     best = min(
         criterion(pool[list(chosen)])
         for chosen in combinations(range(len(pool)), 6)
-        if np.linalg.matrix_rank(expanded(pool[list(chosen)], "quadratic")) == 6
+        if np.linalg.matrix_rank(scheffe_terms(pool[list(chosen)], 2)) == 6
     )
     shares, _ = i_optimal(Plan(THREE), 6, starts=4)
     assert criterion(shares) <= best * (1 + 1e-6)
 
 
 def test_bounds_hold_and_equal_those_of_the_region_that_they_leave():
-    region = region_of(("a", "b", "c"), {"a": (0.2, 0.6), "b": (0.1, 0.9), "c": (0.0, 0.5)})
-    assert region.upper.tolist() == pytest.approx([0.6, 0.8, 0.5])
+    region = bounds_of(("a", "b", "c"), {"a": (0.2, 0.6), "b": (0.1, 0.9), "c": (0.0, 0.5)})
+    assert region.high.tolist() == pytest.approx([0.6, 0.8, 0.5])
     corners = {tuple(corner) for corner in region.vertices.round(9).tolist()}
     assert corners == {(0.6, 0.4, 0), (0.6, 0.1, 0.3), (0.4, 0.1, 0.5), (0.2, 0.3, 0.5), (0.2, 0.8, 0)}
     draws = region.draws(4000, 1)
-    assert region.inside(draws, 1e-9).all()
+    assert region.contain(draws, 1e-9).all()
     polygon = region.vertices[np.argsort(np.arctan2(*(region.vertices[:, :2] - region.vertices[:, :2].mean(axis=0)).T))]
     x, y = polygon[:, 0], polygon[:, 1]
     cross = x * np.roll(y, -1) - np.roll(x, -1) * y
     centroid = ((x + np.roll(x, -1)) * cross).sum() / (3 * cross.sum())
     assert draws[:, 0].mean() == pytest.approx(centroid, abs=0.005)
     proposed = propose(Plan(region), 8, repeats=0, starts=2)
-    assert region.inside(proposed.shares, 1e-9).all()
+    assert region.contain(proposed.shares, 1e-9).all()
     assert all(sum(weights) <= 1000 for weights in proposed.weights)
 
 
@@ -92,7 +93,7 @@ def test_bounds_hold_and_equal_those_of_the_region_that_they_leave():
 )
 def test_bounds_that_no_mix_keeps_are_refused(bounds, words):
     with pytest.raises(InputError, match=words):
-        region_of(("a", "b", "c"), bounds)
+        bounds_of(("a", "b", "c"), bounds)
 
 
 def test_mixes_that_are_there_are_built_upon():
@@ -132,7 +133,7 @@ def test_fewer_trainings_than_terms_still_spread_over_the_region():
 
 
 def test_space_filling_designs_are_the_known_maximin_ones():
-    two = space_filling(region_of(("a", "b"), {}), 3, np.zeros((0, 2)))
+    two = space_filling(bounds_of(("a", "b"), {}), 3, np.zeros((0, 2)))
     assert sorted(two[:, 0].tolist()) == pytest.approx([0, 0.5, 1])
     three = space_filling(THREE, 3, np.zeros((0, 3)))
     assert {tuple(row) for row in three.tolist()} == {(1, 0, 0), (0, 1, 0), (0, 0, 1)}
@@ -160,12 +161,12 @@ def test_a_lattice_takes_what_is_there_into_account():
 
 
 def test_shares_are_plain_whole_numbers_within_the_bounds():
-    region = region_of(("a", "b", "c"), {"a": (0.125, 0.3333)})
+    region = bounds_of(("a", "b", "c"), {"a": (0.125, 0.3333)})
     assert exact(np.array([1 / 3, 1 / 3, 1 / 3]), THREE, (12,)) == (1, 1, 1)
     assert exact(np.array([0.128, 0.434, 0.438]), region, (100,)) == (13, 43, 44)
     for row in region.draws(50, 3):
         weights = exact(row, region, (100, 1000))
-        assert region.inside(np.array(weights) / sum(weights), 1e-9)
+        assert region.contain(np.array(weights) / sum(weights), 1e-9)
 
 
 def test_designs_are_the_same_every_time():

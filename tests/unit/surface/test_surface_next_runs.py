@@ -5,9 +5,9 @@ import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, least_squares, runs_of, terms
 
 from posologie.errors import InputError
-from posologie.surface.candidates import bounds_of, whole_simplex
 from posologie.surface.next_runs import Prices, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import candidates_of, region_of
+from posologie.surface.simplex import bounds_of, whole_simplex
 
 TRUTH = np.array([40.0, 38, 36, 12, 10, 14])
 

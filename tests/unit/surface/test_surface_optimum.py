@@ -3,8 +3,9 @@ import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, least_squares, terms
 
 from posologie.errors import InputError
-from posologie.surface.candidates import Bounds, bounds_of, lattice, rounded, uniform, whole_simplex
+from posologie.surface.candidates import lattice, rounded, uniform
 from posologie.surface.optimum import candidates_of, draw_errors, region_of
+from posologie.surface.simplex import bounds_of, whole_simplex
 
 PEAKED = np.array([40.0, 38, 36, 20, 20, 20])
 """Coefficients of a surface whose best mix holds most native, and some of the others."""
@@ -26,13 +27,16 @@ def test_a_lattice_has_each_mix_once_within_bounds():
     assert len(np.unique(within, axis=0)) == len(within)
     many, _ = lattice(whole_simplex(17), 400)
     assert len(many) == 153  # halves: 17 single components and 136 pairs
-    with pytest.raises(InputError, match="no mix has shares"):
-        Bounds(np.array([0.6, 0.6]), np.ones(2))
-    with pytest.raises(InputError, match="unknown component 'natve'"):
+    with pytest.raises(InputError, match=r"the lower bounds sum to 1\.2, so no mix keeps them"):
+        bounds_of(COMPONENTS, {"native": (0.6, 1), "synthetic": (0.6, 1)})
+    with pytest.raises(InputError, match=r"bounds.natve: no such component"):
         bounds_of(COMPONENTS, {"natve": (0, 1)})
 
 
-@pytest.mark.parametrize("bounds", [whole_simplex(3), Bounds(np.array([0.2, 0, 0]), np.array([0.5, 0.5, 0.6]))])
+@pytest.mark.parametrize(
+    "bounds",
+    [whole_simplex(3), bounds_of(COMPONENTS, {"native": (0.2, 0.5), "translated": (0, 0.5), "synthetic": (0, 0.6)})],
+)
 def test_an_even_sample_is_even(bounds):
     found = uniform(bounds, 2000)
     assert found.shape == (2000, 3)
@@ -44,7 +48,8 @@ def test_an_even_sample_is_even(bounds):
 
 
 def test_an_even_sample_exists_where_bounds_leave_nearly_nothing():
-    tight = Bounds(np.full(6, 0.1), np.array([0.11, 0.12, 0.3, 0.3, 0.12, 0.4]))
+    highest = dict(zip("abcdef", (0.11, 0.12, 0.3, 0.3, 0.12, 0.4), strict=True))
+    tight = bounds_of(tuple(highest), {name: (0.1, most) for name, most in highest.items()})
     found = uniform(tight, 50)
     assert tight.contain(found).all()
     assert np.allclose(found.sum(axis=1), 1)

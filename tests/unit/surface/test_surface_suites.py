@@ -3,8 +3,8 @@ import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, runs_of
 
 from posologie.errors import InputError
-from posologie.surface.candidates import whole_simplex
 from posologie.surface.optimum import candidates_of
+from posologie.surface.simplex import whole_simplex
 from posologie.surface.suites import Floor, best_above, pareto, undominated, weighted
 
 PEAKED = np.array([40.0, 38, 36, 20, 20, 20])

@@ -9,12 +9,11 @@ import pytest
 from posologie.statistics.crossed import Moments, crossed
 from posologie.statistics.entries import arm_entries
 from posologie.statistics.spec import EvaluatedModel, Measured
-from posologie.surface.candidates import whole_simplex
 from posologie.surface.choice import choose
 from posologie.surface.decisions import text_of
 from posologie.surface.fit import CUBIC, LINEAR
 from posologie.surface.runs import Runs
-from posologie.surface.simplex import centroids
+from posologie.surface.simplex import centroids, whole_simplex
 from posologie.surface.spec import SurfaceSettings, SurfaceSpec
 from posologie.surface.study_runs import Fitted, StudyRuns, objective_of, runs_of
 from posologie.surface.table import COLUMNS, _model_rows, rows_of

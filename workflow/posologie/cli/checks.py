@@ -28,6 +28,7 @@ from posologie.models.encoders import encoder_folder
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin
 from posologie.prediction.endpoint_spec import Served
+from posologie.shipped import shipped
 from posologie.sources.layouts import local_files
 from posologie.sources.spec import Collection, Source
 
@@ -45,11 +46,8 @@ class Finding:
 
 def environment(study: Study) -> Iterator[Finding]:
     """Compare the installed packages with the lock file."""
-    if not Path(LOCK).is_file():
-        yield Finding(WARNING, f"{LOCK}: not here; are you in the project's folder?")
-        return
     other = []
-    for line in Path(LOCK).read_text(encoding="utf-8").splitlines():
+    for line in Path(shipped(LOCK)).read_text(encoding="utf-8").splitlines():
         name, separator, version = line.partition("==")
         if separator and not line.startswith("#"):
             try:
@@ -186,6 +184,9 @@ def mixes(study: Study) -> Iterator[Finding]:
     """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
     from posologie.mixes.planning import part_counts, sources_of
 
+    if not study.mixes:
+        yield Finding(WARNING, "the study has no mixes: nothing is trained, and no mix is compared with anything")
+        return
     held = {name: plan.held_by_source(study, name, results_of(study)) for name in plan.trained_sources(study)}
     component_of = {name: study.sources[name].provenance for name in held}
     if not any(held.values()):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from posologie.cli import (
     accept,
+    audit,
     audit_parallel,
     check,
     compare,
@@ -17,6 +18,7 @@ from posologie.cli import (
     partitions,
     plan,
     prescribe,
+    project,
     register,
     status,
     surface,
@@ -60,7 +62,9 @@ def parser() -> argparse.ArgumentParser:
         partitions,
         surface,
         whatif,
+        project,
         testcase,
+        audit,
         audit_parallel,
     ):
         name = module.__name__.rpartition(".")[2].replace("_", "-")

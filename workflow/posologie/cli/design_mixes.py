@@ -9,7 +9,7 @@ paste. With --results or --score it says what the surface will find; --figure dr
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from posologie.cli.design_power import Pilot, add_known, critical_z, hours_of, pilot_of
 from posologie.cli.places import console, print_json, results_of
+from posologie.cli.prescribe import limits_of
 from posologie.config import plan as of_study
 from posologie.config.load import load_study
 from posologie.config.study import Study
@@ -26,7 +27,7 @@ from posologie.files import write_csv, write_text
 from posologie.surface.design_points import Kind, Plan
 from posologie.surface.designs import Proposal, power_of_surface, propose
 from posologie.surface.runs import Array
-from posologie.surface.simplex import SCHEFFE, lattice, region_of
+from posologie.surface.simplex import SCHEFFE, bounds_of, lattice, within_stock
 from posologie.surface.spec import Design
 
 _LEVEL, _POWER = 0.95, 0.8
@@ -41,6 +42,7 @@ class Named:
         present: names of the mixes that are there.
         seeds: of the study's trainings.
         taken: seeds that each mix that is there has.
+        scarce: highest share of each component that holds too few items for the bounds.
     """
 
     plan: Plan
@@ -48,6 +50,7 @@ class Named:
     present: tuple[str, ...]
     seeds: tuple[int, ...]
     taken: dict[str, tuple[int, ...]]
+    scarce: dict[str, float]
 
 
 def add_arguments(mixes: argparse.ArgumentParser) -> None:
@@ -56,6 +59,9 @@ def add_arguments(mixes: argparse.ArgumentParser) -> None:
     asked.add_argument("--configfile", metavar="FILE", help="a study: its mixes are there, its `design:` has the rest")
     asked.add_argument("--components", nargs="+", metavar="NAME", help="what a mix may hold")
     asked.add_argument("--bounds", nargs="+", metavar="NAME=LOW:HIGH", help="lowest and highest share of a component")
+    asked.add_argument(
+        "--held", nargs="+", metavar="NAME=N", help="items that a component holds (default: the study's)"
+    )
     asked.add_argument("--size", type=int, nargs="+", metavar="N", help="items of a mix, or several sizes")
     asked.add_argument("--trainings", type=int, metavar="N", help="adapters that may be trained")
     asked.add_argument("--repeats", type=int, metavar="N", help="of these, with another seed of a mix")
@@ -82,7 +88,7 @@ def answer(given: argparse.Namespace) -> int:
     if asked.trainings is None:
         raise InputError("--trainings: missing; say how many adapters may be trained")
     proposal = propose(named.plan, asked.trainings, asked.kind, asked.repeats, asked.seed, asked.starts)
-    named = Named(named.plan, _names(given.prefix, proposal, named.present), named.present, named.seeds, named.taken)
+    named = replace(named, new=_names(given.prefix, proposal, named.present))
     _check(given)
     pilot, hours = _known(given, study, len(proposal.weights))
     rows = rows_of(given, named, proposal, pilot, hours)
@@ -118,13 +124,7 @@ def _asked(given: argparse.Namespace, study: Study | None) -> Design:
     """Return what is asked: the options, and the study's section for what they leave out."""
     base = Design() if study is None else study.design
     bounds = dict(base.bounds or ({} if study is None else study.surface.bounds))
-    for text in given.bounds or ():
-        name, _, both = text.partition("=")
-        low, _, high = both.partition(":")
-        try:
-            bounds[name] = (float(low), float(high))
-        except ValueError:
-            raise InputError(f"--bounds {text}: expected NAME=LOW:HIGH, such as synthetic=0:0.5") from None
+    bounds |= limits_of(given.bounds or ())
     chosen: dict[str, Any] = {"bounds": bounds}
     for key, value in (
         ("components", given.components), ("sizes", given.size), ("trainings", given.trainings),
@@ -177,8 +177,11 @@ def _named(given: argparse.Namespace, study: Study | None, asked: Design) -> Nam
     present = np.array([[there[name][0].get(one, 0.0) for one in components] for name in kept]).reshape(
         len(kept), len(components)
     )
+    where = "design.bounds" if study is not None else "--bounds"
+    held = {name: items for name, items in _held(given, study).items() if name in components}
+    bounds = within_stock(asked.bounds, held, max(sizes), where)
     plan = Plan(
-        region_of(components, asked.bounds, "design.bounds" if study is not None else "--bounds"),
+        bounds_of(components, bounds, where),
         asked.model,
         tuple(sizes),
         present,
@@ -188,7 +191,20 @@ def _named(given: argparse.Namespace, study: Study | None, asked: Design) -> Nam
     )
     seeds = (42,) if study is None else study.training.seeds
     taken = {name: seeds for name, (_, _, seeds) in there.items()}
-    return Named(plan, (), tuple(kept), seeds, taken)
+    scarce = {name: high for name, (_, high) in bounds.items() if high < asked.bounds.get(name, (0, 1))[1]}
+    return Named(plan, (), tuple(kept), seeds, taken, scarce)
+
+
+def _held(given: argparse.Namespace, study: Study | None) -> dict[str, int]:
+    """Return the number of items of the components where it is known: as given, or from the shards of the study."""
+    found = {} if study is None else of_study.held_items(study, results_of(study))
+    known = {name: items for name, items in found.items() if items is not None}
+    for text in given.held or ():
+        name, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise InputError(f"--held {text}: expected NAME=ITEMS, such as synthetic=4000")
+        known[name] = int(number)
+    return known
 
 
 def _shares(text: str) -> dict[str, float]:
@@ -315,6 +331,9 @@ def paragraph(
             " or a smaller model."
         )
         return " ".join(sentences)
+    if named.scarce:
+        told = ", ".join(f"{name} {100 * share:.3g} %" for name, share in named.scarce.items())
+        sentences.append(f"No item is taken twice, so that a mix of {max(plan.sizes):,} items holds at most {told}.")
     first = next(row["training"] for row in rows if row["mean_variance"] is not None)
     known = "already without them" if np.isfinite(proposal.variance[0]) else f"after training {first}"
     sentences.append(
@@ -346,7 +365,7 @@ def draw(path: Path, named: Named, proposal: Proposal, pilot: Pilot | None) -> N
     region = named.plan.region
     width = len(region.components)
     grid = lattice(width, 40) if width == 3 else region.draws(2000, 42)
-    grid = grid[region.inside(grid)] if width == 3 else grid
+    grid = grid[region.contain(grid, 1e-6)] if width == 3 else grid
     if len(grid) < 50:
         grid = region.draws(2000, 42)
     with mpl.rc_context():

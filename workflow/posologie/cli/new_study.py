@@ -10,6 +10,7 @@ tried with the reader, and shown. It is a valid study file at once; what has to 
 
 import argparse
 import itertools
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from posologie.components import DEFAULT, RESERVED
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import write_text
+from posologie.languages import described_languages
 from posologie.specs import Name
 
 _MIX_NAMES = {"native": "NAT", "translated": "TRAD", "synthetic": "SYN"}
@@ -56,6 +58,11 @@ def answer(given: argparse.Namespace) -> int:
         name = TypeAdapter(Name).validate_python(given.name)
     except ValidationError:
         raise InputError(f"NAME = '{given.name}': expected letters, digits, '.', '_' and '-', without '..'") from None
+    if not re.fullmatch(r"[a-z]{2,3}", given.language):
+        raise InputError(
+            f"--language {given.language}: expected a code of two or three letters (ISO 639), such as "
+            f"{', '.join(described_languages())}"
+        )
     target = given.output or Path("config") / f"{name}.yaml"
     if target.exists() and not given.force:
         raise InputError(f"{target}: is there already; --force replaces it, --output names another")
@@ -141,6 +148,10 @@ def _files(study: str, given: argparse.Namespace) -> dict[str, Path]:
             raise InputError(f"--component {text}: '{name}' is {taken}; choose another name")
         found[name] = Path(file)
     kinds = {kind: getattr(given, kind) for kind in DEFAULT if getattr(given, kind) is not None}
+    for name, file in (*found.items(), *kinds.items()):
+        if not file.is_file():
+            option = f"--{name} {file}" if name in kinds else f"--component {name}={file}"
+            raise InputError(f"{option}: no such file; leave the option out to fill in the file's place later")
     if not found and not kinds:
         return {kind: Path("data") / study / f"{kind}.csv" for kind in DEFAULT}
     if not found and next(iter(DEFAULT)) not in kinds:

@@ -61,6 +61,7 @@ MEASURED = frozenset(
         "test",
         "detectable",
         "verdict",
+        "registered",
         "left_value",
         "right_value",
         "items",

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.table import Table
 from rich.text import Text
 
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.cli.shape import Job, Records, jobs
 from posologie.config.study import Study
+from posologie.files import read_text
 
 SHORT = 60.0
 """Seconds below which a job is not worth its place in a queue."""
@@ -25,7 +27,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `plan`."""
     add_study(arguments)
     arguments.add_argument("targets", nargs="*", metavar="TARGET", help="what to make (default: all of the study)")
-    arguments.add_argument("--profile", default="slurm", help="of Snakemake (default: slurm)")
+    arguments.add_argument("--profile", default="profiles/slurm", help="of Snakemake (default: profiles/slurm)")
     arguments.add_argument(
         "--records", nargs="+", type=Path, metavar="FOLDER", help="results to learn from (default: all in results/)"
     )
@@ -37,7 +39,7 @@ def answer(given: argparse.Namespace) -> int:
     arguments = [*given.targets, "--profile", given.profile, "--configfile", given.configfile]
     found = jobs([*arguments, *(["--config", *given.config] if given.config else [])])
     records = Records(given.records or sorted(path for path in Path("results").glob("*") if path.is_dir()))
-    plan = plan_of(study, found, records)
+    plan = plan_of(study, found, records, cluster=uses_cluster(given.profile))
     if given.json:
         print_json(plan)
     else:
@@ -47,7 +49,7 @@ def answer(given: argparse.Namespace) -> int:
     return 1 if plan["short"] else 0
 
 
-def plan_of(study: Study, found: Sequence[Job], records: Records) -> dict[str, Any]:
+def plan_of(study: Study, found: Sequence[Job], records: Records, *, cluster: bool = True) -> dict[str, Any]:
     """Return the plan as JSON values: one entry for each rule, and the sums over them."""
     rules: list[dict[str, Any]] = []
     for rule in dict.fromkeys(job.rule for job in found):
@@ -71,8 +73,10 @@ def plan_of(study: Study, found: Sequence[Job], records: Records) -> dict[str, A
     unknown = [rule["rule"] for rule in gpu if rule["seconds"] is None]
     return {
         "study": study.study,
+        "cluster": cluster,
         "rules": rules,
-        "cluster_jobs": sum(rule["jobs"] for rule in rules if rule["where"] != "local"),
+        "cluster_jobs": sum(rule["jobs"] for rule in rules if rule["where"] != "local") if cluster else 0,
+        "jobs": sum(rule["jobs"] for rule in rules),
         "gpu_jobs": sum(rule["jobs"] for rule in gpu),
         "gpu_hours_asked": sum(rule["jobs"] * rule["gpus"] * rule["minutes"] / 60 for rule in gpu),
         "gpu_hours_estimated": sum(estimated) if estimated else None,
@@ -80,9 +84,21 @@ def plan_of(study: Study, found: Sequence[Job], records: Records) -> dict[str, A
         "short": [
             rule["rule"]
             for rule in rules
-            if rule["where"] != "local" and rule["seconds"] is not None and rule["seconds"] < SHORT
+            if cluster and rule["where"] != "local" and rule["seconds"] is not None and rule["seconds"] < SHORT
         ],
     }
+
+
+def uses_cluster(profile: str) -> bool:
+    """Return whether a profile hands jobs to a scheduler: whether it names an executor that is not Snakemake itself.
+
+    A profile that is in no folder here, but among the user's own, is taken for one that does.
+    """
+    files = [file for name in ("profile", "config") for file in Path(profile).glob(f"{name}*.yaml")]
+    if not files:
+        return True
+    content = yaml.safe_load(read_text(files[0])) or {}
+    return content.get("executor", "local") not in ("local", "dryrun", "touch")
 
 
 def _table(plan: dict[str, Any]) -> Table:
@@ -106,7 +122,8 @@ def _table(plan: dict[str, Any]) -> Table:
 
 
 def _told(plan: dict[str, Any], records: int) -> list[str]:
-    lines = [f"\n{plan['cluster_jobs']} jobs on the cluster, {plan['gpu_jobs']} of them on GPUs."]
+    where = f"{plan['cluster_jobs']} jobs on the cluster" if plan["cluster"] else f"{plan['jobs']} jobs on this machine"
+    lines = [f"\n{where}, {plan['gpu_jobs']} of them on GPUs."]
     if plan["gpu_hours_estimated"] is not None:
         rest = f", without {', '.join(plan['without_record'])}" if plan["without_record"] else ""
         lines.append(f"About {plan['gpu_hours_estimated']:.1f} GPU-hours by {records} run records{rest}.")

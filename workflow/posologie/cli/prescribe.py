@@ -13,7 +13,7 @@ row for each run and a column for each metric; `METRIC_se` is its standard error
 
 import argparse
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,15 @@ from posologie.cli.places import console, print_json, results_of
 from posologie.errors import InputError
 from posologie.files import read_json, write_text
 from posologie.surface.answer import answer_of, in_words, mix_text
-from posologie.surface.candidates import Bounds, bounds_of
-from posologie.surface.choice import choose
-from posologie.surface.fit import FORMS, MEAN
+from posologie.surface.choice import Choice, choose
+from posologie.surface.fit import FORMS, MEAN, Fitted
 from posologie.surface.next_runs import Prescription, Prices, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import Candidates, candidates_of, region_of
 from posologie.surface.prices import costs_of
 from posologie.surface.proposed_mixes import mixes_yaml, new_names
 from posologie.surface.run_files import read_runs, size_in
 from posologie.surface.runs import Array, Runs, Surface
+from posologie.surface.simplex import Bounds, bounds_of, within_stock
 from posologie.surface.suites import Floor, best_above
 
 _DEGREES = {"mean": 1, "linear": 1, "quadratic": 2, "special cubic": 3, "Gaussian process": 2}
@@ -52,6 +52,7 @@ class Question:
         hours: GPU hours of one training; None where not known.
         towards: −1 where scores are losses that were turned round.
         notes: what has to be said beside the runs.
+        held: number of items of each component, where it is known: a mix cannot be trained on more.
     """
 
     runs: Runs
@@ -64,6 +65,7 @@ class Question:
     hours: float | None = None
     towards: int = 1
     notes: tuple[str, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -132,7 +134,7 @@ def answer(given: argparse.Namespace) -> int:
     for line in in_words(facts):
         console().print(line)
     if proposed.proposals:
-        console().print(_table(asked.runs.components, proposed, names))
+        console().print(proposals_table(asked.runs.components, proposed, names))
         console().print(text if not given.yaml else f"{given.yaml}: mixes to paste below `mixes:`", markup=False)
     return 0
 
@@ -153,13 +155,14 @@ def of_files(given: argparse.Namespace) -> Question:
     }
     size = given.size or (size_in(given.ratios) if runs.sizes is None else float(runs.sizes.max()))
     return Question(
-        runs, size, bounds_of(runs.components, _limits(given.bounds)), floors, _pairs("--price", given.price),
+        runs, size, bounds_of(runs.components, limits_of(given.bounds)), floors, _pairs("--price", given.price),
         frozenset(runs.names), hours=given.hours_per_training, towards=towards,
     )  # fmt: skip
 
 
 def of_study(given: argparse.Namespace) -> Question:
     """Return the question about a study's runs, with what its section `surface` says."""
+    from posologie.config.components import held_items
     from posologie.config.job_specs import surface_spec
     from posologie.config.load import load_study
     from posologie.surface.study_runs import objective_of, study_runs
@@ -189,11 +192,13 @@ def of_study(given: argparse.Namespace) -> Question:
     records = [read_json(path) for path in sorted(results.glob("adapters/*/*/seed-*/run.json"))]
     hours = [float(one["seconds"]) / 3600 * max(1, len(one["hardware"]["gpus"])) for one in records]
     return Question(
-        runs, None if size is None else float(size), bounds_of(runs.components, limits | _limits(given.bounds)),
+        runs, None if size is None else float(size), bounds_of(runs.components, limits | limits_of(given.bounds)),
         floors, prices | _pairs("--price", given.price), frozenset(study.mixes) | {"base"}, study.training.seeds,
         given.hours_per_training or (float(np.mean(hours)) if hours else None), found.towards,
         tuple(filter(None, [found.note, "n too small" if found.few else "",
                             "shows the machinery only" if study.demonstration else ""])),
+        {name: items for name, items in held_items(study, results).items()
+         if items is not None and name in runs.components},
     )  # fmt: skip
 
 
@@ -219,7 +224,7 @@ def facts_of(given: argparse.Namespace, asked: Question) -> tuple[dict[str, Any]
         notes = [*notes, f"{', '.join(asked.floors)} kept with a chance of {given.floor_probability:g} each;"
                  " the region is that of the mixes that do"]  # fmt: skip
     region = region_of(surface, candidates, least_squares=False, seed=given.seed)
-    offers = offers_of(asked.bounds, here, seed=given.seed)
+    offers = offers_of(_trainable(asked), here, seed=given.seed)
     least = max(1, len(asked.seeds))
     prescription = prescribe(
         surface,
@@ -238,6 +243,16 @@ def facts_of(given: argparse.Namespace, asked: Question) -> tuple[dict[str, Any]
         notes=[*asked.notes, *notes],
     )  # fmt: skip
     return facts, prescription
+
+
+def _trainable(asked: Question) -> Bounds:
+    """Return the bounds of mixes that the components' items fill, each taken once."""
+    if not asked.size or not asked.held:
+        return asked.bounds
+    names = asked.runs.components
+    both = zip(asked.bounds.low.tolist(), asked.bounds.high.tolist(), strict=True)
+    limits = dict(zip(names, both, strict=True))
+    return bounds_of(names, within_stock(limits, asked.held, int(asked.size)))
 
 
 def _kept(given: argparse.Namespace, asked: Question, surface: Surface, candidates: Candidates) -> NDArray[np.bool_]:
@@ -266,13 +281,24 @@ def fitted_surface(runs: Runs, model: str | None) -> tuple[Surface, int, list[st
     """
     forms = FORMS if model is None else [form for form in FORMS if form.name == model]
     choice = choose(runs, forms)
+    best = best_beside_mean(choice)
+    notes = [*(note for note in choice.notes if note), f"model of the surface: {best.form.name}"]
+    return best, degree_of(choice), notes
+
+
+def best_beside_mean(choice: Choice) -> Fitted:
+    """Return the model that predicts best of those that know of better mixes: all but the mean."""
     others = [one for one in choice.candidates if one.fitted.form != MEAN]
-    best = max(others, key=lambda one: one.log_density) if others else choice.chosen
-    notes = [*(note for note in choice.notes if note), f"model of the surface: {best.fitted.form.name}"]
-    return best.fitted, max(_DEGREES[form.name] for form in forms), notes
+    return max(others, key=lambda one: one.log_density).fitted if others else choice.chosen.fitted
 
 
-def _table(components: Sequence[str], proposed: Prescription, names: Sequence[str]) -> Table:
+def degree_of(choice: Choice) -> int:
+    """Return the highest degree of the models that a surface was chosen from."""
+    return max(_DEGREES[one.fitted.form.name] for one in choice.candidates)
+
+
+def proposals_table(components: Sequence[str], proposed: Prescription, names: Sequence[str]) -> Table:
+    """Return the proposals as a table to print."""
     table = Table(title="What to train next", title_justify="left")
     for column in ("mix", "shares", "seeds", "cost", "gain", "alone", "changes", "regret after", "region after", "why"):
         table.add_column(column, justify="left" if column in ("mix", "shares", "why") else "right")
@@ -318,7 +344,8 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _limits(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+def limits_of(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return the bounds that NAME=LOW:HIGH texts give."""
     found = {}
     for text in texts:
         name, _, values = text.rpartition("=")

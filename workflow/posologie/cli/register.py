@@ -16,11 +16,12 @@ from typing import Any
 
 from posologie import layout
 from posologie.cli.places import add_study, console, print_json, results_of, study_of
+from posologie.config.job_specs import table_spec
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_rows
 from posologie.running.seals import seals_below
-from posologie.statistics.registration import FILE, Registration, register, registration_of
+from posologie.statistics.registration import FILE, Registration, doses_of, register, registration_of
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -66,6 +67,7 @@ def sections_of(study: Study) -> dict[str, Any]:
         "statistics": study.statistics.model_dump(mode="json"),
         "surface": study.surface.model_dump(mode="json"),
         "mixes": {name: mix.model_dump(mode="json") for name, mix in study.mixes.items()},
+        "doses": doses_of(table_spec(study).blends, table_spec(study).sizes),
         "suites": sorted(study.suites),
         "training_seeds": list(study.training.seeds),
     }
@@ -83,10 +85,10 @@ def verdicts_of(root: Path, known: Registration, study: Study) -> list[dict[str,
     path = root / layout.table("contrasts")
     if not path.is_file():
         return []
-    statistics = study.statistics.model_dump(mode="json")
+    now = sections_of(study)
     found = {}
     for row in read_rows(path):
         key = (row["suite"], row["backbone"], row["left"], row["right"])
-        found[key] = known.verdict(row["suite"], row["left"], row["right"], statistics)
+        found[key] = known.verdict(row["suite"], row["left"], row["right"], now["statistics"], now["doses"])
     names = ("suite", "backbone", "left", "right")
     return [{**dict(zip(names, key, strict=True)), "registered": state} for key, state in found.items()]

@@ -47,11 +47,13 @@ def jobs(arguments: Sequence[str]) -> list[Job]:
     return list(_jobs(done.stdout))
 
 
-# A dry run does not say which rules are local, so they are printed before it: Snakemake as it is, with one line more.
+# A dry run does not say which rules are local, so they are printed before it; a rule's message would stand in place of
+# its name and resources, so there are none. Apart from this it is Snakemake as it is.
 _LOCAL = "local rules:"
 _DRY_RUN = f"""
 import sys
-from snakemake import cli, workflow
+from snakemake import cli, rules, workflow
+rules.Rule.message = property(lambda rule: None, lambda rule, text: None)
 execute = workflow.Workflow.execute
 def announced(self, *arguments, **options):
     print("{_LOCAL}", *sorted(self._localrules), flush=True)

@@ -1,8 +1,9 @@
-"""Say what of a study is done, running and missing, and how long it still takes.
+"""Say what of a study is done, stale, running and missing, and how long it still takes.
 
-Done is what is there; running and stopped are told by the progress files below work/, local or SLURM alike. Of each job
-of this folder in SLURM's queue: its state, the reason, and, where it waits for ever, the command that helps. The time
-left is that of the jobs one after another: missing ones are taken to last as long as the finished ones of their stage.
+Done is what is there; stale is what the study file or the code has left behind since; running and stopped are told by
+the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
+reason, and, where it waits for ever, the command that helps. The time left is that of the jobs one after another:
+missing ones are taken to last as long as the finished ones of their stage.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from rich.text import Text
 from posologie.cli.artifacts import Artifact, artifacts
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.cli.running import Job, queue, unfinished
+from posologie.cli.stale import stale
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_json
@@ -64,15 +66,18 @@ def state_of(study: Study) -> dict[str, Any]:
     missing = [artifact for artifact in everything if not artifact.done and not artifact.optional]
     jobs = [job for job in unfinished(Path(study.roots.work) / study.study) if _is_wanted(job, missing)]
     queued, unasked = queue(Path.cwd())
+    old = stale(study, everything)
     stages = []
     for stage in dict.fromkeys(artifact.stage for artifact in everything):
         here = [artifact for artifact in everything if artifact.stage == stage]
         lacking = [artifact.name for artifact in here if not artifact.done]
-        counts = {"done": len(here) - len(lacking), "total": len(here), "missing": lacking}
+        behind = [artifact.name for artifact in here if f"{stage}/{artifact.name}" in old]
+        counts = {"done": len(here) - len(lacking), "total": len(here), "missing": lacking, "stale": behind}
         stages.append({"stage": stage, **counts, "optional": all(artifact.optional for artifact in here)})
     return {
         "study": study.study,
-        "finished": not missing,
+        "finished": not missing and not old,
+        "stale": old,
         "stages": stages,
         "jobs": [asdict(job) for job in jobs],
         "queue": [asdict(job) for job in queued],
@@ -117,11 +122,15 @@ def _seconds(artifact: Artifact) -> float | None:
 
 def _shown(state: dict[str, Any]) -> RenderableType:
     table = Table(box=None, pad_edge=False)
-    for title in ("stage", "done", "", "missing"):
-        table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=None if title == "missing" else 11)
+    for title in ("stage", "done", "", "missing or stale"):
+        table.add_column(
+            title, overflow="ellipsis", no_wrap=True, min_width=None if title == "missing or stale" else 11
+        )
     for stage in state["stages"]:
         missing = stage["missing"]
         told = ", ".join(missing[:_MISSING_SHOWN]) + (" …" if len(missing) > _MISSING_SHOWN else "")
+        if stage["stale"]:
+            told = "; ".join([*([told] if told else []), f"{len(stage['stale'])} stale"])
         if stage["optional"] and missing:
             told = f"(only snakemake {stage['stage']} makes them) {told}"
         bar = ProgressBar(total=max(stage["total"], 1), completed=stage["done"], width=16)
@@ -167,6 +176,12 @@ def _money(amount: float) -> str:
 def _verdict(state: dict[str, Any]) -> str:
     if state["finished"]:
         return "Done."
+    if state["stale"] and not any(stage["missing"] for stage in state["stages"] if not stage["optional"]):
+        name, reason = next(iter(state["stale"].items()))
+        return (
+            f"{len(state['stale'])} finished files are not what the study file and the code ask for now, first {name} "
+            f"({reason}). The next run makes them again; snakemake -n -q rules lists its jobs."
+        )
     if stuck := _stuck(state):
         return (
             f"{len(stuck)} SLURM job{' waits' if len(stuck) == 1 else 's wait'} for ever: "

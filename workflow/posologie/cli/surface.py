@@ -10,7 +10,7 @@ item, score and, if any, group).
 
 Models are compared by predicting each mix from the others. The command says where none is better than the mean. With
 --proxy-ratios and --proxy-metrics, runs of a cheaper kind are a second fidelity, weighted by how far they agree with
-the trained ones. `posologie prescribe` says what to train next.
+the trained ones. The next mixes worth training come last; `posologie prescribe` knows bounds, floors and prices too.
 """
 
 import argparse
@@ -22,17 +22,21 @@ import numpy as np
 from rich.table import Table
 
 from posologie.cli.places import console, print_json
+from posologie.cli.prescribe import best_beside_mean, degree_of, proposals_table
 from posologie.errors import InputError
 from posologie.files import write_csv
 from posologie.report.names import INK, MUTED, line_style
 from posologie.running.whole_files import whole_file
-from posologie.surface.candidates import whole_simplex
+from posologie.surface.answer import mix_text
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fidelity import WithProxy, with_proxy
-from posologie.surface.fit import FORMS, Fitted
+from posologie.surface.fit import FORMS, MEAN, Fitted
+from posologie.surface.next_runs import Prescription, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import Region, candidates_of, region_of
+from posologie.surface.proposed_mixes import mixes_yaml, new_names
 from posologie.surface.run_files import metrics_in, read_runs
 from posologie.surface.runs import Array, Runs
+from posologie.surface.simplex import whole_simplex
 
 COLUMNS = (
     "row", "name", "shares", "size", "value", "predicted", "low", "high", "in_region", "rmse", "log_density", "note",
@@ -57,12 +61,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     choice.add_argument("--model", choices=list(_FORMS), help="model (default: chosen by left-out mixes)")
     choice.add_argument("--at", nargs="+", default=[], metavar="NAME=SHARE", help="predict this mix")
     choice.add_argument("--size", type=float, metavar="N", help="items of predicted mixes (default: the largest size)")
+    choice.add_argument("--mixes", type=int, default=4, metavar="N", help="next mixes to propose, at most (default: 4)")
     choice.add_argument("--table", type=Path, metavar="CSV", help="write models, runs and predictions")
     choice.add_argument("--figure", type=Path, metavar="SVG", help="draw left-out predictions and traces")
 
 
 def answer(given: argparse.Namespace) -> int:
     """Print the choice of the model, predictions and the region of the optimum."""
+    if given.mixes < 1:
+        raise InputError(f"--mixes {given.mixes}: expected a whole number from 1")
     weights = _weights(given)
     runs = _runs(given, given.ratios, given.metrics, weights, given.items)
     forms = [_FORMS[given.model]] if given.model else FORMS
@@ -77,16 +84,25 @@ def answer(given: argparse.Namespace) -> int:
         choice = choose(runs, forms)
     surface = _surface(given, choice) if proxied is None or proxied.weight == 0 else proxied.surface
     region = optimum(surface, runs, given.size)
+    proposed = next_mixes(runs, choice, surface, region, given)
+    names = new_names(runs.components, proposed, runs.names)
     rows = _rows(runs, choice, surface, region, asked, given.size)
+    rows += _next_rows(runs, proposed, names, region)
     notes = [*choice.notes, *(proxied.notes if proxied else ())]
     if given.table is not None:
         write_csv(given.table, COLUMNS, rows)
     if given.figure is not None:
         draw(given.figure, runs, choice, surface, region)
     if given.json:
-        print_json({"model": surface.form.name, "supported": choice.supported, "notes": notes, "rows": rows})
-    else:
-        _print(runs, choice, surface, rows, notes)
+        print_json({"model": surface.form.name, "supported": choice.supported, "notes": notes, "rows": rows,
+                    "next": {"stop": proposed.stop, "reason": proposed.reason}})  # fmt: skip
+        return 0
+    _print(runs, choice, surface, rows, notes)
+    if not proposed.proposals:
+        console().print(f"Stop: {proposed.reason}.", markup=False)
+        return 0
+    console().print(proposals_table(runs.components, proposed, names))
+    console().print(mixes_yaml(runs.components, proposed, names, region.candidates.size), markup=False)
     return 0
 
 
@@ -94,6 +110,40 @@ def optimum(surface: Fitted, runs: Runs, size: float | None) -> Region:
     """Return the mixes that cannot be distinguished from the best, over the whole simplex."""
     sizes = None if surface.reference_size is None else size or surface.reference_size
     return region_of(surface, candidates_of(surface, whole_simplex(len(runs.components)), runs.shares, size=sizes))
+
+
+def next_mixes(
+    runs: Runs, choice: Choice, surface: Fitted, region: Region, given: argparse.Namespace
+) -> Prescription:  # fmt: skip
+    """Return the mixes whose training is expected to improve the choice most.
+
+    Where the mean predicts best, the best of the other models is asked, as `posologie prescribe` does.
+    """
+    if surface.form == MEAN and given.model is None:
+        surface = best_beside_mean(choice)
+        region = optimum(surface, runs, given.size)
+    here = runs.shares if runs.sizes is None else runs.shares[runs.sizes == region.candidates.size]
+    offers = offers_of(whole_simplex(len(runs.components)), here)
+    return prescribe(
+        surface,
+        region,
+        offers,
+        tested=here,
+        most=given.mixes,
+        own_noise=item_noise(runs),
+        interior_first=saturated(runs, degree_of(choice)),
+    )
+
+
+def _next_rows(runs: Runs, proposed: Prescription, names: Sequence[str], region: Region) -> list[dict[str, Any]]:
+    return [
+        {
+            **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": _mix(runs, one.shares),
+            "size": region.candidates.size, "value": one.gain,
+            "note": "tells whether the surface fits" if one.reason == "interior" else "points it is expected to add",
+        }
+        for name, one in zip(names, proposed.proposals, strict=True)
+    ]  # fmt: skip
 
 
 def _weights(given: argparse.Namespace) -> dict[str, float]:
@@ -124,11 +174,8 @@ def _surface(given: argparse.Namespace, choice: Choice) -> Fitted:
     return next(one.fitted for one in choice.candidates if one.fitted.form.name == given.model)
 
 
-def mix_text(components: tuple[str, ...], shares: Array) -> str:
-    """Return a mix in words: `native 40 %, synthetic 60 %`."""
-    return ", ".join(
-        f"{name} {100 * share:.3g} %" for name, share in zip(components, shares, strict=True) if share > 1e-4
-    )
+def _mix(runs: Runs, shares: Array) -> str:
+    return mix_text(dict(zip(runs.components, shares.tolist(), strict=True)))
 
 
 def asked_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> Array | None:
@@ -173,7 +220,7 @@ def _rows(
     for place, name in enumerate(runs.names):
         rows.append(
             {
-                **empty, "row": "run", "name": name, "shares": mix_text(runs.components, runs.shares[place]),
+                **empty, "row": "run", "name": name, "shares": _mix(runs, runs.shares[place]),
                 "size": None if runs.sizes is None else float(runs.sizes[place]), "value": float(runs.score[place]),
                 "predicted": float(left_out.mean[place]), "low": float(left_out.mean[place] - half[place]),
                 "high": float(left_out.mean[place] + half[place]), "note": "predicted from the other mixes",
@@ -188,7 +235,7 @@ def _rows(
     for place, (kind, mix) in enumerate(points):
         rows.append(
             {
-                **empty, "row": kind, "shares": mix_text(runs.components, mix), "size": size,
+                **empty, "row": kind, "shares": _mix(runs, mix), "size": size,
                 "predicted": float(interval.mean[place]), "low": float(interval.low[place]),
                 "high": float(interval.high[place]), "in_region": None if kind == "asked" else 1,
                 "note": "expected score of the mix" if choice.supported else "the runs do not support a surface",

@@ -19,7 +19,14 @@ from posologie.judging.spec import Judge, OutsideVerdicts
 from posologie.layout import downloaded
 from posologie.mixes.sweeps import doses
 from posologie.scoring.spec import missing_packages
-from posologie.sources.layouts import check_options, collection_files, collection_patterns, local_files, patterns
+from posologie.sources.layouts import (
+    LAYOUTS,
+    check_options,
+    collection_files,
+    collection_patterns,
+    local_files,
+    patterns,
+)
 from posologie.sources.spec import Collection, Source
 from posologie.specs import checked_path
 
@@ -76,7 +83,10 @@ def _check_folders(study: Study) -> None:
 def _check_sources(study: Study) -> None:
     for name, source in study.sources.items():
         if importlib.util.find_spec(f"posologie.sources.{source.reader}") is None:
-            raise InputError(f"sources.{name}.reader = '{source.reader}': expected a module of posologie.sources")
+            raise InputError(
+                f"sources.{name}.reader = '{source.reader}': no such reader; expected {', '.join(sorted(LAYOUTS))}, "
+                "or a module of your own in posologie.sources"
+            )
         for split in source.files or {}:
             if split not in source.splits:
                 raise unknown(f"sources.{name}.files", split, source.splits)

@@ -20,6 +20,7 @@ from posologie.prompting import Lines, Prompting
 from posologie.report.spec import Report
 from posologie.scoring.spec import TextMetrics
 from posologie.screening.spec import Rating
+from posologie.shipped import shipped
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Collection
 from posologie.specs import Spec, first_problem
@@ -29,7 +30,6 @@ UNDECLARED = "und"
 """The code of a text whose language is not said (ISO 639-2), for the report."""
 
 _Section = TypeVar("_Section", bound=BaseModel)
-_SHIPPED = Path(__file__).resolve().parents[3]
 
 
 FILLED = {
@@ -93,7 +93,7 @@ def prompt_file(code: str | None, name: str) -> str:
 
 def is_there(path: str) -> bool:
     """Return whether a file or folder is one of the study, or ships with this project under the same name."""
-    return any((folder / path).exists() for folder in (Path(), _SHIPPED))
+    return Path(shipped(path)).exists()
 
 
 def with_language(study: Study) -> Study:

@@ -15,11 +15,13 @@ from pydantic_core import ErrorDetails
 
 from posologie.config import plan
 from posologie.config.check import check_references
+from posologie.config.harness import with_harness_tasks
 from posologie.config.language import with_language
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.files import read_text
 from posologie.mixes.sweeps import doses, expand_sweeps
+from posologie.shipped import shipped
 from posologie.sources.spec import Collection, Source
 from posologie.specs import first_problem
 
@@ -58,7 +60,7 @@ def study_from(document: Mapping[str, Any], origin: str) -> Study:
     except ValidationError as error:
         raise _located(origin, _problem(error)) from error
     try:
-        study = with_sweeps(with_data_folder(study))
+        study = with_harness_tasks(with_shipped(with_sweeps(with_data_folder(study))))
         study = with_language(study)
         check_references(study)
         study = with_validation(study)
@@ -133,6 +135,28 @@ def with_sweeps(study: Study) -> Study:
             mixes[mix] = drawn
     statistics = study.statistics.model_copy(update={"sweeps": curves})
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
+
+
+def with_shipped(study: Study) -> Study:
+    """Return the study with data below `resources/` taken from those that ship, where its own folder has none."""
+
+    def found(path: str) -> str:
+        return shipped(path) if path.startswith("resources/") else path
+
+    sources, collections = (
+        {
+            name: one if one.path is None else one.model_copy(update={"path": found(one.path)})
+            for name, one in described.items()
+        }
+        for described in (study.sources, study.collections)
+    )
+    backbones = {}
+    for name, backbone in study.backbones.items():
+        if (untrained := backbone.untrained) is not None:
+            corpus = tuple(found(path) for path in untrained.corpus)
+            backbone = backbone.model_copy(update={"untrained": untrained.model_copy(update={"corpus": corpus})})
+        backbones[name] = backbone
+    return study.model_copy(update={"sources": sources, "collections": collections, "backbones": backbones})
 
 
 def with_data_folder(study: Study) -> Study:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.components import Component
+from posologie.config.suites import StudySuite
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.translation.spec import Translator
 from posologie.generation.translation_quality.spec import TranslationQuality
@@ -14,7 +15,7 @@ from posologie.models.spec import Backbone
 from posologie.prediction.endpoint_spec import Served
 from posologie.prediction.merged_spec import Proxies
 from posologie.prediction.outside_spec import OutsideAnswers
-from posologie.prediction.spec import LongPrompts, Suite
+from posologie.prediction.spec import LongPrompts
 from posologie.prompting import Prompting
 from posologie.published import PublishedKey
 from posologie.report.spec import Report
@@ -172,7 +173,7 @@ class Study(Spec):
         json_schema_extra={"minProperties": 1},
         description="where the items come from; the order counts in screening; none where only judges are calibrated",
     )
-    suites: dict[Name, Suite] = Field(
+    suites: dict[Name, StudySuite] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},
         description="what the models are asked; none where only judges are calibrated",

@@ -53,7 +53,7 @@ def _table(path: Path, layout: Layout) -> Iterator[Found]:
 
 def _lm_eval(path: Path, layout: Layout) -> Iterator[Found]:
     """Yield the samples of one task: a text, or for each option its log-likelihood and whether it is greedy."""
-    for place, sample in _records(path):
+    for place, sample in records(path):
         key = _key(sample, layout, "doc.id", place)
         variant = _variant(sample, layout, "doc.variant", place)
         replies = sample.get("resps")
@@ -80,7 +80,7 @@ def _asks_for_labels(sample: dict[str, Any], options: int) -> bool:
 
 
 def _inspect(path: Path, layout: Layout) -> Iterator[Found]:
-    document = _json(path, path.read_text(encoding="utf-8"))
+    document = parsed_json(path, path.read_text(encoding="utf-8"))
     samples = document.get("samples") if isinstance(document, dict) else None
     if not isinstance(samples, list):
         raise InputError(
@@ -112,7 +112,7 @@ def _content(content: Any) -> str:
 
 def _key(record: dict[str, Any], layout: Layout, default: str, place: str) -> str:
     where = layout.question or layout.item or default
-    found = _at(record, where)
+    found = value_at(record, where)
     if layout.question is not None and isinstance(found, list):  # an input of several messages: the last one asks
         found = _content(found[-1].get("content", "")) if found and isinstance(found[-1], dict) else None
     if found is None or str(found) == "":
@@ -124,13 +124,14 @@ def _key(record: dict[str, Any], layout: Layout, default: str, place: str) -> st
 
 
 def _variant(record: dict[str, Any], layout: Layout, default: str, place: str) -> str:
-    found = _at(record, layout.variant or default)
+    found = value_at(record, layout.variant or default)
     if found is None and layout.variant is not None:
         raise InputError(f"{place}: no '{layout.variant}'; expected the name of an option order")
     return "original" if found is None else str(found)
 
 
-def _at(record: Any, path: str) -> Any:
+def value_at(record: Any, path: str) -> Any:
+    """Return what a path with points names in nested maps; None where there is nothing."""
     for name in path.split("."):
         if not isinstance(record, dict):
             return None
@@ -138,24 +139,29 @@ def _at(record: Any, path: str) -> Any:
     return record
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the records of a JSONL file, or of a JSON list, with their places."""
     text = path.read_text(encoding="utf-8")
     if path.suffix.lower() == ".json":
-        found = _json(path, text)
+        found = parsed_json(path, text)
         if not isinstance(found, list):
             raise InputError(f"{path}: expected a list of samples, found {type(found).__name__}")
-        records = [(f"{path}, record {number}", one) for number, one in enumerate(found)]
+        numbered = [(f"{path}, record {number}", one) for number, one in enumerate(found)]
     else:
         lines = ((f"{path}, line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-        records = [(place, _json(place, line)) for place, line in lines]
-    for place, record in records:
+        numbered = [(place, parsed_json(place, line)) for place, line in lines]
+    for place, record in numbered:
         if not isinstance(record, dict):
             raise InputError(f"{place}: expected an object, found {type(record).__name__}")
         yield place, record
 
 
-def _json(place: Path | str, text: str) -> Any:
+def parsed_json(place: Path | str, text: str) -> Any:
+    """Return JSON as values.
+
+    Raises:
+        InputError: naming the place of what is not JSON.
+    """
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

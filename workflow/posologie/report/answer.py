@@ -1,14 +1,15 @@
 """The answer in a few sentences, made from the numbers."""
 
+import math
 from collections.abc import Sequence
 
 from posologie.report.attribution import SHAPLEY
 from posologie.report.blocks import Prose, Section
-from posologie.report.effects import Comparison, Effect
+from posologie.report.effects import Comparison, Effect, smallest_p
 from posologie.report.inputs import Inputs
 from posologie.report.leakage import moved_verdicts
 from posologie.report.tables import Row, decimal, p_text
-from posologie.report.words import component_title, measure_name, unit_name
+from posologie.report.words import component_title, counted, joined, measure_name, unit_name
 
 
 def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
@@ -24,10 +25,12 @@ def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
     comparison = found[0]
     backbone = comparison.effects[0].backbone
     overall = [effect for effect in comparison.on("all", "all") if effect.backbone == backbone]
+    if not overall:
+        return None
     level = decimal(100 * inputs.spec.statistics.level, 0)
-    added = _added(inputs, comparison, backbone, level) or _alone(inputs, overall)
+    added = _added(inputs, comparison, backbone, level) or _alone(inputs, overall, level)
     sentences = (
-        _best(_compared(inputs, comparison, backbone), comparison, overall, level),
+        _best(inputs, _compared(inputs, comparison, backbone), comparison, overall, level),
         _counts(overall, inputs.spec.statistics.margin),
         _adapters(overall),
         added,
@@ -53,34 +56,71 @@ def pure_mixes(inputs: Inputs) -> dict[str, str]:
     return {next(iter(kinds)): mix for mix, kinds in held.items() if len(kinds) == 1}
 
 
-def _best(rows: Sequence[Row], comparison: Comparison, overall: Sequence[Effect], level: str) -> str:
+def _best(inputs: Inputs, rows: Sequence[Row], comparison: Comparison, overall: Sequence[Effect], level: str) -> str:
     """Name the set of mixes that may be the best, the margin of the one that came out first, and what it gains."""
+    measured = comparison.measured
+    where = f"in {measure_name(measured.metric, measured.decoding)} over {counted(overall[0].n, 'question')}"
+    if all(effect.value == 0 for effect in overall):
+        mixes = "the mix scores" if len(overall) == 1 else f"all {len(overall)} mixes score"
+        return f"No mix is shown to help: {mixes} exactly as the base model does, {where}."
     first = next((row for row in rows if row["chosen"] == "1"), None)
     best = max(overall, key=lambda effect: effect.value)
     if first is not None:
         best = next((effect for effect in overall if effect.arm == first["mix"]), best)
-    what = measure_name(comparison.measured.metric, comparison.measured.decoding)
-    unit = unit_name(best.unit)
-    over = f"in {what} over {best.n:,} questions"
-    certain = f"p {_p(best.p_adjusted)} after correction for {best.family_size} comparisons"
-    gain = f"{_signed(best)} {unit}{_interval(best, level)}"
-    if first is not None and first.number("gain_corrected") is not None:
-        gain = f"{_signed(best)} {unit}; corrected for its having been chosen, {_corrected(first, level)}"
+    gained = f"{_gain(first, best, level)}, {where}; {_certainty(inputs, best)}."
     if best.verdict != "better":
-        return f"No mix is shown to help: the one that came out first, {best.arm}, gains {gain}, {over}; {certain}."
-    gained = f"Against the base model {best.arm} gains {gain}, {over}; {certain}."
+        return f"{_not_shown(overall, best)} {gained}"
+    gained = f"Against the base model {best.arm} {gained}"
     if first is None:
         return f"{best.arm} helps. {gained}"
+    return f"{_best_set(rows, first, _alike(overall, best), best)} {gained}"
+
+
+def _alike(overall: Sequence[Effect], best: Effect) -> list[str]:
+    """Return the mixes that came out with the same value as the first, itself among them."""
+    return [effect.arm for effect in overall if math.isclose(effect.value, best.value, abs_tol=1e-9)]
+
+
+def _not_shown(overall: Sequence[Effect], best: Effect) -> str:
+    """Return the beginning of the answer where the mix that came out first is not shown to help."""
+    names = _alike(overall, best)
+    came = f"{joined(names)} came out first alike; {best.arm}" if len(names) > 1 else f"{best.arm} came out first and"
+    if len(overall) == 1:
+        came = best.arm
+    if helping := [effect for effect in overall if effect.verdict == "better"]:
+        told = ", ".join(f"{effect.arm} {_signed(effect)}" for effect in helping)
+        verb = "is" if len(helping) == 1 else "are"
+        return f"{told} {verb} shown to help, although not with the highest score: {came}"
+    return f"{'The mix is not' if len(overall) == 1 else 'No mix is'} shown to help: {came}"
+
+
+def _gain(first: Row | None, best: Effect, level: str) -> str:
+    """Return `gains +3.1 points` with its interval, corrected where the mix was chosen; a loss differs by its value."""
+    unit = unit_name(best.unit)
+    verb = "gains" if best.value > 0 and not _is_zero(decimal(best.value, 1)) else "differs from the base model by"
+    if first is not None and first.number("gain_corrected") is not None:
+        return f"{verb} {_signed(best)} {unit}; corrected for its having been chosen, {_corrected(first, level)}"
+    return f"{verb} {_signed(best)} {unit}{_interval(best, level)}"
+
+
+def _certainty(inputs: Inputs, best: Effect) -> str:
+    """Return the p-value, and that it is the smallest that the draws can show where it is."""
+    size = best.family_size
+    corrected = f" after correction for {size} comparisons" if size > 1 else ""
+    floor = smallest_p(inputs, best.p_adjusted, size)
+    return f"p {_p(best.p_adjusted)}{corrected}{f' ({floor})' if floor else ''}"
+
+
+def _best_set(rows: Sequence[Row], first: Row, alike: Sequence[str], best: Effect) -> str:
+    """Say which mixes may be the best, and by how much the one that came out first may be worse than the best."""
     names = [row["mix"] for row in rows if row["in_set"] == "1"]
     if len(names) == 1:
-        return f"{best.arm} is the best of {len(rows)} mixes. {gained}"
+        return f"{best.arm} is the best of {len(rows)} mixes."
+    came = f"{joined(alike)} came out first alike" if len(alike) > 1 else f"{best.arm} came out first"
     worse = decimal(-first.needed("low"), 1)
-    told = f"{', '.join(names[:-1])} and {names[-1]}"
-    return (
-        f"{told} cannot be distinguished from the best of {len(rows)} mixes: {best.arm} came out first, "
-        f"and is at most {worse} "
-        f"{unit} worse than the best. {gained}"
-    )
+    who = f"{best.arm} is" if len(alike) > 1 else "is"
+    margin = "" if _is_zero(worse) else f", and {who} at most {worse} {unit_name(best.unit)} worse than the best"
+    return f"{joined(names)} cannot be distinguished from the best of {len(rows)} mixes: {came}{margin}."
 
 
 def _corrected(row: Row, level: str) -> str:
@@ -104,7 +144,8 @@ def _counts(overall: Sequence[Effect], margin: float | None) -> str:
             parts.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({told})")
     if unsettled := [effect for effect in overall if effect.verdict == "not settled"]:
         seen = [effect.detectable for effect in unsettled if effect.detectable is not None]
-        limit = f": effects below about {decimal(max(seen), 1)} {unit} would usually go undetected" if seen else ""
+        least = decimal(max(seen, default=0.0), 1)
+        limit = "" if _is_zero(least) else f": effects below about {least} {unit} would usually go undetected"
         parts.append(f"{len(unsettled)} {'is' if len(unsettled) == 1 else 'are'} not settled{limit}")
     return f"Of {len(overall)} mix{'es' if len(overall) > 1 else ''}, {', '.join(parts)}."
 
@@ -131,11 +172,13 @@ def _settling(inputs: Inputs, overall: Sequence[Effect], backbone: str) -> str:
     unit = unit_name(nearest.unit)
     size = decimal(abs(nearest.value) if margin is None else margin, 1)
     ways = []
-    if nearest.seeds is not None:
-        more = nearest.seeds - _seeds(inputs, nearest.arm, backbone)
+    more = (nearest.seeds or 0) - _seeds(inputs, nearest.arm, backbone)
+    if more > 0:
         ways.append(f"{more} more seed{'s' if more > 1 else ''} of each mix{_hours(inputs, backbone, more)}")
-    if nearest.items is not None:
+    if nearest.items is not None and nearest.items > nearest.n:
         ways.append(f"{nearest.items - nearest.n:,} more questions")
+    if not ways or _is_zero(size):
+        return ""
     power = decimal(100 * inputs.spec.statistics.power, 0)
     return (
         f"What would settle this: a difference of {size} {unit}, as {nearest.arm} "
@@ -177,17 +220,24 @@ def _added(inputs: Inputs, comparison: Comparison, backbone: str, level: str) ->
         return ""
     unit = unit_name(rows[0]["unit"])
     surface = ", by a linear surface through the mixes" if rows[0]["method"] == "shapley_linear" else ""
-    return f"Averaged over all ways of adding them{surface}, in {unit} with {level} % intervals: {', '.join(told)}."
+    certain = f" with {level} % intervals" if any("[" in one for one in told) else ""
+    return f"Averaged over all ways of adding them{surface}, in {unit}{certain}: {', '.join(told)}."
 
 
-def _alone(inputs: Inputs, overall: Sequence[Effect]) -> str:
+def _alone(inputs: Inputs, overall: Sequence[Effect], level: str) -> str:
     by_arm = {effect.arm: effect for effect in overall}
     told = [
         f"{component_title(component, inputs.spec.components)} data {_signed(by_arm[mix])}{_bracket(by_arm[mix])}"
         for component, mix in pure_mixes(inputs).items()
         if mix in by_arm
     ]
-    return f"Alone, against base: {', '.join(told)}." if len(told) > 1 else ""
+    certain = f" (with {level} % intervals)" if any("[" in one for one in told) else ""
+    return f"Alone, against base{certain}: {', '.join(told)}." if len(told) > 1 else ""
+
+
+def _is_zero(shown: str) -> bool:
+    """Return whether a number reads as zero."""
+    return not shown.strip("0.,")
 
 
 def _signed(effect: Effect) -> str:

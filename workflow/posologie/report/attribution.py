@@ -44,7 +44,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     for suite in inputs.suites_of("attribution"):
         if figure := figures.pop("attribution", None):
             blocks.append(figure)
-        blocks.append(_attribution_table(inputs, suite))
+        blocks += _attribution_tables(inputs, suite)
     if blocks:
         blocks.insert(
             0,
@@ -96,32 +96,53 @@ def _sizes(inputs: Inputs) -> str:
     )
 
 
-def _attribution_table(inputs: Inputs, suite: str) -> Table:
+def _attribution_tables(inputs: Inputs, suite: str) -> list[Table]:
+    """Return differences (Shapley values, interactions) in one table, levels of the fitted models in another."""
     rows = [row for row in inputs.rows("attribution", suite=suite, task="all") if row["scope_kind"] != "benchmark"]
     here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
+    found = {(method, scope): terms(inputs, suite, method, scope) for method in METHODS for _, scope in here}
+    used = [method for method in METHODS if found[method, "all"]]
+    made = []
+    for levels in (False, True):
+        methods = [method for method in used if method.startswith("scheffe") is levels]
+        if methods:
+            made.append(_terms_table(inputs, suite, methods, here, found))
+    return made
+
+
+def _terms_table(
+    inputs: Inputs,
+    suite: str,
+    methods: list[str],
+    here: list[tuple[str, str]],
+    found: dict[tuple[str, str], list[Row]],
+) -> Table:
+    """Return a row for each term of some methods that are all differences, or all levels."""
+    levels = methods[0].startswith("scheffe")
     lines = []
-    for method in METHODS:
-        found = {scope: terms(inputs, suite, method, scope) for _, scope in here}
-        backbones = dict.fromkeys(row["backbone"] for row in found["all"])
+    for method in methods:
+        backbones = dict.fromkeys(row["backbone"] for row in found[method, "all"])
         for backbone in backbones:
-            for term in dict.fromkeys(row["term"] for row in found["all"]):
+            for term in dict.fromkeys(row["term"] for row in found[method, "all"]):
                 values = [
-                    next((row for row in found[scope] if (row["term"], row["backbone"]) == (term, backbone)), None)
+                    next(
+                        (row for row in found[method, scope] if (row["term"], row["backbone"]) == (term, backbone)),
+                        None,
+                    )
                     for _, scope in here
                 ]
                 title = component_title(term, inputs.spec.components)
                 name = f"{title} ({backbone})" if len(backbones) > 1 else title
-                signed = not method.startswith("scheffe")
-                lines.append([Cell(name), Cell(NAMES[method]), *(estimate(row, 1, sign=signed) for row in values)])
-    used = [method for method in METHODS if terms(inputs, suite, method, "all")]
-    first = next((row for method in used for row in terms(inputs, suite, method, "all")), rows[0])
+                lines.append([Cell(name), Cell(NAMES[method]), *(estimate(row, 1, sign=not levels) for row in values)])
+    first = found[methods[0], "all"][0]
     columns = [Column("term", heading=True), Column("method")]
     columns += [Column(scope_title(*scope, inputs.spec.components), number=True) for scope in here]
-    methods = "; ".join(f"{NAMES[method]}: {METHODS[method]}" for method in used)
+    described = "; ".join(f"{NAMES[method]}: {METHODS[method]}" for method in methods)
+    unit = first["unit"] if levels else unit_name(first["unit"])
     return table(
-        f"attribution-{suite}",
-        f"What each component adds, suite {suite}",
-        f"{sentence(measure_name(first['metric'], first['decoding']))}, in {unit_name(first['unit'])}. {methods}.",
+        f"mixture-{suite}" if levels else f"attribution-{suite}",
+        f"{'The model behind them' if levels else 'What each component adds'}, suite {suite}",
+        f"{sentence(measure_name(first['metric'], first['decoding']))}, in {unit}. {described}.",
         columns,
         lines,
         layout.table("attribution"),

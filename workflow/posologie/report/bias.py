@@ -1,9 +1,11 @@
 """Bias audits: what changes when only the order of the options, or only the way of scoring, changes."""
 
+import math
+
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import decimal, estimate, number_cell, table
+from posologie.report.tables import Row, decimal, estimate, interval, number_cell, table
 
 
 def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
@@ -31,10 +33,25 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
 
 def _tau(inputs: Inputs, suite: str) -> list[str]:
     rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained", statistic="ranking_tau")
-    return [
-        f"The models keep their ranking under permutation with Kendall's τ = {decimal(row.number('value'), 2)}."
-        for row in rows[:1]
-    ]
+    return [ranking_kept(row) for row in rows[:1]]
+
+
+def ranking_kept(row: Row) -> str:
+    """Say whether the models keep their ranking when the options are shuffled."""
+    value, low, high = (row.number(column) for column in ("value", "low", "high"))
+    if value is None or math.isnan(value):
+        return (
+            "Whether the models keep their ranking under permutation cannot be said: all of them score the same in one "
+            "of the two orders, so Kendall's τ is undefined."
+        )
+    tau = f"(Kendall's τ = {' '.join(one for one in (decimal(value), interval(low, high, 2)) if one)})"
+    if value == 1:
+        return f"The models keep their ranking under permutation {tau}."
+    if low is not None and low > 0:
+        return f"Models that score higher in the original order also tend to score higher under permutation {tau}."
+    if high is not None and high < 0:
+        return f"Models that score higher in the original order tend to score lower under permutation {tau}."
+    return f"The models are not shown to keep their ranking under permutation {tau}."
 
 
 _ORDER = (

@@ -104,10 +104,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Browser:
-    """The place of the item browser; `index` is its data file, seen from the page."""
+    """The place of the item browser.
+
+    Attributes:
+        index: its data file, seen from the page.
+        data: all of its data as JSON, where they are few enough to stand in the page; empty otherwise.
+    """
 
     index: str
     language: str
+    data: Markup = Markup("")  # noqa: RUF009 - a string never changes
     kind: Literal["browser"] = "browser"
 
 
@@ -142,7 +148,12 @@ class Notice:
 
 @dataclass(frozen=True)
 class Page:
-    """A page before any HTML; `others` are the titles and files of the pages beside it, this one included."""
+    """A page before any HTML.
+
+    Attributes:
+        others: titles and files of the pages beside it, this one included.
+        facts: names and values at its head.
+    """
 
     title: str
     subtitle: str
@@ -151,3 +162,4 @@ class Page:
     footer: str
     others: tuple[tuple[str, str], ...] = ()
     file: str = "index.html"
+    facts: tuple[tuple[str, str], ...] = ()

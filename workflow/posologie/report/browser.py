@@ -4,8 +4,10 @@ A page opened from a folder may not fetch files, but it may load scripts: every 
 one JSON value to the page.
 """
 
+import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,7 +21,7 @@ import pyarrow.compute as pc
 from posologie import layout
 from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
-from posologie.files import read_parquet, write_text
+from posologie.files import read_parquet, read_text, write_text
 from posologie.items import read_item_table
 from posologie.report.names import label
 from posologie.report.spec import BrowserSpec
@@ -28,7 +30,7 @@ from posologie.rows import TableRows
 from posologie.scoring.schema import read_scores
 
 DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
-"""Marks of an item: models give different answers; a model's answer moves with the option order; judge ≠ human."""
+"""Marks of an item: some models are right and others wrong; an answer moves with the option order; judge ≠ human."""
 
 _BEGINNING = 160
 _ASKED = ("item", "benchmark", "variant", "option_order", "gold")
@@ -39,10 +41,16 @@ _TEXT_METRICS = ("rouge2", "rougeL", "meteor", "chrf", "bleu")
 
 @dataclass
 class _Index:
-    """What the page holds of all items at once: one list per column; `right` has one digit per model."""
+    """What the page holds of all items at once: one list per column.
+
+    Attributes:
+        words: what an item is found by (see `searched`).
+        right: one digit per model.
+    """
 
     ids: list[str] = field(default_factory=list)
     beginnings: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
     benchmark: list[int] = field(default_factory=list)
     task: list[int] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
@@ -70,7 +78,7 @@ def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: 
     index = _Index()
     benchmarks: list[str] = []
     tasks: list[str] = []
-    number = 0
+    digests: list[str] = []
     waiting: list[dict[str, Any]] = []
     for suite in spec.suites:
         for entry in _entries(spec, root, suite, shelf):
@@ -78,18 +86,39 @@ def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: 
             _add(index, entry, _place(benchmarks, name), _place(tasks, entry["task"]))
             waiting.append(entry)
             if len(waiting) == spec.items_per_file:
-                _write(target.with_name(f"{number}.js"), "page", [number, waiting])
-                number, waiting = number + 1, []
+                digests.append(_write(data_file(target, len(digests)), "page", [len(digests), waiting]))
+                waiting = []
     if waiting:
-        _write(target.with_name(f"{number}.js"), "page", [number, waiting])
-        number += 1
+        digests.append(_write(data_file(target, len(digests)), "page", [len(digests), waiting]))
     names = [label(model, spec.models) for model in spec.models]
     facts = {"models": names, "benchmarks": benchmarks, "tasks": tasks, "perFile": spec.items_per_file}
+    facts["files"] = digests  # what the page holds of the data changes with them
     facts |= {"languages": spec.languages} if spec.languages else {}
     _write(target, "index", [{**facts, **vars(index)}])
     for old in target.parent.glob("*.js"):
-        if re.fullmatch(r"\d+", old.stem) and int(old.stem) >= number:
+        if re.fullmatch(r"\d+", old.stem) and int(old.stem) >= len(digests):
             old.unlink()
+
+
+def data_file(index: Path, number: int) -> Path:
+    """Return one of the data files beside the index."""
+    return index.with_name(f"{number}.js")
+
+
+def read_value(path: Path, function: str) -> list[Any]:
+    """Return the values that a file of the browser hands to a function of the page.
+
+    Raises:
+        InputError: if it is no such file.
+    """
+    text, start, end = read_text(path), f"posologie.{function}(", ");\n"
+    try:
+        if not (text.startswith(start) and text.endswith(end)):
+            raise ValueError
+        values: list[Any] = json.loads(f"[{text.removeprefix(start).removesuffix(end)}]")
+    except ValueError:
+        raise InputError(f"{path}: not a file of the item browser; delete it and run again") from None
+    return values
 
 
 class _Shelf:
@@ -216,15 +245,23 @@ def _add(index: _Index, entry: Mapping[str, Any], benchmark: int, task: int) -> 
     gold = set(entry["gold"])
     marks = JUDGE_DIFFERS if entry["differs"] else 0
     if entry["task"] != "oeq":
-        marks |= DISAGREE if any(options[0] != chosen[0][0] for options in chosen) else 0
+        marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
         marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
     index.ids.append(entry["id"])
     beginning = " ".join(entry["question"].split())
     index.beginnings.append(beginning if len(beginning) <= _BEGINNING else beginning[:_BEGINNING] + "…")
+    index.words.append(searched(entry["question"], *entry["options"], entry["answer"]))
     index.benchmark.append(benchmark)
     index.task.append(task)
     index.marks.append(marks)
     index.right.append("".join("1" if gold and options[0] == gold else "0" for options in chosen))
+
+
+def searched(*texts: str) -> str:
+    """Return the different words of some texts, in small letters and without accents: what a search looks at."""
+    plain = unicodedata.normalize("NFKD", " ".join(texts).lower())
+    bare = "".join(letter for letter in plain if not unicodedata.category(letter).startswith("M"))
+    return " ".join(dict.fromkeys(bare.split()))
 
 
 def _options(order: Sequence[int], labels: Sequence[int] | None) -> set[int]:
@@ -238,9 +275,11 @@ def _place(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def _write(path: Path, function: str, values: list[Any]) -> None:
+def _write(path: Path, function: str, values: list[Any]) -> str:
+    """Write a file of the browser and return a checksum of what it holds."""
     arguments = ",".join(json.dumps(value, ensure_ascii=False, separators=(",", ":")) for value in values)
-    write_text(path, f"posologie.{function}({arguments});\n")
+    write_text(path, text := f"posologie.{function}({arguments});\n")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

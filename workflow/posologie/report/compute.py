@@ -4,6 +4,7 @@ from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, number_cell, table
+from posologie.report.words import counted
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
@@ -44,12 +45,12 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     hours = sum(row.number("hours") or 0 for row in rows)
     gpu_hours = sum(row.number("gpu_hours") or 0 for row in rows)
     energies = [energy for row in rows if (energy := row.number("energy_kwh")) is not None]
-    told = (
-        f"GPUs took {decimal(sum(energies), 2)} kWh in the {len(energies)} jobs whose counters could be read."
-        if energies
-        else "No GPU's energy counter could be read."
-    )
-    total = f"{len(rows)} jobs took {decimal(hours, 2)} hours, {decimal(gpu_hours, 2)} of them GPU-hours. {told}"
+    told = "" if not gpu_hours else " No GPU's energy counter could be read."
+    if energies:
+        read = counted(len(energies), "job")
+        told = f" GPUs took {decimal(sum(energies), 2)} kWh in the {read} whose counters could be read."
+    spent = f"{decimal(gpu_hours, 2)} of GPUs" if gpu_hours else "none of them on a GPU"
+    total = f"{counted(len(rows), 'job')} took {decimal(hours, 2)} hours, {spent}.{told}"
     caption = "One row for each training and each prediction job, from their run records."
     blocks: list[Block] = [Prose((total,)), *([figure] if figure else [])]
     blocks.append(table("compute", "Jobs", caption, columns, lines, layout.table("compute")))

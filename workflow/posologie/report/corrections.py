@@ -4,6 +4,7 @@ from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Heading, Prose, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, p_cell, table
+from posologie.report.words import counted
 
 
 def corrections(inputs: Inputs) -> list[Block]:
@@ -43,8 +44,8 @@ def _further(rows: list[Row]) -> list[str]:
     if needed[judge] == 0:
         return [f"With {judge}, further ratings of these answers would hardly shorten an interval."]
     return [
-        f"With {judge}, {decimal(needed[judge], 0)} more ratings of each model's answers bring every model's interval "
-        "to within a tenth of what the rating of all answers would give."
+        f"With {judge}, {counted(round(needed[judge]), 'more rating')} of each model's answers would bring every "
+        "model's interval to within a tenth of what the rating of all answers would give."
     ]
 
 

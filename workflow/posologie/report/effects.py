@@ -1,5 +1,6 @@
 """What each mix changes: its paired differences from the base model."""
 
+import math
 from dataclasses import dataclass
 
 from posologie import layout
@@ -8,6 +9,7 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section,
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
 from posologie.report.words import AGGREGATES, measure_name, scope_title, scopes, unit_name
+from posologie.statistics.families import DEMONSTRATION
 from posologie.statistics.spec import Measured
 
 TRAINED = "for these trained adapters"
@@ -116,17 +118,10 @@ def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ..
                     undone_by=row.number("undone_by_seed_sd"),
                     seeds=_whole(row.number("settles_at_seeds")),
                     items=_whole(row.number("settles_at_items")),
-                    registered=_registered(inputs, suite, row["left"]),
+                    registered=row["registered"],
                 )
             )
     return tuple(found)
-
-
-def _registered(inputs: Inputs, suite: str, mix: str) -> str:
-    known = inputs.registration
-    if known is None:
-        return ""
-    return known.verdict(suite, mix, "base", inputs.spec.statistics.model_dump(mode="json"))
 
 
 def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
@@ -138,16 +133,27 @@ def _whole(value: float | None) -> int | None:
 
 
 def short_note(note: str) -> str:
-    """Return what of a verdict's note stands beside it; the rest is said once, in the caption."""
-    return "; ".join(part for part in note.split("; ") if part and part != TRAINED)
+    """Return what of a verdict's note stands beside it; what holds for all verdicts is said once."""
+    return "; ".join(part for part in note.split("; ") if part and part not in (TRAINED, DEMONSTRATION))
 
 
-def section(found: list[Comparison], figure: Figure | None) -> Section | None:
+def smallest_p(inputs: Inputs, p_value: float | None, family_size: int) -> str:
+    """Return a note on a p-value that is as small as the draws can show, with their number; empty for any other.
+
+    A p-value that is corrected over a family is a share of draws (`posologie.statistics.simultaneous`).
+    """
+    draws = inputs.spec.statistics.replicates
+    if p_value is None or family_size < 2 or not math.isclose(p_value, 1 / (1 + draws), rel_tol=1e-6):
+        return ""
+    return f"the smallest p that {draws:,} draws can show"
+
+
+def section(inputs: Inputs, found: list[Comparison], figure: Figure | None) -> Section | None:
     """Return the section with the main figure and its tables; None if there is nothing to compare."""
     if not found:
         return None
     blocks: list[Block] = [figure] if figure else []
-    blocks += [_table(comparison) for comparison in found]
+    blocks += [_table(inputs, comparison) for comparison in found]
     if any(effect.about == "adapters" for comparison in found for effect in comparison.effects):
         blocks.append(
             Prose(
@@ -160,16 +166,15 @@ def section(found: list[Comparison], figure: Figure | None) -> Section | None:
     return Section("effects", "What each mix changes", tuple(blocks))
 
 
-def _table(comparison: Comparison) -> Table:
-    """Return a row for each arm: a column for each scope, and the verdict on all items."""
+def _table(inputs: Inputs, comparison: Comparison) -> Table:
+    """Return a row for each arm: the verdict on all items, then a column for each scope."""
     first = comparison.effects[0]
-    columns = [Column("mix", heading=True)]
+    columns = [Column("mix", heading=True), Column("verdict on all items")]
     columns += [Column(comparison.title(*scope), number=True) for scope in comparison.scopes]
     columns += [
         Column("simultaneous interval"),
         Column("p, corrected", number=True),
         Column("detectable", number=True),
-        Column("verdict on all items"),
     ]
     rows = []
     for whole in comparison.on("all", "all"):
@@ -182,8 +187,8 @@ def _table(comparison: Comparison) -> Table:
         notes = [one for one in (short_note(whole.note), whole.registered) if one]
         verdict = Cell(whole.verdict, note="; ".join(notes))
         joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
-        p = p_cell(whole.p_adjusted)
-        rows.append([Cell(whole.name), *values, joint, p, number_cell(whole.detectable, 1), verdict])
+        p = p_cell(whole.p_adjusted, smallest_p(inputs, whole.p_adjusted, whole.family_size))
+        rows.append([Cell(whole.name), verdict, *values, joint, p, number_cell(whole.detectable, 1)])
     measured = comparison.measured
     counts = ", ".join(
         f"{comparison.title(*scope)} {max(effect.n for effect in comparison.on(*scope)):,}"
@@ -192,14 +197,27 @@ def _table(comparison: Comparison) -> Table:
     return table(
         f"effects-{comparison.suite}",
         f"Each mix against base, suite {comparison.suite}",
-        f"Paired difference in {measure_name(measured.metric, measured.decoding)}, in {unit_name(first.unit)}, "
-        f"{AGGREGATES[measured.aggregate]}; n: {counts}. Intervals beside the values are pointwise; the "
-        f"simultaneous one, p and the verdict hold for all {first.family_size} comparisons of a column together. "
+        f"{demonstrated(inputs)}Paired difference in {measure_name(measured.metric, measured.decoding)}, in "
+        f"{unit_name(first.unit)}, {AGGREGATES[measured.aggregate]}; n: {counts}. "
+        "Intervals beside the values are pointwise; the simultaneous one, p and the verdict "
+        f"{_held(first.family_size)}. "
         "Detectable: the smallest true difference that a study of this size would usually show.",
         columns,
         rows,
         layout.table("contrasts"),
     )
+
+
+def demonstrated(inputs: Inputs) -> str:
+    """Return how the caption of a table of verdicts begins in a demonstration; empty in any other study."""
+    return "A demonstration: n is too small for any of these verdicts. " if inputs.spec.demonstration else ""
+
+
+def _held(family_size: int) -> str:
+    """Return for what p and verdict hold."""
+    if family_size == 1:
+        return "are those of one comparison, so nothing is corrected"
+    return f"hold for all {family_size} comparisons of a column together"
 
 
 def _difference(effect: Effect | None) -> Cell:

@@ -3,6 +3,7 @@
 from posologie.report.blocks import Prose
 from posologie.report.inputs import Inputs
 from posologie.report.tables import decimal
+from posologie.report.words import counted
 
 _PROCEDURES = {
     "first_token": "the likeliest label of the first token",
@@ -42,10 +43,16 @@ def told(inputs: Inputs) -> Prose:
     halved = [halvings for facts in jobs.values() if (halvings := facts.get("chunk_halvings", 0))]
     sentences = []
     if prompts:
+        again = (
+            f"Where models answered in bfloat16, {counted(prompts, 'prompt')} of {counted(len(audits), 'job')} "
+            f"{'was' if prompts == 1 else 'were'} computed once more without a batch"
+        )
+        share = f"({decimal(100 * flipped / prompts, 1)} %)"
         sentences.append(
-            f"Where models answered in bfloat16, {prompts:,} prompts of {len(audits)} jobs were computed once more by "
-            f"themselves: {flipped:,} had another likeliest label than in their batch "
-            f"({decimal(100 * flipped / prompts, 1)} %): near-ties, which rounding decides."
+            f"{again}: {flipped:,} had another likeliest label than in the batch {share}: near-ties, which rounding "
+            "decides."
+            if flipped
+            else f"{again}: none had another likeliest label than in the batch."
         )
     else:
         sentences.append(
@@ -54,7 +61,7 @@ def told(inputs: Inputs) -> Prose:
         )
     if halved:
         sentences.append(
-            f"Memory ran out in {len(halved)} of {len(jobs)} prediction jobs, which went on with chunks halved "
-            f"{sum(halved)} times in all; this changes no label beyond such ties."
+            f"Memory ran out in {len(halved)} of {counted(len(jobs), 'prediction job')}; chunks were halved "
+            f"{counted(sum(halved), 'time')} in all, which changes no label but near-ties."
         )
     return Prose(tuple(filter(None, (" ".join(sentences), procedures(inputs)))))

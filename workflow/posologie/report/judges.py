@@ -5,7 +5,7 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose,
 from posologie.report.corrections import corrections, raters_table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
-from posologie.report.words import metric_name, rater_name
+from posologie.report.words import counted, metric_name, rater_name
 
 STATISTICS = {
     "pearson": "Pearson r",
@@ -38,13 +38,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         return None
     blocks: list[Block] = corrections(inputs)
     if sets:
-        intro = Prose(
-            (
-                "A judge's number is worth what its agreement with people is worth. Intervals say how little a hundred "
-                "rated answers settle: judges whose intervals overlap are not ordered by them.",
-            )
-        )
-        blocks.append(intro)
+        blocks.append(Prose((agreement_worth(inputs),)))
     for name in sets:
         blocks.append(Heading(f"Agreement with people: {name}"))
         if figure := figures.pop("agreement", None):
@@ -79,11 +73,29 @@ def mismatches(inputs: Inputs) -> list[str]:
         configured = next((row["judge"] for row in rows if row["configured"] == "1"), None)
         by_rule = next((row for row in rows if row["by_rule"] == "1"), None)
         if configured is not None and by_rule is not None and by_rule["judge"] != configured:
-            told.append(
-                f"On {name} the judge that agrees best with people is {by_rule['judge']} "
-                f"(r = {decimal(by_rule.number('value'))}); {configured} judged the answers (judging.chosen)."
-            )
+            told.append(_mismatch(name, by_rule, next(row for row in rows if row["judge"] == configured)))
     return told
+
+
+def _mismatch(name: str, by_rule: Row, configured: Row) -> str:
+    """Say that the rule chooses another judge than the configured one, and by which correlation."""
+    best, own = by_rule.number("value"), configured.number("value")
+    judged = f"{configured['judge']} judged the answers (judging.chosen)"
+    if best is not None and best == own:
+        return f"On {name} {by_rule['judge']} agrees with people as well as {configured['judge']} does; {judged}."
+    value = "" if best is None else f" (r = {decimal(best)})"
+    return f"On {name} the judge that agrees best with people is {by_rule['judge']}{value}; {judged}."
+
+
+def agreement_worth(inputs: Inputs) -> str:
+    """Say what a judge's number is worth, and on how many rated answers its agreement with people rests."""
+    rows = inputs.rows("agreement", against="human", generator="pooled")
+    most = max((int(row.needed("n")) for row in rows), default=0)
+    several = len({row["rater"] for row in rows if row["rater_kind"] == "judge"}) > 1
+    told = "A judge's number is worth what its agreement with people is worth."
+    rests = f" It rests here on {counted(most, 'rated answer')} at most, and its interval says how much they settle"
+    order = ": judges whose intervals overlap are not ordered by them." if several else "."
+    return f"{told}{rests}{order}" if most else told
 
 
 def _agreement_table(inputs: Inputs, name: str) -> Table:
@@ -199,11 +211,18 @@ def _length_table(inputs: Inputs, suite: str) -> Table:
         "length: the same by regression, for models whose answers have few lengths in common. What a model loses there "
         "it owed to the length of its answers."
     )
-    effects = [estimate(row, 1, sign=True) for row in rows if row["statistic"] == "length_effect"]
-    if effects and effects[0].text != "–":
-        caption += f" Twice the words add {effects[0].text} points {effects[0].interval}."
+    caption += "".join(length_effect(row, len(metrics) > 1) for row in rows if row["statistic"] == "length_effect")
     title = f"Judges and length, suite {suite}"
     return table(f"length-{suite}", title, caption, columns, lines, layout.table("length"))
+
+
+def length_effect(row: Row, several: bool) -> str:
+    """Say what twice the words change in a judge's score; nothing where that is unknown."""
+    shown = estimate(row, 1, sign=True)
+    if row.number("value") is None:
+        return ""
+    score = f"“{metric_name(row['metric'])}”" if several else "the score"
+    return f" Twice the words change {score} by {shown.text} points {shown.interval}".rstrip() + "."
 
 
 def _number(found: dict[tuple[str, str, str], Row], key: tuple[str, str, str], column: str) -> float | None:

@@ -31,7 +31,7 @@ def section(inputs: Inputs) -> Section | None:
             "normalised question, context and options; near: verified to share most of their word sequences; options: "
             "the same options and right answer; containment: the item quotes the tested question; lineage: both come "
             "from one item; cross-lingual: the same question in another language; embedding: the same, found by a "
-            "sentence encoder; case: another question on the same clinical case; group: shares its case with an item "
+            "sentence encoder; case: another question on the same case; group: shares its case with an item "
             "that leaks.",
         )
     )
@@ -135,7 +135,10 @@ def moved_verdicts(inputs: Inputs) -> str:
     if not moved:
         return ""
     told = ", ".join(f"{model} on {suite} ({tasks})" for suite, tasks, model in moved)
-    return f"Without the tested items that the mix trained on, the verdict against the base model changes for {told}."
+    return (
+        "Leaving out the tested items that a mix trained on changes whether its gain over base has an interval above "
+        f"or below 0: {told}."
+    )
 
 
 def _topics_table(inputs: Inputs) -> Table:

@@ -92,10 +92,11 @@ def section(inputs: Inputs) -> Section:
         Prose(
             (
                 "Every table is an aggregate of item scores. Means, differences and what components add come from one "
-                "crossed model for each number: items in their clinical cases, mixes, training seeds. Its variance of "
-                "seeds is net of what items contribute, and pooled over mixes. Corpus scores, spreads and correlations "
-                "have no such model: their intervals come from draws of whole clusters inside each benchmark. "
-                "Verdicts, corrected p-values and simultaneous intervals hold for all comparisons of a number at once.",
+                "crossed model for each number: items in their groups (of one case or text), mixes, training seeds. "
+                "Its variance of seeds is net of what items contribute, and pooled over mixes. Corpus scores, spreads "
+                "and correlations have no such model: their intervals come from draws of whole clusters inside each "
+                "benchmark. Verdicts, corrected p-values and simultaneous intervals hold for all comparisons of a "
+                "number at once.",
                 "In the project's folder, “posologie explain FILE --row … --column …” prints the chain behind a "
                 "number: scores, predictions, adapter, mix, jobs, hours and hashes.",
             )

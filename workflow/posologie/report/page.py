@@ -1,6 +1,10 @@
 """The page: which sections a study has, and how they become one file."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup
 
 from posologie.report import (
     answer,
@@ -9,6 +13,7 @@ from posologie.report import (
     composition,
     compute,
     effects,
+    header,
     judges,
     leakage,
     method,
@@ -19,45 +24,16 @@ from posologie.report import (
     transfer,
 )
 from posologie.report.blocks import Browser, Figure, Notice, Page, Section
+from posologie.report.browser import data_file, read_value
+from posologie.report.captions import caption_of
 from posologie.report.drawings import inlined
 from posologie.report.html import as_html
 from posologie.report.inputs import Inputs
 from posologie.report.tables import as_it_is
-from posologie.report.words import listed
+from posologie.report.words import counted, listed
 from posologie.version import __version__
 
-CAPTIONS = {
-    "effects": (
-        "What each mix changes",
-        "Difference of each mix from the base model with its interval, on all items and on those of each component. "
-        "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
-    ),
-    "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
-    "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
-    "surface": (
-        "Score and dose",
-        "Expected score over the mixes, with the mixes that cannot be distinguished from the best; along each "
-        "component's share "
-        "the others keep their proportions. Bands: intervals, point by point.",
-    ),
-    "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
-    "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
-    "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
-    "published": (
-        "The published study beside this one",
-        "Printed values as crosses; ours as points with their intervals.",
-    ),
-    "agreement": ("Agreement with people", "Judges, metrics and people against the mean human rating, with intervals."),
-    "calibration": (
-        "Calibration of the judges",
-        "Each rated answer: the judge's probability, or its verdict, against the mean human rating; points are spread "
-        "a little so that none hides another.",
-    ),
-    "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
-    "composition": ("Composition of the mixes", "Training items of every mix by component."),
-    "compute": ("Hours", "Hours of training and prediction for every model."),
-    "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
-}
+ITEMS = "report/items/index.js"
 PLACED = frozenset(
     [
         "agreement",
@@ -95,7 +71,7 @@ def sections(inputs: Inputs) -> list[Section]:
     made = [
         surface.section(inputs, figures.get("surface")),
         answer.section(inputs, found),
-        effects.section(found, figures.get("effects")),
+        effects.section(inputs, found, figures.get("effects")),
         transfer.section(inputs),
         attribution.section(inputs, figures),
         scores.section(inputs, figures),
@@ -107,12 +83,33 @@ def sections(inputs: Inputs) -> list[Section]:
         training.section(inputs, figures.get("training")),
         compute.section(inputs, figures.get("compute")),
         _others(inputs),
-        Section("items", "Single items", (Browser("items/index.js", inputs.spec.report.language),))
-        if inputs.spec.report.item_browser
-        else None,
+        _items(inputs),
         method.section(inputs),
     ]
     return [section for section in made if section is not None]
+
+
+def _items(inputs: Inputs) -> Section | None:
+    if not inputs.spec.report.item_browser:
+        return None
+    data = embedded(inputs.root / ITEMS, inputs.spec.report.items_in_page)
+    return Section("items", "Single items", (Browser("items/index.js", inputs.spec.report.language, data),))
+
+
+def embedded(index: Path, most: int) -> Markup:
+    """Return the data of the item browser as JSON that may stand in a page; nothing for more items than `most`.
+
+    Raises:
+        InputError: if one of the browser's files is broken or missing.
+    """
+    if not index.is_file():
+        return Markup("")
+    (facts,) = read_value(index, "index")
+    if len(facts["ids"]) > most:
+        return Markup("")
+    pages = [read_value(data_file(index, number), "page")[1] for number in range(len(facts["files"]))]
+    text = json.dumps({"index": facts, "pages": pages}, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it can end the script element
 
 
 def _others(inputs: Inputs) -> Section | None:
@@ -127,7 +124,7 @@ def _others(inputs: Inputs) -> Section | None:
 def _figures(inputs: Inputs) -> dict[str, Figure]:
     found = {}
     for name in inputs.spec.figures():
-        title, caption = CAPTIONS[name]
+        title, caption = caption_of(inputs, name)
         svg = inlined(inputs.root / "figures" / f"{name}.svg", name, f"{title}. {caption}")
         found[name] = Figure(name, title, caption, svg, f"figures/{name}")
     return found
@@ -136,13 +133,13 @@ def _figures(inputs: Inputs) -> dict[str, Figure]:
 def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -> str:
     """Return the report as HTML that needs no other file."""
     spec = inputs.spec
-    count = len(spec.models)
     return as_html(
         Page(
             title=spec.title or f"The study “{spec.study}”",
-            subtitle=f"Study {spec.study}: {count} model{'s' if count > 1 else ''}, suites {listed(spec.suites, 12)}",
+            subtitle=f"Study {spec.study}: {counted(len(spec.models), 'model')}, suites {listed(spec.suites, 12)}",
             sections=tuple(made),
             notices=tuple(notices),
+            facts=header.facts(inputs),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
         ),
         scripts=("page.js", "browser.js"),

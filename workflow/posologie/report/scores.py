@@ -62,6 +62,25 @@ def open_measures(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
     return judged + [(metric, "greedy") for metric in _TEXTS if (metric, "greedy") in found]
 
 
+def drawn_choices(inputs: Inputs) -> list[Row]:
+    """Return the rows that the figure of choice questions draws: exact match on the first suite."""
+    aggregate = inputs.spec.statistics.primary_choice.aggregate
+    asked = {"task": "all", "metric": "em", "variants": "original", "aggregate": aggregate}
+    rows = [row for suite in inputs.suites_of("mcqa")[:1] for row in inputs.rows("mcqa", suite=suite, **asked)]
+    return [row for row in rows if row["scope_kind"] != "benchmark"]
+
+
+def drawn_texts(inputs: Inputs) -> list[Row]:
+    """Return the rows that the figure of open questions draws: every measure of the first suite but the length."""
+    found: list[Row] = []
+    for suite in inputs.suites_of("oeq")[:1]:
+        rows = inputs.rows("oeq", suite=suite, scope_kind="all", task="all", aggregate="item_weighted")
+        for measure in open_measures(inputs, suite):
+            if measure[0] != "words":
+                found += [row for row in rows if (row["metric"], row["decoding"]) == measure]
+    return found
+
+
 def _silences(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
     """Return the measures that count a judge's replies without a verdict."""
     found = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))

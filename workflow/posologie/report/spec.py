@@ -17,6 +17,12 @@ class Report(Spec):
     items_per_file: int = Field(
         default=200, ge=10, le=5000, description="items in one data file of the browser, which a page loads by need"
     )
+    items_in_page: int = Field(
+        default=500,
+        ge=0,
+        le=5000,
+        description="up to how many items the browser's data stand in the page itself, which can then be sent alone",
+    )
 
 
 class ReportSpec(Spec):
@@ -24,7 +30,9 @@ class ReportSpec(Spec):
 
     study: Name
     title: str = Field(default="", description="heading of the page; made from the study's name if left out")
-    demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
+    demonstration: bool = Field(
+        default=False, description="say above the page and every table of verdicts that it shows the machinery only"
+    )
     mixes: tuple[Name, ...] = Field(description="mixes in the order in which tables and figures show them")
     models: tuple[EvaluatedModel, ...] = Field(
         description="base first, then the order of the mixes; none where only judges are calibrated"

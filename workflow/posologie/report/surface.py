@@ -9,10 +9,9 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section,
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_text, table
 from posologie.report.words import measure_name, sentence, unit_name
+from posologie.surface.answer import NEVER, mix_text
 
 OBJECTIVE = "objective"
-_NEVER = 0.005
-"""Shares below half a percent are none."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,7 @@ class SurfaceTable:
     def mix(self, row: Row) -> str:
         """Return a row's mix in words: `57 % native, 43 % translated, no synthetic`."""
         shares = {self.title(name): share for name, share in mix_of(row).items()}
-        given = [f"{decimal(100 * share, 0)} % {name}" for name, share in shares.items() if share >= _NEVER]
-        none = [f"no {name}" for name, share in shares.items() if share < _NEVER]
-        return ", ".join([*given, *none])
+        return ", ".join([mix_text(shares), *(f"no {name}" for name, share in shares.items() if share < NEVER)])
 
     def rows(self, kind: str) -> list[Row]:
         """Return the rows of a kind."""
@@ -153,7 +150,9 @@ def dose(fitted: SurfaceTable) -> str:
     over = ""
     if base:
         gain = best.needed("value") - base[0].needed("value")
-        over = f", {decimal(abs(gain), 1)} {unit} {'above' if gain >= 0 else 'below'} the base model's"
+        apart = decimal(abs(gain), 1)
+        over = f", {apart} {unit} {'above' if gain >= 0 else 'below'} the base model's"
+        over = ", the same as the base model's to the digit shown" if apart == "0.0" else over
     verb = "Give" if fitted.supported else "The highest expected score is that of"
     most = f"at most {decimal(best.needed('most_regret'), 1)}"
     return (
@@ -271,6 +270,8 @@ def change_of_mind(fitted: SurfaceTable) -> str:
         if "interior" in row["note"].split("; "):
             why = f"{why}; it tells whether the surface fits"
         ways.append(f"{fitted.mix(row)} ({seeds} seed{'s' if seeds > 1 else ''}, {why})")
+    if not ways:
+        return ""
     return f"What would change our mind, with the chance that another mix comes out best: training {'; '.join(ways)}."
 
 

@@ -104,9 +104,9 @@ def estimate(row: Row | None, digits: int | None = None, sign: bool = False) -> 
     return Cell(decimal(value, digits, sign), value, interval=interval(low, high, digits, sign), note=row["note"])
 
 
-def p_cell(value: float | None) -> Cell:
+def p_cell(value: float | None, note: str = "") -> Cell:
     """Return a cell with a p-value."""
-    return Cell(p_text(value), sort=value)
+    return Cell(p_text(value), sort=value, note=note)
 
 
 def p_text(value: float | None) -> str:

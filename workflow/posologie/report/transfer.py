@@ -2,7 +2,7 @@
 
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Prose, Section
-from posologie.report.effects import short_note
+from posologie.report.effects import demonstrated, short_note
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, interval, number_cell, p_cell, table
 from posologie.report.words import component_title, measure_name, unit_name
@@ -64,8 +64,9 @@ def _table(inputs: Inputs, suite: str, rows: list[Row]) -> Block:
     return table(
         f"transfer-{suite}",
         f"Gains by tested component, suite {suite}",
-        f"Gain over base in {measure_name(first['metric'], first['decoding'])}, in {unit_name(first['unit'])}; "
-        f"n: {counts}. The interval beside a difference is pointwise; p and verdict hold for all mixes together.",
+        f"{demonstrated(inputs)}Gain over base in {measure_name(first['metric'], first['decoding'])}, in "
+        f"{unit_name(first['unit'])}; n: {counts}. "
+        "The interval beside a difference is pointwise; p and verdict hold for all mixes together.",
         columns,
         lines,
         layout.table("transfer"),

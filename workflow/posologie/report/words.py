@@ -77,3 +77,14 @@ def listed(names: Iterable[str], most: int = 6) -> str:
     return (
         ", ".join(found) if len(found) <= most else f"{', '.join(found[: most - 1])} and {len(found) - most + 1} more"
     )
+
+
+def joined(names: Iterable[str]) -> str:
+    """Return names in words: `A`, `A and B`, `A, B and C`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 job`, `1,200 jobs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

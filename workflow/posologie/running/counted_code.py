@@ -30,6 +30,7 @@ NEUTRAL = {
     "nvml": "opens the GPU driver's library; the modules that read values from it count",
     "progress": "reports how far a job is",
     "running": "holds how jobs run, and how files replace each other",
+    "shipped": "finds the files that ship; what a job reads of them is an input, or its digest is in the spec",
     "training.interruption": "asks a training to stop after a checkpoint, from which it goes on to the same weights",
     "training.memory": "explains in words that memory ran out; the error itself ends the command all the same",
     "training.reporting": "draws progress bars and charts of a training",

@@ -2,7 +2,8 @@
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -65,6 +66,7 @@ LAYOUTS: dict[str, Patterns] = {
         "test": ("data/fr/fr_test_casimedicos.jsonl",),
     },
     "columns": {},
+    "lm_eval": {},
     "world": {"train": ("recipe.yaml",), "validation": ("recipe.yaml",), "test": ("recipe.yaml",)},
 }
 """Reader → split → patterns of the published files below the data set's folder; none where names differ from copy to
@@ -123,11 +125,24 @@ def local_files(source: Source, split: Split) -> list[str]:
     Raises:
         InputError: if there is none.
     """
-    wanted = patterns(source, split)
-    found = chosen(files_below(source.path or "."), wanted)
-    if not found:
-        raise InputError(f"path = '{source.path}': no file fits {' or '.join(wanted)} (split {split})")
+    found = _files_of(source.path or ".", patterns(source, split), f" (split {split})")
     return [f"{source.path}/{name}" for name in found]
+
+
+def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
+    """Return the files below a folder that fit one of the patterns.
+
+    Raises:
+        InputError: if there is no such folder, or none fits.
+    """
+    if not os.path.isdir(folder):
+        raise InputError(f"path = '{folder}': no such folder{of}")
+    found = chosen(files_below(folder), wanted)
+    if not found:
+        most = 3
+        more = f" or {len(wanted) - most} other patterns" if len(wanted) > most else ""
+        raise InputError(f"path = '{folder}': no file fits {' or '.join(wanted[:most])}{more}{of}")
+    return found
 
 
 def collection_patterns(collection: Collection) -> tuple[str, ...]:
@@ -151,8 +166,4 @@ def collection_files(collection: Collection) -> list[str]:
     Raises:
         InputError: if there is none.
     """
-    wanted = collection_patterns(collection)
-    found = chosen(files_below(collection.path or "."), wanted)
-    if not found:
-        raise InputError(f"path = '{collection.path}': no file fits {' or '.join(wanted)}")
-    return [f"{collection.path}/{name}" for name in found]
+    return [f"{collection.path}/{name}" for name in _files_of(collection.path or ".", collection_patterns(collection))]

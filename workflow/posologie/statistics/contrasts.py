@@ -20,6 +20,7 @@ from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
 from posologie.statistics.paired import mcnemar_p
+from posologie.statistics.registration import doses_of, registration_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
@@ -33,7 +34,7 @@ COLUMNS = (
     "simultaneous_low", "simultaneous_high", "p_value", "df", "test", "p_mcnemar",
     "family", "family_size", "correction", "p_adjusted", "margin", "p_equivalent", "p_noninferior",
     "detectable", "about", "seed_sd", "seed_df", "undone_by_seed_sd", "settles_at_seeds", "settles_at_items",
-    "verdict", "note", "published", "published_aggregate", "difference",
+    "verdict", "registered", "note", "published", "published_aggregate", "difference",
 )  # fmt: skip
 
 LATEX = Latex(
@@ -74,8 +75,13 @@ def main(argv: list[str]) -> None:
             resampled = Resampled(scored, spec.statistics)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
                 for variants in (one for one in sets if one in scored.variant_sets()):
-                    found.extend(_tested(resampled, measure, variants, pairs, command.published))
+                    found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
+    known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes)
+    settings = spec.statistics.model_dump(mode="json")
+    for row in rows:
+        pair = row["suite"], row["left"], row["right"]
+        row["registered"] = "" if known is None else known.verdict(*pair, settings, now)
     write_table(command.table, *shown(COLUMNS, rows, command.published), LATEX)
 
 
@@ -103,9 +109,10 @@ def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[P
     return list(pairs.values())
 
 
-def _tested(
+def tested_pairs(
     resampled: Resampled, measure: Measure, variants: str, pairs: Sequence[Pair], published: Comparison | None
 ) -> Iterator[Tested]:
+    """Yield each pair in each cell, without its verdict: `judge_families` gives that."""
     scored = resampled.scored
     arms = arm_entries(scored.models)
     place = {arm.model: number for number, arm in enumerate(arms)}

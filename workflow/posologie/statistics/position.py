@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.items import LABELS
-from posologie.statistics.answers import DECODINGS, ChoiceAnswers, read_answers
+from posologie.statistics.answers import ChoiceAnswers, read_answers
 from posologie.statistics.cells import Parts, make_parts, sum_over_parts
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
@@ -94,7 +94,7 @@ def main(argv: list[str]) -> None:
     for suite in spec.suites:
         answers = read_answers(command.results, suite, spec.models)
         if answers is not None:
-            rows.extend(_suite_rows(answers, all_entries(spec.models), spec.statistics, spec.components))
+            rows.extend(suite_rows(answers, all_entries(spec.models), spec.statistics, spec.components))
     write_table(command.table, COLUMNS, rows, LATEX)
 
 
@@ -217,9 +217,10 @@ def changes(drawn: Mapping[Key, Drawn]) -> dict[Key, Drawn]:
     return found
 
 
-def _suite_rows(
+def suite_rows(
     answers: ChoiceAnswers, entries: Sequence[Entry], settings: Statistics, components: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a suite, for each decoding that has answers."""
     by_task = make_parts(answers.benchmark, answers.task, answers.provenance)
     clusters = make_clusters(answers.benchmark, answers.group, by_task.of_item)
     counts = bootstrap_counts(clusters, settings.replicates, settings.seed)
@@ -243,7 +244,7 @@ def _suite_rows(
 
     for scope in scopes:
         yield _dependent_row(answers, scope, parts, clusters, settings)
-    for decoding in DECODINGS:
+    for decoding in answers.displayed:
         compared: dict[Key, Drawn] = {}  # all other draws are done with when their rows are
         for variants, chosen in sets.items():
             ordered: list[tuple[Any, dict[str, Any]]] = []

@@ -17,7 +17,7 @@ from posologie.files import read_json, write_json
 
 FILE = "registration.json"
 FORMAT = 1
-SECTIONS = ("statistics", "surface", "mixes", "suites", "training_seeds")
+SECTIONS = ("statistics", "surface", "mixes", "doses", "suites", "training_seeds")
 _DECIDING = ("level", "margin", "primary_choice", "primary_text", "families", "minimum_clusters", "replicates", "seed")
 """Settings of statistics that a verdict depends on, beside the contrasts."""
 
@@ -47,18 +47,23 @@ class Registration:
             for text in _differences(_plain(now[name]), self.sections.get(name), name)
         ]
 
-    def verdict(self, suite: str, left: str, right: str, statistics: Mapping[str, Any]) -> str:
+    def verdict(
+        self, suite: str, left: str, right: str, statistics: Mapping[str, Any], doses: Mapping[str, Any]
+    ) -> str:
         """Return `registered`, or why the verdict on a comparison is not.
 
         Args:
             left, right: mixes, or `base`.
             statistics: the section as it is now.
+            doses: shares of the components and size of each mix as they are now (`doses_of`).
         """
         if suite not in self.sections["suites"]:
             return f"not registered: suite {suite} was not named"
         for mix in (left, right):
             if mix != "base" and mix not in self.sections["mixes"]:
                 return f"not registered: mix {mix} was not named"
+            if mix != "base" and _plain(doses.get(mix)) != self.sections["doses"][mix]:
+                return f"not registered: mix {mix} was changed afterwards"
         before, current = self.sections["statistics"], _plain(statistics)
         changed = [name for name in _DECIDING if before.get(name) != current.get(name)]
         if changed:
@@ -67,6 +72,11 @@ class Registration:
         if "base" not in (left, right) and frozenset((left, right)) not in listed:
             return "not registered: the pair was not named"
         return "registered"
+
+
+def doses_of(blends: Mapping[str, Mapping[str, float]], sizes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the dose of each mix: the share of each component, and the size."""
+    return {mix: {"shares": dict(shares), "size": sizes[mix]} for mix, shares in blends.items()}
 
 
 def register(root: Path, study: str, sections: Mapping[str, Any], date: str) -> Registration:

@@ -16,6 +16,8 @@ from posologie.surface.runs import Array, Surface
 _MOST_COMPONENTS = 6
 """With more, rates of all pairs are no reading: effects alone are shown."""
 _STEP = 0.1
+NEVER = 0.005
+"""Shares below half a percent are none."""
 
 
 def answer_of(
@@ -110,7 +112,7 @@ def mix_text(shares: Mapping[str, float]) -> str:
     """Return a mix in words: `45 % native, 55 % synthetic`, without components below half a percent."""
     percents = {name: 100 * share for name, share in shares.items()}
     whole = all(abs(one - round(one)) < 0.05 for one in percents.values())
-    shown = [(name, one) for name, one in percents.items() if one >= 0.5]
+    shown = [(name, one) for name, one in percents.items() if one >= 100 * NEVER]
     return ", ".join(f"{one:.0f} % {name}" if whole else f"{one:.1f} % {name}" for name, one in shown)
 
 

@@ -1,65 +1,18 @@
 """Mixes to choose from: points of the simplex within bounds of the shares."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from posologie.errors import InputError
 from posologie.statistics.draws import generator
 from posologie.surface.runs import Array
+from posologie.surface.simplex import Bounds
 
 _STEPS = (100, 50, 40, 25, 20, 10, 5, 4, 2, 1)
 _ROUNDING = 1e-9
 _FEWEST_ACCEPTED = 0.01
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Lowest and highest share of each component, [component] each."""
-
-    low: Array
-    high: Array
-
-    def __post_init__(self) -> None:
-        """Check that some mix lies within the bounds.
-
-        Raises:
-            InputError: where none does.
-        """
-        if self.low.shape != self.high.shape or (self.low < 0).any() or (self.high > 1).any():
-            raise InputError("bounds: expected a lowest and a highest share from 0 to 1 for each component")
-        if (self.low > self.high).any() or self.low.sum() > 1 + _ROUNDING or self.high.sum() < 1 - _ROUNDING:
-            raise InputError(
-                f"bounds: no mix has shares from {self.low.tolist()} to {self.high.tolist()};"
-                " expected lowest shares that sum to at most 1, and highest that sum to at least 1"
-            )
-
-    def contain(self, shares: Array) -> NDArray[np.bool_]:
-        """Return [point], whether each mix lies within the bounds."""
-        within = (shares >= self.low - _ROUNDING) & (shares <= self.high + _ROUNDING)
-        return np.asarray(within.all(axis=1), dtype=bool)
-
-
-def whole_simplex(components: int) -> Bounds:
-    """Return the bounds that leave every mix."""
-    return Bounds(np.zeros(components), np.ones(components))
-
-
-def bounds_of(components: Sequence[str], limits: dict[str, tuple[float, float]]) -> Bounds:
-    """Return bounds by the names of components; a component without limits may have any share.
-
-    Raises:
-        InputError: for a name that is no component, or where no mix lies within the limits.
-    """
-    for name in limits:
-        if name not in components:
-            raise InputError(f"bounds: unknown component '{name}'; choose one of {', '.join(components)}")
-    pairs = [limits.get(name, (0.0, 1.0)) for name in components]
-    return Bounds(np.array([low for low, _ in pairs], float), np.array([high for _, high in pairs], float))
 
 
 def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
@@ -68,7 +21,7 @@ def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
     The step is the finest of 1/100, 1/50, 1/40, 1/25, 1/20 … that gives at most `most` points.
     """
     width = len(bounds.low)
-    tried = most if (bounds.high >= 1).all() else 50 * most  # with highest shares, fewer points than `_room` are left
+    tried = most if bounds.is_simplex else 50 * most  # with highest shares, fewer points than `_room` are left
     for steps in _STEPS:
         if _room(bounds, steps) > tried:
             continue

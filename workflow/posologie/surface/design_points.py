@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from posologie.errors import InputError
 from posologie.statistics.draws import generator
+from posologie.surface.forms import scheffe_terms
 from posologie.surface.runs import Array
-from posologie.surface.simplex import Region, average_products, centroids, expanded, lattice
+from posologie.surface.simplex import SCHEFFE, Bounds, average_products, centroids, lattice
 
 Kind = Literal["i_optimal", "space_filling", "lattice", "centroid"]
 
@@ -42,7 +43,7 @@ class Plan:
         runs: adapters that each new mix gets: the study's training seeds.
     """
 
-    region: Region
+    region: Bounds
     model: str = "quadratic"
     sizes: tuple[int, ...] = (0,)
     present: Array = field(default_factory=lambda: np.zeros((0, 0)))
@@ -55,7 +56,7 @@ class Plan:
 
         With several sizes, z = log size from −1 to 1 and the columns xᵢ z follow (Cornell 2002, section 7.5).
         """
-        found = expanded(shares, self.model)
+        found = scheffe_terms(shares, SCHEFFE[self.model])
         if len(self.sizes) < 2:
             return found
         low, high = np.log(min(self.sizes)), np.log(max(self.sizes))
@@ -134,17 +135,17 @@ def _lattice_of(plan: Plan, count: int) -> Array:
         raise InputError("design lattice: expected lower bounds alone, which leave a simplex; with upper bounds take "
                          "i_optimal or space_filling")  # fmt: skip
     sizes = {degree: len(lattice(width, degree)) for degree in range(1, 7) if width <= 8 or degree < 3}
-    wanted = count + sum(1 for one in plan.present if region.inside(one))
+    wanted = count + sum(1 for one in plan.present if region.contain(one, 1e-6))
     degree = min(sizes, key=lambda one: (abs(sizes[one] - wanted), one))
-    return np.asarray(region.lower + (1 - region.lower.sum()) * lattice(width, degree))
+    return np.asarray(region.low + (1 - region.low.sum()) * lattice(width, degree))
 
 
-def _centroids_of(region: Region) -> Array:
+def _centroids_of(region: Bounds) -> Array:
     """Return the simplex-centroid design within lower bounds; with upper ones vertices, edges' middles and the mean."""
     if region.is_simplex:
-        return np.asarray(region.lower + (1 - region.lower.sum()) * centroids(len(region.components)))
+        return np.asarray(region.low + (1 - region.low.sum()) * centroids(len(region.components)))
     corners = region.vertices
-    at = np.concatenate([np.isclose(corners, region.lower), np.isclose(corners, region.upper)], axis=1)
+    at = np.concatenate([np.isclose(corners, region.low), np.isclose(corners, region.high)], axis=1)
     edges = [
         (one, other)
         for one, other in combinations(range(len(corners)), 2)
@@ -154,7 +155,7 @@ def _centroids_of(region: Region) -> Array:
     return np.unique(np.concatenate([corners, *([middles] if middles else []), [corners.mean(axis=0)]]), axis=0)[::-1]
 
 
-def space_filling(region: Region, count: int, present: Array, seed: int = 42) -> Array:
+def space_filling(region: Bounds, count: int, present: Array, seed: int = 42) -> Array:
     """Return [count, component], mixes far from each other and from those that are there (maximin distance).
 
     The farthest candidate first (Kennard and Stone 1969), then each of the two nearest mixes is moved for as long as
@@ -163,7 +164,7 @@ def space_filling(region: Region, count: int, present: Array, seed: int = 42) ->
     width = len(region.components)
     degree = next((one for one in (24, 20, 12, 10, 6, 4) if width <= 10 and _lattice_size(width, one) < 2000), 2)
     grid = lattice(width, degree) if width <= 20 else np.eye(width)
-    pool = np.concatenate([region.vertices, grid[region.inside(grid, 1e-9)], region.draws(_CANDIDATES, seed)])
+    pool = np.concatenate([region.vertices, grid[region.contain(grid, 1e-9)], region.draws(_CANDIDATES, seed)])
     fixed = present.reshape(-1, width)
     chosen: list[int] = []
     for _ in range(count):
@@ -262,7 +263,7 @@ def _gains(information: Array, products: Array, old: Array, new: Array) -> Array
     return np.where(determinant < -1e-9, found, -np.inf)
 
 
-def _moves(point: Array, region: Region, window: float | None) -> Array:
+def _moves(point: Array, region: Bounds, window: float | None) -> Array:
     """Return [candidate, component], where a mix may move: along Cox directions and between pairs of components.
 
     Args:
@@ -275,8 +276,8 @@ def _moves(point: Array, region: Region, window: float | None) -> Array:
         towards = point / rest if rest > 1e-9 else np.full(width, 1 / (width - 1))
         towards[one] = 0.0
         moving = towards > 1e-12
-        low = max(1 - region.upper[one], float((region.lower[moving] / towards[moving]).max()))
-        high = min(1 - region.lower[one], float((region.upper[moving] / towards[moving]).min()))
+        low = max(1 - region.high[one], float((region.low[moving] / towards[moving]).max()))
+        high = min(1 - region.low[one], float((region.high[moving] / towards[moving]).min()))
         if low <= high:
             others = _steps(low, high, rest, window)
             line = others[:, None] * towards
@@ -285,8 +286,8 @@ def _moves(point: Array, region: Region, window: float | None) -> Array:
     for one, other in combinations(range(width), 2):
         both = point[one] + point[other]
         low, high = (
-            max(region.lower[one], both - region.upper[other]),
-            min(region.upper[one], both - region.lower[other]),
+            max(region.low[one], both - region.high[other]),
+            min(region.high[one], both - region.low[other]),
         )
         if low < high:
             steps = _steps(low, high, point[one], window)
@@ -294,8 +295,8 @@ def _moves(point: Array, region: Region, window: float | None) -> Array:
             line[:, one], line[:, other] = steps, both - steps
             found.append(line)
     moves = np.concatenate(found) if found else point[None]
-    kept = moves[region.inside(moves, 1e-9)]
-    return np.clip(kept, region.lower, region.upper) if len(kept) else point[None]
+    kept = moves[region.contain(moves, 1e-9)]
+    return np.clip(kept, region.low, region.high) if len(kept) else point[None]
 
 
 def _steps(low: float, high: float, here: float, window: float | None) -> Array:
@@ -310,12 +311,12 @@ def scaled(plan: Plan, shares: Array, sizes: Array) -> Array:
     return found
 
 
-def exact(row: Array, region: Region, units: Sequence[int] = UNITS) -> tuple[int, ...]:
+def exact(row: Array, region: Bounds, units: Sequence[int] = UNITS) -> tuple[int, ...]:
     """Return whole numbers in the ratio of the shares, as near as the first unit that keeps the bounds allows."""
     for unit in units:
         parts = np.round(row * unit).astype(np.int64)
-        low = np.ceil(region.lower * unit - 1e-6).astype(np.int64)
-        high = np.floor(region.upper * unit + 1e-6).astype(np.int64)
+        low = np.ceil(region.low * unit - 1e-6).astype(np.int64)
+        high = np.floor(region.high * unit + 1e-6).astype(np.int64)
         parts = np.clip(parts, low, np.maximum(low, high))
         while (missing := unit - int(parts.sum())) != 0:
             step = 1 if missing > 0 else -1

@@ -111,7 +111,7 @@ def _plain(plan: Plan, shares: Array, sizes: Array) -> list[tuple[int, ...]]:
         for unit in UNITS:
             weights = exact(row, plan.region, (unit,))
             kept[place] = np.array(weights) / sum(weights)
-            if plan.region.inside(kept[place], 1e-6) and value() <= limit:
+            if plan.region.contain(kept[place], 1e-6) and value() <= limit:
                 break
         else:
             weights = exact(row, plan.region, UNITS[-2:])

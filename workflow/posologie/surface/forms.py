@@ -1,6 +1,8 @@
 """Models of the surface: Scheffé's terms, the correlation of a process, and priors of their parameters."""
 
 from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -134,22 +136,20 @@ def scheffe_kernel(left: Array, right: Array, degree: int) -> Array:
     return 729 * (first**3 - 3 * first * second + 2 * third) / 6
 
 
+def products_of(components: int, degree: int) -> list[tuple[int, ...]]:
+    """Return the products of different components up to a degree: singles, then pairs, then threes."""
+    return [chosen for size in range(1, degree + 1) for chosen in combinations(range(components), size)]
+
+
 def scheffe_terms(shares: Array, degree: int) -> Array:
-    """Return [point, term], the unscaled Scheffé terms up to a degree: x_i; x_i x_j; x_i x_j x_k (Scheffé 1958)."""
-    width = shares.shape[1]
+    """Return [..., term], the unscaled Scheffé terms up to a degree: x_i; x_i x_j; x_i x_j x_k (Scheffé 1958).
+
+    Degree 0 is a constant.
+    """
     if degree == 0:
-        return np.ones((len(shares), 1))
-    columns = [shares[:, one] for one in range(width)]
-    if degree >= 2:
-        columns += [shares[:, i] * shares[:, j] for i in range(width) for j in range(i + 1, width)]
-    if degree >= 3:
-        columns += [
-            shares[:, i] * shares[:, j] * shares[:, k]
-            for i in range(width)
-            for j in range(i + 1, width)
-            for k in range(j + 1, width)
-        ]
-    return np.stack(columns, axis=1)
+        return np.ones((*shares.shape[:-1], 1))
+    products = products_of(shares.shape[-1], degree)
+    return np.stack([reduce(np.multiply, (shares[..., one] for one in term)) for term in products], axis=-1)
 
 
 def squared_distances(left: Array, right: Array) -> Array:

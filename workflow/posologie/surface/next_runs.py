@@ -7,16 +7,17 @@ is the value of perfect knowledge, and so the most that any number of trainings 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posologie.errors import InputError
 from posologie.surface.beliefs import Beliefs
-from posologie.surface.candidates import Bounds, distinct, lattice, rounded, uniform
+from posologie.surface.candidates import distinct, lattice, rounded, uniform
+from posologie.surface.forms import products_of
 from posologie.surface.optimum import Region
 from posologie.surface.runs import Array, Runs, Surface
+from posologie.surface.simplex import Bounds
 
 _MINIMUM = 1e-9
 _MORE_SEEDS = (2, 4, 8)
@@ -128,11 +129,6 @@ def offers_of(bounds: Bounds, tested: Array, most: int = 250, seed: int = 42) ->
     return found
 
 
-def terms_of(components: int, degree: int) -> int:
-    """Return the number of coefficients of Scheffé's model: products of up to `degree` different components."""
-    return sum(comb(components, size) for size in range(1, degree + 1))
-
-
 def saturated(runs: Runs, degree: int) -> bool:
     """Say whether a model goes through all mixes, and at most one of them has all components.
 
@@ -140,7 +136,7 @@ def saturated(runs: Runs, degree: int) -> bool:
     """
     mixes = distinct(runs.shares)
     inside = int((mixes.min(axis=1) >= INTERIOR).sum())
-    return len(mixes) <= terms_of(len(runs.components), degree) and inside <= 1
+    return len(mixes) <= len(products_of(len(runs.components), degree)) and inside <= 1
 
 
 def prescribe(

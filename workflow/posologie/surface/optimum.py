@@ -13,8 +13,9 @@ from posologie.statistics.crossed import Estimated
 from posologie.statistics.draws import generator
 from posologie.statistics.simultaneous import Family, z_score
 from posologie.statistics.winner import Corrected, corrected_best
-from posologie.surface.candidates import Bounds, around, distinct, lattice, uniform
+from posologie.surface.candidates import around, distinct, lattice, uniform
 from posologie.surface.runs import Array, Moments, Surface
+from posologie.surface.simplex import Bounds
 
 _NOTHING = 1e-14
 """Variances below this part of the largest are rounding."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from posologie.errors import InputError
 from posologie.statistics.draws import generator
+from posologie.surface.forms import products_of, scheffe_terms
 from posologie.surface.runs import Array
 
 SCHEFFE = {"linear": 1, "quadratic": 2, "special_cubic": 3}
@@ -22,37 +23,37 @@ _MOST_VERTICES = 14
 
 
 @dataclass(frozen=True)
-class Region:
+class Bounds:
     """All mixes whose shares lie within bounds.
 
     Attributes:
         components: names, two or more.
-        lower, upper: [component], bounds that can all be reached (Piepel 1983); `region_of` tightens them.
+        low, high: [component], bounds that can all be reached (Piepel 1983); `bounds_of` tightens them.
     """
 
     components: tuple[str, ...]
-    lower: Array
-    upper: Array
+    low: Array
+    high: Array
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is excluded: the whole simplex."""
-        return bool((self.lower <= _ROUNDING).all() and (self.upper >= 1 - _ROUNDING).all())
+        return bool((self.low <= _ROUNDING).all() and (self.high >= 1 - _ROUNDING).all())
 
     @property
     def is_simplex(self) -> bool:
         """Whether the lower bounds alone shape it, so that it is a smaller simplex (Kurotori 1966)."""
-        return bool((self.upper >= 1 - self.lower.sum() + self.lower - _ROUNDING).all())
+        return bool((self.high >= 1 - self.low.sum() + self.low - _ROUNDING).all())
 
-    def inside(self, shares: Array, slack: float = 1e-6) -> NDArray[np.bool_]:
+    def contain(self, shares: Array, slack: float = _ROUNDING) -> NDArray[np.bool_]:
         """Return [point], whether mixes [point, component] lie within the bounds."""
-        return np.asarray(((shares >= self.lower - slack) & (shares <= self.upper + slack)).all(axis=-1))
+        return np.asarray(((shares >= self.low - slack) & (shares <= self.high + slack)).all(axis=-1))
 
     @cached_property
     def centre(self) -> Array:
         """[component], a mix inside: between the lower and the upper bounds, as far as the sum of 1 allows."""
-        room = self.upper - self.lower
-        found: Array = self.lower + room * (1 - self.lower.sum()) / max(room.sum(), _ROUNDING)
+        room = self.high - self.low
+        found: Array = self.low + room * (1 - self.low.sum()) / max(room.sum(), _ROUNDING)
         return found
 
     @cached_property
@@ -64,7 +65,7 @@ class Region:
         """
         count = len(self.components)
         if self.is_simplex:
-            return np.asarray(self.lower + (1 - self.lower.sum()) * np.eye(count))
+            return np.asarray(self.low + (1 - self.low.sum()) * np.eye(count))
         if count > _MOST_VERTICES:
             raise InputError(
                 f"{count} components with upper bounds: expected at most {_MOST_VERTICES}, or lower bounds alone"
@@ -74,9 +75,9 @@ class Region:
         for free in range(count):
             others = [place for place in range(count) if place != free]
             points = np.empty((len(sides), count))
-            points[:, others] = np.where(sides, self.upper[others], self.lower[others])
+            points[:, others] = np.where(sides, self.high[others], self.low[others])
             points[:, free] = 1 - points[:, others].sum(axis=1)
-            found.append(points[self.inside(points, _ROUNDING)])
+            found.append(points[self.contain(points)])
         return np.unique(np.concatenate(found).round(12), axis=0)[::-1]
 
     def draws(self, count: int, seed: int) -> Array:
@@ -88,38 +89,69 @@ class Region:
         numbers = generator(seed, "mixes", ",".join(self.components))
         width = len(self.components)
         if self.is_simplex:
-            return np.asarray(self.lower + (1 - self.lower.sum()) * numbers.dirichlet(np.ones(width), count))
+            return np.asarray(self.low + (1 - self.low.sum()) * numbers.dirichlet(np.ones(width), count))
         shares = np.tile(self.centre, (count, 1))
         for _ in range(_SWEEPS):
             order = numbers.permutation(width)
             for one, other in zip(order, np.roll(order, 1), strict=True):
                 both = shares[:, one] + shares[:, other]
-                low = np.maximum(self.lower[one], both - self.upper[other])
-                high = np.minimum(self.upper[one], both - self.lower[other])
+                low = np.maximum(self.low[one], both - self.high[other])
+                high = np.minimum(self.high[one], both - self.low[other])
                 shares[:, one] = low + (high - low) * numbers.random(count)
                 shares[:, other] = both - shares[:, one]
         return shares
 
 
-def region_of(components: Sequence[str], bounds: Mapping[str, tuple[float, float]], where: str = "bounds") -> Region:
-    """Return the region within bounds; components without bounds have 0 and 1.
+def bounds_of(components: Sequence[str], limits: Mapping[str, tuple[float, float]], where: str = "bounds") -> Bounds:
+    """Return the bounds by the names of components; those without limits have 0 and 1.
 
     Raises:
         InputError: for a bound of an unknown component, one that is no share, or bounds that no mix keeps.
     """
     if len(components) < 2 or len(set(components)) < len(components):
         raise InputError(f"components {', '.join(components) or '(none)'}: expected two or more, each once")
-    for name, (low, high) in bounds.items():
+    for name, (low, high) in limits.items():
         if name not in components:
-            raise InputError(f"{where}.{name}: no such component; expected one of {', '.join(components)}")
+            raise InputError(f"{where}.{name}: no such component; choose one of {', '.join(components)}")
         if not 0 <= low <= high <= 1:
             raise InputError(f"{where}.{name} = [{low:g}, {high:g}]: expected a lower and an upper share from 0 to 1")
-    lower, upper = (np.array([bounds.get(name, (0.0, 1.0))[side] for name in components]) for side in (0, 1))
+    lower, upper = (np.array([limits.get(name, (0.0, 1.0))[side] for name in components]) for side in (0, 1))
     if lower.sum() > 1 + _ROUNDING or upper.sum() < 1 - _ROUNDING:
         what, total = ("lower", lower.sum()) if lower.sum() > 1 else ("upper", upper.sum())
         raise InputError(f"{where}: the {what} bounds sum to {total:g}, so no mix keeps them")
     highest, lowest = 1 - (lower.sum() - lower), 1 - (upper.sum() - upper)
-    return Region(tuple(components), np.maximum(lower, lowest), np.minimum(upper, highest))
+    return Bounds(tuple(components), np.maximum(lower, lowest), np.minimum(upper, highest))
+
+
+def whole_simplex(count: int) -> Bounds:
+    """Return the bounds that leave every mix of so many components."""
+    return bounds_of([str(place) for place in range(1, count + 1)], {})
+
+
+def within_stock(
+    bounds: Mapping[str, tuple[float, float]], held: Mapping[str, int], size: int, where: str = "bounds"
+) -> dict[str, tuple[float, float]]:
+    """Return bounds in which no component has a larger share than its items fill, each taken once.
+
+    Args:
+        held: number of items of the components that are known.
+        size: number of items of a mix.
+
+    Raises:
+        InputError: for a component that holds less than its lowest share.
+    """
+    found = dict(bounds)
+    for name, items in held.items():
+        low, high = bounds.get(name, (0.0, 1.0))
+        most = min(high, items / size)
+        if low > most + _ROUNDING:
+            raise InputError(
+                f"{where}.{name} = [{low:g}, {high:g}]: {low * size:g} of {size:,} items, but {items:,} are held and "
+                "none is taken twice; lower the share or the size"
+            )
+        if most < high:
+            found[name] = (low, most)
+    return found
 
 
 def lattice(count: int, degree: int) -> Array:
@@ -135,19 +167,7 @@ def centroids(count: int) -> Array:
     return np.array([[1 / len(chosen) if place in chosen else 0.0 for place in range(count)] for chosen in sets])
 
 
-def terms(components: int, model: str) -> list[tuple[int, ...]]:
-    """Return the products of components that a Scheffé model has coefficients for."""
-    sizes = range(1, SCHEFFE[model] + 1)
-    return [chosen for size in sizes for chosen in combinations(range(components), size)]
-
-
-def expanded(shares: Array, model: str) -> Array:
-    """Return [point, term], a Scheffé model's columns at mixes [point, component]."""
-    columns = [shares[..., list(term)].prod(axis=-1) for term in terms(shares.shape[-1], model)]
-    return np.stack(columns, axis=-1)
-
-
-def average_products(region: Region, model: str, seed: int = 42, draws: int = 20_000) -> Array:
+def average_products(region: Bounds, model: str, seed: int = 42, draws: int = 20_000) -> Array:
     """Return [term, term], the mean over the region of the products of a model's columns.
 
     On the whole simplex it is Dirichlet's integral, (q − 1)! Π aᵢ! / (q − 1 + Σ aᵢ)! for Π xᵢ^aᵢ; under bounds the mean
@@ -155,9 +175,9 @@ def average_products(region: Region, model: str, seed: int = 42, draws: int = 20
     """
     count = len(region.components)
     if not region.is_whole:
-        columns = expanded(region.draws(draws, seed), model)
+        columns = scheffe_terms(region.draws(draws, seed), SCHEFFE[model])
         return columns.T @ columns / len(columns)
-    found = terms(count, model)
+    found = products_of(count, SCHEFFE[model])
     powers = np.array([[term.count(place) for place in range(count)] for term in found])
     both = powers[:, None] + powers[None]
     factorial = np.array([math.factorial(power) for power in range(both.max() + 1)], dtype=float)

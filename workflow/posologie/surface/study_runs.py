@@ -14,12 +14,12 @@ from posologie.statistics.measured import direction
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Measured
 from posologie.statistics.suites import scored_parts
-from posologie.surface.candidates import Bounds, bounds_of
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fit import FORMS, MEAN
 from posologie.surface.fit import Fitted as Model
 from posologie.surface.optimum import Region, candidates_of, region_of
 from posologie.surface.runs import Array, Runs
+from posologie.surface.simplex import Bounds, bounds_of
 from posologie.surface.spec import SurfaceSpec
 from posologie.surface.suites import Floor, weighted
 

@@ -25,7 +25,7 @@ from posologie.surface.decisions import (
     text_of,
 )
 from posologie.surface.fit import CUBIC
-from posologie.surface.next_runs import terms_of
+from posologie.surface.forms import products_of
 from posologie.surface.runs import Array
 from posologie.surface.simplex import lattice as simplex_lattice
 from posologie.surface.spec import SurfaceSettings, SurfaceSpec
@@ -118,7 +118,7 @@ def _model_rows(found: Fitted) -> Iterator[dict[str, Any]]:
     """Yield each model's error on left-out mixes, and the tests of fit and of equal noise."""
     choice = found.choice
     notes = [one for one in choice.notes if one]
-    mixes, terms = len(distinct(found.runs.shares)), terms_of(len(found.runs.components), CUBIC.degree)
+    mixes, terms = len(distinct(found.runs.shares)), len(products_of(len(found.runs.components), CUBIC.degree))
     if mixes <= terms and any(one.fitted.form is CUBIC for one in choice.candidates):
         notes.append(
             f"{mixes} mixes saturate a special cubic ({terms} terms): nothing is left to test it, and shrinkage "

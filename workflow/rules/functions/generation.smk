@@ -202,7 +202,11 @@ def tables_to_work_on():
 def table_of(made):
     """Return the table from which an artifact is made."""
     kind, _, *rest = made.split("/")
-    return f"<results>/{plan.documents(STUDY, rest[0])}" if kind == "generated" else f"<results>/shards/{rest[0]}/{rest[1]}.parquet"
+    return (
+        f"<results>/{plan.documents(STUDY, rest[0])}"
+        if kind == "generated"
+        else f"<results>/shards/{rest[0]}/{rest[1]}.parquet"
+    )
 
 
 def prompts_in_use():
@@ -231,7 +235,9 @@ def plan_entries(wildcards):
     for name, maker in STUDY.translators.items() if pairs else ():
         prompts = {} if maker.backend.kind == "seq2seq" else {"text": maker.text_prompt}
         spec, work = QualitySpec(name=name, translator=maker), f"{WORK}/translation/{name}"
-        entries.append(plan_entry(f"translation_quality/{name}", "translation_quality", spec, pairs, prompts, maker, work))
+        entries.append(
+            plan_entry(f"translation_quality/{name}", "translation_quality", spec, pairs, prompts, maker, work)
+        )
     return json.dumps(entries, sort_keys=True, ensure_ascii=False)
 
 

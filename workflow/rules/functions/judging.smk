@@ -46,7 +46,10 @@ def calibration_spec(wildcards):
 def training_data(wildcards):
     """Return the files that a judge was trained on; a folder stands for those below it."""
     named_files = [Path(name) for name in STUDY.judges[wildcards.judge].trained_on]
-    below = {path: sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path] for path in named_files}
+    below = {
+        path: sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        for path in named_files
+    }
     return [str(one) for files in below.values() for one in files]
 
 
@@ -68,7 +71,11 @@ def all_judgements():
 
 def all_calibrations():
     """Return every judge's verdicts on every set of human ratings."""
-    return [f"<results>/judgements/{judge}/calibration/{name}.parquet" for judge in STUDY.judges for name in STUDY.judging.ratings]
+    return [
+        f"<results>/judgements/{judge}/calibration/{name}.parquet"
+        for judge in STUDY.judges
+        for name in STUDY.judging.ratings
+    ]
 
 
 def ratings_spec(wildcards):

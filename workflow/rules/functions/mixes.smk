@@ -16,7 +16,11 @@ def mix_spec(wildcards):
 
 def all_mixes():
     """Return every mix of the study."""
-    return [f"<results>/mixes/{mix}/seed-{seed}/composition.json" for mix in STUDY.mixes for seed in plan.sampling_seeds(STUDY, mix)]
+    return [
+        f"<results>/mixes/{mix}/seed-{seed}/composition.json"
+        for mix in STUDY.mixes
+        for seed in plan.sampling_seeds(STUDY, mix)
+    ]
 
 
 def shard_reports():

@@ -24,7 +24,12 @@ def adapter_words(wildcards, input):
     if not input.adapter:
         return []
     folder = Path(input.adapter[0]).parent.as_posix()
-    return ["--adapter-weights", f"{folder}/adapter_model.safetensors", "--adapter-config", f"{folder}/adapter_config.json"]
+    return [
+        "--adapter-weights",
+        f"{folder}/adapter_model.safetensors",
+        "--adapter-config",
+        f"{folder}/adapter_config.json",
+    ]
 
 
 def merged_backbone(wildcards):

@@ -52,5 +52,9 @@ def all_releases():
 def all_pushes(wildcards):
     """Return the receipt of every push, which only a study that names a repository can make."""
     if STUDY.release.repository is None:
-        refuse(InputError("release.repository: missing; expected `owner/name` on the hub, with {mix} or the like in it, to push"))
+        refuse(
+            InputError(
+                "release.repository: missing; expected `owner/name` on the hub, with {mix} or the like in it, to push"
+            )
+        )
     return [f"<results>/pushed/{model.id}/{form}.json" for model, form in releases.released(STUDY)]

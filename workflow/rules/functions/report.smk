@@ -47,16 +47,14 @@ def all_ratings():
     return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings]
 
 
+def browser_index():
+    """Return the item browser's index, where the study wants one."""
+    return ["<results>/report/items/index.js"] if STUDY.report.item_browser and STUDY.suites else []
+
+
 def report_parts():
     """Return what a study delivers: the page, the item browser's index where it wants one, every table and figure."""
-    browser = ["<results>/report/items/index.js"] if STUDY.report.item_browser and STUDY.suites else []
-    return ["<results>/report/index.html", *browser, *all_tables(), *all_figures()]
-
-
-def registration():
-    """Return the file of what was fixed before the first training, where there is one."""
-    path = f"results/{STUDY.study}/registration.json"
-    return [path] if os.path.exists(path) else []
+    return ["<results>/report/index.html", *browser_index(), *all_tables(), *all_figures()]
 
 
 def accepted_changes():

@@ -1,12 +1,18 @@
 # What the rules of screening.smk are given: inputs, specs, words of the command line, targets.
-LANGUAGES = [shipped(f"resources/languages/{path.name}") for path in sorted((REPOSITORY / "resources/languages").glob("*.yaml"))]
+LANGUAGES = [
+    shipped(f"resources/languages/{path.name}") for path in sorted((REPOSITORY / "resources/languages").glob("*.yaml"))
+]
 """What the program knows of languages: facts of two items are compared by it."""
 
 
 def earlier_shards(wildcards):
     """Return the shards against which this one is screened: of the same split, of the sources before it."""
     earlier = plan.earlier_sources(STUDY, wildcards.source)
-    return [f"<results>/shards/{name}/{wildcards.split}.parquet" for name in earlier if wildcards.split in STUDY.sources[name].splits]
+    return [
+        f"<results>/shards/{name}/{wildcards.split}.parquet"
+        for name in earlier
+        if wildcards.split in STUDY.sources[name].splits
+    ]
 
 
 def screening_tests(wildcards):
@@ -114,7 +120,10 @@ def topic_training_shards(wildcards):
 
 def topic_tested_shards(wildcards):
     """Return the shards of every suite of choice questions."""
-    return [f"<results>/shards/{name}/{split}.parquet" for name, split in plan.suite_shards(STUDY, plan.choice_suites(STUDY))]
+    return [
+        f"<results>/shards/{name}/{split}.parquet"
+        for name, split in plan.suite_shards(STUDY, plan.choice_suites(STUDY))
+    ]
 
 
 def topics_spec(wildcards):

@@ -35,4 +35,6 @@ def shard_spec(wildcards):
 
 def all_shards():
     """Return every shard of the study."""
-    return [f"<results>/shards/{name}/{split}.parquet" for name, source in STUDY.sources.items() for split in source.splits]
+    return [
+        f"<results>/shards/{name}/{split}.parquet" for name, source in STUDY.sources.items() for split in source.splits
+    ]

@@ -25,7 +25,9 @@ def scores_and_judgements():
 def ratings_and_verdicts():
     """Return the human ratings, the scores of the rated answers, and every judge's verdicts on them."""
     names = STUDY.judging.ratings
-    return [f"<results>/{folder}/{name}.parquet" for folder in ("human", "human_scores") for name in names] + all_calibrations()
+    return [
+        f"<results>/{folder}/{name}.parquet" for folder in ("human", "human_scores") for name in names
+    ] + all_calibrations()
 
 
 def scores_and_leakage():
@@ -33,16 +35,29 @@ def scores_and_leakage():
     return open_scores() + all_leakage()
 
 
+def registration():
+    """Return the file of what was fixed before the first training, where there is one."""
+    path = f"results/{STUDY.study}/registration.json"
+    return [path] if os.path.exists(path) else []
+
+
 def inputs_of_scores(table):
     """Return the function that gives the inputs of a table of scores."""
-    narrow = {"mcqa": all_scores, "position": scores_and_answers, "length": scores_and_judgements, "leakage": scores_and_leakage}
+    narrow = {
+        "mcqa": all_scores,
+        "position": scores_and_answers,
+        "length": scores_and_judgements,
+        "leakage": scores_and_leakage,
+    }
     narrow["proxies"] = proxy_scores
     return narrow.get(table, open_scores)
 
 
 def ratings_and_judgements():
     """Return the human ratings, the predictions that they are of, and the verdicts on every answer."""
-    open_predictions = [f"<results>/predictions/{model}/{suite}.parquet" for model in MODELS for suite in plan.open_suites(STUDY)]
+    open_predictions = [
+        f"<results>/predictions/{model}/{suite}.parquet" for model in MODELS for suite in plan.open_suites(STUDY)
+    ]
     return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings] + open_predictions + all_judgements()
 
 

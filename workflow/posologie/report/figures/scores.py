@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 from posologie.report.figures.style import legend_above, point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, INK, MUTED
-from posologie.report.scores import open_measures
+from posologie.report.scores import drawn_choices, drawn_texts
 from posologie.report.tables import Row
 from posologie.report.words import metric_name, scope_title, scopes
 
-_PANELS = 5
+_LEAST = 10.0
+"""Percentage points that an axis shows at least: a difference of half a point shall not fill a panel."""
 
 
 def draw_choices(inputs: Inputs) -> Figure | None:
@@ -20,8 +21,7 @@ def draw_choices(inputs: Inputs) -> Figure | None:
     suites = inputs.suites_of("mcqa")
     if not suites:
         return None
-    aggregate = inputs.spec.statistics.primary_choice.aggregate
-    rows = inputs.rows("mcqa", suite=suites[0], task="all", metric="em", variants="original", aggregate=aggregate)
+    rows = drawn_choices(inputs)
     here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
     figure, panels = row_panels([arm.name for arm in inputs.arms], len(here), extra=1.1)
     for panel, (kind, scope) in zip(panels, here, strict=True):
@@ -41,14 +41,18 @@ def draw_texts(inputs: Inputs) -> Figure | None:
     suites = inputs.suites_of("oeq")
     if not suites:
         return None
-    rows = inputs.rows("oeq", suite=suites[0], scope_kind="all", task="all", aggregate="item_weighted")
-    measures = [measure for measure in open_measures(inputs, suites[0]) if measure[0] != "words"][:_PANELS]
+    rows = drawn_texts(inputs)
+    measures = list(dict.fromkeys((row["metric"], row["decoding"]) for row in rows))
     figure, panels = row_panels([arm.name for arm in inputs.arms], len(measures), sharex=False)
     for panel, (metric, decoding) in zip(panels, measures, strict=True):
         here = [row for row in rows if (row["metric"], row["decoding"]) == (metric, decoding)]
         _points(inputs, panel, here, 0, "o", INK, None)
         panel.set_title(metric_name(metric).replace(" by ", "\nby "))
         panel.margins(x=0.08)
+        low, high = panel.get_xlim()
+        if here and here[0]["unit"] == "%" and high - low < _LEAST:
+            middle = min(max((low + high) / 2, _LEAST / 2), 100 - _LEAST / 2)
+            panel.set_xlim(middle - _LEAST / 2, middle + _LEAST / 2)
     x_title(figure, f"open questions (n = {int(rows[0].needed('n')):,}), %")
     return figure
 

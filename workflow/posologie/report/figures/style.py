@@ -1,6 +1,8 @@
 """What all figures share: inks, fonts, and files whose bytes depend on nothing but their content."""
 
+import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from posologie.report.names import GRID, INK, MUTED
 from posologie.running.whole_files import whole_file
@@ -60,6 +63,59 @@ FALLBACKS = (
 """Fonts for letters that DejaVu Sans lacks; which of them a machine has, the bytes of such a figure depend on."""
 
 _PANELS_IN_LINE = 5
+_HANDLE, _LETTER = 0.6, 0.075
+"""Inches that a legend needs for the line of a name with the space around it, and for a letter, at most."""
+
+_SMALLEST_SPAN = 1e-6
+"""A span of values below this is rounding: all of them are equal."""
+
+
+def fitted(figure: Figure) -> Figure:
+    """Return a figure in which titles and labels of ticks leave room for each other, whatever it shows."""
+    for panel in figure.axes:
+        low, high = panel.get_xlim()
+        if panel.axison and panel.get_xscale() == "linear" and abs(high - low) < _SMALLEST_SPAN * max(1.0, abs(high)):
+            middle = round((low + high) / 2, 9) + 0.0
+            panel.set_xlim(middle - 1, middle + 1)
+        for axis in (panel.xaxis, panel.yaxis):
+            if isinstance(formatter := axis.get_major_formatter(), ScalarFormatter):
+                formatter.set_useOffset(False)
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        _wrap_title(figure, panel)
+        _thin_ticks(figure, panel)
+    return figure
+
+
+def _wrap_title(figure: Figure, panel: Axes) -> None:
+    """Break a title into lines where it would reach into the next panel or beyond the edge."""
+    text = panel.get_title(loc="left")
+    if not text:
+        return
+    start = panel.get_window_extent().x0
+    others = [other.get_window_extent() for other in figure.axes if other is not panel and other.axison]
+    here = panel.get_window_extent()
+    end = min((box.x0 for box in others if box.x0 > start + 1 and box.y0 < here.y1 and box.y1 > here.y0),
+              default=figure.bbox.x1)  # fmt: skip
+    shown = panel.set_title(text, loc="left")
+    for letters in range(max(map(len, text.split("\n"))), 7, -1):
+        if shown.get_window_extent().width <= end - start - 4:
+            return
+        shown.set_text("\n".join(textwrap.fill(line, letters, break_on_hyphens=True) for line in text.split("\n")))
+
+
+def _thin_ticks(figure: Figure, panel: Axes) -> None:
+    """Show fewer ticks where their labels would touch."""
+    for count in (4, 3, 2):
+        boxes = [
+            label.get_window_extent() for label in panel.get_xticklabels() if label.get_visible() and label.get_text()
+        ]
+        if all(right.x0 - left.x1 > 3 for left, right in pairwise(sorted(boxes, key=lambda box: box.x0))):
+            return
+        if not isinstance(panel.xaxis.get_major_locator(), MaxNLocator):
+            return
+        panel.locator_params(axis="x", nbins=count)
+        figure.draw_without_rendering()
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -111,7 +167,14 @@ def legend_above(figure: Figure, panel: Axes, columns: int) -> None:
     """Put the panel's legend above the figure, each name once."""
     handles, labels = panel.get_legend_handles_labels()
     named = dict(zip(labels, handles, strict=True))
-    figure.legend(list(named.values()), list(named), loc="outside upper left", ncols=columns)
+    fitting = min(columns, legend_columns(list(named)))
+    figure.legend(list(named.values()), list(named), loc="outside upper left", ncols=fitting)
+
+
+def legend_columns(names: Sequence[str], width: float = WIDTH) -> int:
+    """Return how many columns of a legend with these names fit into a width in inches, one at least."""
+    longest = max((len(name) for name in names), default=0)
+    return max(1, int(width / (_HANDLE + _LETTER * longest)))
 
 
 def x_title(figure: Figure, text: str) -> None:
@@ -131,6 +194,7 @@ def _with_fonts(figure: Figure) -> None:
 def write_svg(figure: Figure, path: Path) -> None:
     """Write one SVG file without dates or versions."""
     _with_fonts(figure)
+    fitted(figure)
     with whole_file(path) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
 
@@ -138,6 +202,7 @@ def write_svg(figure: Figure, path: Path) -> None:
 def write(figure: Figure, target: Path) -> None:
     """Write `{target}.svg` and `{target}.pdf` without dates or versions: equal figures have equal bytes."""
     _with_fonts(figure)
+    fitted(figure)
     for suffix, nothing in (
         ("svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
         ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),

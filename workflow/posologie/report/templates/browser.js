@@ -16,10 +16,11 @@
   const open = place.querySelector(".open");
   const pages = new Map(); // number of a data file → its items, or a promise of them; the oldest are let go
   let index = null;
-  let lower = [];
   let found = [];
   let first = 0;
   let wanted = null;
+  let shownId = null;
+  const inside = place.querySelector("script.data"); // the data of a small study, in the page itself
 
   window.posologie = {
     index(value) { index = value; },
@@ -54,28 +55,53 @@
     return made;
   }
 
+  // As in posologie.report.browser.searched: small letters without accents.
+  const plain = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+
   async function start() {
+    if (open.disabled) return;
     open.disabled = true;
     try {
-      await load(place.dataset.index);
+      if (inside) {
+        const data = JSON.parse(inside.textContent);
+        index = data.index;
+        data.pages.forEach((items, number) => pages.set(number, items));
+      } else await load(place.dataset.index);
     } catch {
       open.disabled = false;
       state.firstChild.textContent = "The items are not here: keep the folder “items” beside this page. ";
       return;
     }
-    lower = index.beginnings.map((text) => text.toLocaleLowerCase());
     index.benchmarks.forEach((name, number) => form.benchmark.append(new Option(name, number)));
     index.models.forEach((name, number) => { form.right.append(new Option(name, number)); form.wrong.append(new Option(name, number)); });
     form.querySelector("[name=mark][value='4']").closest("label").hidden = !index.marks.some((mark) => mark & 4);
     state.hidden = true;
     form.hidden = columns.hidden = false;
+    const asked = address();
+    form.words.value = asked.get("words") ?? "";
+    for (const name of ["benchmark", "right", "wrong"]) {
+      const option = [...form[name].options].find((one) => one.text === asked.get(name));
+      if (option) form[name].value = option.value;
+    }
+    for (const box of form.querySelectorAll("[name=mark]")) box.checked = asked.getAll("mark").includes(box.value);
     search();
-    const asked = /^#item=(.+)$/.exec(location.hash);
-    if (asked) show(index.ids.indexOf(decodeURIComponent(asked[1])));
+    if (asked.has("item")) show(index.ids.indexOf(asked.get("item")));
+  }
+
+  // The address holds what is searched for and the item that is shown, so that a link leads to both.
+  const address = () => new URLSearchParams(/^#(item|words|benchmark|right|wrong|mark)=/.test(location.hash) ? location.hash.slice(1) : "");
+
+  function remember() {
+    const kept = new URLSearchParams();
+    if (shownId !== null) kept.set("item", shownId);
+    if (form.words.value.trim()) kept.set("words", form.words.value.trim());
+    for (const name of ["benchmark", "right", "wrong"]) if (form[name].value !== "") kept.set(name, form[name].selectedOptions[0].text);
+    for (const box of form.querySelectorAll("[name=mark]:checked")) kept.append("mark", box.value);
+    history.replaceState(null, "", "#" + (String(kept) || place.closest("section").id));
   }
 
   function search() {
-    const words = form.words.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(form.words.value).split(/\s+/).filter(Boolean);
     const [benchmark, right, wrong] = [form.benchmark.value, form.right.value, form.wrong.value];
     const marks = [...form.querySelectorAll("[name=mark]:checked")].reduce((sum, box) => sum | Number(box.value), 0);
     found = [];
@@ -84,7 +110,7 @@
       if ((index.marks[row] & marks) !== marks) continue;
       if (right !== "" && index.right[row][right] !== "1") continue;
       if (wrong !== "" && (index.right[row][wrong] !== "0" || index.tasks[index.task[row]] === "oeq")) continue;
-      if (!words.every((word) => lower[row].includes(word) || index.ids[row] === word)) continue;
+      if (!words.every((word) => index.words[row].includes(word) || (word.length > 5 && index.ids[row].startsWith(word)))) continue;
       found.push(row);
     }
     first = 0;
@@ -140,7 +166,12 @@
     }
     if (wanted !== row) return; // another item was chosen in the meantime
     draw(page[row % index.perFile]);
-    history.replaceState(null, "", "#item=" + encodeURIComponent(index.ids[row]));
+    shownId = index.ids[row];
+    remember();
+    if (shown.getBoundingClientRect().top > hits.getBoundingClientRect().bottom) { // one column: the item is below the list
+      shown.focus({ preventScroll: true });
+      shown.scrollIntoView({ block: "start", behavior: "instant" });
+    }
   }
 
   const letters = (labels) => (labels === null ? "–" : labels.length ? labels.map((label) => LABELS[label]).join(",") : "none");
@@ -158,8 +189,18 @@
     } else {
       parts.push(after("Reference:", own("p", item.answer, item, { class: "said" })), texts(item));
     }
-    shown.replaceChildren(...parts);
+    const back = element("button", "Back to the list", { type: "button", class: "back" });
+    back.addEventListener("click", () => {
+      hits.scrollIntoView({ block: "start", behavior: "instant" });
+      (hits.querySelector("[aria-current]") ?? form.words).focus({ preventScroll: true });
+    });
+    shown.replaceChildren(back, ...parts);
   }
+
+  const short = (text) => { // the beginning of what was written, with line breaks to be seen
+    const letters = [...text.replace(/\s*\n\s*/g, " ⏎ ")];
+    return letters.length > 40 ? letters.slice(0, 40).join("") + "…" : letters.join("");
+  };
 
   function table(headings, rows, caption) {
     const made = element("table");
@@ -180,12 +221,14 @@
   function choices(item) {
     const back = (labels, order) => (labels === null ? null : labels.map((label) => order[label]).sort((a, b) => a - b));
     const gold = letters(item.gold);
-    const rows = item.said.map((answers, model) => [index.models[model], ...answers.map(([, greedy, constrained], number) => {
+    const rows = item.said.map((answers, model) => [index.models[model], ...answers.map(([text, greedy, constrained], number) => {
       const order = item.orders[number][1];
       const answer = letters(back(constrained, order));
       const cell = element("td", undefined, { class: answer === gold ? "better" : "worse" });
-      const wrote = letters(back(greedy, order));
-      cell.append(answer + (answer === gold ? " ✓" : " ✗") + (wrote === answer ? "" : " (greedy: " + (greedy === null ? "unreadable" : wrote) + ")"));
+      const read = letters(back(greedy, order));
+      cell.append(answer + (answer === gold ? " ✓" : " ✗"));
+      if (greedy === null) cell.append(" (wrote ", element("q", short(text), { lang: language }), ", which names no option)");
+      else if (read !== answer) cell.append(" (wrote " + read + ")");
       return cell;
     })]);
     const headings = ["model", ...item.orders.map(([variant, order]) => variant + (variant === "original" ? "" : " (" + order.map((option) => LABELS[option]).join("") + ")"))];
@@ -216,8 +259,8 @@
   open.hidden = false;
   open.addEventListener("click", start);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", search);
+  form.addEventListener("input", () => { search(); remember(); });
   place.querySelector(".before").addEventListener("click", () => { first = Math.max(0, first - HITS); list(); });
   place.querySelector(".after").addEventListener("click", () => { first += HITS; list(); });
-  if (/^#item=/.test(location.hash)) start();
+  if (inside || [...address().keys()].length) start();
 })();

@@ -109,6 +109,33 @@
     setTimeout(() => { button.textContent = label; }, 1500);
   }
 
+  // A page that was sent alone has no files beside it: what would lead to them becomes text.
+  const drawing = document.querySelector("figcaption a[href^='../']");
+  if (drawing) {
+    const probe = new Image();
+    probe.addEventListener("error", () => {
+      for (const link of document.querySelectorAll("a[href^='../']")) {
+        const text = document.createElement("span");
+        text.textContent = link.textContent;
+        text.title = link.getAttribute("href").slice(3) + " in the folder of the study";
+        link.replaceWith(text);
+      }
+    });
+    probe.src = drawing.href;
+  }
+
+  // A box whose contents go on to the right says so.
+  for (const box of document.querySelectorAll(".scroll, .drawing")) {
+    const sign = document.createElement("p");
+    sign.className = "small more";
+    sign.textContent = "More to the right: scroll sideways →";
+    sign.hidden = true;
+    box.after(sign);
+    const look = () => { sign.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 2; box.classList.toggle("cut", !sign.hidden); };
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
+  }
+
   for (const table of document.querySelectorAll("table.data")) {
     const tools = table.closest(".table").querySelector(".tools");
     sortable(table);

@@ -1,0 +1,157 @@
+"""Sentences of the report beside its answer: each says what its numbers say, in every case that numbers can be in."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from posologie.report import compute, corrections, effects, flips, judges
+from posologie.report.bias import ranking_kept
+from posologie.report.effects import Comparison, Effect
+from posologie.report.inputs import Inputs
+from posologie.report.spec import ReportSpec
+from posologie.report.tables import Row
+from posologie.report.words import counted, joined
+from posologie.statistics.spec import Measured, Statistics
+
+
+def row(**cells):
+    """Return a row of a table with these cells."""
+    return Row({name: str(cell) for name, cell in cells.items()}, "table.csv")
+
+
+def inputs(root, statistics=None, **tables):
+    """Return a study with these rows of tables alone."""
+    settings = {} if statistics is None else {"statistics": statistics}
+    spec = ReportSpec(study="s", mixes=(), models=(), suites=("mcqa",), tables=tuple(tables), **settings)
+    return Inputs(spec, root, tables)
+
+
+def test_names_and_counts_are_put_in_words():
+    assert [joined(["A"]), joined(["A", "B"]), joined("ABC")] == ["A", "A and B", "A, B and C"]
+    assert [counted(1, "job"), counted(0, "job"), counted(1200, "job")] == ["1 job", "0 jobs", "1,200 jobs"]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [
+        ("", "", "", "cannot be said: all of them score the same in one of the two orders"),
+        ("nan", "", "", "cannot be said"),
+        ("1", "0.2", "1", "The models keep their ranking under permutation (Kendall's τ = 1.00 [0.20, 1.00])."),
+        ("0.62", "0.2", "0.9", "tend to score higher under permutation (Kendall's τ = 0.62 [0.20, 0.90])."),
+        ("-0.62", "-0.9", "-0.2", "tend to score lower under permutation (Kendall's τ = −0.62 [−0.90, −0.20])."),
+        (
+            "-0.19",
+            "-0.8",
+            "0.5",
+            "The models are not shown to keep their ranking under permutation (Kendall's τ = −0.19 [",
+        ),
+        ("0.4", "", "", "The models are not shown to keep their ranking under permutation (Kendall's τ = 0.40)."),
+    ],
+)
+def test_the_ranking_under_permutation_is_said_to_be_kept_only_where_it_is(value, low, high, said):
+    assert said in ranking_kept(row(value=value, low=low, high=high))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "flipped", "halvings", "said"),
+    [
+        (0, 0, 0, "No prompt was computed once more by itself: models answered in float32"),
+        (1, 0, 0, "1 prompt of 1 job was computed once more without a batch: none had another likeliest label"),
+        (64, 0, 0, "64 prompts of 1 job were computed once more without a batch: none had another likeliest label"),
+        (64, 2, 0, "2 had another likeliest label than in the batch (3.1 %): near-ties"),
+        (64, 2, 1, "Memory ran out in 1 of 1 prediction job; chunks were halved 1 time in all"),
+    ],
+)
+def test_what_batches_change_is_counted(prompts, flipped, halvings, said):
+    audit = {"prompts": prompts, "likeliest_label_flipped": flipped}
+    facts = {"stage": "prediction", "started": "now", "recomputed_alone": audit, "chunk_halvings": halvings}
+    study = SimpleNamespace(runs=[SimpleNamespace(model=SimpleNamespace(name="b/base"), facts=facts)])
+    (text,) = flips.told(study).paragraphs
+    assert said in text
+    assert ("Memory" in text) is bool(halvings)
+
+
+@pytest.mark.parametrize(
+    ("gpu_hours", "energies", "said"),
+    [
+        (0, ["", ""], "2 jobs took 1.00 hours, none of them on a GPU."),
+        (1, ["", ""], "2 jobs took 1.00 hours, 1.00 of GPUs. No GPU's energy counter could be read."),
+        (1, [0.25, ""], "GPUs took 0.25 kWh in the 1 job whose counters could be read."),
+        (1, [0.25, 0.5], "GPUs took 0.75 kWh in the 2 jobs whose counters could be read."),
+    ],
+)
+def test_what_the_study_cost_is_told_for_what_was_measured(tmp_path, gpu_hours, energies, said):
+    common = dict.fromkeys(("model", "stage", "suites", "peak_memory_gb", "peak_gpu_memory_gb", "trained_tokens",
+                            "prompt_tokens", "generated_tokens", "gpu", "cpus", "processor"), "")  # fmt: skip
+    rows = [row(**common, hours=0.5, gpu_hours=gpu_hours / 2, energy_kwh=energy) for energy in energies]
+    (total,) = compute.section(inputs(tmp_path, compute=rows), None).blocks[0].paragraphs
+    assert total.endswith(said)
+
+
+def agreeing(rater, n=100):
+    return row(rater_kind="judge", rater=rater, against="human", generator="pooled", n=n)
+
+
+def test_agreement_with_people_is_said_to_rest_on_the_answers_that_were_rated(tmp_path):
+    assert judges.agreement_worth(inputs(tmp_path, agreement=[agreeing("a"), agreeing("b", 98)])).endswith(
+        "It rests here on 100 rated answers at most, and its interval says how much they settle: judges whose "
+        "intervals overlap are not ordered by them."
+    )
+    assert judges.agreement_worth(inputs(tmp_path, agreement=[agreeing("a", 1)])).endswith(
+        "on 1 rated answer at most, and its interval says how much they settle."
+    )
+    assert judges.agreement_worth(inputs(tmp_path)).endswith("its agreement with people is worth.")
+
+
+@pytest.mark.parametrize(
+    ("best", "own", "said"),
+    [
+        ("0.61", "0.49", "On doctors the judge that agrees best with people is small (r = 0.61); large judged"),
+        ("0.61", "0.61", "On doctors small agrees with people as well as large does; large judged"),
+        ("", "", "On doctors the judge that agrees best with people is small; large judged"),
+    ],
+)
+def test_another_judge_than_the_configured_one_is_told_with_what_is_known_of_it(tmp_path, best, own, said):
+    rows = [
+        row(set="doctors", judge="small", value=best, by_rule=1, configured=0),
+        row(set="doctors", judge="large", value=own, by_rule=0, configured=1),
+    ]
+    (sentence,) = judges.mismatches(inputs(tmp_path, judge_choice=rows))
+    assert sentence.startswith(said)
+
+
+def test_what_length_does_to_a_score_has_its_sign_and_its_judge():
+    cells = {"metric": "judge:large", "unit": "%", "note": "", "interval": "percentile"}
+    less = row(value=-2.5, low=-4, high=-1, **cells)
+    assert judges.length_effect(less, False) == " Twice the words change the score by −2.5 points [−4.0, −1.0]."
+    assert judges.length_effect(less, True).startswith(" Twice the words change “found equivalent by large” by −2.5")
+    assert judges.length_effect(row(value="", low="", high="", **cells), False) == ""
+
+
+def test_more_ratings_are_asked_for_only_where_they_would_help():
+    def further(*more):
+        return corrections._further([row(kind="model", judge="j", more_ratings=number) for number in more])
+
+    assert further("") == []
+    assert further(0)[0] == "With j, further ratings of these answers would hardly shorten an interval."
+    assert further(0, 1)[0].startswith("With j, 1 more rating of each model's answers would bring")
+    assert further(40, 3)[0].startswith("With j, 40 more ratings of each")
+
+
+@pytest.mark.parametrize(
+    ("family_size", "p_value", "said", "marked"),
+    [
+        (1, 1 / 201, "are those of one comparison, so nothing is corrected.", False),
+        (3, 1 / 201, "hold for all 3 comparisons of a column together.", True),
+        (3, 2 / 201, "hold for all 3 comparisons of a column together.", False),
+    ],
+)
+def test_p_values_of_the_table_say_when_more_draws_would_make_them_smaller(
+    tmp_path, family_size, p_value, said, marked
+):
+    study = inputs(tmp_path, Statistics(replicates=200))
+    effect = Effect("NAT", "b", "NAT", "all", "all", 12, "%", 1.0, 0.5, 1.5, p_value, 1.0, "better", "", family_size)
+    comparison = Comparison("mcqa", Measured(metric="em", decoding="constrained"), (effect,))
+    (table,) = effects.section(study, [comparison], None).blocks
+    assert said in table.caption
+    assert ("† the smallest p that 200 draws can show." in table.caption) is marked

@@ -1,0 +1,70 @@
+"""What stands below each figure: its title, what it shows, and why some of its points have no interval."""
+
+from collections.abc import Iterable
+
+from posologie.report.attribution import SHAPLEY, terms
+from posologie.report.effects import comparisons
+from posologie.report.inputs import Inputs
+from posologie.report.scores import drawn_choices, drawn_texts
+from posologie.report.tables import Row
+
+CAPTIONS = {
+    "effects": (
+        "What each mix changes",
+        "Difference of each mix from the base model with its interval, on all items and on those of each component. "
+        "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
+    ),
+    "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
+    "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
+    "surface": (
+        "Score and dose",
+        "Expected score over the mixes, with the mixes that cannot be distinguished from the best; along each "
+        "component's share "
+        "the others keep their proportions. Bands: intervals, point by point.",
+    ),
+    "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
+    "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
+    "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
+    "published": (
+        "The published study beside this one",
+        "Printed values as crosses; ours as points with their intervals.",
+    ),
+    "agreement": ("Agreement with people", "Judges, metrics and people against the mean human rating, with intervals."),
+    "calibration": (
+        "Calibration of the judges",
+        "Each rated answer: the judge's probability, or its verdict, against the mean human rating; points are spread "
+        "a little so that none hides another.",
+    ),
+    "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
+    "composition": ("Composition of the mixes", "Training items of every mix by component."),
+    "compute": ("Hours", "Hours of training and prediction for every model."),
+    "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
+}
+
+
+def caption_of(inputs: Inputs, name: str) -> tuple[str, str]:
+    """Return title and caption of a figure, with the reasons why points of it have no interval."""
+    title, caption = CAPTIONS[name]
+    reasons = _without_interval(inputs, name)
+    return title, f"{caption} Points without an interval: {'; '.join(reasons)}." if reasons else caption
+
+
+def _without_interval(inputs: Inputs, name: str) -> list[str]:
+    """Return the notes of the drawn values that have no interval, each once."""
+    if name == "effects":
+        found = comparisons(inputs)[:1]
+        return _notes((effect.low, effect.note) for comparison in found for effect in comparison.effects)
+    rows: list[Row] = []
+    if name == "mcqa":
+        rows = drawn_choices(inputs)
+    elif name == "oeq":
+        rows = drawn_texts(inputs)
+    elif name == "attribution":
+        suites = inputs.suites_of("attribution")[:1]
+        rows = [row for suite in suites for method in SHAPLEY for row in terms(inputs, suite, method, "all")]
+    return _notes((row.number("low"), row["note"]) for row in rows if row.number("value") is not None)
+
+
+def _notes(found: Iterable[tuple[float | None, str]]) -> list[str]:
+    notes = dict.fromkeys(note or "no value differs from the others" for low, note in found if low is None)
+    return list(dict.fromkeys(part for note in notes for part in note.split("; ") if part))
