@@ -141,9 +141,13 @@ def test_processes_add_up_what_they_have():
     assert "2 GPUs added up" in told
 
 
-def test_an_error_of_one_process_is_what_it_writes(tmp_path):
-    added_up._add(0, 1, "no such backend", str(tmp_path))
-    assert "no such backend" in added_up._read(tmp_path / "0")
+def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("NCCL error:\nunhandled system error")
+
+    monkeypatch.setattr(torch.distributed, "init_process_group", broken)
+    added_up._add(0, 1, "gloo", str(tmp_path))
+    assert added_up._read(tmp_path / "0") == "RuntimeError: NCCL error: unhandled system error"
     assert added_up._read(tmp_path / "1") == "it ended without a word"
 
 
