@@ -134,7 +134,7 @@ def rule_of_engine(suites):
             running=endpoint_running,
             work=f"{WORK}/prediction/{{model}}/engine",
         message:
-            "Predict with {wildcards.model} behind an engine of its own"
+            "Let {wildcards.model} answer every suite behind an engine"
         shell:
             command(
                 "posologie.prediction.engine",
