@@ -177,7 +177,7 @@ def test_relative_paths_of_data_begin_in_the_folder_that_the_study_names(write, 
     study = load_study(write(sources=sources, suites=suites, roots={"data": str(tmp_path / "elsewhere")}))
     assert {one.path for one in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
     message = refusal(write(sources=sources, suites=suites), {"roots": {"data": "nowhere"}})
-    assert "sources.near.path = 'nowhere/own': no file fits a.json" in message
+    assert "sources.near.path = 'nowhere/own': no such folder" in message
 
 
 def test_a_circle_of_inheritance_is_refused(tmp_path):
