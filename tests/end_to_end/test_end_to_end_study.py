@@ -142,7 +142,7 @@ def test_snakemakes_own_report_is_made_without_network_and_holds_every_table_and
         named = {file.stem for file in files}
         assert named
         assert named <= set(re.findall(rf'"{kind}": "(\w+)"', text))
-    assert "how much of which provenance" in text
+    assert "How much of which training data" in text
     assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="http', text)
 
 

@@ -83,7 +83,7 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("adapters", 0, 1),
         ("predictions", 0, 2),
         ("scores", 0, 2),
-        ("tables", 0, 9),
+        ("tables", 0, 8),
         ("report", 0, 1),
         ("look", 0, 2),
     ]

@@ -85,7 +85,7 @@ def test_bounds_hold_and_equal_those_of_the_region_that_they_leave():
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [
-        ({"d": (0, 1)}, "bounds.d: no such component; expected one of a, b, c"),
+        ({"d": (0, 1)}, "bounds.d: no such component; choose one of a, b, c"),
         ({"a": (0.6, 0.2)}, r"bounds.a = \[0.6, 0.2\]"),
         ({"a": (0.6, 1), "b": (0.6, 1)}, "lower bounds sum to 1.2"),
         (dict.fromkeys("abc", (0, 0.3)), "upper bounds sum to 0.9"),

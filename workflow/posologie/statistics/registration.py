@@ -76,7 +76,7 @@ class Registration:
 
 def doses_of(blends: Mapping[str, Mapping[str, float]], sizes: Mapping[str, str]) -> dict[str, Any]:
     """Return the dose of each mix: the share of each component, and the size."""
-    return {mix: {"shares": dict(shares), "size": sizes[mix]} for mix, shares in blends.items()}
+    return {mix: {"shares": dict(shares), "size": sizes.get(mix)} for mix, shares in blends.items()}
 
 
 def register(root: Path, study: str, sections: Mapping[str, Any], date: str) -> Registration:
