@@ -371,18 +371,9 @@ def draw(path: Path, named: Named, proposal: Proposal, pilot: Pilot | None) -> N
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
-        figure = design_figure(region.components, grid, _errors(named.plan, proposal, grid), named.plan.present,
+        figure = design_figure(region.components, grid, proposal.errors(named.plan, grid), named.plan.present,
                                proposal.shares, proposal.variance, unit)  # fmt: skip
         write_svg(figure, path)
-
-
-def _errors(plan: Plan, proposal: Proposal, grid: Array) -> Array:
-    """Return [point], standard deviations of predictions in those of a run; NaN where the model cannot be fitted."""
-    if not np.isfinite(proposal.variance[-1]):
-        return np.full(len(grid), np.nan)
-    columns = plan.columns(grid, np.full(len(grid), float(max(plan.sizes))))
-    spread = np.linalg.solve(proposal.information(plan), columns.T)
-    return np.asarray(np.sqrt(np.maximum((columns.T * spread).sum(axis=0), 0.0)))
 
 
 def _finite(values: Array) -> list[float | None]:

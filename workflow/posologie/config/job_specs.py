@@ -384,16 +384,11 @@ def calibration_spec(study: Study, judge: str, ratings: str) -> CalibrationSpec:
 def synthesis_spec(study: Study, generator: str, collection: str) -> SynthesisSpec:
     """Return what the items that a generator makes from a collection depend on."""
     described = study.generators[generator]
-    return SynthesisSpec(
-        name=generator,
-        collection=collection,
-        generator=plan.with_form(study, described),
-        phrases=language_digest(described.language),
-    )
+    maker, phrases = plan.with_form(study, described), language_digest(described.language)
+    return SynthesisSpec(name=generator, collection=collection, generator=maker, phrases=phrases)
 
 
 def translation_spec(study: Study, translator: str, source: str, split: Split) -> TranslationSpec:
     """Return what the translation of a split depends on."""
-    return TranslationSpec(
-        name=translator, source=source, split=split, translator=plan.with_form(study, study.translators[translator])
-    )
+    maker = plan.with_form(study, study.translators[translator])
+    return TranslationSpec(name=translator, source=source, split=split, translator=maker)

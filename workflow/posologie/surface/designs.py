@@ -49,6 +49,20 @@ class Proposal:
         found = _rows(plan, self.shares, self.sizes.astype(float))
         return plan.known + found[list(self.order)].T @ found[list(self.order)]
 
+    def errors(self, plan: Plan, points: Array) -> Array:
+        """Return [point], standard deviations of predictions at the largest size, in those of a run.
+
+        NaN where the model cannot be fitted.
+
+        Args:
+            points: [point, component], shares.
+        """
+        if not np.isfinite(self.variance[-1]):
+            return np.full(len(points), np.nan)
+        columns = plan.columns(points, np.full(len(points), float(max(plan.sizes))))
+        spread = np.linalg.solve(self.information(plan), columns.T)
+        return np.asarray(np.sqrt(np.maximum((columns.T * spread).sum(axis=0), 0.0)))
+
 
 def propose(
     plan: Plan, trainings: int, kind: Kind = "i_optimal", repeats: int | None = None, seed: int = 42, starts: int = 8

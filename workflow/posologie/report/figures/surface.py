@@ -46,7 +46,7 @@ def draw(inputs: Inputs) -> Figure | None:
         title, colour = (component, INK) if known is None else (known.title, COLOURS[known.colour])
         _trace(panel, rows_of, component, best[component], title, colour)
     if len(components) != 3:  # the colour bar names it
-        panels[0].set_ylabel(fitted.axis)
+        figure.supylabel(fitted.axis, fontsize=9, color=INK)
     return figure
 
 
