@@ -241,7 +241,7 @@ def test_without_its_data_the_page_says_so_and_stays_usable(small_page, tmp_path
 
 
 def test_texts_of_a_right_to_left_language_are_set_from_the_right(small_page, tmp_path):
-    folder = shutil.copytree(small_page.path.parent, tmp_path / "report")
+    folder = shutil.copytree(small_page.path.parents[1], tmp_path / "study") / small_page.path.parent.name
     file, index_file = folder / "items" / "0.js", folder / "items" / "index.js"
     text = file.read_text(encoding="utf-8")
     number, items = json.loads(f"[{text.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")

@@ -79,7 +79,7 @@ def test_a_copy_as_csv_holds_the_shown_rows_with_plain_names(page):
 def test_a_copy_as_latex_is_a_table_with_its_special_signs_escaped(page):
     table = "#table-models-mcqa-mcqa"
     text = copied(page, 1, table)
-    assert text.startswith("\\begin{tabular}{lrrrrrr}\n\\toprule\nmodel & exact match, constrained decoding, \\% &")
+    assert text.startswith("\\begin{tabular}{lrrrrrrrr}\n\\toprule\nmodel & exact match, constrained decoding, \\% &")
     assert text.endswith("\\bottomrule\n\\end{tabular}\n")
     assert text.count("\\\\\n") == 9
 

@@ -126,11 +126,15 @@ def support(fitted: SurfaceTable) -> str:
     """Say how well the surface predicts mixes that it has not seen, or that these runs do not support one."""
     model = fitted.model
     p_value = "" if model.number("p_value") is None else f", p = {p_text(model.number('p_value'))}"
-    mixes = f"{int(model.needed('mixes'))} mixes{p_value}"
+    count = f"{int(model.needed('mixes'))} mixes"
+    mixes = f"{count}{p_value}"
     if not fitted.supported:
+        why = f"no model is shown to predict a left-out mix better than the mean of the others does ({mixes})"
+        if model["name"] == "mean":  # the p-value is that of the best other model, and does not contradict this
+            why = f"the mean of the others predicts a left-out mix as well as any model does ({count})"
         return (
-            f"These runs do not support a surface: no model is shown to predict a left-out mix better than the mean of "
-            f"the others does ({mixes}). What follows is the most likely reading of these runs, not a result."
+            f"These runs do not support a surface: {why}. What follows is the most likely reading of these runs, not "
+            "a result."
         )
     mean = next(row for row in fitted.rows("model") if row["name"] == "mean")
     return (

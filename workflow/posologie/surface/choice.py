@@ -111,7 +111,8 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
     fit_test = lack_of_fit(runs, chosen.fitted.form)
     if noise.method == "none":
         noise = noise_test(runs, chosen.left_out)
-    words = f"n = {len(mixes)} mixes" + ("" if p_value is None else f", p = {p_value:.3f}")
+    tested = "" if p_value is None or best == 0 else f", p = {p_value:.3f}"
+    words = f"n = {len(mixes)} mixes{tested}"
     notes = [] if supported else [f"{UNSUPPORTED} ({words})"]
     notes += [*chosen.fitted.notes, fit_test.note, noise.note]
     rank = int(np.linalg.matrix_rank(scheffe_terms(mixes.shares, 3), tol=1e-6))
