@@ -51,7 +51,8 @@ def test_runs_that_support_no_surface_say_so_first():
     weak = {"row": "model", "name": "quadratic", "value": "4.5", "chosen": "1", "supported": "0"}
     assert "(7 mixes, p = 0.210)" in surface.support(fitted({**weak, "p_value": "0.21"}))
     assert surface.support(fitted(weak)).startswith("These runs do not support a surface: no model is shown to predict")
-    flat = surface.support(fitted({**weak, "name": "mean", "p_value": "0.02"}))
+    mean = {**weak, "name": "mean", "p_value": "0.02"}
+    flat = surface.support(fitted(mean, {**weak, "chosen": "0", "supported": ""}))
     assert "the mean of the others predicts a left-out mix as well as any model does (7 mixes)" in flat
     assert surface.dose(fitted(weak)).startswith("The highest expected score is that of 60 % native, 40 % translated")
 
