@@ -33,6 +33,14 @@ def made(corpus, tmp_path_factory):
     return manifest
 
 
+def test_the_corpus_may_be_plain_text(tmp_path):
+    path, manifest = tmp_path / "corpus.txt", tmp_path / "model" / "manifest.json"
+    path.write_text("".join(f"肝脏分泌胆汁{number}\n" for number in range(20)), encoding="utf-8")
+    untrained.main(["--spec", spec_of(untrained={"corpus": [str(path)]}), "--manifest", str(manifest)])
+    tokenizer = json.loads(manifest.with_name("tokenizer.json").read_text(encoding="utf-8"))
+    assert len(tokenizer["model"]["merges"]) > 5
+
+
 def test_an_untrained_model_is_the_same_bytes_each_time(made, corpus, tmp_path):
     again = tmp_path / "again" / "manifest.json"
     untrained.main(["--spec", spec_of(untrained={"corpus": [str(corpus)]}), "--manifest", str(again)])

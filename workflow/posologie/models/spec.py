@@ -33,7 +33,8 @@ class Untrained(Spec):
         default=1000, ge=300, le=32000, description="tokens of the tokenizer that is trained for it"
     )
     corpus: tuple[PathText, ...] = Field(
-        description="what the tokenizer is trained on: JSON files in the hub's record form, or YAML recipes of worlds"
+        description="what the tokenizer is trained on: JSON files in the hub's record form, YAML recipes of worlds, or "
+        "plain text (.txt, .md)"
     )
     spread: float = Field(
         default=0.02,

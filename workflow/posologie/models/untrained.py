@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from posologie.commands import run
 from posologie.errors import InputError
-from posologie.files import read_json
+from posologie.files import read_json, read_text
 from posologie.models.install import install
 from posologie.models.spec import Backbone, Untrained
 from posologie.sources.reader_options.world import read_recipe
@@ -71,9 +71,11 @@ def _trained_tokenizer(spec: Untrained) -> Tokenizer:
     for name in spec.corpus:
         path = Path(name)
         if not path.is_file():
-            raise InputError(f"corpus = '{name}': no such file; expected JSON records with 'instruction', or a recipe")
+            raise InputError(f"corpus = '{name}': no such file; expected JSON records with 'instruction', a recipe or text")
         if path.suffix == ".yaml":
             texts += read_recipe(path).texts()
+        elif path.suffix in (".md", ".txt"):
+            texts += read_text(path).splitlines()
         else:
             texts += [str(record["instruction"]) for record in read_json(path)]
     tokenizer = Tokenizer(models.BPE())
