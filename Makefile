@@ -22,7 +22,7 @@ world: .venv/complete  ## run the world with a known answer, and draw its figure
 	cp results/world/figures/surface.svg docs/world.svg
 
 test: .venv/complete  ## run all tests that need neither root nor a GPU
-	pytest -n 3
+	pytest -n 2
 
 # The tests start a real SLURM cluster on this machine: they need root and Debian's munge, slurmctld, slurmd and
 # slurm-client. Without these packages they fail; POSOLOGIE_MAY_SKIP=slurm skips them.

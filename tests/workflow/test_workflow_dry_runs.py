@@ -22,9 +22,15 @@ def project(tmp_path_factory):
     return Project.copy_to(tmp_path_factory.mktemp("project"))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("config", CONFIGS)
-def test_every_study_plans_under_every_profile(project, config, profile):
+PLANNED = [
+    *((config, PROFILES[place % len(PROFILES)]) for place, config in enumerate(CONFIGS)),
+    *(("config.yaml", profile) for profile in PROFILES[1:]),
+]
+"""Every study under one profile, in turn, and the published one under every profile."""
+
+
+@pytest.mark.parametrize(("config", "profile"), PLANNED)
+def test_every_study_and_every_profile_plans(project, config, profile):
     jobs = project.planned("--profile", profile, "--configfile", f"config/{config}")
     rules = {job.rule for job in jobs}
     assert {"write_report", "draw_mix", "train_adapter"} <= rules
