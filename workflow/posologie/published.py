@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -25,7 +24,6 @@ Decoding = Literal["greedy", "constrained", "probabilities", "judged"]
 Variants = Literal["original", "permuted", "all"]
 BASE = "base"
 """The model without training on a mix: called so here and in the file, and mapped to itself."""
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _COLUMNS = ("published", "published_aggregate", "difference")
 
 
@@ -162,11 +160,6 @@ class Published(Spec):
             "test_sets": self.translation,
         }
         return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}
-
-
-def located(path: str) -> str:
-    """Return the path of a file of the study; where it is not here, that of the file that ships under the same name."""
-    return path if os.path.exists(path) or not (_REPOSITORY / path).exists() else str(_REPOSITORY / path)
 
 
 def read_published(path: str | os.PathLike[str]) -> Published:

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 
 from posologie.files import read_text
 from posologie.items import SPLITS, Split
+from posologie.shipped import project
 from posologie.sources.answers import AnswerForm, gold_indices, is_absent
 from posologie.sources.labels import labelled_list
 from posologie.sources.nested import field as field_of
@@ -26,7 +26,6 @@ from posologie.sources.rejection import Rejected
 _MOST_COLUMNS = 100
 _MOST = 0.8
 """Share of the records in which a column has to be what it is taken for."""
-_REPOSITORY = Path(__file__).resolve().parents[3]
 _LABELLED = re.compile(r"(.*?)[\s_.-]*([A-Za-z]|\d)", re.DOTALL)
 
 
@@ -57,7 +56,7 @@ class Guess:
 
 @cache
 def _words() -> Mapping[str, frozenset[str]]:
-    path = _REPOSITORY / "resources/column_names.yaml"
+    path = project() / "resources/column_names.yaml"
     names = yaml.safe_load(read_text(path))
     return {role: frozenset(_plain(word) for word in words) for role, words in names.items()}
 

@@ -3,8 +3,9 @@
 from posologie.config import plan
 from posologie.config.study import Study
 from posologie.errors import InputError
-from posologie.published import check_names, located, read_published
+from posologie.published import check_names, read_published
 from posologie.scoring.metrics import metric
+from posologie.shipped import shipped
 
 
 def check_published(study: Study) -> None:
@@ -17,7 +18,7 @@ def check_published(study: Study) -> None:
         return
     file = study.published.file
     try:
-        published = read_published(located(file))
+        published = read_published(shipped(file))
     except InputError as error:
         raise InputError(f"published.file: {error}") from None
     compared = {f"aggregates.{name}.compared_with": one.compared_with for name, one in published.aggregates.items()}
