@@ -32,7 +32,8 @@ if __package__ in (None, ""):
 
 from slurm.cluster import Cluster
 from slurm.running import Running, Slurm
-from slurm.short_histories import KINDS, histories
+from slurm.short_histories import histories
+from slurm.short_studies import KINDS
 from studies import Project
 
 MEASURED = ("tables/compute.csv", "tables/compute.tex")

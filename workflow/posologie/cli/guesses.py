@@ -1,7 +1,7 @@
 """What the columns of a file hold, by their values and names: a guess for `posologie new-study`, to be confirmed.
 
-Options are recognised by their form, the answer by whether it can be read as one of the options, the question by its text.
-Names in `resources/column_names.yaml` settle what values leave open. The guess is tried with the reader itself.
+Options are recognised by their form, the answer by whether it can be read as one of the options, the question by its
+text. Names in `resources/column_names.yaml` settle what values leave open. The guess is tried with the reader itself.
 """
 
 import ast
