@@ -19,8 +19,7 @@ CAPTIONS = {
     "surface": (
         "Score and dose",
         "Expected score over the mixes, with the mixes that cannot be distinguished from the best; along each "
-        "component's share "
-        "the others keep their proportions. Bands: intervals, point by point.",
+        "component's share the others keep their proportions. Bands: intervals, point by point.",
     ),
     "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
     "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
