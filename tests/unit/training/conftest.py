@@ -1,6 +1,7 @@
 """A tiny model to train, and a way to run the command that can be killed."""
 
 import json
+import multiprocessing
 import os
 import signal
 import traceback
@@ -102,6 +103,16 @@ class Job:
             traceback.print_exc()
         finally:
             os._exit(status)
+
+    def spawn(self, **options):
+        """Train in a process of its own and return its exit status: pools of several threads do not survive a fork."""
+        from posologie.training.job import train_adapter
+
+        arguments = Namespace(**{**vars(self.options), **options})
+        child = multiprocessing.get_context("spawn").Process(target=train_adapter, args=(arguments,))
+        child.start()
+        child.join()
+        return child.exitcode
 
     @staticmethod
     def outcome(child):

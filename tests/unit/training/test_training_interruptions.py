@@ -115,7 +115,7 @@ def test_a_retry_with_other_threads_goes_on_and_the_record_names_them(job):
         loop._backward = stopping
 
     assert stopped.outcome(stopped.fork(prepare)) == EXIT_STATUS
-    assert stopped.outcome(stopped.fork(threads=2, micro_batch=3)) == 0  # in a child: threads do not survive a fork
+    assert stopped.spawn(threads=2, micro_batch=3) == 0
     assert stopped.facts()["updates_of_earlier_attempts"] == 3
     assert stopped.facts()["threads"] == 2
     for one, other in zip(stopped.history(), expected.history(), strict=True):
