@@ -1,4 +1,4 @@
-"""The world of `config/world.yaml`, trained and asked in this process by the functions that the jobs call."""
+"""The worlds of `config/world.yaml` and `config/demo.yaml`, trained and asked in this process as the jobs do."""
 
 import time
 from pathlib import Path
@@ -34,6 +34,7 @@ class World:
     """Shards, backbone and tests of the world, made once in a folder.
 
     Attributes:
+        components: names of the sources that mixes hold, in the order of the study.
         tests: the items of the suite, in the order of item scores.
         initial: weights of the backbone by name.
     """
@@ -42,6 +43,8 @@ class World:
         transformers.utils.logging.disable_progress_bar()
         torch.set_num_threads(1)
         self.study = load_study(config)
+        held = {name for mix in self.study.mixes for name in plan.mix_sources(self.study, mix)}
+        self.components = tuple(name for name in self.study.sources if name in held)
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         (name,) = self.study.backbones
@@ -49,7 +52,7 @@ class World:
         if not (self.backbone / "model.safetensors").is_file():
             self.backbone.mkdir(exist_ok=True)
             make_untrained(self.study.backbones[name].untrained, self.backbone)
-        self.pools = {source: read_pool(source, self._shard(source, "train"), ("mcqu",)) for source in COMPONENTS}
+        self.pools = {source: read_pool(source, self._shard(source, "train"), ("mcqu",)) for source in self.components}
         self.tests = read_items(self._shard("board", "test"))
         self.tokenizer = load_tokenizer(self.backbone)
         self.initial = self._copied(self._network())
@@ -72,12 +75,12 @@ class World:
 
     def items(self, shares, size, seed):
         """Return the training items of a mix, as the rule `mix` draws them."""
-        given = {name: float(share) for name, share in zip(COMPONENTS, shares, strict=True) if share > 0}
+        given = {name: float(share) for name, share in zip(self.components, shares, strict=True) if share > 0}
         spec = MixSpec(
             name="M",
             mix=Mix(shares=given, size=size, tasks=("mcqu",)),
             seed=seed,
-            provenance_of={name: self.study.sources[name].provenance for name in COMPONENTS},
+            provenance_of={name: self.study.sources[name].provenance for name in self.components},
             validation=self.study.validation,
         )
         draws, _ = train_draws(spec, {name: self.pools[name] for name in given})

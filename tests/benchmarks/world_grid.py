@@ -1,9 +1,11 @@
 """The truth of the world: every mix of a simplex lattice, trained with several seeds, and its merged proxies.
 
     PYTHONPATH=tests python tests/benchmarks/world_grid.py FOLDER [--steps 5] [--size 300] [--seeds 1 2 3]
+    PYTHONPATH=tests python tests/benchmarks/world_grid.py FOLDER --config config/demo.yaml --steps 6 \
+        --seeds 11 12 13 14 --truth resources/world/truth.yaml
 
-Trains the mixes of `config/world.yaml`'s components whose shares are multiples of 1/steps, by the functions that the
-jobs call, without Snakemake. A run that is started again goes on where it stopped; one with the `--seeds` that are done
+Trains the mixes of a world's components whose shares are multiples of 1/steps, by the functions that the jobs call,
+without Snakemake. A run that is started again goes on where it stopped; one with the `--seeds` that are done
 gathers them. It ends with the best mixes and the rank correlation of trained with merged models and with averaged
 probabilities, over mixes of two and more components. `FOLDER/grid.npz` holds
 
@@ -14,6 +16,9 @@ probabilities, over mixes of two and more components. `FOLDER/grid.npz` holds
     averaged     [run, test]: the same where their label probabilities are averaged (MixMin)
     seconds      [run]: of training
     key          [test]: number of the fact that a test asks
+
+With `--truth`, no proxies are made, and the mean score of each mix is written for `posologie findings`, together with
+what it was measured of. Its seeds are not those of the study, so that the two are independent.
 """
 
 import argparse
@@ -25,9 +30,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+import yaml
 
+from posologie.cli.findings import measured_of
+from posologie.files import write_text
 from posologie.statistics.proxies import agreement_rows
-from worlds import COMPONENTS, World
+from worlds import COMPONENTS, ROOT, World
 
 
 def lattice(components, steps):
@@ -52,9 +60,11 @@ def main():
     arguments.add_argument("--steps", type=int, default=5)
     arguments.add_argument("--size", type=int, default=300)
     arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments.add_argument("--config", type=Path, default=ROOT / "config/world.yaml")
+    arguments.add_argument("--truth", type=Path)
     options = arguments.parse_args()
-    world = World(options.folder / "world")
-    points = lattice(len(COMPONENTS), options.steps)
+    world = World(options.folder / "world", options.config)
+    points = lattice(len(world.components), options.steps)
     runs = options.folder / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
@@ -66,34 +76,55 @@ def main():
             if not file.is_file():
                 weights, seconds = world.trained(shares, options.size, seed)
                 right, probabilities = world.answers(weights)
-                if number < len(COMPONENTS):
+                if number < len(world.components):
                     torch.save(weights, corner)
                 found = {"shares": shares, "seed": seed, "right": right, "seconds": seconds}
-                found["probabilities"] = probabilities if number < len(COMPONENTS) else np.zeros(0)
-                if number >= len(COMPONENTS):
+                found["probabilities"] = probabilities if number < len(world.components) else np.zeros(0)
+                if number >= len(world.components) and options.truth is None:
                     found["merged"], found["averaged"] = proxies(world, corners, answered, shares)
                 else:
                     found["merged"] = found["averaged"] = right
                 np.savez_compressed(file, **found)
                 print(f"{seed} {point} right {right.mean():.3f} merged {found['merged'].mean():.3f} "
                       f"averaged {found['averaged'].mean():.3f} {seconds:.1f} s", flush=True)  # fmt: skip
-            if number < len(COMPONENTS):
+            if number < len(world.components):
                 corners.append(torch.load(corner, weights_only=True))
                 answered.append(np.load(file)["probabilities"])
                 # lattice() puts the corners in the order of their shares, not of the components
-                if number == len(COMPONENTS) - 1:
-                    place = [int(np.argmax(one)) for one in points[: len(COMPONENTS)]]
-                    corners = [corners[place.index(index)] for index in range(len(COMPONENTS))]
-                    answered = [answered[place.index(index)] for index in range(len(COMPONENTS))]
+                if number == len(world.components) - 1:
+                    place = [int(np.argmax(one)) for one in points[: len(world.components)]]
+                    corners = [corners[place.index(index)] for index in range(len(world.components))]
+                    answered = [answered[place.index(index)] for index in range(len(world.components))]
     every = [np.load(runs / f"{s}-{'-'.join(map(str, p))}.npz") for s in options.seeds for p in points]
     names = [item.meta["fact"] for item in world.tests]
     columns = ("shares", "seed", "right", "merged", "averaged", "seconds")
     grid = {name: np.stack([one[name] for one in every]) for name in columns}
     np.savez_compressed(options.folder / "grid.npz", **grid, key=np.unique(names, return_inverse=True)[1])
-    show(grid)
+    show(grid, world.components)
+    if options.truth is not None:
+        write_truth(options.truth, grid, world, options.size)
 
 
-def show(grid):
+def write_truth(file, grid, world, size):
+    """Write the mean score of each mix over its seeds, in points, with its standard error."""
+    points, place = np.unique(np.round(grid["shares"], 6), axis=0, return_inverse=True)
+    scores = [100 * grid["right"][place.ravel() == number].mean(1) for number in range(len(points))]
+    spread = np.sqrt(np.mean([one.var(ddof=1) for one in scores]))  # that of a run, the same for all mixes
+    mixes = [
+        {
+            "shares": dict(zip(world.components, (round(float(share), 4) for share in point), strict=True)),
+            "score": round(float(one.mean()), 2),
+            "standard_error": round(float(spread / np.sqrt(len(one))), 2),
+            "trainings": len(one),
+        }
+        for point, one in zip(points, scores, strict=True)
+    ]
+    head = "# True scores of mixes, in points. Made by tests/benchmarks/world_grid.py --truth; not to be edited.\n"
+    made = {"size": size, "mixes": mixes, "measured_of": measured_of(world.study)}
+    write_text(file, head + yaml.safe_dump(made, sort_keys=False, width=120, default_flow_style=None))
+
+
+def show(grid, components=COMPONENTS):
     """Print the best mixes, and how well proxies rank the mixes that are no single components."""
     shares, seeds = grid["shares"], np.unique(grid["seed"])
     points = np.unique(np.round(shares, 6), axis=0)
@@ -104,9 +135,9 @@ def show(grid):
     )
     print(f"{len(points)} mixes, seeds {seeds.tolist()}, standard deviation of a run {noise:.1f} points")
     for place in np.argsort(-means["right"])[:5]:
-        print(f"  {means['right'][place]:.1f}  {dict(zip(COMPONENTS, points[place].tolist(), strict=True))}")
+        print(f"  {means['right'][place]:.1f}  {dict(zip(components, points[place].tolist(), strict=True))}")
     print("  corners", {name: round(float(means["right"][points[:, place].argmax()]), 1)
-                        for place, name in enumerate(COMPONENTS)})  # fmt: skip
+                        for place, name in enumerate(components)})  # fmt: skip
     inside = points.max(1) < 1 - 1e-9
     for name in ("merged", "averaged"):
         pair = np.column_stack([means[name], means["right"]])[inside]

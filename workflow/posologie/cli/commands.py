@@ -13,6 +13,7 @@ from posologie.cli import (
     compare,
     design,
     explain,
+    findings,
     look,
     new_study,
     partitions,
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"posologie {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
+        findings,
         explain,
         status,
         look,

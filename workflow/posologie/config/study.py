@@ -161,6 +161,11 @@ class Study(Spec):
         default=None,
         description="published study that this one is compared with: a path, or a section; none if left out",
     )
+    truth: PathText | None = Field(
+        default=None,
+        description="file of the true scores of mixes, where they are known because the world was invented; "
+        "`posologie findings` says whether the study came out right",
+    )
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     components: dict[Name, Component] = Field(
         default_factory=dict,

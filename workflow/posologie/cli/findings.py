@@ -1,0 +1,333 @@
+"""Print what a finished study found, in a few lines; for an invented world, also whether it came out right.
+
+  posologie findings --configfile config/demo.yaml
+
+Read from the tables `best`, `contrasts`, `attribution` and `surface`: the first suite under its primary measure, on
+the first backbone. Only the comparison with the truth is computed anew, where the study names a file of it (`truth`):
+scores of the mixes of a lattice, each the mean of several trainings with other seeds. The exit code is 1 if the study
+came out wrong.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import yaml
+from pydantic import Field, ValidationError
+from rich.table import Table
+from scipy.spatial import Delaunay, QhullError
+
+from posologie import layout
+from posologie.cli.places import add_study, console, print_json, results_of, study_of
+from posologie.config.study import Study
+from posologie.errors import InputError
+from posologie.files import read_text, sha256_of_file
+from posologie.report.surface import mix_of
+from posologie.report.tables import Row, decimal, p_text, read_rows
+from posologie.specs import Name, Spec, first_problem
+from posologie.surface.answer import NEVER, mix_text
+
+_TABLES = ("best", "contrasts", "surface")
+_SAME = ("suite", "backbone", "metric", "decoding", "variants", "aggregate")
+_SHAPLEY = ("shapley", "shapley_linear")
+_CLOSE = 1e-3  # shares of a truth file are rounded to four decimals
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TrueMix(Spec):
+    """One mix whose score is known."""
+
+    shares: dict[Name, Share] = Field(min_length=3, description="share of every component, summing to 1")
+    score: float = Field(description="mean over its trainings, in points")
+    standard_error: float = Field(ge=0, description="of that mean, in points")
+    trainings: int = Field(ge=1)
+
+
+class Truth(Spec):
+    """True scores of the mixes of a lattice, and what they were measured of."""
+
+    size: int = Field(ge=1, description="items of each mix")
+    mixes: tuple[TrueMix, ...] = Field(min_length=4)
+    measured_of: dict[str, Any] = Field(description="what decides about scores, beside the mixes (`measured_of`)")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the study says, held against the truth.
+
+    Attributes:
+        right: whether the truth agrees.
+        text: what is true, in words, with the errors of the truth itself.
+    """
+
+    right: bool
+    text: str
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that name the study."""
+    add_study(arguments)
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print the findings; the exit code is 1 if the truth is known and another one."""
+    study = study_of(given)
+    found = findings(study)
+    if given.json:
+        print_json(found)
+    else:
+        _print(study, found)
+    return 0 if all(check["right"] for check in found["checks"]) else 1
+
+
+def findings(study: Study) -> dict[str, Any]:
+    """Return what a study found, as JSON values.
+
+    Raises:
+        InputError: if the study is not finished, has no surface, or its truth is that of something else.
+    """
+    root = results_of(study)
+    if missing := [name for name in _TABLES if not (root / layout.table(name)).is_file()]:
+        raise InputError(f"{root / layout.table(missing[0])}: no such table; a study has findings when it is finished")
+    surface = read_rows(root, "surface")
+    optimum = next((row for row in surface if row["row"] == "optimum"), None)
+    if optimum is None:
+        raise InputError(f"{root / layout.table('surface')}: no surface; expected three different mixes or more")
+    surface = _of(surface, optimum)
+    overall = {"scope_kind": "all", "task": "all"}
+    best = _of(read_rows(root, "best"), optimum, overall)
+    contrasts = _of(read_rows(root, "contrasts"), optimum, overall)
+    attribution = root / layout.table("attribution")
+    added = _of(read_rows(root, "attribution"), optimum, overall) if attribution.is_file() else []
+    checks = _checks(truth_of(study), best, added, surface) if study.truth is not None else []
+    model = next(row for row in surface if row["row"] == "model" and row["chosen"] == "1")
+    return {
+        "study": study.study,
+        "measure": {name: optimum[name] for name in _SAME} | {"unit": optimum["unit"]},
+        "n": int(optimum.needed("n")),
+        "mixes": len(best),
+        "supported": model["supported"] == "1",
+        "best_set": [row["mix"] for row in best if row["in_set"] == "1"],
+        "first": _first(best, contrasts),
+        "components": [_estimate(row, "term") for row in added if row["method"] in _SHAPLEY],
+        "dose": {"shares": mix_of(optimum), **_estimate(optimum), "most_regret": optimum.number("most_regret")},
+        "region": {row["name"]: [row.number("low"), row.number("high")] for row in surface if row["row"] == "share"},
+        "checks": [vars(check) for check in checks],
+        "report": (root / "report/index.html").as_posix(),
+    }
+
+
+def _of(rows: Iterable[Row], optimum: Row, more: Mapping[str, str] | None = None) -> list[Row]:
+    """Return the rows of the measure that the surface is of."""
+    wanted = {name: optimum[name] for name in _SAME} | dict(more or {})
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def _estimate(row: Row, name: str | None = None) -> dict[str, Any]:
+    named = {} if name is None else {name: row[name]}
+    return {**named, **{column: row.number(column) for column in ("value", "low", "high")}}
+
+
+def _first(best: Iterable[Row], contrasts: Iterable[Row]) -> dict[str, Any] | None:
+    """Return the mix that came out first, its score, and what it gains over the base model."""
+    row = next((row for row in best if row["chosen"] == "1"), None)
+    if row is None:
+        return None
+    beside = next((one for one in contrasts if one["left"] == row["mix"] and one["right"] == "base"), None)
+    gain = {} if beside is None else {"gain": _estimate(beside), "p": beside.number("p_adjusted")}
+    return {"mix": row["mix"], "value": row.number("value"), "at_most_worse": -(row.number("low") or 0.0), **gain}
+
+
+def measured_of(study: Study) -> dict[str, Any]:
+    """Return what decides about the scores of a study's mixes, beside their shares, size and seeds."""
+    worlds = [source.path for source in study.sources.values() if source.reader == "world" and source.path]
+    files = [Path(path) / "recipe.yaml" for path in worlds]
+    return {
+        "worlds": {file.as_posix(): sha256_of_file(file) for file in dict.fromkeys(files)},
+        "sources": {name: dict(source.options) for name, source in study.sources.items()},
+        "backbones": {name: one.model_dump(mode="json") for name, one in study.backbones.items()},
+        "prompting": study.prompting.model_dump(mode="json"),
+        "recipe": study.training.recipe.model_dump(mode="json"),
+        "suites": {name: suite.model_dump(mode="json") for name, suite in study.suites.items()},
+    }
+
+
+def truth_of(study: Study) -> Truth:
+    """Return the truth that a study names.
+
+    Raises:
+        InputError: if the file is no truth, or that of another world, recipe, size or component than the study's.
+    """
+    file = str(study.truth)
+    try:
+        truth = Truth.model_validate(yaml.safe_load(read_text(file)))
+    except yaml.YAMLError as error:
+        raise InputError(f"{file}: not YAML ({str(error).splitlines()[0]})") from error
+    except ValidationError as error:
+        raise InputError(f"{file}: {first_problem(error)}") from error
+    if differing := _difference(truth.measured_of, measured_of(study)):
+        raise InputError(f"{file}: the truth of another study: {differing}; leave out `truth`, or measure it anew")
+    sizes = {mix.size for mix in study.mixes.values()}
+    if sizes != {truth.size}:
+        raise InputError(
+            f"{file}: the truth of mixes of {truth.size} items; the study's have {sorted(map(str, sizes))}"
+        )
+    return truth
+
+
+def _difference(known: Any, here: Any, where: str = "") -> str:
+    """Name the first value in which the study differs from what the truth was measured of; empty where none does."""
+    if isinstance(known, dict) and isinstance(here, dict):
+        for name in dict.fromkeys((*known, *here)):
+            if found := _difference(known.get(name), here.get(name), f"{where}.{name}" if where else name):
+                return found
+        return ""
+    return "" if known == here else f"{where} was {known}, and is {here}"
+
+
+class Scale:
+    """True scores at any mix: linear between the mixes of the lattice that lie round it."""
+
+    def __init__(self, truth: Truth, components: list[str]) -> None:
+        """Read the lattice.
+
+        Raises:
+            InputError: if its components are not those of the surface, or its mixes do not span them.
+        """
+        if strange := set(truth.mixes[0].shares) ^ set(components):
+            raise InputError(f"truth: component '{sorted(strange)[0]}' is not in both the truth and the study")
+        self.points = np.array([[mix.shares[name] for name in components] for mix in truth.mixes])
+        self.scores = np.array([mix.score for mix in truth.mixes])
+        self.errors = np.array([mix.standard_error for mix in truth.mixes])
+        try:
+            self._cells = Delaunay(self.points[:, :-1])
+        except QhullError:
+            raise InputError("truth: the mixes lie on one line; expected a lattice of all components") from None
+
+    def at(self, shares: Any) -> tuple[float, float]:
+        """Return the true score of a mix and its standard error, in points."""
+        point = np.asarray(shares, dtype=float)[:-1]
+        cell = int(self._cells.find_simplex(point, tol=1e-6))
+        transform = self._cells.transform[cell]
+        inner = transform[:-1] @ (point - transform[-1])
+        weights = np.append(inner, 1 - inner.sum())
+        corners = self._cells.simplices[cell]
+        return float(weights @ self.scores[corners]), float(np.sqrt(weights**2 @ self.errors[corners] ** 2))
+
+    def shapley(self) -> Any:
+        """Return [component], Shapley values of equal shares up to a constant: base's score cancels in their order."""
+        width = self.points.shape[1]
+        values = np.zeros(width)
+        for size in range(1, width + 1):
+            for some in combinations(range(width), size):
+                mix = np.zeros(width)
+                mix[list(some)] = 1 / size
+                score = self.at(mix)[0]
+                for one in range(width):
+                    others = size - 1 if one in some else size
+                    values[one] += (score if one in some else -score) / (width * comb(width - 1, others))
+        return values
+
+
+def _checks(truth: Truth, best: list[Row], added: list[Row], surface: list[Row]) -> list[Check]:
+    """Return what the study says of the dose, the best set, the region and the components, beside the truth.
+
+    The truth is known with an error: where two standard errors of it could make the study right, it counts as right.
+    """
+    optimum = next(row for row in surface if row["row"] == "optimum")
+    names = list(mix_of(optimum))
+    scale = Scale(truth, names)
+    top = int(scale.scores.argmax())
+    score, error = scale.at(list(mix_of(optimum).values()))
+    lost, unsure = scale.scores[top] - score, 2 * float(np.hypot(error, scale.errors[top]))
+    known = f"{mix_text(dict(zip(names, scale.points[top].tolist(), strict=True)))}: {decimal(scale.scores[top], 1)}"
+    dose = f"the dose truly scores {decimal(score, 1)} ± {decimal(2 * error, 1)}; the best mix known is {known}"
+    checks = [Check(bool(lost - unsure <= optimum.needed("most_regret")), dose)]
+
+    runs = {row["name"]: scale.at(list(mix_of(row).values())) for row in surface if row["row"] == "run"}
+    first = max(runs, key=lambda name: runs[name][0])
+    behind = {
+        name: runs[first][0] - value - 2 * float(np.hypot(own, runs[first][1])) for name, (value, own) in runs.items()
+    }
+    inside = [row["mix"] for row in best if row["in_set"] == "1"]
+    listed = f"of the mixes trained {first} is truly the best, {_whether(first in inside)} the best set"
+    checks.append(Check(any(behind[name] <= 0 for name in inside), listed))
+
+    at_top = [
+        row["in_region"] for row in surface if row["row"] == "prediction" and _is_mix(row, names, scale.points[top])
+    ]
+    if at_top and at_top[0]:
+        within = at_top[0] == "1"
+        checks.append(Check(bool(within or lost <= unsure), f"the best mix known is {_whether(within)} the region"))
+
+    shares = {row["term"]: row.needed("value") for row in added if row["method"] in _SHAPLEY}
+    if set(shares) == set(names):
+        true = [names[place] for place in np.argsort(-scale.shapley(), kind="stable")]
+        order = sorted(names, key=lambda name: -shares[name])
+        checks.append(Check(order == true, f"what components add truly ranks {' > '.join(true)}"))
+    return checks
+
+
+def _whether(inside: bool) -> str:
+    return "in" if inside else "not in"
+
+
+def _is_mix(row: Row, names: list[str], point: Any) -> bool:
+    mix = mix_of(row)
+    return all(abs(mix[name] - share) < _CLOSE for name, share in zip(names, point, strict=True))
+
+
+def _print(study: Study, found: Mapping[str, Any]) -> None:
+    """Print the findings, a line each."""
+    titles = {name: one.title or name for name, one in study.components.items()}
+    unit = "points" if found["measure"]["unit"] == "%" else found["measure"]["unit"]
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    for name, text in _lines(found, titles, unit):
+        table.add_row(name, text)
+    console().print(table)
+
+
+def _lines(found: Mapping[str, Any], titles: Mapping[str, str], unit: str) -> Iterable[tuple[str, str]]:
+    first = found["first"]
+    if first is not None:
+        alike = [name for name in found["best_set"] if name != first["mix"]]
+        beside = (
+            f"; not distinguished from it: {', '.join(alike)}" if alike else f", the best of {found['mixes']} mixes"
+        )
+        score = f"{first['mix']}, {decimal(first['value'], 1)} over {found['n']:,} questions"
+        yield "best", f"{score}{beside}"
+        if "gain" in first:
+            p_value = p_text(first["p"]) if first["p"] is not None else ""
+            sure = f"; p {p_value if p_value.startswith('<') else f'= {p_value}'}" if p_value else ""
+            yield "against base", f"{_between(first['gain'], sign=True)} {unit}{sure}"
+    if found["components"]:
+        told = [f"{titles.get(one['term'], one['term'])} {_between(one, sign=True)}" for one in found["components"]]
+        yield "each adds", f"{'; '.join(told)} {unit}"
+    dose = found["dose"]
+    shown = mix_text({titles.get(name, name): share for name, share in dose["shares"].items() if share >= NEVER})
+    support = "" if found["supported"] else " (these runs do not support a surface: a reading, not a result)"
+    yield "dose", f"{shown}: expected score {_between(dose)}{support}"
+    ranges = [
+        f"{titles.get(name, name)} {decimal(100 * low, 0)} to {decimal(100 * high, 0)} %"
+        for name, (low, high) in found["region"].items()
+        if low is not None and high is not None
+    ]
+    if ranges:
+        yield "as good", ", ".join(ranges)
+    for place, check in enumerate(found["checks"]):
+        yield "" if place else "truth", f"{'right' if check['right'] else 'WRONG'}: {check['text']}"
+    yield "report", Path(found["report"]).absolute().as_posix()
+
+
+def _between(one: Mapping[str, Any], *, sign: bool = False) -> str:
+    low, high = one["low"], one["high"]
+    ends = "" if low is None or high is None else f" ({decimal(low, 1, sign)} to {decimal(high, 1, sign)})"
+    return f"{decimal(one['value'], 1, sign)}{ends}"
