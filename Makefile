@@ -1,20 +1,24 @@
-# make demo runs the whole study on the embedded default; make help lists the other targets.
+# make demo runs the demonstration study; make help lists the other targets.
 # Python 3.11 or newer, by its own name where the system has it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo world test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo smollm2 world test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1|\2/' | \
 	while IFS='|' read -r target text; do printf '%-20s %s\n' "$$target" "$$text"; done
 
-demo: .venv/complete  ## run the demonstration study to its report
+demo: .venv/complete  ## run the demonstration and print what it found
 	@start=$$SECONDS; snakemake --profile profiles/demo && \
-	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/demo/report/index.html"
+	{ posologie findings --configfile config/demo.yaml || test $$? = 1; } && echo "Done in $$((SECONDS - start)) s."
+
+smollm2: .venv/complete  ## run every stage on a pretrained model
+	@start=$$SECONDS; snakemake --profile profiles/demo --configfile config/smollm2.yaml && \
+	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/smollm2/report/index.html"
 
 # A study whose best mix is known, on models trained from scratch; its figure is that of the README.
 world: .venv/complete  ## run the world with a known answer, and draw its figure for the README

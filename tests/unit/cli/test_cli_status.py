@@ -309,3 +309,28 @@ def test_what_an_edit_leaves_behind_is_stale_and_so_is_what_was_made_of_it(study
     assert "shards/native/train" not in found["stale"]
     _, out, _ = posologie("status", "--configfile", "study.yaml")
     assert "1 stale" in out
+
+
+def test_jobs_of_one_rule_that_wait_for_the_same_are_one_row(study, posologie, monkeypatch):
+    lines = [f"{job}|PENDING|Priority|rule_train_adapter_wildcards_tiny_M{job}|{study}" for job in range(20, 32)]
+    held = f"40|PENDING|JobHeldUser|rule_train_adapter_wildcards_tiny_M40|{study}"
+    fake_squeue(study, monkeypatch, *lines, held)
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    (row,) = [line for line in out.splitlines() if "Priority" in line]
+    assert row.split() == ["12", "jobs", "train_adapter", "PENDING", "Priority"]
+    assert "scontrol release 40" in out
+
+
+def test_the_last_problem_is_the_error_with_which_a_log_ends(study, asked, posologie):
+    logs = study / "work" / "simulated" / "logs" / "shards"
+    logs.mkdir(parents=True)
+    (logs / "old.log").write_text("error: data.csv: row 2: no gold\n")
+    (logs / "mended.log").write_text("started\nerror is a word of this line, and not the end\ndone\n")
+    os.utime(logs / "old.log", (1, 1))
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert found["problem"] == "error: data.csv: row 2: no gold (work/simulated/logs/shards/old.log)"
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    assert "Last problem: error: data.csv: row 2: no gold" in out
+    (logs / "old.log").write_text("started\ndone\n")
+    _, found = asked("status", "--configfile", "study.yaml")
+    assert found["problem"] == ""

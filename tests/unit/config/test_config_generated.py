@@ -9,7 +9,7 @@ from posologie.config.schema import schema_text, with_options
 from posologie.errors import InputError
 
 SHIPPED = [
-    *("config.yaml", "demo.yaml", "test.yaml"),
+    *("config.yaml", "demo.yaml", "smollm2.yaml", "test.yaml"),
     *("studies/spanish-medicine.yaml", "studies/chinese-medicine.yaml"),
 ]
 
@@ -42,7 +42,7 @@ def test_the_demo_inherits_no_key_of_the_paper(repository, monkeypatch):
     paper = load_study("config/config.yaml")
     assert not demo.backbones.keys() & paper.backbones.keys()
     assert {source.hub for source in demo.sources.values()} == {None}
-    assert {mix.size for mix in demo.mixes.values()} == {48}
+    assert {mix.size for mix in demo.mixes.values()} == {300}
     assert demo.training.recipe.epochs != paper.training.recipe.epochs
 
 

@@ -27,6 +27,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from posologie.cli.places import duration
+from posologie.cli.running import reason_in
 
 STAGES = {
     "sources": ("fetch_dataset", "read_", "collect_", "import_ratings"),
@@ -180,17 +181,6 @@ class Board:
             table.add_row(Text(stage, style=style), bar, f"{done} of {total}", Text(under_way))
         rest = [Text(self.problem, style="red", no_wrap=True, overflow="ellipsis")] if self.problem else []
         return Group(table, Text(self.headline(), style="bold"), *rest)
-
-
-def reason_in(log: tuple[str, ...]) -> str:
-    """Return the line of a job's logs that says why it failed: the last with an error, or else the last of all."""
-    lines: list[str] = []
-    for file in log:
-        with contextlib.suppress(OSError):
-            lines += [line.strip() for line in Path(file).read_text(encoding="utf-8", errors="replace").splitlines()]
-    lines = [line for line in lines if line]
-    errors = [line for line in lines if re.search(r"error\b", line, flags=re.IGNORECASE)]
-    return (errors or lines or ["failed without a word"])[-1]
 
 
 class LogHandler(LogHandlerBase):  # type: ignore[misc]

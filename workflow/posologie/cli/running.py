@@ -1,7 +1,9 @@
 """Jobs under way: how far and how fast by their progress files, and what SLURM says of those in its queue."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,6 +14,7 @@ from typing import Any
 
 import psutil
 
+_LOGS, _TAIL = 50, 4000  # newest logs, and bytes of each, in which the last problem is looked for
 _SILENT = 15 * 60
 """Seconds after which a job that cannot be asked about counts as stopped: longer than any step between two reports."""
 
@@ -96,6 +99,38 @@ def _lives(facts: dict[str, Any], queued: dict[str, str] | None, now: float) -> 
         except psutil.Error:
             return False
     return recent
+
+
+def reason_in(logs: Iterable[str | Path]) -> str:
+    """Return the line of a job's logs that says why it failed: the last with an error, or else the last of all."""
+    lines: list[str] = []
+    for file in logs:
+        with contextlib.suppress(OSError):
+            lines += [line.strip() for line in Path(file).read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [line for line in lines if line]
+    errors = [line for line in lines if re.search(r"error\b", line, flags=re.IGNORECASE)]
+    return (errors or lines or ["failed without a word"])[-1]
+
+
+def last_problem(work: Path) -> str:
+    """Return the error with which the newest log below `work` ends, if one does, and the log.
+
+    A job that is run again begins its log anew, so that an error stands only as long as nothing has mended it.
+    """
+    logs: list[tuple[float, Path]] = []
+    for file in (work / "logs").rglob("*.log"):
+        with contextlib.suppress(OSError):  # removed while we looked
+            logs.append((file.stat().st_mtime, file))
+    for _, file in sorted(logs, reverse=True)[:_LOGS]:
+        try:
+            with file.open("rb") as stream:
+                stream.seek(max(0, file.stat().st_size - _TAIL))
+                lines = stream.read().decode("utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            continue
+        if lines and (lines[-1].startswith("error: ") or any(line.startswith("Traceback ") for line in lines)):
+            return f"{lines[-1]} ({file.as_posix()})"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 Done is what is there; stale is what the study file or the code has left behind since; running and stopped are told by
 the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
-reason, and, where it waits for ever, the command that helps. The time left is that of the jobs one after another:
+reason, and, where it waits for ever, the command that helps; jobs alike are one row. The error of the newest log
+that ends with one is shown as the last problem. The time left is that of the jobs one after another:
 missing ones are taken to last as long as the finished ones of their stage.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from rich.text import Text
 
 from posologie.cli.artifacts import Artifact, artifacts
 from posologie.cli.places import add_study, console, duration, print_json, study_of
-from posologie.cli.running import Job, queue, unfinished
+from posologie.cli.running import Job, last_problem, queue, unfinished
 from posologie.cli.stale import stale
 from posologie.config.study import Study
 from posologie.errors import InputError
@@ -82,6 +83,7 @@ def state_of(study: Study) -> dict[str, Any]:
         "jobs": [asdict(job) for job in jobs],
         "queue": [asdict(job) for job in queued],
         "queue_unknown": unasked,
+        "problem": last_problem(Path(study.roots.work) / study.study),
         "seconds_left": _seconds_left(everything, jobs),
         "spending": [asdict(one) for one in spent_below(Path(study.roots.work) / study.study)],
     }
@@ -150,9 +152,8 @@ def _shown(state: dict[str, Any]) -> RenderableType:
         queued = Table(box=None, pad_edge=False)
         for title in ("SLURM job", "what", "state", "reason", "what helps"):
             queued.add_column(title, overflow="fold")
-        for job in state["queue"]:
-            style = "red" if job["helps"] else ""
-            queued.add_row(job["job"], job["what"], Text(job["state"], style=style), job["reason"], job["helps"])
+        for job, what, word, reason, helps in _grouped(state["queue"]):
+            queued.add_row(job, what, Text(word, style="red" if helps else ""), reason, helps)
         parts += [Text(""), queued]
     if state["spending"]:
         spent = Table(box=None, pad_edge=False)
@@ -165,8 +166,23 @@ def _shown(state: dict[str, Any]) -> RenderableType:
         parts += [Text(""), spent]
     if state["queue_unknown"]:
         parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]
+    if state["problem"]:
+        parts += [Text(""), Text(f"Last problem: {state['problem']}", style="red", no_wrap=True, overflow="ellipsis")]
     parts += [Text(""), Text(_verdict(state))]
     return Group(*parts)
+
+
+def _grouped(queue: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the rows of the queue: jobs of one rule, state and reason are one, unless something helps a single one."""
+    rows: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    for job in queue:
+        alone = (job["job"],) if job["helps"] else ()
+        rows.setdefault((job["what"].split(" ")[0], job["state"], job["reason"], *alone), []).append(job)
+    for (rule, word, reason, *_), jobs in rows.items():
+        if len(jobs) == 1:
+            yield jobs[0]["job"], jobs[0]["what"], word, reason, jobs[0]["helps"]
+        else:
+            yield f"{len(jobs)} jobs", rule, word, reason, ""
 
 
 def _money(amount: float) -> str:
