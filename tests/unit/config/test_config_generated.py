@@ -43,7 +43,7 @@ def test_the_demo_inherits_no_key_of_the_paper(repository, monkeypatch):
     assert not demo.backbones.keys() & paper.backbones.keys()
     assert {source.hub for source in demo.sources.values()} == {None}
     assert {mix.size for mix in demo.mixes.values()} == {300}
-    assert demo.training.recipe.epochs != paper.training.recipe.epochs
+    assert demo.training.recipe.method != paper.training.recipe.method
 
 
 def test_the_paper_is_the_published_study(repository, monkeypatch):
