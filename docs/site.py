@@ -1,4 +1,4 @@
-"""Hooks of the documentation site (mkdocs.yml): pages from outside `docs/`, generated pages, links, and the check that it is whole."""
+"""Hooks of the documentation site (mkdocs.yml): pages from elsewhere, generated pages, links, and a last check."""
 
 import argparse
 import posixpath
@@ -79,7 +79,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def modules(name: str) -> list[str]:
-    """Return the documented modules of a package of the library, or the module itself; commands of rules are left out."""
+    """Return the documented modules of a package of the library, or the module itself; without commands of rules."""
     library = ROOT / "workflow"
     package = library / "posologie" / name
     if not package.is_dir():
@@ -104,7 +104,7 @@ def command_line() -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Make links between files of the repository links between pages; a link to a file that is no page becomes its text."""
+    """Make links between files of the repository links between pages; links to files that are no page become text."""
     del config
     source = page.file.src_uri
     if source.startswith("api/"):

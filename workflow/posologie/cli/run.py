@@ -31,7 +31,7 @@ installed package; results/ and models/ are written here.
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
-    arguments.add_argument("--profile", metavar="NAME", help="where jobs run: demo, local-gpu, slurm, or your own folder")
+    arguments.add_argument("--profile", metavar="NAME", help="where jobs run: demo, local-gpu, slurm, or your own")
     arguments.add_argument("--cores", metavar="N", help="run on this machine, on so many cores (`all`: on all)")
     arguments.add_argument("--configfile", metavar="FILE", help="the study file (default: config/config.yaml)")
     arguments.add_argument("-n", "--dry-run", action="store_true", help="list the jobs, run nothing")
