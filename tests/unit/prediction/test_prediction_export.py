@@ -42,6 +42,7 @@ def folder(tiny_manifest, tmp_path_factory):
     predict(["--spec", json.dumps(SPEC), *shared, *backbone, *files, "--work", str(folder / "work")])
     files = ["--predictions", str(folder / "s.parquet"), "--run", str(folder / "s.run.json")]
     export([*files, *shared, *backbone, "--out", str(folder / "samples")])
+    export([*files, *shared, "--out", str(folder / "logs"), "--form", "inspect"])
     return folder
 
 
@@ -161,3 +162,47 @@ def test_exported_samples_come_back_as_the_same_answers(folder, tmp_path):
         if one["task"] == "mcqu":
             assert other["label_probabilities"] == pytest.approx(one["label_probabilities"], abs=1e-6)
             assert other["constrained_labels"] == one["constrained_labels"]
+
+
+def logs(folder):
+    """Return Inspect's logs by the name of the task."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "logs").iterdir()]
+    return {log["eval"]["task"]: log for log in found}
+
+
+def test_a_log_of_inspect_holds_each_question_with_answer_and_score(folder):
+    rows = {(row["item"], row["variant"]): row for row in pq.read_table(folder / "s.parquet").to_pylist()}
+    found = logs(folder)
+    assert sorted(found) == [
+        f"all_{variant}_{way}" for variant in ("original", "permuted-1") for way in ("constrained", "greedy")
+    ]
+    assert [len(found[f"all_original_{way}"]["samples"]) for way in ("greedy", "constrained")] == [9, 7]
+    for task, log in found.items():
+        way = task.rpartition("_")[2]
+        right = 0
+        for sample in log["samples"]:
+            row = rows[sample["id"], sample["metadata"]["variant"]]
+            if row["task"] == "oeq":
+                assert "scores" not in sample
+                continue
+            correct = row[f"{way}_labels"] == row["gold"]
+            right += correct
+            assert sample["scores"]["exact_match"]["value"] == ("C" if correct else "I")
+            assert [LABELS.index(label) for label in sample["target"]] == row["gold"]
+            for label, option in zip(LABELS, sample["choices"], strict=False):
+                assert f"({label}) {option}" in sample["input"]
+        (score,) = log["results"]["scores"]
+        assert score["metrics"]["accuracy"]["value"] == right / score["scored_samples"]
+        assert score["scored_samples"] + score["unscored_samples"] == len(log["samples"])
+
+
+def test_logs_of_inspect_come_back_as_the_same_answers(folder, tmp_path):
+    files = [str(path) for path in sorted((folder / "logs").iterdir()) if "-constrained_" not in path.name]
+    spec = {name: value for name, value in SPEC.items() if name not in ("precision", "threads")}
+    spec |= {"model": "published/again", "form": "inspect"}
+    outputs = ["--predictions", f"s={tmp_path / 's.parquet'}", "--run", f"s={tmp_path / 's.run.json'}"]
+    shared = ["--items", f"demo={folder / 'shard.parquet'}", "--work", str(tmp_path / "work")]
+    outside(["--spec", json.dumps(spec), *shared, *outputs, "--answers", *files])
+    first, again = (pq.read_table(path / "s.parquet").to_pylist() for path in (folder, tmp_path))
+    same = ("item", "variant", "option_order", "gold", "greedy_text", "greedy_outcome", "greedy_labels", "finish")
+    assert [[row[name] for name in same] for row in again] == [[row[name] for name in same] for row in first]

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from posologie.cli import (
     accept,
@@ -17,11 +17,13 @@ from posologie.cli import (
     graph,
     look,
     new_study,
+    package,
     partitions,
     plan,
     prescribe,
     project,
     register,
+    run,
     status,
     surface,
     testcase,
@@ -42,20 +44,23 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     whole = argparse.ArgumentParser(
         prog="posologie",
-        description="What a person asks about a study; Snakemake runs it (snakemake --help).",
+        description="Run a study and ask questions about it. Snakemake runs the jobs (snakemake --help).",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"posologie {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add(commands, "demo", run.DEMO, run.add_demo_arguments, run.answer)
     for module in (
         findings,
+        run,
         explain,
         status,
         graph,
         look,
         compare,
         verify,
+        package,
         accept,
         new_study,
         check,
@@ -72,18 +77,28 @@ def parser() -> argparse.ArgumentParser:
         audit_parallel,
     ):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
-        text = (module.__doc__ or "").strip()
-        one = commands.add_parser(
-            name,
-            help=text.splitlines()[0].rstrip("."),
-            description=text,
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(one)
-        one.add_argument("--json", action="store_true", help="print JSON to standard output, for other programs")
-        one.set_defaults(answer=module.answer)
+        _add(commands, name, (module.__doc__ or "").strip(), module.add_arguments, module.answer)
     return whole
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    answer: Callable[[argparse.Namespace], int],
+) -> None:
+    """Add one sub-command; the first line of its text is its help."""
+    one = commands.add_parser(
+        name,
+        help=text.splitlines()[0].rstrip("."),
+        description=text,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(one)
+    one.add_argument("--json", action="store_true", help="print JSON to standard output, for other programs")
+    one.set_defaults(answer=answer)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

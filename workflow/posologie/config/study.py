@@ -59,7 +59,7 @@ class Training(Spec):
     threads: int = Field(
         default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads; re-runs nothing"
     )
-    report_to: Literal["tensorboard", "wandb"] | None = Field(
+    report_to: Literal["tensorboard", "wandb", "trackio", "mlflow"] | None = Field(
         default=None, description="show the losses there too, while training runs; re-runs nothing"
     )
 

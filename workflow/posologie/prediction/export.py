@@ -1,10 +1,12 @@
-"""Export a predictions file as lm-evaluation-harness's per-item samples (its `--log_samples` form, version 0.4).
+"""Export a predictions file as lm-evaluation-harness's samples (`--log_samples`, version 0.4) or as Inspect's logs.
 
     python -m posologie.prediction.export --predictions F.parquet --run F.run.json --items SOURCE=SHARD… --out FOLDER
+        [--form inspect]
 
 One JSONL file for each benchmark, variant and way of answering: `…_labels` (multiple choice by likelihood of the
-labels, single answers only), `…_greedy` and `…_constrained` (generated text). The predictions file itself needs no
-export to be loaded: `datasets.load_dataset("parquet", data_files="….parquet")`.
+labels, single answers only), `…_greedy` and `…_constrained` (generated text). With `--form inspect`, one log for each
+benchmark, variant and way of writing. The predictions file itself needs no export to be loaded:
+`datasets.load_dataset("parquet", data_files="….parquet")`.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from posologie.errors import InputError
 from posologie.files import read_json, write_text
 from posologie.items import LABELS, Item, read_items
 from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.prediction.export_inspect import Asked, log
 from posologie.prediction.merged_spec import MergedPredictionSpec
 from posologie.prediction.spec import PredictionSpec, Questions
 from posologie.prompting import chat, user_turn
@@ -41,6 +44,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
     arguments.add_argument("--backbone", type=Path, help="manifest: prompts are then written in its chat template")
     arguments.add_argument("--out", required=True, type=Path)
+    arguments.add_argument("--form", choices=["lm_eval", "inspect"], default="lm_eval")
     options = arguments.parse_args(argv)
     record = read_json(options.run)
     kinds: dict[str, type[Questions]] = {"backend": EndpointPredictionSpec, "shares": MergedPredictionSpec}
@@ -52,6 +56,11 @@ def main(argv: list[str]) -> None:
     date = record["started"].split("+")[0].replace(":", "-")
     new_tokens = spec.suites[record["suite"]].max_new_tokens
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.form == "inspect":
+        for task, log in _logs(rows, items, prompt, new_tokens, record, options.predictions):
+            name = f"{date}_{task.replace('_', '-')}_{log['eval']['task_id']}.json"
+            write_text(options.out / name, json.dumps(log, ensure_ascii=False, indent=1) + "\n")
+        return
     for task, samples in _tasks(rows, items, prompt, new_tokens, options.predictions):
         lines = [json.dumps(sample, ensure_ascii=False) for sample in samples]
         write_text(options.out / f"samples_{task}_{date}.jsonl", "\n".join(lines) + "\n")
@@ -73,6 +82,34 @@ def _prompt_writer(spec: Questions, backbone: Path | None) -> Callable[[Item, li
     return written
 
 
+def _logs(
+    rows: list[Row],
+    items: dict[tuple[str, str], Item],
+    prompt: Callable[[Item, list[int]], str],
+    new_tokens: int,
+    record: Row,
+    predictions: Path,
+) -> Iterator[tuple[str, Row]]:
+    """Yield the name and Inspect's log of each benchmark, variant and way of writing an answer."""
+    for benchmark, variant in dict.fromkeys((row["benchmark"], row["variant"]) for row in rows):
+        mine = [row for row in rows if (row["benchmark"], row["variant"]) == (benchmark, variant)]
+        asked = []
+        for row in mine:
+            item = _item(row, items, predictions)
+            asked.append(Asked(row, item, prompt(item, row["option_order"])))
+        constrained = [one for one in asked if one.row["constrained_labels"] is not None]
+        for way, answered in (("greedy", asked), ("constrained", constrained)):
+            if answered:
+                yield f"{benchmark}_{variant}_{way}", log(benchmark, variant, way, answered, record, new_tokens)
+
+
+def _item(row: Row, items: dict[tuple[str, str], Item], predictions: Path) -> Item:
+    item = items.get((row["source"], row["item"]))
+    if item is None:
+        raise InputError(f"{predictions}: item '{row['item']}' is in none of the shards given (--items)")
+    return item
+
+
 def _tasks(
     rows: list[Row],
     items: dict[tuple[str, str], Item],
@@ -86,9 +123,7 @@ def _tasks(
         mine = [row for row in rows if (row["benchmark"], row["variant"]) == (benchmark, variant)]
         ways: dict[str, list[Row]] = {}
         for number, row in enumerate(mine):
-            item = items.get((row["source"], row["item"]))
-            if item is None:
-                raise InputError(f"{predictions}: item '{row['item']}' is in none of the shards given (--items)")
+            item = _item(row, items, predictions)
             text = prompt(item, row["option_order"])
             limit = new_tokens if row["task"] == "oeq" else row["generated_tokens"]
             for way, sample in _samples(row, item, text, limit):

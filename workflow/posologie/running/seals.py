@@ -175,7 +175,7 @@ def input_differences(sealed: Mapping[str, str], now: Mapping[str, str]) -> list
 
     Args:
         now: checksum of each input that is there, by its path; "" for one that is not there any more and needs no
-        compare.
+            compare.
     """
     changed = [path for path, checksum in now.items() if path in sealed and checksum and checksum != sealed[path]]
     new = {path: checksum for path, checksum in now.items() if path not in sealed}

@@ -1,0 +1,110 @@
+"""`posologie package`: a finished study as an RO-Crate."""
+
+import hashlib
+import json
+
+import pytest
+import yaml
+
+from posologie.cli import package
+from posologie.config.load import load_study
+from studies import REPOSITORY
+
+SHARED = ("--configfile", REPOSITORY / "config/test.yaml", "--config", "study=simulated", "--license", "CC-BY-4.0")
+
+
+@pytest.fixture
+def finished_study(project, monkeypatch):
+    """The simulated study, taken for a finished one: it has no adapters, and its seals no real code."""
+    whole = {"stages": [{"stage": "tables", "optional": False, "missing": []}], "stale": {}}
+    monkeypatch.setattr(package, "state_of", lambda study: whole)
+    monkeypatch.setattr(package, "faults_of", lambda root, seals: iter(()))
+    for name in ("report", "figures"):
+        (project / "results/simulated" / name).mkdir(exist_ok=True)
+    (project / "results/simulated/report/index.html").write_text("<title>Report</title>")
+    return whole
+
+
+def crate(posologie, *arguments):
+    code, printed, error = posologie("package", *SHARED, *arguments)
+    assert code == 0, error
+    with open("simulated-crate/ro-crate-metadata.json", encoding="utf-8") as file:
+        graph = json.load(file)["@graph"]
+    return {entity["@id"]: entity for entity in graph}, printed
+
+
+def test_a_crate_describes_each_of_its_files_with_its_checksum(project, finished_study, posologie):
+    entities, _ = crate(posologie)
+    folder = project / "simulated-crate"
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != "ro-crate-metadata.json" and not name.startswith("seals/"):
+            assert entities[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest(), name
+            assert {"@id": name} in entities["./"]["hasPart"]
+    assert {"report/index.html", "tables/mcqa.csv", "study.yaml", "requirements.lock"} <= entities.keys()
+    assert load_study(folder / "study.yaml").study == "simulated"
+
+
+def test_every_reference_of_a_crate_leads_to_an_entity(finished_study, posologie):
+    entities, _ = crate(
+        posologie, "--author", "Ada Example=https://orcid.org/0000-0002-1825-0097", "--author", "B. Two"
+    )
+
+    def referred(value):
+        if isinstance(value, dict) and value.keys() == {"@id"}:
+            yield value["@id"]
+        elif isinstance(value, (dict, list)):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from referred(part)
+
+    targets = {target for entity in entities.values() for target in referred(entity)}
+    elsewhere = {target for target in targets - entities.keys() if target.startswith("http")}
+    assert targets - entities.keys() == elsewhere
+    assert entities["./"]["mainEntity"] == entities["#run"]["instrument"] == {"@id": "workflow/Snakefile"}
+    assert [entities[one["@id"]]["name"] for one in entities["./"]["author"]] == ["Ada Example", "B. Two"]
+    run = entities["#run"]
+    assert run["startTime"] <= run["endTime"]
+    assert {"@id": "tables/mcqa.csv"} in run["result"]
+
+
+def test_the_licence_of_each_source_is_stated_or_missed(project, finished_study, posologie, tmp_path):
+    entities, printed = crate(posologie)
+    assert entities["#source-native"]["license"] == "not stated"
+    assert "warning: sources.native: its licence is not stated" in printed
+    (project / "simulated-crate").rename(tmp_path / "first")
+    study = yaml.safe_load((REPOSITORY / "config/test.yaml").read_text(encoding="utf-8"))
+    study["study"] = "simulated"
+    for name, licence in (("native", "MIT"), ("translated", "https://example.org/terms"), ("synthetic", "CC0-1.0")):
+        study["sources"][name] |= {"license": licence}
+    (project / "licensed.yaml").write_text(yaml.safe_dump(study))
+    entities, printed = crate(posologie, "--configfile", "licensed.yaml")
+    assert "warning" not in printed
+    assert entities["#source-native"]["license"] == {"@id": "https://spdx.org/licenses/MIT"}
+    assert entities["#source-translated"]["license"] == {"@id": "https://example.org/terms"}
+    assert {"https://spdx.org/licenses/CC0-1.0", "https://spdx.org/licenses/CC-BY-4.0"} <= entities.keys()
+
+
+def test_a_crate_holds_the_seals_and_what_is_asked_for(project, finished_study, posologie):
+    crate(posologie, "--with", "scores")
+    folder = project / "simulated-crate"
+    assert list((folder / "seals/shards").rglob("*.seal.json"))
+    assert list((folder / "scores").rglob("*.parquet"))
+    assert not (folder / "predictions").exists()
+    assert not [path for path in folder.rglob("*.seal.json") if "seals" not in path.relative_to(folder).parts[0]]
+
+
+def test_a_study_that_is_unfinished_left_behind_or_altered_is_refused(project, finished_study, monkeypatch, posologie):
+    code, _, error = posologie("package", *SHARED, "--with", "score")
+    assert (code, "--with score: no such folder" in error) == (2, True)
+    finished_study["stale"] = {"mixes/NAT/seed-42": "spec: mix.size is 24, sealed 12"}
+    assert "mixes/NAT/seed-42 was left behind by an edit" in posologie("package", *SHARED)[2]
+    finished_study["stages"][0]["missing"] = ["mcqa", "oeq"]
+    assert "tables/mcqa and 1 more missing; run snakemake first" in posologie("package", *SHARED)[2]
+    finished_study |= {"stages": [], "stale": {}}
+    monkeypatch.undo()
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(package, "state_of", lambda study: finished_study)
+    table = project / "results/simulated/tables/mcqa.csv"
+    table.write_text(table.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert "posologie verify lists all such files" in posologie("package", *SHARED)[2]
+    assert not list(project.glob("simulated-crate*"))

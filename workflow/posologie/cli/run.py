@@ -1,0 +1,103 @@
+"""Run a study: print the snakemake command that does it, then start it.
+
+posologie run --profile slurm
+posologie run --profile slurm --dry-run mixes
+posologie run --cores 4 --configfile config/own.yaml -- --quiet rules
+
+The names of profiles are those of the folders in profiles/; where this folder holds no workflow, those of the installed
+package are used. Whatever follows -- goes to Snakemake as it is.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from posologie.cli.places import print_json
+from posologie.errors import InputError
+from posologie.shipped import project
+
+_SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for rules by itself."""
+
+DEMO = """Run the demonstration study to its report, on the CPU.
+
+The command that runs it is printed first. In an empty folder, the rules, the corpus and the profile are those of the
+installed package; results/ and models/ are written here.
+"""
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `run`."""
+    arguments.add_argument("--profile", metavar="NAME", help="where jobs run: demo, local-gpu, slurm, or your own")
+    arguments.add_argument("--cores", metavar="N", help="run on this machine, on so many cores (`all`: on all)")
+    arguments.add_argument("--configfile", metavar="FILE", help="the study file (default: config/config.yaml)")
+    arguments.add_argument("-n", "--dry-run", action="store_true", help="list the jobs, run nothing")
+    arguments.add_argument("snakemake", nargs="*", metavar="TARGET", help="such as mixes (default: the report)")
+
+
+def add_demo_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `demo`."""
+    arguments.add_argument("-n", "--dry-run", action="store_true", help="list the jobs, run nothing")
+    arguments.set_defaults(profile="demo", cores=None, configfile=None, snakemake=[])
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Print the command and run it; with --json, only print it.
+
+    Returns:
+        Snakemake's exit code.
+    """
+    words = command(given)
+    if given.json:
+        print_json({"command": words})
+        return 0
+    print(shlex.join(words), flush=True)
+    code = subprocess.run([sys.executable, "-m", *words], check=False).returncode
+    report = Path("results/demo/report/index.html")
+    if given.profile == "demo" and code == 0 and not given.dry_run and not given.snakemake and report.is_file():
+        print(f"The report: {report.resolve()}")
+    return code
+
+
+def command(given: argparse.Namespace) -> list[str]:
+    """Return the Snakemake command that the arguments stand for, word by word.
+
+    Raises:
+        InputError: if a profile or study file is missing, or nothing says where jobs run.
+    """
+    if given.configfile and not Path(given.configfile).is_file():
+        raise InputError(f"--configfile {given.configfile}: no such file")
+    words = ["snakemake"]
+    own_rules = any(Path(name).is_file() for name in _SNAKEFILES)
+    if not own_rules:
+        words += ["--snakefile", os.path.relpath(project() / "Snakefile")]
+    if given.profile:
+        words += ["--profile", profile(given.profile)]
+    elif not given.cores and not given.dry_run:
+        raise InputError("nothing says where jobs run; add --profile local-gpu, --profile slurm or --cores 2")
+    if given.configfile:
+        words += ["--configfile", given.configfile]
+    elif given.profile == "demo" and not own_rules:  # the profile names it by its path in a checkout
+        words += ["--configfile", os.path.relpath(project() / "config" / "demo.yaml")]
+    if given.cores:
+        words += ["--cores", given.cores]
+    if given.dry_run:
+        words += ["--dry-run"]
+    return [*words, *given.snakemake]
+
+
+def profile(name: str) -> str:
+    """Return the folder of a profile: as named, in `profiles/`, or in the installed package.
+
+    Raises:
+        InputError: if there is none of that name; it lists those that exist.
+    """
+    folders = (Path(), Path("profiles"), project() / "profiles")
+    for folder in folders:
+        if any(folder.joinpath(name, file).is_file() for file in ("profile.yaml", "config.yaml", "config.v9+.yaml")):
+            return os.path.relpath(folder / name)
+    names = sorted({path.parent.name for folder in folders[1:] for path in folder.glob("*/profile.yaml")} - {"default"})
+    raise InputError(f"--profile {name}: no such profile; choose one of: {', '.join(names)}, or a folder of your own")
