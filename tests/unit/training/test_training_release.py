@@ -43,7 +43,7 @@ def logits(folder):
     return load_model(folder, precision="float32", device="cpu")(input_ids=TOKENS).logits
 
 
-@pytest.mark.parametrize("method", ["dora", "lora", "rslora", "full"])
+@pytest.mark.parametrize("method", ["dora", "lora", "rslora", "pissa", "full"])
 def test_the_merged_model_answers_as_backbone_and_adapter_do(job, backbone, tmp_path, method):
     done = job(recipe={"method": method, "learning_rate": 1e-2}).run()
     manifest = merged(done, backbone, tmp_path)

@@ -69,8 +69,7 @@ def train_adapter(options: Namespace) -> None:
         raise InputError(
             f"training.recipe.keep = 'best': {options.validation} holds no item; expected some, or keep: last"
         )
-    with memory_explained(spec.backbone, LOADING):
-        student = make_student(backbone, spec, group.device)
+    student = _student(backbone, spec, group, folder)
     _check_tokens(student, parts)
     start = checkpoints.load(folder)
     total = total_updates(training, spec.recipe)
@@ -112,7 +111,7 @@ def train_adapter(options: Namespace) -> None:
 
     memory = group.gathered(peak_memory())
     if group.leads:
-        write_trained(student.model, spec, options.weights, options.config)
+        write_trained(student.model, spec, options.weights, options.config, student.start)
         write_parquet(options.history, history_table(final.history))
         facts = _facts(final, student, {"train": training, "validation": validation}, memory)
         run.write(
@@ -141,6 +140,23 @@ def _together(group: Group) -> Iterator[None]:
     finally:
         if group.any(failed) and not failed:
             sys.exit(2)
+
+
+def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path) -> Student:
+    """Load the backbone in every process; where its weights are taken apart, the leading process does it first."""
+    principal = folder / "principal.safetensors" if spec.recipe.method == "pissa" else None
+
+    def make() -> Student:
+        with memory_explained(spec.backbone, LOADING):
+            return make_student(backbone, spec, group.device, principal)
+
+    if principal is None:
+        return make()
+    student = None
+    with _together(group):
+        if group.leads:
+            student = make()
+    return make() if student is None else student
 
 
 def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> None:
