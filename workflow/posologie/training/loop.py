@@ -184,7 +184,7 @@ def train(
 def _backward(student: Student, batch: Batch, targets: int) -> torch.Tensor:
     """Add a micro-batch's part of the gradient and return its summed loss."""
     states = student.predicting_states(batch)
-    loss = loss_of.summed_loss(states, student.head, batch.targets, student.autocast)
+    loss = loss_of.summed_loss(states, student.head, batch.targets, student.autocast, student.form)
     (loss / targets).backward()
     return loss.detach()
 
@@ -215,7 +215,9 @@ def validation_loss(
             continue
         batch = assemble(examples, own[number], loss_on=recipe.loss_on, device=group.device)
         with memory_explained(f"validation of epoch {epoch}", _advice(batch, micro_batch)), student.arithmetic():
-            losses = loss_of.losses(student.predicting_states(batch), student.head, batch.targets).double()
+            losses = loss_of.losses(
+                student.predicting_states(batch), student.head, batch.targets, student.form
+            ).double()
         in_answer = batch.in_answer.double()
         sums += torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum()])
     group.sum_in_place([sums])

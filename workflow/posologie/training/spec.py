@@ -14,14 +14,14 @@ class Recipe(Spec):
 
     method: Literal["dora", "lora", "rslora", "pissa", "full"] = Field(
         default="dora",
-        description="kind of low-rank adapter (pissa trains the principal part of each weight, best with dropout: 0), or "
-        "full: all weights of the backbone",
+        description="kind of low-rank adapter (pissa trains the principal part of each weight, best without dropout), "
+        "or full: all weights of the backbone",
     )
     objective: Literal["sft", "dpo"] = Field(
         default="sft",
         exclude_if=lambda value: value == "sft",
-        description="what is learnt: the items' answers (sft), or to prefer the chosen answer of a pair to the rejected "
-        "one (dpo), for which every item of the mixes and of validation is of the task `preference`",
+        description="what is learnt: the items' answers (sft), or to prefer the chosen answer of a pair to the "
+        "rejected one (dpo), for which every item of the mixes and of validation is of the task `preference`",
     )
     dpo_beta: float = Field(
         default=0.1,
@@ -56,8 +56,8 @@ class Recipe(Spec):
     max_length: int = Field(default=2048, ge=16, description="tokens of prompt and answer together")
     loss_on: Literal["all", "answer"] = Field(
         default="all",
-        description="tokens that are learnt: all, prompt included, or the answer's; with dpo the prompt's cancel out, so "
-        "that it is the answers' in both cases",
+        description="tokens that are learnt: all, prompt included, or the answer's; with dpo those of the prompt "
+        "cancel out, so that it is the answers' in both cases",
     )
     group_by_length: bool = Field(default=True, description="updates hold examples of like length")
     precision: Literal["bfloat16", "float32"] = Field(

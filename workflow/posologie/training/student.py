@@ -14,9 +14,9 @@ from posologie.training.attention import PACKED
 from posologie.training.batches import Batch, hidden_states
 from posologie.training.dropout import MaskSource
 from posologie.training.last_layer import PredictingRows, restrict_last_layer
-from posologie.training.loss import check_output_layer
+from posologie.training.loss import PLAIN, LogitForm, logit_form
 from posologie.training.optimizer import copy_of
-from posologie.training.packing import check_packing
+from posologie.training.packing import check_logits, check_packing
 from posologie.training.recomputation import both_passes
 from posologie.training.spec import Recipe, TrainingSpec
 
@@ -34,6 +34,7 @@ class Student:
         masks: the source of its dropout masks.
         predicting: the rows that the last layer computes, where it does not compute all.
         autocast: precision of the products where it is not that of the weights.
+        form: what the model makes of its output layer's product.
         start: the trained weights before the training, on the CPU, where what is written depends on them (PiSSA).
     """
 
@@ -45,6 +46,7 @@ class Student:
     masks: MaskSource
     predicting: PredictingRows | None = None
     autocast: torch.dtype | None = None
+    form: LogitForm = PLAIN
     start: dict[str, torch.Tensor] | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
@@ -97,12 +99,13 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: 
     """
     recipe = spec.recipe
     full = recipe.method == "full"
-    check_output_layer(model, spec.backbone)
     if recipe.kernels == "liger":
         _use_liger(model, recipe, device)
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     _switch_dropout_off(model)
     check_packing(model, spec.backbone)
+    form = logit_form(model)
+    check_logits(model, form, spec.backbone)
     if recipe.gradient_checkpointing:
         # Masks are keyed by example, and there is no other randomness to preserve.
         model.activation_checkpointing_enable(
@@ -125,7 +128,7 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: 
     weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
     autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
     start = copy_of(weights) if recipe.method == "pissa" else None
-    return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast, start)
+    return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast, form, start)
 
 
 def _quantization(kind: str, precision: torch.dtype) -> Any:
