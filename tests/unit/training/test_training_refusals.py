@@ -25,9 +25,9 @@ def test_a_loss_that_is_not_a_number_stops_and_names_the_items(job, monkeypatch)
 
     backward, seen = loop._backward, []
 
-    def broken(student, batch, targets):
+    def broken(student, batch, *args):
         seen.append(batch.ids)
-        return backward(student, batch, targets) * (float("nan") if len(seen) == 4 else 1)
+        return backward(student, batch, *args) * (float("nan") if len(seen) == 4 else 1)
 
     monkeypatch.setattr(loop, "_backward", broken)
     with pytest.raises(InputError, match=r"update 2 \(epoch 1\): loss nan") as caught:
@@ -52,7 +52,7 @@ def test_a_diverging_loss_stops_with_what_to_lower_and_the_items(job):
     from posologie.training.loop import _refuse_divergence
 
     class Items:
-        ids = ("a", "b", "c")
+        item_ids = ("a", "b", "c")
 
     def refuse(values, factor=3.0):
         _refuse_divergence(losses(values), Recipe(divergence_factor=factor), [0, 2], Items, Group())
@@ -143,7 +143,7 @@ def test_layers_that_keep_pefts_forward_pass_have_no_dropout_on_the_adapter_alon
 def test_a_tokenizer_with_more_tokens_than_the_embedding_table_has_rows_is_refused(job, monkeypatch):
     from posologie.training import job as job_module
 
-    def longer(items, *args):
+    def longer(items, *args, **named):
         found = tokenise(items, *args)
         return replace(found, tokens=found.tokens + 400)
 

@@ -25,6 +25,7 @@ from posologie.training.history import Update, history_table
 from posologie.training.interruption import EXIT_STATUS, InterruptionError, StopRequest
 from posologie.training.loop import Hooks, total_updates, train
 from posologie.training.memory import LOADING, memory_explained
+from posologie.training.preference import with_reference
 from posologie.training.processes import Group
 from posologie.training.reporting import listeners
 from posologie.training.spec import TrainingSpec
@@ -71,6 +72,11 @@ def train_adapter(options: Namespace) -> None:
         )
     student = _student(backbone, spec, group, folder)
     _check_tokens(student, parts)
+    if spec.recipe.objective == "dpo":
+        training, validation = (
+            with_reference(student, found, folder / f"reference-{part}.npy", options.micro_batch, group)
+            for part, found in (("train", training), ("validation", validation))
+        )
     start = checkpoints.load(folder)
     total = total_updates(training, spec.recipe)
     done = 0 if start is None else len(start.history)
@@ -163,7 +169,10 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     """Tokenise a file of items once for all processes and attempts."""
     if examples.load(folder) is not None:
         return
-    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat)
+    pairs = spec.recipe.objective == "dpo"
+    found = examples.tokenise(
+        read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat, pairs=pairs
+    )
     if not len(found) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
     examples.save(found, folder)
@@ -195,7 +204,7 @@ def _facts(
         "trained_parameters": sum(parameter.numel() for parameter in student.weights.values()),
         "items": {
             part: {
-                "used": len(found),
+                "used": len(found.item_ids),
                 "tokens": int(found.starts[-1]),
                 "context_cut": list(found.context_cut),
                 "rejected": list(found.rejected),
@@ -209,6 +218,11 @@ def _facts(
         "final_loss": history[-1].loss,
         "validation_loss": history[-1].validation_loss,
         "validation_answer_loss": history[-1].validation_answer_loss,
+        **(
+            {}
+            if history[-1].validation_preferred is None
+            else {"validation_preferred": history[-1].validation_preferred}
+        ),
         "best_epoch": None if best is None else best.epoch,
         "kept_epoch": best.epoch if final.best and best is not None else history[-1].epoch,
         "gpu_energy_joules": final.facts["gpu_energy_joules"],
