@@ -124,6 +124,7 @@ def train(
     per_epoch = max(1, total // recipe.epochs)
     if history and len(history) % per_epoch == 0 and len(validation) and history[-1].validation_loss is None:
         end_epoch()  # the attempt before was stopped while it validated
+    first_step = len(history)
     clock = saved = time.perf_counter()
 
     for epoch, chosen, last_of_epoch in _remaining(examples, recipe, seed, len(history)):
@@ -150,6 +151,8 @@ def train(
             student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
             with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
                 sums[number] = _backward(student, batch, weight, recipe)
+        if step == first_step:
+            _refuse_untrained(student, group)
         for parameter in parameters:
             if parameter.grad is None:  # a process without examples in a short update
                 parameter.grad = torch.zeros_like(parameter)
@@ -191,6 +194,23 @@ def train(
             for name, parameter in student.weights.items():
                 parameter.copy_(best[name])
     return state(tensors=False)
+
+
+def _refuse_untrained(student: Student, group: Group) -> None:
+    """Stop where a trained tensor had no part in the first update: it would be written as it began.
+
+    Experts are passed over, since an update may route no token to one of them.
+    """
+    silent = [name for name, parameter in student.weights.items() if parameter.grad is None and "expert" not in name]
+    by_process = group.gathered(silent)
+    everywhere = [name for name in by_process[0] if all(name in names for names in by_process)]
+    if everywhere:
+        if not group.leads:
+            sys.exit(2)
+        raise InputError(
+            f"{student.name}: {len(everywhere)} of {len(student.weights)} trained tensors get no gradient, such as "
+            f"'{everywhere[0]}'; leave their layers out of training.recipe.target_modules"
+        )
 
 
 def in_items(micro_batch: int, examples: Examples) -> int:
