@@ -46,7 +46,7 @@ def train_adapter(options: Namespace) -> None:
     stop = StopRequest()
     stop.listen()
     torch.set_num_threads(options.threads)
-    group = Group()
+    group = Group(options.group_minutes)
     if not group.leads:
         logging.getLogger().setLevel(logging.WARNING)
     inputs = {"train": options.train, "validation": options.validation, "backbone": options.backbone}
@@ -129,6 +129,7 @@ def train_adapter(options: Namespace) -> None:
             processes=group.size,
             threads=options.threads,
             micro_batch=options.micro_batch,
+            micro_batch_that_fitted=int(final.facts["micro_batch"] or 0),
             updates_of_earlier_attempts=done,
             **facts,
         )

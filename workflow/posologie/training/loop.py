@@ -18,7 +18,7 @@ from posologie.training.checkpoints import Checkpoint
 from posologie.training.examples import Examples
 from posologie.training.history import Update
 from posologie.training.interruption import InterruptionError, StopRequest
-from posologie.training.memory import MOMENTS, memory_explained, of_batch
+from posologie.training.memory import MOMENTS, OutOfMemoryError, memory_explained, of_batch
 from posologie.training.optimizer import copy_of, make_optimizer, put_back, state_of
 from posologie.training.order import micro_batches, updates_of_epoch
 from posologie.training.preference import pair_losses
@@ -93,7 +93,7 @@ def train(
     def state(*, tensors: bool) -> Checkpoint:
         energy = hooks.energy()
         spent = None if energy is None or earlier_energy is None else earlier_energy + energy
-        facts = {"gpu_energy_joules": spent}
+        facts = {"gpu_energy_joules": spent, "micro_batch": float(micro_batch)}
         return Checkpoint(list(history), state_of(student.weights, optimizer) if tensors else {}, best, facts)
 
     def stop() -> None:
@@ -121,6 +121,23 @@ def train(
                 validation_preferred=preferred,
             )
 
+    def accumulate(chosen: np.ndarray, step: int, weight: int) -> tuple[list[Batch], torch.Tensor]:
+        """Add up this process's part of the gradient; return its micro-batches and their summed losses."""
+        own = micro_batches(chosen, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
+        student.model.train()
+        batches = [
+            assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
+            for part in own
+        ]
+        sums = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
+        for number, batch in enumerate(batches):
+            if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, below
+                stop()
+            student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
+            with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
+                sums[number] = _backward(student, batch, weight, recipe)
+        return batches, sums
+
     per_epoch = max(1, total // recipe.epochs)
     if history and len(history) % per_epoch == 0 and len(validation) and history[-1].validation_loss is None:
         end_epoch()  # the attempt before was stopped while it validated
@@ -137,20 +154,13 @@ def train(
         members = examples.of_items(chosen)
         targets = int(counts[members].sum())
         weight = len(chosen) if examples.pairs else targets
-        own = micro_batches(chosen, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
-
-        student.model.train()
-        batches = [
-            assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
-            for part in own
-        ]
-        sums = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
-        for number, batch in enumerate(batches):
-            if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, above
-                stop()
-            student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
-            with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
-                sums[number] = _backward(student, batch, weight, recipe)
+        while True:
+            try:
+                batches, sums = accumulate(chosen, step, weight)
+                break
+            except OutOfMemoryError as error:
+                optimizer.zero_grad()
+                micro_batch = _smaller(micro_batch, error)
         if step == first_step:
             _refuse_untrained(student, group)
         for parameter in parameters:
@@ -218,6 +228,17 @@ def in_items(micro_batch: int, examples: Examples) -> int:
     return max(1, micro_batch // 2) if examples.pairs else micro_batch
 
 
+def _smaller(micro_batch: int, error: OutOfMemoryError) -> int:
+    """Return half a micro-batch, or raise the error where there is no half.
+
+    The update is computed again from its start: a backward pass that failed has left parts of gradients behind.
+    """
+    if micro_batch == 1:
+        raise error
+    log.warning("%s; going on with a micro-batch of %d, which changes no result", error, micro_batch // 2)
+    return micro_batch // 2
+
+
 def _backward(student: Student, batch: Batch, weight: int, recipe: Recipe) -> torch.Tensor:
     """Add a micro-batch's part of the gradient and return its summed loss.
 
@@ -253,6 +274,7 @@ def validation_loss(
         micro_batch: items in one forward pass.
     """
     student.model.eval()
+    micro_batch = min(group.gathered(micro_batch))  # a process that ran out of memory has a smaller one
     sums = torch.zeros(5, dtype=torch.float64, device=group.device)
     everything = np.arange(len(examples.item_ids))
     own = micro_batches(everything, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
@@ -261,9 +283,16 @@ def validation_loss(
             return None
         if number >= len(own):
             continue
-        batch = assemble(examples, examples.of_items(own[number]), loss_on=recipe.targets_on(), device=group.device)
-        with memory_explained(f"validation of epoch {epoch}", _advice(batch, micro_batch)), student.arithmetic():
-            sums += _validation_sums(student, batch, recipe)
+        waiting = [own[number]]
+        while waiting:
+            part = waiting.pop(0)
+            batch = assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
+            try:
+                with memory_explained(f"validation of epoch {epoch}", _advice(batch, len(part))), student.arithmetic():
+                    sums += _validation_sums(student, batch, recipe)
+            except OutOfMemoryError as error:
+                half = _smaller(len(part), error)
+                waiting = [part[:half], part[half:], *waiting]
     group.sum_in_place([sums])
     overall, count, answers, answer_count, preferred = sums.tolist()
     return overall / count, answers / answer_count, preferred / count if examples.pairs else None
