@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 Split = Literal["train", "validation", "test"]
-Task = Literal["mcqu", "mcq", "oeq"]
-"""mcqu: one right answer; mcq: several right answers; oeq: an open-ended question."""
+Task = Literal["mcqu", "mcq", "oeq", "preference"]
+"""mcqu: one right answer; mcq: several right answers; oeq: an open-ended question; preference: a question and two
+answers, the first of which is preferred. Pairs are trained on and never tested."""
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -34,8 +35,9 @@ class Item:
     Attributes:
         id: stable hash of source and native key, or of source and content (`stable_id`).
         provenance: name of the component of the study that the item belongs to (`posologie.components`).
-        options: texts of the options, 2 to 26 of them for mcqu and mcq, none for oeq.
-        gold: indices into `options`, ascending: one for mcqu, one or more for mcq, none for oeq.
+        options: texts of the options, 2 to 26 of them for mcqu and mcq, none for oeq; chosen and rejected answer for
+            preference.
+        gold: indices into `options`, ascending: one for mcqu, one or more for mcq, none for oeq, (0,) for preference.
         answer: the reference text, for oeq; empty otherwise.
         group: what items that share a clinical case have in common; the item's own id when it shares none.
         meta: everything else (origin, subject, the original text where cleaning changed it), kept as JSON.
@@ -64,6 +66,12 @@ class Item:
             if self.options or self.gold:
                 return "options on an open question"
             return None if self.answer.strip() else "empty answer"
+        if self.task == "preference":
+            if len(self.options) != 2 or self.gold != (0,):
+                return "no pair of answers, the chosen one first"
+            if not all(option.strip() for option in self.options):
+                return "empty answer"
+            return "both answers are the same" if self.options[0] == self.options[1] else None
         if not 2 <= len(self.options) <= len(LABELS):
             return "fewer than two options" if len(self.options) < 2 else "more than 26 options"
         if not self.gold:

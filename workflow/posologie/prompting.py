@@ -47,13 +47,14 @@ def user_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
     """Return the user's turn.
 
     Args:
-        order: for each displayed position, the index into `item.options`; empty for an open question.
+        order: for each displayed position, the index into `item.options`; empty for an open question. The answers of a
+            preference pair are never shown.
     """
     own = prompting.lines_of(item.source)
     context = own.context_line.replace("{context}", item.context) if item.context else ""
     lines = [
         prompting.option_line.replace("{label}", LABELS[position]).replace("{option}", item.options[index])
-        for position, index in enumerate(order)
+        for position, index in enumerate(order if item.task != "preference" else ())
     ]
     options = "\n" + "\n".join([own.choices_line, *lines]) if lines else ""
     if prompting.context_position == "after_question":
@@ -62,9 +63,11 @@ def user_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
 
 
 def assistant_turn(item: Item, order: Sequence[int], prompting: Prompting) -> str:
-    """Return the right answer as the assistant would give it: the displayed labels, or the reference text."""
+    """Return the right answer as the assistant would give it: the displayed labels, or the reference or chosen text."""
     if item.task == "oeq":
         return item.answer
+    if item.task == "preference":
+        return item.options[0]
     return prompting.label_separator.join(LABELS[position] for position in displayed_gold(item.gold, order))
 
 

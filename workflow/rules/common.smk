@@ -217,12 +217,13 @@ def growing(amount):
     return with_attempt
 
 
-def gpus(count):
-    """Return the resources of a job on this many GPUs of one node; a job on the CPU asks for none.
+def gpus(count, nodes=1):
+    """Return the resources of a job on this many GPUs of each of its nodes; a job on the CPU asks for none.
 
     `devices` tells the job how many to claim where no scheduler gives it any.
     """
-    return {"gpu": count, "nodes": 1, "devices": count} if count else {"nodes": 1, "devices": 0}
+    devices = {"nodes": nodes, "devices": count}
+    return {"gpu": count * nodes, **devices} if count else devices
 
 
 def named(pairs):

@@ -18,13 +18,14 @@ rule train_adapter:
         ENVIRONMENT
     threads: STUDY.training.threads
     resources:
-        **gpus(STUDY.devices.gpus_per_training_job),
+        **gpus(STUDY.devices.gpus_per_training_job, STUDY.devices.nodes_per_training_job),
         mem_mb=growing(64000),
         # not growing: a retry goes on from the last checkpoint, and many sites end every job after 20 hours
         runtime=1200,
         torch_threads=STUDY.training.threads,
         micro_batch=STUDY.devices.training_micro_batch,
         processes=max(1, STUDY.devices.gpus_per_training_job),
+        group_minutes=STUDY.devices.training_group_minutes,
     params:
         spec=training_spec,
         sealing=sealing(),
@@ -37,5 +38,6 @@ rule train_adapter:
             "--spec {params.spec:q} --train {input.train:q} --validation {input.validation:q} --backbone {input.backbone:q}"
             " --weights {output.weights:q} --config {output.config:q} --history {output.history:q} --run {output.run:q}"
             " --work {params.work:q} --micro-batch {resources.micro_batch} --threads {resources.torch_threads}"
-            " --processes {resources.processes} --devices {resources.devices}",
+            " --processes {resources.processes} --nodes {resources.nodes} --group-minutes {resources.group_minutes}"
+            " --devices {resources.devices}",
         )

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from posologie.errors import InputError
 from posologie.files import write_json
 from posologie.models.load import load_model
+from posologie.prediction import model as model_module
 from posologie.prediction.model import load, merged, score_in_float32
 from posologie.running.seals import Identity, write_seal
 
@@ -135,3 +136,17 @@ def test_the_output_layer_works_in_float32_and_leaves_the_embedding(tiny_manifes
     assert torch.equal(logits, hidden.float() @ embedding.float().T)
     assert embedding.dtype == torch.bfloat16
     assert torch.equal(network.get_input_embeddings().weight, before)
+
+
+def test_a_model_is_spread_over_the_devices_that_a_job_reserved(tiny_manifest, monkeypatch):
+    asked = []
+
+    def seen(folder, **options):
+        asked.append(options)
+        return load_model(folder, precision="float32", device="cpu")
+
+    monkeypatch.setattr(model_module, "load_model", seen)
+    for devices in (1, 2):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda devices=devices: devices)
+        load(tiny_manifest, "float32")
+    assert [options.get("device_map") for options in asked] == [None, "auto"]

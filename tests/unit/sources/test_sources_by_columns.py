@@ -351,3 +351,42 @@ def test_a_source_can_be_a_part_of_its_files(read):
 def test_a_part_that_no_record_belongs_to_is_refused(read):
     with pytest.raises(InputError, match=r"options.only.field = 'boi': no record has this value; found bio, law"):
         read("columns", {"all.jsonl": PARTS}, options=ASKED | {"only": {"field": ["law", "boi"]}})
+
+
+PAIRS = {"question": "prompt", "answer": "chosen", "rejected": "rejected"}
+
+
+def turns(*contents):
+    roles = ("user", "assistant") if len(contents) > 1 else ("assistant",)
+    return [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_preference_pairs_are_texts_or_chats_of_one_question(read, as_text):
+    records = [
+        {"prompt": "Why?", "chosen": "A good reason.", "rejected": "No reason."},
+        {"prompt": "How?", "chosen": turns("How?", "Slowly."), "rejected": turns("Fast.")},
+        {"prompt": [{"role": "user", "content": "Who?"}], "chosen": turns("He."), "rejected": turns("She.")},
+        {"prompt": "What?", "chosen": turns("This.") * 2, "rejected": "That."},
+        {"prompt": "Same?", "chosen": "Yes.", "rejected": "Yes. "},
+        {"prompt": "None?", "chosen": "Yes.", "rejected": ""},
+    ]
+    if as_text:  # as pandas writes lists into a table
+        records = [{name: str(value) for name, value in record.items()} for record in records]
+    shard = read("columns", {"a.jsonl": "".join(json.dumps(one) + "\n" for one in records).encode()}, options=PAIRS)
+    assert [(item.task, item.question, item.options, item.gold, item.answer) for item in shard.items] == [
+        ("preference", "Why?", ("A good reason.", "No reason."), (0,), ""),
+        ("preference", "How?", ("Slowly.", "Fast."), (0,), ""),
+        ("preference", "Who?", ("He.", "She."), (0,), ""),
+    ]
+    reasons = {"not one question and one answer": 1, "both answers are the same": 1, "empty answer": 1}
+    assert shard.report["rejected"]["by_reason"] == reasons
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"options": ["a", "b"]}, {"task": "oeq"}, {"answer": ["chosen", "b"]}, {"rejected": None, "task": "preference"}],
+)
+def test_pairs_beside_options_or_another_task_are_refused(read, changes):
+    with pytest.raises(InputError, match="rejected"):
+        read("columns", {"a.csv": b"prompt,chosen,rejected\n"}, options={**PAIRS, **changes})

@@ -68,6 +68,8 @@ class Job:
             micro_batch=2,
             threads=1,
             processes=1,
+            nodes=1,
+            group_minutes=2.0,
             checkpoint_seconds=600.0,
             report_to=None,
         )

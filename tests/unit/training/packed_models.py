@@ -20,7 +20,18 @@ FAMILIES = {
     "qwen2": lambda: transformers.Qwen2Config(**SMALL),
     "llama": lambda: transformers.LlamaConfig(**SMALL),
     "mistral": lambda: transformers.MistralConfig(**SMALL, sliding_window=16),
+    "gemma2": lambda: transformers.Gemma2Config(
+        **SMALL, sliding_window=6, attn_logit_softcapping=2.0, final_logit_softcapping=1.5, query_pre_attn_scalar=4
+    ),
+    "gemma3_text": lambda: transformers.Gemma3TextConfig(**SMALL, sliding_window=6),
+    "cohere": lambda: transformers.CohereConfig(
+        **{k: v for k, v in SMALL.items() if k != "head_dim"}, logit_scale=0.25
+    ),
+    "granite": lambda: transformers.GraniteConfig(
+        **{k: v for k, v in SMALL.items() if k != "head_dim"}, logits_scaling=4.0
+    ),
 }
+"""Short windows, capped scores and logits, and scaled logits among them."""
 
 
 def packed(rows, predicting=()):

@@ -16,6 +16,7 @@ from training_made import an_item, some_items
 from posologie.errors import InputError
 from posologie.models.load import load_model
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
+from posologie.training.launcher import open_store
 
 
 def test_the_artifacts_are_a_standard_adapter_a_history_and_a_record(job):
@@ -94,7 +95,7 @@ def test_two_processes_have_the_losses_of_one(job, dropout):
     recipe = {"dropout": dropout, "epochs": 2, "learning_rate": 1e-2}
     alone = job("alone", recipe, items=some_items(9)).run()
     pair = job("pair", recipe, items=some_items(9))  # the last update of an epoch holds a single example
-    meeting = f"file://{pair.folder}/meeting"
+    _store, meeting = open_store("127.0.0.1")
     environments = [
         {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "POSOLOGIE_MEETING": meeting} for rank in (0, 1)
     ]

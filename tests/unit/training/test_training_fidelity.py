@@ -25,6 +25,7 @@ def adapted(model, recipe):
         target_modules=list(recipe.target_modules),
         use_dora=recipe.method == "dora",
         use_rslora=recipe.method == "rslora",
+        init_lora_weights="pissa" if recipe.method == "pissa" else True,
     )
     return peft.get_peft_model(model, config)
 
@@ -103,6 +104,7 @@ def trainer_history(folder, examples, recipe, seed, start):
         {"method": "rslora", "weight_decay": 0.1, "schedule": "linear"},
         {"method": "dora", "weight_decay": 0.5},
         {"method": "full", "weight_decay": 0.5},
+        {"method": "pissa", "alpha": 8},
     ],
 )
 def test_losses_rates_and_gradient_norms_are_the_trainers(backbone, job, changes):

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from posologie.errors import InputError
 from posologie.training import loss as loss_module
-from posologie.training.loss import check_output_layer, chunk_rows, losses, summed_loss
+from posologie.training.loss import chunk_rows, losses, summed_loss
 
 
 @settings(max_examples=40, deadline=None)
@@ -73,15 +72,6 @@ def test_the_logits_of_a_published_micro_batch_are_never_held_at_once():
     assert rows >= 400
 
 
-@pytest.mark.parametrize("key", ["final_logit_softcapping", "logits_scaling", "logit_scale"])
-def test_models_that_change_their_logits_are_refused(key):
-    class Model:
-        config = type("Config", (), {key: 30.0})
-
-    with pytest.raises(InputError, match=key):
-        check_output_layer(Model, "gemma")
-
-
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_precision_of_the_products_that_is_not_the_layers_is_that_of_the_same_layer_cast(bias):
     torch.manual_seed(1)
@@ -137,9 +127,3 @@ def test_rows_of_very_different_size_do_not_disturb_each_other():
     hidden = torch.tensor([[500.0, 501.0], [-500.0, -501.0]])
     found = summed_loss(hidden, head, torch.tensor([0, 1]))
     assert float(found.detach()) == pytest.approx(2 * float(torch.log1p(torch.exp(torch.tensor(1.0)))))
-
-
-@pytest.mark.parametrize("value", [None, 1, 1.0])
-def test_a_scale_of_one_changes_no_logits(value):
-    config = type("Config", (), dict.fromkeys(loss_module._CHANGES_LOGITS, value))
-    check_output_layer(type("Model", (), {"config": config}), "model")

@@ -1,6 +1,7 @@
 """What the command refuses, and how it stops when a training goes wrong."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,9 +26,9 @@ def test_a_loss_that_is_not_a_number_stops_and_names_the_items(job, monkeypatch)
 
     backward, seen = loop._backward, []
 
-    def broken(student, batch, targets):
+    def broken(student, batch, *args):
         seen.append(batch.ids)
-        return backward(student, batch, targets) * (float("nan") if len(seen) == 4 else 1)
+        return backward(student, batch, *args) * (float("nan") if len(seen) == 4 else 1)
 
     monkeypatch.setattr(loop, "_backward", broken)
     with pytest.raises(InputError, match=r"update 2 \(epoch 1\): loss nan") as caught:
@@ -52,7 +53,7 @@ def test_a_diverging_loss_stops_with_what_to_lower_and_the_items(job):
     from posologie.training.loop import _refuse_divergence
 
     class Items:
-        ids = ("a", "b", "c")
+        item_ids = ("a", "b", "c")
 
     def refuse(values, factor=3.0):
         _refuse_divergence(losses(values), Recipe(divergence_factor=factor), [0, 2], Items, Group())
@@ -76,7 +77,7 @@ def test_without_memory_it_says_what_to_lower(job, monkeypatch, error):
 
     monkeypatch.setattr(loop, "_backward", fail)
     with pytest.raises(
-        InputError, match=r"update 1: out of memory with 2 examples .* lower devices.training_micro_batch"
+        InputError, match=r"update 1: out of memory with 1 examples .* lower training.recipe.max_length"
     ):
         job().run()
 
@@ -92,7 +93,7 @@ def test_without_memory_for_the_optimizer_or_for_validation_it_says_so(job, monk
         with pytest.raises(InputError, match="update 1: out of memory for AdamW's moments; lower"):
             job("one").run()
     monkeypatch.setattr(loop.loss_of, "losses", fail)
-    with pytest.raises(InputError, match=r"validation of epoch 1: out of memory with 2 examples .* lower devices"):
+    with pytest.raises(InputError, match=r"validation of epoch 1: out of memory with 1 examples .* lower training"):
         job("two").run()
 
 
@@ -143,7 +144,7 @@ def test_layers_that_keep_pefts_forward_pass_have_no_dropout_on_the_adapter_alon
 def test_a_tokenizer_with_more_tokens_than_the_embedding_table_has_rows_is_refused(job, monkeypatch):
     from posologie.training import job as job_module
 
-    def longer(items, *args):
+    def longer(items, *args, **named):
         found = tokenise(items, *args)
         return replace(found, tokens=found.tokens + 400)
 
@@ -203,3 +204,89 @@ def test_a_wrong_option_is_refused_before_anything_is_loaded(job):
     ]
     with pytest.raises(InputError, match=r"recipe\.rank"):
         main(["--spec", json.dumps({**json.loads(options["spec"]), "recipe": {"rank": 0}}), *words])
+
+
+def test_where_memory_runs_out_the_micro_batch_is_halved_and_no_result_changes(job, monkeypatch):
+    from posologie.training import loop
+    from posologie.training.student import Student
+
+    recipe = {"dropout": 0.3, "effective_batch": 8, "epochs": 2}
+    expected = job("whole", recipe).run(micro_batch=2)
+    states = Student.predicting_states
+
+    def with_little_memory(student, batch):
+        found = states(student, batch)
+        if len(batch.ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return found
+
+    validate = loop._validation_sums
+
+    def with_less(student, batch, recipe):
+        if len(batch.ids) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return validate(student, batch, recipe)
+
+    monkeypatch.setattr(Student, "predicting_states", with_little_memory)
+    monkeypatch.setattr(loop, "_validation_sums", with_less)
+    found = job("little", recipe).run(micro_batch=8)
+    assert found.artifacts()[0] == expected.artifacts()[0]
+    assert (found.facts()["micro_batch"], found.facts()["micro_batch_that_fitted"]) == (8, 2)
+    for one, two in zip(expected.history(), found.history(), strict=True):
+        assert one["loss"] == two["loss"]
+        for key in ("validation_loss", "validation_answer_loss"):
+            assert two[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-6))
+
+
+def test_several_nodes_are_started_by_srun_with_a_launcher_on_each(job, tmp_path, monkeypatch):
+    from posologie.training import launcher
+
+    (tmp_path / "srun").write_text(f'#!/bin/sh\nprintf "%s\\n" "$POSOLOGIE_MEETING" "$@" > {tmp_path}/said\nexit 75\n')
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with pytest.raises(InputError, match=r"nodes_per_training_job = 2: expected a SLURM job"):
+        launcher.launch(["--spec", "{}"], 4, 2)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+    try:
+        assert launcher.launch(["--spec", "{}"], 4, 2) == 75
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    meeting, *words = (tmp_path / "said").read_text().splitlines()
+    assert meeting.rpartition(":")[2].isdecimal()
+    assert words[1:4] == ["--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
+    assert words[-4:] == ["-m", "posologie.training", "--spec", "{}"]
+    monkeypatch.setenv("SLURM_NODEID", "1")
+    second = launcher._ranks(4, 2, meeting)
+    assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in second] == [
+        (str(4 + rank), str(rank), "8") for rank in range(4)
+    ]
+
+
+@pytest.mark.skipif("POSOLOGIE_BY_HAND" not in os.environ, reason="by hand: it starts six interpreters")
+def test_several_nodes_are_started_by_srun_and_train_as_one_process(job, tmp_path, monkeypatch):
+    """A stand-in for srun starts its command once for each node, with the number that SLURM gives a node."""
+    from posologie.training import launcher
+
+    (tmp_path / "srun").write_text(
+        "#!/bin/sh\nwhile case $1 in --*) true;; *) false;; esac; do shift; done\n"
+        'SLURM_NODEID=0 "$@" & one=$!\nSLURM_NODEID=1 "$@" & two=$!\nwait $one && wait $two\n'
+    )
+    (tmp_path / "srun").chmod(0o755)
+    expected = job("whole").run().history()
+    each = job("nodes")
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in vars(each.options).items() if value is not None]
+    words[words.index("--nodes=1")] = "--nodes=2"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with monkeypatch.context() as alone:
+        alone.delenv("SLURM_JOB_ID", raising=False)
+        with pytest.raises(InputError, match="expected a SLURM job"):
+            launcher.launch(words, 1, 2)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    ended = subprocess.run([sys.executable, "-m", "posologie.training", *words], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert each.facts()["processes"] == 2
+    for one, two in zip(expected, each.history(), strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)

@@ -5,12 +5,14 @@ import http.server
 import json
 import shutil
 import threading
+from types import SimpleNamespace
 
 import peft
 import pytest
 import safetensors
 import safetensors.torch
 import torch
+import transformers
 import yaml
 
 from posologie.errors import InputError
@@ -43,7 +45,7 @@ def logits(folder):
     return load_model(folder, precision="float32", device="cpu")(input_ids=TOKENS).logits
 
 
-@pytest.mark.parametrize("method", ["dora", "lora", "rslora", "full"])
+@pytest.mark.parametrize("method", ["dora", "lora", "rslora", "pissa", "full"])
 def test_the_merged_model_answers_as_backbone_and_adapter_do(job, backbone, tmp_path, method):
     done = job(recipe={"method": method, "learning_rate": 1e-2}).run()
     manifest = merged(done, backbone, tmp_path)
@@ -59,6 +61,24 @@ def test_the_merged_model_answers_as_backbone_and_adapter_do(job, backbone, tmp_
     facts = json.loads(manifest.read_text(encoding="utf-8"))
     assert facts["kind"] == "merged"
     assert facts["merged_from"]["backbone"] == "tiny"
+
+
+def test_experts_that_are_one_tensor_when_loaded_are_merged_in_the_loaded_model(backbone, tmp_path):
+    folder = tmp_path / "experts@none"
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1}
+    small |= {"vocab_size": 60, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "head_dim": 8}
+    network = transformers.Qwen3MoeForCausalLM(transformers.Qwen3MoeConfig(**small))
+    network.save_pretrained(folder)
+    manifest = write_manifest(folder, {"name": "tiny", "kind": "untrained", "revision": "none"}, folder.iterdir())
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.01)
+    job = SimpleNamespace(options=SimpleNamespace(weights=tmp_path / "all.safetensors", config=tmp_path / "all.json"))
+    safetensors.torch.save_file(network.state_dict(), job.options.weights)
+    job.options.config.write_text('{"method": "full"}', encoding="utf-8")
+    found = load_model(merged(job, manifest, tmp_path).parent, precision="float32", device="cpu")
+    for name, parameter in network.state_dict().items():
+        assert torch.equal(found.state_dict()[name], parameter)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from posologie.config.check_components import check_components, misspelt
 from posologie.config.check_published import check_published
 from posologie.config.check_served import check_engine, check_local_model, check_served, unknown
 from posologie.config.check_statistics import check_statistics
+from posologie.config.check_training import check_training
 from posologie.config.study import PublishedModel, Study
 from posologie.errors import InputError
 from posologie.generation.backends.spec import Engine
@@ -46,6 +47,7 @@ def check_references(study: Study) -> None:
     _check_suites(study)
     _check_mixes(study)
     _check_models(study)
+    check_training(study)
     _check_surface(study)
     _check_proxies(study)
     _check_release(study)
@@ -281,14 +283,6 @@ def _check_models(study: Study) -> None:
             check_served(study, f"published_models.{name}.served", published.served)
     if "published" in study.backbones:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
-    if len(set(study.training.seeds)) != len(study.training.seeds):
-        raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
-    for mix in study.training.further_seeds:
-        if mix not in study.mixes:
-            raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)
-        if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
-            found = list(study.training.further_seeds[mix])
-            raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
     models = plan.models(study)
     for name, kit in study.judging.kits.items():
         for model in kit.models:

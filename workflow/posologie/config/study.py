@@ -90,7 +90,18 @@ class Devices(Spec):
     prediction_chunk_tokens: int = Field(
         default=16384, ge=64, description="tokens, padding included, in one forward pass"
     )
-    gpus_per_training_job: int = Field(default=1, ge=0, description="0 trains on the CPU")
+    gpus_per_training_job: int = Field(
+        default=1, ge=0, description="of each of its nodes; 0 trains on the CPU, in one process"
+    )
+    nodes_per_training_job: int = Field(
+        default=1, ge=1, description="nodes that train one model together, on a cluster with SLURM"
+    )
+    training_group_minutes: float = Field(
+        default=180,
+        gt=0,
+        description="how long the processes of a training wait for each other, such as for the first one that checks "
+        "the model's files and tokenises",
+    )
     gpus_per_prediction_job: int = Field(default=1, ge=0, description="0 predicts on the CPU")
 
 

@@ -29,7 +29,8 @@ _SHOWN_ELSEWHERE = frozenset(
 def shard_facts(table: pa.Table) -> dict[str, Any]:
     """Return the facts of a table of items as JSON values."""
     choices = table.select(["task", "question", "options", "gold"])
-    choices = choices.filter(pc.greater(pc.list_value_length(choices["options"]), 0))
+    has_options = pc.greater(pc.list_value_length(choices["options"]), 0)
+    choices = choices.filter(pc.and_(has_options, pc.not_equal(choices["task"], "preference")))
     return {
         "items": table.num_rows,
         "tasks": _counts(table["task"]),

@@ -17,7 +17,8 @@ from posologie.errors import InputError
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-Precision = Literal["bfloat16", "float32"]
+Precision = Literal["bfloat16", "float32", "auto"]
+"""Of weights; `auto` is that of their files."""
 
 
 TEMPLATE_DAY = datetime.date(2024, 7, 26)
@@ -63,12 +64,19 @@ def load_model(folder: Path, *, precision: Precision, device: str | None = None,
     """
     model = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=getattr(torch, precision),
+        dtype="auto" if precision == "auto" else getattr(torch, precision),
         use_safetensors=True,
         trust_remote_code=_remote_code(folder),
         **options,
     )
     return model.eval() if "device_map" in options else model.to(device or default_device()).eval()
+
+
+def unloaded_model(folder: Path) -> Any:
+    """Return the causal language model of a folder as its configuration makes it, with weights of no meaning."""
+    remote_code = _remote_code(folder)
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=remote_code)
+    return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=remote_code)
 
 
 def default_device() -> str:

@@ -120,7 +120,8 @@ class Forest:
         count = int(self.cache.layers[0].keys.shape[0])
         if 4 * len(used) > 3 * count:
             return rows
-        self.cache.batch_select_indices(torch.tensor(used, device=self.device))
+        for layer in self.cache.layers:
+            layer.batch_select_indices(torch.tensor(used, device=layer.keys.device))
         place = {row: index for index, row in enumerate(used)}
         self.row_of = [place.get(row, 0) for row in self.row_of]
         return [place[row] for row in rows]
@@ -149,7 +150,8 @@ class Forest:
         cache = DynamicCache()
         for index, layer in enumerate(self.cache.layers):
             # Picked as (texts, width, heads, channels). The pads hold some other token's states, which the mask hides.
-            states = [tensor.transpose(1, 2)[rows, picked].transpose(1, 2) for tensor in (layer.keys, layer.values)]
+            place = (rows.to(layer.keys.device), picked.to(layer.keys.device))  # layers may lie on several devices
+            states = [tensor.transpose(1, 2)[place].transpose(1, 2) for tensor in (layer.keys, layer.values)]
             cache.update(states[0], states[1], index)
         return Padded(self.model, cache, lengths)
 
@@ -178,9 +180,9 @@ class Padded:
     def select(self, kept: Sequence[int]) -> None:
         """Keep only some texts, in the order given, and no more columns than the longest needs."""
         self.lengths = [self.lengths[index] for index in kept]
-        indices = torch.tensor(list(kept), device=self.model.device)
         width = max(self.lengths, default=0)
         for layer in self.cache.layers:
+            indices = torch.tensor(list(kept), device=layer.keys.device)
             layer.keys = layer.keys[indices][:, :, layer.keys.shape[2] - width :]
             layer.values = layer.values[indices][:, :, layer.values.shape[2] - width :]
 

@@ -47,7 +47,8 @@ def load(
     """
     folder = checked_folder(manifest)
     tokenizer = load_tokenizer(folder)
-    network = load_model(folder, precision=precision)
+    several = torch.cuda.device_count() > 1  # all that the job reserved: the layers are spread over them
+    network = load_model(folder, precision=precision, **({"device_map": "auto"} if several else {}))
     if adapter_weights is not None and adapter_config is not None:
         refuse_altered(adapter_weights, adapter_config)
         network = merged(network, adapter_weights, adapter_config)
@@ -140,5 +141,6 @@ def score_in_float32(network: Any) -> None:
         if head.bias is not None:
             wide.bias.copy_(head.bias)
     wide.requires_grad_(False)
-    wide.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(), *inputs[1:]))
+    # The layer before may lie on another device.
+    wide.register_forward_pre_hook(lambda layer, inputs: (inputs[0].to(layer.weight.device).float(), *inputs[1:]))
     network.set_output_embeddings(wide)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from posologie.items import Task
 from posologie.models.spec import ChatForm
@@ -25,6 +25,13 @@ class Benchmark(Spec):
     limit: int | None = Field(
         default=None, ge=1, description="keep the items with the smallest seeded hash of their id"
     )
+
+    @field_validator("tasks")
+    @classmethod
+    def _asked(cls, value: tuple[Task, ...]) -> tuple[Task, ...]:
+        if "preference" in value:
+            raise ValueError("mcqu, mcq or oeq: preference pairs are trained on and have no right answer to test")
+        return value
 
 
 class Suite(Spec):

@@ -84,7 +84,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
 
 
 def _table(found: list[MixContents], components: list[Shown]) -> Table:
-    tasks = [task for task in ("mcqu", "mcq", "oeq") if any(mix.task.get(task) for mix in found)]
+    tasks = [task for task in ("mcqu", "mcq", "oeq", "preference") if any(mix.task.get(task) for mix in found)]
     columns = [Column("mix", heading=True), Column("shares"), Column("items", number=True)]
     columns += [Column(one.title, number=True) for one in components]
     columns += [Column(task.upper(), number=True) for task in tasks]

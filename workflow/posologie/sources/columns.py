@@ -44,6 +44,8 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
     group = present(record, columns.group)
     context = present(record, columns.context)
     question = field(record, columns.question)
+    if columns.rejected is not None:
+        question = _turn(question, "user", columns.question)
     if columns.carve is not None and _carved(columns.carve, group, context, question) != split:
         raise Elsewhere
     for name in columns.must_be_empty:
@@ -55,8 +57,14 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
         if value not in columns.tasks:
             raise Rejected("unknown type", f"{value!a:.60}; expected {', '.join(columns.tasks)}")
         task = columns.tasks[value]
-    answer = _answer(record, columns)
-    labels, options = ([], ()) if task == "oeq" else _options(record, columns, answer)
+    rejected = None
+    if columns.rejected is None:
+        answer = _answer(record, columns)
+        labels, options = ([], ()) if task == "oeq" else _options(record, columns, answer)
+    else:
+        task, labels, options = "preference", [], ()
+        answer = _turn(field(record, columns.answer), "assistant", str(columns.answer))
+        rejected = _turn(field(record, columns.rejected), "assistant", columns.rejected)
     if columns.question_pattern is not None:
         question = _group_of(columns.question_pattern, question, "question")["text"]
     second: tuple[Any, AnswerForm] | None = None
@@ -81,7 +89,21 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
         meta={name: present(record, name) for name in columns.meta}
         | {"origin": columns.origin or source, "subject": present(record, columns.subject)},
         choices_line=re.compile(columns.choices_line, re.IGNORECASE | re.MULTILINE),
+        rejected=rejected,
     )
+
+
+def _turn(value: Any, role: str, column: str) -> Any:
+    """Return the text of a turn where a field holds a chat of one question and at most one answer, else the field."""
+    if isinstance(value, str) and value[:2] == "[{":
+        value = _literal(value)
+    if not isinstance(value, list):
+        return value
+    turns = [(one.get("role"), one.get("content")) for one in value if isinstance(one, dict)]
+    if len(turns) < len(value) or [name for name, _ in turns] not in (["user"], ["assistant"], ["user", "assistant"]):
+        roles = ", ".join(str(name) for name, _ in turns)
+        raise Rejected("not one question and one answer", f"{column}: turns of {roles or 'nobody'}")
+    return dict(turns).get(role)
 
 
 def _answer(record: Any, columns: Options) -> Any:

@@ -35,6 +35,7 @@ class Draft:
         options: published texts; one text where they are lettered in it; None if they stand inside the question's text.
         labels: what the source prints before each option, or None where it numbers them by their place alone.
         answer: labels, indices or texts, as `answer_form` says; for oeq the reference text.
+        rejected: of a preference pair, the answer that is not preferred; `answer` is the chosen one.
         second_answer: the right answer in another form, which has to name the same options; None where there is none.
         native_key: the record's own identifier, None if it has none.
         group: the form's own key of what belongs to one case; the context stands for it if left out.
@@ -52,6 +53,7 @@ class Draft:
     group: str | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     choices_line: re.Pattern[str] | None = None
+    rejected: Any = None
 
 
 def finished(
@@ -92,7 +94,10 @@ def finished(
     gold: tuple[int, ...] = ()
     answer = ""
     labels: tuple[str, ...] | None = None
-    if task == "oeq" or (task is None and draft.options is not None and not draft.options):
+    if task == "preference":
+        options = text(draft.answer, "answer", repairs), text(draft.rejected, "rejected answer", repairs)
+        gold = (0,)
+    elif task == "oeq" or (task is None and draft.options is not None and not draft.options):
         task = "oeq"
         answer = text(draft.answer, "answer", repairs)
         if answer in _NOT_A_NUMBER:
@@ -116,7 +121,7 @@ def finished(
         meta["native_id"] = storable(key)
     if labels is not None:
         meta["labels"] = storable(list(labels))
-    if depends is not None and options and depends.search("\n".join(options)):
+    if depends is not None and options and task != "preference" and depends.search("\n".join(options)):
         meta["position_dependent"] = True
     if "lineage" not in meta and (lineage := published(meta)):
         meta["lineage"] = lineage

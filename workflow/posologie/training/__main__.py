@@ -22,6 +22,8 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--micro-batch", type=int, default=12, help="examples on a device at once")
     arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--processes", type=int, default=1, help="processes that train together, one per GPU")
+    arguments.add_argument("--nodes", type=int, default=1, help="nodes of the SLURM job, each with so many processes")
+    arguments.add_argument("--group-minutes", type=float, default=180, help="how long processes wait for each other")
     arguments.add_argument("--checkpoint-seconds", type=float, default=600, help="least time between checkpoints")
     arguments.add_argument(
         "--report-to",
@@ -32,10 +34,10 @@ def main(argv: list[str]) -> None:
     options = arguments.parse_args(argv)
     if "RANK" not in os.environ:  # else one of several processes, whose launcher holds the devices
         claim_devices(options.devices)
-        if options.processes > 1:
+        if options.processes * options.nodes > 1:
             from posologie.training.launcher import launch
 
-            sys.exit(launch(argv, options.processes, options.work))
+            sys.exit(launch(argv, options.processes, options.nodes))
     from posologie.training.job import train_adapter
 
     train_adapter(options)

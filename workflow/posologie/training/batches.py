@@ -1,7 +1,7 @@
 """A micro-batch on its device: examples one behind the other, without padding."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ class Batch:
         rows: rows whose next token counts in the loss, ascending, shape (targets,).
         targets: those tokens, shape (targets,).
         in_answer: which of the targets belong to an answer, shape (targets,).
+        counts: targets of each example.
+        reference: log probability of each example's targets under the backbone alone, in nats, shape (examples,), where
+            the loss asks for it.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +38,8 @@ class Batch:
     rows: torch.Tensor
     targets: torch.Tensor
     in_answer: torch.Tensor
+    counts: list[int] = field(default_factory=list)
+    reference: torch.Tensor | None = None
 
 
 def assemble(examples: Examples, chosen: Sequence[int] | np.ndarray, *, loss_on: str, device: torch.device) -> Batch:
@@ -53,6 +58,7 @@ def assemble(examples: Examples, chosen: Sequence[int] | np.ndarray, *, loss_on:
         targets = np.arange(first if loss_on == "answer" else start + 1, last if loss_on == "answer" else end)
         rows.append(targets - 1)
         in_answer.append((targets >= first) & (targets < last))
+    known = examples.reference
     chosen_rows = torch.from_numpy(np.concatenate(rows))
     return Batch(
         ids=tuple(examples.ids[index] for index in chosen),
@@ -64,6 +70,8 @@ def assemble(examples: Examples, chosen: Sequence[int] | np.ndarray, *, loss_on:
         rows=_moved(chosen_rows, device),
         targets=_moved(tokens[chosen_rows + 1], device),
         in_answer=_moved(torch.from_numpy(np.concatenate(in_answer)), device),
+        counts=[len(one) for one in rows],
+        reference=None if known is None else _moved(torch.from_numpy(known[np.asarray(chosen)]), device),
     )
 
 

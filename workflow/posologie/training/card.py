@@ -112,7 +112,13 @@ def _front_matter(spec: CardSpec) -> str:
 
 
 def _kind(spec: CardSpec, recipe: dict[str, Any], study: str) -> str:
-    names = {"dora": "DoRA adapter", "lora": "LoRA adapter", "rslora": "rsLoRA adapter", "full": "Full fine-tuning"}
+    names = {
+        "dora": "DoRA adapter",
+        "lora": "LoRA adapter",
+        "rslora": "rsLoRA adapter",
+        "pissa": "LoRA adapter (PiSSA)",
+        "full": "Full fine-tuning",
+    }
     kind = f"{names[recipe['method']]} of the study *{study}*"
     return f"{kind}, merged into its backbone" if spec.merged and recipe["method"] != "full" else kind
 
@@ -124,11 +130,12 @@ def _components(composition: dict[str, Any]) -> list[list[str]]:
 
 def _facts(run: dict[str, Any]) -> list[list[str]]:
     """Return what the run record says, numbers that were not measured left out."""
+    unit = "pair" if run["spec"]["recipe"].get("objective") == "dpo" else "token"
     facts = {
         "updates": run["updates"],
         "tokens": run["tokens"],
-        "loss of the last update (nats a token)": run["final_loss"],
-        "validation loss (nats a token)": run["validation_loss"],
+        f"loss of the last update (nats a {unit})": run["final_loss"],
+        f"validation loss (nats a {unit})": run["validation_loss"],
         "validation loss of the answers": run["validation_answer_loss"],
         "epoch kept": run["kept_epoch"],
         "seconds of training": run["training_seconds"],

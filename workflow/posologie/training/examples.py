@@ -48,6 +48,9 @@ class Examples:
         answer_ends: behind its answer and the template's end of turn, white space excluded, shape (examples,), int64.
         context_cut: ids of the items whose context was shortened.
         rejected: ids of the items that do not fit without their context either.
+        pairs: whether examples 2i and 2i + 1 are the chosen and the rejected answer of one item.
+        reference: log probability of each example's answer under the backbone alone, in nats, shape (examples,), where
+            the objective asks for it.
     """
 
     ids: tuple[str, ...]
@@ -57,6 +60,8 @@ class Examples:
     answer_ends: np.ndarray
     context_cut: tuple[str, ...]
     rejected: tuple[str, ...]
+    pairs: bool = False
+    reference: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,53 +71,80 @@ class Examples:
         """Tokens per example, shape (examples,)."""
         return np.diff(self.starts)
 
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """Ids of the items that updates are made up of."""
+        return self.ids[::2] if self.pairs else self.ids
+
+    @property
+    def item_lengths(self) -> np.ndarray:
+        """Tokens per item, shape (items,)."""
+        return self.lengths.reshape(-1, 2).sum(1) if self.pairs else self.lengths
+
+    def of_items(self, items: np.ndarray) -> np.ndarray:
+        """Return the examples of some items, in their order."""
+        return (2 * items[:, None] + np.arange(2)).reshape(-1) if self.pairs else items
+
 
 def tokenise(
-    items: Sequence[Item], tokenizer: Any, prompting: Prompting, max_length: int, form: ChatForm | None = None
+    items: Sequence[Item],
+    tokenizer: Any,
+    prompting: Prompting,
+    max_length: int,
+    form: ChatForm | None = None,
+    *,
+    pairs: bool = False,
 ) -> Examples:
     """Render and tokenise items.
 
+    Args:
+        pairs: make two examples of each item, its chosen and its rejected answer, behind the same prompt.
+
     Raises:
         InputError: if two items share an id, the chat template does not put the answer behind the prompt, or a prompt
-            by itself is other tokens than in its example.
+            by itself is other tokens than in its example; or, with `pairs`, if an item has no rejected answer.
     """
     chats = Chats(tokenizer, form)
     items = sorted(items, key=lambda item: item.id)
     for before, item in pairwise(items):
         if before.id == item.id:
             raise InputError(f"item '{item.id}' occurs twice in the mix; expected distinct ids")
-    encoded: list[_Encoded] = []
+    for item in items if pairs else ():
+        if item.task != "preference":
+            raise InputError(
+                f"item '{item.id}': task {item.task}; training.recipe.objective = 'dpo' expects the task preference"
+            )
+    encoded: list[tuple[_Encoded, ...]] = []
     for start in range(0, len(items), _AT_ONCE):
-        encoded.extend(_encode(items[start : start + _AT_ONCE], chats, prompting))
+        encoded.extend(_encode_all(items[start : start + _AT_ONCE], chats, prompting, pairs))
     for item in items[:_PROVED]:
         chats.prove(item.id, *_turns(item, prompting))
 
-    kept: list[tuple[str, _Encoded]] = []
+    kept: list[tuple[str, tuple[_Encoded, ...]]] = []
     cut: list[str] = []
     rejected: list[str] = []
-    for item, example in zip(items, encoded, strict=True):
-        fitting = example
-        if len(example.tokens) > max_length:
-            shortened = _shortened(item, chats, prompting, max_length)
+    for item, of_item in zip(items, encoded, strict=True):
+        fitting = of_item
+        if (longest := _longest(of_item)) > max_length:
+            shortened = _shortened(item, chats, prompting, max_length, pairs)
             if shortened is None:
-                log.warning(
-                    "item %s: %d tokens, and too long without its context; left out", item.id, len(example.tokens)
-                )
+                log.warning("item %s: %d tokens, and too long without its context; left out", item.id, longest)
                 rejected.append(item.id)
                 continue
-            log.info("item %s: %d tokens; context cut to fit %d", item.id, len(example.tokens), max_length)
+            log.info("item %s: %d tokens; context cut to fit %d", item.id, longest, max_length)
             cut.append(item.id)
             fitting = shortened
         kept.append((item.id, fitting))
-    lengths = [len(example.tokens) for _, example in kept]
+    made = [example for _, of_item in kept for example in of_item]
     return Examples(
-        ids=tuple(name for name, _ in kept),
-        tokens=np.concatenate([example.tokens for _, example in kept]) if kept else np.zeros(0, np.int32),
-        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        answers=np.array([example.answer for _, example in kept], np.int64),
-        answer_ends=np.array([example.answer_end for _, example in kept], np.int64),
+        ids=tuple(name + suffix for name, _ in kept for suffix in (("", " (rejected)") if pairs else ("",))),
+        tokens=np.concatenate([example.tokens for example in made]) if made else np.zeros(0, np.int32),
+        starts=np.concatenate([[0], np.cumsum([len(example.tokens) for example in made])]).astype(np.int64),
+        answers=np.array([example.answer for example in made], np.int64),
+        answer_ends=np.array([example.answer_end for example in made], np.int64),
         context_cut=tuple(cut),
         rejected=tuple(rejected),
+        pairs=pairs,
     )
 
 
@@ -122,8 +154,8 @@ def save(examples: Examples, folder: Path) -> None:
     for name in _ARRAYS:
         with whole_file(folder / f"{name}.npy") as partial, open(partial, "wb") as file:
             np.save(file, getattr(examples, name))
-    texts = {name: list(getattr(examples, name)) for name in ("ids", "context_cut", "rejected")}
-    write_json(folder / "examples.json", texts)
+    texts: dict[str, Any] = {name: list(getattr(examples, name)) for name in ("ids", "context_cut", "rejected")}
+    write_json(folder / "examples.json", texts | {"pairs": examples.pairs})
 
 
 def load(folder: Path) -> Examples | None:
@@ -134,15 +166,16 @@ def load(folder: Path) -> Examples | None:
     tokens, starts, answers, answer_ends = (
         np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
     )
-    texts = {name: tuple(names) for name, names in read_json(folder / "examples.json").items()}
+    texts = read_json(folder / "examples.json")
     return Examples(
-        ids=texts["ids"],
+        ids=tuple(texts["ids"]),
         tokens=tokens,
         starts=starts,
         answers=answers,
         answer_ends=answer_ends,
-        context_cut=texts["context_cut"],
-        rejected=texts["rejected"],
+        context_cut=tuple(texts["context_cut"]),
+        rejected=tuple(texts["rejected"]),
+        pairs=texts["pairs"],
     )
 
 
@@ -150,6 +183,18 @@ def _turns(item: Item, prompting: Prompting) -> tuple[list[dict[str, str]], str]
     """Return the turns up to the answer, and the answer."""
     order = option_order(item.id, len(item.options), "original", 0)
     return chat(item, order, prompting), assistant_turn(item, order, prompting)
+
+
+def _encode_all(items: Sequence[Item], chats: Chats, prompting: Prompting, pairs: bool) -> list[tuple[_Encoded, ...]]:
+    """Return the example of each item, or with `pairs` those of its chosen and its rejected answer."""
+    answers = [items]
+    if pairs:
+        answers.append([replace(item, options=item.options[::-1]) for item in items])
+    return list(zip(*(_encode(some, chats, prompting) for some in answers), strict=True))
+
+
+def _longest(examples: Sequence[_Encoded]) -> int:
+    return max(len(example.tokens) for example in examples)
 
 
 def _encode(items: Sequence[Item], chats: Chats, prompting: Prompting) -> list[_Encoded]:
@@ -167,8 +212,10 @@ def _encode(items: Sequence[Item], chats: Chats, prompting: Prompting) -> list[_
     ]
 
 
-def _shortened(item: Item, chats: Chats, prompting: Prompting, max_length: int) -> _Encoded | None:
-    """Return the example with as many tokens of its context as fit, or None if it does not fit with none."""
+def _shortened(
+    item: Item, chats: Chats, prompting: Prompting, max_length: int, pairs: bool
+) -> tuple[_Encoded, ...] | None:
+    """Return the examples with as many tokens of the context as fit, or None if they do not fit with none."""
     if not item.context:
         return None
     cuts = cuts_of(item.context, chats.tokenizer)
@@ -176,9 +223,9 @@ def _shortened(item: Item, chats: Chats, prompting: Prompting, max_length: int) 
     low, high = 0, len(cuts) - 1
     while low <= high:
         middle = (low + high) // 2
-        [example] = _encode([replace(item, context=cuts[middle])], chats, prompting)
-        if len(example.tokens) <= max_length:
-            best, low = example, middle + 1
+        [found] = _encode_all([replace(item, context=cuts[middle])], chats, prompting, pairs)
+        if _longest(found) <= max_length:
+            best, low = found, middle + 1
         else:
             high = middle - 1
     return best

@@ -20,7 +20,10 @@ class Update:
         tokens: read by the model.
         targets: tokens that the loss is taken over.
         validation_loss: after the last update of an epoch, over the same kind of targets; else null.
-        validation_answer_loss: the same over the answers' tokens only.
+        validation_answer_loss: the same over the answers' tokens only. With preference pairs, `loss` and
+            `validation_loss` are the mean over pairs, and this is the mean cross-entropy of the chosen answers.
+        validation_preferred: with preference pairs, the share of the validation pairs whose chosen answer has gained
+            more log probability than the rejected one since the training began.
         seconds: from the end of the update before to the end of this one, validation excluded.
     """
 
@@ -35,7 +38,11 @@ class Update:
     validation_loss: float | None
     validation_answer_loss: float | None
     seconds: float
+    validation_preferred: float | None = None
 
+
+PREFERRED = pa.field("validation_preferred", pa.float64())
+"""A column of histories of preference pairs alone."""
 
 SCHEMA = pa.schema(
     [
@@ -55,8 +62,10 @@ SCHEMA = pa.schema(
 
 
 def history_table(updates: Sequence[Update]) -> pa.Table:
-    """Return the updates as a table with `SCHEMA`."""
-    return pa.Table.from_pylist([asdict(update) for update in updates], schema=SCHEMA)
+    """Return the updates as a table with `SCHEMA`, and `PREFERRED` where it is known."""
+    known = any(update.validation_preferred is not None for update in updates)
+    schema = SCHEMA.append(PREFERRED) if known else SCHEMA
+    return pa.Table.from_pylist([asdict(update) for update in updates], schema=schema)
 
 
 def updates_of(table: pa.Table) -> list[Update]:

@@ -25,6 +25,7 @@ from posologie.training.history import Update, history_table
 from posologie.training.interruption import EXIT_STATUS, InterruptionError, StopRequest
 from posologie.training.loop import Hooks, total_updates, train
 from posologie.training.memory import LOADING, memory_explained
+from posologie.training.preference import with_reference
 from posologie.training.processes import Group
 from posologie.training.reporting import listeners
 from posologie.training.spec import TrainingSpec
@@ -45,7 +46,7 @@ def train_adapter(options: Namespace) -> None:
     stop = StopRequest()
     stop.listen()
     torch.set_num_threads(options.threads)
-    group = Group()
+    group = Group(options.group_minutes)
     if not group.leads:
         logging.getLogger().setLevel(logging.WARNING)
     inputs = {"train": options.train, "validation": options.validation, "backbone": options.backbone}
@@ -69,9 +70,13 @@ def train_adapter(options: Namespace) -> None:
         raise InputError(
             f"training.recipe.keep = 'best': {options.validation} holds no item; expected some, or keep: last"
         )
-    with memory_explained(spec.backbone, LOADING):
-        student = make_student(backbone, spec, group.device)
+    student = _student(backbone, spec, group, folder)
     _check_tokens(student, parts)
+    if spec.recipe.objective == "dpo":
+        training, validation = (
+            with_reference(student, found, folder / f"reference-{part}.npy", options.micro_batch, group)
+            for part, found in (("train", training), ("validation", validation))
+        )
     start = checkpoints.load(folder)
     total = total_updates(training, spec.recipe)
     done = 0 if start is None else len(start.history)
@@ -112,7 +117,7 @@ def train_adapter(options: Namespace) -> None:
 
     memory = group.gathered(peak_memory())
     if group.leads:
-        write_trained(student.model, spec, options.weights, options.config)
+        write_trained(student.model, spec, options.weights, options.config, student.start)
         write_parquet(options.history, history_table(final.history))
         facts = _facts(final, student, {"train": training, "validation": validation}, memory)
         run.write(
@@ -124,6 +129,7 @@ def train_adapter(options: Namespace) -> None:
             processes=group.size,
             threads=options.threads,
             micro_batch=options.micro_batch,
+            micro_batch_that_fitted=int(final.facts["micro_batch"] or 0),
             updates_of_earlier_attempts=done,
             **facts,
         )
@@ -143,11 +149,31 @@ def _together(group: Group) -> Iterator[None]:
             sys.exit(2)
 
 
+def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path) -> Student:
+    """Load the backbone in every process; where its weights are taken apart, the leading process does it first."""
+    principal = folder / "principal.safetensors" if spec.recipe.method == "pissa" else None
+
+    def make() -> Student:
+        with memory_explained(spec.backbone, LOADING):
+            return make_student(backbone, spec, group.device, principal)
+
+    if principal is None:
+        return make()
+    student = None
+    with _together(group):
+        if group.leads:
+            student = make()
+    return make() if student is None else student
+
+
 def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> None:
     """Tokenise a file of items once for all processes and attempts."""
     if examples.load(folder) is not None:
         return
-    found = examples.tokenise(read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat)
+    pairs = spec.recipe.objective == "dpo"
+    found = examples.tokenise(
+        read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat, pairs=pairs
+    )
     if not len(found) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
     examples.save(found, folder)
@@ -179,7 +205,7 @@ def _facts(
         "trained_parameters": sum(parameter.numel() for parameter in student.weights.values()),
         "items": {
             part: {
-                "used": len(found),
+                "used": len(found.item_ids),
                 "tokens": int(found.starts[-1]),
                 "context_cut": list(found.context_cut),
                 "rejected": list(found.rejected),
@@ -193,6 +219,11 @@ def _facts(
         "final_loss": history[-1].loss,
         "validation_loss": history[-1].validation_loss,
         "validation_answer_loss": history[-1].validation_answer_loss,
+        **(
+            {}
+            if history[-1].validation_preferred is None
+            else {"validation_preferred": history[-1].validation_preferred}
+        ),
         "best_epoch": None if best is None else best.epoch,
         "kept_epoch": best.epoch if final.best and best is not None else history[-1].epoch,
         "gpu_energy_joules": final.facts["gpu_energy_joules"],

@@ -18,9 +18,10 @@ from posologie.training.checkpoints import Checkpoint
 from posologie.training.examples import Examples
 from posologie.training.history import Update
 from posologie.training.interruption import InterruptionError, StopRequest
-from posologie.training.memory import MOMENTS, memory_explained, of_batch
+from posologie.training.memory import MOMENTS, OutOfMemoryError, memory_explained, of_batch
 from posologie.training.optimizer import copy_of, make_optimizer, put_back, state_of
 from posologie.training.order import micro_batches, updates_of_epoch
+from posologie.training.preference import pair_losses
 from posologie.training.processes import Group
 from posologie.training.schedule import learning_rate
 from posologie.training.spec import Recipe
@@ -52,7 +53,7 @@ class Hooks:
 
 def total_updates(examples: Examples, recipe: Recipe) -> int:
     """Return the number of updates of the whole training."""
-    return recipe.epochs * math.ceil(len(examples) / recipe.effective_batch)
+    return recipe.epochs * math.ceil(len(examples.item_ids) / recipe.effective_batch)
 
 
 def train(
@@ -70,7 +71,7 @@ def train(
     """Train the student's weights in place and return the final state.
 
     An update is the same whatever the micro-batch and the number of processes: its loss is the mean over all targets of
-    its examples.
+    its examples, or over all its preference pairs.
 
     Raises:
         InputError: if the loss stops being a number or diverges, with item ids; if memory runs out, with what to lower.
@@ -86,12 +87,13 @@ def train(
         earlier_energy = start.facts.get("gpu_energy_joules")
         put_back(student.weights, optimizer, start.tensors)
     total = total_updates(examples, recipe)
-    counts = target_counts(examples, recipe.loss_on)
+    counts = target_counts(examples, recipe.targets_on())
+    micro_batch = in_items(micro_batch, examples)
 
     def state(*, tensors: bool) -> Checkpoint:
         energy = hooks.energy()
         spent = None if energy is None or earlier_energy is None else earlier_energy + energy
-        facts = {"gpu_energy_joules": spent}
+        facts = {"gpu_energy_joules": spent, "micro_batch": float(micro_batch)}
         return Checkpoint(list(history), state_of(student.weights, optimizer) if tensors else {}, best, facts)
 
     def stop() -> None:
@@ -108,15 +110,38 @@ def train(
         if found is None:
             stop()
         else:
-            overall, answers = found
+            overall, answers, preferred = found
             earlier = [entry.validation_loss for entry in history if entry.validation_loss is not None]
             if recipe.keep == "best" and all(overall < other for other in earlier):
                 best = copy_of(student.weights)
-            history[-1] = replace(history[-1], validation_loss=overall, validation_answer_loss=answers)
+            history[-1] = replace(
+                history[-1],
+                validation_loss=overall,
+                validation_answer_loss=answers,
+                validation_preferred=preferred,
+            )
+
+    def accumulate(chosen: np.ndarray, step: int, weight: int) -> tuple[list[Batch], torch.Tensor]:
+        """Add up this process's part of the gradient; return its micro-batches and their summed losses."""
+        own = micro_batches(chosen, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
+        student.model.train()
+        batches = [
+            assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
+            for part in own
+        ]
+        sums = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
+        for number, batch in enumerate(batches):
+            if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, below
+                stop()
+            student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
+            with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
+                sums[number] = _backward(student, batch, weight, recipe)
+        return batches, sums
 
     per_epoch = max(1, total // recipe.epochs)
     if history and len(history) % per_epoch == 0 and len(validation) and history[-1].validation_loss is None:
         end_epoch()  # the attempt before was stopped while it validated
+    first_step = len(history)
     clock = saved = time.perf_counter()
 
     for epoch, chosen, last_of_epoch in _remaining(examples, recipe, seed, len(history)):
@@ -126,25 +151,25 @@ def train(
         rate = learning_rate(step, total, recipe)
         for settings in optimizer.param_groups:
             settings["lr"] = rate
-        targets = int(counts[chosen].sum())
-        own = micro_batches(chosen, examples.lengths, size=micro_batch, process=group.rank, processes=group.size)
-
-        student.model.train()
-        batches = [assemble(examples, part, loss_on=recipe.loss_on, device=group.device) for part in own]
-        sums = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
-        for number, batch in enumerate(batches):
-            if group.size == 1 and hooks.stop.requested:  # several processes agree before an update, above
-                stop()
-            student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
-            with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
-                sums[number] = _backward(student, batch, targets)
+        members = examples.of_items(chosen)
+        targets = int(counts[members].sum())
+        weight = len(chosen) if examples.pairs else targets
+        while True:
+            try:
+                batches, sums = accumulate(chosen, step, weight)
+                break
+            except OutOfMemoryError as error:
+                optimizer.zero_grad()
+                micro_batch = _smaller(micro_batch, error)
+        if step == first_step:
+            _refuse_untrained(student, group)
         for parameter in parameters:
             if parameter.grad is None:  # a process without examples in a short update
                 parameter.grad = torch.zeros_like(parameter)
         loss_sum = sums.sum()
         group.sum_in_place([*(parameter.grad for parameter in parameters), loss_sum])
         norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
-        loss, gradient_norm = torch.stack([loss_sum / targets, norm]).tolist()  # the one wait for the device
+        loss, gradient_norm = torch.stack([loss_sum / weight, norm]).tolist()  # the one wait for the device
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             _refuse_numbers(step + 1, epoch, loss, gradient_norm, batches, sums, group)
         with memory_explained(f"update {step + 1}", MOMENTS):
@@ -159,7 +184,7 @@ def train(
             learning_rate=rate,
             gradient_norm=gradient_norm,
             examples=len(chosen),
-            tokens=int(examples.lengths[chosen].sum()),
+            tokens=int(examples.lengths[members].sum()),
             targets=targets,
             validation_loss=None,
             validation_answer_loss=None,
@@ -181,11 +206,51 @@ def train(
     return state(tensors=False)
 
 
-def _backward(student: Student, batch: Batch, targets: int) -> torch.Tensor:
-    """Add a micro-batch's part of the gradient and return its summed loss."""
-    states = student.predicting_states(batch)
-    loss = loss_of.summed_loss(states, student.head, batch.targets, student.autocast)
-    (loss / targets).backward()
+def _refuse_untrained(student: Student, group: Group) -> None:
+    """Stop where a trained tensor had no part in the first update: it would be written as it began.
+
+    Experts are passed over, since an update may route no token to one of them.
+    """
+    silent = [name for name, parameter in student.weights.items() if parameter.grad is None and "expert" not in name]
+    by_process = group.gathered(silent)
+    everywhere = [name for name in by_process[0] if all(name in names for names in by_process)]
+    if everywhere:
+        if not group.leads:
+            sys.exit(2)
+        raise InputError(
+            f"{student.name}: {len(everywhere)} of {len(student.weights)} trained tensors get no gradient, such as "
+            f"'{everywhere[0]}'; leave their layers out of training.recipe.target_modules"
+        )
+
+
+def in_items(micro_batch: int, examples: Examples) -> int:
+    """Return how many items make up a micro-batch of so many examples."""
+    return max(1, micro_batch // 2) if examples.pairs else micro_batch
+
+
+def _smaller(micro_batch: int, error: OutOfMemoryError) -> int:
+    """Return half a micro-batch, or raise the error where there is no half.
+
+    The update is computed again from its start: a backward pass that failed has left parts of gradients behind.
+    """
+    if micro_batch == 1:
+        raise error
+    log.warning("%s; going on with a micro-batch of %d, which changes no result", error, micro_batch // 2)
+    return micro_batch // 2
+
+
+def _backward(student: Student, batch: Batch, weight: int, recipe: Recipe) -> torch.Tensor:
+    """Add a micro-batch's part of the gradient and return its summed loss.
+
+    Args:
+        weight: what the update's summed loss is divided by: its targets, or its pairs.
+    """
+    if recipe.objective == "dpo":
+        loss = pair_losses(student, batch, recipe.dpo_beta).losses.sum()
+    else:
+        states = student.predicting_states(batch)
+        loss = loss_of.summed_loss(states, student.head, batch.targets, student.autocast, student.form)
+    (loss / weight).backward()
     return loss.detach()
 
 
@@ -199,37 +264,61 @@ def validation_loss(
     group: Group,
     stop: StopRequest,
     epoch: int,
-) -> tuple[float, float] | None:
+) -> tuple[float, float, float | None] | None:
     """Return the mean loss over the recipe's kind of targets, and over the answers' tokens alone, in nats.
 
-    None if a stop was asked for meanwhile.
+    With preference pairs, it is the mean loss of a pair, the cross-entropy of the chosen answers' tokens, and the share
+    of pairs that are told apart as they should be (else None). None if a stop was asked for meanwhile.
+
+    Args:
+        micro_batch: items in one forward pass.
     """
     student.model.eval()
-    sums = torch.zeros(4, dtype=torch.float64, device=group.device)
-    everything = np.arange(len(examples))
-    own = micro_batches(everything, examples.lengths, size=micro_batch, process=group.rank, processes=group.size)
-    for number in range(math.ceil(len(examples) / group.size / micro_batch)):  # as many rounds in every process
+    micro_batch = min(group.gathered(micro_batch))  # a process that ran out of memory has a smaller one
+    sums = torch.zeros(5, dtype=torch.float64, device=group.device)
+    everything = np.arange(len(examples.item_ids))
+    own = micro_batches(everything, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
+    for number in range(math.ceil(len(everything) / group.size / micro_batch)):  # as many rounds in every process
         if group.any(stop.requested):
             return None
         if number >= len(own):
             continue
-        batch = assemble(examples, own[number], loss_on=recipe.loss_on, device=group.device)
-        with memory_explained(f"validation of epoch {epoch}", _advice(batch, micro_batch)), student.arithmetic():
-            losses = loss_of.losses(student.predicting_states(batch), student.head, batch.targets).double()
-        in_answer = batch.in_answer.double()
-        sums += torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum()])
+        waiting = [own[number]]
+        while waiting:
+            part = waiting.pop(0)
+            batch = assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
+            try:
+                with memory_explained(f"validation of epoch {epoch}", _advice(batch, len(part))), student.arithmetic():
+                    sums += _validation_sums(student, batch, recipe)
+            except OutOfMemoryError as error:
+                half = _smaller(len(part), error)
+                waiting = [part[:half], part[half:], *waiting]
     group.sum_in_place([sums])
-    overall, count, answers, answer_count = sums.tolist()
-    return overall / count, answers / answer_count
+    overall, count, answers, answer_count, preferred = sums.tolist()
+    return overall / count, answers / answer_count, preferred / count if examples.pairs else None
+
+
+def _validation_sums(student: Student, batch: Batch, recipe: Recipe) -> torch.Tensor:
+    """Return summed losses and their number, the same of answers' tokens, and the pairs that are told apart."""
+    if recipe.objective == "dpo":
+        pairs = pair_losses(student, batch, recipe.dpo_beta)
+        numbers = (pairs.losses.sum(), len(pairs.losses), pairs.chosen_loss, pairs.chosen_tokens)
+        return torch.stack(
+            [torch.as_tensor(one).double().to(pairs.losses.device) for one in (*numbers, pairs.preferred)]
+        )
+    losses = loss_of.losses(student.predicting_states(batch), student.head, batch.targets, student.form).double()
+    in_answer = batch.in_answer.double()
+    none = torch.zeros_like(losses.sum())
+    return torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum(), none])
 
 
 def _remaining(examples: Examples, recipe: Recipe, seed: int, done: int) -> Iterator[tuple[int, np.ndarray, bool]]:
     """Yield epoch (from 1), example indices and whether it ends the epoch, for each update after the first `done`."""
-    per_epoch = math.ceil(len(examples) / recipe.effective_batch)
+    per_epoch = math.ceil(len(examples.item_ids) / recipe.effective_batch)
     for epoch in range(done // per_epoch, recipe.epochs):
         updates = updates_of_epoch(
-            examples.ids,
-            examples.lengths,
+            examples.item_ids,
+            examples.item_lengths,
             effective_batch=recipe.effective_batch,
             seed=seed,
             epoch=epoch,
@@ -272,7 +361,7 @@ def _refuse_divergence(
     if last > recipe.divergence_factor * first:
         if not group.leads:
             sys.exit(2)
-        names = ", ".join(examples.ids[index] for index in chosen)
+        names = ", ".join(examples.item_ids[index] for index in chosen)
         raise InputError(
             f"update {len(history)} (epoch {history[-1].epoch}): the loss diverges, mean {last:.3f} over the last "
             f"{DIVERGENCE_WINDOW} updates after {first:.3f} over the first; lower training.recipe.learning_rate; "

@@ -4,28 +4,56 @@ torch has `linear_cross_entropy` for this. It returns the sum in the precision o
 it is rounded to 8 bits, and so are the recorded losses. Here products have that precision and all else is float32.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy, linear
-
-from posologie.errors import InputError
+from torch.nn.functional import cross_entropy, linear, logsigmoid
 
 CHUNK_BYTES = 1 << 28
 """Float32 logits held at once, in bytes."""
 
-_CHANGES_LOGITS = ("final_logit_softcapping", "logits_scaling", "logit_scale")
 
+@dataclass(frozen=True)
+class LogitForm:
+    """What a model makes of the product of its output layer.
 
-def check_output_layer(model: Any, name: str) -> None:
-    """Check that the logits are the output layer's product and nothing more.
-
-    Raises:
-        InputError: for an architecture that caps or scales its logits.
+    Attributes:
+        scale: what the product is multiplied with (Cohere), or one over what it is divided by (Granite).
+        cap: the scaled product x becomes cap * tanh(x / cap) (Gemma 2); None for no cap.
     """
-    for key in _CHANGES_LOGITS:
-        if getattr(model.config, key, None) not in (None, 1, 1.0):
-            raise InputError(f"{name}: its configuration has {key}; training supports models with plain logits")
+
+    scale: float = 1.0
+    cap: float | None = None
+
+    def logits(self, product: torch.Tensor) -> torch.Tensor:
+        """Return the logits in float32; the product may be changed in place."""
+        logits = product.float()
+        if self.scale != 1.0:
+            logits = logits.mul_(self.scale)
+        return logits if self.cap is None else logits.div_(self.cap).tanh_().mul_(self.cap)
+
+    def to_product(self, gradient: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Return the gradient for the product from that for the logits, which may be changed in place."""
+        if self.cap is not None:
+            gradient = gradient.mul_(1 - (logits / self.cap).square_())
+        return gradient if self.scale == 1.0 else gradient.mul_(self.scale)
+
+
+PLAIN = LogitForm()
+
+
+def logit_form(model: Any) -> LogitForm:
+    """Return what a model's configuration says of its logits.
+
+    `packing.check_logits` compares the result with the model's own logits.
+    """
+    settings = model.config.get_text_config()
+    scale = getattr(settings, "logit_scale", None) or 1.0
+    return LogitForm(
+        scale=float(scale) / float(getattr(settings, "logits_scaling", None) or 1.0),
+        cap=getattr(settings, "final_logit_softcapping", None),
+    )
 
 
 def chunk_rows(vocabulary: int, rows: int) -> int:
@@ -38,7 +66,12 @@ class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+        form: LogitForm,
     ) -> torch.Tensor:
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
@@ -48,13 +81,14 @@ class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
         size = chunk_rows(weight.shape[0], len(targets))
         for start in range(0, len(targets), size):
             rows, wanted = hidden[start : start + size], targets[start : start + size, None]
-            logits = linear(rows, weight, bias).float()
+            logits = form.logits(linear(rows, weight, bias))
             right = logits.gather(1, wanted)
             top = logits.amax(1, keepdim=True)
-            shares = logits.sub_(top).exp_()
+            shares = (logits.sub_(top) if form.cap is None else logits - top).exp_()
             sums = shares.sum(1, keepdim=True)
             total += (sums.log() + top - right).sum()
             shares.div_(sums).scatter_add_(1, wanted, shares.new_full((), -1.0).expand_as(wanted))
+            shares = form.to_product(shares, logits)
             narrow = shares.to(weight.dtype)
             if d_hidden is not None:
                 torch.mm(narrow, weight, out=d_hidden[start : start + size])
@@ -69,11 +103,15 @@ class _SummedLoss(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         scaled = [None if saved is None else (saved * gradients[0]).to(ctx.precision) for saved in ctx.saved_tensors]
-        return (*scaled, None)
+        return (*scaled, None, None)
 
 
 def summed_loss(
-    hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor, precision: torch.dtype | None = None
+    hidden: torch.Tensor,
+    head: torch.nn.Linear,
+    targets: torch.Tensor,
+    precision: torch.dtype | None = None,
+    form: LogitForm = PLAIN,
 ) -> torch.Tensor:
     """Return the summed cross-entropy of the targets, in nats, float32.
 
@@ -82,21 +120,109 @@ def summed_loss(
         head: the output layer, shape (vocabulary, hidden size).
         targets: shape (targets,).
         precision: of the products, where it is not that of the output layer (autocast does not reach them).
+        form: what the model makes of the output layer's product.
     """
-    weight, bias = head.weight, head.bias
-    if precision is not None:
-        hidden, weight = hidden.to(precision), weight.to(precision)
-        bias = None if bias is None else bias.to(precision)
-    loss: torch.Tensor = _SummedLoss.apply(hidden, weight, bias, targets)
+    loss: torch.Tensor = _SummedLoss.apply(*_in_precision(hidden, head, precision), targets, form)
+    return loss
+
+
+class _TargetLosses(torch.autograd.Function):  # type: ignore[misc]
+    """The cross-entropy of each target; the backward pass computes the logits again, chunk by chunk."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+        form: LogitForm,
+    ) -> torch.Tensor:
+        ctx.form = form
+        ctx.save_for_backward(hidden, weight, bias, targets)
+        return _each(hidden, weight, bias, targets, form)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden, weight, bias, targets = ctx.saved_tensors
+        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        d_hidden = torch.empty_like(hidden) if needs_hidden else None
+        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        d_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
+        size = chunk_rows(weight.shape[0], len(targets))
+        for start in range(0, len(targets), size):
+            rows, wanted = hidden[start : start + size], targets[start : start + size, None]
+            logits = ctx.form.logits(linear(rows, weight, bias))
+            shares = logits.softmax(1)
+            shares.scatter_add_(1, wanted, shares.new_full((), -1.0).expand_as(wanted))
+            shares = ctx.form.to_product(shares.mul_(gradients[0][start : start + size, None]), logits)
+            narrow = shares.to(weight.dtype)
+            if d_hidden is not None:
+                torch.mm(narrow, weight, out=d_hidden[start : start + size])
+            if d_weight is not None:
+                d_weight += narrow.T @ rows
+            if d_bias is not None:
+                d_bias += shares.sum(0)
+        wide = (
+            None if d_weight is None else d_weight.to(weight.dtype),
+            None if d_bias is None else d_bias.to(bias.dtype),
+        )
+        return d_hidden, *wide, None, None
+
+
+def target_losses(
+    hidden: torch.Tensor,
+    head: torch.nn.Linear,
+    targets: torch.Tensor,
+    precision: torch.dtype | None = None,
+    form: LogitForm = PLAIN,
+) -> torch.Tensor:
+    """Return the cross-entropy of each target, in nats, shape (targets,), float32; arguments as of `summed_loss`."""
+    loss: torch.Tensor = _TargetLosses.apply(*_in_precision(hidden, head, precision), targets, form)
     return loss
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def losses(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
+def losses(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor, form: LogitForm = PLAIN) -> torch.Tensor:
     """Return the cross-entropy of each target, in nats, shape (targets,), float32."""
-    rows = chunk_rows(head.weight.shape[0], len(targets))
+    return _each(hidden, head.weight, head.bias, targets, form)
+
+
+def preference_losses(chosen: torch.Tensor, rejected: torch.Tensor, beta: float) -> torch.Tensor:
+    """Return the loss of each pair by direct preference optimisation, in nats, shape (pairs,).
+
+    -log sigmoid(beta * (chosen - rejected)), as Rafailov et al. 2023 (arXiv 2305.18290, equation 7) define it.
+
+    Args:
+        chosen: how much more likely the model finds the chosen answers than the backbone does: differences of summed
+            log probabilities, in nats, shape (pairs,).
+        rejected: the same of the rejected answers.
+        beta: how strongly the model is held to its backbone.
+    """
+    loss: torch.Tensor = -logsigmoid(beta * (chosen - rejected))
+    return loss
+
+
+def _in_precision(
+    hidden: torch.Tensor, head: torch.nn.Linear, precision: torch.dtype | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    weight, bias = head.weight, head.bias
+    if precision is not None:
+        hidden, weight = hidden.to(precision), weight.to(precision)
+        bias = None if bias is None else bias.to(precision)
+    return hidden, weight, bias
+
+
+def _each(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, form: LogitForm
+) -> torch.Tensor:
+    rows = chunk_rows(weight.shape[0], len(targets))
     pieces = [
-        cross_entropy(head(hidden[start : start + rows]).float(), targets[start : start + rows], reduction="none")
+        cross_entropy(
+            form.logits(linear(hidden[start : start + rows], weight, bias)),
+            targets[start : start + rows],
+            reduction="none",
+        )
         for start in range(0, len(targets), rows)
     ]
     return torch.cat(pieces) if pieces else hidden.new_zeros(0, dtype=torch.float32)

@@ -1,4 +1,7 @@
-"""Running out of memory, said with what to lower. Nothing is lowered silently: that would change the batch."""
+"""Running out of memory, said with what to lower.
+
+Training lowers the micro-batch by itself, which changes no result, and says so; nothing else is lowered.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +18,10 @@ MOMENTS = (
 )
 
 
+class OutOfMemoryError(InputError):
+    """Memory ran out, and this says for what."""
+
+
 def of_batch(*, examples: int, tokens: int, longest: int, micro_batch: int) -> str:
     """Return what there was no memory for where a micro-batch did not fit, and what to lower.
 
@@ -24,10 +31,10 @@ def of_batch(*, examples: int, tokens: int, longest: int, micro_batch: int) -> s
         longest: tokens of the longest one.
         micro_batch: the setting.
     """
+    smaller = "" if micro_batch == 1 else f"devices.training_micro_batch (now {micro_batch}; it changes no result), or "
     return (
         f"with {examples} examples of {tokens} tokens in a micro-batch, the longest of {longest}; lower "
-        f"devices.training_micro_batch (now {micro_batch}; it changes no result), or training.recipe.max_length, or "
-        f"turn on training.recipe.gradient_checkpointing"
+        f"{smaller}training.recipe.max_length, or turn on training.recipe.gradient_checkpointing"
     )
 
 
@@ -40,7 +47,7 @@ def memory_explained(when: str, what: str) -> Iterator[None]:
         what: what there was no memory for, and what to lower.
 
     Raises:
-        InputError: if memory ran out.
+        OutOfMemoryError: if memory ran out.
     """
     try:
         yield
@@ -49,4 +56,4 @@ def memory_explained(when: str, what: str) -> Iterator[None]:
         certain = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         if not certain and not any(sign in str(error) for sign in _SIGNS):
             raise
-        raise InputError(f"{when}: out of memory {what}") from error
+        raise OutOfMemoryError(f"{when}: out of memory {what}") from error

@@ -4,7 +4,10 @@
         --manifest OUT/manifest.json
 
 The backbone is read and written one tensor at a time, in its own shards and its own precision; the sum itself is taken
-in float32. Merging needs no GPU and no more memory than one shard.
+in float32. Merging needs no GPU and no more memory than one shard. Where transformers loads tensors under other names
+than their files have (Gemma 3 with its vision tower), its own renamings say which is which. Where it makes one tensor
+of several (the experts of some mixtures), the whole model is loaded, merged and written by transformers: that takes the
+memory of the model.
 
 `blend` merges several trained models into a loaded backbone: W₀ + Σ αₖ (Wₖ − W₀) over effective weights, as Merge to
 Mix (arXiv 2505.16066) and MergeMix (arXiv 2601.17858) rank mixtures. Factors are never added up: the sums of two
@@ -23,10 +26,13 @@ from typing import Any, Protocol
 import safetensors
 import safetensors.torch
 import torch
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
 from posologie import commands
 from posologie.errors import InputError
 from posologie.files import read_json, sha256_of_file
+from posologie.models.load import load_model, unloaded_model
 from posologie.models.store import checked_folder, read_manifest, write_manifest
 from posologie.training.dora import row_norms, row_squares
 from posologie.training.release_spec import MergeSpec
@@ -84,15 +90,61 @@ def merge(source: Path, weights: Path, config: Path, target: Path) -> None:
         InputError: if the adapter does not fit the backbone, or is of a kind that this does not merge.
     """
     change = _change_of(weights, config)
+    places = _places(source, change)
+    if places is None:
+        _merge_loaded(change, source, target)
+        _refuse_left(change, weights, source.name)
+        return
     for path in sorted(source.iterdir()):
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "pt") as shard:
-                merged = {name: _applied(change, name, shard.get_tensor(name)) for name in shard.keys()}  # noqa: SIM118
+                merged = {
+                    name: _applied(change, places.get(name, name), shard.get_tensor(name))
+                    for name in shard.keys()  # noqa: SIM118
+                }
                 metadata = shard.metadata()
             safetensors.torch.save_file(merged, target / path.name, metadata=metadata)
         elif path.is_file() and path.name not in ("manifest.json", "README.md"):  # the card is the merged model's own
             shutil.copyfile(path, target / path.name)
     _refuse_left(change, weights, source.name)
+
+
+def _places(source: Path, change: "_Change") -> dict[str, str] | None:
+    """Return the loaded model's name of each tensor of a model folder that has another one there.
+
+    None where a trained tensor is made of several on disk, as of the experts of some mixtures.
+    """
+    on_disk: set[str] = set()
+    for path in source.glob("*.safetensors"):
+        with safetensors.safe_open(path, "pt") as shard:
+            on_disk |= set(shard.keys())
+    if change.trained() <= on_disk:
+        return {}
+    with torch.device("meta"):
+        network = unloaded_model(source)
+    state = network.state_dict()
+    mapping = get_model_conversion_mapping(network)
+    renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
+    converters = [entry for entry in mapping if isinstance(entry, WeightConverter)]
+    places = {}
+    for name in on_disk:
+        place, converter = rename_source_key(name, renamings, converters, network.base_model_prefix, state)
+        if converter is None:
+            places[name] = place
+    return places if change.trained() & state.keys() <= set(places.values()) else None
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _merge_loaded(change: "_Change", source: Path, target: Path) -> None:
+    """Merge in the loaded model, and let transformers write it."""
+    network = load_model(source, precision="auto", device="cpu")
+    for name, parameter in network.named_parameters():
+        parameter.copy_(_applied(change, name, parameter))
+    network.save_pretrained(target)
+    for path in sorted(source.iterdir()):
+        weight_file = path.suffix == ".safetensors" or path.name.endswith(".index.json")
+        if path.is_file() and not weight_file and path.name not in ("manifest.json", "README.md"):
+            shutil.copyfile(path, target / path.name)
 
 
 @dataclass(frozen=True)
@@ -161,6 +213,10 @@ class _Change(Protocol):
 
     left: set[str]
 
+    def trained(self) -> set[str]:
+        """Return the names of the backbone's tensors that were trained."""
+        ...
+
     def effective(self, name: str, base: torch.Tensor) -> torch.Tensor | None:
         """Return a trained tensor in float32, or None where the training left it as it was."""
         ...
@@ -200,6 +256,11 @@ class _Adapter:
         self.left = set(self.tensors)
         self.weights = weights
 
+    def trained(self) -> set[str]:
+        """Return the names of the backbone's tensors that the adapter changes."""
+        suffix = ".lora_A.weight"
+        return {name.removeprefix(_PREFIX).removesuffix(suffix) + ".weight" for name in self.left if suffix in name}
+
     def effective(self, name: str, base: torch.Tensor) -> torch.Tensor | None:
         """Return a tensor of the backbone with the adapter's change, or None where it has none."""
         module = _PREFIX + name.removesuffix(".weight")
@@ -230,6 +291,10 @@ class _Replacement:
         self.names = frozenset(self.file.keys())  # type: ignore[no-untyped-call]
         self.left = set(self.names)
         self.weights = weights
+
+    def trained(self) -> set[str]:
+        """Return the names of all trained tensors."""
+        return set(self.names)
 
     def effective(self, name: str, base: torch.Tensor) -> torch.Tensor | None:
         """Return the trained tensor, or None for one that was not saved, because it is another's."""

@@ -1,4 +1,4 @@
-"""Whether a backbone computes examples that lie one behind the other as it computes each alone."""
+"""Whether a backbone computes examples that lie one behind the other as it does each alone, and as the loss expects."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from posologie.errors import InputError
-from posologie.training.batches import assemble, hidden_states
+from posologie.training.batches import Batch, assemble, hidden_states
 from posologie.training.examples import Examples
+from posologie.training.loss import LogitForm
 
 _LENGTHS = (9, 5, 13)
 
@@ -53,6 +54,46 @@ def check_packing(model: Any, name: str) -> None:
         )
 
 
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def check_logits(model: Any, form: LogitForm, name: str) -> None:
+    """Check that the model's own logits are those that the loss is computed from.
+
+    Args:
+        model: with the packed attention.
+        form: what its configuration says of its logits.
+        name: of the backbone.
+
+    Raises:
+        InputError: for an architecture whose logits are something else.
+    """
+    batch = _batch(model, 3)
+    was_training = model.training
+    model.eval()  # some that see want to know which tokens are images, in training alone
+    try:
+        own = model(
+            input_ids=batch.tokens,
+            position_ids=batch.positions,
+            use_cache=False,
+            bounds=batch.bounds,
+            cu_seq_lens_q=batch.cumulative,
+            max_length_q=batch.longest,
+        ).logits[0]
+        expected = form.logits(model.get_output_embeddings()(hidden_states(model.get_decoder(), batch)))
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: model of type '{model.config.model_type}' does not take examples packed one behind the other: "
+            f"{error}"
+        ) from error
+    finally:
+        model.train(was_training)
+    tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
+    if own.shape != expected.shape or not _difference(expected, own.float()) <= tolerance:
+        raise InputError(
+            f"{name}: model of type '{model.config.model_type}' changes its logits behind the output layer; training "
+            "supports a factor (logit_scale, logits_scaling) and a cap (final_logit_softcapping)"
+        )
+
+
 def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
     """Return the largest relative difference of two rows; not a number if a state is none."""
     return float(((some - others).norm(dim=-1) / some.norm(dim=-1)).max())
@@ -60,6 +101,12 @@ def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
 
 def _middle(model: Any, step: int) -> torch.Tensor:
     """Return the hidden states of an example between two others, which depend on the step."""
+    batch = _batch(model, step)
+    return hidden_states(model.get_decoder(), batch)[batch.bounds[1] : batch.bounds[2]].float()
+
+
+def _batch(model: Any, step: int) -> Batch:
+    """Return three short examples, of which the outer two depend on the step."""
     size = model.get_input_embeddings().weight.shape[0]
     texts = [np.arange(1, length + 1) * factor % size for length, factor in zip(_LENGTHS, (step, 1, step), strict=True)]
     bounds = np.cumsum([0, *_LENGTHS])
@@ -72,5 +119,4 @@ def _middle(model: Any, step: int) -> torch.Tensor:
         context_cut=(),
         rejected=(),
     )
-    batch = assemble(examples, range(3), loss_on="all", device=model.device)
-    return hidden_states(model.get_decoder(), batch)[bounds[1] : bounds[2]].float()
+    return assemble(examples, range(3), loss_on="all", device=model.device)

@@ -1,5 +1,6 @@
 """The processes that train one adapter together, one per device; with a single one, nothing is started or exchanged."""
 
+import datetime
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -7,12 +8,22 @@ from typing import Any
 import torch
 import torch.distributed
 
+MEETING = "POSOLOGIE_MEETING"
+"""Environment variable with `host:port` of the launcher's store, where processes meet; torchrun's own without it."""
+
+PATIENCE_MINUTES = 180
+"""How long a process waits for another by default: the first one checks large models and tokenises meanwhile."""
+
 
 class Group:
     """This process among those that train together, as torchrun's environment variables describe them."""
 
-    def __init__(self) -> None:
-        """Join the group of RANK and WORLD_SIZE (NCCL on GPUs, else gloo); without them, be alone."""
+    def __init__(self, patience_minutes: float = PATIENCE_MINUTES) -> None:
+        """Join the group of RANK and WORLD_SIZE (NCCL on GPUs, else gloo); without them, be alone.
+
+        Args:
+            patience_minutes: how long an exchange may take before the training fails.
+        """
         self.rank = int(os.environ.get("RANK", "0"))
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.device = torch.device("cpu")
@@ -20,11 +31,17 @@ class Group:
             self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
             torch.cuda.set_device(self.device)
         if self.size > 1:
+            patience = datetime.timedelta(minutes=patience_minutes)
+            meeting: dict[str, Any] = {"init_method": "env://"}
+            if MEETING in os.environ:
+                host, _, port = os.environ[MEETING].rpartition(":")
+                meeting = {"store": torch.distributed.TCPStore(host, int(port), is_master=False, timeout=patience)}
             torch.distributed.init_process_group(
                 "nccl" if self.device.type == "cuda" else "gloo",
-                init_method=os.environ.get("POSOLOGIE_MEETING", "env://"),
                 rank=self.rank,
                 world_size=self.size,
+                timeout=patience,
+                **meeting,
             )
 
     @property

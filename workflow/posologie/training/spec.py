@@ -12,8 +12,22 @@ from posologie.specs import Name, Spec
 class Recipe(Spec):
     """How an adapter is trained. The defaults are the published recipe (PAPER, section 3)."""
 
-    method: Literal["dora", "lora", "rslora", "full"] = Field(
-        default="dora", description="kind of low-rank adapter, or full: all weights of the backbone"
+    method: Literal["dora", "lora", "rslora", "pissa", "full"] = Field(
+        default="dora",
+        description="kind of low-rank adapter (pissa trains the principal part of each weight, best without dropout), "
+        "or full: all weights of the backbone",
+    )
+    objective: Literal["sft", "dpo"] = Field(
+        default="sft",
+        exclude_if=lambda value: value == "sft",
+        description="what is learnt: the items' answers (sft), or to prefer the chosen answer of a pair to the "
+        "rejected one (dpo), for which every item of the mixes and of validation is of the task `preference`",
+    )
+    dpo_beta: float = Field(
+        default=0.1,
+        gt=0,
+        exclude_if=lambda value: value == 0.1,
+        description="how strongly dpo holds the model to its backbone: β of its loss",
     )
     rank: int = Field(default=16, ge=1, description="rank r of the low-rank update")
     alpha: float = Field(
@@ -41,7 +55,9 @@ class Recipe(Spec):
     effective_batch: int = Field(default=192, ge=1, description="examples per update, over all devices")
     max_length: int = Field(default=2048, ge=16, description="tokens of prompt and answer together")
     loss_on: Literal["all", "answer"] = Field(
-        default="all", description="tokens that are learnt: all, prompt included, or the answer's"
+        default="all",
+        description="tokens that are learnt: all, prompt included, or the answer's; with dpo those of the prompt "
+        "cancel out, so that it is the answers' in both cases",
     )
     group_by_length: bool = Field(default=True, description="updates hold examples of like length")
     precision: Literal["bfloat16", "float32"] = Field(
@@ -69,7 +85,15 @@ class Recipe(Spec):
     def _fits_together(self) -> Self:
         if self.method == "full" and self.quantization != "none":
             raise ValueError("quantization none, since method full trains the backbone itself")
+        if self.method == "pissa" and self.quantization != "none":
+            raise ValueError("quantization none, since method pissa takes the backbone's weights apart")
+        if self.objective == "sft" and self.dpo_beta != 0.1:
+            raise ValueError("objective dpo, since dpo_beta belongs to it")
         return self
+
+    def targets_on(self) -> Literal["all", "answer"]:
+        """Return which tokens the loss is taken over."""
+        return "answer" if self.objective == "dpo" else self.loss_on
 
 
 class TrainingSpec(Spec):

@@ -14,8 +14,9 @@ from posologie.training.attention import PACKED
 from posologie.training.batches import Batch, hidden_states
 from posologie.training.dropout import MaskSource
 from posologie.training.last_layer import PredictingRows, restrict_last_layer
-from posologie.training.loss import check_output_layer
-from posologie.training.packing import check_packing
+from posologie.training.loss import PLAIN, LogitForm, logit_form
+from posologie.training.optimizer import copy_of
+from posologie.training.packing import check_logits, check_packing
 from posologie.training.recomputation import both_passes
 from posologie.training.spec import Recipe, TrainingSpec
 
@@ -33,6 +34,8 @@ class Student:
         masks: the source of its dropout masks.
         predicting: the rows that the last layer computes, where it does not compute all.
         autocast: precision of the products where it is not that of the weights.
+        form: what the model makes of its output layer's product.
+        start: the trained weights before the training, on the CPU, where what is written depends on them (PiSSA).
     """
 
     name: str
@@ -43,6 +46,8 @@ class Student:
     masks: MaskSource
     predicting: PredictingRows | None = None
     autocast: torch.dtype | None = None
+    form: LogitForm = PLAIN
+    start: dict[str, torch.Tensor] | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """Return the context in which forward passes run."""
@@ -59,8 +64,11 @@ class Student:
             return hidden_states(self.decoder, batch)[batch.rows]
 
 
-def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Student:
+def make_student(folder: Path, spec: TrainingSpec, device: torch.device, principal: Path | None = None) -> Student:
     """Load a backbone and make it ready for training.
+
+    Args:
+        principal: file of the principal parts of its weights, for PiSSA; written if it does not exist.
 
     Raises:
         InputError: if the recipe does not fit the backbone or the installed packages.
@@ -77,10 +85,10 @@ def make_student(folder: Path, spec: TrainingSpec, device: torch.device) -> Stud
         if error.args != (PACKED,):
             raise
         raise InputError(f"{spec.backbone}: its layers take no other attention than their own") from error
-    return student_of(model, spec, device)
+    return student_of(model, spec, device, principal)
 
 
-def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
+def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: Path | None = None) -> Student:
     """Make a loaded backbone ready for training, in place.
 
     An adapter's weights are float32 and its backbone has the recipe's precision. Full fine-tuning keeps float32 weights
@@ -91,12 +99,13 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
     """
     recipe = spec.recipe
     full = recipe.method == "full"
-    check_output_layer(model, spec.backbone)
     if recipe.kernels == "liger":
         _use_liger(model, recipe, device)
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     _switch_dropout_off(model)
     check_packing(model, spec.backbone)
+    form = logit_form(model)
+    check_logits(model, form, spec.backbone)
     if recipe.gradient_checkpointing:
         # Masks are keyed by example, and there is no other randomness to preserve.
         model.activation_checkpointing_enable(
@@ -104,19 +113,22 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device) -> Student:
         )
     masks = MaskSource()
     if full:
-        model.requires_grad_(True)
+        model.requires_grad_(False)
+        for part in (decoder, head):  # nothing but text goes through a backbone that also sees
+            part.requires_grad_(True)
         trained = model
     else:
-        trained = attach(model, recipe, backbone=spec.backbone, seed=spec.seed, masks=masks)
+        trained = attach(model, recipe, backbone=spec.backbone, seed=spec.seed, masks=masks, principal=principal)
     predicting = None
-    if recipe.loss_on == "answer" and (predicting := restrict_last_layer(decoder, masks)) is not None:
+    if recipe.targets_on() == "answer" and (predicting := restrict_last_layer(decoder, masks)) is not None:
         for layer in decoder.layers[-2:]:
             # The last layer keeps little where few rows predict, and the one before it what any layer keeps while it is
             # recomputed.
             layer.gradient_checkpointing = False
     weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
     autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
-    return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast)
+    start = copy_of(weights) if recipe.method == "pissa" else None
+    return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast, form, start)
 
 
 def _quantization(kind: str, precision: torch.dtype) -> Any:

@@ -36,6 +36,11 @@ class Options(FileForm):
     answer_text: str | None = Field(
         default=None, description="column of the right option's text, where there is one beside its label"
     )
+    rejected: str | None = Field(
+        default=None,
+        description="column of the answer that is not preferred, where records are preference pairs; the column of the "
+        "right answer is then that of the chosen one. Both, and the question, may be lists of chat turns",
+    )
     context: str | None = Field(default=None, description="column of the clinical case or other context")
     options: str | tuple[str, ...] | None = Field(
         default=None,
@@ -111,6 +116,12 @@ class Options(FileForm):
             raise ValueError("answer_form: one_hot, where the answer has several columns")
         if self.option_labels is not None and (self.options is None or self.option_separator is not None):
             raise ValueError("option_labels only beside options in a list or in columns of their own")
+        choice = self.options is not None or self.options_in_question or self.answer_text is not None
+        if self.rejected is not None and (choice or self.task_column is not None or not isinstance(self.answer, str)):
+            raise ValueError("rejected without options, answer_text and task_column, and with one column of the answer")
+        pairs = "preference" in (self.task, *self.tasks.values())
+        if pairs != (self.rejected is not None) and (pairs or self.task is not None):
+            raise ValueError("rejected together with the task preference, and with no other")
         for name in ("question_pattern", "answer_pattern"):
             pattern = re.compile(getattr(self, name) or "(x)")
             if pattern.groups != 1 and not (name == "answer_pattern" and set(pattern.groupindex) == {"label", "text"}):
@@ -121,7 +132,16 @@ class Options(FileForm):
         """Return the columns that every table of this source has to have."""
         one_each = () if self.options is None or isinstance(self.options, str) else self.options
         several = self.answer if not isinstance(self.answer, str) else (self.answer,)
-        named = (self.question, *several, self.answer_text, self.context, self.split_column, self.task_column, self.id)
+        named = (
+            self.question,
+            *several,
+            self.answer_text,
+            self.rejected,
+            self.context,
+            self.split_column,
+            self.task_column,
+            self.id,
+        )
         named += (self.group, self.subject, *one_each, *self.meta, *self.must_be_empty, *self.only)
         named += (self.options if isinstance(self.options, str) else None,)
         return tuple(dict.fromkeys(name for name in named if name is not None))

@@ -1,0 +1,40 @@
+"""What the recipe, the seeds, the mixes and the devices of a training ask of each other."""
+
+from posologie.config import plan
+from posologie.config.check_served import unknown
+from posologie.config.study import Study
+from posologie.errors import InputError
+
+
+def check_training(study: Study) -> None:
+    """Check that every training that the study plans can run.
+
+    Raises:
+        InputError: naming the key, its value and what was expected.
+    """
+    _check_seeds(study)
+    _check_objective(study)
+
+
+def _check_seeds(study: Study) -> None:
+    if len(set(study.training.seeds)) != len(study.training.seeds):
+        raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    for mix in study.training.further_seeds:
+        if mix not in study.mixes:
+            raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)
+        if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
+            found = list(study.training.further_seeds[mix])
+            raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
+
+
+def _check_objective(study: Study) -> None:
+    """Check that preferences are learnt from pairs alone: other items have no rejected answer."""
+    if study.training.recipe.objective != "dpo" or not study.mixes:
+        return
+    drawn = {f"mixes.{name}.tasks": mix.tasks for name, mix in study.mixes.items()}
+    for key, tasks in {**drawn, "validation.tasks": study.validation.tasks}.items():
+        if tasks != ("preference",):
+            raise InputError(
+                f"{key} = {list(tasks)}: training.recipe.objective = 'dpo' learns from pairs of answers; expected "
+                "[preference]"
+            )
