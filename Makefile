@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo smollm2 world test test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo smollm2 world test test-slurm test-slurm-training chaos test-browser test-studies test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -42,6 +42,11 @@ test-browser: .venv/complete  ## run the tests of the report in Chromium
 	@test -d tests/.cache/axe || pip install --quiet --disable-pip-version-check --no-deps --target tests/.cache/axe $(AXE) || \
 	  echo "make test-browser: axe could not be installed" >&2; \
 	pytest tests/browser -rs
+
+# The small Spanish and Chinese studies, from public data to the report: minutes. The data are in ../shared/data, or in the
+# folder in POSOLOGIE_REAL_DATA; without them the tests are skipped.
+test-studies: .venv/complete  ## run the small shipped studies on public data, where they are there
+	pytest tests/shipped_studies -rs
 
 # It installs all packages anew, unless POSOLOGIE_LOCKED=1 takes those of .venv.
 test-packaging: .venv/complete  ## install a wheel in a clean environment, deploy with snakedeploy

@@ -1,8 +1,10 @@
-"""Data sets as they are published, in small and with invented content: what the shipped studies read."""
+"""What the shipped studies read, in small and with invented content, and what none but the French one may say."""
 
 import json
+import re
 
 from posologie.config.load import study_document
+from posologie.published import read_published
 from studies import REPOSITORY
 
 STUDIES = REPOSITORY / "config" / "studies"
@@ -63,3 +65,31 @@ def chinese_files(folder):
     ]  # fmt: skip
     (folder / "mcmle_zh").mkdir()
     (folder / "mcmle_zh" / "MedQA-MCMLE.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+FRENCH = re.compile(
+    r"\b(?:choix|réponses?|contexte|les|dans|avec|pour|une|sont|être|aux|français\w*|énoncé|je ne sais pas"
+    r"|frenchmedmcqa|mediqal|medinjection|NAT|TRAD)\b",
+    re.IGNORECASE,
+)
+"""Words of the French study, which no other may show."""
+
+
+def published_numbers():
+    """Return the pattern of the numbers of the published study; those of three digits are anybody's."""
+    published = read_published(REPOSITORY / "resources/published/medinjection-fr.yaml")
+    values = [value for one in published.aggregates.values() for of in one.values.values() for value in of.values()]
+    numbers = {f"{value:.2f}" for value in values if value > 1}
+    counts = [one.records for one in published.records.printed.values() if one.records >= 1000]
+    numbers |= {shown for count in counts for shown in (f"{count}", f"{count:,}")}
+    return re.compile(r"(?<![\d.,])(?:" + "|".join(map(re.escape, sorted(numbers))) + r")(?![\d])")
+
+
+def texts_of(root):
+    """Return what a reader of a study's results sees, by file: tables, page without its code, figures, items."""
+    patterns = ("tables/*.csv", "tables/*.tex", "*.js", "report/items/*.js")
+    found = {path.name: path.read_text() for pattern in patterns for path in root.glob(pattern)}
+    page = (root / "report" / "index.html").read_text()
+    found["index.html"] = re.sub(r"<[^>]+>", " ", re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL))
+    svgs = root.glob("figures/*.svg")
+    return found | {path.name: " ".join(re.findall(r">([^<>]+)</text>", path.read_text())) for path in svgs}

@@ -5,6 +5,7 @@ words of all languages, because models answer in another language than they are 
 """
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ KEYS = (
     "final",
     "hedges",
     "instead",
+    "letters",
     "negation",
     "neither",
     "nouns",
@@ -36,6 +38,8 @@ KEYS = (
     "verdict_right",
     "verdict_wrong",
 )
+_JOINED = r"\w'\u0900-\u0963\u064b-\u065f"
+"""What a letter of a word stands beside; `re` counts no vowel signs of Hindi and Arabic among the letters."""
 _LETTER = "[A-Za-zÀ-ÿ0-9_]"
 _LATIN, _ARABIC = re.compile("[a-zà-ÿ]"), re.compile("[\u0600-\u06ff]")
 
@@ -59,10 +63,25 @@ def one_of(*keys: str) -> str:
 @cache
 def ordinals() -> tuple[str, ...]:
     """Return for each place, the first being A, the pattern of its ordinal number in all languages."""
-    by_language = [answers.get("ordinals", []) for answers in _checked().values()]
+    return _by_place("ordinals")
+
+
+@cache
+def letters() -> tuple[re.Pattern[str], ...]:
+    """Return for each place, the first being A, the pattern of the letter that scripts without A to Z name it by.
+
+    It matches a letter that stands alone, also behind the Arabic `and`.
+    """
+    by_language = [answers.get("letters", []) for answers in _checked().values()]
+    places = ("|".join(filter(None, of)) for of in itertools.zip_longest(*by_language, fillvalue=""))
+    return tuple(re.compile(rf"(?<![{_JOINED}])(و?)(?:{place})(?![{_JOINED}])") for place in places)
+
+
+def _by_place(key: str) -> tuple[str, ...]:
+    by_language = [answers.get(key, []) for answers in _checked().values()]
     places = max(map(len, by_language), default=0)
     return tuple(
-        _either([(words[place], "ordinals") for words in by_language if place < len(words)]) for place in range(places)
+        _either([(words[place], key) for words in by_language if place < len(words)]) for place in range(places)
     )
 
 

@@ -6,55 +6,21 @@ Two texts that differ in a fact are different questions, however alike they are.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache, lru_cache
-
-import num2words
 
 from posologie.errors import InputError
 from posologie.languages import described_languages, language_data
+from posologie.numbers import Number, is_in_words, numbers
+from posologie.segmentation import LIKE, plainer
 
 KINDS = ("numbers", "codes", "negation", "exception", "polarity")
 """What can differ, as `facts_differ` names it."""
 
-_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
-_LIKE = str.maketrans({"’": "'", "ʼ": "'", "٫": ".", "٬": ",", "‐": "-", "‑": "-", "–": "-", "−": "-", "－": "-"})
-_NUMBER = re.compile(r"(?<![^\W_])(?<![^\W\d_]-)(?<!\d[.,])\d+(?:[.,]\d+)*(?:[ \u00a0\u202f]\d{3}(?!\d))*")
-_SYMBOL = re.compile(
-    r"[ -]?(?P<unit>[%‰]|°[cf]?|(?:da|[kmµμucdnp])?(?:g|l|mol|m|pa|hz|gy|sv|eq|osm|j|w|v)"
-    r"|mmhg|cmh2o|k?cal|u\.?i\.?|i\.?u\.?|ppm)(?![^\W\d_])",
-    re.IGNORECASE,
-)
-_WORD_AFTER = re.compile(r"[ -]?(?P<word>[^\W\d_]+)")
 _CODE = re.compile(r"[^\W_]+(?:[-+][^\W_]+)*")
-_ROMAN = dict(
-    zip(["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"], range(1, 13), strict=True)
-)
-_LARGEST_WORD = 100
 _WORD = re.compile(r"\w+")
 _IN_ONE_WORD = re.compile(r"\\b[^ '\-\[.]*")
-_OTHER_NUMBER_WORDS = {"en": {"once": 1, "twice": 2, "both": 2, "single": 1}, "fr": {"une": 1, "seul": 1, "seule": 1}}
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number of a text.
-
-    Attributes:
-        value: its value with its sign.
-        thousands: what it is if its one mark parts thousands (`1.500`, `1,500`); None where the mark has one reading.
-        unit: its unit in one spelling (`mg`, `%`, `d` for days), or an empty text.
-    """
-
-    value: Decimal
-    thousands: Decimal | None
-    unit: str
-
-    def same_value(self, other: "Number") -> bool:
-        """Return whether two numbers share a reading."""
-        return bool({self.value, self.thousands} & {other.value, other.thousands} - {None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +104,8 @@ def facts_differ_across(one: str, language: str, other: str, other_language: str
     """
     a, b = facts(one, language), facts(other, other_language)
     lost, added = _numbers_left(a.numbers, b.numbers, with_units=False)
-    lost = [number for number in lost if not _in_words(number, other, other_language)]
-    added = [number for number in added if not _in_words(number, one, language)]
+    lost = [number for number in lost if not is_in_words(number.value, other, other_language)]
+    added = [number for number in added if not is_in_words(number.value, one, language)]
     known = {key for key in ("negation", "exception", "polarity") if _have(key, language, other_language)}
     asked_a, asked_b = (sum(pole == "false" for pole in side.polarity) for side in (a, b))
     differ = {
@@ -149,71 +115,6 @@ def facts_differ_across(one: str, language: str, other: str, other_language: str
         "polarity": (asked_a > 0) != (asked_b > 0),
     }
     return tuple(kind for kind, different in differ.items() if different and (kind == "numbers" or kind in known))
-
-
-def plainer(text: str) -> str:
-    """Return the text that patterns are matched with: lower case, no accents, plain apostrophes and hyphens."""
-    folded = text.translate(_LIKE).casefold()
-    if folded.isascii():
-        return folded
-    return "".join(sign for sign in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(sign))
-
-
-def numbers(text: str, language: str | None = None) -> Iterator[Number]:
-    """Yield the numbers of a text, with sign and unit.
-
-    A minus counts as a sign where it touches its number and follows neither a letter nor another number (`5–10` is a
-    range). Digits behind a letter (`B12`) are part of a name.
-    """
-    text = _RAISED.sub(lambda raised: " " + unicodedata.normalize("NFKC", raised[0]), text).translate(_LIKE)
-    units = _words_of(language).units
-    for match in _NUMBER.finditer(text):
-        sign = -1 if _is_negative(text[max(0, match.start() - 8) : match.start()]) else 1
-        unit = _unit(text, match.end(), units)
-        for value, thousands in _values(match[0]):
-            yield Number(sign * value, None if thousands is None else sign * thousands, unit)
-
-
-def _is_negative(before: str) -> bool:
-    """Return whether the text before a number ends in its sign."""
-    if not before.endswith("-"):
-        return False
-    left = before[:-1].rstrip()
-    if not left or left != before[:-1]:
-        return not left or not (left[-1].isdigit() or left[-1] in "%°")
-    return left[-1] in "([=<>≤≥:;,/±~≈"
-
-
-def _unit(text: str, end: int, units: dict[str, str]) -> str:
-    """Return the unit that follows a number, in one spelling; an empty text where none does."""
-    if symbol := _SYMBOL.match(text, end):
-        return symbol["unit"].casefold().replace("μ", "µ").replace(".", "").replace("ui", "iu")
-    word = _WORD_AFTER.match(text, end)
-    return units.get(plainer(word["word"]), "") if word else ""
-
-
-def _values(digits: str) -> Iterator[tuple[Decimal, Decimal | None]]:
-    """Yield what digits with marks mean: one number, or several where commas list them (`1,4,5`)."""
-    plain = re.sub(r"[ \u00a0\u202f]", "", digits)
-    marks = re.findall(r"[.,]", plain)
-    parts = re.split(r"[.,]", plain)
-    if not marks:
-        yield Decimal(plain), None
-    elif len(marks) == 1:
-        thousands = (
-            Decimal("".join(parts)) if len(parts[1]) == 3 and 1 <= len(parts[0]) <= 3 and parts[0] != "0" else None
-        )
-        yield Decimal(".".join(parts)), thousands
-    elif len(parts[0]) <= 3 and len(set(marks[:-1])) == 1 and all(len(part) == 3 for part in parts[1:-1]):
-        whole = "".join(parts[:-1])
-        if marks[-1] != marks[0]:
-            yield Decimal(f"{whole}.{parts[-1]}"), None
-        elif len(parts[-1]) == 3:
-            yield Decimal(whole + parts[-1]), None
-        else:
-            yield from ((Decimal(part), None) for part in parts)
-    else:
-        yield from ((Decimal(part), None) for part in parts)
 
 
 def _numbers_left(
@@ -240,7 +141,7 @@ def _codes(text: str, words: "_Words") -> frozenset[str]:
     capitals = text.upper() == text
     patterns = [words.negation, words.exception, *(pattern for _, pattern in words.single)]
     found = set()
-    for match in _CODE.finditer(text.translate(_LIKE)):
+    for match in _CODE.finditer(text.translate(LIKE)):
         token = match[0]
         if token.isdigit() or (token.islower() and token.isalpha()):
             continue
@@ -251,33 +152,6 @@ def _codes(text: str, words: "_Words") -> frozenset[str]:
             if not any(pattern.fullmatch(plain) for pattern in patterns if pattern):
                 found.add(plain)
     return frozenset(found)
-
-
-def _in_words(number: Number, text: str, language: str) -> bool:
-    """Return whether a text has a small whole number in words or in Roman digits."""
-    value = number.value
-    if value != value.to_integral_value() or not 0 <= value <= _LARGEST_WORD:
-        return False
-    if any(_ROMAN.get(word) == value for word in re.findall(r"\b[IVX]+\b", text)):
-        return True
-    plain = plainer(text)
-    return any(re.search(rf"\b{re.escape(word)}", plain) for word in _number_words(int(value), language))
-
-
-@cache
-def spelled(number: int, language: str) -> frozenset[str]:
-    """Return a number in words, cardinal and ordinal, in plain letters; nothing for a language that num2words lacks."""
-    try:
-        words = (num2words.num2words(number, lang=language, to=form) for form in ("cardinal", "ordinal"))
-        return frozenset(plainer(word) for word in words)
-    except NotImplementedError:
-        return frozenset()
-
-
-@cache
-def _number_words(number: int, language: str) -> frozenset[str]:
-    others = {word for word, value in _OTHER_NUMBER_WORDS.get(language, {}).items() if value == number}
-    return spelled(number, language) | {plainer(word) for word in others}
 
 
 @dataclass(frozen=True)
@@ -293,7 +167,6 @@ class _Words:
     exception: re.Pattern[str] | None
     single: tuple[tuple[str, re.Pattern[str]], ...]
     phrases: tuple[tuple[str, re.Pattern[str]], ...]
-    units: dict[str, str]
 
 
 @cache
@@ -305,12 +178,9 @@ def _words_of(language: str | None) -> _Words:
     """
     codes = described_languages() if language is None else (language,)
     poles: dict[str, list[str]] = {}
-    units: dict[str, str] = {}
     for code in codes:
         for pole, patterns in language_data(code).get("polarity", {}).items():
             poles.setdefault(str(pole), []).extend(patterns)
-        for unit, spellings in language_data(code).get("units", {}).items():
-            units |= {plainer(str(spelling)): str(unit) for spelling in spellings}
     split: dict[bool, list[tuple[str, re.Pattern[str]]]] = {True: [], False: []}
     for pole, patterns in sorted(poles.items()):
         for inside in (True, False):
@@ -323,7 +193,7 @@ def _words_of(language: str | None) -> _Words:
         _pattern([one for code in codes for one in language_data(code).get(key, ())], language, key)
         for key in ("negation", "exception")
     )
-    return _Words(negation, exception, tuple(split[True]), tuple(split[False]), units)
+    return _Words(negation, exception, tuple(split[True]), tuple(split[False]))
 
 
 def _pattern(patterns: Sequence[str], language: str | None, key: str) -> re.Pattern[str] | None:

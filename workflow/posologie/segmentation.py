@@ -9,6 +9,9 @@ _BORDER = regex.compile(r"(?wV1)\b")
 _WORD = regex.compile(r"[\p{L}\p{N}]")
 _VOWEL_AFTER = regex.compile(r"\p{Grapheme_Cluster_Break=SpacingMark}")
 _VOWEL_BEFORE = regex.compile(r"\p{Logical_Order_Exception}+")
+_WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+LIKE = _WIDE | str.maketrans("’ʼ٫٬٪‐‑–−", "''.,%----")
+"""Signs that are written in several ways, one for one: apostrophes, hyphens, Arabic marks, full-width letters."""
 
 
 def runs(text: str) -> list[str]:
@@ -37,6 +40,14 @@ def unicode_words(text: str) -> list[str]:
             words.append(before + piece if _WORD.search(piece) else before)
         before, adjacent = "", _WORD.search(piece) is not None
     return [*words, before] if before else words
+
+
+def plainer(text: str) -> str:
+    """Return the text that patterns are matched with: lower case, no accents, plain apostrophes and hyphens."""
+    folded = text.translate(LIKE).casefold()
+    if folded.isascii():
+        return folded
+    return "".join(sign for sign in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(sign))
 
 
 def is_accent(letter: str) -> bool:

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from posologie.facts import facts, facts_agree, facts_differ, facts_differ_across, numbers
+from posologie.facts import facts, facts_agree, facts_differ, facts_differ_across
 from posologie.languages import described_languages, language_data
+from posologie.numbers import numbers, spelled, values_in_words
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,51 @@ def test_each_language_knows_an_exception(language, text):
 )
 def test_facts_are_compared_across_languages(one, language, other, other_language, kinds):
     assert facts_differ_across(one, language, other, other_language) == kinds
+
+
+@pytest.mark.parametrize("language", ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"])
+def test_every_number_up_to_a_hundred_is_read_in_the_words_of_ten_languages(language):
+    for number in range(101):
+        words = spelled(number, language)
+        assert words, number
+        assert all(number in values_in_words(word, language) for word in words), number
+    assert values_in_words("7 + 8", language) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "values"),
+    [
+        ("twenty-one or thirty women", "en", {21, 30}),
+        ("seventy, not seven", "en", {70, 7}),
+        ("under", "en", set()),
+        ("vingt-et-un ou quatre-vingts", "fr", {21, 80}),
+        ("veinte y nueve", "es", {20, 9}),
+        ("dreimal, dreizehn", "de", {3, 13}),
+        ("ventitré", "it", {23}),
+        ("患者三十二人，其中两名", "zh", {32, 2}),
+        ("第一", "zh", {1}),
+        ("三百", "zh", set()),
+        ("والثلاثة عشر", "ar", {13}),
+        ("दोनों और तीस", "hi", {2, 30}),
+        ("दोष", "hi", set()),
+    ],
+)
+def test_a_number_word_is_read_as_long_as_it_goes(text, language, values):
+    assert values_in_words(text, language) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("给予阿司匹林5毫克，每8小时一次", [("5", "mg"), ("8", "h")]),
+        ("体温38.5℃、第3天、IL-6", [("38.5", ""), ("3", "d")]),
+        ("５ｍｇを3日間", [("5", "mg"), ("3", "d")]),
+        ("٥ ملغ لمدة ٣ أيام", [("5", "mg"), ("3", "d")]),
+        ("5 मिलीग्राम 2 दिन", [("5", "mg"), ("2", "d")]),
+    ],
+)
+def test_units_are_read_in_every_script(text, expected):
+    assert [(str(number.value), number.unit) for number in numbers(text)] == expected
 
 
 def test_language_data_of_an_unknown_language_are_empty():

@@ -52,6 +52,78 @@ SPANISH = [
     ("150/80 mm Hg", "150/80 mm de Hg"),
 ]
 
+LANGUAGES = {
+    "de": [
+        ("two tablets for 3 days", "2 Tabletten für drei Tage"),
+        ("21 patients, twice daily", "einundzwanzig Patienten, zweimal täglich"),
+        ("5 micrograms per kg", "5 Mikrogramm pro kg"),
+        ("a 7-year-old girl with one kidney", "ein siebenjähriges Mädchen mit einer Niere"),
+        ("100 units", "100 Einheiten"),
+    ],
+    "it": [
+        ("two tablets for 3 days", "2 compresse per tre giorni"),
+        ("20 mg daily", "20 mg/die"),
+        ("5 micrograms", "5 microgrammi"),
+        ("for 12 months", "per dodici mesi"),
+        ("90 percent of 21 women", "il 90 per cento di ventuno donne"),
+    ],
+    "pt": [
+        ("two tablets for 3 days", "duas pastilhas por 3 dias"),
+        ("100 mg per day", "100 mg ao dia"),
+        ("16 weeks", "dezesseis semanas"),
+        ("5 micrograms", "5 microgramas"),
+        ("a 1-year-old girl", "uma menina de um ano"),
+    ],
+    "zh": [
+        ("Give 5 mg of aspirin for 3 days", "给予阿司匹林5毫克，共三天"),
+        ("2.5 mg/kg twice daily", "每公斤2.5毫克，每天两次"),
+        ("a 65-year-old man", "男性，65岁"),
+        ("21 patients", "二十一名患者"),
+        ("120/80 mmHg, 37 °C", "120/80毫米汞柱，37摄氏度"),
+        ("5 mg every 8 hours", "５ｍｇ，每8小时一次"),
+    ],
+    "ja": [
+        ("5 mg for 3 days", "5mgを3日間"),
+        ("a 65-year-old man", "65歳の男性"),
+        ("two tumours in the last three months", "この3か月で2つの腫瘍"),
+        ("10 ml twice daily", "１０ミリリットルを1日二回"),
+        ("21 patients", "二十一人の患者"),
+    ],
+    "ar": [
+        ("2.5 mg for 3 days", "٢٫٥ ملغ لمدة ٣ أيام"),
+        ("two tablets for 3 days", "قرصين لمدة ثلاثة أيام"),
+        ("5 mg per kg", "5 ملغ لكل كغ"),
+        ("20 mg daily", "20 ملغ يوميا"),
+        ("a 45-year-old man with 3 stones", "رجل عمره خمسة وأربعون عامًا لديه ثلاث حصوات"),
+    ],
+    "hi": [
+        ("5 mg for 2 days", "5 मि.ग्रा. दो दिन तक"),
+        ("a 45-year-old man", "पैंतालीस वर्षीय पुरुष"),
+        ("5 mg per kg", "5 मिलीग्राम प्रति किलोग्राम"),
+        ("twice daily for 3 weeks", "प्रतिदिन २ बार तीन सप्ताह तक"),
+        ("28 tablets", "अट्ठाईस गोलियाँ"),
+    ],
+}
+"""English texts and faithful translations, by language."""
+
+UNFAITHFUL = [
+    ("de", "7 days", "siebzig Tage", "7 days is missing"),
+    ("de", "5 mg", "5 Mikrogramm", "is now µg"),
+    ("it", "3 days", "3 settimane", "is now wk"),
+    ("pt", "20 mg", "20 microgramas", "is now µg"),
+    ("es", "0 cases of 3", "ningún caso de 3", "0 is missing"),
+    ("zh", "5 mg", "5微克", "is now µg"),
+    ("zh", "3 days", "3周", "is now wk"),
+    ("zh", "12 patients", "三十二名患者", "12 is missing"),
+    ("zh", "2 patients", "十二名患者", "2 is missing"),
+    ("ja", "3 days", "3週間", "is now wk"),
+    ("ja", "5 mg", "50mg", "5 mg is missing"),
+    ("ar", "3 days", "ثلاثون يوما", "3 days is missing"),
+    ("ar", "5 mg", "5 غرام", "is now g"),
+    ("hi", "2 days", "तीन दिन", "2 days is missing"),
+    ("hi", "3 days", "3 सप्ताह", "is now wk"),
+]
+
 CHANGED = [
     ("Give 2.5 mg/kg.", "Donnez 25 mg/kg.", "2.5 mg/kg is missing"),
     ("Give 2.5 mg.", "Donnez 2,5 g.", "unit of 2.5 mg is now g"),
@@ -79,6 +151,19 @@ def test_what_a_faithful_translation_keeps_is_no_problem(source, translation):
 def test_units_of_time_are_read_in_the_words_of_each_language(source, translation):
     assert problems(source, translation, "en", "es") == []
     assert problems(translation, source, "es", "en") == []
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "translation"), [(code, *pair) for code, pairs in LANGUAGES.items() for pair in pairs]
+)
+def test_numbers_in_words_and_units_are_read_in_the_words_of_each_language(language, source, translation):
+    assert problems(source, translation, "en", language) == []
+    assert problems(translation, source, language, "en") == []
+
+
+@pytest.mark.parametrize(("language", "source", "translation", "found"), UNFAITHFUL)
+def test_a_changed_number_or_unit_is_found_in_each_language(language, source, translation, found):
+    assert any(found in problem for problem in problems(source, translation, "en", language))
 
 
 @pytest.mark.parametrize(("source", "translation", "found"), CHANGED)

@@ -5,6 +5,8 @@ import pytest
 from posologie.generation.synthesis.checks import problem_of
 from posologie.generation.synthesis.spec import Generator
 from posologie.generation.synthesis.tasks import TASKS, SupportedQuestion
+from posologie.generation.translation.checks import Languages, problems_of
+from posologie.generation.translation.fields import Fields
 
 CHINESE = "患者女，32岁，因发热3天就诊。尿试纸显示白细胞和亚硝酸盐。诊断为急性肾盂肾炎，给予头孢曲松每日1克治疗。"
 
@@ -63,3 +65,39 @@ def test_questions_of_other_scripts_are_checked_by_their_own_words(
     asked = SupportedQuestion(question=question, answer=answer, evidence=evidence)
     problem = problem_of(asked, TASKS["factual"], generator, document)
     assert (problem and problem.reason) == reason
+
+
+ENGLISH = Fields(
+    "A 65-year-old man presents to the emergency department with crushing chest pain radiating to the left arm for two "
+    "hours. What is the most likely diagnosis?",
+    options=("Acute myocardial infarction", "Pulmonary embolism", "Aortic dissection", "Pneumothorax"),
+)
+TRANSLATED = {
+    "zh": Fields(
+        "一名65岁男性因压榨性胸痛放射至左臂两小时到急诊就诊。最可能的诊断是什么？",
+        options=("急性心肌梗死", "肺栓塞", "主动脉夹层", "气胸"),
+    ),
+    "ja": Fields(
+        "65歳の男性が、2時間前からの左腕に放散する圧迫性の胸痛を主訴に救急外来を受診した。最も考えられる診断はどれか。",
+        options=("急性心筋梗塞", "肺塞栓症", "大動脈解離", "気胸"),
+    ),
+    "ar": Fields(
+        "رجل عمره 65 عامًا حضر إلى قسم الطوارئ بألم صدري ساحق ينتشر إلى الذراع اليسرى منذ ساعتين. "
+        "ما هو التشخيص الأكثر احتمالًا؟",
+        options=("احتشاء عضلة القلب الحاد", "الانصمام الرئوي", "تسلخ الأبهر", "استرواح الصدر"),
+    ),
+    "hi": Fields(
+        "एक 65 वर्षीय पुरुष दो घंटे से बाईं बांह तक फैलने वाले तीव्र सीने के दर्द के साथ आपातकालीन विभाग में आता है। "
+        "सबसे संभावित निदान क्या है?",
+        options=("तीव्र रोधगलन", "फुफ्फुसीय अंतःशल्यता", "महाधमनी विच्छेदन", "वातिलवक्ष"),
+    ),
+}
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_a_faithful_translation_into_another_script_has_no_problem_either_way(code):
+    translated = TRANSLATED[code]
+    assert list(problems_of(ENGLISH, translated, Languages("en", code))) == []
+    assert list(problems_of(translated, ENGLISH, Languages(code, "en"))) == []
+    half = Fields(translated.question[: len(translated.question) // 3], options=translated.options)
+    assert "length" in {problem.reason for problem in problems_of(ENGLISH, half, Languages("en", code))}

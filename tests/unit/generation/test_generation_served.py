@@ -88,6 +88,55 @@ def test_the_record_says_who_answered(tmp_path, caplog):
     assert "replies of several models" in caplog.text
 
 
+def answering(model, fingerprint):
+    async def answer(body, before):
+        who = {"model": model, "system_fingerprint": fingerprint}
+        return Answer(json.dumps({**json.loads(completion("x")), **who}).encode())
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        (
+            ("mock-2025", "fp1"),
+            "model 'mock-2025', fingerprint 'fp1' .* are of model 'mock-2024', fingerprint 'fp1'; .*'any'",
+        ),
+        (("mock-2024", "fp2"), "model 'mock-2024', fingerprint 'fp2' answers as 'mock'"),
+        (("mock-2024", None), None),
+        ((None, None), None),
+    ],
+)
+def test_a_model_or_fingerprint_that_no_earlier_run_met_ends_the_run(tmp_path, now, message):
+    with EndpointServer(answering("mock-2024", "fp1")) as server:
+        ask(endpoint(server), tmp_path, [question("a")])
+    with EndpointServer(answering(*now)) as server:  # another address: it is no part of the identity
+        if message is None:
+            ask(endpoint(server), tmp_path, [question("b")])
+            return
+        with pytest.raises(InputError, match=message):
+            ask(endpoint(server), tmp_path, [question("b")])
+        with Cache(tmp_path / "responses.sqlite") as cache:
+            assert cache.observed().replies == 1, "what another model said stands beside no reply"
+        ask(endpoint(server, {"fingerprints": "any"}), tmp_path, [question("b")])
+        assert len(ask(endpoint(server), tmp_path, [question("a"), question("c")])) == 2, "both are known now"
+
+
+def test_one_run_may_meet_several_fingerprints_which_are_recorded(tmp_path, caplog):
+    async def in_turn(body, before):
+        answer = answering("mock", f"fp{body['messages'][-1]['content']}")
+        return await answer(body, before)
+
+    with EndpointServer(in_turn) as server:
+        backend = endpoint(server, {"concurrency": 1})
+        ask(backend, tmp_path, [question(str(number)) for number in range(3)])
+        assert len(backend.answered_by) == 3
+        ask(endpoint(server), tmp_path, [question("0"), question("2")])
+        with pytest.raises(InputError, match="fingerprint 'fp7' answers as 'mock'"):
+            ask(endpoint(server), tmp_path, [question("7")])
+
+
 def test_the_rules_hand_the_address_over_apart_from_what_the_artifact_depends_on(tmp_path):
     spec = OpenaiEndpoint(url="http://127.0.0.1:1/v1", model="mock", key_variable=None)
     assert "url" not in json.loads(spec.canonical_json())

@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, LlamaTokenizer, PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import SentencePieceExtractor
 
 from posologie.errors import InputError
 from posologie.items import LABELS
@@ -265,6 +267,49 @@ def test_a_token_that_holds_separator_and_label_is_used():
         tokens[automaton.tokens[move.slot]]: move.state.labels for move in automaton.moves(state) if move.symbol != END
     }
     assert behind == {b",": (0,), b",B": (0, 1)}
+
+
+@pytest.fixture(scope="module")
+def trained_by_sentencepiece(tmp_path_factory):
+    """A tokenizer that SentencePiece itself has trained, with byte fallback, as Llama 2 and Mistral."""
+    model = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    with model.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TEXTS), model_writer=file, vocab_size=420, model_type="bpe", byte_fallback=True,
+            character_coverage=1.0, hard_vocab_limit=False, minloglevel=2,
+        )  # fmt: skip
+    made = SentencePieceExtractor(str(model)).extract(None)
+    return LlamaTokenizer(vocab=made["vocab"], merges=made["merges"]), model
+
+
+def test_byte_pieces_of_letters_that_have_a_piece_are_never_written_and_no_spelling(trained_by_sentencepiece):
+    tokenizer, model = trained_by_sentencepiece
+    own = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    asked = [*TEXTS, *LABELS, *(f"(x{label})" for label in LABELS), ",".join(LABELS), ", ".join(LABELS), "é Ω"]
+    for encoded in (own.encode(asked, out_type=str), map(tokenizer.tokenize, asked)):
+        used = {piece for pieces in encoded for piece in pieces if piece.startswith("<0x")}
+        assert used <= {"<0xCE>", "<0xA9>", "<0x0A>"}, "of all this, only Ω and line breaks have no piece"
+        assert {"<0xCE>", "<0xA9>"} <= used
+    written = token_bytes(tokenizer)
+    byte_of_a, omega = tokenizer.convert_tokens_to_ids(["<0x41>", "<0xCE>"])
+    assert (written[byte_of_a], written[omega]) == (None, b"\xce")
+    spelled = Vocabulary(written, ",", [tokenizer.eos_token_id])
+    automaton = LabelAutomaton(spelled, 5, several=True)
+    pieces = tokenizer.convert_ids_to_tokens(list(automaton.tokens))
+    assert not any(piece.startswith("<0x") for piece in pieces)
+    assert {"A", "▁A", "E", "▁E", ","} <= set(pieces)
+
+
+def test_no_choice_depends_on_the_byte_piece_of_a_letter_that_has_another(trained_by_sentencepiece):
+    tokenizer, _ = trained_by_sentencepiece
+    automaton = LabelAutomaton(Vocabulary(token_bytes(tokenizer), ",", [tokenizer.eos_token_id]), 5, several=False)
+    logits = np.random.default_rng(1).normal(size=(200, len(tokenizer)))
+    raised = logits.copy()
+    raised[:, tokenizer.convert_tokens_to_ids([f"<0x{ord(label):02X}>" for label in LABELS[:5]])] += 50.0
+    moves = automaton.moves(automaton.start)
+    for before, after in zip(logits, raised, strict=True):
+        chosen = [best_move(moves, scores[list(automaton.tokens)]) for scores in (before, after)]
+        assert chosen[0] == chosen[1]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

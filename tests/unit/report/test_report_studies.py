@@ -14,19 +14,12 @@ from posologie.config import job_specs, plan
 from posologie.config.load import load_study
 from posologie.items import read_items
 from posologie.prompting import chat, option_order
-from posologie.published import read_published
 from posologie.report import __main__ as report
 from posologie.report.browser import write_browser
 from posologie.report.figures import __main__ as figures
 from posologie.sources.layouts import local_files
-from public_forms import STUDIES, chinese_files, spanish_files
+from public_forms import FRENCH, STUDIES, chinese_files, published_numbers, spanish_files, texts_of
 from simulated import make_study
-
-FRENCH = re.compile(
-    r"\b(?:choix|réponses?|contexte|les|dans|avec|pour|une|sont|être|aux|français\w*|énoncé|je ne sais pas"
-    r"|frenchmedmcqa|mediqal|medinjection|NAT|TRAD)\b",
-    re.IGNORECASE,
-)
 
 
 def shard(study, source, split, folder):
@@ -64,18 +57,9 @@ def made(request, tmp_path_factory, repository):
     return study, items, root
 
 
-def texts(root):
-    """Return what a reader sees, by file: tables, page without its code, figures, items."""
-    found = {path.name: path.read_text() for path in [*root.glob("tables/*"), *root.glob("*.js")]}
-    page = (root / "report" / "index.html").read_text()
-    found["index.html"] = re.sub(r"<[^>]+>", " ", re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL))
-    svgs = root.glob("figures/*.svg")
-    return found | {path.name: " ".join(re.findall(r">([^<>]+)</text>", path.read_text())) for path in svgs}
-
-
 def test_no_french_word_is_in_the_report_the_tables_or_the_prompts(made):
     study, items, root = made
-    seen = texts(root)
+    seen = texts_of(root)
     seen["prompts"] = " ".join(
         turn["content"]
         for item in items
@@ -85,14 +69,10 @@ def test_no_french_word_is_in_the_report_the_tables_or_the_prompts(made):
     assert {name: FRENCH.findall(text) for name, text in seen.items() if FRENCH.search(text)} == {}
 
 
-def test_no_number_of_the_published_study_and_no_mention_of_one(made, repository):
+def test_no_number_of_the_published_study_and_no_mention_of_one(made):
     _, _, root = made
-    published = read_published(repository / "resources/published/medinjection-fr.yaml")
-    values = [value for one in published.aggregates.values() for of in one.values.values() for value in of.values()]
-    numbers = {f"{value:.2f}" for value in values if value > 1}
-    numbers |= {shown for one in published.records.printed.values() for shown in (f"{one.records}", f"{one.records:,}")}
-    number = re.compile(r"(?<![\d.,])(?:" + "|".join(map(re.escape, sorted(numbers))) + r")(?![\d])")
-    for name, text in texts(root).items():
+    number = published_numbers()
+    for name, text in texts_of(root).items():
         assert not number.search(text), name
         assert not re.search(r"\bpublished\b|\bpaper\b|37\.31", text), name
 

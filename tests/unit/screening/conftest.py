@@ -25,8 +25,9 @@ def screen(tmp_path):
     """Run the command on lists of items."""
 
     def run(
-        items, *, tests=(), earlier=(), compared=(), mode="remove", suites=None, split="train", folder="out", **settings
-    ):
+        items, *, tests=(), earlier=(), compared=(), mode="remove", suites=None, split="train", folder="out",
+        languages=(), **settings
+    ):  # fmt: skip
         folder = tmp_path / folder
         write_parquet(folder / "items.parquet", items_to_table(items))
         arguments = {"earlier": [], "tests": [], "compared": []}
@@ -42,6 +43,7 @@ def screen(tmp_path):
             }
         source = items[0].source if items else "train-source"
         spec = {"source": source, "split": split, "screening": {"mode": mode, **settings}, "suites": suites}
+        spec["languages"] = dict(languages)
         main(
             [
                 *("--spec", json.dumps(spec), "--items", str(folder / "items.parquet")),

@@ -279,7 +279,25 @@ def test_a_translation_of_a_tested_question_is_found_without_a_model(screen):
     )
     assert result.items == [other]
     assert result.report["languages"] == {"items": {"fr": 4}, "targets": {"en": 3}}
+    assert result.report["language_guessed"] == ["test-source", "train-source"]
     assert screen(french, tests=tested, folder="b", across_languages="off").matches == []
+
+
+def test_the_declared_language_of_a_source_counts_and_not_the_one_it_looks_like(screen, caplog):
+    english, options, gold, *_ = PARALLEL[2]
+    tested = item("t", english, options=options, gold=(gold,), source="test-source", split="test")
+    latin = item("a", "Érythromycine 50S ?", options=PARALLEL[2][4], gold=(0,))  # letters too few to tell
+    declared = {"train-source": "pt-BR", "test-source": "en"}
+    result = screen([latin], tests=[tested], languages=declared)
+    assert result.report["languages"] == {"items": {"pt": 1}, "targets": {"en": 1}}
+    assert result.report["language_guessed"] == []
+    assert "guessed" not in caplog.text
+    (*_, question, names, _) = PARALLEL[2]
+    french = item("b", question, options=names)
+    assert screen([french], tests=[tested], folder="b").pairs("kind") == [("cross_lingual",)]
+    assert "no language is declared for test-source, train-source" in caplog.text
+    same = screen([french], tests=[tested], folder="c", languages={**declared, "train-source": "en"})
+    assert same.matches == []
 
 
 def test_the_number_of_processes_changes_no_match_across_languages(monkeypatch):

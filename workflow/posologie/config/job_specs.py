@@ -6,7 +6,7 @@ from typing import Any
 from posologie.answer_words import answer_words_digest
 from posologie.components import Shown
 from posologie.config import plan
-from posologie.config.language import in_other_languages, prompting_of
+from posologie.config.language import declared_languages, in_other_languages, prompting_of
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.generation.synthesis.spec import SynthesisSpec
@@ -63,13 +63,16 @@ def shard_spec(study: Study, source: str, split: Split) -> ShardSpec:
 
 def screening_spec(study: Study, source: str, split: Split) -> ScreeningSpec:
     """Return what a screened shard depends on."""
-    suites = {} if study.screening.mode == "off" else {name: study.suites[name] for name in study.screening.against}
+    off = study.screening.mode == "off"
+    suites = {} if off else {name: study.suites[name] for name in study.screening.against}
+    others = [] if off else [source, *plan.earlier_sources(study, source)]
     return ScreeningSpec(
         source=source,
         split=split,
         screening=study.screening,
         suites=suites,
         encoder_version=plan.encoder_version(study.screening.encoder),
+        languages=declared_languages(study, others, suites),
     )
 
 
@@ -135,6 +138,7 @@ def leakage_spec(study: Study, mix: str, suite: str) -> LeakageSpec:
         suite=suite,
         tested=study.suites[suite],
         encoder_version=plan.encoder_version(study.screening.encoder),
+        languages=declared_languages(study, plan.mix_sources(study, mix), [suite]),
         **comparing(study).model_dump(),
     )
 

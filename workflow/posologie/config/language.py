@@ -180,6 +180,21 @@ def in_other_languages(study: Study, code: str | None) -> dict[str, str]:
     return {name: own for name, own in spoken.items() if own is not None and own != code}
 
 
+def declared_languages(study: Study, sources: Iterable[str], suites: Iterable[str]) -> dict[str, str]:
+    """Return the language of each source that declares one, among those that are compared in a search for test items.
+
+    Args:
+        study: the study.
+        sources: whose items are screened, and those before it.
+        suites: whose items must not be trained on.
+    """
+    suites = list(suites)
+    tested = [benchmark.source for suite in suites for benchmark in study.suites[suite].benchmarks.values()]
+    originals = [name for name, source in study.sources.items() if source.compared] if suites else []
+    spoken = {name: study.sources[name].language for name in {*sources, *tested, *originals}}
+    return {name: code for name, code in sorted(spoken.items()) if code is not None}
+
+
 def _prompting(study: Study, code: str | None) -> Prompting:
     """Return how items are put to a model: in the language of the study, and of the sources in another."""
     given = study.prompting

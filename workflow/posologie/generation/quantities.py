@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
-from posologie.facts import plainer, spelled
+import regex
+
 from posologie.languages import decimal_mark, language_data
+from posologie.numbers import UNSPACED, is_in_words
+from posologie.segmentation import LIKE, plainer
 
 _SUPERSCRIPTS = {ord(raised): plain for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "0123456789" * 2, strict=True)}
 _AFTERNOON = re.compile(
@@ -17,6 +20,9 @@ _AFTERNOON = re.compile(
     re.IGNORECASE,
 )
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹₀-₉]+")
+_SIGNS = {sign: plain for sign, plain in LIKE.items() if sign >= 0x3000 or chr(sign) in "٫٬٪"}
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+_NEAR = regex.compile(r"\p{L}[\p{L}\p{M}]*|%")
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f]")
 _NUMBER = re.compile(
     r"(?P<sign>(?<=[(=<>≤≥\[])\s?[-−–‐]|(?<=\S )[-−‐](?=\d)|^[-−‐](?=\d))?"
@@ -85,40 +91,12 @@ _IMPERIAL = {"°f": {"°c"}, "lb": {"kg", "g"}, "oz": {"g", "kg"}, "in": {"cm", 
 """Units that a translator drops where the same measure stands beside them in one of those they map to."""
 
 _ADVERBS = {
-    "d": ("daily", "quotidien", "diari", "taglich", "quotidian"),
+    "d": ("daily", "quotidien", "diari", "taglich", "quotidian", "giornalier"),
     "wk": ("weekly", "hebdomadaire", "wochentlich"),
 }
 """Beginnings of words that stand for "a day", "a week"."""
 
 _PER = r" ?/ ?| (?:per|par|por|pro|al|every|each|cada|chaque|je|a(?= (?:day|week|month|la s))) (?:(?:el|la) )?"
-
-_ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
-_LARGEST_WORD = 100
-_OTHER_WORDS = {
-    "en": {
-        "once": 1,
-        "single": 1,
-        "twice": 2,
-        "double": 2,
-        "both": 2,
-        "pair": 2,
-        "thrice": 3,
-        "triple": 3,
-        "dozen": 12,
-    },
-    "es": {"un": 1, "una": 1, "doble": 2, "ambos": 2, "ambas": 2, "triple": 3, "docena": 12, "vez": 1, "solo": 1},
-    "fr": {
-        "un": 1,
-        "une": 1,
-        "seul": 1,
-        "double": 2,
-        "deuxième": 2,
-        "second": 2,
-        "seconde": 2,
-        "triple": 3,
-        "première": 1,
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +119,14 @@ class Quantity:
 
 
 @cache
-def _units(language: str) -> tuple[dict[str, str], re.Pattern[str]]:
-    """Return the spellings of units in a language, without accents, and the pattern of a unit after a number."""
-    times = language_data(language).get("units") or {unit: [spelling] for unit, spelling in _TIMES.items()}
-    known = _UNITS | {str(spelling): str(unit) for unit, spellings in times.items() for spelling in spellings}
+def _units(language: str) -> tuple[dict[str, str], re.Pattern[str], str]:
+    """Return a language's spellings of units in plain letters, the pattern of a unit after a number, and of `per`."""
+    own = language_data(language).get("units") or {unit: [spelling] for unit, spelling in _TIMES.items()}
+    known = _UNITS | {plainer(str(spelling)): str(unit) for unit, spellings in own.items() for spelling in spellings}
+    per = "|".join((_PER, *(f" {re.escape(plainer(str(word)))} " for word in language_data(language).get("per", ()))))
     one = "|".join(re.escape(spelling) for spelling in sorted(known, key=len, reverse=True))
-    pattern = rf"(?!s(?!\w))[ -]{{0,2}}(?P<unit>(?:{one})(?:(?:{_PER})(?:{one}))*)(?![^\W\d_])"
-    return known, re.compile(pattern, re.IGNORECASE)
+    pattern = rf"(?!s(?!\w))[ -]{{0,2}}(?P<unit>(?:{one})(?:(?:{per})(?:{one}))*)(?![^\W\d_{UNSPACED}])"
+    return known, re.compile(pattern, re.IGNORECASE), per
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +149,9 @@ def quantities(text: str, language: str) -> list[Quantity]:
 
 def _plain(text: str) -> str:
     """Return the text with ordinary spaces, raised digits apart from those before them, and units in one word."""
-    text = _RAISED.sub(lambda raised: f" {raised.group().translate(_SUPERSCRIPTS)}", _SPACES.sub(" ", text))
+    text = _RAISED.sub(
+        lambda raised: f" {raised.group().translate(_SUPERSCRIPTS)}", _SPACES.sub(" ", text.translate(_SIGNS))
+    )
     text = re.sub(r"(?<=\d) ?º ?(?=[CF]\b)", "°", text).replace("cm H2O", "cmH2O")
     text = re.sub(r"\bmm (?:de )?(?=Hg\b)", "mm", text)
     text = re.sub(r"° (?=[CF]\b)", "°", re.sub(r"(?<=\d) in(?=[).])", " inch", text))
@@ -180,7 +161,7 @@ def _plain(text: str) -> str:
 
 
 def _quantities(text: str, language: str) -> Iterator[Quantity]:
-    known, pattern = _units(language)
+    known, pattern, per = _units(language)
     for number in _NUMBER.finditer(text):
         listed = _LISTED.match(text, number.start("digits"))
         if listed:
@@ -191,7 +172,7 @@ def _quantities(text: str, language: str) -> Iterator[Quantity]:
         unit = pattern.match(text, number.end())
         if unit and unit["unit"] in _NO_UNITS and unit.start("unit") == number.end():
             unit = None
-        spelled = _canonical(unit["unit"], known) if unit else ""
+        spelled = _canonical(unit["unit"], known, per) if unit else ""
         readings = _readings(number["digits"], language, bool(unit))
         if _AFTERNOON.match(text, number.end()):
             readings |= {reading + 12 for reading in readings if reading < 12}
@@ -229,8 +210,8 @@ def _readings(digits: str, language: str, measured: bool) -> frozenset[Decimal]:
     return frozenset(reading.normalize() for reading in readings)
 
 
-def _canonical(unit: str, known: Mapping[str, str]) -> str:
-    parts = re.split(_PER, unit.lower())
+def _canonical(unit: str, known: Mapping[str, str], per: str) -> str:
+    parts = re.split(per, unit.lower())
     return "/".join(known[part] for part in parts)
 
 
@@ -260,12 +241,14 @@ def problems(source: str, translation: str, source_language: str, target_languag
     found += [
         f"{quantity.text} is missing"
         for quantity in lost
-        if not _in_words(quantity, translation, target_language) and not _repeated(quantity, everything)
+        if not (_in_words(quantity, translation, target_language) or _each(quantity, translation, target_language))
+        and not _repeated(quantity, everything)
     ]
     found += [
         f"{quantity.text} was added"
         for quantity in left
-        if not _in_words(quantity, source, source_language) and not _repeated(quantity, everything)
+        if not (_in_words(quantity, source, source_language) or _each(quantity, source, source_language))
+        and not _repeated(quantity, everything)
     ]
     return found
 
@@ -281,12 +264,19 @@ def _same_unit(one: _Side, other: _Side) -> bool:
 
 def _stands_apart(unit: str, side: _Side) -> bool:
     """Return whether one of the words around a number is a name of a unit, or begins with one."""
-    known, _ = _units(side.language)
+    known, _, _ = _units(side.language)
     around = side.text[max(0, side.quantity.start - 30) : side.quantity.start], side.text[side.quantity.end :][:40]
-    near = re.findall(r"[^\W\d_]+|%", plainer(around[0]))[-3:] + re.findall(r"[^\W\d_]+|%", plainer(around[1]))[:5]
+    near = _NEAR.findall(plainer(around[0]))[-3:] + _NEAR.findall(plainer(around[1]))[:5]
     names = [name for name, meant in known.items() if meant == unit]
     names += _ADVERBS.get(unit, ())
-    return any(word == name or (len(name) > 2 and word.startswith(name)) for word in near for name in names)
+    return any(_is_word_of(word, name) for word in near for name in names)
+
+
+def _is_word_of(word: str, name: str) -> bool:
+    """Return whether a word is the name of a unit, begins with it, or has it inside, as other scripts join words."""
+    if _UNSPACED.search(name):
+        return name in word
+    return word == name or (len(name) > 2 and (word.startswith(name) or (not name.isascii() and name in word)))
 
 
 def _repeated(quantity: Quantity, others: Sequence[Quantity]) -> bool:
@@ -294,23 +284,13 @@ def _repeated(quantity: Quantity, others: Sequence[Quantity]) -> bool:
     return any(other.unit in _IMPERIAL.get(quantity.unit, ()) for other in others)
 
 
+def _each(quantity: Quantity, text: str, language: str) -> bool:
+    """Return whether a text says of one day or week that it is each (`1日2回`, `twice daily`)."""
+    if quantity.unit not in _ADVERBS or quantity.readings != {Decimal(1)}:
+        return False
+    return any(word.startswith(_ADVERBS[quantity.unit]) for word in _NEAR.findall(plainer(text)))
+
+
 def _in_words(quantity: Quantity, text: str, language: str) -> bool:
     """Return whether a text has a small whole number in words or in Roman digits."""
-    for reading in quantity.readings:
-        number = int(reading) if reading == reading.to_integral_value() and 0 <= reading <= _LARGEST_WORD else None
-        if number is None:
-            continue
-        if 0 < number < len(_ROMAN) and re.search(rf"\b{_ROMAN[number]}\b", text):
-            return True
-        plain = plainer(text)
-        if any(
-            re.search(rf"\b{re.escape(word)}" + r"\b" * (len(word) < 4), plain) for word in _words(number, language)
-        ):
-            return True
-    return False
-
-
-@cache
-def _words(number: int, language: str) -> frozenset[str]:
-    others = {word for word, value in _OTHER_WORDS.get(language, {}).items() if value == number}
-    return spelled(number, language) | {plainer(word) for word in others}
+    return any(is_in_words(reading, text, language) for reading in quantity.readings)

@@ -82,6 +82,7 @@ def _screened(
         split=split,
         screening=spec.screening.model_copy(update={"quality": None}),
         suites={} if off else {name: spec.suites[name] for name in spec.screening.against},
+        languages={name: one.language for name, one in spec.sources.items() if one.language is not None and not off},
     )
     target = temporary / source / f"{split}.parquet"
     named = {key: [f"{path.parent.name}={path}" for path in paths] for key, paths in inputs.items()}

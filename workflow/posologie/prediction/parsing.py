@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from posologie.answer_words import letters
 from posologie.control_marks import without_control
 from posologie.items import LABELS
 from posologie.prediction.parsing_lists import enumerated, first_line, folded, whole_list, whole_options
@@ -37,6 +38,7 @@ from posologie.thoughts import part
 
 _LONG = 400
 """Characters from which a text is looked at for repetitions."""
+_LATIN_LABEL = re.compile(r"(?<![\w'])[A-Z](?!\w)")
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
 """Kana and Chinese characters, which are written without blanks."""
 
@@ -85,6 +87,9 @@ def _written(text: str) -> str:
     """Return the answer without emphasis and typographic variety, with a mark before what is boxed or tagged."""
     text = without_control(part(text).answer)
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("`", "")
+    if not _LATIN_LABEL.search(text):
+        for label, letter in zip(LABELS, letters(), strict=False):
+            text = letter.sub(rf"\1 {label}", text)
     text = re.sub("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufe0f]", "", text)
     text = re.sub(
         r"<(?:answer|réponse)\s*>|^#{4}\s+(?=\(?[A-Z]\)?\W*$)", MARK, text, flags=re.IGNORECASE | re.MULTILINE

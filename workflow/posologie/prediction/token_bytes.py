@@ -15,8 +15,12 @@ def token_bytes(tokenizer: Any) -> list[bytes | None]:
     the token behind another token adds to decoding that one alone: this holds for SentencePiece and WordPiece
     vocabularies, and keeps the leading blank that decoders drop at the start of a text.
 
+    A byte piece stands in for a character that has no piece of its own. Where it has one, no encoder writes the byte
+    piece, and its probability is that of a token which was never trained on: it counts as no spelling of the character.
+
     Returns:
-        One entry for each id; None for special tokens, ids without a token, and other parts of a character.
+        One entry for each id; None for special tokens, ids without a token, byte pieces of a character that has a token
+        of its own, and other parts of a character.
     """
     size = len(tokenizer)
     pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
@@ -26,6 +30,7 @@ def token_bytes(tokenizer: Any) -> list[bytes | None]:
     anchor = _anchor(tokenizer, special)
     before = _decoded(tokenizer, [anchor])
     found: list[bytes | None] = [None] * size
+    byte_pieces = []
     for index, piece in enumerate(pieces):
         if piece is None or index in special:
             continue
@@ -33,10 +38,16 @@ def token_bytes(tokenizer: Any) -> list[bytes | None]:
             found[index] = bytes(_BYTE_OF[character] for character in piece)
         elif match := _BYTE_PIECE.fullmatch(piece):
             found[index] = bytes([int(match.group(1), 16)])
+            byte_pieces.append(index)
         else:
             text = _decoded(tokenizer, [anchor, index])
             if text.startswith(before) and _REPLACEMENT not in text:
                 found[index] = text[len(before) :].encode()
+    fallback = set(byte_pieces)
+    whole = {text for index, text in enumerate(found) if index not in fallback}
+    for index in byte_pieces:
+        if found[index] in whole:
+            found[index] = None
     return found
 
 

@@ -50,7 +50,12 @@ def main(argv: list[str]) -> None:
 
     whole = population(items, given.earlier, given.tests, spec.suites, given.compared)
     vectors = opened(spec.screening.encoder, spec.encoder_version, given.encoder)
-    compared = compare(whole, spec.screening, spec.screening.scope, given.processes, vectors)
+    compared = compare(whole, spec.screening, spec.screening.scope, given.processes, vectors, spec.languages)
+    if compared.guessed:
+        log.warning(
+            "%s %s: no language is declared for %s; that of their items is guessed",
+            spec.source, spec.split, ", ".join(compared.guessed),
+        )  # fmt: skip
     below, quality = set[str](), {}
     if (wanted := spec.rated()) is not None:
         if given.quality is None:

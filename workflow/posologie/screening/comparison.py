@@ -1,5 +1,6 @@
 """Compare a population: every search in turn, and what agrees in each match."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +32,14 @@ class Compared:
         answers: digest of each item's right answer, by position.
         crowded: how often a training text was similar to so many others that it was not compared with all of them.
         languages: number of screened items by language, and of targets; an empty code where it is unknown.
+        guessed: sources whose items were read to tell their language, because none is declared.
     """
 
     found: list[Match]
     answers: list[bytes]
     crowded: int
     languages: dict[str, dict[str, int]]
+    guessed: list[str]
 
 
 def compare(
@@ -45,6 +48,7 @@ def compare(
     scope: tuple[str, ...],
     processes: int = 1,
     vectors: Vectors | None = None,
+    declared: Mapping[str, str] | None = None,
 ) -> Compared:
     """Find every match of the screened items of a population.
 
@@ -54,6 +58,7 @@ def compare(
         scope: where duplicates are looked for beside the targets.
         processes: changes no result.
         vectors: the sentence encoder that `comparing` names.
+        declared: language of each source that declares one; that of the others is told from their items.
 
     Raises:
         InputError: if it names one and none is given.
@@ -78,7 +83,9 @@ def compare(
             cases = _similar_contexts(whole, same, threshold, shape)
     del signatures
     found, shared_cases = matches(whole, same, similar, cases, scope, answers)
-    spoken = languages(whole) if whole.targets else [""] * whole.table.num_rows
+    declared = declared or {}
+    spoken = languages(whole, declared) if whole.targets else [""] * whole.table.num_rows
+    guessed = set(whole.table["source"].to_pylist()) - declared.keys() if whole.targets else set()
     if whole.targets:
         searches = []
         if comparing.same_options:
@@ -103,7 +110,7 @@ def compare(
         found += [match for match in shared_cases if (match.item, match.other) not in known]
         found = with_originals(whole, found)
     found = with_agreement(whole, found, spoken, threshold or 1.0, comparing.shingle)
-    return Compared(found + group_matches(whole, found), answers, crowded, _counted(whole, spoken))
+    return Compared(found + group_matches(whole, found), answers, crowded, _counted(whole, spoken), sorted(guessed))
 
 
 def _counted(whole: Population, spoken: list[str]) -> dict[str, dict[str, int]]:

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     for match in found:
         quoted[match.item - whole.screened.start].append(match.other)
     removed = {match.item for match in found} if spec.mode == "remove" else set()
-    compared = Compared(found, [], 0, {})
+    compared = Compared(found, [], 0, {}, [])
     write_parquet(given.screened, screened(documents, whole, quoted, remove=spec.mode == "remove"))
     write_parquet(given.matches, match_table(whole, compared, removed))
     suites = {

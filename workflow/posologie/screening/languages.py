@@ -1,6 +1,7 @@
-"""The language of each item: of a whole source where all its texts are in one, of each text elsewhere."""
+"""The language of each item: the one that its source declares, else the one that its text looks like."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,11 +15,16 @@ _ONE_LANGUAGE = 0.97
 _LETTERS = 20
 
 
-def languages(whole: Population) -> list[str]:
-    """Return the code of each item's language by position; an empty text where its letters are too few to tell.
+def languages(whole: Population, declared: Mapping[str, str]) -> list[str]:
+    """Return the code of each item's language by position, without a region; an empty text where it is unknown.
 
-    A hundred items of each source and split are read. Where nearly all are in one language, so is the source: the
-    identifier errs that often.
+    The items of a source that declares a language are in it. Of the others, a hundred items of each source and split
+    are read. Where nearly all look like one language, all items count as being in it: the identifier errs that often.
+    Elsewhere, each item is read, and one with too few letters is unknown.
+
+    Args:
+        whole: the population.
+        declared: language of each source that declares one, by its name.
     """
     rows = TableRows(whole.table.select(["question", "context", "options"]))
     parts: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -26,17 +32,25 @@ def languages(whole: Population) -> list[str]:
     for position, name in enumerate(names):
         parts[name].append(position)
     found = [""] * whole.table.num_rows
-    for positions in parts.values():
-        chosen = sorted(positions, key=lambda position: int(whole.rank[position]))[:_SAMPLE]  # ids are hashes
-        told = dict(zip(chosen, _languages_at(rows, chosen), strict=True))
-        known = [language for language in told.values() if language]
-        common = max(sorted(set(known)), key=known.count, default="")
-        if known.count(common) < _ONE_LANGUAGE * len(known):
-            told |= dict(zip(positions, _languages_at(rows, positions), strict=True))
-            common = ""
+    for (source, _), positions in parts.items():
+        told: dict[int, str] = {}
+        common = base_code(declared.get(source, ""))
+        if not common:
+            chosen = sorted(positions, key=lambda position: int(whole.rank[position]))[:_SAMPLE]  # ids are hashes
+            told = dict(zip(chosen, _languages_at(rows, chosen), strict=True))
+            known = [language for language in told.values() if language]
+            common = max(sorted(set(known)), key=known.count, default="")
+            if known.count(common) < _ONE_LANGUAGE * len(known):
+                told |= dict(zip(positions, _languages_at(rows, positions), strict=True))
+                common = ""
         for position in positions:
             found[position] = common or told[position]
     return found
+
+
+def base_code(code: str) -> str:
+    """Return a language's code without its region or script: `pt` of `pt-BR`."""
+    return code.lower().replace("_", "-").partition("-")[0]
 
 
 def _languages_at(rows: TableRows, positions: list[int]) -> list[str]:

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     items = read_item_table(given.mix)
     whole = population(items, [], given.tests, {spec.suite: spec.tested}, given.compared)
     vectors = opened(spec.encoder, spec.encoder_version, given.encoder)
-    compared = compare(whole, spec, scope=(), vectors=vectors)
+    compared = compare(whole, spec, scope=(), vectors=vectors, declared=spec.languages)
     write_parquet(given.leakage, match_table(whole, compared, removed=set()))
     leaked = len(leaking(compared.found))
     log.info("mix %s: %d of %d items match an item of suite %s", spec.mix, leaked, items.num_rows, spec.suite)

@@ -69,6 +69,7 @@ def report(
         },
         "crowded": compared.crowded,
         "languages": compared.languages,
+        "language_guessed": compared.guessed,
     }
 
 

@@ -189,6 +189,7 @@ class ScreeningSpec(Spec):
     screening: Screening
     suites: dict[Name, TestedSuite]
     encoder_version: str | None = Field(default=None, description="installed version of `screening.encoder.package`")
+    languages: dict[Name, str] = Field(default_factory=dict, description="declared language of each source compared")
 
     def rated(self) -> Quality | None:
         """Return the quality screen, where it applies to this shard: training items of the sources that it names."""
@@ -220,6 +221,7 @@ class LeakageSpec(Comparing):
     suite: Name
     tested: TestedSuite
     encoder_version: str | None = Field(default=None, description="installed version of `screening.encoder.package`")
+    languages: dict[Name, str] = Field(default_factory=dict, description="declared language of each source compared")
 
 
 class TopicsSpec(Spec):

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,9 +76,23 @@ def batches_in(folder: Path) -> list[Batch]:
 class BatchWork:
     """Brings replies into the cache by batches."""
 
-    def __init__(self, spec: OpenaiEndpoint, running: Running, key: str, cache: Cache, progress: Progress) -> None:
-        """Open a client; the requests come later."""
+    def __init__(
+        self,
+        spec: OpenaiEndpoint,
+        running: Running,
+        key: str,
+        cache: Cache,
+        progress: Progress,
+        check_body: Callable[[dict[str, Any]], None] = lambda body: None,
+    ) -> None:
+        """Open a client; the requests come later.
+
+        Args:
+            check_body: called with each reply's body; raises what keeps the batch out of the cache, where something
+                does.
+        """
         self.spec, self.running, self.cache, self.progress = spec, running, cache, progress
+        self.check_body = check_body
         self.folder = folder_of(cache)
         self.client = client_of(spec.url, key, running)
         self.attempts: dict[bytes, int] = {}
@@ -248,10 +262,13 @@ class BatchWork:
 
     def _read(self, batch: Batch, status: str, texts: Iterable[str]) -> None:
         """Bring the replies of an ended batch into the cache; what has none is asked again, or has failed for good."""
+        entries = [json.loads(line) for text in texts for line in text.splitlines() if line.strip()]
+        for body in ((entry.get("response") or {}).get("body") for entry in entries):
+            if isinstance(body, dict):
+                self.check_body(body)  # before anything is taken: a batch that is refused can be read once more
         self.cache.take_over(batch.owner)
         left = dict(batch.requests)
-        for line in (line for text in texts for line in text.splitlines() if line.strip()):
-            entry = json.loads(line)
+        for entry in entries:
             request = left.pop(str(entry.get("custom_id")), None)
             if request is not None:
                 self._settle(bytes.fromhex(entry["custom_id"]), request, entry)

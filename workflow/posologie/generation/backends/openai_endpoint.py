@@ -1,6 +1,7 @@
 """Any OpenAI-compatible endpoint: bounded concurrency, back-off with jitter, a budget, and no reply paid twice."""
 
 import asyncio
+import functools
 import itertools
 import logging
 import random
@@ -19,7 +20,7 @@ from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Reply, Request
 from posologie.generation.backends.openai_replies import TransientError, checked_body, finish, label_steps, usage
 from posologie.generation.backends.openai_requests import asked_wait, request_body
-from posologie.generation.backends.served import check_weights, key_of, unanswered
+from posologie.generation.backends.served import WhoAnswers, check_weights, key_of, unanswered
 from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
 from posologie.thoughts import part
@@ -58,6 +59,7 @@ class OpenaiEndpointBackend:
         self.spec = spec if running.url is None else spec.model_copy(update={"url": running.url})
         self.running, self.key, self.check = running, key, check
         self.answered_by: Counter[tuple[str, str]] = Counter()
+        self._who: WhoAnswers | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return what a reply depends on beside the request: not where the model answers, nor who pays for it."""
@@ -91,15 +93,27 @@ class OpenaiEndpointBackend:
             return
         key = self.key or key_of(self.spec)
         if self.key is None:  # else it is this job's own server, whose weights are known
-            check_weights(self.spec.url, self.spec.model, key, cache.path.with_name("served.json"))
+            known = cache.path.with_name("served.json")
+            check_weights(self.spec.url, self.spec.model, key, known)
+            self._who = self._who or WhoAnswers(self.spec, self.running, known)
         requests = itertools.chain([first], missing)
         if self.running.mode == "batch":
             from posologie.generation.backends.openai_batch import BatchWork  # which reads replies as this module does
 
             warn_in_the_clear(self.spec.url, self.spec.key_variable)
-            BatchWork(self.spec, self.running, key, cache, progress).complete(requests)
-            return
-        asyncio.run(self._complete(requests, cache, progress))
+            work = BatchWork(self.spec, self.running, key, cache, progress, self._check_body)
+            asked = functools.partial(work.complete, requests)
+        else:
+            asked = functools.partial(asyncio.run, self._complete(requests, cache, progress))
+        try:
+            asked()
+        finally:
+            if self._who is not None:
+                self._who.keep()
+
+    def _check_body(self, body: dict[str, Any]) -> None:
+        if self._who is not None:
+            self._who.check(body)
 
     def read(self, request: Request, raw: str) -> Reply:
         """Return the reply in a response body, with the steps at which a label could have been generated."""
@@ -132,7 +146,7 @@ class OpenaiEndpointBackend:
                 event_hooks={"response": [refuse_redirects(self.spec.url)]}
             ),
         ) as client:
-            work = _Work(self.spec, self.running, client, requests, cache, progress, self.check)
+            work = _Work(self.spec, self.running, client, requests, cache, progress, self.check, self._check_body)
             heart = asyncio.create_task(_beat(cache))
             try:
                 async with asyncio.TaskGroup() as group:
@@ -159,8 +173,10 @@ class _Work:
         cache: Cache,
         progress: Progress,
         check: Callable[[], None],
+        check_body: Callable[[dict[str, Any]], None],
     ) -> None:
-        self.spec, self.running, self.client, self.check = spec, running, client, check
+        self.spec, self.running, self.client = spec, running, client
+        self.check, self.check_body = check, check_body
         self.requests, self.cache, self.progress = requests, cache, progress
         self.address = f"{spec.url.rstrip('/')}/chat/completions"  # whole, so that no request puts it together again
         self.under_way = 0
@@ -255,6 +271,12 @@ class _Work:
             self.under_way -= 1
             self.settled.set()
         used = usage(body)
+        try:
+            self.check_body(body)
+        except InputError as error:  # it was paid, and its reply must not stand beside those of another model
+            spent = used or (tokens, 0)
+            self.cache.discard(key, str(error), raw, sum(spent), self.running.money(*spent) or 0.0)
+            raise
         if used is None:
             generated = request.decoding.max_new_tokens
             used, cost = (tokens - generated, generated), money

@@ -5,7 +5,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,7 +13,7 @@ from posologie.errors import InputError
 from posologie.files import read_json, write_json
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.interface import Request
-from posologie.generation.backends.spec import OpenaiEndpoint
+from posologie.generation.backends.spec import OpenaiEndpoint, Running
 from posologie.progress import Progress
 
 _OF_THE_WEIGHTS = ("n_params", "size", "n_vocab", "n_embd", "vocab_type")
@@ -54,15 +54,68 @@ def check_weights(url: str, model: str, key: str, known: Path) -> None:
     if not said:
         return
     before: dict[str, Any] = read_json(known) if known.is_file() else {}
-    if model not in before:
-        write_json(known, {**before, model: said})
-    elif (former := before[model]) != said:
+    kept = before.get(model, {})
+    former = {name: value for name, value in kept.items() if name != "answered_by"}
+    if not former:
+        write_json(known, {**before, model: {**kept, **said}})
+    elif former != said:
         names = sorted(name for name in {*former, *said} if former.get(name) != said.get(name))
         changes = "; ".join(f"{name} was {former.get(name)}, is {said.get(name)}" for name in names)
         raise InputError(
             f"{url}: other weights answer as '{model}' than those whose replies are in {known.parent}: {changes};"
             " expected the same, or another name for the judge, translator or model"
         )
+
+
+class WhoAnswers:
+    """The models and fingerprints that answered under a name: in this run, and in earlier ones on the same cache."""
+
+    def __init__(self, spec: OpenaiEndpoint, running: Running, known: Path) -> None:
+        """Read who answered before.
+
+        Args:
+            known: file of what is known of each model, beside the response cache.
+        """
+        self._model, self._known, self._any = spec.model, known, running.fingerprints == "any"
+        self._earlier = {(str(name), str(print_)) for name, print_ in self._read().get("answered_by", ())}
+        self._new: set[tuple[str, str]] = set()
+
+    def check(self, body: Mapping[str, Any]) -> None:
+        """Take the next reply's word for who answered; what a server leaves out is the same as anything.
+
+        Raises:
+            InputError: if earlier runs have replies, and none of them of this model and fingerprint.
+        """
+        name, fingerprint = who = str(body.get("model") or ""), str(body.get("system_fingerprint") or "")
+        if who in self._new or who in self._earlier or not any(who):
+            return
+        names = {model for model, _ in self._earlier if model}
+        prints = {print_ for model, print_ in self._earlier if print_ and name in (model, "")}
+        other = (name and names and name not in names) or (fingerprint and prints and fingerprint not in prints)
+        if other and not self._any:
+            before = "; ".join(_named(*one) for one in sorted(self._earlier))
+            raise InputError(
+                f"{_named(name, fingerprint)} answers as '{self._model}', and earlier replies in {self._known.parent}"
+                f" are of {before}; expected the same, another name for the judge, translator or model, or running with"
+                " fingerprints: 'any' to keep both"
+            )
+        self._new.add(who)
+
+    def keep(self) -> None:
+        """Note who answered in this run."""
+        if self._new:
+            here = self._read()
+            met = {(str(name), str(print_)) for name, print_ in here.get("answered_by", ())} | self._new
+            before = read_json(self._known) if self._known.is_file() else {}
+            write_json(self._known, {**before, self._model: {**here, "answered_by": sorted(map(list, met))}})
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = (read_json(self._known) if self._known.is_file() else {}).get(self._model, {})
+        return found
+
+
+def _named(model: str, fingerprint: str) -> str:
+    return f"model '{model}', fingerprint '{fingerprint}'" if fingerprint else f"model '{model}'"
 
 
 def _said_of(url: str, model: str, key: str) -> dict[str, Any]:

@@ -162,6 +162,11 @@ class Running(Spec):
     timeout_seconds: float = Field(default=120.0, gt=0, description="an attempt without a whole reply by then is cut")
     attempts: int = Field(default=6, ge=1, description="attempts of one request, with back-off between them")
     longest_wait_seconds: float = Field(default=60.0, gt=0, description="longest back-off between two attempts")
+    fingerprints: Literal["same", "any"] = Field(
+        default="same",
+        description="endpoints: a reply of a model or fingerprint that no earlier run met ends the run (`same`), or is"
+        " kept and recorded beside the others (`any`)",
+    )
     batch_tokens: int = Field(
         default=16384, ge=16, description="local models: tokens in one batch, padding and new tokens included"
     )

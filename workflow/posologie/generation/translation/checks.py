@@ -21,6 +21,9 @@ from posologie.languages import LONG_ENOUGH, language_problem
 _LONG = 80
 _SHORTEST, _LONGEST = 0.4, 2.5
 """Ratio of characters, translation to source, outside which a text of 80 characters lost or gained something."""
+_DENSE = ((3.0, re.compile(r"[\u3400-\u9fff]")), (1.5, re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")))
+"""Letters of an alphabet that an ideograph, and a sign of a syllable, stand for: about three, and about one and a half.
+The ratio allows for more than the error of this."""
 
 _ANOTHER = -2.0
 """Log-odds below which a question is none of the original: 2 in 100 replaced questions have more, 2 in 1,000 right
@@ -81,8 +84,8 @@ def problems_of(source: Fields, translation: Fields, languages: Languages) -> It
     if odds is not None and odds < _ANOTHER:
         yield Problem("another question", f"log-odds {odds:.1f} that it is a translation of the original")
     for name, before, after in texts:
-        ratio = len(after) / len(before)
-        if len(before) >= _LONG and not _SHORTEST <= ratio <= _LONGEST:
+        ratio = _length(after) / _length(before)
+        if _length(before) >= _LONG and not _SHORTEST <= ratio <= _LONGEST:
             yield Problem("length", f"{name}: {ratio:.2f} times the source")
 
 
@@ -119,6 +122,13 @@ def _of_language(translation: Fields, languages: Languages) -> Iterator[Problem]
         leans = _letters(text) >= LONG_ENOUGH and leaning(text, languages.source, languages.target) > 0
         if leans and (foreign := language_problem((text,), languages.target)):
             yield Problem("another language", f"{name} {foreign}")
+
+
+def _length(text: str) -> float:
+    """Return the length of a text in characters of an alphabet."""
+    if text.isascii():
+        return len(text)
+    return len(text) + sum((weight - 1) * len(signs.findall(text)) for weight, signs in _DENSE)
 
 
 def _letters(text: str) -> int:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from posologie.facts import facts, plainer
+from posologie.facts import facts
 from posologie.generation.sentences import aligned, sentences
 from posologie.languages import language_data
+from posologie.segmentation import plainer
 
 OPPOSITES = (
     ("most", "least"),

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from posologie.facts import plainer
 from posologie.generation.translation.vocabulary import words_of
 from posologie.languages import known_languages
-from posologie.segmentation import runs
+from posologie.segmentation import plainer, runs
 
 FEATURES = ("others the same", "capitals and digits", "one word", "leaning", "words", "known words", "Latin name")
 

@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 import num2words
 import numpy as np
 
-from posologie.facts import plainer
 from posologie.languages import language_data
+from posologie.segmentation import plainer
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[<>≤≥=+±%°/→↑↓]")
 _SPELLINGS: dict[str, str] = {"ph": "f", "th": "t", "rh": "r", "ch": "c", "k": "c", "qu": "c", "y": "i", "ae": "e"}
