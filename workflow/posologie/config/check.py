@@ -283,6 +283,14 @@ def _check_models(study: Study) -> None:
         raise InputError("backbones.published: the name is taken by the published models; expected another name")
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    if study.training.budget is not None:
+        count, further = plan.trainings(study), study.design.trainings or 0
+        if count + further > study.training.budget:
+            proposed = f" and {further} that design.trainings may propose" if further else ""
+            raise InputError(
+                f"training.budget = {study.training.budget}: the study asks for {count} trainings"
+                f" ({plan.trainings_text(study)}){proposed}; take fewer mixes, seeds or backbones, or raise the budget"
+            )
     for mix in study.training.further_seeds:
         if mix not in study.mixes:
             raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)
@@ -318,6 +326,7 @@ def _check_surface(study: Study) -> None:
     for key, names in (
         ("design.components", study.design.components),
         ("design.bounds", study.design.bounds),
+        ("design.epochs", study.design.epochs),
         ("surface.bounds", study.surface.bounds),
     ):
         for name in names:

@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.attribution", __doc__ or "", argv)
     spec = command.spec
-    games = list(games_of(arm_entries(spec.models), spec.blends, spec.sizes, spec.components or tuple(DEFAULT)))
+    games = list(games_of(arm_entries(spec.models), spec.designed, spec.sizes, spec.components or tuple(DEFAULT)))
     rows: list[dict[str, Any]] = []
     for suite in spec.suites if games else ():
         for _, scored in scored_parts(command.results, suite, spec, more_is_better):

@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
                 for variants in (one for one in sets if one in scored.variant_sets()):
                     found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
-    known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes)
+    known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes, spec.epochs)
     settings = spec.statistics.model_dump(mode="json")
     for row in rows:
         pair = row["suite"], row["left"], row["right"]
