@@ -102,5 +102,12 @@ def study_of(model: Crossed, number: int) -> Crossed:
         name: one._replace(between=one.between[number], noise=one.noise[number]) for name, one in model.seeds.items()
     }
     return Crossed(
-        model.entries, model.point[number], model.items[number], model.df_items, model.share, seeds, model.floor[number]
+        model.entries,
+        model.point[number],
+        model.items[number],
+        model.df_items,
+        model.share,
+        seeds,
+        model.floor[number],
+        model.bounded,
     )

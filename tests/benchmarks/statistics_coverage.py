@@ -108,11 +108,13 @@ def coverage(design: Design, studies: int, numbers: np.random.Generator, correct
     return {name: float(value) for name, value in found.items()}
 
 
-def all_coverages(studies: int, seed: int, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
+def all_coverages(
+    studies: int, seed: int, sizes: Sequence[int], clusters: Sequence[int] = CLUSTERS, scores: Sequence[float] = SCORES
+) -> Iterator[dict[str, Any]]:
     """Yield a row for each cell and quantity: the share of studies that hold the truth, and their number."""
     for number, cell in enumerate(itertools.product(ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS)):
         items, cluster, score, seeds, sd = cell
-        if (score, sd) == (0.02, 0.042) or items not in sizes:
+        if (score, sd) == (0.02, 0.042) or items not in sizes or cluster not in clusters or score not in scores:
             continue
         design = Design(items, cluster, (score,) * 8, seeds, sd)
         named = dict(zip(KEYS, cell, strict=True))
@@ -210,12 +212,14 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=1, help="of all random numbers")
     arguments.add_argument("--part", nargs="+", default=["coverage", "families", "power"], help="what is simulated")
     arguments.add_argument("--items", type=int, nargs="+", default=ITEMS, help="of the cells whose coverage is wanted")
+    arguments.add_argument("--clusters", type=int, nargs="+", default=CLUSTERS, help="of these cells, items in a case")
+    arguments.add_argument("--scores", type=float, nargs="+", default=SCORES, help="of these cells, true scores")
     arguments.add_argument("--json", type=Path, help="file to which the coverages are added, one a line")
     given = arguments.parse_args()
     start = time.perf_counter()
     if "coverage" in given.part:
         rows = []
-        for row in all_coverages(given.studies, given.seed, given.items):
+        for row in all_coverages(given.studies, given.seed, given.items, given.clusters, given.scores):
             rows.append(row)
             if given.json:
                 with given.json.open("a", encoding="utf-8") as file:

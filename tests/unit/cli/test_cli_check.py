@@ -106,7 +106,9 @@ def test_a_mix_that_its_sources_cannot_meet_is_a_problem_once_they_are_read(foun
     from simulated import _item
 
     _, told = found()
-    assert told["mixes", "ok"] == ["not drawn yet; what the sources hold is known after `snakemake … shards`"]
+    assert told["mixes", "ok"] == [
+        "1 training: 1 mix × 1 seed", "not drawn yet; what the sources hold is known after `snakemake … shards`"
+    ]  # fmt: skip
     shard = study / "results" / "small" / "shards" / "native" / "train.parquet"
     write_parquet(shard, items_to_table([_item(number, "native", "mcqu") for number in range(5)]))
     code, told = found()

@@ -8,6 +8,7 @@ import yaml
 
 from posologie.cli.commands import main
 from posologie.config.load import load_study, study_document, study_from
+from posologie.mixes.spec import Mix
 
 OPTIONS = ("--components", "a", "b", "c", "--size", "1000", "--trainings")
 
@@ -73,11 +74,12 @@ def test_too_few_trainings_for_the_model_are_said(capsys):
         (("--size", "10", "--trainings", "3"), "--components: missing"),
         (("--components", "a", "b", "--trainings", "3"), "--size: missing"),
         ((*OPTIONS, "6", "--bounds", "a=0.5"), "--bounds a=0.5: expected NAME=LOW:HIGH"),
-        ((*OPTIONS, "6", "--held", "a=many"), "--held a=many: expected NAME=ITEMS"),
+        ((*OPTIONS, "6", "--held", "a=many"), "--held a=many: expected NAME=NUMBER"),
         (
             (*OPTIONS, "6", "--held", "a=300", "--bounds", "a=0.5:1"),
-            "--bounds.a = [0.5, 1]: 500 of 1,000 items, but 300 are held and none is taken twice",
+            "--bounds.a = [0.5, 1]: 500 of 1,000 items, but 300 are held and taken once;",
         ),
+        ((*OPTIONS, "6", "--held", "a=300", "--epochs", "a=0"), "--epochs a=0: expected 1 to 100"),
         ((*OPTIONS, "6", "--bounds", "d=0:1"), "--bounds.d: no such component"),
         ((*OPTIONS, "6", "--present", "a=x"), "--present a=x: expected NAME=SHARE"),
         ((*OPTIONS, "6", "--score", "40"), "--items: missing"),
@@ -99,6 +101,17 @@ def test_no_mix_asks_for_more_items_than_a_component_holds(capsys):
     assert max(row["a"] for row in found["trainings"]) <= 0.3
     assert max(row["b"] for row in found["trainings"]) > 0.6
     assert "No item is taken twice, so that a mix of 1,000 items holds at most a 30 %." in found["told"]
+
+
+def test_items_that_may_repeat_allow_a_larger_share_and_the_mix_says_how_often(capsys):
+    _, found = asked(capsys, *OPTIONS, "6", "--held", "a=300", "b=5000", "--epochs", "a=2")
+    assert 0.3 < max(row["a"] for row in found["trainings"]) <= 0.6
+    said = "Items are taken once, those of a 2 times at most, so that a mix of 1,000 items holds at most a 60 %."
+    assert said in found["told"]
+    for name, mix in yaml.safe_load(found["yaml"])["mixes"].items():
+        share = mix["shares"].get("a", 0) / sum(mix["shares"].values())
+        assert mix.get("epochs", {}) == ({"a": 2} if share > 0.3 else {}), name
+        assert Mix.model_validate(mix)
 
 
 def test_the_items_that_a_study_holds_limit_its_designs(capsys, monkeypatch):

@@ -13,6 +13,7 @@ from gaussian import CENTROID, COMPONENTS, least_squares, terms
 from posologie.cli import prescribe
 from posologie.cli.commands import main
 from posologie.mixes.spec import Mix, MixSpec
+from posologie.surface.answer import region_sentence
 from posologie.surface.next_runs import offers_of
 from posologie.surface.optimum import candidates_of, region_of
 from posologie.surface.run_files import read_runs
@@ -99,6 +100,22 @@ def test_it_says_stop_in_words(files, capsys):
     assert "Dose: " in told
     assert "Stop: even knowing every score exactly" in told
     assert "mixes:" not in told
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (
+            None,
+            "Few mixes keep the floors; of these, the mixes with a 0 to 40 % cannot be distinguished from the best.",
+        ),
+        (0.0, "Hardly any other mix (fewer than 1 in 2,000) may be as good: a 0 to 40 %."),
+        (0.54, "54 % of all mixes cannot be distinguished from the best, with a 0 to 40 %."),
+        (1.0, "No mix can be distinguished from the best: any dose may be the best one."),
+    ],
+)
+def test_the_region_is_told_as_the_report_tells_it(share, said):
+    assert region_sentence(share, {"a": (0.0, 0.4)}, 2000) == said
 
 
 def test_where_few_mixes_keep_a_floor_their_share_is_not_invented(files, capsys):

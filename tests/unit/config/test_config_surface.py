@@ -50,6 +50,16 @@ def test_a_mix_may_have_seeds_of_its_own():
     assert job_specs.composition_spec(study).mixes["NAT"] == (42, 43, 44)
 
 
+def test_a_mix_that_repeats_items_is_no_second_training_of_the_same_mix():
+    mixes = dict(_study().mixes)
+    repeated = mixes["NAT"].model_dump(exclude_none=True) | {"epochs": {"native": 2}}
+    study = _study(mixes={name: mix.model_dump(exclude_none=True) for name, mix in mixes.items()} | {"TWICE": repeated})
+    spec = job_specs.surface_spec(study)
+    assert spec.epochs == {"TWICE": {"native": 2}}
+    assert [*spec.designed] == [*mixes]
+    assert "epochs" not in job_specs.surface_spec(_study()).canonical_json()
+
+
 @pytest.mark.parametrize(
     ("sections", "line"),
     [
@@ -61,6 +71,16 @@ def test_a_mix_may_have_seeds_of_its_own():
         ({"design": {"components": ["human"]}}, "design.components = 'human'"),
         ({"training": {"further_seeds": {"NONE": [43]}}}, "training.further_seeds.NONE"),
         ({"training": {"further_seeds": {"NAT": [42]}}}, "expected seeds beside training.seeds, each once"),
+        ({"design": {"trainings": 8, "repeats": 100}}, "fewer repeats than the 8 trainings"),
+        ({"design": {"epochs": {"natve": 2}}}, "design.epochs = 'natve'"),
+        (
+            {"training": {"seeds": list(range(100)), "budget": 200}},
+            r"training.budget = 200: the study asks for 700 trainings \(7 mixes × 100 seeds\); take fewer mixes",
+        ),
+        (
+            {"training": {"further_seeds": {"NAT": [43]}, "budget": 12}, "design": {"trainings": 5}},
+            r"8 trainings \(7 mixes × 1 seed \+ 1 with further seeds\) and 5 that design.trainings may propose",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(sections, line):

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -232,3 +233,33 @@ def test_a_study_may_refuse_seen_validation_items(make_mix, seen_shards):
         InputError, match=r"mix m: it trains on a twin or the group of 2 of 3 validation items, such as"
     ):
         make_mix({"counts": {"val": 3}}, validation=seen_shards[0], validation_spec={"seen": "refuse"})
+
+
+def test_a_repeated_component_gives_fewer_items_more_often(make_mix):
+    once = ids(make_mix({"counts": {"native": 50, "translated": 10}}, name="once"))
+    out = make_mix({"counts": {"native": 50, "translated": 10}, "epochs": {"native": 3}}, name="thrice")
+    thrice, composition = ids(out), read_json(out / "composition.json")
+    counts = Counter(thrice)
+    assert len(thrice) == len(once) == 60
+    assert sorted(counts.values()) == [1] * 10 + [2] + [3] * 16
+    assert set(thrice) < set(once), "the items of a smaller dose"
+    assert sum(one == other for one, other in pairwise(thrice)) < 10, "copies lie apart"
+    assert composition["parts"]["native"]["epochs"] == 3
+    assert composition["train"]["by_provenance"]["native"]["different_items"] == 17
+    assert "different_items" not in composition["train"]["by_provenance"]["translated"]
+
+
+def test_a_mix_may_hold_more_rows_than_items_only_where_it_says_so(make_mix):
+    with pytest.raises(
+        InputError, match=r"61 items of 'native' asked for, 60 .*or repeat items with epochs: {native: 2}"
+    ):
+        make_mix({"counts": {"native": 61}})
+    assert len(ids(make_mix({"counts": {"native": 61}, "epochs": {"native": 2}}))) == 61
+    with pytest.raises(InputError, match="121 items of 'native' asked for 2 times each"):
+        make_mix({"counts": {"native": 121}, "epochs": {"native": 2}})
+
+
+def test_a_validation_item_seen_three_times_is_one_item(make_mix, seen_shards):
+    out = make_mix({"counts": {"val": 9}, "epochs": {"val": 3}}, validation=seen_shards[0])
+    expected = {"mode": "leave_out", "drawn": 3, "seen": 2, "by": {"group": 1, "near": 1}}
+    assert read_json(out / "composition.json")["seen_in_training"] == expected

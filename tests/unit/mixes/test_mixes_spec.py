@@ -5,7 +5,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from posologie.mixes.blends import least_repeated
 from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.spec import Mix, MixSpec, Validation, lowest_terms
 
@@ -73,3 +75,22 @@ def test_what_a_component_is_called_decides_no_tie():
             found.append(list(counts.values()))
         assert found[0] == found[1] == found[2]
         assert sum(found[0]) == size
+
+
+def test_a_mix_without_repetition_is_the_spec_that_it_always_was():
+    plain = spec(shares={"native": 3})
+    assert "epochs" not in plain
+    assert spec(shares={"native": 3}, epochs={"native": 1}) == plain
+    assert spec(shares={"native": 3}, epochs={"native": 2}) != plain
+
+
+def test_epochs_of_a_part_that_the_mix_does_not_hold_are_refused():
+    with pytest.raises(ValidationError, match="epochs of the keys of shares or counts"):
+        Mix(counts={"native": 3}, epochs={"synthetic": 2})
+
+
+def test_of_mixes_with_the_same_dose_those_that_repeat_least_stand_for_it():
+    blends = {"A": {"x": 1.0}, "B": {"x": 1.0}, "C": {"x": 0.5, "y": 0.5}, "D": {"x": 1.0}}
+    sizes = {"A": "10", "B": "10", "C": "10", "D": "20"}
+    assert [*least_repeated(blends, sizes, {"A": {"x": 2}, "C": {"y": 3}, "D": {"x": 4}})] == ["B", "C", "D"]
+    assert [*least_repeated(blends, sizes, {})] == ["A", "B", "C", "D"]

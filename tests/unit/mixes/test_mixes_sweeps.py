@@ -49,6 +49,15 @@ def test_an_additive_sweep_adds_growing_doses_to_a_fixed_base():
     }
 
 
+def test_a_sweep_of_epochs_keeps_shares_and_size_and_repeats_fewer_items():
+    one = sweep(kind="epochs", of="native", values=[1, 4], shares={"native": 1, "translated": 1}, size=40)
+    assert expand_sweeps({"e": one}) == {
+        "e-1": Mix(shares={"native": 1, "translated": 1}, size=40, epochs={"native": 1}),
+        "e-4": Mix(shares={"native": 1, "translated": 1}, size=40, epochs={"native": 4}),
+    }
+    assert doses("e", one) == {"e-1": 1, "e-4": 4}
+
+
 def test_every_mix_of_an_additive_sweep_contains_the_one_before(make_mix):
     one = sweep(kind="additive", base={"native": 50}, of="translated", values=[0, 20, 150], strata=["task"])
     drawn = [

@@ -107,8 +107,8 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
          "2.3 synthetic items do the work of one native item, instead of translated (the interval is unbounded: at "
          "least 1.5)"),
         ({"value": "-0.5", "low": "-8.9", "high": "0.3"},
-         "synthetic items do not do the work of native ones, instead of translated: one helps and the other hurts (95 "
-         "% interval −8.9 to 0.3)"),
+         "synthetic items cannot take the place of native items, instead of translated: more of one raises the "
+         "expected score, more of the other lowers it (rate −0.5, 95 % interval −8.9 to 0.3)"),
         ({"note": "unbounded: any number"}, "no number of synthetic items is seen to do the work of one native item"),
     ],
 )  # fmt: skip

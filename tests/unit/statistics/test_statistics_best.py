@@ -1,10 +1,16 @@
 """The table of the best set, and what the chosen mix is worth."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from study_tables import pick, table, write_models
 
-from posologie.statistics import best, contrasts
+from posologie.statistics import best, contrasts, simultaneous
+from posologie.statistics.simultaneous import differences, draw_model, family, seeds_variance
+from simulated_grids import Design, simulate, study_of
 
 
 @pytest.fixture
@@ -76,3 +82,44 @@ def test_with_several_seeds_the_set_speaks_of_recipes(study, make_item):
     rows = table(study, best)
     assert {row["about"] for row in rows} == {"recipes"}
     assert all("adapters" not in row["note"] for row in rows)
+
+
+def seven_mixes(score: float, seed_sd: float, *, seed_excess: float):
+    """Return one study of seven mixes, two seeds each, cases of 4; S² is R + `seed_excess` × R."""
+    model, _ = simulate(Design(200, 4, (score,) * 8, 2, seed_sd), 20, np.random.default_rng(3))
+    one = study_of(model, 0)
+    ((name, seeds),) = one.seeds.items()
+    return replace(one, seeds={name: seeds._replace(between=seeds.noise * (1 + seed_excess))})
+
+
+def test_the_upper_end_of_the_variance_of_seeds_is_that_of_a_chi_square():
+    seeds = seven_mixes(0.4, 0.0, seed_excess=1.0).seeds["q"]
+    expected = seeds.df * seeds.between / chi2.ppf(0.1, seeds.df) - seeds.noise
+    assert float(seeds_variance(seeds, 0.9)) == pytest.approx(float(expected), rel=1e-9)
+    assert float(seeds_variance(seeds._replace(between=seeds.noise * 1e-9), 0.9)) == 0
+
+
+def test_a_family_is_corrected_as_if_seeds_mattered_where_few_do_not_show_it(monkeypatch):
+    # The largest of 21 differences is larger where seeds matter; S² as small as R does not show that they do not.
+    pairs = differences(list(combinations(range(1, 8), 2)), 8)
+    none, much = (seven_mixes(0.4, 0.0, seed_excess=excess) for excess in (0.0, 2.0))
+    cautious = np.quantile(np.abs(family(none, pairs, 4000, 1).scores).max(axis=0), 0.95)
+    monkeypatch.setattr(simultaneous, "SEEDS_LEVEL", None)
+    at_estimate, where_seeds_matter = (
+        np.quantile(np.abs(family(one, pairs, 4000, 1).scores).max(axis=0), 0.95) for one in (none, much)
+    )
+    assert at_estimate < where_seeds_matter - 0.15
+    assert cautious == pytest.approx(where_seeds_matter, abs=0.1)
+
+
+def test_scores_of_adapters_near_an_edge_are_drawn_skewed_and_stay_inside_it():
+    near, far = (seven_mixes(score, 0.014, seed_excess=3.0) for score in (0.02, 0.4))
+    drawn, between = draw_model(near, 4000, 1)
+    gains = drawn[1:].ravel()
+    assert float(((gains - gains.mean()) ** 3).mean() / gains.std() ** 3) > 0.3
+    assert between["q"].mean() == pytest.approx(float(near.seeds["q"].between), rel=0.05)
+    expected = np.sqrt(np.diag(near.items)[1:].mean() + float(near.seeds["q"].variance) / 2)
+    assert gains.std() == pytest.approx(expected, rel=0.05)
+    for unskewed in (far, replace(near, bounded=False)):
+        gains = draw_model(unskewed, 4000, 1)[0][1:].ravel()
+        assert abs(float(((gains - gains.mean()) ** 3).mean() / gains.std() ** 3)) < 0.1

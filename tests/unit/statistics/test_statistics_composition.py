@@ -178,6 +178,9 @@ def test_repetition_says_how_often_items_are_seen_and_how_much_of_what_is_held_i
     assert [(row["provenance"], row["items"], row["length"], row["share"]) for row in rows] == [
         ("exam", 200, 10, 100.0), ("book", 300, 10, 10.0)
     ]  # fmt: skip
+    held["train"]["by_provenance"]["exam"]["different_items"] = 8
+    (exam, _) = repetition_rows("M", 1, held | {"smallest_over": {"book": 300, "exam": 20}}, spec)
+    assert (exam["items"], exam["length"], exam["share"]) == (200, 25, 40.0), "the mix repeats its items"
     assert rows[0]["note"] == "20 of 20 held, each seen 10 times"
     assert [row["share"] for row in repetition_rows("M", 1, held, spec)] == [None, None], "an older composition.json"
     assert not list(repetition_rows("M", 1, held, CompositionSpec(mixes={"M": (1,)})))

@@ -14,6 +14,7 @@ from posologie.statistics.intervals import (
     Interval,
     are_constant,
     defined_draws,
+    estimate_columns,
     interval_of,
     percentile,
     quantiles,
@@ -181,3 +182,15 @@ def test_a_share_at_its_edge_that_varies_gets_students_interval(edge):
         pytest.approx(edge + t * 0.02),
         "t",
     )
+
+
+def test_an_estimate_has_the_same_columns_in_every_table():
+    interval = Interval(-0.25, 1.5, "t", "n too small")
+    found = estimate_columns(0.5, interval, Extent(40, 10, 9.0), "%", 0.95, notes=["", "for these adapters"], largest=1)
+    assert found == {
+        "n": 40, "clusters": 10, "unit": "%", "value": 50, "low": -25, "high": 100, "level": 0.95, "interval": "t",
+        "note": "n too small; for these adapters",
+    }  # fmt: skip
+    none = estimate_columns(None, Interval(None, None, "none"), Extent(40, 10, 9.0), "words", 0.9)
+    assert (none["value"], none["low"], none["high"], none["note"]) == (None, None, None, "")
+    assert estimate_columns(7.5, Interval(7.0, 8.0, "t"), Extent(40, 10, 9.0), "words", 0.9)["high"] == 8.0

@@ -187,6 +187,11 @@ def mixes(study: Study) -> Iterator[Finding]:
     if not study.mixes:
         yield Finding(WARNING, "the study has no mixes: nothing is trained, and no mix is compared with anything")
         return
+    budget = "" if study.training.budget is None else f", of {study.training.budget} that may be spent"
+    repeats, proposed = study.design.repeats or 0, study.design.trainings
+    design = "" if proposed is None else f"; design: {proposed} more, {repeats} of them repeats"
+    count = plan.trainings(study)
+    yield Finding(OK, f"{count} training{'' if count == 1 else 's'}: {plan.trainings_text(study)}{budget}{design}")
     held = {name: plan.held_by_source(study, name, results_of(study)) for name in plan.trained_sources(study)}
     component_of = {name: study.sources[name].provenance for name in held}
     if not any(held.values()):
@@ -200,8 +205,12 @@ def mixes(study: Study) -> Iterator[Finding]:
             if any(held[one] is None for one in sources):
                 continue
             there = sum(sum((held[one] or {}).get(task, 0) for task in mix.tasks) for one in sources)
-            if there < count:
-                problem = f"mixes.{name}: {count:,} items of {part} asked for, {there:,} held by {', '.join(sources)}"
+            epochs = mix.epochs.get(part, 1)
+            if there * epochs < count:
+                times = "" if epochs == 1 else f" {epochs} times each"
+                problem = (
+                    f"mixes.{name}: {count:,} items of {part} asked for{times}, {there:,} held by {', '.join(sources)}"
+                )
                 yield Finding(PROBLEM, problem)
     yield Finding(OK, f"{len(study.mixes)} mixes compared with what their sources hold")
 

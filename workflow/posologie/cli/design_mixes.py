@@ -9,6 +9,8 @@ paste. With --results or --score it says what the surface will find; --figure dr
 """
 
 import argparse
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,7 +20,7 @@ from rich.table import Table
 
 from posologie.cli.design_power import Pilot, add_known, critical_z, hours_of, pilot_of
 from posologie.cli.places import console, print_json, results_of
-from posologie.cli.prescribe import limits_of
+from posologie.cli.prescribe import limits_of, whole_numbers
 from posologie.config import plan as of_study
 from posologie.config.load import load_study
 from posologie.config.study import Study
@@ -27,7 +29,7 @@ from posologie.files import write_csv, write_text
 from posologie.surface.design_points import Kind, Plan
 from posologie.surface.designs import Proposal, power_of_surface, propose
 from posologie.surface.runs import Array
-from posologie.surface.simplex import SCHEFFE, bounds_of, lattice, within_stock
+from posologie.surface.simplex import SCHEFFE, bounds_of, within_stock
 from posologie.surface.spec import Design
 
 _LEVEL, _POWER = 0.95, 0.8
@@ -43,6 +45,8 @@ class Named:
         seeds: of the study's trainings.
         taken: seeds that each mix that is there has.
         scarce: highest share of each component that holds too few items for the bounds.
+        held: number of items of the components that are known.
+        most_epochs: how often the items of a component may stand in a mix.
     """
 
     plan: Plan
@@ -51,6 +55,17 @@ class Named:
     seeds: tuple[int, ...]
     taken: dict[str, tuple[int, ...]]
     scarce: dict[str, float]
+    held: dict[str, int]
+    most_epochs: dict[str, int]
+
+    def epochs(self, weights: Sequence[int], size: int) -> dict[str, int]:
+        """Return how often the items of a component have to stand in a proposed mix, where that is more than once."""
+        asked = {
+            name: size * weight / sum(weights)
+            for name, weight in zip(self.plan.region.components, weights, strict=True)
+        }
+        times = {name: math.ceil(asked[name] / items - 1e-9) for name, items in self.held.items() if items}
+        return {name: count for name, count in times.items() if count > 1}
 
 
 def add_arguments(mixes: argparse.ArgumentParser) -> None:
@@ -61,6 +76,9 @@ def add_arguments(mixes: argparse.ArgumentParser) -> None:
     asked.add_argument("--bounds", nargs="+", metavar="NAME=LOW:HIGH", help="lowest and highest share of a component")
     asked.add_argument(
         "--held", nargs="+", metavar="NAME=N", help="items that a component holds (default: the study's)"
+    )
+    asked.add_argument(
+        "--epochs", nargs="+", metavar="NAME=N", help="how often a component's items may stand in a mix (default: once)"
     )
     asked.add_argument("--size", type=int, nargs="+", metavar="N", help="items of a mix, or several sizes")
     asked.add_argument("--trainings", type=int, metavar="N", help="adapters that may be trained")
@@ -98,7 +116,10 @@ def answer(given: argparse.Namespace) -> int:
     if given.table:
         write_csv(given.table, [*rows[0]], rows)
     if given.figure:
-        draw(given.figure, named, proposal, pilot)
+        from posologie.report.figures.designs import draw_design  # matplotlib takes a second to load
+
+        unit = None if pilot is None else 100 * float(np.sqrt(pilot.whole.noise + (pilot.whole.seeds or 0.0)))
+        draw_design(given.figure, named.plan, proposal, unit)
     if getattr(given, "json", False):
         print_json({"trainings": rows, "yaml": text, "told": told, "variance": _finite(proposal.variance)})
     else:
@@ -132,12 +153,17 @@ def _asked(given: argparse.Namespace, study: Study | None) -> Design:
     ):  # fmt: skip
         if value is not None:
             chosen[key] = tuple(value) if isinstance(value, list) else value
+    if given.epochs:
+        chosen["epochs"] = {**base.epochs, **whole_numbers("--epochs", given.epochs)}
     found = base.model_copy(update=chosen)
     for name, numbers in (("--size", found.sizes), ("--trainings", (found.trainings or 1,))):
         if min(numbers, default=1) < 1:
             raise InputError(f"{name} {min(numbers)}: expected 1 or more")
     if (found.repeats or 0) < 0:
         raise InputError(f"--repeats {found.repeats}: expected 0 or more")
+    for name, times in found.epochs.items():
+        if not 1 <= times <= 100:
+            raise InputError(f"--epochs {name}={times}: expected 1 to 100")
     if len(set(found.sizes)) < len(found.sizes):
         raise InputError("--size: expected each size once")
     return found
@@ -179,7 +205,7 @@ def _named(given: argparse.Namespace, study: Study | None, asked: Design) -> Nam
     )
     where = "design.bounds" if study is not None else "--bounds"
     held = {name: items for name, items in _held(given, study).items() if name in components}
-    bounds = within_stock(asked.bounds, held, max(sizes), where)
+    bounds = within_stock(asked.bounds, held, max(sizes), where, asked.epochs)
     plan = Plan(
         bounds_of(components, bounds, where),
         asked.model,
@@ -192,19 +218,14 @@ def _named(given: argparse.Namespace, study: Study | None, asked: Design) -> Nam
     seeds = (42,) if study is None else study.training.seeds
     taken = {name: seeds for name, (_, _, seeds) in there.items()}
     scarce = {name: high for name, (_, high) in bounds.items() if high < asked.bounds.get(name, (0, 1))[1]}
-    return Named(plan, (), tuple(kept), seeds, taken, scarce)
+    return Named(plan, (), tuple(kept), seeds, taken, scarce, held, asked.epochs)
 
 
 def _held(given: argparse.Namespace, study: Study | None) -> dict[str, int]:
     """Return the number of items of the components where it is known: as given, or from the shards of the study."""
     found = {} if study is None else of_study.held_items(study, results_of(study))
     known = {name: items for name, items in found.items() if items is not None}
-    for text in given.held or ():
-        name, _, number = text.partition("=")
-        if not number.isdecimal():
-            raise InputError(f"--held {text}: expected NAME=ITEMS, such as synthetic=4000")
-        known[name] = int(number)
-    return known
+    return known | whole_numbers("--held", given.held or ())
 
 
 def _shares(text: str) -> dict[str, float]:
@@ -286,7 +307,9 @@ def yaml_of(named: Named, proposal: Proposal) -> str:
     for place in order:
         parts = zip(named.plan.region.components, proposal.weights[place], strict=True)
         shares = ", ".join(f"{name}: {weight}" for name, weight in parts if weight)
-        lines.append(f"  {named.new[place]}: {{shares: {{{shares}}}, size: {proposal.sizes[place]}}}")
+        epochs = named.epochs(proposal.weights[place], int(proposal.sizes[place]))
+        repeated = f", epochs: {{{', '.join(f'{name}: {times}' for name, times in epochs.items())}}}" if epochs else ""
+        lines.append(f"  {named.new[place]}: {{shares: {{{shares}}}, size: {proposal.sizes[place]}{repeated}}}")
     further: dict[str, list[int]] = {}
     used = {name: list(seeds) for name, seeds in named.taken.items()} | {name: [*named.seeds] for name in named.new}
     for name, count in _further(named, proposal).items():
@@ -333,7 +356,11 @@ def paragraph(
         return " ".join(sentences)
     if named.scarce:
         told = ", ".join(f"{name} {100 * share:.3g} %" for name, share in named.scarce.items())
-        sentences.append(f"No item is taken twice, so that a mix of {max(plan.sizes):,} items holds at most {told}.")
+        repeatable = ", ".join(
+            f"those of {name} {times} times" for name, times in named.most_epochs.items() if times > 1
+        )
+        rule = f"Items are taken once, {repeatable} at most" if repeatable else "No item is taken twice"
+        sentences.append(f"{rule}, so that a mix of {max(plan.sizes):,} items holds at most {told}.")
     first = next(row["training"] for row in rows if row["mean_variance"] is not None)
     known = "already without them" if np.isfinite(proposal.variance[0]) else f"after training {first}"
     sentences.append(
@@ -352,28 +379,6 @@ def paragraph(
     if last["gpu_hours"] is not None:
         sentences.append(f"About {last['gpu_hours']:.1f} GPU hours.")
     return " ".join(sentences)
-
-
-def draw(path: Path, named: Named, proposal: Proposal, pilot: Pilot | None) -> None:
-    """Draw the precision of predictions over the region, and its mean after each training."""
-    import matplotlib as mpl  # takes a second to load
-
-    from posologie.report.figures.designs import design_figure
-    from posologie.report.figures.style import SETTINGS, write_svg
-
-    unit = None if pilot is None else 100 * float(np.sqrt(pilot.whole.noise + (pilot.whole.seeds or 0.0)))
-    region = named.plan.region
-    width = len(region.components)
-    grid = lattice(width, 40) if width == 3 else region.draws(2000, 42)
-    grid = grid[region.contain(grid, 1e-6)] if width == 3 else grid
-    if len(grid) < 50:
-        grid = region.draws(2000, 42)
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
-        figure = design_figure(region.components, grid, proposal.errors(named.plan, grid), named.plan.present,
-                               proposal.shares, proposal.variance, unit)  # fmt: skip
-        write_svg(figure, path)
 
 
 def _finite(values: Array) -> list[float | None]:

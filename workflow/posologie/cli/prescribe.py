@@ -359,6 +359,17 @@ def limits_of(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     return found
 
 
+def whole_numbers(option: str, texts: Sequence[str]) -> dict[str, int]:
+    """Return the whole numbers that NAME=NUMBER texts of an option give."""
+    found = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise InputError(f"{option} {text}: expected NAME=NUMBER, such as synthetic=4")
+        found[name] = int(number)
+    return found
+
+
 def _prices(given: argparse.Namespace, asked: Question, offers: Array) -> Prices:
     """Return what trainings cost: money where there are prices, else GPU hours, else their number."""
     if asked.prices and asked.size is None:

@@ -63,11 +63,12 @@ def answer(given: argparse.Namespace) -> int:
 
 def sections_of(study: Study) -> dict[str, Any]:
     """Return what a registration fixes of a study."""
+    table = table_spec(study)
     return {
         "statistics": study.statistics.model_dump(mode="json"),
         "surface": study.surface.model_dump(mode="json"),
         "mixes": {name: mix.model_dump(mode="json") for name, mix in study.mixes.items()},
-        "doses": doses_of(table_spec(study).blends, table_spec(study).sizes),
+        "doses": doses_of(table.blends, table.sizes, table.epochs),
         "suites": sorted(study.suites),
         "training_seeds": list(study.training.seeds),
     }

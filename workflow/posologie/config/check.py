@@ -312,6 +312,7 @@ def _check_surface(study: Study) -> None:
     for key, names in (
         ("design.components", study.design.components),
         ("design.bounds", study.design.bounds),
+        ("design.epochs", study.design.epochs),
         ("surface.bounds", study.surface.bounds),
     ):
         for name in names:

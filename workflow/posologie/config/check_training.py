@@ -19,6 +19,14 @@ def check_training(study: Study) -> None:
 def _check_seeds(study: Study) -> None:
     if len(set(study.training.seeds)) != len(study.training.seeds):
         raise InputError(f"training.seeds = {list(study.training.seeds)}: expected each seed once")
+    if study.training.budget is not None:
+        count, further = plan.trainings(study), study.design.trainings or 0
+        if count + further > study.training.budget:
+            proposed = f" and {further} that design.trainings may propose" if further else ""
+            raise InputError(
+                f"training.budget = {study.training.budget}: the study asks for {count} trainings"
+                f" ({plan.trainings_text(study)}){proposed}; take fewer mixes, seeds or backbones, or raise the budget"
+            )
     for mix in study.training.further_seeds:
         if mix not in study.mixes:
             raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)

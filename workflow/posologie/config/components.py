@@ -81,3 +81,18 @@ def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")
         known = [sum(one.get(task, 0) for task in tasks) for one in held if one is not None]
         found[component] = sum(known) if len(known) == len(held) else None
     return found
+
+
+def repeated_mixes(study: Study) -> dict[str, dict[str, int]]:
+    """Return how often items stand in each mix that repeats some, by component or source."""
+    found = {mix: {part: count for part, count in one.epochs.items() if count > 1} for mix, one in study.mixes.items()}
+    return {mix: epochs for mix, epochs in found.items() if epochs}
+
+
+def trainings_text(study: Study) -> str:
+    """Say what the number of trainings is made of."""
+    further = sum(map(len, study.training.further_seeds.values()))
+    parts = ((len(study.mixes), "mix", "mixes"), (len(study.training.seeds), "seed", "seeds"))
+    text = " × ".join(f"{count} {one if count == 1 else several}" for count, one, several in parts)
+    text += f" + {further} with further seeds" if further else ""
+    return text if len(study.backbones) == 1 else f"({text}) × {len(study.backbones)} backbones"

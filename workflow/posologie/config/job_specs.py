@@ -263,6 +263,7 @@ def table_spec(study: Study) -> TableSpec:
         demonstration=study.demonstration,
         blends={mix: plan.blend(study, mix) for mix in study.mixes},
         sizes={mix: plan.size(study, mix) for mix in study.mixes},
+        epochs=plan.repeated_mixes(study),
         components=tuple(study.components),
         neural=study.scoring.encoder is not None and bool(plan.open_suites(study)),
         judges=plan.suite_judges(study),

@@ -9,14 +9,16 @@ from posologie.config.components import blend as blend
 from posologie.config.components import components as components
 from posologie.config.components import held_by_source as held_by_source
 from posologie.config.components import held_items as held_items
+from posologie.config.components import repeated_mixes as repeated_mixes
 from posologie.config.components import sources_of_component as sources_of_component
 from posologie.config.components import trained_sources as trained_sources
+from posologie.config.components import trainings_text as trainings_text
 from posologie.config.components import validation_components as validation_components
 from posologie.config.study import PublishedModel, Study
 from posologie.generation.backends.spec import Causal, Engine
 from posologie.items import SPLITS, Split, Task
 from posologie.judging.spec import OutsideVerdicts
-from posologie.mixes.blends import has_all_coalitions, linear_design
+from posologie.mixes.blends import has_all_coalitions, least_repeated, linear_design
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
 from posologie.published import PublishedNames
@@ -105,6 +107,11 @@ def sampling_seed(study: Study, training_seed: int) -> int:
 def training_seeds(study: Study, mix: str) -> tuple[int, ...]:
     """Return the seeds that a mix is trained with: those of every mix, then its own."""
     return (*study.training.seeds, *study.training.further_seeds.get(mix, ()))
+
+
+def trainings(study: Study) -> int:
+    """Return how many adapters the study trains."""
+    return sum(model.trained for model in models(study).values())
 
 
 def sampling_seeds(study: Study, mix: str) -> list[int]:
@@ -283,8 +290,8 @@ def size(study: Study, mix: str) -> str:
 
 def has_attribution(study: Study) -> bool:
     """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
-    blends = {mix: blend(study, mix) for mix in study.mixes}
     sizes = {mix: size(study, mix) for mix in study.mixes}
+    blends = least_repeated({mix: blend(study, mix) for mix in study.mixes}, sizes, repeated_mixes(study))
     return has_all_coalitions(blends) or bool(linear_design(blends, sizes))
 
 

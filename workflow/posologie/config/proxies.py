@@ -40,7 +40,9 @@ def single_component_mixes(study: Study) -> dict[str, str]:
     asked = study.proxies.merged.models if study.proxies.merged is not None else {}
     found: dict[str, list[str]] = {}
     for mix in study.mixes:
-        if len(shares := plan.blend(study, mix)) == 1:
+        if len(shares := plan.blend(study, mix)) == 1 and (
+            mix not in plan.repeated_mixes(study) or mix == asked.get(next(iter(shares)))
+        ):
             found.setdefault(next(iter(shares)), []).append(mix)
     for component, mix in asked.items():
         if mix not in found.get(component, []):
@@ -85,7 +87,7 @@ def merged_models(study: Study) -> dict[str, Proxy]:
             wanted[f"merged-{name}"] = shares, mix
 
     for mix in study.mixes if settings.of_mixes else ():
-        if set(shares := plan.blend(study, mix)) <= set(single):
+        if mix not in plan.repeated_mixes(study) and set(shares := plan.blend(study, mix)) <= set(single):
             add(mix, shares, mix)
     for name, weights in settings.mixes.items():
         add(name, weights, None)

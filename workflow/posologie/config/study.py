@@ -1,6 +1,6 @@
 """The study: every section of a configuration, composed from the specs of the stages."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -52,6 +52,11 @@ class Training(Spec):
         default_factory=dict,
         description="further seeds of single mixes, beside `seeds`: a few mixes trained again say how much a seed "
         "matters",
+    )
+    budget: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="most adapters that the study may train, with those that `design` may propose; a study that asks "
+        "for more is refused",
     )
     sampling_seed: int | None = Field(
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"

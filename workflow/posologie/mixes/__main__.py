@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from posologie.commands import named_path, parser, run
@@ -12,9 +13,9 @@ from posologie.errors import InputError
 from posologie.files import write_json, write_parquet
 from posologie.items import item_schema
 from posologie.mixes.contents import contents
-from posologie.mixes.planning import held_by_provenance, parts_of
+from posologie.mixes.planning import Part, held_by_provenance, parts_of
 from posologie.mixes.quotas import sainte_lague
-from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, seeded_order
+from posologie.mixes.sampling import Draw, Pool, draw, read_pool, read_rows, repeated, seeded_order
 from posologie.mixes.seen import seen_in_training
 from posologie.mixes.spec import MixSpec, Validation
 from posologie.screening.embeddings import Vectors, opened
@@ -32,7 +33,7 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
     parts: dict[str, Any] = {}
     for part in parts_of(spec, pools):
         try:
-            drawn = [draw(pools[source], quota, spec.seed, spec.mix) for source, quota in part.quotas.items() if quota]
+            drawn = [_drawn(pools[source], part, spec) for source, quota in part.quotas.items() if quota]
         except InputError as error:
             raise InputError(f"mix {spec.name}: {error}") from error
         draws += drawn
@@ -40,6 +41,10 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
             log.warning("mix %s: '%s' gets no item: its share is too small for the size", spec.name, part.name)
         taken = {one.source: len(one.rows) for one in drawn}
         parts[part.name] = {"asked": part.asked, "held": part.held, "taken": taken}
+        if part.epochs > 1:
+            parts[part.name]["epochs"] = part.epochs
+            log.info("mix %s: %d different items of '%s' stand there %d times each", spec.name, sum(taken.values()),
+                     part.name, part.epochs)  # fmt: skip
     redistributed = [
         {"source": one.source, "stratum": stratum, **facts}
         for one in draws
@@ -52,6 +57,14 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
     of_provenance = held_by_provenance(spec, pools)
     facts = {"parts": parts, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
     return draws, facts
+
+
+def _drawn(pool: Pool, part: Part, spec: MixSpec) -> Draw:
+    drawn = draw(pool, part.distinct(pool.source), spec.seed, spec.mix)
+    if part.epochs == 1:
+        return drawn
+    ids = read_rows(drawn.path, drawn.rows, ["id"])["id"].to_pylist()
+    return repeated(drawn, part.quotas[pool.source], ids, spec.seed)
 
 
 def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw]:
@@ -72,13 +85,28 @@ def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw
 
 
 def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
-    """Return the drawn items in the order of a seeded hash of their ids, which is not the order of sampling."""
-    parts = [read_rows(one.path, one.rows) for one in sorted(draws, key=lambda one: one.source)]
-    table = pa.concat_tables([item_schema().empty_table(), *parts])
+    """Return the drawn items in the order of a seeded hash of their ids, which is not the order of sampling.
+
+    Of an item that stands there several times each copy has a place of its own, by its number.
+    """
+    draws = sorted(draws, key=lambda one: one.source)
+    table = pa.concat_tables([item_schema().empty_table(), *(read_rows(one.path, one.rows) for one in draws)])
     ids = table["id"].to_pylist()
     if len(set(ids)) < len(ids):
         raise InputError("two sources hold an item with the same id; expected ids that are hashes of source and key")
+    if any(one.repeats is not None for one in draws):
+        times = np.concatenate([np.ones(len(one.rows), int) if one.repeats is None else one.repeats for one in draws])
+        rows = np.repeat(np.arange(len(ids)), times)
+        copies = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        table = table.take(pa.array(rows))
+        ids = [ids[row] if not copy else f"{ids[row]}\x1f{copy}" for row, copy in zip(rows, copies, strict=True)]
     return table.take(pa.array(seeded_order(ids, seed, "order")))
+
+
+def _each_once(table: pa.Table) -> pa.Table:
+    """Return the items of a table, each once, at its first place."""
+    _, first = np.unique(np.array(table["id"].to_pylist(), dtype=str), return_index=True)
+    return table if len(first) == table.num_rows else table.take(pa.array(np.sort(first)))
 
 
 def unseen(
@@ -134,7 +162,7 @@ def main(argv: list[str]) -> None:
     if facts["also_in_validation"]:
         log.warning("mix %s: %d items are in the validation set too", spec.name, facts["also_in_validation"])
     vectors = opened(spec.comparing.encoder, spec.encoder_version, given.encoder)
-    validation, facts["seen_in_training"] = unseen(train, validation, spec, vectors)
+    validation, facts["seen_in_training"] = unseen(_each_once(train), validation, spec, vectors)
     if not validation.num_rows:
         log.warning("mix %s: the validation set is empty", spec.name)
     write_parquet(given.out_train, train)

@@ -53,6 +53,30 @@ def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list
     return []
 
 
+def least_repeated(
+    blends: Mapping[str, Blend], sizes: Mapping[str, str], epochs: Mapping[str, Mapping[str, int]]
+) -> dict[str, Blend]:
+    """Return the mixes that shares and size tell apart: of several with the same, those that repeat items least.
+
+    What depends on shares alone would take the others for the same mix with another seed.
+
+    Args:
+        epochs: of the mixes that repeat items, how often those of each part stand there.
+    """
+    keys = {
+        mix: (tuple(sorted((name, round(share, 9)) for name, share in blend.items() if share)), sizes.get(mix, ""))
+        for mix, blend in blends.items()
+    }
+    fewest: dict[object, int] = {}
+    for mix, key in keys.items():
+        fewest[key] = min(fewest.get(key, _repetition(epochs, mix)), _repetition(epochs, mix))
+    return {mix: blend for mix, blend in blends.items() if _repetition(epochs, mix) == fewest[keys[mix]]}
+
+
+def _repetition(epochs: Mapping[str, Mapping[str, int]], mix: str) -> int:
+    return sum(count - 1 for count in epochs.get(mix, {}).values())
+
+
 def _shares(blend: Blend, everyone: Sequence[str]) -> list[float]:
     whole = sum(blend.values())
     return [blend.get(name, 0.0) / whole for name in everyone]

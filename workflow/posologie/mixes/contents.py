@@ -19,7 +19,8 @@ def contents(table: pa.Table) -> dict[str, Any]:
 
     Counts are by value: provenance (which names the component), source, origin (from the record, where it names one),
     task, number of options. Gold labels are counted by task, since an item with several right answers has several.
-    Lengths are in characters of question, context, options and reference answer.
+    Lengths are in characters of question, context, options and reference answer. An item that stands there several
+    times counts each time; `different_items` then says how many there are.
     """
     facts = _contents(table)
     facts["by_provenance"] = {
@@ -31,8 +32,10 @@ def contents(table: pa.Table) -> dict[str, Any]:
 
 def _contents(table: pa.Table) -> dict[str, Any]:
     choices = table.filter(pc.greater(pc.list_value_length(table["options"]), 0))
+    different = len(pc.unique(table["id"]))
     return {
         "items": table.num_rows,
+        **({"different_items": different} if different < table.num_rows else {}),
         "groups": len(pc.unique(table["group"])),
         "provenance": _counts(table["provenance"]),
         "source": _counts(table["source"]),

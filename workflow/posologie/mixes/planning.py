@@ -11,12 +11,22 @@ from posologie.mixes.spec import Mix, MixSpec
 
 @dataclass(frozen=True)
 class Part:
-    """A key of `shares` or `counts`: how many items it gives, what its sources hold, and what each of them gives."""
+    """A key of `shares` or `counts`: how many items it gives, what its sources hold, and what each of them gives.
+
+    Attributes:
+        asked, quotas: rows of the training set; a repeated item counts each time.
+        epochs: how often each item stands in the training set; some once less where that does not divide a quota.
+    """
 
     name: str
     asked: int
     held: dict[str, int]
     quotas: dict[str, int]
+    epochs: int = 1
+
+    def distinct(self, source: str) -> int:
+        """Return how many different items a source gives."""
+        return -(-self.quotas[source] // self.epochs)
 
 
 def sources_of(part: str, provenance_of: Mapping[str, str]) -> list[str]:
@@ -72,11 +82,14 @@ def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
         if twice := drawn & set(sources):
             raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a component")
         held = {source: len(pools[source].ids) for source in sources}
-        if count > sum(held.values()):
+        epochs = spec.mix.epochs.get(name, 1)
+        if count > epochs * sum(held.values()):
+            times = "" if epochs == 1 else f" {epochs} times each"
             raise InputError(
-                f"mix {spec.name}: {count} items of '{name}' asked for, {sum(held.values())} of tasks "
-                f"{'+'.join(spec.mix.tasks)} held by {', '.join(f'{name} ({held[name]})' for name in held)}"
+                f"mix {spec.name}: {count} items of '{name}' asked for{times}, {sum(held.values())} of tasks "
+                f"{'+'.join(spec.mix.tasks)} held by {', '.join(f'{name} ({held[name]})' for name in held)}; lower the "
+                f"share or the size, or repeat items with epochs: {{{name}: {-(-count // max(1, sum(held.values())))}}}"
             )
-        quotas = sainte_lague({source: number for source, number in held.items() if number}, count)
-        parts.append(Part(name, count, held, quotas))
+        quotas = sainte_lague({source: epochs * number for source, number in held.items() if number}, count)
+        parts.append(Part(name, count, held, quotas, epochs))
     return parts

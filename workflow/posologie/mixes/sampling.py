@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -127,12 +127,14 @@ class Draw:
     Attributes:
         rows: rows of the file, ascending.
         strata: for each stratum what the source held, what the shares asked for, and what was taken.
+        repeats: how often each row stands in the training set; once if None.
     """
 
     source: str
     path: str
     rows: np.ndarray
     strata: dict[str, dict[str, int]]
+    repeats: np.ndarray | None = None
 
 
 def stratum_quotas(pool: Pool, count: int, mix: Mix | None = None) -> dict[str, dict[str, int]]:
@@ -177,6 +179,21 @@ def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
     chosen = [pool.rows[order[stratum == number][: taken.get(name, 0)]] for number, name in enumerate(pool.strata)]
     rows = np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
     return Draw(pool.source, pool.path, rows, strata)
+
+
+def repeated(drawn: Draw, count: int, ids: Sequence[str], seed: int) -> Draw:
+    """Return a draw whose items stand in the training set so often that there are `count` rows.
+
+    Every item stands there as often as every other or once more; which ones do is decided by a seeded hash of their
+    ids.
+
+    Args:
+        ids: of the drawn items, in the order of their rows.
+    """
+    times, more = divmod(count, len(drawn.rows))
+    repeats = np.full(len(drawn.rows), times)
+    repeats[seeded_order(ids, seed, "repeat")[:more]] += 1
+    return replace(drawn, repeats=repeats)
 
 
 def read_rows(path: str | os.PathLike[str], rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:

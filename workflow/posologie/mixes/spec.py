@@ -15,6 +15,8 @@ Stratum = Literal["task", "source", "subject", "length"]
 Share = Annotated[float, Field(gt=0, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 """Strict: `true` is no number of items, and `"1"` no weight."""
+Epochs = Annotated[int, Field(ge=1, le=100, strict=True)]
+"""How often an item stands in a training set."""
 
 _EXACT = 1 << 53
 """The whole numbers up to here are floats without rounding."""
@@ -82,6 +84,12 @@ class Mix(Drawing):
         default=None,
         description="number of items, with shares; `smallest`: as many as the study's smallest component holds",
     )
+    epochs: dict[Name, Epochs] = Field(
+        default_factory=dict,
+        exclude_if=lambda epochs: not epochs,  # a mix without repetition keeps its identity
+        description="how often each item of a component or source stands in the training set, once if left out; "
+        "shares, counts and size count an item as often as it stands there",
+    )
 
     @model_validator(mode="after")
     def _shares_or_counts(self) -> Self:
@@ -91,6 +99,9 @@ class Mix(Drawing):
             raise ValueError("size together with shares, and only with shares")
         if not (self.shares or self.counts):
             raise ValueError("at least one component or source")
+        parts = self.shares or self.counts or {}
+        if unknown := sorted(set(self.epochs) - set(parts)):
+            raise ValueError(f"epochs of the keys of shares or counts ({', '.join(parts)}), not of '{unknown[0]}'")
         return self
 
 
@@ -121,11 +132,13 @@ class Validation(Spec):
 
 
 def _in_lowest_terms(mix: Mix) -> Mix:
-    """Return the mix with its weights in lowest terms: 2 to 2 and 0.5 to 0.5 are 1 to 1, and draw the same items."""
+    """Return the mix with its weights in lowest terms: 2 to 2 and 0.5 to 0.5 are 1 to 1, and draw the same items.
+
+    One epoch is no repetition, and is left out.
+    """
     weights = {"shares": mix.shares, "stratum_shares": mix.stratum_shares}
-    return mix.model_copy(
-        update={key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
-    )
+    found: dict[str, Any] = {key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
+    return mix.model_copy(update={**found, "epochs": {name: count for name, count in mix.epochs.items() if count > 1}})
 
 
 class MixSpec(Spec):
@@ -193,5 +206,23 @@ class AdditiveSweep(Drawing):
         return self
 
 
-Sweep = Annotated[ShareSweep | SizeSweep | AdditiveSweep, Field(discriminator="kind")]
+class EpochSweep(Drawing):
+    """Mixes of the same shares and size in which fewer items of one part stand there more often."""
+
+    kind: Literal["epochs"] = Field(description="this kind of sweep")
+    of: Name = Field(description="component or source whose items are repeated")
+    values: Annotated[tuple[Epochs, ...], AfterValidator(_each_once)] = Field(
+        min_length=1, description="how often each of its items stands in the training set"
+    )
+    shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each component or source")
+    size: Count | Literal["smallest"] = Field(description="number of items of every mix, repeated ones each time")
+
+    @model_validator(mode="after")
+    def _repeats_a_part(self) -> Self:
+        if self.of not in self.shares:
+            raise ValueError(f"of = one of the keys of shares ({', '.join(self.shares)}), not '{self.of}'")
+        return self
+
+
+Sweep = Annotated[ShareSweep | SizeSweep | AdditiveSweep | EpochSweep, Field(discriminator="kind")]
 """Mixes that differ in one number, written once."""

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from posologie.mixes.spec import AdditiveSweep, Drawing, Mix, ShareSweep, SizeSweep, Sweep
+from posologie.mixes.spec import AdditiveSweep, Drawing, EpochSweep, Mix, ShareSweep, SizeSweep, Sweep
 
 
 def expand_sweeps(sweeps: Mapping[str, Sweep]) -> dict[str, Mix]:
     """Return the mixes of all sweeps by name, in the order of the sweeps and of their values.
 
     A mix is named after its sweep and its value: `{sweep}-{percent}` for a share (0.125 gives 12.5), `{sweep}-{items}`
-    for a size or an added dose.
+    for a size or an added dose, `{sweep}-{times}` for epochs.
     """
     return {
         mix_name(name, sweep, value): mix_of(sweep, value) for name, sweep in sweeps.items() for value in sweep.values
@@ -18,7 +18,7 @@ def expand_sweeps(sweeps: Mapping[str, Sweep]) -> dict[str, Mix]:
 
 
 def doses(name: str, sweep: Sweep) -> dict[str, float]:
-    """Return the value behind each mix of a sweep: a share from 0 to 1, or a number of items."""
+    """Return the value behind each mix of a sweep: a share from 0 to 1, a number of items, or of epochs."""
     return {mix_name(name, sweep, value): value for value in sweep.values}
 
 
@@ -44,3 +44,5 @@ def mix_of(sweep: Sweep, value: float) -> Mix:
         case AdditiveSweep():
             added = {sweep.of: int(value)} if value else {}
             return Mix(counts=sweep.base | added, **drawing)
+        case EpochSweep():
+            return Mix(shares=sweep.shares, size=sweep.size, epochs={sweep.of: int(value)}, **drawing)

@@ -9,7 +9,7 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section,
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_text, table
 from posologie.report.words import measure_name, sentence, unit_name
-from posologie.surface.answer import NEVER, mix_text
+from posologie.surface.answer import NEVER, mix_text, rate_clause, region_sentence
 
 OBJECTIVE = "objective"
 
@@ -168,17 +168,8 @@ def dose(fitted: SurfaceTable) -> str:
 
 def region(fitted: SurfaceTable) -> str:
     """Say which mixes cannot be distinguished from the best."""
-    part = fitted.one("region")
-    share = part.needed("value")
-    ranges = [
-        f"{fitted.title(row['name'])} {decimal(100 * row.needed('low'), 0)} to {decimal(100 * row.needed('high'), 0)} %"
-        for row in fitted.rows("share")
-    ]
-    if share > 0.995:
-        return "No mix can be distinguished from the best: any dose may be the best one."
-    if share < 0.005:
-        return f"Hardly any other mix may be as good: {', '.join(ranges)}."
-    return f"{decimal(100 * share, 0)} % of all mixes cannot be distinguished from the best, with {', '.join(ranges)}."
+    ranges = {fitted.title(row["name"]): (row.needed("low"), row.needed("high")) for row in fitted.rows("share")}
+    return region_sentence(fitted.one("region").needed("value"), ranges)
 
 
 def floors(fitted: SurfaceTable) -> str:
@@ -211,15 +202,11 @@ def _rate(fitted: SurfaceTable, row: Row) -> str:
     of, into, where = fitted.title(row["of"]), fitted.title(row["into"]), row["name"]
     if where.startswith("instead of ") and (third := where.removeprefix("instead of ")) in fitted.components:
         where = f"instead of {fitted.title(third)}"
-    if value is None:
-        return f"no number of {into} items is seen to do the work of one {of} item"
     bounds = f"{fitted.level} % interval {decimal(low, 1)} to {decimal(high, 1)}"
     if low is None or high is None:
         open_set = next((part for part in row["note"].split("; ") if part.startswith(("unbounded", "no dose"))), "")
         bounds = f"the interval is {open_set or 'not bounded'}"
-    if value < 0:
-        return f"{into} items do not do the work of {of} ones, {where}: one helps and the other hurts ({bounds})"
-    return f"{decimal(value, 1)} {into} items do the work of one {of} item, {where} ({bounds})"
+    return rate_clause(of, into, value, decimal(value, 1), bounds, where)
 
 
 def price(fitted: SurfaceTable) -> str:

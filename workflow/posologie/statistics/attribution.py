@@ -15,7 +15,7 @@ from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
 from posologie.statistics.families import ADAPTERS
-from posologie.statistics.intervals import score_interval
+from posologie.statistics.intervals import estimate_columns, score_interval
 from posologie.statistics.latex import Latex
 from posologie.statistics.linear_surface import coefficients, lack_of_fit, mean_game, shares_of
 from posologie.statistics.means import sparse_items, unit_of
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     """Write the table."""
     command = table_command("posologie.statistics.attribution", __doc__ or "", argv)
     spec = command.spec
-    games = list(games_of(arm_entries(spec.models), spec.blends, spec.sizes, spec.components or tuple(DEFAULT)))
+    games = list(games_of(arm_entries(spec.models), spec.designed, spec.sizes, spec.components or tuple(DEFAULT)))
     rows: list[dict[str, Any]] = []
     for suite in spec.suites if games else ():
         for _, scored in scored_parts(command.results, suite, spec, more_is_better):
@@ -177,7 +177,6 @@ def _rows(
     scored, settings = resampled.scored, resampled.settings
     arms = arm_entries(scored.models)
     place = {arm.model: number for number, arm in enumerate(arms)}
-    scale = 100 if unit_of(measure.metric) == "%" else 1
     for found in models:
         model = crossed(found.moments, arms, arms, sparse_items=sparse_items(measure, found.extent))
         for game in games:
@@ -189,7 +188,8 @@ def _rows(
                 estimated = model.of(weights)
                 interval = score_interval(estimated, found.extent, settings, is_share=False)
                 recipes = model.is_recipe(weights)
-                notes = [interval.note, "" if recipes else ADAPTERS, game.note, fits]
+                notes = ["" if recipes else ADAPTERS, game.note, fits]
+                unit = unit_of(measure.metric)
                 yield {
                     "suite": scored.suite,
                     **found.cell.columns(),
@@ -199,16 +199,10 @@ def _rows(
                     "backbone": game.backbone,
                     "method": method,
                     "term": term,
-                    "n": found.extent.items,
-                    "clusters": found.extent.clusters,
-                    "unit": unit_of(measure.metric),
-                    "value": float(estimated.value) * scale,
-                    "low": None if interval.low is None else interval.low * scale,
-                    "high": None if interval.high is None else interval.high * scale,
-                    "level": settings.level,
-                    "interval": interval.method,
+                    **estimate_columns(
+                        float(estimated.value), interval, found.extent, unit, settings.level, notes=notes
+                    ),
                     "about": "recipes" if recipes else "adapters",
-                    "note": "; ".join(note for note in notes if note),
                 }
 
 

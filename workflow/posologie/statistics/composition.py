@@ -78,19 +78,21 @@ def mix_rows(mix: str, seed: int, facts: Mapping[str, Any], components: Sequence
 def repetition_rows(mix: str, seed: int, facts: Mapping[str, Any], spec: CompositionSpec) -> Iterator[dict[str, Any]]:
     """Yield how often a training sees the items of each component, and how much of its stock the mix takes.
 
-    An item is drawn once at most, so that it is seen as often as there are epochs; a mix that asks for more items than
-    a component holds is refused when it is drawn.
+    An item stands in a mix once unless the mix repeats it (`epochs`), and is seen so often in each epoch of the
+    training; a mix that asks for more items than a component holds, and repeats none, is refused when it is drawn.
     """
     if spec.epochs is None:
         return
     by_component = facts["train"]["by_provenance"]
     for component in in_order(by_component, spec.components):
         items, held = by_component[component]["items"], facts.get("smallest_over", {}).get(component)
+        different = by_component[component].get("different_items", items)
+        seen = items * spec.epochs / different if different else spec.epochs
         yield row(
             **{"subject": "mix", "mix": mix, "seed": seed, "part": "train", "provenance": component},
-            **{"by": "repetition", "name": "all", "items": items * spec.epochs, "length": spec.epochs},
-            share=None if held is None else _percent(items, held),
-            note="" if held is None else f"{items} of {held} held, each seen {spec.epochs} times",
+            **{"by": "repetition", "name": "all", "items": items * spec.epochs, "length": seen},
+            share=None if held is None else _percent(different, held),
+            note="" if held is None else f"{different} of {held} held, each seen {seen:.4g} times",
         )
 
 

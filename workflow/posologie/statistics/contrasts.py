@@ -15,7 +15,7 @@ from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
 from posologie.statistics.families import Tested, judge_families
-from posologie.statistics.intervals import SPARSE, score_interval
+from posologie.statistics.intervals import SPARSE, estimate_columns, score_interval
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
                 for variants in (one for one in sets if one in scored.variant_sets()):
                     found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
     rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
-    known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes)
+    known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes, spec.epochs)
     settings = spec.statistics.model_dump(mode="json")
     for row in rows:
         pair = row["suite"], row["left"], row["right"]
@@ -160,23 +160,18 @@ def _row(
         "right": pair.right.label,
         "left_model": pair.left.model,
         "right_model": pair.right.model,
-        "n": model.extent.items,
-        "clusters": model.extent.clusters,
-        "unit": unit_of(measure.metric),
+        **estimate_columns(
+            float(estimated.value), interval, model.extent, unit_of(measure.metric), resampled.settings.level,
+            notes=[SPARSE] if (joined.floor @ linear**2) > 0 else [], largest=bound,
+        ),
         "left_value": left * scale,
         "right_value": right * scale,
-        "value": float(estimated.value) * scale,
-        "low": None if interval.low is None else max(interval.low, -bound) * scale,
-        "high": None if interval.high is None else min(interval.high, bound) * scale,
-        "level": resampled.settings.level,
-        "interval": interval.method,
         "df": float(estimated.df) if interval.low is not None else None,
         "p_mcnemar": None,
         "about": "models" if not mixes else "recipes" if joined.is_recipe(linear) else "adapters",
         "seed_sd": None if seeds is None else float(np.sqrt(seeds.variance)) * scale,
         "seed_df": None if seeds is None else seeds.df,
-        "note": "; ".join(note for note in (interval.note, SPARSE if (joined.floor @ linear**2) > 0 else "") if note),
-    }
+    }  # fmt: skip
 
 
 def _set_published(row: dict[str, Any], pair: Pair, published: Comparison | None) -> None:

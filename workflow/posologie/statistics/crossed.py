@@ -167,6 +167,7 @@ class Crossed:
         share: [entry], 1 / seeds where seeds are drawn; 0 where the adapters are taken as they are.
         seeds: by backbone, where several adapters of a mix tell the variance of seeds.
         floor: [..., entry], what is added to the variance of differences for adapters with few right or wrong answers.
+        bounded: the values are means of scores between 0 and 1.
     """
 
     entries: tuple[Entry, ...]
@@ -176,6 +177,7 @@ class Crossed:
     share: Array
     seeds: dict[str, Seeds]
     floor: Array
+    bounded: bool = False
 
     def of(self, linear: Array) -> Estimated:
         """Return a linear combination [entry] of values, or several: [combination, entry] gives [..., combination].
@@ -255,6 +257,7 @@ def crossed(
         share,
         seeds,
         floor @ (average**2).T,
+        sparse_items > 0,
     )
 
 

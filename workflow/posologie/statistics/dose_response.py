@@ -12,7 +12,7 @@ from posologie.errors import InputError
 from posologie.statistics.crossed import crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
-from posologie.statistics.intervals import score_interval
+from posologie.statistics.intervals import estimate_columns, score_interval
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, unit_of
 from posologie.statistics.measured import more_is_better
@@ -94,7 +94,6 @@ def _rows(
     scored, settings = resampled.scored, resampled.settings
     arms = arm_entries(scored.models)
     places = {arm.model: number for number, arm in enumerate(arms)}
-    scale = 100 if unit_of(measure.metric) == "%" else 1
     for estimate in models:
         model = crossed(estimate.moments, arms, arms)
         drawn = model.point[:, None] + draw_model(model, settings.replicates, settings.seed)[0]
@@ -102,7 +101,6 @@ def _rows(
             best = best_shares(drawn[[places[arm.model] for arm in sweep.arms]])
             for place, (arm, dose) in enumerate(zip(sweep.arms, sweep.doses, strict=True)):
                 estimated = model.of(np.eye(len(arms))[places[arm.model]])
-                point = float(estimated.value)
                 interval = score_interval(
                     estimated, estimate.extent, settings, is_share=measure.metric not in UNBOUNDED
                 )
@@ -116,16 +114,10 @@ def _rows(
                     "sweep": sweep.name,
                     "mix": arm.label,
                     "dose": dose,
-                    "n": estimate.extent.items,
-                    "clusters": estimate.extent.clusters,
-                    "unit": unit_of(measure.metric),
-                    "value": point * scale,
-                    "low": None if interval.low is None else interval.low * scale,
-                    "high": None if interval.high is None else interval.high * scale,
-                    "level": settings.level,
-                    "interval": interval.method,
+                    **estimate_columns(
+                        float(estimated.value), interval, estimate.extent, unit_of(measure.metric), settings.level
+                    ),
                     "best_share": 100 * float(best[place]),
-                    "note": interval.note,
                 }
 
 

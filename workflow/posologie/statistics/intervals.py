@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,38 @@ class Interval:
     high: float | None
     method: str
     note: str = ""
+
+
+def estimate_columns(
+    value: float | None,
+    interval: Interval,
+    rests_on: Extent,
+    unit: str,
+    level: float,
+    *,
+    notes: Sequence[str] = (),
+    largest: float = np.inf,
+) -> dict[str, Any]:
+    """Return the columns that every estimate has: n, clusters, unit, value, low, high, level, interval, note.
+
+    Args:
+        value, interval: as computed; with the unit `%` they are shown a hundred times as large. No value is None.
+        rests_on: the items and clusters that they rest on.
+        notes: what has to be said beside the note of the interval.
+        largest: the largest value that the scores allow: the interval is cut there, on both sides.
+    """
+    scale = 100 if unit == "%" else 1
+    return {
+        "n": rests_on.items,
+        "clusters": rests_on.clusters,
+        "unit": unit,
+        "value": None if value is None else value * scale,
+        "low": None if interval.low is None else max(interval.low, -largest) * scale,
+        "high": None if interval.high is None else min(interval.high, largest) * scale,
+        "level": level,
+        "interval": interval.method,
+        "note": "; ".join(note for note in (interval.note, *notes) if note),
+    }
 
 
 TOO_SMALL = "n too small"

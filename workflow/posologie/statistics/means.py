@@ -11,7 +11,7 @@ from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.crossed import Estimated, Moments, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import Interval, score_interval
+from posologie.statistics.intervals import Interval, estimate_columns, score_interval
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import Statistics
 
@@ -116,15 +116,7 @@ def row_of(
         "backbone": entry.backbone,
         "mix": entry.mix,
         "seed": entry.seed,
-        "n": extent.items,
-        "clusters": extent.clusters,
-        "unit": unit_of(measure.metric),
-        "value": point * scale,
-        "low": None if interval.low is None else interval.low * scale,
-        "high": None if interval.high is None else interval.high * scale,
-        "level": settings.level,
-        "interval": interval.method,
-        "note": interval.note,
+        **estimate_columns(point, interval, extent, unit_of(measure.metric), settings.level),
         "published": None if known is None else known.value,
         "published_aggregate": None if known is None else known.aggregate,
         "difference": None if known is None else point * scale - known.value,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from posologie.commands import run
 from posologie.items import LABELS
 from posologie.statistics.answers import ChoiceAnswers, read_answers
-from posologie.statistics.cells import Parts, make_parts, sum_over_parts
+from posologie.statistics.cells import Extent, Parts, make_parts, sum_over_parts
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
-from posologie.statistics.intervals import Interval, interval_of
+from posologie.statistics.intervals import Interval, estimate_columns, interval_of
 from posologie.statistics.latex import Latex
 from posologie.statistics.ranks import kendall_tau
 from posologie.statistics.spec import Statistics
@@ -309,7 +309,7 @@ def _row(
             inflated=key.statistic == "recall_spread",
         )
         value = point
-    scale = 1 if key.statistic == "ranking_tau" else 100
+    extent = Extent(drawn.items, drawn.clusters, drawn.effective)
     return {
         "scope_kind": key.scope.kind,
         "scope": key.scope.name,
@@ -321,15 +321,7 @@ def _row(
         "backbone": entry.backbone if entry else "",
         "mix": entry.mix if entry else "",
         "seed": entry.seed if entry else "",
-        "n": drawn.items,
-        "clusters": drawn.clusters,
-        "unit": "" if scale == 1 else "%",
-        "value": None if value is None else value * scale,
-        "low": None if interval.low is None else interval.low * scale,
-        "high": None if interval.high is None else interval.high * scale,
-        "level": settings.level,
-        "interval": interval.method,
-        "note": interval.note,
+        **estimate_columns(value, interval, extent, "" if key.statistic == "ranking_tau" else "%", settings.level),
     }
 
 

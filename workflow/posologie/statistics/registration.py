@@ -74,9 +74,14 @@ class Registration:
         return "registered"
 
 
-def doses_of(blends: Mapping[str, Mapping[str, float]], sizes: Mapping[str, str]) -> dict[str, Any]:
-    """Return the dose of each mix: the share of each component, and the size."""
-    return {mix: {"shares": dict(shares), "size": sizes.get(mix)} for mix, shares in blends.items()}
+def doses_of(
+    blends: Mapping[str, Mapping[str, float]], sizes: Mapping[str, str], epochs: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    """Return the dose of each mix: the share of each component, the size, and how often items are repeated, if any."""
+    return {
+        mix: {"shares": dict(shares), "size": sizes.get(mix)} | ({"epochs": dict(epochs[mix])} if mix in epochs else {})
+        for mix, shares in blends.items()
+    }
 
 
 def register(root: Path, study: str, sections: Mapping[str, Any], date: str) -> Registration:

@@ -3,6 +3,11 @@
 The draws are those of a parametric bootstrap of the model: values of entries from their covariance over items and
 seeds, the variance of items and S² from their own distributions, and from these the statistics as they are computed
 from data. So the maximum over a family knows how its members hang together, and how little few seeds say.
+
+The largest of many statistics depends on the variance of seeds, which is not known: where S² is small by chance, and
+most of all where it is no larger than what items explain, draws at the estimate are too small for the data at hand. So
+families are drawn at the upper end of the variance's confidence interval, where their largest statistic is largest (a
+nuisance parameter's confidence set: Berger and Boos 1994).
 """
 
 from collections.abc import Sequence
@@ -11,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import gammaincinv, stdtr, stdtrit
 
 from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated, Seeds, total_variance
 from posologie.statistics.draws import generator
@@ -19,6 +24,10 @@ from posologie.statistics.draws import generator
 _KNOWN = 1000
 """Degrees of freedom from which the variance of items is as good as known."""
 _BATCH = 1000
+SEEDS_LEVEL = 0.9
+"""Level of the one-sided interval for the variance of seeds at whose end families are drawn: at it the size of all
+pairs of seven mixes is 5 % or less whatever that variance is (tests/benchmarks/statistics_coverage.py), and that of the
+comparisons with base is hardly lower than at the estimate."""
 
 
 def z_score(ratio: Array, df: Array) -> Array:
@@ -93,7 +102,7 @@ def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
     """Return a family of combinations [member, entry] of one model, without leading axes."""
     linear = np.asarray(linear, dtype=float)
     estimated = model.of(linear)
-    values, between = draw_model(model, replicates, seed)
+    values, between = draw_model(model, replicates, seed, seeds_level=SEEDS_LEVEL)
     items = np.einsum("pj,pj->p", linear @ model.items, linear)
     items = np.where(items > NOTHING, items + linear**2 @ model.floor, 0.0)
     variance = _item_variances(model, linear, items, replicates, seed)
@@ -108,24 +117,73 @@ def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
     return Family(estimated, scores)
 
 
-def draw_model(model: Crossed, replicates: int, seed: int) -> tuple[Array, dict[str, Array]]:
-    """Return [entry, replicate] values around 0, and [replicate] S² by backbone."""
+def draw_model(
+    model: Crossed, replicates: int, seed: int, *, seeds_level: float | None = None
+) -> tuple[Array, dict[str, Array]]:
+    """Return [entry, replicate] values around 0, and [replicate] S² by backbone.
+
+    Args:
+        seeds_level: draw at the upper end of the one-sided interval of the variance of seeds with this level; at its
+            estimate if left out.
+    """
+    variances = {backbone: float(seeds_variance(seeds, seeds_level)) for backbone, seeds in model.seeds.items()}
     count = len(model.entries)
     normal = _normal(2 * count, replicates, seed)
     values = _root(model) @ normal[:count]
     deviation = np.zeros(count)
     for place, entry in enumerate(model.entries):
         if model.share[place] > 0:
-            deviation[place] = np.sqrt(float(model.seeds[entry.backbone].variance) * model.share[place])
-    values = values + deviation[:, None] * normal[count:]
+            deviation[place] = np.sqrt(variances[entry.backbone] * model.share[place])
+    moved = deviation[:, None] * normal[count:]
     numbers = generator(seed, "variances")
     between = {
-        backbone: np.maximum(seeds.between, seeds.noise)
+        backbone: (variances[backbone] + seeds.noise)
         * numbers.standard_gamma(seeds.df / 2, replicates)
         / (seeds.df / 2)
         for backbone, seeds in model.seeds.items()
     }
-    return values, between
+    for backbone, variance in variances.items():
+        here = [place for place, entry in enumerate(model.entries) if model.share[place] and entry.backbone == backbone]
+        if model.bounded and _reach_an_edge(model.point[here], variance):
+            adapters = [_skewed(model, place, variance, replicates, seed) for place in here]
+            moved[here] = [one.mean(axis=0) for one in adapters]
+            if sum(len(one) - 1 for one in adapters) == model.seeds[backbone].df:
+                between[backbone] = _between(adapters, float(model.seeds[backbone].noise), seed)
+    return values + moved, between
+
+
+def _reach_an_edge(point: Array, variance: float) -> bool:
+    """Say whether scores of adapters, two standard deviations of seeds from a mix's, would lie outside 0 to 1."""
+    return variance > 0 and bool((np.minimum(point, 1 - point) < 2 * np.sqrt(variance)).any())
+
+
+def _skewed(model: Crossed, place: int, variance: float, replicates: int, seed: int) -> Array:
+    """Return [adapter, replicate], how far adapters lie from their mix: beta-distributed, as shares near an edge."""
+    count = round(1 / model.share[place])
+    mean = float(np.clip(model.point[place], 2 * variance, 1 - 2 * variance)) if variance < 0.2 else 0.5
+    whole = max(mean * (1 - mean) / variance - 1, 0.1)
+    numbers = generator(seed, "skewed seeds", str(place))
+    found: Array = numbers.beta(mean * whole, (1 - mean) * whole, (count, replicates)) - mean
+    return found
+
+
+def _between(adapters: Sequence[Array], noise: float, seed: int) -> Array:
+    """Return [replicate], S² of adapters that differ by seeds and by what items contribute."""
+    numbers = generator(seed, "skewed S²")
+    total, df = np.zeros(adapters[0].shape[1]), 0
+    for own in adapters:
+        seen = own + np.sqrt(noise) * numbers.standard_normal(own.shape)
+        total += ((seen - seen.mean(axis=0)) ** 2).sum(axis=0)
+        df += len(own) - 1
+    return total / df
+
+
+def seeds_variance(seeds: Seeds, level: float | None = None) -> Array:
+    """Return the variance of seeds, or the upper end of its one-sided interval: df S² / χ² − R, at least 0."""
+    if level is None:
+        return seeds.variance
+    found: Array = np.maximum(seeds.between * (seeds.df / 2) / gammaincinv(seeds.df / 2, 1 - level) - seeds.noise, 0.0)
+    return found
 
 
 def _root(model: Crossed) -> Array:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.items import Split
+from posologie.mixes.blends import least_repeated
 from posologie.prediction.spec import Suite
 from posologie.prompting import Prompting
 from posologie.published import Aggregate, Decoding, PublishedNames, Variants
@@ -110,6 +111,11 @@ class TableSpec(Spec):
     sizes: dict[Name, str] = Field(
         default_factory=dict, description="number of items of each mix, or `smallest`, for the attribution"
     )
+    epochs: dict[Name, dict[Name, int]] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="of the mixes that repeat items, how often those of each part stand there",
+    )
     components: tuple[Name, ...] = Field(
         default=(),
         exclude_if=operator.not_,
@@ -121,6 +127,12 @@ class TableSpec(Spec):
     published: PublishedNames | None = Field(
         default=None, exclude_if=operator.not_, description="our names for what a published study holds, if compared"
     )
+
+    @property
+    def designed(self) -> dict[str, dict[str, float]]:
+        """Blends of the mixes that shares and size tell apart (`least_repeated`)."""
+        kept = least_repeated(self.blends, self.sizes, self.epochs)
+        return {mix: shares for mix, shares in self.blends.items() if mix in kept}
 
 
 class LeakageTableSpec(TableSpec):

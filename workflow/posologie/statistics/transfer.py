@@ -20,7 +20,7 @@ from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Resampled, influence_of
 from posologie.statistics.families import Tested, judge_families
-from posologie.statistics.intervals import SPARSE, score_interval
+from posologie.statistics.intervals import SPARSE, estimate_columns, score_interval
 from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
@@ -146,7 +146,9 @@ def _row(
     fewer = min(left_extent, right_extent, key=lambda extent: extent.effective)
     interval = score_interval(estimated, fewer, resampled.settings, is_share=False)
     largest = np.inf if measure.metric in UNBOUNDED else _LARGEST
-    notes = (interval.note, SPARSE if (joined.floor @ linear**2) > 0 else "")
+    both = replace(
+        fewer, items=left_extent.items + right_extent.items, clusters=left_extent.clusters + right_extent.clusters
+    )
     return {
         "suite": resampled.scored.suite,
         "scope_kind": "between",
@@ -163,22 +165,17 @@ def _row(
         "right": "base",
         "left_scope": left.scope,
         "right_scope": right.scope,
-        "n": left_extent.items + right_extent.items,
+        **estimate_columns(
+            float(estimated.value), interval, both, unit_of(measure.metric), resampled.settings.level,
+            notes=[SPARSE] if (joined.floor @ linear**2) > 0 else [], largest=largest,
+        ),
         "left_n": left_extent.items,
         "right_n": right_extent.items,
-        "clusters": left_extent.clusters + right_extent.clusters,
-        "unit": unit_of(measure.metric),
         "left_value": float(linear @ left_values) * scale,
         "right_value": float(linear @ right_values) * scale,
-        "value": float(estimated.value) * scale,
-        "low": None if interval.low is None else max(interval.low, -largest) * scale,
-        "high": None if interval.high is None else min(interval.high, largest) * scale,
-        "level": resampled.settings.level,
-        "interval": interval.method,
         "df": float(estimated.df) if interval.low is not None else None,
         "about": "recipes" if joined.is_recipe(linear) else "adapters",
-        "note": "; ".join(note for note in notes if note),
-    }
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -116,6 +116,47 @@ def mix_text(shares: Mapping[str, float]) -> str:
     return ", ".join(f"{one:.0f} % {name}" if whole else f"{one:.1f} % {name}" for name, one in shown)
 
 
+def region_sentence(share: float | None, ranges: Mapping[str, tuple[float, float]], points: int | None = None) -> str:
+    """Return a sentence about the mixes that cannot be distinguished from the best.
+
+    Args:
+        share: part of all mixes within bounds; None where too few keep the floors to tell.
+        ranges: lowest and highest share of each component in them.
+        points: number of mixes from which the part was measured, where the sentence is to name it.
+    """
+    listed = ", ".join(f"{name} {100 * low:.0f} to {100 * high:.0f} %" for name, (low, high) in ranges.items())
+    if share is None:
+        return f"Few mixes keep the floors; of these, the mixes with {listed} cannot be distinguished from the best."
+    if share > 1 - NEVER:
+        return "No mix can be distinguished from the best: any dose may be the best one."
+    if share < NEVER:
+        fewer = "" if share or points is None else f" (fewer than 1 in {points:,})"
+        return f"Hardly any other mix{fewer} may be as good: {listed}."
+    return f"{100 * share:.0f} % of all mixes cannot be distinguished from the best, with {listed}."
+
+
+def rate_clause(of: str, into: str, value: float | None, shown: str, bounds: str, where: str = "") -> str:
+    """Return an exchange rate in words, without a full stop.
+
+    A rate below 0 is none: one of the two components raises the score and the other lowers it.
+
+    Args:
+        of, into: components; the rate is how many items of `into` do the work of one of `of`.
+        shown: the rate as it is printed.
+        bounds: its interval in words.
+        where: at which mix, or in place of what.
+    """
+    place = f", {where}" if where else ""
+    if value is None:
+        return f"no number of {into} items is seen to do the work of one {of} item"
+    if value < 0:
+        return (
+            f"{into} items cannot take the place of {of} items{place}: more of one raises the expected score, more of"
+            f" the other lowers it (rate {shown}, {bounds})"
+        )
+    return f"{shown} {into} items do the work of one {of} item{place} ({bounds})"
+
+
 def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
     """Return the answer as lines of text."""
     region, score, regret = answer["region"], answer["score"], answer["regret"]
@@ -130,20 +171,13 @@ def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
             f" {score['high']:.2f}). Expected shortfall against the best mix: {regret['expected']:.2f}, at most"
             f" {regret['high']:.2f} with {percent} confidence."
         )
-    part = region["share_of_simplex"]
-    share = "of few mixes"
-    if part is not None:
-        share = f"{100 * part:.0f} % of all mixes" if part else f"fewer than 1 in {region['points']} of all mixes"
-    ranges = ", ".join(f"{name} {100 * low:.0f}–{100 * high:.0f} %" for name, (low, high) in region["ranges"].items())
-    lines.append(f"Region that cannot be distinguished from the best: {share}; {ranges}.")
+    lines.append(region_sentence(region["share_of_simplex"], region["ranges"], region["points"]))
     others = [mix_text(mix) for mix in region["representatives"][1:]]
     if others:
         lines.append("As good as far as these runs can tell: " + "; ".join(others) + ".")
-    lines += [
-        f"Exchange rate: one item of {one['of']} does the work of {_number(one['value'])} of {one['into']}"
-        f" ({percent} interval {one['text']})."
-        for one in answer["rates"]
-    ]
+    for one in answer["rates"]:
+        shown, bounds = f"{one['value'] or 0:.3g}", f"{percent} interval {one['text']}"
+        lines.append(f"Exchange rate: {rate_clause(one['of'], one['into'], one['value'], shown, bounds)}.")
     for one in answer["effects"]:
         how = "on top" if one["grows"] else "in place of the others"
         lines.append(
@@ -158,7 +192,3 @@ def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
     what = answer["next"]
     lines.append(("Stop: " if what["stop"] else "What would change our mind: ") + what["reason"] + ".")
     return [f"Note: {note}." for note in answer["notes"]] + lines
-
-
-def _number(value: float | None) -> str:
-    return "no known number" if value is None else f"{value:.3g}"

@@ -129,13 +129,18 @@ def whole_simplex(count: int) -> Bounds:
 
 
 def within_stock(
-    bounds: Mapping[str, tuple[float, float]], held: Mapping[str, int], size: int, where: str = "bounds"
+    bounds: Mapping[str, tuple[float, float]],
+    held: Mapping[str, int],
+    size: int,
+    where: str = "bounds",
+    epochs: Mapping[str, int] | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Return bounds in which no component has a larger share than its items fill, each taken once.
+    """Return bounds in which no component has a larger share than its items fill.
 
     Args:
         held: number of items of the components that are known.
         size: number of items of a mix.
+        epochs: how often the items of a component may be taken; once if left out.
 
     Raises:
         InputError: for a component that holds less than its lowest share.
@@ -143,11 +148,13 @@ def within_stock(
     found = dict(bounds)
     for name, items in held.items():
         low, high = bounds.get(name, (0.0, 1.0))
-        most = min(high, items / size)
+        times = (epochs or {}).get(name, 1)
+        most = min(high, times * items / size)
         if low > most + _ROUNDING:
             raise InputError(
                 f"{where}.{name} = [{low:g}, {high:g}]: {low * size:g} of {size:,} items, but {items:,} are held and "
-                "none is taken twice; lower the share or the size"
+                f"taken {'once' if times == 1 else f'{times} times at most'}; lower the share or the size, or let them "
+                "repeat (design.epochs)"
             )
         if most < high:
             found[name] = (low, most)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from posologie.mixes.spec import Count
+from posologie.mixes.spec import Count, Epochs
 from posologie.specs import Name, Spec
 from posologie.statistics.spec import TableSpec
 
@@ -43,6 +43,11 @@ class Design(Spec):
         default=(), description="number of items of a proposed mix, or several; that of the mixes if they have one"
     )
     trainings: Count | None = Field(default=None, description="how many adapters may be trained")
+    epochs: dict[Name, Epochs] = Field(
+        default_factory=dict,
+        description="how often the items of a component may stand in a proposed mix, where it holds too few; once if "
+        "left out",
+    )
     repeats: int | None = Field(
         default=None,
         ge=0,
@@ -58,6 +63,12 @@ class Design(Spec):
     )
     seed: int = Field(default=42, description="seed of the random starts")
     starts: Annotated[int, Field(ge=1, le=1000)] = Field(default=8, description="random starts of the exchange")
+
+    @model_validator(mode="after")
+    def _repeats_leave_a_mix(self) -> Self:
+        if self.trainings is not None and (self.repeats or 0) >= self.trainings:
+            raise ValueError(f"fewer repeats than the {self.trainings} trainings, which leave a training for a new mix")
+        return self
 
 
 class SurfaceSettings(Spec):

@@ -108,11 +108,11 @@ def runs_of(
     Args:
         scale: 100 for shares that are shown in points; negative for measures of which less is better.
     """
-    entries = model.entries
+    entries, designed = model.entries, spec.designed
     places = [
         place
         for place, entry in enumerate(entries)
-        if entry.kind == "mix" and entry.backbone == backbone and spec.blends.get(entry.mix)
+        if entry.kind == "mix" and entry.backbone == backbone and designed.get(entry.mix)
     ]
     components = tuple(_components(spec, [entries[place].mix for place in places]))
     blends = [{str(name): share for name, share in spec.blends[entries[place].mix].items()} for place in places]
@@ -122,6 +122,7 @@ def runs_of(
         return None
     shares = shares / shares.sum(axis=1, keepdims=True)
     sizes, size, note = _sizes([spec.sizes.get(entries[place].mix, "") for place in places])
+    note = "; ".join(part for part in (note, _repeats(spec, designed)) if part)
     seeds = model.seeds.get(backbone)
     known: dict[str, Any] = {}
     if seeds is not None:
@@ -151,6 +152,22 @@ def _components(spec: SurfaceSpec, mixes: Sequence[str]) -> list[str]:
     held = {str(name) for mix in mixes for name, share in spec.blends[mix].items() if share > 0}
     known = [name for name in spec.order if name in held]
     return [*known, *sorted(held - set(known))]
+
+
+def _repeats(spec: SurfaceSpec, designed: Mapping[str, object]) -> str:
+    """Say which mixes repeat items: a share counts an item each time, which a surface cannot see."""
+    left_out = [mix for mix in spec.epochs if mix not in designed]
+    repeating = [
+        f"{mix} ({', '.join(f'{part} {count} times' for part, count in epochs.items())})"
+        for mix, epochs in spec.epochs.items()
+        if mix in designed
+    ]
+    notes = [f"items stand several times in {', '.join(repeating)}"] if repeating else []
+    if left_out:
+        notes.append(
+            f"without {', '.join(left_out)}, which differ from another mix only in how often items are repeated"
+        )
+    return "; ".join(notes)
 
 
 def _sizes(told: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] | None, int | None, str]:

@@ -1,15 +1,20 @@
 """How precise the predictions of a design will be: over the mixes, and after each training."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from posologie.report.figures import ternary
-from posologie.report.figures.style import new_figure
+from posologie.report.figures.style import SETTINGS, new_figure, write_svg
 from posologie.report.figures.ternary import Array
 from posologie.report.names import INK, MUTED
+from posologie.surface.design_points import Plan
+from posologie.surface.designs import Proposal
+from posologie.surface.simplex import lattice
 
 
 def design_figure(
@@ -67,3 +72,23 @@ def _part_below(panel: Axes, errors: Array, named: str) -> None:
     panel.set_ylabel(f"sd of a prediction at most ({named})")
     panel.set_ylim(bottom=0)
     panel.grid(axis="y")
+
+
+def draw_design(path: Path, plan: Plan, proposal: Proposal, unit: float | None) -> None:
+    """Draw the precision of a design's predictions over its region, and its mean after each training.
+
+    Args:
+        unit: standard deviation of one run in points, where it is known.
+    """
+    region = plan.region
+    width = len(region.components)
+    grid = lattice(width, 40) if width == 3 else region.draws(2000, 42)
+    grid = grid[region.contain(grid, 1e-6)] if width == 3 else grid
+    if len(grid) < 50:
+        grid = region.draws(2000, 42)
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        figure = design_figure(region.components, grid, proposal.errors(plan, grid), plan.present,
+                               proposal.shares, proposal.variance, unit)  # fmt: skip
+        write_svg(figure, path)
