@@ -29,6 +29,7 @@ def test_every_figure_of_the_spec_is_a_file_for_the_page_and_one_for_a_paper(sim
     names = {f"{name}.{suffix}" for name in simulated.report.figures() for suffix in ("svg", "pdf")}
     assert {path.name for path in (simulated.root / "figures").iterdir()} == names
     assert {
+        "answer",
         "effects",
         "attribution",
         "mcqa",
@@ -42,7 +43,7 @@ def test_every_figure_of_the_spec_is_a_file_for_the_page_and_one_for_a_paper(sim
 
 
 def test_a_figure_drawn_again_has_the_same_bytes_and_no_date(simulated, tmp_path):
-    spec = simulated.report.model_copy(update={"tables": ("contrasts",)})
+    spec = simulated.report.model_copy(update={"tables": ("contrasts", "composition")})
     figures.main(["--spec", spec.canonical_json(), "--results", str(simulated.root), "--figures", str(tmp_path)])
     for name in ("effects.svg", "effects.pdf", "training.svg", "training.pdf"):
         again = (tmp_path / name).read_bytes()

@@ -15,6 +15,7 @@ from posologie.errors import InputError
 from posologie.files import write_parquet
 from posologie.report import __main__ as report
 from posologie.report import header
+from posologie.report.figures import __main__ as figures
 from posologie.running.planning import accept
 from posologie.screening import matrix
 
@@ -234,10 +235,18 @@ def test_screening_and_the_audits_of_the_mixes_are_told(own_study):
             items = ["a", "a", "b"] if (mix, suite) == ("SYN", "mcqa") else []
             path = root / "leakage" / mix / "seed-42" / f"{suite}.parquet"
             write_parquet(path, pa.table({"item": pa.array(items, pa.string())}))
+    drawn = spec.model_copy(update={"tables": ("screening",)})
+    figures.main(["--spec", drawn.canonical_json(), "--results", str(root), "--figures", str(root / "figures")])
+    assert "native, against mcqa: 2.0 % [0.8, 5.0]" in (root / "figures" / "screening.svg").read_text(encoding="utf-8")
     spec = spec.model_copy(update={"tables": (*spec.tables, "screening")})
     text = page_of(root, spec)
     section = text[text.index('<section id="leakage"') :].partition("</section>")[0]
     assert "suite mcqa</td>" in section
+    assert (
+        "Training items that match tested ones: 2 of SYN (mcqa). Before the mixes were drawn, up to 2.0 % of a source "
+        "matched (native, against mcqa) and was left out."
+    ) in section
+    assert "2 of SYN (mcqa)" in text[: text.index('id="effects"')], "the answer has it among its catches"
     assert "left out</td>" in section
     audit = section[section.index('id="table-leakage"') :]
     assert re.search(r">SYN</th><td[^>]*>2</td><td[^>]*>0</td>", audit)

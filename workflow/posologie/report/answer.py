@@ -4,41 +4,74 @@ import math
 from collections.abc import Sequence
 
 from posologie.report.attribution import SHAPLEY
-from posologie.report.blocks import Prose, Section
-from posologie.report.effects import Comparison, Effect, smallest_p
+from posologie.report.blocks import Figure, Opening, Section
+from posologie.report.effects import Comparison, Effect, short_note, smallest_p
 from posologie.report.inputs import Inputs
-from posologie.report.leakage import moved_verdicts
+from posologie.report.leakage import contamination
+from posologie.report.surface import change_of_mind, dose_in_short, surface_table
 from posologie.report.tables import Row, decimal, p_text
-from posologie.report.words import component_title, counted, joined, measure_name, unit_name
+from posologie.report.words import component_title, counted, joined, measure_name, sentence, unit_name
 
 
-def section(inputs: Inputs, found: Sequence[Comparison]) -> Section | None:
-    """Return what helps, by how much and how sure, on the first suite and backbone; None without contrasts.
+def section(inputs: Inputs, found: Sequence[Comparison], figure: Figure | None = None) -> Section | None:
+    """Return what opens the page: the answer on the first suite and backbone, its catches, and what would settle it.
 
-    The set of mixes that cannot be distinguished from the best; how many mixes are better, worse, equivalent, not
-    settled; what
-    seeds would undo, where single adapters were compared; what each component adds; what would settle the rest;
-    and, where leaked items move a verdict, which.
+    The answer names the mixes that cannot be distinguished from the best and what the first of them gains; where a
+    surface predicts mixes that it has not seen, also the dose and its region.
+
+    Returns:
+        None for a study with neither contrasts nor such a surface.
     """
-    if not found:
+    comparison, overall = overall_effects(found)
+    fitted = surface_table(inputs)
+    fitted = fitted if fitted is not None and fitted.supported else None
+    sentences = []
+    if comparison is not None:
+        rows = _compared(inputs, comparison, overall[0].backbone)
+        sentences.append(_best(inputs, rows, comparison, overall, brief=fitted is not None))
+    if fitted is not None:
+        sentences.append(dose_in_short(fitted))
+    if not sentences:
         return None
-    comparison = found[0]
-    backbone = comparison.effects[0].backbone
-    overall = [effect for effect in comparison.on("all", "all") if effect.backbone == backbone]
-    if not overall:
-        return None
-    level = decimal(100 * inputs.spec.statistics.level, 0)
-    added = _added(inputs, comparison, backbone, level) or _alone(inputs, overall, level)
-    sentences = (
-        _best(inputs, _compared(inputs, comparison, backbone), comparison, overall, level),
-        _counts(overall, inputs.spec.statistics.margin),
-        _adapters(overall),
-        added,
-        _settling(inputs, overall, backbone),
-        moved_verdicts(inputs),
+    catches = (
+        ("Questions", _power(overall)),
+        ("Seeds", adapters(overall)),
+        ("Contamination", contamination(inputs)),
+        ("Also", sentence("; ".join(notes)) + "." if (notes := _notes(overall)) else ""),
     )
-    notes = "; ".join(dict.fromkeys(part for effect in overall for part in effect.note.split("; ") if part))
-    return Section("answer", "The answer", (Prose(tuple(one for one in sentences if one), "answer", notes),))
+    told = tuple((name, said) for name, said in catches if said)
+    settling = "" if fitted is None else change_of_mind(fitted)
+    settling = settling or (_settling(inputs, overall, overall[0].backbone) if overall else "")
+    return Section("answer", "The answer", (Opening(tuple(sentences), told, settling, figure),))
+
+
+def overall_effects(found: Sequence[Comparison]) -> tuple[Comparison | None, list[Effect]]:
+    """Return the first comparison and its effects on all items of the first backbone; None and none without any."""
+    if not found:
+        return None, []
+    backbone = found[0].effects[0].backbone
+    overall = [effect for effect in found[0].on("all", "all") if effect.backbone == backbone]
+    return (found[0], overall) if overall else (None, [])
+
+
+def _notes(overall: Sequence[Effect]) -> list[str]:
+    """Return what weakens the verdicts beside the number of seeds and questions, each once."""
+    return list(dict.fromkeys(part for effect in overall for part in short_note(effect.note).split("; ") if part))
+
+
+def _power(overall: Sequence[Effect]) -> str:
+    """Say how many questions there are, and which effects they would usually not show."""
+    if not overall:
+        return ""
+    least = _least(overall)
+    limit = f"; effects below about {least} {unit_name(overall[0].unit)} would usually go undetected"
+    return f"{overall[0].n:,} answered by every model{'' if _is_zero(least) else limit}."
+
+
+def _least(overall: Sequence[Effect]) -> str:
+    """Return the effect that every open verdict would usually have shown."""
+    open_effects = (effect.detectable for effect in overall if effect.verdict == "not settled")
+    return decimal(max((seen for seen in open_effects if seen is not None), default=0.0), 1)
 
 
 def _compared(inputs: Inputs, comparison: Comparison, backbone: str) -> list[Row]:
@@ -56,8 +89,15 @@ def pure_mixes(inputs: Inputs) -> dict[str, str]:
     return {next(iter(kinds)): mix for mix, kinds in held.items() if len(kinds) == 1}
 
 
-def _best(inputs: Inputs, rows: Sequence[Row], comparison: Comparison, overall: Sequence[Effect], level: str) -> str:
-    """Name the set of mixes that may be the best, the margin of the one that came out first, and what it gains."""
+def _best(
+    inputs: Inputs, rows: Sequence[Row], comparison: Comparison, overall: Sequence[Effect], *, brief: bool
+) -> str:
+    """Name the set of mixes that may be the best, the margin of the one that came out first, and what it gains.
+
+    Args:
+        brief: in one sentence, because the dose has one too.
+    """
+    level = _level(inputs)
     measured = comparison.measured
     where = f"in {measure_name(measured.metric, measured.decoding)} over {counted(overall[0].n, 'question')}"
     if all(effect.value == 0 for effect in overall):
@@ -67,6 +107,18 @@ def _best(inputs: Inputs, rows: Sequence[Row], comparison: Comparison, overall: 
     best = max(overall, key=lambda effect: effect.value)
     if first is not None:
         best = next((effect for effect in overall if effect.arm == first["mix"]), best)
+    if brief:
+        over = "" if best.value < 0 or _is_zero(decimal(best.value, 1)) else " over the base model"
+        gained = f"{_gain(None, best, level)}{over}, n = {best.n:,}."
+        names = [row["mix"] for row in rows if row["in_set"] == "1"]
+        if best.verdict != "better" or first is None:
+            return f"{_not_shown(overall, best)} {gained}" if best.verdict != "better" else f"{best.arm} {gained}"
+        if len(names) == 1:
+            return f"{best.arm} is the best of {len(rows)} trained mixes and {gained}"
+        return (
+            f"{joined(names)} cannot be distinguished from the best of {len(rows)} trained mixes; {best.arm} came out "
+            f"first and {gained}"
+        )
     gained = f"{_gain(first, best, level)}, {where}; {_certainty(inputs, best)}."
     if best.verdict != "better":
         return f"{_not_shown(overall, best)} {gained}"
@@ -134,7 +186,12 @@ def _corrected(row: Row, level: str) -> str:
 _VERDICTS = {"better": "better than base", "worse": "worse than base", "equivalent": "equivalent to base"}
 
 
-def _counts(overall: Sequence[Effect], margin: float | None) -> str:
+def counts(inputs: Inputs, found: Sequence[Comparison]) -> str:
+    """Say how many mixes are better, worse, equivalent and not settled; empty without contrasts."""
+    _, overall = overall_effects(found)
+    if not overall:
+        return ""
+    margin = inputs.spec.statistics.margin
     parts = []
     unit = unit_name(overall[0].unit)
     for verdict, words in _VERDICTS.items():
@@ -143,14 +200,13 @@ def _counts(overall: Sequence[Effect], margin: float | None) -> str:
             within = f", within {decimal(margin, 1)} {unit}" if verdict == "equivalent" and margin is not None else ""
             parts.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({told})")
     if unsettled := [effect for effect in overall if effect.verdict == "not settled"]:
-        seen = [effect.detectable for effect in unsettled if effect.detectable is not None]
-        least = decimal(max(seen, default=0.0), 1)
+        least = _least(unsettled)
         limit = "" if _is_zero(least) else f": effects below about {least} {unit} would usually go undetected"
         parts.append(f"{len(unsettled)} {'is' if len(unsettled) == 1 else 'are'} not settled{limit}")
     return f"Of {len(overall)} mix{'es' if len(overall) > 1 else ''}, {', '.join(parts)}."
 
 
-def _adapters(overall: Sequence[Effect]) -> str:
+def adapters(overall: Sequence[Effect]) -> str:
     """Say that single adapters were compared, and what spread between seeds would undo the verdicts on them."""
     if not any(effect.about == "adapters" for effect in overall):
         return ""
@@ -160,6 +216,10 @@ def _adapters(overall: Sequence[Effect]) -> str:
         f" A standard deviation between seeds of this many {unit} would undo them: {', '.join(told)}." if told else ""
     )
     return f"These verdicts are about the trained adapters, not about the mixes: seeds were not repeated.{undone}"
+
+
+def _level(inputs: Inputs) -> str:
+    return decimal(100 * inputs.spec.statistics.level, 0)
 
 
 def _settling(inputs: Inputs, overall: Sequence[Effect], backbone: str) -> str:
@@ -206,8 +266,16 @@ def _hours(inputs: Inputs, backbone: str, more: int) -> str:
     return f" (about {decimal(hours, 1)} hours)"
 
 
-def _added(inputs: Inputs, comparison: Comparison, backbone: str, level: str) -> str:
-    """Say each component's share of what the mix of all gains (Shapley values), where there is an attribution."""
+def added(inputs: Inputs, found: Sequence[Comparison]) -> str:
+    """Say what each component adds (Shapley values), or what its own mix gains where there is no attribution."""
+    comparison, overall = overall_effects(found)
+    if comparison is None:
+        return ""
+    level = _level(inputs)
+    return _shapley(inputs, comparison, overall[0].backbone, level) or _alone(inputs, overall, level)
+
+
+def _shapley(inputs: Inputs, comparison: Comparison, backbone: str, level: str) -> str:
     found = inputs.rows("attribution", suite=comparison.suite, scope_kind="all", backbone=backbone)
     rows = inputs.measured([row for row in found if row["method"] in SHAPLEY], comparison.measured)
     told = []

@@ -3,7 +3,7 @@
 from posologie import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import Row, estimate, number_cell, table
+from posologie.report.tables import Row, decimal, estimate, number_cell, table
 from posologie.report.words import component_title, measure_name, scope_title, scopes, sentence, unit_name
 
 METHODS = {
@@ -38,29 +38,51 @@ def terms(inputs: Inputs, suite: str, method: str, scope: str) -> list[Row]:
     return []
 
 
-def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
+def section(inputs: Inputs, figures: dict[str, Figure], lead: str = "") -> Section | None:
     """Return the section; None if the study has neither an attribution nor a sweep."""
     blocks: list[Block] = []
     for suite in inputs.suites_of("attribution"):
-        if figure := figures.pop("attribution", None):
-            blocks.append(figure)
         blocks += _attribution_tables(inputs, suite)
     if blocks:
-        blocks.insert(
-            0,
+        opening: list[Block] = [Prose((lead,), "lead")] if lead else []
+        if figure := figures.pop("attribution", None):
+            opening.append(figure)
+        blocks = [
+            *opening,
             Prose(
                 (
                     "What a component adds is its mean effect over all orders in which the components can join a "
                     f"mix. {_total(inputs)} {_sizes(inputs)}",
                 )
             ),
-        )
+            *blocks,
+        ]
     for suite in inputs.suites_of("dose_response"):
         blocks.append(Heading(f"Dose and response: {suite}"))
+        if told := best_dose(inputs, suite):
+            blocks.append(Prose((told,), "lead"))
         if figure := figures.pop("dose_response", None):
             blocks.append(figure)
         blocks.append(_dose_table(inputs, suite))
     return Section("attribution", "What each component adds", tuple(blocks)) if blocks else None
+
+
+def best_dose(inputs: Inputs, suite: str) -> str:
+    """Say which dose of each sweep scored best, and how sure that is, in the first measure; empty without doses."""
+    rows = inputs.rows("dose_response", suite=suite, scope="all", task="all")
+    first = rows[0] if rows else None
+    same = ("metric", "decoding", "variants", "aggregate", "backbone")
+    told = []
+    for sweep in dict.fromkeys(row["sweep"] for row in rows):
+        here = [row for row in rows if row["sweep"] == sweep and all(row[key] == first[key] for key in same if first)]
+        known = [(value, row) for row in here if (value := row.number("value")) is not None]
+        if not known:
+            continue
+        best = max(known, key=lambda pair: pair[0])[1]
+        sure = best.number("best_share")
+        share = "" if sure is None else f" (the best in {decimal(sure, 0)} % of draws)"
+        told.append(f"{sweep}: a dose of {decimal(best.needed('dose'), 2)}, {best['mix']}, scored highest{share}")
+    return f"{'; '.join(told)}." if told else ""
 
 
 def _total(inputs: Inputs) -> str:

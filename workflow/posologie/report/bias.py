@@ -12,23 +12,39 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     """Return the section; None if no suite has permuted options."""
     blocks: list[Block] = []
     for suite in inputs.suites_of("position"):
-        blocks += [
-            Heading(f"Order of the options: {suite}"),
+        blocks.append(Heading(f"Order of the options: {suite}"))
+        if told := " ".join([*_drop(inputs, suite), *_tau(inputs, suite)]):
+            blocks.append(Prose((told,), "lead"))
+        if figure := figures.pop("position", None):
+            blocks.append(figure)
+        blocks.append(
             Prose(
                 (
                     "The same questions with their options shuffled. Scored rightly, the gold answer follows its "
                     "option: what drops then is the model's own preference for places. Scored against the letters of "
                     "the original order, a right answer counts as wrong wherever its letter moved: that drop is an "
                     "artefact of the scoring.",
-                    *_tau(inputs, suite),
                 )
-            ),
-        ]
-        if figure := figures.pop("position", None):
-            blocks.append(figure)
+            )
+        )
         blocks.append(_order_table(inputs, suite))
         blocks.append(_places_table(inputs, suite))
     return Section("bias", "Bias audits", tuple(blocks)) if blocks else None
+
+
+def _drop(inputs: Inputs, suite: str) -> list[str]:
+    """Say how much shuffling the options moves the models' scores."""
+    rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained", statistic="em_drop", label="")
+    names = {arm.model: arm.name for arm in inputs.arms}
+    known = [(value, names[row["model"]]) for row in rows
+             if row["model"] in names and (value := row.number("value")) is not None]  # fmt: skip
+    if not known:
+        return []
+    value, name = max(known, key=lambda pair: abs(pair[0]))
+    if not any(value for value, _ in known):
+        return ["Shuffling the options changes no model's score."]
+    moved = f"{decimal(abs(value), 1)} points {'lower' if value > 0 else 'higher'}"
+    return [f"Shuffling the options moves {name} most: it scores {moved} then."]
 
 
 def _tau(inputs: Inputs, suite: str) -> list[str]:

@@ -45,7 +45,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `file` is where the whole of it lies below the study's folder."""
+    """A table; `file` is where the whole of it lies below the study's folder.
+
+    A table whose rows are all alike becomes a sentence: `alike` says what every row holds.
+    """
 
     id: str
     title: str
@@ -53,6 +56,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     file: str = ""
+    alike: str = ""
     kind: Literal["table"] = "table"
 
 
@@ -70,11 +74,28 @@ class Figure:
 
 @dataclass(frozen=True)
 class Prose:
-    """Paragraphs, or the sentences of the answer with the warning that belongs to them."""
+    """Paragraphs: of text, of the sentence that a section opens with, or of an answer with its warning."""
 
     paragraphs: tuple[str, ...]
-    kind: Literal["prose", "answer"] = "prose"
+    kind: Literal["prose", "lead", "answer"] = "prose"
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the page opens with.
+
+    Attributes:
+        sentences: the answer, two at most.
+        catches: names and sentences of what weakens it.
+        settling: what would settle what is open; empty where nothing is, or nothing is known to.
+    """
+
+    sentences: tuple[str, ...]
+    catches: tuple[tuple[str, str], ...] = ()
+    settling: str = ""
+    figure: Figure | None = None
+    kind: Literal["opening"] = "opening"
 
 
 @dataclass(frozen=True)
@@ -126,7 +147,7 @@ class Prompt:
     kind: Literal["example"] = "example"
 
 
-Block = Table | Figure | Prose | Heading | Facts | Source | Browser | Prompt
+Block = Table | Figure | Prose | Opening | Heading | Facts | Source | Browser | Prompt
 
 
 @dataclass(frozen=True)
@@ -153,6 +174,8 @@ class Page:
     Attributes:
         others: titles and files of the pages beside it, this one included.
         facts: names and values at its head.
+        closed: whether its tables open on demand.
+        components: names, titles and colours of components, for the filter of the figures.
     """
 
     title: str
@@ -163,3 +186,5 @@ class Page:
     others: tuple[tuple[str, str], ...] = ()
     file: str = "index.html"
     facts: tuple[tuple[str, str], ...] = ()
+    closed: bool = False
+    components: tuple[tuple[str, str, str], ...] = ()

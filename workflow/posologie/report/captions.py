@@ -6,9 +6,27 @@ from posologie.report.attribution import SHAPLEY, terms
 from posologie.report.effects import comparisons
 from posologie.report.inputs import Inputs
 from posologie.report.scores import drawn_choices, drawn_texts
+from posologie.report.surface import surface_table
 from posologie.report.tables import Row
 
 CAPTIONS = {
+    "answer": (
+        "What each mix holds and what it changes",
+        "Difference from the base model with its interval, the highest first. Filled points are settled with all "
+        "comparisons taken together; hollow ones are not.",
+    ),
+    "transfer": (
+        "Does a gain carry over?",
+        "Gain on items of one component less the gain on another's, with intervals; filled points are settled.",
+    ),
+    "screening": (
+        "Matches before the mixes were drawn",
+        "Items of each source that match another item, in % with intervals.",
+    ),
+    "leakage": (
+        "What the leaked items do to the gains",
+        "Gain of each mix over base on all items (filled) and without those that the mix trained on (hollow).",
+    ),
     "effects": (
         "What each mix changes",
         "Difference of each mix from the base model with its interval, on all items and on those of each component. "
@@ -44,13 +62,19 @@ CAPTIONS = {
 def caption_of(inputs: Inputs, name: str) -> tuple[str, str]:
     """Return title and caption of a figure, with the reasons why points of it have no interval."""
     title, caption = CAPTIONS[name]
+    if name == "answer" and (fitted := surface_table(inputs)) is not None and fitted.supported:
+        title, caption = (
+            "The best dose and its region",
+            "Points: share of each component in the mix with the highest expected score. Bars: the shares that mixes "
+            "have which cannot be distinguished from it.",
+        )
     reasons = _without_interval(inputs, name)
     return title, f"{caption} Points without an interval: {'; '.join(reasons)}." if reasons else caption
 
 
 def _without_interval(inputs: Inputs, name: str) -> list[str]:
     """Return the notes of the drawn values that have no interval, each once."""
-    if name == "effects":
+    if name in ("answer", "effects"):
         found = comparisons(inputs)[:1]
         return _notes((effect.low, effect.note) for comparison in found for effect in comparison.effects)
     rows: list[Row] = []

@@ -7,7 +7,7 @@ from posologie.components import Shown, in_order
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, number_cell, table
-from posologie.report.words import component_title
+from posologie.report.words import component_title, counted, joined
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     found = mixes(inputs)
     if not found:
         return None
-    blocks: list[Block] = [
+    blocks: list[Block] = [Prose((held(inputs, found),), "lead"), *([figure] if figure else [])]
+    blocks.append(
         Prose(
             (
                 "All mixes are drawn with one seeded ranking of the items: what a smaller dose takes from a source is "
@@ -72,15 +73,26 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
                 "be.",
             )
         )
-    ]
-    if figure:
-        blocks.append(figure)
+    )
     further = (_repetition_table(inputs), _sources_table(inputs), _published_table(inputs))
     return Section(
         "composition",
         "What each mix holds",
         (*blocks, _table(found, components_of(inputs, found)), *(one for one in further if one)),
     )
+
+
+def held(inputs: Inputs, found: list[MixContents]) -> str:
+    """Say how many mixes there are, of what size and of how many components."""
+    sizes = sorted({mix.items for mix in found})
+    size = f"{sizes[0]:,} training items" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} training items"
+    names = [one.title for one in components_of(inputs, found) if any(mix.components.get(one.name) for mix in found)]
+    pure = sum(sum(bool(mix.components.get(one)) for one in mix.components if one != "all") == 1 for mix in found)
+    each = "The mix holds" if len(found) == 1 else f"{counted(len(found), 'mix')} of"
+    alone = (
+        "" if len(found) == 1 or not pure else f"; {counted(pure, 'mix')} hold{'s' * (pure == 1)} one component alone"
+    )
+    return f"{each} {size}{'' if len(found) == 1 or len(sizes) > 1 else ' each'}, of {joined(names)}{alone}."
 
 
 def _table(found: list[MixContents], components: list[Shown]) -> Table:

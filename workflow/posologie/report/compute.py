@@ -52,6 +52,6 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     spent = f"{decimal(gpu_hours, 2)} of GPUs" if gpu_hours else "none of them on a GPU"
     total = f"{counted(len(rows), 'job')} took {decimal(hours, 2)} hours, {spent}.{told}"
     caption = "One row for each training and each prediction job, from their run records."
-    blocks: list[Block] = [Prose((total,)), *([figure] if figure else [])]
+    blocks: list[Block] = [Prose((total,), "lead"), *([figure] if figure else [])]
     blocks.append(table("compute", "Jobs", caption, columns, lines, layout.table("compute")))
     return Section("compute", "Compute and energy", tuple(blocks))

@@ -148,11 +148,12 @@ def smallest_p(inputs: Inputs, p_value: float | None, family_size: int) -> str:
     return f"the smallest p that {draws:,} draws can show"
 
 
-def section(inputs: Inputs, found: list[Comparison], figure: Figure | None) -> Section | None:
+def section(inputs: Inputs, found: list[Comparison], figure: Figure | None, lead: str = "") -> Section | None:
     """Return the section with the main figure and its tables; None if there is nothing to compare."""
     if not found:
         return None
-    blocks: list[Block] = [figure] if figure else []
+    blocks: list[Block] = [Prose((lead,), "lead")] if lead else []
+    blocks += [figure] if figure else []
     blocks += [_table(inputs, comparison) for comparison in found]
     if any(effect.about == "adapters" for comparison in found for effect in comparison.effects):
         blocks.append(

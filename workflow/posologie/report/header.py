@@ -46,9 +46,9 @@ def _trained(inputs: Inputs) -> str:
     several = f", {counted(len(seeds), 'seed')}" if len(seeds) > 1 else ""
     sizes = [mix.items for mix in composition.mixes(inputs)]
     if not sizes:
-        return f"{_plural(len(mixes), 'mix', 'mixes')}{several}"
+        return f"{counted(len(mixes), 'mix')}{several}"
     size = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
-    return f"{_plural(len(mixes), 'mix', 'mixes')} of {size} items{several}"
+    return f"{counted(len(mixes), 'mix')} of {size} items{several}"
 
 
 def _tested(inputs: Inputs) -> str:
@@ -73,10 +73,6 @@ def _dates(inputs: Inputs) -> str:
     """Return the days on which the first and the last recorded job started."""
     days = sorted(str(record.facts["started"])[:10] for record in inputs.runs if record.facts.get("started"))
     return "" if not days else days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-
-
-def _plural(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
 
 
 def commit() -> str | None:

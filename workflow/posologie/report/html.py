@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import jinja2
 from markupsafe import Markup
 
-from posologie.report.blocks import Page
+from posologie.report.blocks import Page, Table
 from posologie.report.template_files import read_template
+from posologie.report.words import counted
 from posologie.version import __version__
 
 
@@ -18,9 +19,26 @@ def as_html(page: Page, scripts: Sequence[str] = ("page.js",)) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"counted": counted, "widths": interval_widths}
     return environment.get_template("index.html.j2").render(
         page=page,
         version=__version__,
         style=Markup(read_template("style.css")),  # noqa: S704 - the project's own file
         script=Markup("".join(read_template(name) for name in scripts)),  # noqa: S704 - the project's own files
     )
+
+
+_DIGITS = 0.9
+"""Width of a sign of an interval in digits: brackets, commas and points are narrower, minus signs wider."""
+
+
+def interval_widths(table: Table) -> list[float]:
+    """Return the widths of the intervals and marks of each column in digits (`ch`); 0 where a column has none.
+
+    All cells of a column leave as much room behind their value, so that the values stand one under the other.
+    """
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
+    return [
+        round(_DIGITS * max((len(cell.interval) + len(cell.mark) for cell in cells), default=0), 1) * column.number
+        for column, cells in zip(table.columns, columns, strict=True)
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from posologie import layout
+from posologie.components import in_order
 from posologie.errors import InputError
 from posologie.files import read_json
 from posologie.report.names import label, ordered
@@ -101,6 +102,25 @@ class Inputs:
             )
             for entry in arm_entries(self.models)
         ]
+
+    @cached_property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Share of each component in each mix, by its training items; none without a table of compositions."""
+        items: dict[str, dict[str, float]] = {}
+        for row in self.rows("composition", part="train", by="all"):
+            if row["mix"] and row["provenance"] != "all":
+                items.setdefault(row["mix"], {}).setdefault(row["provenance"], row.needed("items"))
+        totals = {mix: sum(held.values()) for mix, held in items.items()}
+        return {
+            mix: {name: count / totals[mix] for name, count in held.items() if count}
+            for mix, held in items.items()
+            if totals[mix]
+        }
+
+    def parts(self, mix: str | None) -> tuple[str, ...]:
+        """Return the components that a mix holds, in the order of the study; none for the base model."""
+        held = self.shares.get(mix or "", {})
+        return tuple(name for name in in_order(held, (one.name for one in self.spec.components)))
 
     def name(self, model: EvaluatedModel) -> str:
         """Return the short name of a single model, with its seed where the study has several."""

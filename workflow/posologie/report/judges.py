@@ -36,13 +36,13 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     lengths = [_length_table(inputs, suite) for suite in inputs.suites_of("length")]
     if not sets and not lengths:
         return None
-    blocks: list[Block] = corrections(inputs)
-    if sets:
-        blocks.append(Prose((agreement_worth(inputs),)))
-    for name in sets:
+    blocks: list[Block] = [Prose((nearest(inputs, sets[0]),), "lead")] if sets else []
+    for place, name in enumerate(sets):
         blocks.append(Heading(f"Agreement with people: {name}"))
         if figure := figures.pop("agreement", None):
             blocks.append(figure)
+        if not place:
+            blocks.append(Prose((agreement_worth(inputs),)))
         if figure := figures.pop("calibration", None):
             blocks.append(figure)
         blocks.append(_agreement_table(inputs, name))
@@ -60,9 +60,26 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             if figure := figures.pop("generator", None):
                 blocks.append(figure)
             blocks.append(_generator_table(inputs, name, rows))
+    blocks += corrections(inputs)
     if lengths:
         blocks += [Heading("Length of the answers, and what judges make of it"), *lengths]
     return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
+
+
+def nearest(inputs: Inputs, name: str) -> str:
+    """Say which judge agrees best with people on a set of ratings, and on how many answers."""
+    rows = [row for row in agreements(inputs, name) if row["rater_kind"] == "judge"]
+    for statistic in STATISTICS:
+        known = [(value, row) for row in rows if row["statistic"] == statistic
+                 and (value := row.number("value")) is not None]  # fmt: skip
+        if known:
+            value, row = max(known, key=lambda pair: pair[0])
+            judges = len({other["rater"] for _, other in known})
+            best = f", best of {judges} judges," if judges > 1 else ""
+            shown = f"{STATISTICS[statistic]} = {decimal(value)} {estimate(row, 2).interval}".rstrip()
+            rests = counted(int(row.needed("n")), "rated answer")
+            return f"{rater_name(row['rater'])}{best} agrees with people with {shown} on {rests}."
+    return f"No judge has given enough verdicts on {name} to be compared with people."
 
 
 def mismatches(inputs: Inputs) -> list[str]:

@@ -3,15 +3,16 @@
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
-from posologie.report.blocks import Block, Cell, Column, Prose, Section, Table
+from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, table
+from posologie.report.words import counted, listed
 from posologie.screening.matching import KINDS
 
 _PLACES = {"within": "itself", "earlier": "source", "suite": "suite"}
 
 
-def section(inputs: Inputs) -> Section | None:
+def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     """Return the section; None if nothing was screened or audited."""
     blocks: list[Block] = []
     if inputs.rows("screening"):
@@ -35,7 +36,22 @@ def section(inputs: Inputs) -> Section | None:
             "that leaks.",
         )
     )
-    return Section("leakage", "Duplicates and leakage", (intro, *blocks))
+    drawn = [figure for name in ("leakage", "screening") if (figure := figures.get(name))]
+    return Section("leakage", "Duplicates and leakage", (Prose((_lead(inputs),), "lead"), *drawn, intro, *blocks))
+
+
+def _lead(inputs: Inputs) -> str:
+    """Say what screening left out, and what is left in the mixes."""
+    rows = inputs.rows("screening")
+    removed = [row for row in rows if row["mode"] == "remove" and row["against"] != "within"]
+    worst = max(removed, key=lambda row: row.number("share") or 0.0, default=None)
+    if worst is None or not worst.number("share"):
+        return contamination(inputs)
+    share = decimal(worst.number("share"), 1)
+    return (
+        f"{contamination(inputs)} Before the mixes were drawn, up to {share} % of a source matched "
+        f"({worst['source']}, against {worst['name']}) and was left out."
+    )
 
 
 def _screening_table(inputs: Inputs) -> Table:
@@ -69,22 +85,53 @@ def _screening_table(inputs: Inputs) -> Table:
     return table("screening", "What screening found", caption, columns, lines, layout.table("screening"))
 
 
-def _audit_table(inputs: Inputs) -> Table | None:
-    """Return how many training items of each mix match a tested item, from the audits; None if there are none."""
+def audited(inputs: Inputs) -> dict[tuple[str, str], dict[str, int]]:
+    """Return how many training items of each drawn mix (mix, seed) match a tested item, by suite; none without audits.
+
+    Raises:
+        InputError: if one of the audits is missing.
+    """
     drawn = list(dict.fromkeys((row["mix"], row["seed"]) for row in inputs.rows("composition", part="train", by="all")))
-    if not (inputs.root / "leakage").is_dir() or not drawn:
-        return None
-    several = len({seed for _, seed in drawn}) > 1
-    columns = [Column("mix", heading=True), *(Column(f"suite {suite}", number=True) for suite in inputs.spec.suites)]
-    lines = []
+    if not (inputs.root / "leakage").is_dir():
+        return {}
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for mix, seed in drawn:
-        cells = [Cell(f"{mix}, seed {seed}" if several else mix)]
+        counts = found.setdefault((mix, seed), {})
         for suite in inputs.spec.suites:
             file = inputs.root / "leakage" / mix / f"seed-{seed}" / f"{suite}.parquet"
             if not file.is_file():
                 raise InputError(f"{file}: no such file; expected the audit of mix {mix} against suite {suite}")
-            cells.append(number_cell(len(set(read_parquet(file, columns=["item"])["item"].to_pylist()))))
-        lines.append(cells)
+            counts[suite] = len(set(read_parquet(file, columns=["item"])["item"].to_pylist()))
+    return found
+
+
+def contamination(inputs: Inputs) -> str:
+    """Say how many training items match tested ones, and which verdicts rest on that."""
+    moved = moved_verdicts(inputs)
+    found = audited(inputs)
+    if not found:
+        return moved or "Not audited: whether training items repeat tested ones is not known."
+    most: dict[tuple[str, str], int] = {}
+    for (mix, _), counts in found.items():
+        for suite, count in counts.items():
+            most[mix, suite] = max(count, most.get((mix, suite), 0))
+    leaky = [f"{count:,} of {mix} ({suite})" for (mix, suite), count in most.items() if count]
+    if not leaky:
+        return f"No training item matches a tested one, in {counted(len({mix for mix, _ in found}), 'mix')}."
+    return f"Training items that match tested ones: {listed(leaky)}.{f' {moved}' if moved else ''}"
+
+
+def _audit_table(inputs: Inputs) -> Table | None:
+    """Return how many training items of each mix match a tested item, from the audits; None if there are none."""
+    found = audited(inputs)
+    if not found:
+        return None
+    several = len({seed for _, seed in found}) > 1
+    columns = [Column("mix", heading=True), *(Column(f"suite {suite}", number=True) for suite in inputs.spec.suites)]
+    lines = [
+        [Cell(f"{mix}, seed {seed}" if several else mix), *(number_cell(count) for count in counts.values())]
+        for (mix, seed), counts in found.items()
+    ]
     caption = (
         "Training items of each mix that match an item of a suite in any way; audited after the draw, also for suites "
         "that were not screened against."

@@ -69,17 +69,17 @@ def sections(inputs: Inputs) -> list[Section]:
     figures = _figures(inputs)
     found = effects.comparisons(inputs)
     made = [
+        answer.section(inputs, found, figures.get("answer")),
         surface.section(inputs, figures.get("surface")),
-        answer.section(inputs, found),
-        effects.section(inputs, found, figures.get("effects")),
-        transfer.section(inputs),
-        attribution.section(inputs, figures),
+        effects.section(inputs, found, figures.get("effects"), answer.counts(inputs, found)),
+        transfer.section(inputs, figures.get("transfer")),
+        attribution.section(inputs, figures, answer.added(inputs, found)),
         scores.section(inputs, figures),
         published.section(inputs, figures.get("published")),
         bias.section(inputs, figures),
         judges.section(inputs, figures),
         composition.section(inputs, figures.get("composition")),
-        leakage.section(inputs),
+        leakage.section(inputs, figures),
         training.section(inputs, figures.get("training")),
         compute.section(inputs, figures.get("compute")),
         _others(inputs),
@@ -140,7 +140,9 @@ def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -
             sections=tuple(made),
             notices=tuple(notices),
             facts=header.facts(inputs),
+            closed=True,
+            components=tuple((one.name, one.title, one.colour) for one in inputs.spec.components),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
         ),
-        scripts=("page.js", "browser.js"),
+        scripts=("page.js", "figures.js", "browser.js"),
     )

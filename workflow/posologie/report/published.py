@@ -66,20 +66,37 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     found = compared(inputs)
     if not found:
         return None
-    blocks: list[Block] = [
+    rows = inputs.rows("published")
+    told = agreement(rows)
+    blocks: list[Block] = [Prose((told,), "lead")] if told else []
+    blocks += [figure] if figure else []
+    blocks.append(
         Prose(
             (
                 "Each printed number stands beside every aggregate of ours that it may be. Ranks and signs say more "
                 "than values here: benchmarks, items and weights may differ.",
             )
         )
-    ]
-    if figure:
-        blocks.append(figure)
-    if rows := inputs.rows("published"):
+    )
+    if rows:
         blocks.append(_agreement_table(rows))
     blocks += [_table(number, one) for number, one in enumerate(found)]
     return Section("published", f"{rows[0]['study'] if rows else 'A published study'} beside this one", tuple(blocks))
+
+
+def agreement(rows: list[Row]) -> str:
+    """Say how far signs and ranks agree on the first published aggregate that can be compared; empty without one."""
+    for row in rows:
+        equal, total = row.number("signs_equal"), row.number("signs_compared")
+        if equal is None or not total:
+            continue
+        tau = row.number("kendall_tau")
+        between = interval(row.number("low"), row.number("high"), 2)
+        ranks = "" if tau is None else f", and the rankings agree with Kendall's τ = {decimal(tau)} {between}".rstrip()
+        return (
+            f"On “{row['title']}”, {equal:.0f} of {total:.0f} mixes differ from base in the published direction{ranks}."
+        )
+    return ""
 
 
 def _table(number: int, one: ComparedAggregate) -> Table:

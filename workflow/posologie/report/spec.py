@@ -51,15 +51,12 @@ class ReportSpec(Spec):
 
     def figures(self) -> tuple[str, ...]:
         """Return the names of the figures: known before any table is made, so that a rule can declare the files."""
+        alone = ("transfer", "attribution", "dose_response", "oeq", "position", "generator", "published", "surface")
         drawn = {
-            "contrasts": ("effects",),
+            "contrasts": ("answer", "effects"),
             "mcqa": ("mcqa",),
             "agreement": ("agreement", "calibration"),
-            **{
-                name: (name,)
-                for name in ("attribution", "dose_response", "oeq", "position", "generator", "published", "surface")
-            },
-            **{name: (name,) for name in ("composition", "compute")},
+            **{name: (name,) for name in (*alone, "composition", "screening", "leakage", "compute")},
         }
         found = [name for table, names in drawn.items() if table in self.tables for name in names]
         return (

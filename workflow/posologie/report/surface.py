@@ -97,12 +97,11 @@ def mix_of(row: Row) -> dict[str, float]:
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
-    """Return the section that opens the page; None without a table of surfaces."""
+    """Return the section on the dose; None without a table of surfaces."""
     fitted = surface_table(inputs)
     if fitted is None:
         return None
     sentences = (
-        support(fitted),
         dose(fitted),
         region(fitted),
         floors(fitted),
@@ -111,11 +110,12 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
         change_of_mind(fitted),
     )
     notes = "; ".join(dict.fromkeys(part for part in fitted.one("optimum")["note"].split("; ") if part))
-    blocks: list[Block] = [Prose(tuple(one for one in sentences if one), "answer", notes)]
+    blocks: list[Block] = [Prose((support(fitted),), "lead", notes)]
+    blocks += [figure] if figure else []
+    blocks.append(Prose(tuple(one for one in sentences if one)))
     blocks += (
         [Source("The next mixes, to paste into the study", pasted)] if (pasted := to_paste(inputs, fitted)) else []
     )
-    blocks += [figure] if figure else []
     blocks += [_models(fitted), _mixes(fitted)]
     blocks += [_rates(fitted)] if fitted.rows("rate") else []
     blocks += [_budgets(fitted)] if fitted.rows("frontier") else []
@@ -164,6 +164,33 @@ def dose(fitted: SurfaceTable) -> str:
         f"{decimal(best.needed('regret'), 1)} {unit} short of the best mix there is, {most} (with {fitted.level} % "
         f"certainty)."
     )
+
+
+def dose_in_short(fitted: SurfaceTable) -> str:
+    """Name the best dose, what it is expected to score, and the region of mixes that may be as good, in a sentence."""
+    best, base = fitted.one("optimum"), fitted.rows("base")
+    size = best.number("size")
+    items = "" if size is None else f" at {size:,.0f} items"
+    value = f"{decimal(best.needed('value'), 1)}{_percent(best)}{_interval(best, fitted.level)}"
+    over = ""
+    if base:
+        gain = best.needed("value") - base[0].needed("value")
+        over = f", {decimal(abs(gain), 1)} {fitted.unit} {'above' if gain >= 0 else 'below'} the base model"
+    share = fitted.one("region").needed("value")
+    where = "; hardly any other mix may be as good"
+    if share > 0.995:
+        where = "; but no mix can be distinguished from it"
+    elif share >= 0.005:
+        where = f"; mixes with {', '.join(_ranges(fitted))} may be as good"
+    return f"Give {fitted.mix(best)}{items}: the expected {fitted.what} is {value}{over}{where}."
+
+
+def _ranges(fitted: SurfaceTable) -> list[str]:
+    """Return the share that each component may have in a mix as good as the best."""
+    return [
+        f"{fitted.title(row['name'])} {decimal(100 * row.needed('low'), 0)} to {decimal(100 * row.needed('high'), 0)} %"
+        for row in fitted.rows("share")
+    ]
 
 
 def region(fitted: SurfaceTable) -> str:

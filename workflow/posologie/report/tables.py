@@ -130,19 +130,39 @@ def table(
         for row in rows
     )
     explained = [caption, *(f"{mark} {note}." for note, mark in marks.items())]
-    return Table(f"table-{name}", title, " ".join(text for text in explained if text), tuple(columns), marked, file)
+    said = " ".join(text for text in explained if text)
+    return Table(f"table-{name}", title, said, tuple(columns), marked, file, alike(columns, rows))
+
+
+def alike(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return what every row of a table holds, where all of them hold the same numbers; empty for any other table.
+
+    A table of equal rows says no more than one of them.
+    """
+    named = [place for place, column in enumerate(columns) if column.heading]
+    if len(rows) < 2 or len(named) != 1 or not any(column.number for column in columns):
+        return ""
+    rest = [place for place in range(len(columns)) if place not in named]
+    if len({tuple((row[place].text, row[place].interval, row[place].shares) for place in rest) for row in rows}) > 1:
+        return ""
+    values = [(columns[place].title, rows[0][place]) for place in rest if rows[0][place].text not in ("", NOTHING.text)]
+    shown = "; ".join(f"{title} {' '.join(filter(None, (cell.text, cell.interval)))}" for title, cell in values)
+    names = ", ".join(row[named[0]].text for row in rows)
+    return f"The same for all {len(rows)} ({names}): {shown}." if shown else f"Nothing for any of {names}."
 
 
 def as_it_is(name: str, title: str, caption: str, rows: Sequence[Row]) -> Table:
     """Return a table with the columns of its file: those whose cells are all numbers or empty are shown as numbers."""
     columns = list(rows[0].cells) if rows else []
-    numeric = {column for column in columns if _all_numbers(row[column] for row in rows)}
+    numeric = {column: _digits(row[column] for row in rows) for column in columns
+               if _all_numbers(row[column] for row in rows)}  # fmt: skip
     lines = []
     for row in rows:
         cells = []
         for column in columns:
             if column in numeric:
-                cells.append(Cell(row[column].replace("-", MINUS) or "–", sort=row.number(column), copy=row[column]))
+                value, digits = row.number(column), numeric[column]
+                cells.append(Cell(decimal(value, digits) if row[column] else "–", sort=value, copy=row[column]))
             else:
                 cells.append(Cell(row[column]))
         lines.append(cells)
@@ -151,6 +171,15 @@ def as_it_is(name: str, title: str, caption: str, rows: Sequence[Row]) -> Table:
         for place, column in enumerate(columns)
     ]
     return table(name, title, caption, shown, lines, layout.table(name))
+
+
+_MOST_DIGITS = 4
+
+
+def _digits(texts: Iterable[str]) -> int:
+    """Return the digits after the point that a column is shown with: those of its longest number, four at most."""
+    found = [_MOST_DIGITS if "e-" in text.lower() else len(text.partition(".")[2]) for text in texts]
+    return min(_MOST_DIGITS, max(found, default=0))
 
 
 def _all_numbers(texts: Iterable[str]) -> bool:

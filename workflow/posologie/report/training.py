@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
-from posologie.report.blocks import Block, Cell, Column, Figure, Section, Table
+from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import number_cell, table
+from posologie.report.tables import decimal, number_cell, table
+from posologie.report.words import counted, listed
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Curve:
     """One adapter's losses, in nats; `validation` holds (step, loss) at the end of each epoch."""
 
     name: str
+    mix: str
     steps: list[int]
     loss: list[float]
     validation: list[tuple[int, float]]
@@ -37,6 +39,7 @@ def curves(inputs: Inputs) -> list[Curve]:
         found.append(
             Curve(
                 inputs.name(model),
+                model.mix or "",
                 [row["step"] for row in rows],
                 [row["loss"] for row in rows],
                 [(row["step"], row["validation_loss"]) for row in rows if row["validation_loss"] is not None],
@@ -50,8 +53,25 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     found = curves(inputs)
     if not found:
         return None
-    blocks: list[Block] = [figure] if figure else []
+    blocks: list[Block] = [Prose((trend(found),), "lead"), *([figure] if figure else [])]
     return Section("training", "Training curves", (*blocks, _table(found)))
+
+
+def trend(found: list[Curve]) -> str:
+    """Say how far the training losses fell, and whether the validation losses rose again."""
+    ends = [(curve.loss[0], curve.loss[-1]) for curve in found if curve.loss]
+    fell = sum(last < first for first, last in ends)
+    told = f"The training loss fell in {fell} of {counted(len(found), 'adapter')}"
+    if ends:
+        means = [sum(values) / len(ends) for values in zip(*ends, strict=True)]
+        told += f", on average from {decimal(means[0])} to {decimal(means[1])} nats"
+    several = [curve for curve in found if len(curve.validation) > 1]
+    if not several:
+        return f"{told}."
+    rose = [curve.name for curve in several if curve.validation[-1][1] > min(loss for _, loss in curve.validation)]
+    if not rose:
+        return f"{told}; every validation loss was lowest at the end."
+    return f"{told}; the validation loss of {listed(rose)} rose again before the end, a sign of too many epochs."
 
 
 def _table(found: list[Curve]) -> Table:

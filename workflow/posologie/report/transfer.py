@@ -1,29 +1,55 @@
 """Whether a gain carries over: what each mix gains on items of one component, less what it gains on another's."""
 
 from posologie import layout
-from posologie.report.blocks import Block, Cell, Column, Prose, Section
+from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section
 from posologie.report.effects import demonstrated, short_note
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, interval, number_cell, p_cell, table
 from posologie.report.words import component_title, measure_name, unit_name
 
 
-def section(inputs: Inputs) -> Section | None:
+def compared(inputs: Inputs) -> list[tuple[str, list[Row]]]:
+    """Return suite and rows of each primary measure that is compared between tested components."""
+    primary = (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text)
+    found = (
+        (suite, inputs.measured(inputs.rows("transfer", suite=suite, task="all"), measured))
+        for suite in inputs.suites_of("transfer")
+        for measured in primary
+    )
+    return [(suite, rows) for suite, rows in found if rows]
+
+
+def section(inputs: Inputs, figure: Figure | None = None) -> Section | None:
     """Return the section; None if no suite has items of several components."""
-    blocks: list[Block] = []
-    for suite in inputs.suites_of("transfer"):
-        for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
-            rows = inputs.measured(inputs.rows("transfer", suite=suite, task="all"), measured)
-            if rows:
-                blocks.append(_table(inputs, suite, rows))
-    if not blocks:
+    found = compared(inputs)
+    if not found:
         return None
+    blocks = [_table(inputs, suite, rows) for suite, rows in found]
     told = (
         "A mix may gain on items of the component that it was trained on and on no others. Each row is a contrast of "
         "its own: the gain over base on items of one component, less the gain on items of another, for the same "
         "adapters. A gain that is missing on both, or the same on both, is no difference."
     )
-    return Section("transfer", "Does a gain carry over?", (Prose((told,)), *blocks))
+    opening: list[Block] = [Prose((carried(inputs, found[0][1]),), "lead"), *([figure] if figure else [])]
+    return Section("transfer", "Does a gain carry over?", (*opening, Prose((told,)), *blocks))
+
+
+def carried(inputs: Inputs, rows: list[Row]) -> str:
+    """Say which mixes gain more on items of one component than on another's."""
+    titles = inputs.spec.components
+    clear = [
+        f"{row['mix']} gains {decimal(abs(row.needed('value')), 1)} {unit_name(row['unit'])} more on "
+        f"{component_title(row[more], titles)} than on {component_title(row[less], titles)} items"
+        for row in rows
+        for verdict, more, less in (("more on left", "left", "right"), ("more on right", "right", "left"))
+        if row["verdict"] == verdict
+    ]
+    if clear:
+        return f"{'; '.join(clear)}."
+    seen = [value for row in rows if (value := row.number("detectable")) is not None]
+    least = f"{decimal(max(seen, default=0.0), 1)} {unit_name(rows[0]['unit'])}"
+    limit = f"; differences below about {least} would usually go undetected" if seen else ""
+    return f"No mix is shown to gain more on the items of one component than on another's{limit}."
 
 
 def _table(inputs: Inputs, suite: str, rows: list[Row]) -> Block:

@@ -86,5 +86,6 @@ def joined(names: Iterable[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 job`, `1,200 jobs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: `1 job`, `1,200 jobs`, `7 mixes`."""
+    plural = "" if number == 1 else "es" if noun.endswith("x") else "s"
+    return f"{number:,} {noun}{plural}"

@@ -13,7 +13,9 @@ from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
 
 DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
+    "answer": effects.draw_answer,
     "effects": effects.draw,
+    "transfer": effects.draw_transfer,
     "attribution": attribution.draw,
     "dose_response": attribution.draw_doses,
     "mcqa": scores.draw_choices,
@@ -25,6 +27,8 @@ DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
     "calibration": judges.draw_calibration,
     "generator": judges.draw_generator,
     "composition": shares.draw_composition,
+    "screening": shares.draw_screening,
+    "leakage": shares.draw_leakage,
     "compute": shares.draw_compute,
     "training": training.draw,
 }

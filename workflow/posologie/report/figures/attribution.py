@@ -3,9 +3,10 @@
 from matplotlib.figure import Figure
 
 from posologie.report.attribution import SHAPLEY, terms
-from posologie.report.figures.style import new_figure, point, row_panels, x_title
+from posologie.report.figures.style import Mark, new_figure, point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, INK, MUTED, line_style
+from posologie.report.tables import decimal, interval
 from posologie.report.words import component_title, measure_name, scope_title, scopes, unit_name
 
 _MOST_WITH_INTERACTIONS = 4
@@ -36,7 +37,10 @@ def draw(inputs: Inputs) -> Figure | None:
         for row in (row for method in methods for row in shown[method, scope] if row["backbone"] == backbone):
             colour = colours.get(row["term"], INK)
             low, high = row.number("low"), row.number("high")
-            point(panel, row.needed("value"), names.index(row["term"]), low, high, colour=colour)
+            title, value = component_title(row["term"], inputs.spec.components), row.needed("value")
+            said = f"{decimal(value, 1, sign=True)} {unit_name(row['unit'])} {interval(low, high, 1, sign=True)}"
+            mark = Mark(f"{title}: {said}".rstrip(), title, tuple(row["term"].split("+")), value)
+            point(panel, value, names.index(row["term"]), low, high, colour=colour, mark=mark)
         panel.set_title(scope_title(kind, scope, inputs.spec.components))
     x_title(figure, f"{measure_name(first[0]['metric'], first[0]['decoding'])}: {unit_name(first[0]['unit'])} added")
     return figure
@@ -58,9 +62,13 @@ def draw_doses(inputs: Inputs) -> Figure | None:
     for panel, sweep in zip(panels, sweeps, strict=True):
         points = sorted((row for row in rows if row["sweep"] == sweep), key=lambda row: row.needed("dose"))
         doses, values = ([row.needed(key) for row in points] for key in ("dose", "value"))
-        panel.plot(doses, values, "o-", color=colour, markersize=5)
-        for row, dose in zip(points, doses, strict=True):
+        panel.plot(doses, values, color=colour)
+        for row, dose, value in zip(points, doses, values, strict=True):
             low, high = row.number("low"), row.number("high")
+            shown = f"{decimal(value, 1)} {row['unit']}".rstrip()
+            text = f"{row['mix']}, dose {decimal(dose)}: {shown} {interval(low, high, 1)}".rstrip()
+            mark = Mark(text, row["mix"], inputs.parts(row["mix"]))
+            panel.plot([dose], [value], "o", color=colour, markersize=5, gid=mark.gid)
             if low is not None and high is not None:
                 panel.plot([dose, dose], [low, high], color=colour, linewidth=1.3)
         panel.set_title(sweep)

@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 
 from posologie import layout
 from posologie.files import read_parquet
-from posologie.report.figures.style import new_figure, point, row_panels, x_title
+from posologie.report.figures.style import Mark, new_figure, point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.judges import STATISTICS, agreements
 from posologie.report.names import COLOURS, INK, MUTED
+from posologie.report.tables import decimal, interval
 from posologie.report.words import rater_name
 
 _CORRELATIONS = ("pearson", "spearman", "kendall", "kappa")
@@ -35,7 +36,9 @@ def draw_agreement(inputs: Inputs) -> Figure | None:
             if value is not None:
                 colour = _KINDS.get(row["rater_kind"], INK)
                 y = raters.index(row["rater"])
-                point(panel, value, y, row.number("low"), row.number("high"), colour=colour)
+                low, high = row.number("low"), row.number("high")
+                text = f"{rater_name(row['rater'])}: {decimal(value)} {interval(low, high, 2)}".rstrip()
+                point(panel, value, y, low, high, colour=colour, mark=Mark(text, row["rater"], (), value))
         panel.set_title(STATISTICS[statistic])
     x_title(figure, f"agreement with people (ratings: {sets[0]})")
     return figure
@@ -102,7 +105,11 @@ def draw_generator(inputs: Inputs) -> Figure | None:
         for row in (row for row in rows if row["judge"] == judge):
             value = row.number("value")
             if value is not None:
-                point(panel, value, generators.index(row["generator"]), row.number("low"), row.number("high"))
+                low, high = row.number("low"), row.number("high")
+                name = inputs.generator_name(row["generator"])
+                text = f"{name}: {decimal(value, 1, sign=True)} points {interval(low, high, 1, sign=True)}".rstrip()
+                mark = Mark(text, name, (), value)
+                point(panel, value, generators.index(row["generator"]), low, high, mark=mark)
         panel.set_title(rater_name(judge))
     x_title(figure, "judge − people (points)")
     return figure

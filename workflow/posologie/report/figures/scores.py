@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from posologie.report.figures.style import legend_above, point, row_panels, x_title
+from posologie.report.figures.style import Mark, legend_above, name_rows, point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, INK, MUTED
 from posologie.report.scores import drawn_choices, drawn_texts
-from posologie.report.tables import Row
+from posologie.report.tables import Row, decimal, interval
 from posologie.report.words import metric_name, scope_title, scopes
 
 _LEAST = 10.0
@@ -23,7 +23,7 @@ def draw_choices(inputs: Inputs) -> Figure | None:
         return None
     rows = drawn_choices(inputs)
     here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
-    figure, panels = row_panels([arm.name for arm in inputs.arms], len(here), extra=1.1)
+    figure, panels = _panels(inputs, len(here), extra=1.1)
     for panel, (kind, scope) in zip(panels, here, strict=True):
         found = [row for row in rows if (row["scope_kind"], row["scope"]) == (kind, scope)]
         for decoding, shift, marker, colour in (("constrained", -0.14, "o", INK), ("greedy", 0.14, "s", MUTED)):
@@ -43,10 +43,10 @@ def draw_texts(inputs: Inputs) -> Figure | None:
         return None
     rows = drawn_texts(inputs)
     measures = list(dict.fromkeys((row["metric"], row["decoding"]) for row in rows))
-    figure, panels = row_panels([arm.name for arm in inputs.arms], len(measures), sharex=False)
+    figure, panels = _panels(inputs, len(measures), sharex=False)
     for panel, (metric, decoding) in zip(panels, measures, strict=True):
         here = [row for row in rows if (row["metric"], row["decoding"]) == (metric, decoding)]
-        _points(inputs, panel, here, 0, "o", INK, None)
+        _points(inputs, panel, here, 0, "o", INK, None, metric_name(metric))
         panel.set_title(metric_name(metric).replace(" by ", "\nby "))
         panel.margins(x=0.08)
         low, high = panel.get_xlim()
@@ -67,7 +67,7 @@ def draw_position(inputs: Inputs) -> Figure | None:
     ]
     if not any(row["variants"] == "permuted" for row in rows):
         return None
-    figure, panels = row_panels([arm.name for arm in inputs.arms], 1, extra=1.1)
+    figure, panels = _panels(inputs, 1, extra=1.1)
     for metric, variants, shift, marker, colour, name in (
         ("em", "original", -0.22, "o", INK, "original order"),
         ("em", "permuted", 0.0, "D", COLOURS["blue"], "permuted, gold follows its option"),
@@ -80,13 +80,26 @@ def draw_position(inputs: Inputs) -> Figure | None:
     return figure
 
 
+def _panels(inputs: Inputs, count: int, *, sharex: bool = True, extra: float = 0.9) -> tuple[Figure, list[Axes]]:
+    """Return panels whose rows are the arms."""
+    figure, panels = row_panels([arm.name for arm in inputs.arms], count, sharex=sharex, extra=extra)
+    name_rows(panels[0], [Mark(arm.name, arm.name, inputs.parts(arm.arm)) for arm in inputs.arms])
+    return figure, panels
+
+
 def _points(
-    inputs: Inputs, panel: Axes, rows: Iterable[Row], shift: float, marker: str, colour: str, name: str | None
-) -> None:
+    inputs: Inputs, panel: Axes, rows: Iterable[Row], shift: float, marker: str, colour: str, name: str | None,
+    what: str = "",
+) -> None:  # fmt: skip
     """Draw one value and interval for each arm."""
     place = {arm.model: number for number, arm in enumerate(inputs.arms)}
     for row in rows:
         value = row.number("value")
         if row["model"] in place and value is not None:
             low, high = row.number("low"), row.number("high")
-            point(panel, value, place[row["model"]] + shift, low, high, colour=colour, marker=marker, name=name)
+            y = place[row["model"]]
+            arm = inputs.arms[y]
+            shown = f"{decimal(value, 1)} {row['unit']}".rstrip()
+            text = f"{arm.name}, {name or what}: {shown} {interval(low, high, 1)}".rstrip()
+            mark = Mark(text, arm.name, inputs.parts(arm.arm), value)
+            point(panel, value, y + shift, low, high, colour=colour, marker=marker, name=name, mark=mark)

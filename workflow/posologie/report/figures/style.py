@@ -1,10 +1,15 @@
 """What all figures share: inks, fonts, and files whose bytes depend on nothing but their content."""
 
+import json
+import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -69,14 +74,43 @@ _HANDLE, _LETTER = 0.6, 0.075
 _SMALLEST_SPAN = 1e-6
 """A span of values below this is rounding: all of them are equal."""
 
+_MARK, PANEL = "mark ", "panel"
+_MARKED = re.compile(rf'<g id="{_MARK}([^"]*)">')
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a drawn value is, written into the SVG beside it: a viewer shows the text, the report filters by the rest.
+
+    Attributes:
+        text: the value in words, with what it is of.
+        row: what it belongs to, such as a mix: one mark leads to the others of its row.
+        parts: components that the mix holds.
+        value: place along the axis of values; None for what has none.
+    """
+
+    text: str
+    row: str = ""
+    parts: tuple[str, ...] = ()
+    value: float | None = None
+
+    @property
+    def gid(self) -> str:
+        """The mark as an id of an artist; `write` turns it into attributes."""
+        return _MARK + quote(json.dumps(asdict(self)))
+
 
 def fitted(figure: Figure) -> Figure:
     """Return a figure in which titles and labels of ticks leave room for each other, whatever it shows."""
     for panel in figure.axes:
-        low, high = panel.get_xlim()
-        if panel.axison and panel.get_xscale() == "linear" and abs(high - low) < _SMALLEST_SPAN * max(1.0, abs(high)):
-            middle = round((low + high) / 2, 9) + 0.0
-            panel.set_xlim(middle - 1, middle + 1)
+        for limits, scale, set_limits in (
+            (panel.get_xlim(), panel.get_xscale(), panel.set_xlim),
+            (panel.get_ylim(), panel.get_yscale(), panel.set_ylim),
+        ):
+            low, high = limits
+            if panel.axison and scale == "linear" and abs(high - low) < _SMALLEST_SPAN * max(1.0, abs(high)):
+                middle = round((low + high) / 2, 9) + 0.0
+                set_limits(middle - 1, middle + 1)
         for axis in (panel.xaxis, panel.yaxis):
             if isinstance(formatter := axis.get_major_formatter(), ScalarFormatter):
                 formatter.set_useOffset(False)
@@ -126,7 +160,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def row_panels(
-    names: Sequence[str], count: int, *, sharex: bool = True, extra: float = 0.9
+    names: Sequence[str], count: int, *, sharex: bool = True, extra: float = 0.9, width: float = WIDTH
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels that share named rows, the first row on top; more than five stand in several lines.
 
@@ -135,7 +169,7 @@ def row_panels(
     """
     lines = -(-count // _PANELS_IN_LINE)
     columns = -(-count // lines)
-    figure = new_figure(extra + 0.28 * max(len(names), 2) + (lines - 1) * (0.45 + 0.28 * max(len(names), 2)))
+    figure = new_figure(extra + 0.28 * max(len(names), 2) + (lines - 1) * (0.45 + 0.28 * max(len(names), 2)), width)
     grid = list(figure.subplots(lines, columns, sharex=sharex, sharey=True, squeeze=False).flat)
     panels = grid[:count]
     for panel in grid[count:]:
@@ -143,6 +177,7 @@ def row_panels(
     for panel in panels[count - columns :]:
         panel.tick_params(labelbottom=True)
     for panel in panels:
+        panel.set_gid(PANEL)
         panel.grid(axis="x")
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.4, -0.6)
@@ -152,15 +187,22 @@ def row_panels(
 
 def point(
     panel: Axes, value: float, y: float, low: float | None, high: float | None,
-    *, colour: str = INK, marker: str = "o", fill: str | None = None, name: str | None = None,
+    *, colour: str = INK, marker: str = "o", fill: str | None = None, name: str | None = None, mark: Mark | None = None,
 ) -> None:  # fmt: skip
     """Draw a value and, where there is one, its interval."""
+    gid = None if mark is None else mark.gid
     if low is not None and high is not None:
-        panel.plot([low, high], [y, y], color=colour, linewidth=1.3)
+        panel.plot([low, high], [y, y], color=colour, linewidth=1.3, gid=gid)
     panel.plot(
-        [value], [y], marker, color=colour, markersize=5.5, linestyle="none",
+        [value], [y], marker, color=colour, markersize=5.5, linestyle="none", gid=gid,
         markerfacecolor=colour if fill is None else fill, markeredgecolor=colour, label=name,
     )  # fmt: skip
+
+
+def name_rows(panel: Axes, rows: Sequence[Mark]) -> None:
+    """Let the names of a panel's rows go along when the report filters what the rows hold."""
+    for label, mark in zip(panel.get_yticklabels(), rows, strict=True):
+        label.set_gid(mark.gid)
 
 
 def legend_above(figure: Figure, panel: Axes, columns: int) -> None:
@@ -191,24 +233,54 @@ def _with_fonts(figure: Figure) -> None:
             text.set_fontfamily([*SETTINGS["font.family"], *(name for name in FALLBACKS if name in there)])
 
 
+def _place_panels(figure: Figure) -> None:
+    """Write into each panel of rows where its axis of values begins and ends, in the drawing and in values."""
+    for panel in figure.axes:
+        if panel.get_gid() == PANEL:
+            box, (low, high) = panel.get_window_extent(), panel.get_xlim()
+            scale = 72 / figure.dpi
+            place = [box.x0 * scale, box.x1 * scale, figure.bbox.height * scale - box.y1 * scale,
+                     figure.bbox.height * scale - box.y0 * scale]  # fmt: skip
+            panel.set_gid(f"{PANEL} {' '.join(f'{number:.6g}' for number in [*place, low, high])}")
+
+
+def _with_marks(path: Path) -> None:
+    """Turn the ids of marks and panels in an SVG into attributes, and give each mark a title that viewers show."""
+
+    def marked(found: re.Match[str]) -> str:
+        mark = json.loads(unquote(found[1]))
+        facts = {"row": mark["row"], "parts": " ".join(mark["parts"]), "value": mark["value"]}
+        data = "".join(f' data-{key}="{escape(str(fact))}"' for key, fact in facts.items() if fact not in ("", None))
+        return f'<g class="mark"{data}><title>{escape(mark["text"])}</title>'
+
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(rf'<g id="{PANEL} ([^"]*)">', r'<g class="panel" data-place="\1">', text)
+    path.write_text(_MARKED.sub(marked, text), encoding="utf-8")
+
+
 def write_svg(figure: Figure, path: Path) -> None:
     """Write one SVG file without dates or versions."""
     _with_fonts(figure)
     fitted(figure)
+    _place_panels(figure)
     with whole_file(path) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        _with_marks(Path(partial))
 
 
 def write(figure: Figure, target: Path) -> None:
     """Write `{target}.svg` and `{target}.pdf` without dates or versions: equal figures have equal bytes."""
     _with_fonts(figure)
     fitted(figure)
+    _place_panels(figure)
     for suffix, nothing in (
         ("svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
         ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
     ):
         with whole_file(target.with_name(f"{target.name}.{suffix}")) as partial:
             figure.savefig(partial, format=suffix, metadata=nothing)
+            if suffix == "svg":
+                _with_marks(Path(partial))
 
 
 def empty_figure(name: str) -> Figure:

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 from posologie.report.figures import ternary
-from posologie.report.figures.style import legend_above, new_figure
+from posologie.report.figures.style import Mark, legend_above, new_figure
 from posologie.report.figures.ternary import Array
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, INK, MUTED
 from posologie.report.surface import SurfaceTable, mix_of, surface_table
-from posologie.report.tables import Row
+from posologie.report.tables import Row, decimal, interval
 
 _A_ROW = 4
 
@@ -57,13 +57,26 @@ def _triangle(panel: Axes, fitted: SurfaceTable) -> None:
     filled = ternary.contours(panel, shares, np.array([row.needed("value") for row in rows]))
     ternary.frame(panel, fitted.components)
     _outline(panel, shares, rows)
-    measured = np.array([list(mix_of(row).values()) for row in fitted.rows("run")])
-    ternary.points(panel, measured, "trained")
-    best = np.array([list(mix_of(fitted.one("optimum")).values())])
-    ternary.points(panel, best, "best", marker="*", filled=False)
+    for row in rows:  # nothing is seen of them; the report shows the value under the pointer
+        ternary.points(panel, _at(row), "", unseen=True, gid=_said(fitted, row, "expected"))
+    for row in fitted.rows("run"):
+        ternary.points(panel, _at(row), "trained", gid=_said(fitted, row, f"{row['name']}, trained"))
+    best = fitted.one("optimum")
+    ternary.points(panel, _at(best), "best", marker="*", filled=False, gid=_said(fitted, best, "best"))
     panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="as good as the best")
     if filled is not None:
         panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=fitted.axis)
+
+
+def _at(row: Row) -> Array:
+    """Return a row's mix as an array [1, component]."""
+    return np.array([list(mix_of(row).values())])
+
+
+def _said(fitted: SurfaceTable, row: Row, what: str) -> str:
+    """Return the id of a mark that says a row's score and mix."""
+    value, low, high = (row.number(key) for key in ("value", "low", "high"))
+    return Mark(f"{what}: {decimal(value, 1)} {interval(low, high, 1)}, {fitted.mix(row)}", row["name"]).gid
 
 
 def _outline(panel: Axes, shares: Array, rows: Sequence[Row]) -> None:
@@ -81,6 +94,9 @@ def _trace(panel: Axes, rows: Sequence[Row], component: str, best: float, title:
     values, low, high = ([row.needed(key) for row in rows] for key in ("value", "low", "high"))
     panel.fill_between(shares, low, high, color=colour, alpha=0.18, linewidth=0)
     panel.plot(shares, values, color=colour)
+    for share, value, least, most in zip(shares, values, low, high, strict=True):
+        text = f"{title} {decimal(share, 0)} %: {decimal(value, 1)} {interval(least, most, 1)}"
+        panel.plot([share], [value], "o", color="none", markersize=5, gid=Mark(text, value=share).gid)
     panel.axvline(100 * best, color=MUTED, linewidth=1, linestyle="--")
     panel.set_xlabel(f"{title}, % of the mix")
     panel.grid(axis="y")

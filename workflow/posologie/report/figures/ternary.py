@@ -54,10 +54,14 @@ def contours(panel: Axes, shares: Array, values: Array, levels: int = 8, colours
     return filled
 
 
-def points(panel: Axes, shares: Array, label: str, *, marker: str = "o", filled: bool = True) -> None:
-    """Draw mixes as points."""
+def points(
+    panel: Axes, shares: Array, label: str, *, marker: str = "o", filled: bool = True, unseen: bool = False,
+    gid: str | None = None,
+) -> None:  # fmt: skip
+    """Draw mixes as points; unseen ones carry their id alone."""
     at = place(shares)
     panel.plot(
-        at[:, 0], at[:, 1], marker, markersize=5, linestyle="none", markerfacecolor=INK if filled else PAPER,
-        markeredgecolor=INK, label=label, zorder=4, clip_on=False,
+        at[:, 0], at[:, 1], marker, markersize=5, linestyle="none", gid=gid,
+        markerfacecolor="none" if unseen else INK if filled else PAPER,
+        markeredgecolor="none" if unseen else INK, label=label, zorder=4, clip_on=False,
     )  # fmt: skip

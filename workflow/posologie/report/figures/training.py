@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from posologie.report.figures.style import legend_columns, new_figure
+from posologie.report.figures.style import Mark, legend_columns, new_figure
 from posologie.report.inputs import Inputs
 from posologie.report.names import line_style
+from posologie.report.tables import decimal
 from posologie.report.training import curves
 
 
@@ -23,11 +24,17 @@ def draw(inputs: Inputs) -> Figure | None:
     left, right = figure.subplots(1, 2)
     for place, curve in enumerate(found):
         colour, dash = line_style(place)
-        left.plot(curve.steps, curve.loss, color=colour, linestyle=dash, linewidth=1.2, label=curve.name)
+        ends = f"from {decimal(curve.loss[0])} to {decimal(curve.loss[-1])} nats" if curve.loss else "no updates"
+        mark = Mark(f"{curve.name}: {ends} in {len(curve.steps):,} updates", curve.name, inputs.parts(curve.mix))
+        left.plot(curve.steps, curve.loss, color=colour, linestyle=dash, linewidth=1.2, label=curve.name, gid=mark.gid)
         steps, losses = ([point[at] for point in curve.validation] for at in (0, 1))
         where = [place] * len(losses) if once else steps
         pairs = (losses, where) if once else (where, losses)
-        right.plot(*pairs, color=colour, linestyle=dash, linewidth=1.2, marker="o", markersize=4 if once else 3)
+        least = f"{curve.name}: lowest validation loss {decimal(min(losses), 3)} nats" if losses else curve.name
+        right.plot(
+            *pairs, color=colour, linestyle=dash, linewidth=1.2, marker="o", markersize=4 if once else 3,
+            gid=Mark(least, curve.name, inputs.parts(curve.mix)).gid,
+        )  # fmt: skip
     left.set_title("training loss")
     right.set_title("validation loss after the only epoch" if once else "validation loss")
     left.set_ylabel("cross-entropy (nats)")

@@ -6,7 +6,8 @@
   const theme = document.querySelector(".theme");
   function show(name) {
     if (name === "system") delete root.dataset.theme; else root.dataset.theme = name;
-    theme.textContent = "Colours: " + name;
+    theme.innerHTML = "<span>Colours: </span>";
+    theme.append(name);
   }
   let chosen = "system";
   try { chosen = localStorage.getItem("posologie-theme") || "system"; } catch { /* a file page may have no storage */ }
@@ -17,6 +18,26 @@
     show(chosen);
     try { localStorage.setItem("posologie-theme", chosen); } catch { /* the choice lasts as long as the page */ }
   });
+
+  // What a wide screen shows is open there, and closed on a phone; on paper everything is open.
+  const wide = window.matchMedia("(min-width: 62.01rem)");
+  const folded = [...document.querySelectorAll("details.wide")];
+  function unfold() { for (const one of folded) { one.open = wide.matches; one.classList.toggle("forced", wide.matches); } }
+  wide.addEventListener("change", unfold);
+  unfold();
+  let opened = [];
+  window.addEventListener("beforeprint", () => { opened = [...document.querySelectorAll("details:not([open])")]; opened.forEach((one) => { one.open = true; }); });
+  window.addEventListener("afterprint", () => { opened.forEach((one) => { one.open = false; }); });
+
+  // An address that names a table, or something in one, opens it.
+  function reveal() {
+    let target = null;
+    try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { /* no address of a table */ }
+    const closed = target?.closest("details.table");
+    if (closed && !closed.open) { closed.open = true; target.scrollIntoView(); }
+  }
+  window.addEventListener("hashchange", reveal);
+  reveal();
 
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
