@@ -4,7 +4,7 @@ import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -13,15 +13,17 @@ import pyarrow as pa
 from posologie import layout
 from posologie.components import Component, Shown
 from posologie.files import sha256_of_file, write_json, write_parquet, write_text
-from posologie.items import LABELS, Item, items_to_table, stable_id
+from posologie.items import LABELS, Item, items_to_table, read_items, stable_id
 from posologie.mixes.contents import contents
 from posologie.prediction.schema import prediction_schema
 from posologie.prediction.spec import Benchmark, Suite
-from posologie.prompting import option_order, variants
+from posologie.prompting import Prompting, option_order, variants
 from posologie.published import PublishedNames
-from posologie.report.spec import BrowserSpec, Report, ReportSpec
+from posologie.report.browser import write_browser
+from posologie.report.spec import BrowserSpec, PromptForm, Report, ReportSpec
 from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
+from posologie.screening.schema import match_schema
 from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
 from posologie.training.history import SCHEMA as HISTORY
 
@@ -160,6 +162,61 @@ def make_study(
     report = ReportSpec(study="simulated", demonstration=demonstration, statistics=statistics, **names, **shown)
     browser = BrowserSpec(models=tuple(models), suites=tuple(suites), items_per_file=Report().items_per_file)
     return SimulatedStudy(root, spec, report, browser, tuple(shards))
+
+
+def with_evidence(study: SimulatedStudy) -> SimulatedStudy:
+    """Return the study with what stands beside its items: prompts, audits, a judge's verdicts and people's ratings.
+
+    The first tested choice question has a twin that NAT and ALL train on and one that was left out; a judge and people
+    judge the first answer of the base model differently.
+    """
+    root, spec = study.root, study.browser
+    questions = read_items(study.shards[0].split("=")[1])
+    choice = min((item for item in questions if item.options), key=lambda item: item.id)
+    trained = read_items(root / layout.shard("native", "train"))[:2]
+    match = {"source": "native", "split": "train", "place": "test", "suite": "mcqa", "matched": choice.id}
+    match |= {"matched_source": choice.source, "matched_split": "test", "similarity": 0.91, "same_answer": True}
+    held = {**match, "item": trained[0].id, "kind": "near", "same_facts": True, "removed": False}
+    left_out = {**held, "item": trained[1].id, "kind": "exact", "similarity": 1.0, "removed": True}
+    for mix in MIXES:
+        for suite in spec.suites:
+            rows = [held] if mix in ("NAT", "ALL") and suite == "mcqa" else []
+            write_parquet(root / layout.leakage(mix, 42, suite), pa.Table.from_pylist(rows, match_schema()))
+    matches = root / "screened" / "native" / "train.matches.parquet"
+    write_parquet(matches, pa.Table.from_pylist([left_out], match_schema()))
+    asked = [item for item in read_items(root / layout.shard("native", "test")) if item.task == "oeq"]
+    for model in spec.models:
+        verdicts = [{"item": item.id, "benchmark": "open", "label": 1} for item in asked]
+        write_parquet(root / layout.judgements("strict", model.name, "oeq"), pa.Table.from_pylist(verdicts))
+    ratings = [
+        {"item": item.id, "generator": "tiny/base", "rating": rating} for item in asked[:2] for rating in (0.0, 0.5)
+    ]
+    ratings[2]["rating"] = ratings[3]["rating"] = 1.0
+    write_parquet(root / layout.human("physicians"), pa.Table.from_pylist(ratings))
+    names = tuple(model.name for model in spec.models)
+    beside = {
+        "study": "simulated",
+        "mixes": dict.fromkeys(MIXES, (42,)),
+        "judges": ("strict",),
+        "ratings": {"physicians": 0.6},
+        "prompting": Prompting(system="Réponds par la lettre."),
+        "forms": (PromptForm(models=names),),
+    }
+    return replace(study, browser=spec.model_copy(update=beside))
+
+
+def write_browsed(study: SimulatedStudy, index: Path) -> None:
+    """Write the item browser of a simulated study."""
+    shards = [path.split("=")[1] for path in study.shards]
+    matches = [path for path in [study.root / "screened" / "native" / "train.matches.parquet"] if path.exists()]
+    write_browser(
+        study.browser,
+        study.root,
+        shards,
+        index,
+        trained=[study.root / layout.shard("native", "train")],
+        matches=matches,
+    )
 
 
 def _item(number: int, source: str, task: str, component: str = "") -> Item:

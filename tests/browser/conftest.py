@@ -14,8 +14,7 @@ import pytest
 
 from absent import absent
 from looked import HOSTILE, item, spec, write_shard, write_study
-from posologie.report.browser import JUDGE_DIFFERS
-from simulated import make_study
+from simulated import make_study, with_evidence, write_browsed
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
 
@@ -103,7 +102,6 @@ class Page:
 
 def _written(study):
     from posologie.report import __main__ as report
-    from posologie.report import browser
     from posologie.report.figures import __main__ as figures
 
     common = ["--spec", study.report.canonical_json(), "--results", str(study.root)]
@@ -111,15 +109,15 @@ def _written(study):
     (study.root / "spec.json").write_text(study.report.canonical_json(), encoding="utf-8")
     figures.main([*common, "--figures", str(study.root / "figures")])
     report.main([*common, "--report", str(page)])
-    asked = ["--spec", study.browser.canonical_json(), "--results", str(study.root), "--items", *study.shards]
-    browser.main([*asked, "--index", str(page.parent / "items" / "index.js")])
+    write_browsed(study, page.parent / "items" / "index.js")
     return page
 
 
 @pytest.fixture(scope="session")
 def small_page(driver, tmp_path_factory):
-    """The report of a demonstration."""
-    return Page(driver, _written(make_study(tmp_path_factory.mktemp("small"), demonstration=True)))
+    """The report of a demonstration, with all that can stand beside an item."""
+    study = make_study(tmp_path_factory.mktemp("small"), demonstration=True)
+    return Page(driver, _written(with_evidence(study)))
 
 
 @pytest.fixture(scope="session")
@@ -139,18 +137,6 @@ def lone_page(driver, small_page, tmp_path_factory):
     spec = json.loads((root / "spec.json").read_text(encoding="utf-8"))
     report.main(["--spec", json.dumps(spec), "--results", str(root), "--report", str(folder / "index.html")])
     return Page(driver, folder / "index.html")
-
-
-@pytest.fixture(scope="session")
-def judged_page(driver, small_page, tmp_path_factory):
-    """The small page, whose first three questions a judge and a person judge differently."""
-    folder = shutil.copytree(small_page.path.parent, tmp_path_factory.mktemp("judged") / "report")
-    file = folder / "items" / "index.js"
-    before, after = "posologie.index(", ");\n"
-    index = json.loads(file.read_text(encoding="utf-8").removeprefix(before).removesuffix(after))
-    index["marks"][:3] = [mark | JUDGE_DIFFERS for mark in index["marks"][:3]]
-    file.write_text(before + json.dumps(index) + after, encoding="utf-8")
-    return Page(driver, folder / small_page.path.name)
 
 
 @pytest.fixture(scope="session")

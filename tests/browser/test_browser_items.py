@@ -1,15 +1,34 @@
 """The item browser: finds an item among 30,000, filters, and never runs what a model wrote."""
 
+import csv
+import io
 import json
 import re
 import shutil
 import time
+from urllib.parse import parse_qs, urlencode
 
 
-def opened(page):
-    """Open the browser of a page and wait for its list."""
+def opened(page, sort="study"):
+    """Open the browser of a page, wait for its first item and sort the list."""
     page.run("arguments[0].click()", page.find(".browser .open"))
-    page.wait("return document.querySelectorAll('.hits button').length > 0")
+    page.wait("return document.querySelector('.item h3') !== null")
+    search(page, sort=sort)
+
+
+def choose(page, number=0):
+    """Choose an item of the list, wait until it is shown, and return its id."""
+    link = page.find_all(".hits a")[number]
+    wanted = parse_qs(link.get_attribute("href").partition("#")[2])["item"][0]
+    page.run("arguments[0].click()", link)
+    page.wait(f"return document.querySelector('.item').dataset.item === '{wanted}'")
+    return wanted
+
+
+def items_of(page):
+    """Return the items of the first data file of a page."""
+    text = (page.path.parent / "items" / "0.js").read_text(encoding="utf-8")
+    return json.loads(f"[{text.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")[1]
 
 
 def search(page, **values):
@@ -21,24 +40,28 @@ def search(page, **values):
         "form.dispatchEvent(new Event('input', {bubbles: true}));",
         values,
     )
+    page.wait(
+        "return typeof posologie !== 'undefined' && !document.querySelector('.browser').hasAttribute('aria-busy')"
+    )
     return int(page.find(".found").text.split(" of ")[0].replace(",", ""))
 
 
-def test_thirty_thousand_items_open_and_are_searched_at_once(large_page):
+def test_the_first_of_thirty_thousand_items_is_there_within_two_seconds_and_they_are_searched_at_once(large_page):
     page = large_page.open()
     start = time.monotonic()
-    opened(page)
-    assert time.monotonic() - start < 5
+    page.run("document.querySelector('.browser').scrollIntoView()")
+    page.wait("return document.querySelector('.item h3') !== null")
+    assert time.monotonic() - start < 2
     assert search(page, words="") == 30_000
+    page.wait("return document.querySelector('.browser form').sort.value === 'disagreement'")
+    assert "4 of 8 right" in page.find(".hits a").text
     start = time.monotonic()
     assert search(page, words="question 29998 ") == 1
     assert time.monotonic() - start < 1
-    page.find(".hits button").click()
-    page.wait("return document.querySelector('.item table') !== null")
-    assert "Question 29998" in page.find(".item h3").text
+    choose(page)
     assert page.complaints() == []
     loaded = [url for url in page.requests() if re.search(r"items/\d+\.js$", url)]
-    assert len(loaded) == 1
+    assert len(loaded) == 2, "the file of the most telling item, and that of the one found"
 
 
 def test_an_item_is_found_by_its_id_and_by_its_address(large_page):
@@ -48,8 +71,8 @@ def test_an_item_is_found_by_its_id_and_by_its_address(large_page):
     wanted = json.loads(index[len("posologie.index(") : -3])["ids"][12_345]
     assert search(page, words=wanted) == 1
     page.open(fragment=f"#item={wanted}")
-    page.wait("return document.querySelector('.item table') !== null")
-    assert wanted in page.find(".item .small").text
+    page.wait(f"return document.querySelector('.item').dataset.item === '{wanted}'")
+    assert wanted in page.find(".item h3 + .small").text
 
 
 def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_of_its_id(page):
@@ -57,8 +80,7 @@ def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_
     everything = search(page)
     assert 0 < search(page, words="reponse 7-a") < everything, "Réponse 7-A is an option"
     assert search(page, words="RÉPONSE 7-A") == search(page, words="reponse 7-a")
-    page.run("arguments[0].click()", page.find(".hits button"))
-    page.wait("return location.hash.includes('item=')")
+    choose(page)
     wanted = page.run("return new URLSearchParams(location.hash.slice(1)).get('item')")
     assert search(page, words=wanted[:8]) == 1
 
@@ -66,8 +88,7 @@ def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_
 def test_the_address_leads_back_to_filters_and_item(page):
     opened(page)
     some = search(page, words="question", right="4", **{"[value='1'][name=mark]": True})
-    page.run("arguments[0].click()", page.find(".hits button"))
-    page.wait("return location.hash.includes('item=')")
+    choose(page)
     title, address = page.find(".item h3").text, page.run("return location.hash")
     page.open(fragment=address)
     page.wait("return document.querySelector('.item h3') !== null")
@@ -80,8 +101,7 @@ def test_the_address_leads_back_to_filters_and_item(page):
 def test_on_a_phone_an_item_that_is_tapped_comes_into_sight_and_leads_back_to_the_list(small_page):
     page = small_page.open(width=390, height=800)
     opened(page)
-    page.run("arguments[0].click()", page.find(".hits button"))
-    page.wait("return document.querySelector('.item h3') !== null")
+    choose(page)
     page.wait(
         "const at = document.querySelector('.item h3').getBoundingClientRect();"
         "return at.top >= 0 && at.bottom < innerHeight"
@@ -90,16 +110,14 @@ def test_on_a_phone_an_item_that_is_tapped_comes_into_sight_and_leads_back_to_th
     page.wait("return document.querySelector('.hits').getBoundingClientRect().top < innerHeight")
     page.open()
     opened(page)
-    page.run("arguments[0].click()", page.find(".hits button"))
-    page.wait("return document.querySelector('.item h3') !== null")
+    choose(page)
     assert not page.find(".item .back").is_displayed(), "side by side nothing has to be scrolled"
 
 
 def test_a_page_that_is_sent_alone_has_its_items_inside_and_no_link_that_leads_nowhere(lone_page, small_page):
     page = lone_page.open()
-    page.wait("return document.querySelectorAll('.hits button').length > 0")
-    page.run("arguments[0].click()", page.find(".hits button"))
-    page.wait("return document.querySelector('.item table') !== null")
+    page.wait("return document.querySelectorAll('.hits a').length > 0")
+    choose(page)
     page.wait("return document.querySelectorAll(\"a[href^='../']\").length === 0")
     assert "tables/contrasts.csv" in page.find("#table-effects-mcqa .tools").text
     assert [url for url in page.requests() if "/items/" in url] == []
@@ -110,8 +128,7 @@ def test_a_page_that_is_sent_alone_has_its_items_inside_and_no_link_that_leads_n
 
 def test_what_was_written_instead_of_an_option_is_shown(page):
     opened(page)
-    texts = (page.path.parent / "items" / "0.js").read_text(encoding="utf-8")
-    items = json.loads(f"[{texts.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")[1]
+    items = items_of(page)
     item, text = next(
         (item, said[0][0]) for item in items if item["options"] for said in item["said"] if said[0][1] is None
     )
@@ -123,13 +140,13 @@ def test_what_was_written_instead_of_an_option_is_shown(page):
 def test_the_list_goes_through_its_pages(large_page):
     page = large_page.open()
     opened(page)
-    first = page.find(".hits button").text
+    first = page.find(".hits a").text
     assert not page.find(".before").is_enabled()
     page.run("arguments[0].click()", page.find(".after"))
     assert page.find(".place").text == "page 2 of 600"
-    assert page.find(".hits button").text != first
+    assert page.find(".hits a").text != first
     page.run("arguments[0].click()", page.find(".before"))
-    assert page.find(".hits button").text == first
+    assert page.find(".hits a").text == first
 
 
 def test_filters_narrow_and_add_up(page):
@@ -141,31 +158,173 @@ def test_filters_narrow_and_add_up(page):
     search(page, **{"[value='1'][name=mark]": False, "[value='2'][name=mark]": False})
     better = search(page, right="4", wrong="0")
     assert 0 < better < everything
-    page.find(".hits button").click()
-    page.wait("return document.querySelector('.item table') !== null")
+    choose(page)
     rows = page.find_all(".item tbody tr")
     assert "✗" in rows[0].find_element("css selector", "td").text
     assert "✓" in rows[4].find_element("css selector", "td").text
 
 
-def test_where_a_judge_and_a_person_differ_can_be_asked_for_where_there_are_both(small_page, judged_page):
-    of_judge = "[value='4'][name=mark]"
-    opened(small_page.open())
-    assert not small_page.find(of_judge).is_displayed()
-    opened(judged_page.open())
-    assert judged_page.find(of_judge).is_displayed()
-    everything = search(judged_page)
-    assert everything > 3
-    assert search(judged_page, **{of_judge: True}) == 3
-    assert len(judged_page.find_all(".hits button")) == 3
+def test_where_a_judge_and_people_differ_can_be_asked_for_and_both_stand_side_by_side(page):
+    opened(page)
+    assert search(page, **{"[value='4'][name=mark]": True}) == 1
+    choose(page)
+    heads = [cell.text for cell in page.find_all(".item thead th")]
+    assert heads[2:4] == ["judge strict", "people, mean rating"]
+    row = page.find_all(".item tbody tr")[0]
+    assert [cell.text for cell in row.find_elements("css selector", "td.differs")] == ["right", "0.25"]
+    assert len(page.find_all(".item td.differs")) == 2
+    assert "A judge decides otherwise than people" in page.find(".item .short-of-it").text
+
+
+def test_training_items_near_an_item_are_shown_with_the_mixes_that_hold_them(page):
+    opened(page)
+    assert search(page, **{"[value='8'][name=mark]": True}) == 1
+    choose(page)
+    page.run("for (const one of document.querySelectorAll('.item details')) one.open = true")
+    held, left_out = page.find_all(".item .near > li")
+    assert held.text.startswith("Trained on by NAT, ALL\nnearly the same text · similarity 0.91 · the same answer")
+    assert left_out.text.startswith("Left out of every mix by screening\nthe same text")
+    assert "<b>sur</b>" in held.text
+    search(page, **{"[value='8'][name=mark]": False})
+    choose(page, 5)
+    assert "Neither screening nor the audits" in page.find(".item").text
+
+
+def test_the_prompt_is_shown_as_it_was_sent_under_every_order(page):
+    opened(page)
+    item = next(one for one in items_of(page) if one["id"] == choose(page))
+    page.run("for (const one of document.querySelectorAll('.item details')) one.open = true")
+    page.wait("return document.querySelector('.item .sent pre') !== null")
+    for number, (_, order) in enumerate(item["orders"]):
+        page.run(
+            "const select = document.querySelector('.item details select');"
+            "select.value = arguments[0]; select.dispatchEvent(new Event('input', {bubbles: true}));",
+            str(number),
+        )
+        lines = [f"({letter}) {item['options'][option]}" for letter, option in zip("ABCDE", order, strict=True)]
+        expected = "\n".join([item["question"], "Choix de réponses :", *lines])
+        shown = page.run("return [...document.querySelectorAll('.item .sent pre')].map((one) => one.textContent)")
+        assert shown == ["Réponds par la lettre.", expected]
+
+
+def test_the_browser_opens_on_the_item_on_which_the_models_disagree_most(page):
+    page.run("document.querySelector('.browser').scrollIntoView()")
+    page.wait("return document.querySelector('.item h3') !== null")
+    assert page.run("return location.hash") == "", "nobody chose the item"
+    rights = page.run(
+        "return [...document.querySelectorAll('.hits small')].map((one) => one.textContent)"
+        ".filter((text) => text.includes('right')).map((text) => Number(text.match(/(\\d) of 8/)[1]))"
+    )
+    apart = [right * (8 - right) for right in rights]
+    assert apart == sorted(apart, reverse=True)
+    assert page.find(".item").get_attribute("data-item") in page.find(".hits a").get_attribute("href")
+    search(page, sort="difficulty")
+    hardest = page.run("return [...document.querySelectorAll('.hits small')].map((one) => one.textContent)")
+    known = [int(re.search(r"(\d) of 8", text)[1]) for text in hardest if "right" in text]
+    assert known == sorted(known)
+    search(page, sort="flips")
+    shares = [int(one.text.rpartition(" ")[2]) for one in page.find_all(".hits small")]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > shares[-1]
+
+
+def test_keys_lead_through_the_items_and_select_them(page):
+    from selenium.webdriver.common.keys import Keys
+
+    opened(page)
+    first = choose(page)
+    links = [link.get_attribute("href").partition("item=")[2].partition("&")[0] for link in page.find_all(".hits a")]
+    page.find(".hits a").send_keys("j")
+    page.wait(f"return document.querySelector('.item').dataset.item === '{links[1]}'")
+    page.driver.switch_to.active_element.send_keys("x")
+    assert page.find(".chosen").text == "1 selected"
+    page.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    page.wait(f"return document.querySelector('.item').dataset.item === '{links[2]}'")
+    assert page.driver.switch_to.active_element.get_attribute("aria-current") == "true", "the focus goes along"
+    for _ in range(2):
+        page.driver.switch_to.active_element.send_keys("k")
+    page.wait(f"return document.querySelector('.item').dataset.item === '{first}'")
+    page.driver.switch_to.active_element.send_keys("/")
+    words = page.driver.switch_to.active_element
+    assert words.get_attribute("name") == "words"
+    words.send_keys("jx")
+    assert page.find(".chosen").text == "1 selected", "what is typed into a field is no key"
+    page.run("document.querySelector('.theme').focus()")
+    page.driver.switch_to.active_element.send_keys("x")
+    assert page.find(".chosen").text == "1 selected", "outside the browser the keys are not its own"
+
+
+def saved(page, folder, button):
+    """Press a button that saves a file, and return the file's text."""
+    arguments = {"behavior": "allow", "downloadPath": str(folder), "eventsEnabled": False}
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", arguments)
+    page.run("arguments[0].click()", page.find(f".selection .{button}"))
+    deadline = time.monotonic() + 10
+    while not (files := [path for path in folder.iterdir() if path.suffix == f".{button}"]):
+        assert time.monotonic() < deadline, "nothing was saved"
+        time.sleep(0.02)
+    return files[0].read_text(encoding="utf-8")
+
+
+def test_a_selection_is_saved_without_formulas_cited_and_found_again(small_page, tmp_path):
+    folder = shutil.copytree(small_page.path.parents[1], tmp_path / "study") / small_page.path.parent.name
+    items = items_of(small_page)
+    chosen = [one for one in items if one["options"]][:2]
+    chosen[0]["question"] = '=HYPERLINK("https://example.org";"x") <img src=x onerror=alert(1)>'
+    chosen[0]["said"][0][0][0] = "@SUM(A1)"
+    (folder / "items" / "0.js").write_text(f"posologie.page(0, {json.dumps(items)});\n", encoding="utf-8")
+    page = type(small_page)(small_page.driver, folder / small_page.path.name).open()
+    opened(page)
+    for one in chosen:
+        search(page, words=one["id"])
+        page.run("arguments[0].click()", page.find(".hits input"))
+    (tmp_path / "saved").mkdir()
+    data = json.loads(saved(page, tmp_path / "saved", "json"))
+    ids = ",".join(one["id"] for one in chosen)
+    assert [one["id"] for one in data["items"]] == ids.split(",")
+    assert data["items"][0]["question"] == chosen[0]["question"], "JSON computes nothing: the text is as it is"
+    assert len(data["items"][0]["answers"]) == 8 * 2
+    assert data["items"][0]["prompts"][0]["orders"]["original"][0] == {
+        "role": "system", "content": "Réponds par la lettre.",
+    }  # fmt: skip
+    assert data["citation"].startswith(
+        f"Items {ids.replace(',', ', ')} of “simulated” (items {data['identity']}), posologie "
+    )
+    assert data["citation"].endswith(f"report/index.html#items={ids}")
+    rows = list(csv.DictReader(io.StringIO(saved(page, tmp_path / "saved", "csv").removeprefix("\ufeff"), newline="")))
+    assert len(rows) == 2 * 8 * 2
+    assert rows[0]["question"] == "'" + chosen[0]["question"]
+    assert rows[0]["text"] == "'@SUM(A1)"
+    assert {row["item"] for row in rows} == set(ids.split(","))
+    page.open(fragment=f"#items={ids}")
+    page.wait("return document.querySelector('.item h3') !== null")
+    assert page.find(".found").text.startswith("2 of ")
+    assert page.find(".chosen").text == "2 selected"
+    assert page.complaints() == []
+
+
+def test_an_item_that_two_benchmarks_ask_has_an_address_in_each(small_page, tmp_path):
+    folder = shutil.copytree(small_page.path.parents[1], tmp_path / "study") / small_page.path.parent.name
+    file = folder / "items" / "index.js"
+    index = json.loads(file.read_text(encoding="utf-8").removeprefix("posologie.index(").removesuffix(");\n"))
+    twice = index["ids"][0]
+    last = max(row for row, place in enumerate(index["benchmark"]) if place != index["benchmark"][0])
+    index["ids"][last] = twice
+    file.write_text(f"posologie.index({json.dumps(index)});\n", encoding="utf-8")
+    page = type(small_page)(small_page.driver, folder / small_page.path.name)
+    for row in (0, last):
+        address = urlencode({"item": twice, "of": index["benchmarks"][index["benchmark"][row]]})
+        page.open(fragment=f"#{address}")
+        page.wait("return document.querySelector('.item h3') !== null")
+        assert index["benchmarks"][index["benchmark"][row]].split(": ")[1] in page.find(".item h3 + .small").text
+        assert address in page.find(".hits a[aria-current]").get_attribute("href")
 
 
 def test_a_choice_question_shows_options_gold_and_every_variant_in_the_items_own_letters(page):
     opened(page)
-    page.find(".hits button").click()
-    page.wait("return document.querySelector('.item table') !== null")
-    gold = [option.text[1] for option in page.find_all(".item .gold")]
-    assert page.find(".item caption").text.endswith(f"right: {','.join(gold)}")
+    choose(page)
+    gold = [option.text[1] for option in page.find_all(".item > .options .gold")]
+    assert page.find(".item .caption").text.endswith(f"right: {','.join(gold)}")
     rights = page.run(
         "return [...document.querySelectorAll('.item td')].filter((cell) => cell.textContent.includes('✓'))"
         ".map((cell) => cell.textContent.split(' ')[0])"
@@ -177,19 +336,14 @@ def test_a_choice_question_shows_options_gold_and_every_variant_in_the_items_own
 
 def test_answers_under_every_order_are_shown_as_letters_of_the_items_own_order(page):
     opened(page)
-    text = (page.path.parent / "items" / "0.js").read_text(encoding="utf-8")
-    items = json.loads(f"[{text.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")[1]
+    items = items_of(page)
     told_apart = 0
     for number in range(5):
-        page.find_all(".hits button")[number].click()
+        choose(page, number)
         item = items[number]
-        page.wait(
-            "const head = document.querySelector('.item h3');"
-            f"return head !== null && head.textContent.includes({json.dumps(item['question'][:20])})"
-        )
         shown = page.run(
             "return [...document.querySelector('.item .scroll').querySelectorAll('tbody tr')]"
-            ".map((row) => [...row.querySelectorAll('td')].map((cell) => cell.textContent.split(' ')[0]))"
+            ".map((row) => [...row.querySelectorAll('td.choice')].map((cell) => cell.textContent.split(' ')[0]))"
         )
         orders = [order for _, order in item["orders"]]
         expected = [
@@ -209,8 +363,7 @@ def test_answers_under_every_order_are_shown_as_letters_of_the_items_own_order(p
 
 def test_what_every_model_wrote_to_a_choice_question_can_be_unfolded(page):
     opened(page)
-    page.find(".hits button").click()
-    page.wait("return document.querySelector('.item details') !== null")
+    choose(page)
     assert not page.find(".item details td.said").is_displayed()
     page.run("arguments[0].click()", page.find(".item details summary"))
     rows = page.find_all(".item details tbody tr")
@@ -223,8 +376,7 @@ def test_what_a_model_wrote_is_shown_and_never_run(page):
     opened(page)
     search(page, benchmark=str(page.run("return [...document.querySelector('.browser form').benchmark.options]"
                                         ".find((one) => one.text === 'oeq: open').value")))  # fmt: skip
-    page.find(".hits button").click()
-    page.wait("return document.querySelector('.item .said') !== null")
+    choose(page)
     assert "<script>alert(1)</script>" in page.find(".item td.said").text
     assert page.run("return document.querySelectorAll('.item script').length") == 0
     assert page.complaints() == []
@@ -243,8 +395,7 @@ def test_without_its_data_the_page_says_so_and_stays_usable(small_page, tmp_path
 def test_texts_of_a_right_to_left_language_are_set_from_the_right(small_page, tmp_path):
     folder = shutil.copytree(small_page.path.parents[1], tmp_path / "study") / small_page.path.parent.name
     file, index_file = folder / "items" / "0.js", folder / "items" / "index.js"
-    text = file.read_text(encoding="utf-8")
-    number, items = json.loads(f"[{text.removeprefix('posologie.page(').removesuffix(');' + chr(10))}]")
+    number, items = 0, items_of(small_page)
     items[0] |= {"question": "ما العضو الذي يفرز الصفراء؟", "options": ["الكبد", "ATP"], "gold": [0]}
     file.write_text(f"posologie.page({number}, {json.dumps(items)});\n", encoding="utf-8")
     index = json.loads(index_file.read_text(encoding="utf-8").removeprefix("posologie.index(").removesuffix(");\n"))
@@ -253,17 +404,16 @@ def test_texts_of_a_right_to_left_language_are_set_from_the_right(small_page, tm
     index_file.write_text(f"posologie.index({json.dumps(index)});\n", encoding="utf-8")
     page = type(small_page)(small_page.driver, folder / small_page.path.name).open()
     opened(page)
-    page.find(".hits button").click()
-    page.wait("return document.querySelector('.item table') !== null")
+    choose(page)
     directions = page.run(
-        "return [...document.querySelectorAll('.hits button span, .item h3, .item .options li')].slice(-3)"
-        ".concat(document.querySelector('.hits button span')).map((one) => getComputedStyle(one).direction)"
+        "return [...document.querySelectorAll('.hits a span, .item h3, .item > .options li')].slice(-3)"
+        ".concat(document.querySelector('.hits a span')).map((one) => getComputedStyle(one).direction)"
     )
     assert directions == ["rtl", "rtl", "ltr", "rtl"], "question, first option, an abbreviation, the list"
     assert page.find(".item h3").get_attribute("lang") == "ar"
-    assert [option.text for option in page.find_all(".item .options li")] == ["(A) الكبد", "(B) ATP"]
+    assert [option.text for option in page.find_all(".item > .options li")] == ["(A) الكبد", "(B) ATP"]
     right = page.run(
-        "const [title, label] = ['.item h3', '.item .options li bdi']"
+        "const [title, label] = ['.item h3', '.item > .options li bdi']"
         ".map((selector) => document.querySelector(selector).getBoundingClientRect());"
         "return Math.abs(title.right - label.right) < 2"
     )

@@ -63,6 +63,10 @@ rule browse_items:
         judgements=all_judgements(),
         human=all_ratings(),
         shards=suite_items(STUDY.suites),
+        leakage=all_leakage(),
+        trained=trained_shards(),
+        matches=training_matches(),
+        backbones=browsed_backbones(),
     output:
         "<results>/report/items/index.js",
     log:
@@ -78,10 +82,12 @@ rule browse_items:
         sealing=sealing(),
         results=lambda wildcards, output: Path(output[0]).parents[2].as_posix(),
         shards=lambda wildcards, input: by_source(input.shards),
+        backbones=lambda wildcards, input: by_source(input.backbones),
     message:
         "Write the item browser"
     shell:
         command(
             "posologie.report.browser",
-            "--spec {params.spec:q} --results {params.results:q} --items {params.shards:q} --index {output:q}",
+            "--spec {params.spec:q} --results {params.results:q} --items {params.shards:q} --trained {input.trained:q}"
+            " --matches {input.matches:q} --backbones {params.backbones:q} --index {output:q}",
         )

@@ -1,4 +1,7 @@
-"""Items to ask a model."""
+"""Items to ask a model, and a tiny model with random weights."""
+
+import json
+from pathlib import Path
 
 from posologie.items import Item
 
@@ -26,3 +29,21 @@ def make_item(number, task="mcqu", options=4, words=12, **changes):
         "meta": {},
     }
     return Item(**{**values, **changes})
+
+
+def make_tiny(folder: Path) -> Path:
+    """Make a tiny model below a folder and return its manifest."""
+    import torch
+
+    from posologie.models.spec import ModelSpec
+    from posologie.models.untrained import main as make_untrained
+
+    torch.set_num_threads(1)
+    corpus = folder / "corpus.json"
+    texts = [f"{item.question}\nChoix de réponses :\n(A) {item.options[0]}" for item in map(make_item, range(40))]
+    corpus.write_text(json.dumps([{"instruction": text} for text in texts]), encoding="utf-8")
+    untrained = {"corpus": [str(corpus)], "vocabulary": 400, "layers": 2, "hidden": 32}
+    spec = ModelSpec.model_validate({"name": "tiny", "backbone": {"untrained": untrained}})
+    manifest = folder / "tiny@none" / "manifest.json"
+    make_untrained(["--spec", spec.canonical_json(), "--manifest", str(manifest)])
+    return manifest

@@ -11,7 +11,10 @@ from posologie.files import read_parquet, write_parquet
 from posologie.items import read_items
 from posologie.prediction.schema import prediction_schema
 from posologie.report import browser
+from posologie.report.evidence import ranks
 from posologie.report.page import embedded
+from posologie.report.spec import BrowserSpec
+from simulated import with_evidence, write_browsed
 
 
 def written(study, target, **change):
@@ -22,7 +25,7 @@ def written(study, target, **change):
     browser.main([*arguments, "--index", str(target / "index.js")])
     index = _arguments(target / "index.js", "index")[0]
     items = []
-    for number in range(len(list(target.glob("*.js"))) - 1):
+    for number in range(len(index["files"])):
         given, page = _arguments(target / f"{number}.js", "page")
         assert given == number
         items += page
@@ -70,7 +73,7 @@ def test_items_are_marked_as_their_answers_say(simulated, tmp_path):
 
 def test_an_item_is_found_by_all_of_its_question_and_options_without_accents(simulated, tmp_path):
     index, items = written(simulated, tmp_path)
-    words = dict(zip(index["ids"], index["words"], strict=True))
+    words = dict(zip(index["ids"], _arguments(tmp_path / "words.js", "words")[0], strict=True))
     choice = next(item for item in items if item["options"])
     asked_openly = next(item for item in items if not item["options"])
     assert {"question", "reponse"} <= set(words[choice["id"]].split()), "Réponse is in the options alone"
@@ -83,7 +86,9 @@ def test_data_of_a_small_study_stand_in_the_page_and_end_no_script(simulated, tm
     assert embedded(tmp_path / "index.js", 47) == embedded(tmp_path / "none.js", 500) == ""
     text = embedded(tmp_path / "index.js", 48)
     assert "<" not in text
-    assert json.loads(text) == {"index": index, "pages": [items[at : at + 10] for at in range(0, 48, 10)]}
+    words = _arguments(tmp_path / "words.js", "words")[0]
+    pages = [items[at : at + 10] for at in range(0, 48, 10)]
+    assert json.loads(text) == {"index": index, "words": words, "pages": pages}
     (tmp_path / "0.js").write_text("something else")
     with pytest.raises(InputError, match=r"0\.js: not a file of the item browser"):
         embedded(tmp_path / "index.js", 48)
@@ -99,9 +104,8 @@ def test_the_index_changes_with_every_data_file(simulated, own_study, tmp_path):
     study = type(simulated)(root, simulated.tables, simulated.report, simulated.browser, simulated.shards)
     after, _ = written(study, tmp_path / "after")
     assert before["files"] != after["files"]
-    assert {key: value for key, value in before.items() if key != "files"} == {
-        key: value for key, value in after.items() if key != "files"
-    }
+    assert before["identity"] != after["identity"]
+    assert {key for key, value in before.items() if value != after[key]} == {"files", "identity"}
 
 
 def test_open_questions_come_with_text_and_scores(simulated, tmp_path):
@@ -115,7 +119,7 @@ def test_files_of_an_earlier_run_are_gone(simulated, tmp_path):
     written(simulated, tmp_path, items_per_file=10)
     assert (tmp_path / "4.js").exists()
     written(simulated, tmp_path, items_per_file=30)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.js", "1.js", "index.js"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.js", "1.js", "index.js", "words.js"]
 
 
 def test_models_that_answered_other_items_are_refused(simulated, own_study, tmp_path):
@@ -182,3 +186,41 @@ def test_an_answer_flips_by_the_option_that_it_means_and_not_by_its_letter(own_s
     orders = {(row["item"], row["variant"]): row["option_order"] for row in rows}
     shown = {(item["id"], variant): order for item in items for variant, order in item["orders"] if item["options"]}
     assert shown == orders
+
+
+def test_training_items_near_a_tested_one_come_with_their_mixes_and_texts(own_study, simulated, tmp_path):
+    root, _ = own_study
+    shards = tuple(path.replace(str(simulated.root), str(root)) for path in simulated.shards)
+    study = with_evidence(type(simulated)(root, simulated.tables, simulated.report, simulated.browser, shards))
+    write_browsed(study, tmp_path / "index.js")
+    [index] = _arguments(tmp_path / "index.js", "index")
+    items = _arguments(tmp_path / "0.js", "page")[1]
+    [item] = [item for item in items if item["near"]]
+    held, left_out = item["near"]
+    assert (held["mixes"], held["kind"]) == ({"NAT": [42], "ALL": [42]}, "near")
+    assert (left_out["mixes"], left_out["kind"]) == ({}, "exact"), "what a mix holds comes first"
+    assert held["text"]["question"].startswith("Question ")
+    assert [index["ids"][row] for row, mark in enumerate(index["marks"]) if mark & browser.NEAR] == [item["id"]]
+    assert index["audited"]
+    with pytest.raises(InputError, match=r"is near a tested item and in none of the shards of --trained"):
+        browser.write_browser(study.browser, root, [path.split("=")[1] for path in shards], tmp_path / "index.js")
+    (root / "leakage" / "NAT" / "seed-42" / "oeq.parquet").unlink()
+    with pytest.raises(InputError, match=r"leakage/NAT/seed-42/oeq\.parquet: no such file; expected the audit of mix"):
+        write_browsed(study, tmp_path / "index.js")
+
+
+def test_items_are_ranked_by_disagreement_difficulty_and_flips():
+    spec = BrowserSpec.model_construct(models=(), suites=(), judges=("strict",), text_metric="rouge2")
+    choice = {"task": "mcqu", "options": ["a", "b"], "gold": [0], "said": [[["", None, [0], [100, 0]]]] * 2}
+    apart = {**choice, "said": [[["", None, [0], [100, 0]]], [["", None, [1], [0, 100]]]]}
+    assert ranks(choice, [[{0}, {0}], [{0}, {1}]], spec) == {
+        "disagreement": 0, "spread": 0, "difficulty": 0, "flips": 50,
+    }  # fmt: skip
+    assert ranks(apart, [[{0}], [{1}]], spec) == {"disagreement": 100, "spread": 100, "difficulty": 50, "flips": 0}
+    judged = [{"judge strict": 1.0, "rouge2": 0.5}, {"judge strict": 0.0, "rouge2": 0.5}, {"judge strict": 0.0}]
+    openly = {"task": "oeq", "options": [], "gold": [], "said": [[["", None, None, None]]] * 3, "scores": judged}
+    found = ranks(openly, [[set()]] * 3, spec)
+    assert (found["disagreement"], found["difficulty"]) == (pytest.approx(200 / 3), pytest.approx(200 / 3))
+    unjudged = {**openly, "scores": [{"rouge2": 0.5}, {"rouge2": 0.1}, None]}
+    found = ranks(unjudged, [[set()]] * 3, spec)
+    assert (found["disagreement"], found["difficulty"]) == (pytest.approx(40), pytest.approx(70))

@@ -16,10 +16,11 @@ from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
 from posologie.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
+from posologie.models.spec import ChatForm
 from posologie.prediction.endpoint_spec import Asked, EndpointPredictionSpec
 from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
-from posologie.report.spec import BrowserSpec, ReportSpec
+from posologie.report.spec import BrowserSpec, PromptForm, ReportSpec
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
 from posologie.screening.spec import (
     Comparing,
@@ -366,13 +367,34 @@ def browser_spec(study: Study) -> BrowserSpec:
     """Return what the item browser depends on."""
     scales = {name: ratings.scale.values.values() for name, ratings in study.judging.ratings.items()}
     given = {name: ratings.right_from() for name, ratings in study.judging.ratings.items()}
+    tested = {benchmark.source for suite in study.suites.values() for benchmark in suite.benchmarks.values()}
     return BrowserSpec(
+        study=study.study,
         models=plan.evaluated_models(study),
         suites=tuple(study.suites),
+        mixes={mix: tuple(plan.sampling_seeds(study, mix)) for mix in study.mixes},
+        prompting=prompting_of(study, tested),
+        forms=_prompt_forms(study),
+        text_metric=study.statistics.primary_text.metric,
         judges=(study.judging.chosen,) if study.judging.chosen is not None and plan.open_suites(study) else (),
         languages=in_other_languages(study, study.report.language),
         ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
         items_per_file=study.report.items_per_file,
+    )
+
+
+def _prompt_forms(study: Study) -> tuple[PromptForm, ...]:
+    """Return which models were sent the same prompts; what was sent for answers from files is not known."""
+    served, outside = plan.served_models(study), plan.outside_models(study)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for model in plan.models(study):
+        if model not in outside:
+            folder = "" if model in served else plan.answering_backbone(study, model).folder_name()
+            form = ChatForm() if model in served else plan.chat_form(study, model)
+            groups.setdefault((folder, form.canonical_json()), []).append(model)
+    return tuple(
+        PromptForm(models=tuple(models), backbone=folder, chat=ChatForm.from_json(form))
+        for (folder, form), models in groups.items()
     )
 
 

@@ -197,6 +197,15 @@ def published_model(study: Study, model: str) -> PublishedModel | None:
     return None if described is None or described.published is None else study.published_models[described.published]
 
 
+def answering_backbone(study: Study, model: str) -> Backbone:
+    """Return the model that answers, without its adapter, for a model that answers in a job of its own."""
+    described = models(study)[model]
+    published = published_model(study, model)
+    if published is not None and published.adapter_on is None and published.model is not None:
+        return published.model
+    return study.backbones[str(described.backbone)]
+
+
 def chat_form(study: Study, model: str) -> ChatForm:
     """Return how chats are put to a model that answers suites: as to its backbone, or to the published model."""
     if (published := published_model(study, model)) is not None:

@@ -129,11 +129,13 @@ class Browser:
 
     Attributes:
         index: its data file, seen from the page.
+        title: of the study, by which items are cited.
         data: all of its data as JSON, where they are few enough to stand in the page; empty otherwise.
     """
 
     index: str
     language: str
+    title: str = ""
     data: Markup = Markup("")  # noqa: RUF009 - a string never changes
     kind: Literal["browser"] = "browser"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,18 +24,20 @@ from posologie.commands import named_path, parser, run
 from posologie.errors import InputError
 from posologie.files import read_parquet, read_text, write_text
 from posologie.items import read_item_table
+from posologie.report.evidence import NEAR_SHOWN, judged, near_items, ranks, rated, with_people
 from posologie.report.names import label
+from posologie.report.sent import Sent
 from posologie.report.spec import BrowserSpec
-from posologie.report.verdicts import judged, rated, with_people
 from posologie.rows import TableRows
 from posologie.scoring.schema import read_scores
 
-DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
-"""Marks of an item: some models are right and others wrong; an answer moves with the option order; judge ≠ human."""
+DISAGREE, FLIPS, JUDGE_DIFFERS, NEAR = 1, 2, 4, 8
+"""Marks of an item: some models are right and others wrong; an answer moves with the option order; judge ≠ human; a mix
+holds an item that is near it."""
 
 _BEGINNING = 160
 _ASKED = ("item", "benchmark", "variant", "option_order", "gold")
-_SAID = ("greedy_text", "greedy_labels", "constrained_labels", "label_probabilities")
+_SAID = ("greedy_text", "greedy_labels", "constrained_labels", "label_probabilities", "prompt_tokens")
 _ITEM = ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")
 _TEXT_METRICS = ("rouge2", "rougeL", "meteor", "chrf", "bleu")
 
@@ -46,6 +49,7 @@ class _Index:
     Attributes:
         words: what an item is found by (see `searched`).
         right: one digit per model.
+        disagreement, spread, difficulty, flips: what items are sorted by (see `ranks`).
     """
 
     ids: list[str] = field(default_factory=list)
@@ -55,6 +59,10 @@ class _Index:
     task: list[int] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     right: list[str] = field(default_factory=list)
+    disagreement: list[float] = field(default_factory=list)
+    spread: list[float] = field(default_factory=list)
+    difficulty: list[float] = field(default_factory=list)
+    flips: list[float] = field(default_factory=list)
 
 
 def main(argv: list[str]) -> None:
@@ -62,28 +70,58 @@ def main(argv: list[str]) -> None:
     arguments = parser("posologie.report.browser", "Write the data of the report's item browser.")
     arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
     arguments.add_argument("--items", nargs="+", type=named_path, default=[], metavar="SOURCE=SHARD")
+    arguments.add_argument("--trained", nargs="*", default=[], metavar="SHARD", help="shards that mixes are drawn from")
+    arguments.add_argument("--matches", nargs="*", default=[], metavar="FILE", help="what screening found of them")
+    arguments.add_argument("--backbones", nargs="*", type=named_path, default=[], metavar="FOLDER=MANIFEST")
     arguments.add_argument("--index", required=True, type=Path, help="index.js; the data files are written beside it")
     given = arguments.parse_args(argv)
     spec = BrowserSpec.from_json(given.spec)
-    write_browser(spec, given.results, [path for _, path in given.items], given.index)
+    write_browser(
+        spec,
+        given.results,
+        [path for _, path in given.items],
+        given.index,
+        trained=given.trained,
+        matches=given.matches,
+        manifests={name: Path(path) for name, path in given.backbones},
+    )
 
 
-def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: Path) -> None:
-    """Write `index.js`, `0.js`, `1.js` … and delete data files of an earlier run that are no longer named.
+def write_browser(
+    spec: BrowserSpec,
+    root: Path,
+    shards: Sequence[str],
+    target: Path,
+    *,
+    trained: Sequence[str] = (),
+    matches: Sequence[str] = (),
+    manifests: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
+    """Write `index.js`, `words.js`, `0.js`, `1.js` … and delete data files of an earlier run that are no longer named.
+
+    Args:
+        shards: of the tested items.
+        trained: shards of the sources that mixes are drawn from.
+        matches: what screening found of the items of these.
+        manifests: of the models whose chat templates wrote prompts.
 
     Raises:
         InputError: if models did not answer the same items in the same order, or an item is in no shard.
     """
     shelf = _Shelf(shards)
+    sent = Sent(spec, manifests)
+    near = near_items(spec, root, trained, matches)
     index = _Index()
     benchmarks: list[str] = []
     tasks: list[str] = []
     digests: list[str] = []
     waiting: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for entry in _entries(spec, root, suite, shelf):
+        for entry in _entries(spec, root, suite, shelf, sent):
+            beside = near.get((suite, entry["id"]), [])
+            entry |= {"near": beside[:NEAR_SHOWN], "nearMore": len(beside[NEAR_SHOWN:])}
             name = f"{suite}: {entry['benchmark']}" if len(spec.suites) > 1 else entry["benchmark"]
-            _add(index, entry, _place(benchmarks, name), _place(tasks, entry["task"]))
+            _add(index, spec, entry, _place(benchmarks, name), _place(tasks, entry["task"]))
             waiting.append(entry)
             if len(waiting) == spec.items_per_file:
                 digests.append(_write(data_file(target, len(digests)), "page", [len(digests), waiting]))
@@ -94,7 +132,17 @@ def write_browser(spec: BrowserSpec, root: Path, shards: Sequence[str], target: 
     facts = {"models": names, "benchmarks": benchmarks, "tasks": tasks, "perFile": spec.items_per_file}
     facts["files"] = digests  # what the page holds of the data changes with them
     facts |= {"languages": spec.languages} if spec.languages else {}
-    _write(target, "index", [{**facts, **vars(index)}])
+    facts |= {"study": spec.study, "identity": hashlib.sha256("".join(digests).encode()).hexdigest()[:16]}
+    facts |= {
+        "frames": sent.frames,
+        "audited": bool(spec.mixes),
+        "seeds": max(map(len, spec.mixes.values()), default=0),
+    }
+    places = {model.name: place for place, model in enumerate(spec.models)}
+    facts["forms"] = [[places[model] for model in form.models if model in places] for form in spec.forms]
+    columns = vars(index)
+    _write(target.with_name("words.js"), "words", [columns.pop("words")])  # a page that shows an item needs no words
+    _write(target, "index", [{**facts, **columns}])
     for old in target.parent.glob("*.js"):
         if re.fullmatch(r"\d+", old.stem) and int(old.stem) >= len(digests):
             old.unlink()
@@ -139,7 +187,7 @@ class _Shelf:
         return records
 
 
-def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf) -> Iterator[dict[str, Any]]:
+def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf, sent: Sent) -> Iterator[dict[str, Any]]:
     """Yield one entry per item of a suite: the item, and what every model said under every variant."""
     said: list[pa.Table] = []
     asked: pa.Table | None = None
@@ -155,10 +203,12 @@ def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf) -> Iterat
     has_open = pc.any(pc.equal(asked["task"], "oeq")).as_py()
     scores = [_open_scores(spec, root, model.name, suite) if has_open else {} for model in spec.models]
     people = rated(spec, root) if has_open else {}
+    names = [model.name for model in spec.models]
+    first = [names.index(model) for model in sent.first_models]
     for start, end in _runs(asked, spec.items_per_file):
         rows = asked.slice(start, end - start).to_pylist()
         answers = [table.slice(start, end - start).to_pylist() for table in said]
-        for entry in _batch(rows, answers, scores, shelf, suite):
+        for entry in _batch(rows, answers, scores, shelf, suite, sent, first):
             yield entry | _opinions(spec, entry, people)
 
 
@@ -168,12 +218,19 @@ def _batch(
     scores: list[dict[tuple[str, str], dict[str, float]]],
     shelf: _Shelf,
     suite: str,
+    sent: Sent,
+    first_models: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
     rows_of: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(asked):
         rows_of.setdefault((row["benchmark"], row["item"]), []).append(number)
     items = shelf.items([item for _, item in rows_of])
-    for (key, rows), item in zip(rows_of.items(), items, strict=True):
+    orders = [[asked[row]["option_order"] for row in rows] for rows in rows_of.values()]
+    tokens = [
+        [[said[model][row]["prompt_tokens"] for row in rows] for rows in rows_of.values()] for model in first_models
+    ]
+    prompts = sent.prompts(items, orders, tokens)
+    for (key, rows), item, prompt in zip(rows_of.items(), items, prompts, strict=True):
         yield {
             **{name: item[name] for name in _ITEM},
             "suite": suite,
@@ -181,6 +238,7 @@ def _batch(
             "orders": [[asked[row]["variant"], asked[row]["option_order"]] for row in rows],
             "said": [[_answer(of_model[row]) for row in rows] for of_model in said],
             "scores": [found.get(key) for found in scores] if item["task"] == "oeq" else None,
+            "prompts": prompt,
         }
 
 
@@ -189,12 +247,13 @@ def _opinions(
 ) -> dict[str, Any]:
     """Return an entry's scores with those of people, and whether a judge decides otherwise than people."""
     if entry["scores"] is None:
-        return {"differs": False}
+        return {"differs": False, "differing": None}
     found = [
         with_people(values, people.get((model.name, entry["id"])))
         for model, values in zip(spec.models, entry["scores"], strict=True)
     ]
-    return {"scores": [values for values, _ in found], "differs": any(differs for _, differs in found)}
+    differing = [differs for _, differs in found]
+    return {"scores": [values for values, _ in found], "differs": any(differing), "differing": differing}
 
 
 def _answer(row: Mapping[str, Any]) -> list[Any]:
@@ -236,7 +295,7 @@ def _text_scores(file: Path) -> dict[tuple[str, str], dict[str, float]]:
     return found
 
 
-def _add(index: _Index, entry: Mapping[str, Any], benchmark: int, task: int) -> None:
+def _add(index: _Index, spec: BrowserSpec, entry: Mapping[str, Any], benchmark: int, task: int) -> None:
     """Add an item's line to the index, with what it is filtered by."""
     chosen = [
         [_options(order, labels) for (_, order), (_, _, labels, _) in zip(entry["orders"], answers, strict=True)]
@@ -244,6 +303,7 @@ def _add(index: _Index, entry: Mapping[str, Any], benchmark: int, task: int) -> 
     ]
     gold = set(entry["gold"])
     marks = JUDGE_DIFFERS if entry["differs"] else 0
+    marks |= NEAR if any(one["mixes"] for one in entry["near"]) else 0
     if entry["task"] != "oeq":
         marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
         marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
@@ -255,6 +315,8 @@ def _add(index: _Index, entry: Mapping[str, Any], benchmark: int, task: int) -> 
     index.task.append(task)
     index.marks.append(marks)
     index.right.append("".join("1" if gold and options[0] == gold else "0" for options in chosen))
+    for name, value in ranks(entry, chosen, spec).items():
+        getattr(index, name).append(round(value, 1))
 
 
 def searched(*texts: str) -> str:

@@ -11,7 +11,7 @@ from posologie.report.words import counted
 from posologie.version import __version__
 
 
-def as_html(page: Page, scripts: Sequence[str] = ("page.js",)) -> str:
+def as_html(page: Page, scripts: Sequence[str] = ("page.js",), styles: Sequence[str] = ("style.css",)) -> str:
     """Return a page as HTML. Every text is escaped; style and scripts are the project's own files, put in line."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(read_template),
@@ -23,7 +23,7 @@ def as_html(page: Page, scripts: Sequence[str] = ("page.js",)) -> str:
     return environment.get_template("index.html.j2").render(
         page=page,
         version=__version__,
-        style=Markup(read_template("style.css")),  # noqa: S704 - the project's own file
+        style=Markup("".join(read_template(name) for name in styles)),  # noqa: S704 - the project's own files
         script=Markup("".join(read_template(name) for name in scripts)),  # noqa: S704 - the project's own files
     )
 

@@ -92,8 +92,10 @@ def sections(inputs: Inputs) -> list[Section]:
 def _items(inputs: Inputs) -> Section | None:
     if not inputs.spec.report.item_browser:
         return None
-    data = embedded(inputs.root / ITEMS, inputs.spec.report.items_in_page)
-    return Section("items", "Single items", (Browser("items/index.js", inputs.spec.report.language, data),))
+    spec = inputs.spec
+    data = embedded(inputs.root / ITEMS, spec.report.items_in_page)
+    title = spec.title or spec.study
+    return Section("items", "Single items", (Browser("items/index.js", spec.report.language, title, data),))
 
 
 def embedded(index: Path, most: int) -> Markup:
@@ -108,7 +110,8 @@ def embedded(index: Path, most: int) -> Markup:
     if len(facts["ids"]) > most:
         return Markup("")
     pages = [read_value(data_file(index, number), "page")[1] for number in range(len(facts["files"]))]
-    text = json.dumps({"index": facts, "pages": pages}, ensure_ascii=False, separators=(",", ":"))
+    (words,) = read_value(index.with_name("words.js"), "words")
+    text = json.dumps({"index": facts, "words": words, "pages": pages}, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it can end the script element
 
 
@@ -144,5 +147,6 @@ def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -
             components=tuple((one.name, one.title, one.colour) for one in inputs.spec.components),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
         ),
-        scripts=("page.js", "figures.js", "browser.js"),
+        scripts=("page.js", "figures.js", "browser_item.js", "browser_selection.js", "browser.js"),
+        styles=("style.css", "browser.css"),
     )

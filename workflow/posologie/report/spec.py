@@ -5,6 +5,8 @@ import operator
 from pydantic import Field
 
 from posologie.components import DEFAULT, Shown
+from posologie.models.spec import ChatForm
+from posologie.prompting import Prompting
 from posologie.specs import Name, Spec
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
@@ -65,9 +67,20 @@ class ReportSpec(Spec):
         )
 
 
-class BrowserSpec(Spec):
-    """Exactly what the item browser depends on, beside shards, predictions, scores and judgements."""
+class PromptForm(Spec):
+    """How prompts were put to some of the models."""
 
+    models: tuple[str, ...] = Field(min_length=1, description="models that were sent the same prompts")
+    backbone: str = Field(
+        default="", description="folder of the model whose chat template was used; empty: a server got the turns"
+    )
+    chat: ChatForm = ChatForm()
+
+
+class BrowserSpec(Spec):
+    """Exactly what the item browser depends on, beside shards, predictions, audits, scores and judgements."""
+
+    study: str = Field(default="", description="name of the study, by which items are cited")
     models: tuple[EvaluatedModel, ...] = Field(min_length=1)
     suites: tuple[Name, ...] = Field(min_length=1)
     judges: tuple[Name, ...] = Field(default=(), description="judges that judged every open answer")
@@ -79,4 +92,10 @@ class BrowserSpec(Spec):
         exclude_if=operator.not_,
         description="languages of the sources whose items are in another than the report's",
     )
+    mixes: dict[Name, tuple[int, ...]] = Field(
+        default_factory=dict, description="mixes and the seeds of their draws, which were audited against every suite"
+    )
+    prompting: Prompting | None = Field(default=None, description="how items were put to the models")
+    forms: tuple[PromptForm, ...] = Field(default=(), description="models whose prompts are shown; not those of files")
+    text_metric: str = Field(default="rouge2", description="score of open answers without a verdict")
     items_per_file: int = Field(default=200, ge=10, le=5000)

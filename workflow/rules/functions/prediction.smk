@@ -1,10 +1,7 @@
 # What the rules of prediction.smk are given: inputs, specs, words of the command line, targets.
 def answering_backbone(wildcards):
     """Return the manifest of the model that answers, without its adapter."""
-    model = MODELS[wildcards.model]
-    if model.published is not None and STUDY.published_models[model.published].adapter_on is None:
-        return manifest_of(STUDY.published_models[model.published].model)
-    return manifest_of(STUDY.backbones[model.backbone])
+    return manifest_of(plan.answering_backbone(STUDY, wildcards.model))
 
 
 def answering_adapter(wildcards):

@@ -42,6 +42,22 @@ def browser_spec(wildcards):
     return job_specs.browser_spec(STUDY).canonical_json()
 
 
+def browsed_backbones():
+    """Return the manifest of each model whose chat template wrote prompts that the item browser shows."""
+    folders = dict.fromkeys(form.backbone for form in job_specs.browser_spec(STUDY).forms if form.backbone)
+    return [f"<models>/{folder}/manifest.json" for folder in folders]
+
+
+def trained_shards():
+    """Return the training shard of every source that mixes are drawn from."""
+    return [f"<results>/shards/{name}/train.parquet" for name in plan.trained_sources(STUDY)]
+
+
+def training_matches():
+    """Return what screening found of every source that mixes are drawn from."""
+    return [f"<results>/screened/{name}/train.matches.parquet" for name in plan.trained_sources(STUDY)]
+
+
 def all_ratings():
     """Return every set of human ratings."""
     return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings]

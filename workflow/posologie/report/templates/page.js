@@ -130,6 +130,8 @@
     setTimeout(() => { button.textContent = label; }, 1500);
   }
 
+  window.posologie = { asCsv, copy }; // the item browser saves and copies in the same way
+
   // A page that was sent alone has no files beside it: what would lead to them becomes text.
   const drawing = document.querySelector("figcaption a[href^='../']");
   if (drawing) {
