@@ -8,11 +8,11 @@ from posologie.errors import InputError
 
 
 def _study(**sections):
-    return study_from({**study_document("config/demo.yaml"), **sections}, "demo")
+    return study_from({**study_document("config/smollm2.yaml"), **sections}, "demo")
 
 
 def test_mixes_that_can_bear_a_surface_have_its_table():
-    assert "surface" in plan.tables(load_study("config/demo.yaml"))
+    assert "surface" in plan.tables(load_study("config/smollm2.yaml"))
     two = {name: {"shares": {name: 1}, "size": 48} for name in ("native", "synthetic")}
     assert "surface" not in plan.tables(_study(mixes=two))
     again = {f"{name}-{size}": {"shares": {name: 1}, "size": size} for name in two for size in (24, 48)}
