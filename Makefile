@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo smollm2 world test test-slurm test-slurm-training chaos test-browser test-studies test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo pretrained world test test-slurm test-slurm-training chaos test-browser test-studies test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -16,7 +16,7 @@ demo: .venv/complete  ## run the demonstration and print what it found
 	@start=$$SECONDS; snakemake --profile profiles/demo && \
 	{ posologie findings --configfile config/demo.yaml || test $$? = 1; } && echo "Done in $$((SECONDS - start)) s."
 
-smollm2: .venv/complete  ## run every stage on a pretrained model
+pretrained: .venv/complete  ## run every stage on a pretrained model
 	@start=$$SECONDS; snakemake --profile profiles/demo --configfile config/smollm2.yaml && \
 	echo "Done in $$((SECONDS - start)) s. The report: $(CURDIR)/results/smollm2/report/index.html"
 

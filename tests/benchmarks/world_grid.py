@@ -100,7 +100,7 @@ def main():
     columns = ("shares", "seed", "right", "merged", "averaged", "seconds")
     grid = {name: np.stack([one[name] for one in every]) for name in columns}
     np.savez_compressed(options.folder / "grid.npz", **grid, key=np.unique(names, return_inverse=True)[1])
-    show(grid, world.components)
+    show(grid, world.components, proxies=options.truth is None)
     if options.truth is not None:
         write_truth(options.truth, grid, world, options.size)
 
@@ -124,7 +124,7 @@ def write_truth(file, grid, world, size):
     write_text(file, head + yaml.safe_dump(made, sort_keys=False, width=120, default_flow_style=None))
 
 
-def show(grid, components=COMPONENTS):
+def show(grid, components=COMPONENTS, *, proxies=True):
     """Print the best mixes, and how well proxies rank the mixes that are no single components."""
     shares, seeds = grid["shares"], np.unique(grid["seed"])
     points = np.unique(np.round(shares, 6), axis=0)
@@ -139,7 +139,7 @@ def show(grid, components=COMPONENTS):
     print("  corners", {name: round(float(means["right"][points[:, place].argmax()]), 1)
                         for place, name in enumerate(components)})  # fmt: skip
     inside = points.max(1) < 1 - 1e-9
-    for name in ("merged", "averaged"):
+    for name in ("merged", "averaged") if proxies else ():
         pair = np.column_stack([means[name], means["right"]])[inside]
         rank = next(agreement_rows(pair, 0.95))
         print(f"{name}: Spearman {rank['value']:.2f} [{rank['low']:.2f}, {rank['high']:.2f}], {rank['n']} mixes")

@@ -31,6 +31,7 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     files = [path for path in (library / "posologie").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     missing = {path.relative_to(library).as_posix() for path in files} - wheel.keys()
     assert not missing
+    assert "snakemake_logger_plugin_posologie/__init__.py" in wheel, "Snakemake finds its logger plugin by this name"
     assert {path.suffix for path in files} >= {".py", ".j2", ".js", ".css", ".md"}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -160,3 +161,11 @@ def test_snakemake_prints_a_line_for_each_stage_and_one_for_what_fails(tmp_path)
     (log,) = (tmp_path / ".snakemake/log").glob("*.log")
     assert "Error in rule score_predictions" in log.read_text()
     assert json.loads((tmp_path / live._SECONDS).read_text()).keys() == {"train_adapter", "score_predictions"}
+
+
+def test_every_rule_that_makes_something_has_a_stage(repository):
+    texts = [file.read_text(encoding="utf-8") for file in sorted((repository / "workflow/rules").glob("*.smk"))]
+    named = [name for text in texts for name in re.findall(r"^ *(?:rule|checkpoint) (\w+):$", text, re.MULTILINE)]
+    built = [name for text in texts for name in re.findall(r'^ +name:\s+f?"(\w+)', text, re.MULTILINE)]
+    assert {"train_adapter", "tabulate_", "fetch_model_"} <= {*named, *built}
+    assert not [name for name in (*named, *built) if not stage_of(name)]

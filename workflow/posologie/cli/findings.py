@@ -142,8 +142,14 @@ def _first(best: Iterable[Row], contrasts: Iterable[Row]) -> dict[str, Any] | No
     if row is None:
         return None
     beside = next((one for one in contrasts if one["left"] == row["mix"] and one["right"] == "base"), None)
-    gain = {} if beside is None else {"gain": _estimate(beside), "p": beside.number("p_adjusted")}
-    return {"mix": row["mix"], "value": row.number("value"), "at_most_worse": -(row.number("low") or 0.0), **gain}
+    found = {"mix": row["mix"], "value": row.number("value"), "at_most_worse": -(row.number("low") or 0.0)}
+    if beside is None:
+        return found
+    corrected = row.number("gain_corrected")
+    gain = _estimate(beside)
+    if corrected is not None:  # the best of several looks better than it is
+        gain = {"value": corrected, "low": row.number("gain_low"), "high": row.number("gain_high")}
+    return {**found, "gain": gain, "corrected": corrected is not None, "p": beside.number("p_adjusted")}
 
 
 def measured_of(study: Study) -> dict[str, Any]:
@@ -320,7 +326,8 @@ def _lines(found: Mapping[str, Any], titles: Mapping[str, str], unit: str) -> It
         if "gain" in first:
             p_value = p_text(first["p"]) if first["p"] is not None else ""
             sure = f"; p {p_value if p_value.startswith('<') else f'= {p_value}'}" if p_value else ""
-            yield "against base", f"{_between(first['gain'], sign=True)} {unit}{sure}"
+            chosen = ", corrected for its having been chosen" if first["corrected"] else ""
+            yield "against base", f"{_between(first['gain'], sign=True)} {unit}{chosen}{sure}"
     if found["components"]:
         told = [f"{titles.get(one['term'], one['term'])} {_between(one, sign=True)}" for one in found["components"]]
         yield "each adds", f"{'; '.join(told)} {unit}"

@@ -33,7 +33,8 @@ STAGES = {
     "sources": ("fetch_dataset", "read_", "collect_", "import_ratings"),
     "models": ("fetch_model_",),
     "generation": (
-        "generate_", "generation_plan", "gather_parts", "translate_", "score_translations", "screen_documents",
+        "generate_", "generation_plan", "count_parts", "gather_parts", "translate_", "score_translations",
+        "screen_documents",
     ),
     "screening": ("screen_shard", "rate_items_"),
     "look": ("look_",),
