@@ -135,7 +135,8 @@ def test_engines_run_on_the_gpus_that_their_models_are_spread_over(project):
     judged = [block for block in blocks if block.startswith("rule judge_with_engine:")]
     assert len(predicted) == 1, "one job answers all suites"
     assert {"model=published/theirs"} == {re.search(r"wildcards: (.*)", block)[1] for block in predicted}
-    assert judged
+    models = [re.search(r"wildcards: (.*)", block)[1] for block in judged]
+    assert len(models) == len(set(models)) == 5, "one job judges a model's answers to all suites"
     for block in predicted + judged:
         assert "gpu=4" in block
         assert "devices=4" in block

@@ -69,6 +69,19 @@ def decimal_mark(code: str) -> str:
     return str(own) if own else "," if code in general_data()["decimal_comma"] else "."
 
 
+def macrolanguage(code: str) -> str:
+    """Return the macrolanguage that a language is a member of (`zh` of `wuu`), or the language itself.
+
+    The identifier takes single texts of a macrolanguage for one of its members.
+    """
+    return _macrolanguages().get(code, code)
+
+
+@cache
+def _macrolanguages() -> Mapping[str, str]:
+    return {str(code): str(whole) for code, whole in general_data().get("macrolanguages", {}).items()}
+
+
 @cache
 def _content(path: Path, changed: int) -> Mapping[str, Any]:
     """Return the content of a language's file, read once for each time at which it was changed."""
@@ -145,16 +158,22 @@ def language_problem(texts: tuple[str, ...], language: str) -> str | None:
     for text in (whole, *texts):
         if len(re.sub(r"[\W\d_]+", "", text)) >= LONG_ENOUGH:
             ranked = _identifier().rank(text)
-            if dict(ranked)[language] < _UNLIKELY:
+            shares: dict[str, float] = {}
+            for label, share in ranked:
+                shares[macrolanguage(label)] = shares.get(macrolanguage(label), 0.0) + share
+            if shares[macrolanguage(language)] < _UNLIKELY:
                 return f"looks like '{ranked[0][0]}': {text[:60]!r}"
     return None
 
 
 def language_of(text: str, letters: int = LONG_ENOUGH) -> str | None:
-    """Return the likeliest language of a text (two-letter code), or None where it has too few letters to say."""
+    """Return the likeliest language of a text (two-letter code), or None where it has too few letters to say.
+
+    A member of a macrolanguage counts as that.
+    """
     if len(re.sub(r"[\W\d_]+", "", text)) < letters:
         return None
-    return str(_identifier().classify(text)[0])
+    return macrolanguage(str(_identifier().classify(text)[0]))
 
 
 def known_languages() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from posologie.config.load import study_document, study_from
 from posologie.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
 from posologie.items import SPLITS
-from posologie.judging.spec import KitSpec, RatingsSpec
+from posologie.judging.spec import KitSpec, RatingsSpec, SuitesJudgingSpec
 from posologie.layout import downloaded
 from posologie.running.sealing import Request
 from posologie.shipped import project, shipped

@@ -1,6 +1,6 @@
 # The rules of judging.smk of which there is one for each kind of backend that the study uses.
 def rule_of_judging(kind):
-    """Define the rules of one kind of judge (a function for the reason that `rule_of_table` gives)."""
+    """Define the rule of one kind of judge (a function for the reason that `rule_of_table` gives)."""
 
     rule:
         name:
@@ -39,6 +39,10 @@ def rule_of_judging(kind):
                 "--spec {params.spec:q} --predictions {input.predictions:q} --items {params.shards:q} {params.asked:q}"
                 " --judgements {output.judgements:q} --run {output.run:q} --devices {resources.devices}",
             )
+
+
+def rule_of_calibration(kind):
+    """Define the rule by which one kind of judge judges the answers that people rated."""
 
     rule:
         name:
@@ -80,8 +84,57 @@ def rule_of_judging(kind):
             )
 
 
+def rule_of_judging_engine(suites):
+    """Define the rule of judges behind engines: one job for all suites of a model, which starts the engine once."""
+
+    rule:
+        name:
+            "judge_with_engine"
+        input:
+            predictions=[f"<results>/predictions/{{model}}/{suite}.parquet" for suite in suites],
+            shards=suite_items(suites),
+            prompt=judge_prompt,
+            backbone=judge_backend,
+        output:
+            judgements=[
+                ensure(f"<results>/judgements/{{judge}}/{{model}}/{suite}.parquet", non_empty=True) for suite in suites
+            ],
+            run=[f"<results>/judgements/{{judge}}/{{model}}/{suite}.run.json" for suite in suites],
+        log:
+            "<work>/logs/judgements/{judge}/{model}/engine.log",
+        wildcard_constraints:
+            judge=with_kind(STUDY.judges, "engine"),
+        conda:
+            ENVIRONMENT
+        threads: STUDY.prediction.threads
+        resources:
+            **backend_resources("engine", lambda wildcards: STUDY.judges[wildcards.judge].backend),
+            mem_mb=growing(64000),
+            runtime=growing(480),
+        params:
+            spec=suites_judging_spec(suites),
+            sealing=sealing(),
+            shards=lambda wildcards, input: by_source(input.shards),
+            answers=lambda wildcards, input: named(zip(suites, input.predictions)),
+            judgements=lambda wildcards, output: named(zip(suites, output.judgements)),
+            run=lambda wildcards, output: named(zip(suites, output.run)),
+            asked=asking_words("engine"),
+        message:
+            "Judge the answers of {wildcards.model} to every suite with {wildcards.judge}, behind an engine"
+        shell:
+            command(
+                "posologie.judging.engine",
+                "--spec {params.spec:q} --answers {params.answers:q} --items {params.shards:q} {params.asked:q}"
+                " --judgements {params.judgements:q} --run {params.run:q} --devices {resources.devices}",
+            )
+
+
 for kind in kinds_of(STUDY.judges):
-    rule_of_judging(kind)
+    rule_of_calibration(kind)
+    if kind != "engine":
+        rule_of_judging(kind)
+    elif plan.open_suites(STUDY):
+        rule_of_judging_engine(plan.open_suites(STUDY))
 
 
 def rule_of_kit(name, kit):

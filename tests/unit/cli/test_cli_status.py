@@ -12,6 +12,8 @@ from posologie.cli import running
 from posologie.code_digest import digest
 from posologie.config import job_specs
 from posologie.config.load import load_study
+from posologie.generation.backends.cache import Cache
+from posologie.generation.backends.spec import Running
 from posologie.running.planning import accept
 from posologie.running.seals import Identity, write_seal
 
@@ -152,6 +154,24 @@ def test_a_job_whose_process_is_gone_is_told_as_stopped(study, asked, posologie)
     assert code == 1
     _, out, _ = posologie("status", "--configfile", "study.yaml")
     assert "start Snakemake again with the same command" in out
+
+
+def test_what_was_spent_is_shown_with_what_of_it_brought_no_reply(study, asked, posologie):
+    running = Running(price_prompt=1.0, price_generated=1.0)
+    with Cache(study / "work/simulated/judging/j/responses.sqlite") as cache:
+        for key in (b"answered", b"broken"):
+            assert cache.claim(key, 1000, 0.5, running) == "claimed"
+        cache.settle(b"answered", "{}", "{}", 10, (700, 100), 0.4)
+        cache.discard(b"broken", "no JSON", "{", 1000, 0.5)
+    _, found = asked("status", "--configfile", "study.yaml")
+    (spent,) = found["spending"]
+    assert spent == {
+        "asker": "judging/j", "requests": 2, "tokens": 1800, "money": pytest.approx(0.9),
+        "wasted_tokens": 1000, "wasted_money": 0.5,
+    }  # fmt: skip
+    _, out, _ = posologie("status", "--configfile", "study.yaml")
+    row = next(line.split() for line in out.splitlines() if line.startswith("judging/j"))
+    assert row == ["judging/j", "2", "1,800", "0.90", "1,000", "0.50"]
 
 
 def test_a_stopped_job_whose_work_was_made_later_is_not_told(study, asked):

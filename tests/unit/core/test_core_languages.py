@@ -9,6 +9,8 @@ from posologie.languages import (
     language_data,
     language_digest,
     language_of,
+    language_problem,
+    macrolanguage,
     position_dependent,
 )
 
@@ -140,3 +142,12 @@ def test_a_file_that_was_edited_after_the_plan_stops_the_job(tmp_path, monkeypat
 def test_a_text_that_is_too_short_has_no_language():
     assert language_of("Le foie") is None
     assert language_of("Quel organe produit la bile chez un patient adulte en bonne santé ?") == "fr"
+
+
+def test_what_looks_like_a_member_of_a_macrolanguage_counts_as_that():
+    text = "男，2岁。反复咳嗽2个月。胸片：右肺门阴影。PPD（+）"  # which the identifier takes for Wu Chinese
+    assert language_of(text, letters=10) == "zh"
+    assert language_problem((text * 3,), "zh") is None
+    assert language_problem((text * 3,), "yue") is None
+    assert language_problem((text * 3,), "ja") is not None
+    assert [macrolanguage(code) for code in ("wuu", "arz", "nn", "fr")] == ["zh", "ar", "no", "fr"]

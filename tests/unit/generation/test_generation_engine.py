@@ -9,16 +9,20 @@ import textwrap
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from generation_made import ask, question
+from judging_made import PROMPT, items, predictions, shard
 
 from posologie.errors import InputError
+from posologie.files import read_json
 from posologie.generation.backends.cache import Cache
 from posologie.generation.backends.causal import CausalBackend
 from posologie.generation.backends.engine import EngineBackend
 from posologie.generation.backends.interface import Failure, LabelLanguage, Request, Session
 from posologie.generation.backends.openai_requests import request_body
 from posologie.generation.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
+from posologie.judging import engine as judging_engine
 from posologie.progress import Progress
 
 FAKE = Path(__file__).with_name("fake_engine.py")
@@ -158,6 +162,34 @@ def test_a_stuck_request_is_cut_and_fails_alone(manifest, tmp_path):
     assert good.text == "1"
     assert isinstance(bad, Failure)
     assert "no whole reply" in bad.error
+
+
+def test_a_judge_behind_an_engine_judges_all_suites_in_one_job_that_starts_it_once(manifest, tmp_path):
+    made = items(3)
+    suites = ("oeq", "cases")
+    told = {suite: predictions(tmp_path, suite, made, {"q0": f"answer to {suite}"}) for suite in suites}
+    backend = {"kind": "engine", "engine": "llama_cpp", "model": "tiny", "version": "b77-fake"}
+    backend["arguments"] = ["--record", str(tmp_path / "record")]
+    spec = {"name": "j", "model": "q/base", "suites": suites, "judge": {"backend": backend}}
+    running = {"command": [sys.executable, str(FAKE)], "compared_items": 0}
+    words = [
+        *("--spec", json.dumps(spec), "--running", json.dumps(running), "--prompt", str(PROMPT)),
+        *("--work", str(tmp_path / "work"), "--backbone", str(manifest)),
+        *("--items", f"open={shard(tmp_path, made)}"),
+        *("--answers", *(f"{suite}={told[suite]}" for suite in suites)),
+        *("--judgements", *(f"{suite}={tmp_path / suite}.parquet" for suite in suites)),
+        *("--run", *(f"{suite}={tmp_path / suite}.json" for suite in suites)),
+    ]
+    judging_engine.main(words)
+    assert len([line for line in record(tmp_path) if "pid" in line]) == 1
+    records = [read_json(tmp_path / f"{suite}.json") for suite in suites]
+    assert [one["spec"]["suite"] for one in records] == list(suites)
+    assert len({one["started"] for one in records}) == 1, "each states the whole job"
+    for suite in suites:
+        assert [row["label"] for row in pq.read_table(tmp_path / f"{suite}.parquet").to_pylist()] == [1] * 3
+        assert any(f"answer to {suite}" in json.dumps(line) for line in record(tmp_path))
+    judging_engine.main(words)
+    assert len([line for line in record(tmp_path) if "pid" in line]) == 1, "all is answered: nothing is started"
 
 
 JOB = """

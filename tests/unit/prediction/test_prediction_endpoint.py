@@ -91,6 +91,7 @@ def test_greedy_text_is_read_and_probabilities_decide_single_answers(tmp_path):
         assert row["label_probabilities"] == pytest.approx([0.25, 0.75, 0, 0])
         assert row["label_mass"] == pytest.approx(0.8)
         assert row["constrained_labels"] == ([1] if row["task"] == "mcqu" else [0, 2])
+        assert row["constrained_by"] == ("first_token" if row["task"] == "mcqu" else "json_schema")
         assert (row["prompt_tokens"], row["generated_tokens"], row["finish"]) == (21, 7, "stop")
     assert {row["greedy_text"] for row in rows["oeq"]} == {"Il faut du repos."}
     limits = {

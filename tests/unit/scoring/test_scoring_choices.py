@@ -8,7 +8,7 @@ from sklearn.metrics import hamming_loss, jaccard_score
 from posologie.errors import InputError
 from posologie.items import LABELS
 from posologie.prediction.schema import prediction_schema
-from posologie.scoring.choices import choice_scores
+from posologie.scoring.choices import SIGNATURE, choice_scores
 from posologie.scoring.labels import label_sets
 
 LETTERS = {letter: position for position, letter in enumerate(LABELS)}
@@ -163,6 +163,18 @@ def test_every_score_says_how_it_was_computed():
         **{(rate, "greedy"): sets for rate in ("invalid", "ambiguous", "cut_unread")},
         **{(m, "probabilities"): steps for m in ("brier", "confidence", "right_at_first_step", "label_mass")},
     }
+
+
+def test_constrained_scores_name_the_procedure_where_it_is_not_the_automaton():
+    def signatures(*procedures):
+        rows = [{**prediction(), "constrained_by": procedure} for procedure in procedures]
+        table = pa.Table.from_pylist(rows, schema=prediction_schema())
+        return {one.decoding: one.signature for one in choice_scores(table) if one.metric == "em"}
+
+    assert signatures(None)["constrained"] == signatures("automaton")["constrained"] == SIGNATURE
+    assert signatures("json_schema", "first_token", None) == {
+        "greedy": SIGNATURE, "constrained": f"{SIGNATURE}|labels by first_token, json_schema"
+    }  # fmt: skip
 
 
 def test_the_probability_scores_of_a_question_do_not_depend_on_its_neighbours():

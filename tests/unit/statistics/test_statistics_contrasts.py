@@ -1,11 +1,16 @@
 """The table of contrasts: paired tests, families of comparisons, seeds."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 from study_tables import EM, pick, table, write_models
 
+from posologie import layout
 from posologie.errors import InputError
+from posologie.files import read_parquet, write_parquet
+from posologie.scoring.choices import BY
+from posologie.scoring.schema import score_schema
 from posologie.statistics import contrasts, mcqa
 from posologie.statistics.registration import FILE, register
 from posologie.statistics.spec import TableSpec
@@ -30,6 +35,24 @@ def test_a_settled_verdict_on_single_adapters_says_what_seeds_would_undo_it(smal
     row = pick(table(small, contrasts), scope_kind="all", task="all", aggregate="item_weighted")
     undone, error = float(row["undone_by_seed_sd"]), (10 - float(row["low"])) / stats.t.ppf(0.975, 98)
     assert stats.t.ppf(0.975, 98) * np.hypot(error, undone) == pytest.approx(10, abs=1e-4)
+
+
+def test_tables_name_the_procedures_behind_constrained_answers(study, make_item):
+    items = [make_item(number) for number in range(60)]
+    numbers = np.random.default_rng(1)
+    names = ("q/base", "q/NAT/seed-42", "q/SYN/seed-42")
+    write_models(study, items, {name: list(numbers.integers(0, 2, 60).astype(float)) for name in names})
+    served = study.root / layout.scores("q/SYN/seed-42", "mcqa")
+    rows = read_parquet(served).to_pylist()
+    named = [{**row, "signature": row["signature"] + BY + "json_schema"} for row in rows if row["metric"] == "em"]
+    others = [row for row in rows if row["metric"] != "em"]
+    write_parquet(served, pa.Table.from_pylist([*named, *others], schema=score_schema()))
+    means = {row["model"]: row["signature"] for row in table(study, mcqa) if row["metric"] == "em"}
+    assert means == {"q/base": "test", "q/NAT/seed-42": "test", "q/SYN/seed-42": "test|labels by json_schema"}
+    notes = {(row["left"], row["right"]): row["note"] for row in table(study, contrasts)}
+    assert "constrained by json_schema against automaton" in notes["SYN", "base"]
+    assert "constrained by automaton against json_schema" in notes["NAT", "SYN"]
+    assert "constrained by" not in notes["NAT", "base"]
 
 
 def test_mcnemars_test_is_not_printed_where_clusters_have_several_items(study, make_item):

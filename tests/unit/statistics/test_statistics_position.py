@@ -71,6 +71,15 @@ def test_a_model_that_always_says_a_is_found_out(study):
     assert value(rows, "consistency", "all") < 20
 
 
+def test_a_model_whose_labels_come_from_another_procedure_says_so(study):
+    predict(study, "q/base", lambda number, gold, order, variant: [0])
+    by_schema = {"constrained_by": "json_schema"}
+    predict(study, "q/NAT/seed-42", lambda number, gold, order, variant: [0], change=lambda row: row | by_schema)
+    notes = {row["model"]: row["note"] for row in table(study) if row["statistic"] == "recall_spread"}
+    assert notes["q/NAT/seed-42"].endswith("labels by json_schema")
+    assert "labels by" not in notes["q/base"]
+
+
 def test_items_that_depend_on_position_are_counted(study):
     def first_six(row):
         return {**row, "position_dependent": row["item"] in {stable_id("s", str(number)) for number in range(6)}}

@@ -70,6 +70,15 @@ def test_judging_has_rows_of_its_own_with_money_and_what_was_wasted(records):
     assert prediction["money"] == "", "a local model has no price"
 
 
+def test_an_engine_that_judged_two_suites_in_one_job_is_counted_once(records):
+    for suite, seconds in (("oeq", 1800.0), ("cases", 1801.0)):
+        record = records / layout.judgements("asked", "q/NAT/seed-42", suite)
+        write_json(record.with_suffix(".run.json"), RECORD | {"engine": {"identity": {}}, "seconds": seconds})
+    spec = {"models": MODELS, "suites": ["mcqa", "oeq"], "judges": ["asked"], "judged": ["oeq", "cases"]}
+    _, _, judging = table(records, compute, spec)
+    assert (judging["suites"], judging["hours"], judging["prompt_tokens"]) == ("oeq+cases", "0.500278", "2000")
+
+
 def test_a_missing_record_is_named(records):
     (records / layout.predictions_run("q/NAT/seed-42", "oeq")).unlink()
     with pytest.raises(InputError, match=r"oeq\.run\.json: no such file; expected the record of a run"):

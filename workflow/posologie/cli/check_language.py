@@ -12,7 +12,7 @@ from posologie.config.language import settings_of, study_language
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.items import Item
-from posologie.languages import GENERAL, known_languages, language_of
+from posologie.languages import GENERAL, known_languages, language_of, macrolanguage
 from posologie.sources.drafts import finished
 from posologie.sources.layouts import local_files
 from posologie.sources.rejection import Elsewhere, Rejected
@@ -37,7 +37,7 @@ def languages(study: Study) -> Iterator[Finding]:
         if source.language not in known_languages():
             yield Finding(WARNING, f"sources.{name}.language = '{source.language}': no language that can be told")
             continue
-        others = counted.total() - counted[source.language]
+        others = counted.total() - counted[macrolanguage(source.language)]
         told = f"{others} of {counted.total()} items"
         if others > _OTHERS * counted.total():
             most = max(counted, key=lambda code: (counted[code], code))

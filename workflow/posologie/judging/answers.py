@@ -1,6 +1,6 @@
 """The open answers in a predictions file, with the texts of their questions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,14 @@ from posologie.items import read_item_table
 from posologie.running.seals import check_seal
 
 
-def open_answers(predictions: Path, shards: Mapping[str, Path | str]) -> list[dict[str, Any]]:
+def open_answers(
+    predictions: Path, shards: Mapping[str, Path | str] | Sequence[tuple[str, Path | str]]
+) -> list[dict[str, Any]]:
     """Return the open questions of a predictions file with their texts, in file order.
+
+    Args:
+        predictions: the file.
+        shards: source and file of the shards that the questions are in.
 
     Raises:
         InputError: naming the first item whose question is in none of the shards.
@@ -25,7 +31,7 @@ def open_answers(predictions: Path, shards: Mapping[str, Path | str]) -> list[di
     answers = [row for row in table.select(columns).to_pylist() if row["task"] == "oeq"]
     wanted = {(row["source"], row["item"]) for row in answers}
     texts: dict[tuple[str, str], dict[str, str]] = {}
-    for source, shard in shards.items():
+    for source, shard in shards.items() if isinstance(shards, Mapping) else shards:
         items = read_item_table(shard, ["id", "question", "context", "answer"])
         texts |= {(source, row["id"]): row for row in items.to_pylist() if (source, row["id"]) in wanted}
     for row in answers:

@@ -5,6 +5,10 @@
         and either --predictions F --items SOURCE=SHARD…     a model's answers to a suite (spec: JudgingSpec)
         or         --human F [--trained-on FILE…]            a set of human ratings (spec: CalibrationSpec)
 
+    python -m posologie.judging.engine --spec JSON --prompt FILE --work DIR --backbone MANIFEST [--running JSON]
+        --answers SUITE=PREDICTIONS… --items SOURCE=SHARD… --judgements SUITE=OUT.parquet… --run SUITE=OUT.json…
+                                                             a model's answers to several suites (SuitesJudgingSpec)
+
 <backend> is causal, openai_endpoint or engine: the `kind` of the judge's backend. `--running` changes no judgement.
 """
 
@@ -18,14 +22,14 @@ import pyarrow as pa
 from posologie.commands import named_path, parser
 from posologie.errors import InputError
 from posologie.files import write_parquet
-from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
+from posologie.generation.asking import Asking, OpenBackend, add_asking_arguments, asking
 from posologie.generation.backends.interface import Request
 from posologie.generation.prompts import Prompt, read_prompt
 from posologie.judging.answers import open_answers
 from posologie.judging.human import read_ratings
 from posologie.judging.overlap import overlap, training_files
 from posologie.judging.schema import calibration_schema, judgement_schema
-from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts
+from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts, SuitesJudgingSpec
 from posologie.judging.steering import steering
 from posologie.judging.verdicts import verdict
 from posologie.runs import Run
@@ -51,6 +55,41 @@ def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> No
         _judge_answers(JudgingSpec.from_json(options.spec), options, open_backend)
     else:
         _judge_rated(CalibrationSpec.from_json(options.spec), options, open_backend)
+
+
+def judge_suites_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+    """Judge a model's answers to several suites in one session, so that an engine is started once for them.
+
+    Each run record states the whole job, as those of one prediction job's suites do.
+    """
+    arguments = parser(module, __doc__ or "")
+    add_asking_arguments(arguments)
+    arguments.add_argument("--prompt", required=True, type=Path)
+    for name in ("answers", "judgements", "run"):
+        arguments.add_argument(f"--{name}", nargs="+", type=named_path, required=True, metavar="SUITE=FILE")
+    arguments.add_argument("--items", nargs="+", type=named_path, required=True, metavar="SOURCE=SHARD")
+    options = arguments.parse_args(argv)
+    spec = SuitesJudgingSpec.from_json(options.spec)
+    if isinstance(spec.judge.backend, OutsideVerdicts):
+        raise InputError("judge.backend.kind = 'outside': its verdicts come from files; expected a model")
+    predictions, outputs, records = (dict(getattr(options, name)) for name in ("answers", "judgements", "run"))
+    prompt = read_prompt(options.prompt)
+    inputs = {f"{source}/{Path(path).stem}": path for source, path in options.items} | {"prompt": options.prompt}
+    inputs |= {"backbone": options.backbone} if options.backbone else {}
+    runs: dict[str, Run] = {}
+    tables: dict[str, list[dict[str, Any]]] = {}
+    with asking(spec.judge.backend, options, open_backend, f"{spec.name}/{spec.model}") as session:
+        for suite in spec.suites:
+            run = Run("judging", spec.of(suite), {"predictions": predictions[suite], **inputs})
+            first = next(iter(runs.values()), run)
+            run.started, run.clock, run.energy_at_start = first.started, first.clock, first.energy_at_start
+            runs[suite] = run
+            asked = Asking(session.session, session.running, session.work, f"{session.what}/{suite}")
+            tables[suite] = _verdicts(open_answers(predictions[suite], options.items), spec.judge, prompt, asked)
+        of_backend = session.facts()
+    for suite, table in tables.items():
+        write_parquet(outputs[suite], pa.Table.from_pylist(table, schema=judgement_schema()))
+        runs[suite].write(records[suite], **of_backend, **_told(table, prompt))
 
 
 def _judge_answers(spec: JudgingSpec, options: Namespace, open_backend: OpenBackend) -> None:
@@ -103,27 +142,36 @@ def judged(
     if isinstance(judge.backend, OutsideVerdicts):
         raise InputError("judge.backend.kind = 'outside': its verdicts come from files; expected a model")
     with asking(judge.backend, options, open_backend, what) as session:
-        session.complete((judge_request(row, judge, prompt) for row in rows), len(rows), "answers")
-        table = [
-            {
-                **row,
-                **verdict(session.reply(judge_request(row, judge, prompt)), judge, prompt.sha256),
-                "steering": steering(row["candidate"], prompt),
-            }
-            for row in rows
-        ]
-        session.check_failures(
-            {row.get("answer", row["item"]): row["error"] for row in table if row["outcome"] == "failed"}
-        )
+        table = _verdicts(rows, judge, prompt, session)
         of_backend = session.facts()
-    facts = {
-        **of_backend,
+    return table, {**of_backend, **_told(table, prompt)}
+
+
+def _verdicts(rows: Sequence[dict[str, Any]], judge: Judge, prompt: Prompt, session: Asking) -> list[dict[str, Any]]:
+    """Ask for the verdict on every row, and return the rows with them."""
+    session.complete((judge_request(row, judge, prompt) for row in rows), len(rows), "answers")
+    table = [
+        {
+            **row,
+            **verdict(session.reply(judge_request(row, judge, prompt)), judge, prompt.sha256),
+            "steering": steering(row["candidate"], prompt),
+        }
+        for row in rows
+    ]
+    session.check_failures(
+        {row.get("answer", row["item"]): row["error"] for row in table if row["outcome"] == "failed"}
+    )
+    return table
+
+
+def _told(table: Sequence[dict[str, Any]], prompt: Prompt) -> dict[str, Any]:
+    """Return what the run record says of some verdicts and the prompt that they were asked for with."""
+    return {
         **facts_of(table),
         "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
         "prompt_tokens": sum(row["prompt_tokens"] for row in table),
         "generated_tokens": sum(row["generated_tokens"] for row in table),
     }
-    return table, facts
 
 
 def facts_of(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

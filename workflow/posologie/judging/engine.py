@@ -2,11 +2,14 @@
 
 from posologie.commands import run
 from posologie.generation.backends.engine import open_backend
-from posologie.judging.command import judge_command
+from posologie.judging.command import judge_command, judge_suites_command
 
 
 def main(argv: list[str]) -> None:
-    """Judge a model's answers, or the answers that people rated."""
+    """Judge a model's answers to some suites, or the answers that people rated."""
+    if "--answers" in argv:
+        judge_suites_command(argv, "posologie.judging.engine", open_backend)
+        return
     judge_command(argv, "posologie.judging.engine", open_backend)
 
 

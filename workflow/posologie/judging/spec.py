@@ -80,6 +80,19 @@ class JudgingSpec(Spec):
     judge: Judge
 
 
+class SuitesJudgingSpec(Spec):
+    """Exactly what one judge's verdicts on a model's answers to several suites depend on, beside the input files."""
+
+    name: Name = Field(description="the judge's name")
+    model: str = Field(description="the model whose answers are judged")
+    suites: tuple[Name, ...]
+    judge: Judge
+
+    def of(self, suite: str) -> JudgingSpec:
+        """Return what the verdicts on the answers to one suite depend on."""
+        return JudgingSpec(name=self.name, model=self.model, suite=suite, judge=self.judge)
+
+
 class CalibrationSpec(Spec):
     """Exactly what one judge's verdicts on a set of human ratings depend on, beside the input files."""
 

@@ -225,6 +225,7 @@ def _row(request: Request, answer: Answer, separator: str) -> dict[str, Any]:
         "greedy_outcome": reading.outcome if reading else None,
         "greedy_labels": list(reading.labels) if reading and reading.outcome == "labels" else None,
         "constrained_labels": list(answer.constrained_labels) if answer.constrained_labels is not None else None,
+        "constrained_by": answer.constrained_by if answer.constrained_labels is not None else None,
         "label_probabilities": list(answer.label_probabilities) if answer.label_probabilities is not None else None,
         "label_mass": answer.label_mass,
         "prompt_tokens": answer.prompt_tokens,

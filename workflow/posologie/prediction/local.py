@@ -288,6 +288,7 @@ class LocalModel:
             constrained_labels=answer.labels,
             label_probabilities=tuple((answer.label_shares / mass).tolist()),
             label_mass=mass,
+            constrained_by="published masks" if request.protocol == "published" else "automaton",
         )
 
     def _audit_of(self, requests: Sequence[Request]) -> dict[int, Request]:

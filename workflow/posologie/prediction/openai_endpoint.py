@@ -182,12 +182,13 @@ class ServedModel:
 
     def _answer(self, request: Request, reply: Reply, constrained: Reply | None) -> Answer:
         first = first_step(reply) if request.item.options else None
-        labels = None
+        labels: tuple[int, ...] | None = None
+        procedure: str | None = None
         if constrained is not None:
-            labels = self._labels(request, constrained)
+            labels, procedure = self._labels(request, constrained), self.constraint
             self.counts[self.constraint] += 1
         elif first is not None and request.item.task == "mcqu":
-            labels = (max(range(len(request.order)), key=first.probabilities.__getitem__),)
+            labels, procedure = (max(range(len(request.order)), key=first.probabilities.__getitem__),), "first_token"
             self.counts["first_token"] += 1
         elif request.item.options:
             self.counts["none"] += 1
@@ -201,6 +202,7 @@ class ServedModel:
             constrained_labels=labels,
             label_probabilities=None if first is None else first.probabilities,
             label_mass=None if first is None else first.mass,
+            constrained_by=procedure,
             thoughts=reply.thoughts,
             thought_tokens=reply.thought_tokens,
         )

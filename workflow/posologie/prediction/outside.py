@@ -129,7 +129,9 @@ class OutsideModel:
         written = text.text if text is not None and text.text is not None else ""
         if text is None and labels is not None:
             written = LABELS[labels[0]]
+        procedure = None if labels is None else "likelihoods"
         if count and labels is None:
+            procedure = "text"
             options = [request.item.options[index] for index in request.order]
             reading = read(written, options, self.spec.prompting.label_separator)
             labels = reading.labels if reading.outcome == "labels" else ()
@@ -142,6 +144,7 @@ class OutsideModel:
             constrained_labels=labels,
             label_probabilities=probabilities,
             label_mass=None if probabilities is None else min(1.0, mass or 0.0),
+            constrained_by=procedure,
         )
 
 

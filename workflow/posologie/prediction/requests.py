@@ -39,6 +39,7 @@ class Answer:
         label_probabilities: at the first step, over the labels, summing to 1; None for an open question, or where the
             model does not tell.
         label_mass: probability of all labels together under the full vocabulary.
+        constrained_by: how the constrained labels came about (`prediction_schema`).
         thoughts: what the model thought before it answered; the greedy text is what follows.
         thought_tokens: tokens of the thoughts, beside the generated ones of the greedy text.
     """
@@ -51,6 +52,7 @@ class Answer:
     constrained_labels: tuple[int, ...] | None = None
     label_probabilities: tuple[float, ...] | None = None
     label_mass: float | None = None
+    constrained_by: str | None = None
     thoughts: str = ""
     thought_tokens: int = 0
 

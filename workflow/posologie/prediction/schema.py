@@ -34,6 +34,8 @@ def prediction_schema() -> "pyarrow.Schema":
             pa.field("greedy_outcome", pa.string()),  # labels | none | ambiguous; null for open questions
             pa.field("greedy_labels", labels),  # null unless the outcome is "labels"
             pa.field("constrained_labels", labels),  # null for open questions, or where it could not be asked for
+            # automaton | published masks | first_token | grammar | json_schema | likelihoods | text; null as the labels
+            pa.field("constrained_by", pa.string()),
             pa.field("label_probabilities", pa.list_(pa.float32())),  # at the first step, over the labels; sums to 1
             pa.field("label_mass", pa.float32()),  # probability of all labels together under the full vocabulary
             pa.field("prompt_tokens", pa.int32(), nullable=False),

@@ -12,6 +12,8 @@ from posologie.scoring.labels import flat, label_sets, original_sets
 from posologie.scoring.schema import Scores
 
 SIGNATURE = "sets of labels|no readable answer counts as wrong|v1"
+BY = "|labels by "
+"""What the signature of constrained answers goes on with where they do not come from the automaton of local models."""
 
 
 def choice_scores(table: pa.Table) -> Iterator[Scores]:
@@ -42,6 +44,7 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
     unasked = {"greedy": np.zeros(len(table), bool), "constrained": pc.is_null(table["constrained_labels"]).to_numpy()}
     for decoding, undefined in unasked.items():
         predicted = label_sets(table[f"{decoding}_labels"])
+        signature = SIGNATURE + (_procedures(table) if decoding == "constrained" else "")
         right = (options - np.bitwise_count(gold ^ predicted)) / options
         metrics = {
             "em": (predicted == gold).astype(float),
@@ -51,12 +54,18 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
             "hamming_unmapped": _overlap(letters, predicted),
         }
         for metric, values in metrics.items():
-            yield Scores(metric, decoding, SIGNATURE, np.where(undefined, np.nan, values))
+            yield Scores(metric, decoding, signature, np.where(undefined, np.nan, values))
     for rate, found in (("invalid", "none"), ("ambiguous", "ambiguous")):
         yield Scores(rate, "greedy", SIGNATURE, pc.equal(outcome, found).to_numpy().astype(float))
     unread = pc.and_(pc.equal(outcome, "none"), pc.equal(table["finish"], "length"))
     yield Scores("cut_unread", "greedy", SIGNATURE, unread.to_numpy().astype(float))
     yield from _probability_scores(table, gold)
+
+
+def _procedures(table: pa.Table) -> str:
+    """Return the end of a signature that names the procedures behind the constrained labels, other than our own."""
+    found = sorted(set(pc.unique(table["constrained_by"]).to_pylist()) - {None})
+    return "" if found in ([], ["automaton"]) else BY + ", ".join(found)
 
 
 def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[Scores]:

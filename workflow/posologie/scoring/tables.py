@@ -25,6 +25,8 @@ def read_predictions(path: str | os.PathLike[str]) -> pa.Table:
     """
     check_seal(path)
     table = read_parquet(path)
+    if "constrained_by" not in table.column_names:  # predictions of an earlier version do not say it
+        table = table.append_column("constrained_by", pa.nulls(table.num_rows, pa.string()))
     if missing := [name for name in prediction_schema().names if name not in table.column_names]:
         raise InputError(f"{path}: column '{missing[0]}' is missing; expected a table of predictions")
     return table.sort_by([("benchmark", "ascending"), ("item", "ascending"), ("variant", "ascending")])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from posologie.languages import language_of
+from posologie.languages import language_of, macrolanguage
 from posologie.rows import TableRows
 from posologie.screening.population import Population
 
@@ -49,8 +49,8 @@ def languages(whole: Population, declared: Mapping[str, str]) -> list[str]:
 
 
 def base_code(code: str) -> str:
-    """Return a language's code without its region or script: `pt` of `pt-BR`."""
-    return code.lower().replace("_", "-").partition("-")[0]
+    """Return a language's code without its region or script (`pt` of `pt-BR`), or that of its macrolanguage."""
+    return macrolanguage(code.lower().replace("_", "-").partition("-")[0])
 
 
 def _languages_at(rows: TableRows, positions: list[int]) -> list[str]:

@@ -50,9 +50,16 @@ def _rows(spec: ComputeSpec, root: Path) -> Iterator[dict[str, Any]]:
             last = max((record for _, record in suites), key=lambda record: float(record["seconds"]))
             row = _row("prediction", model.name, "+".join(suite for suite, _ in suites), last)
             yield row | _tokens([record for _, record in suites])
-    for model, judge, suite in itertools.product(spec.models, spec.judges, spec.judged):
-        record = _record((root / layout.judgements(judge, model.name, suite)).with_suffix(".run.json"))
-        yield _row("judging", model.name, suite, record) | _tokens([record]) | {"judge": judge}
+    for model, judge in itertools.product(spec.models, spec.judges):
+        judged: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for suite in spec.judged:
+            record = _record((root / layout.judgements(judge, model.name, suite)).with_suffix(".run.json"))
+            # An engine judges all suites in one job: its time and money are counted once.
+            judged.setdefault(record["started"] if "engine" in record else suite, []).append((suite, record))
+        for answers in judged.values():
+            last = max((record for _, record in answers), key=lambda record: float(record["seconds"]))
+            row = _row("judging", model.name, "+".join(suite for suite, _ in answers), last)
+            yield row | _tokens([record for _, record in answers]) | {"judge": judge}
 
 
 def _tokens(records: Sequence[dict[str, Any]]) -> dict[str, int | None]:

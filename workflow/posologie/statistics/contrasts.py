@@ -21,7 +21,7 @@ from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
 from posologie.statistics.measured import measures_named, tested
 from posologie.statistics.paired import mcnemar_p
 from posologie.statistics.registration import doses_of, registration_of
-from posologie.statistics.scored import Measure
+from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
 from posologie.statistics.table_command import table_command
@@ -127,10 +127,17 @@ def tested_pairs(
         for pair, one in zip(pairs, linear, strict=True):
             sides = place[pair.left.model], place[pair.right.model]
             row = _row(resampled, measure, variants, model, pair, joined, one)
+            row["note"] = "; ".join(filter(None, (row["note"], _procedures(scored, measure, pair))))
             if counted and all(binary[side] for side in sides):
                 row["p_mcnemar"] = mcnemar_p(*(of_arm[side][inside] for side in sides))
             _set_published(row, pair, published)
             yield Tested(row, measure, joined, one, joined.of(one), planned=pair.planned)
+
+
+def _procedures(scored: ScoredSuite, measure: Measure, pair: Pair) -> str:
+    """Say that the constrained answers of two models come about in different ways, where they do."""
+    left, right = (scored.procedures_of(measure, entry.members) or "automaton" for entry in (pair.left, pair.right))
+    return "" if left == right else f"constrained by {left} against {right}"
 
 
 def _row(

@@ -56,7 +56,7 @@ def mean_rows(
                     yield row_of(
                         scored.suite,
                         measure,
-                        scored.signatures[measure],
+                        scored.signature_of(measure, entry.members),
                         variants,
                         model.cell,
                         model.extent,

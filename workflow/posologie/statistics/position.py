@@ -240,7 +240,10 @@ def suite_rows(
                 continue
             for entry, weight in zip(entries, weights, strict=True):
                 value, replicates = over_members(entry, one.point, one.replicates, weight)
-                yield key, common | _row(key, one, entry, value, replicates, settings)
+                row = common | _row(key, one, entry, value, replicates, settings)
+                if decoding == "constrained" and (named := sorted({*_procedures(answers, entry)} - {""})):
+                    row["note"] = "; ".join(filter(None, (row["note"], f"labels by {', '.join(named)}")))
+                yield key, row
 
     for scope in scopes:
         yield _dependent_row(answers, scope, parts, clusters, settings)
@@ -256,6 +259,10 @@ def suite_rows(
                     compared |= {key: one for key, one in drawn.items() if kind == "em"}
             yield from (row for _, row in sorted(ordered, key=lambda pair: pair[0]))
         yield from (row for _, row in rows(decoding, changes(compared)))
+
+
+def _procedures(answers: ChoiceAnswers, entry: Entry) -> list[str]:
+    return [answers.procedures[member] for member in entry.members] if answers.procedures else []
 
 
 def _dependent_row(

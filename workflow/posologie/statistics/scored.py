@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from posologie import layout
 from posologie.errors import InputError
+from posologie.scoring.choices import BY
 from posologie.scoring.schema import read_scores
 from posologie.statistics.spec import EvaluatedModel
 
@@ -46,6 +47,7 @@ class ScoredSuite:
         values: for each measure an array [model, item, variant]; NaN where the measure is undefined for the item, or
             has no value for the model.
         components: the components of the study in their order; those that are not named follow, by the alphabet.
+        procedures: for each model what its constrained answers come from, if not from the automaton of local models.
     """
 
     suite: str
@@ -59,6 +61,18 @@ class ScoredSuite:
     values: dict[Measure, NDArray[np.float64]]
     signatures: dict[Measure, str]
     components: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+
+    def signature_of(self, measure: Measure, members: Sequence[int]) -> str:
+        """Return how a measure of some models was computed."""
+        found = self.procedures_of(measure, members)
+        return self.signatures[measure] + (BY + found if found else "")
+
+    def procedures_of(self, measure: Measure, members: Sequence[int]) -> str:
+        """Return the procedures behind the constrained answers of some models; nothing where it is the automaton."""
+        if measure.decoding != "constrained" or not self.procedures:
+            return ""
+        return ", ".join(sorted({self.procedures[member] for member in members} - {""}))
 
     def over_variants(self, measure: Measure, variants: str) -> NDArray[np.float64]:
         """Return an array [model, item]: the mean over the variants that a set of variants names.
@@ -106,6 +120,7 @@ def read_suite(
         InputError: listing the items that one model has and another has not, or a metric that differs in kind.
     """
     first: ScoredSuite | None = None
+    procedures: list[str] = []
     gathered: dict[Measure, list[NDArray[np.float64]]] = {}
     for model in models:
         file = Path(root) / path_of(model.name, suite)
@@ -118,6 +133,7 @@ def read_suite(
             raise InputError(f"{file}: no scores of tasks {', '.join(tasks)}; expected those of {models[0].name}")
         else:
             _check_same(first, one, file)
+        procedures += one.procedures
         for measure, values in one.values.items():
             gathered.setdefault(measure, []).append(values)
     if first is None:
@@ -135,7 +151,7 @@ def read_suite(
             )
     pa.default_memory_pool().release_unused()  # the draws need the room
     everything = {name: getattr(first, name) for name in (*KEYS, "variants", "signatures")}
-    return ScoredSuite(suite=suite, models=tuple(models), values=joined, **everything)
+    return ScoredSuite(suite=suite, models=tuple(models), values=joined, procedures=tuple(procedures), **everything)
 
 
 def _read_one(
@@ -167,6 +183,7 @@ def _read_one(
     keys = {name: coded[name][1][coded[name][0][rows][item_rows]] for name in KEYS}
     values: dict[Measure, NDArray[np.float64]] = {}
     signatures: dict[Measure, str] = {}
+    procedures = {""}
     value = table["value"].to_numpy()
     for measure, block_rows in found.items():
         same = all(
@@ -175,9 +192,20 @@ def _read_one(
         )
         if not same:
             raise InputError(f"{file}: {measure.metric} is not scored on the same items as the other metrics")
-        signatures[measure] = str(coded["signature"][1][coded["signature"][0][block_rows.start]])
+        signature = str(coded["signature"][1][coded["signature"][0][block_rows.start]])
+        signatures[measure], _, procedure = signature.partition(BY)
+        procedures.add(procedure)
         values[measure] = value[block_rows][order][None]
-    return ScoredSuite(suite, (model,), variants=variants, values=values, signatures=signatures, components=(), **keys)
+    return ScoredSuite(
+        suite,
+        (model,),
+        variants=variants,
+        values=values,
+        signatures=signatures,
+        components=(),
+        procedures=(", ".join(sorted(procedures - {""})),),
+        **keys,
+    )
 
 
 def _grid(

@@ -38,6 +38,17 @@ def judging_spec(wildcards):
     return job_specs.judging_spec(STUDY, wildcards.judge, wildcards.model, wildcards.suite).canonical_json()
 
 
+def suites_judging_spec(suites):
+    """Return a function that gives the spec of one judge's verdicts on a model's answers to some suites."""
+
+    def spec(wildcards):
+        judge = plan.with_form(STUDY, STUDY.judges[wildcards.judge])
+        names = {"name": wildcards.judge, "model": wildcards.model, "suites": suites}
+        return SuitesJudgingSpec(**names, judge=judge).canonical_json()
+
+    return spec
+
+
 def calibration_spec(wildcards):
     """Return the spec of one judge's verdicts on a set of human ratings."""
     return job_specs.calibration_spec(STUDY, wildcards.judge, wildcards.ratings).canonical_json()
