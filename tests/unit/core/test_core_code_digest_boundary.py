@@ -84,7 +84,7 @@ LIBRARIES = {
         "snakemake.persistence.file",
         "snakemake.workflow",
     },
-    "training.reporting": {"tqdm", "torch.utils.tensorboard", "wandb"},
+    "training.reporting": {"tqdm", "torch.utils.tensorboard", "wandb", "trackio", "mlflow.tracking"},
 }
 """Libraries beside Python's own that a neutral module imports."""
 

@@ -138,7 +138,7 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
 def readme(study: Study) -> str:
     """Return the page that a person opens first: what is in the crate, and the licence of each source."""
     title = study.title or study.study
-    rows = [f"| {name} | {_plain(source.license or NOT_STATED)} |" for name, source in _origins(study)]
+    rows = [f"| {name} | {_plain(study.licenses.get(name, NOT_STATED))} |" for name, _ in _origins(study)]
     lines = [
         f"# {_plain(title)}",
         "",
@@ -215,7 +215,7 @@ def _sources(study: Study, seals: Iterable[Seal]) -> Iterable[Entity]:
             "@type": "CreativeWork",
             "name": name,
             "description": f"made in this study: {made}" if made else origin,
-            "license": {"@id": _address(source.license)} if source.license else NOT_STATED,
+            "license": {"@id": _address(study.licenses[name])} if name in study.licenses else NOT_STATED,
             **({"identifier": identifiers} if identifiers else {}),
             **({"version": source.revision} if source.hub else {}),
         }

@@ -55,7 +55,7 @@ def answer(given: argparse.Namespace) -> int:
         print_json({"crate": str(out), "files": files, "licence_not_stated": open_licences})
         return 0
     for name in open_licences:
-        text = f"warning: sources.{name}: its licence is not stated; write `license:` into the study file"
+        text = f"warning: licenses.{name}: not stated; say in the study file under which licence its data are"
         console().print(text, markup=False)
     text = f"{relative(out)}: {files} files. Read the report and the licences before you publish it."
     console().print(text, markup=False)

@@ -194,6 +194,11 @@ class Study(Spec):
         json_schema_extra={"minProperties": 1},
         description="where the items come from; the order counts in screening; none where only judges are calibrated",
     )
+    licenses: dict[Name, str] = Field(
+        default_factory=dict,
+        description="licence of the data of each source and collection, such as `CC-BY-4.0`, for `posologie package`; "
+        "re-runs nothing",
+    )
     suites: dict[Name, StudySuite] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},

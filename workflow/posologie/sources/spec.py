@@ -57,11 +57,6 @@ class Source(Spec):
     reject_limit: float = Field(
         default=0.2, ge=0, le=1, description="share of a split's records above which rejects stop the shard"
     )
-    license: str | None = Field(
-        default=None,
-        min_length=1,
-        description="licence of the data, such as `CC-BY-4.0`; stated by `posologie package`, re-runs nothing",
-    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -109,11 +104,6 @@ class Collection(Spec):
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
     reject_limit: float = Field(
         default=0.2, ge=0, le=1, description="share of the records above which rejects stop the collection"
-    )
-    license: str | None = Field(
-        default=None,
-        min_length=1,
-        description="licence of the data, such as `CC-BY-4.0`; stated by `posologie package`, re-runs nothing",
     )
 
     @model_validator(mode="after")

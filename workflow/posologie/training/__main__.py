@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--checkpoint-seconds", type=float, default=600, help="least time between checkpoints")
     arguments.add_argument(
         "--report-to",
-        choices=["tensorboard", "wandb", "trackio", "mlflow"],
+        choices=["tensorboard", "wandb"],
         default=os.environ.get("POSOLOGIE_REPORT_TO"),
         help="show losses there as well",
     )

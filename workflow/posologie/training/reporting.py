@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posologie.errors import InputError
-from posologie.files import write_text
 from posologie.progress import Progress
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _key(work: Path, resumed: bool) -> str | None:
 
 
 def _keep_key(work: Path, key: str) -> str:
-    write_text(work / _KEY, f"{key}\n")
+    (work / _KEY).write_text(f"{key}\n", encoding="utf-8")
     return key
 
 
