@@ -27,8 +27,8 @@ import numpy as np
 from scipy.special import stdtr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from posologie.statistics.attribution import coalitions, interaction_index
 from posologie.statistics.best import corrected_for_choice
-from posologie.statistics.coalitions import coalitions, interaction_index
 from posologie.statistics.crossed import NOTHING, Crossed, Estimated, p_value, share_interval, t_interval
 from posologie.statistics.intervals import wilson
 from posologie.statistics.simultaneous import compare_with_best, differences, family

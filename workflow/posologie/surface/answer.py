@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from posologie.statistics.winner import Corrected
+from posologie.statistics.simultaneous import Corrected
 from posologie.surface.next_runs import Prescription
 from posologie.surface.optimum import Region
 from posologie.surface.prices import points_per_money
