@@ -1,6 +1,6 @@
 """Coverage of intervals, size and power of tests, over simulated studies whose truth is known.
 
-    python tests/benchmarks/statistics_coverage.py [--studies 1000] [--seed 1] [--part coverage families power]
+    python tests/benchmarks/statistics_coverage.py [--studies 1000] [--seed 1] [--part coverage families sizes power]
 
 Every cell of items 40, 200, 2,000 × items in a case 1, 4 × true score .02, .4, .95 × seeds 1, 2, 3, 5 × standard
 deviation of seeds 0, 1.4, 4.2 points, with base and seven mixes (simulated_grids.py). Left out is 4.2 points around
@@ -27,8 +27,8 @@ import numpy as np
 from scipy.special import stdtr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from posologie.statistics.attribution import coalitions, interaction_index
 from posologie.statistics.best import corrected_for_choice
-from posologie.statistics.coalitions import coalitions, interaction_index
 from posologie.statistics.crossed import NOTHING, Crossed, Estimated, p_value, share_interval, t_interval
 from posologie.statistics.intervals import wilson
 from posologie.statistics.simultaneous import compare_with_best, differences, family
@@ -44,6 +44,8 @@ DOUBTFUL = 0.935
 """Coverage below which a cell is simulated again."""
 DRAWS = 20
 """Sets of draws that the simulated studies of a cell share, in blocks: they are kept, which takes half the time."""
+FAMILY_DRAWS = 100
+"""The same for the sizes of families, where one set of draws counts more."""
 ITEMS, CLUSTERS, SCORES, SEEDS, SEED_SDS = (40, 200, 2000), (1, 4), (0.02, 0.4, 0.95), (1, 2, 3, 5), (0.0, 0.014, 0.042)
 
 
@@ -179,6 +181,19 @@ def families(design: Design, studies: int, numbers: np.random.Generator, margin:
     return {name: float(np.mean(values)) for name, values in counts.items()}
 
 
+def family_sizes(design: Design, studies: int, numbers: np.random.Generator) -> tuple[float, float]:
+    """Return how often some gain over base, and some pair of mixes, is settled although all mixes are equal."""
+    arms = len(design.scores)
+    gains = differences([(mix, 0) for mix in range(1, arms)], arms)
+    every = differences(list(itertools.combinations(range(1, arms), 2)), arms)
+    model, _ = simulate(design, studies, numbers)
+    settled = np.zeros((studies, 2), dtype=bool)
+    for study in range(studies):
+        one, seed = study_of(model, study), FAMILY_DRAWS * study // studies
+        settled[study] = [family(one, linear, 1000, seed).p_values().min() < 0.05 for linear in (gains, every)]
+    return float(settled[:, 0].mean()), float(settled[:, 1].mean())
+
+
 def variance_analysis(model: Crossed, linear: np.ndarray) -> np.ndarray:
     """Return [study], p of the crossed analysis of variance: no floor, Satterthwaite's degrees of freedom (1946)."""
     estimated = model.of(linear)
@@ -229,6 +244,9 @@ def main() -> None:
     if "families" in given.part:
         print_families(max(100, given.studies // 2), given.seed)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
+    if "sizes" in given.part:
+        print_sizes(given.studies, given.seed, given.scores)
+        print(f"{time.perf_counter() - start:.0f} s", flush=True)
     if "power" in given.part:
         print_powers(4 * given.studies, given.seed)
         print(f"{time.perf_counter() - start:.0f} s")
@@ -261,6 +279,22 @@ def print_families(studies: int, seed: int) -> None:
         found = families(Design(items, 4, (0.4,) * 8, seeds, sd), studies, np.random.default_rng([seed, 2, number]))
         told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items() if name != "size of set")
         print(f"n {items}, seeds {seeds}, sd {100 * sd:.1f}: {told}; set of {found['size of set']:.1f}", flush=True)
+
+
+def print_sizes(studies: int, seed: int, scores: Sequence[float]) -> None:
+    """Print the sizes of the two families of seven mixes in cases of four."""
+    print(f"\nfamilies of seven equal mixes, {studies} studies, in %: some gain over base, some pair of mixes settled")
+    for score in scores:
+        found = []
+        for number, (items, seeds, sd) in enumerate(itertools.product((200, 2000), SEEDS, SEED_SDS)):
+            if (seeds == 1 and sd) or (score, sd) == (0.02, 0.042):
+                continue
+            design = Design(items, 4, (score,) * 8, seeds, sd)
+            found.append(family_sizes(design, studies, np.random.default_rng([seed, number])))
+            gain, pair = found[-1]
+            where = f"true {100 * score:.0f}, n {items}, seeds {seeds}, sd {100 * sd:.1f}"
+            print(f"{where}: {100 * gain:.1f}, {100 * pair:.1f}", flush=True)
+        print(f"true {100 * score:.0f}: mean {np.round(100 * np.mean(found, axis=0), 2)}")
 
 
 def print_powers(studies: int, seed: int) -> None:

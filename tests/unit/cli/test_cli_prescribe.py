@@ -16,7 +16,7 @@ from posologie.mixes.spec import Mix, MixSpec
 from posologie.surface.answer import region_sentence
 from posologie.surface.next_runs import offers_of
 from posologie.surface.optimum import candidates_of, region_of
-from posologie.surface.run_files import read_runs
+from posologie.surface.runs import read_runs
 from posologie.surface.study_runs import StudyRuns
 
 TRUTH = np.array([40.0, 38, 36, 12, 10, 14])

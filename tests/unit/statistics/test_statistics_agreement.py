@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics
 
 from posologie.statistics.agreement import threshold_labels
-from posologie.statistics.agreement_measures import (
+from posologie.statistics.correlations import (
     accuracy,
     auc,
     f1,
@@ -18,10 +18,11 @@ from posologie.statistics.agreement_measures import (
     partial_spearman,
     pearson,
     spearman,
+    steiger_p,
+    zou_interval,
 )
-from posologie.statistics.agreement_scopes import estimate
-from posologie.statistics.correlated import steiger_p, zou_interval
 from posologie.statistics.judge_choice import choice_of
+from posologie.statistics.ratings import estimate
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from posologie.errors import InputError
 from posologie.statistics import attribution, dose_response
-from posologie.statistics.coalitions import coalitions, interaction_index, name_of, scheffe_matrix
+from posologie.statistics.attribution import coalitions, interaction_index, name_of, scheffe_matrix
 from posologie.statistics.dose_response import best_shares
 
 PLAYERS = ("native", "translated", "synthetic")

@@ -14,7 +14,7 @@ from posologie.files import write_parquet
 from posologie.judging.schema import human_schema, judgement_schema
 from posologie.prediction.schema import prediction_schema
 from posologie.statistics import corrected, oeq, raters
-from posologie.statistics.panel import majority
+from posologie.statistics.judged import majority
 from posologie.statistics.prediction_powered import Answers
 from posologie.statistics.prediction_powered import corrected as of_answers
 from posologie.statistics.ratings import RatedSet, Rater

@@ -8,9 +8,8 @@ import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from posologie.statistics.attribution import interaction_index
 from posologie.statistics.best import corrected_for_choice
-from posologie.statistics.cells import Extent
-from posologie.statistics.coalitions import interaction_index
 from posologie.statistics.crossed import (
     Estimated,
     Moments,
@@ -23,6 +22,7 @@ from posologie.statistics.crossed import (
     total_variance,
 )
 from posologie.statistics.entries import Entry
+from posologie.statistics.estimates import Extent
 from posologie.statistics.intervals import score_interval
 from posologie.statistics.simultaneous import (
     compare_with_best,

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from posologie.statistics.cells import Extent
 from posologie.statistics.crossed import NOTHING, Estimated
+from posologie.statistics.estimates import Extent
 from posologie.statistics.intervals import (
     CONSTANT,
     TOO_SMALL,

@@ -1,7 +1,6 @@
 """LaTeX beside each table."""
 
-from posologie.statistics.latex import Latex, escape, latex_table
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, escape, latex_table, write_table
 
 ROWS = [
     {"model": "q/base", "scope": scope, "value": value, "low": low, "high": value + 1, "level": 0.95, "note": "a_b & c"}

@@ -13,7 +13,7 @@ from posologie.items import stable_id
 from posologie.prediction.schema import prediction_schema
 from posologie.prompting import displayed_gold, option_order, variants
 from posologie.statistics import position
-from posologie.statistics.ranks import kendall_tau
+from posologie.statistics.correlations import kendall_tau
 
 COUNT, OPTIONS, PERMUTATIONS = 120, 5, 3
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from test_statistics_intervals import clustered_scores
 
-from posologie.statistics.agreement_measures import pearson, spearman
-from posologie.statistics.coalitions import coalitions, interaction_index
+from posologie.statistics.attribution import coalitions, interaction_index
+from posologie.statistics.correlations import pearson, spearman
 from posologie.statistics.crossed import crossed, t_interval
 from posologie.statistics.draws import bootstrap_counts, make_clusters
 from posologie.statistics.entries import Entry, over_members, seed_weights

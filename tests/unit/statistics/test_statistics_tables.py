@@ -11,8 +11,8 @@ from study_tables import EM, pick, table, two_benchmarks, write_models
 from posologie.errors import InputError
 from posologie.files import read_parquet, write_parquet
 from posologie.statistics import mcqa, oeq
-from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS
 from posologie.statistics.means import COLUMNS
+from posologie.statistics.oeq import BLEU_COUNTS, CHRF_COUNTS
 
 
 def test_aggregates_are_the_means_that_their_names_say(small):
@@ -192,7 +192,7 @@ def test_corpus_scores_of_the_table_are_sacrebleus(study, make_item):
 def test_corpus_functions_are_sacrebleus_for_random_sums():
     from sacrebleu.metrics import BLEU, CHRF
 
-    from posologie.statistics.corpus_scores import corpus_bleu, corpus_chrf
+    from posologie.statistics.oeq import corpus_bleu, corpus_chrf
 
     numbers = np.random.default_rng(9)
     for _ in range(200):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posologie.errors import InputError
-from posologie.surface.run_files import metrics_in, read_runs, size_in
+from posologie.surface.runs import metrics_in, read_runs, size_in
 
 RATIOS = "run,p_a,p_b\nx,0.333,0.666\ny,1,0\nz,0,1\n"
 METRICS = "run,em,loss,em_se\nz,3,0.3,0.5\nx,1,0.1,0.5\ny,2,0.2,0.5\n"

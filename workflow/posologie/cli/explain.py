@@ -114,7 +114,7 @@ def _judges_of(row: dict[str, str], everyone: Sequence[str], panel: Sequence[str
         everyone: all judges of the study.
         panel: those of the panel.
     """
-    from posologie.statistics.panel import PANEL
+    from posologie.statistics.judged import PANEL
 
     if "raters_kind" in row:
         return list({"judges": everyone, PANEL: panel}.get(row["raters_kind"], ()))

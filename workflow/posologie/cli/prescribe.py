@@ -24,15 +24,13 @@ from rich.table import Table
 from posologie.cli.places import console, print_json, results_of
 from posologie.errors import InputError
 from posologie.files import read_json, write_text
-from posologie.surface.answer import answer_of, in_words, mix_text
+from posologie.surface.answer import answer_of, in_words, mix_text, mixes_yaml, new_names
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fit import FORMS, MEAN, Fitted
 from posologie.surface.next_runs import Prescription, Prices, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import Candidates, candidates_of, region_of
 from posologie.surface.prices import costs_of
-from posologie.surface.proposed_mixes import mixes_yaml, new_names
-from posologie.surface.run_files import read_runs, size_in
-from posologie.surface.runs import Array, Runs, Surface
+from posologie.surface.runs import Array, Runs, Surface, read_runs, size_in
 from posologie.surface.simplex import Bounds, bounds_of, within_stock
 from posologie.surface.suites import Floor, best_above
 

@@ -27,15 +27,13 @@ from posologie.errors import InputError
 from posologie.files import write_csv
 from posologie.report.names import INK, MUTED, line_style
 from posologie.running.whole_files import whole_file
-from posologie.surface.answer import mix_text
+from posologie.surface.answer import mix_text, mixes_yaml, new_names
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fidelity import WithProxy, with_proxy
 from posologie.surface.fit import FORMS, MEAN, Fitted
 from posologie.surface.next_runs import Prescription, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import Region, candidates_of, region_of
-from posologie.surface.proposed_mixes import mixes_yaml, new_names
-from posologie.surface.run_files import metrics_in, read_runs
-from posologie.surface.runs import Array, Runs
+from posologie.surface.runs import Array, Runs, metrics_in, read_runs
 from posologie.surface.simplex import whole_simplex
 
 COLUMNS = (

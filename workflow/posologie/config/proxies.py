@@ -7,7 +7,7 @@ from posologie.config import job_specs, plan
 from posologie.config.study import Study
 from posologie.errors import InputError
 from posologie.prediction.merged_spec import MergedPredictionSpec
-from posologie.statistics.proxy_spec import ProxyModel, ProxySpec
+from posologie.statistics.spec import ProxyModel, ProxySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section,
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
 from posologie.report.words import AGGREGATES, measure_name, scope_title, scopes, unit_name
-from posologie.statistics.families import DEMONSTRATION
 from posologie.statistics.spec import Measured
+from posologie.statistics.verdicts import DEMONSTRATION
 
 TRAINED = "for these trained adapters"
 """What the table of contrasts notes where too few training seeds are there to speak of mixes."""

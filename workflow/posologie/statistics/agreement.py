@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.published import Comparison, shown
-from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
-from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, inside_scope
+from posologie.statistics.correlations import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
 from posologie.statistics.intervals import (
     CONSTANT,
     TOO_SMALL,
@@ -20,12 +19,19 @@ from posologie.statistics.intervals import (
     defined_draws,
     percentile,
 )
-from posologie.statistics.latex import Latex
-from posologie.statistics.ratings import RatedSet, Rater, read_rated
-from posologie.statistics.silence import bounds_of, without_score
+from posologie.statistics.judged import bounds_of, without_score
+from posologie.statistics.ratings import (
+    WITHIN,
+    Estimated,
+    RatedSet,
+    Rater,
+    effective_clusters,
+    estimate,
+    inside_scope,
+    read_rated,
+)
 from posologie.statistics.spec import AgreementSpec, Statistics
-from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, agreement_command, write_table
 
 COLUMNS = (
     "set", "rater_kind", "rater", "against", "generator", "statistic",

@@ -9,17 +9,22 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
-from posologie.statistics.agreement_measures import CORRELATIONS, pearson
-from posologie.statistics.agreement_scopes import POOLED, WITHIN, Estimated, effective_clusters, estimate
-from posologie.statistics.correlated import steiger_p, zou_interval
+from posologie.statistics.correlations import CORRELATIONS, pearson, steiger_p, zou_interval
 from posologie.statistics.intervals import defined_draws
-from posologie.statistics.latex import Latex
+from posologie.statistics.judged import silence_note
 from posologie.statistics.paired import bootstrap_p, holm
-from posologie.statistics.ratings import RatedSet, Rater, read_rated
-from posologie.statistics.silence import silence_note
+from posologie.statistics.ratings import (
+    POOLED,
+    WITHIN,
+    Estimated,
+    RatedSet,
+    Rater,
+    effective_clusters,
+    estimate,
+    read_rated,
+)
 from posologie.statistics.spec import AgreementSpec
-from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, agreement_command, write_table
 
 COLUMNS = (
     "set", "left", "right", "generator", "statistic", "n", "clusters", "silent_left", "silent_right", "left_value",

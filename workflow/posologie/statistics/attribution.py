@@ -1,29 +1,37 @@
-"""The table of attribution: what each component adds, exact over all coalitions or from a linear surface."""
+"""The table of attribution: what each component adds, exact over all coalitions or from a linear surface.
 
+The game: a coalition is a set of components, its value is the score of the model that was trained on their equal
+blend, and the empty coalition is base. At a fixed budget a component that joins *replaces* data of the others, and the
+values sum to ALL − base, so that the effect of any fine-tuning at all is shared out with them. The mixture design
+beside it looks at the trained models alone. All are linear maps of the coalitions' values.
+
+Where not all coalitions were trained, their values are read from the plane η(x) = Σ βᵢ xᵢ (Scheffé 1958), fitted by
+least squares: all is linear in the mixes' values, so that intervals come from the crossed model. They hold for the best
+plane through these mixes; how far the mixes lie off it is tested.
+"""
+
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import fdtrc
 
 from posologie.commands import run
 from posologie.components import DEFAULT
 from posologie.mixes.blends import MOST_EXACT, components_of, equal_blend, linear_design
-from posologie.statistics.coalitions import Coalition, coalitions, interaction_index, name_of, scheffe_matrix
-from posologie.statistics.crossed import Crossed, crossed
+from posologie.statistics.crossed import NOTHING, Array, Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
-from posologie.statistics.families import ADAPTERS
 from posologie.statistics.intervals import estimate_columns, score_interval
-from posologie.statistics.latex import Latex
-from posologie.statistics.linear_surface import coefficients, lack_of_fit, mean_game, shares_of
-from posologie.statistics.means import sparse_items, unit_of
-from posologie.statistics.measured import more_is_better
+from posologie.statistics.means import more_is_better, sparse_items, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
+from posologie.statistics.verdicts import ADAPTERS
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone",
@@ -217,6 +225,106 @@ def _fits(model: Crossed, game: Game, columns: Sequence[int]) -> str:
         return ""
     told = "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
     return f"the surface does not fit ({told})" if p < 1 - _LEVEL_OF_FIT else f"no lack of fit seen ({told})"
+
+
+Coalition = frozenset[str]
+
+
+def coalitions(players: Sequence[str]) -> list[Coalition]:
+    """Return all subsets of the players, the empty one first, by size and then in the order of the players."""
+    sizes = range(len(players) + 1)
+    return [frozenset(chosen) for size in sizes for chosen in itertools.combinations(players, size)]
+
+
+def name_of(coalition: Coalition, players: Sequence[str]) -> str:
+    """Return the players of a coalition in their order, joined by `+`."""
+    return "+".join(player for player in players if player in coalition)
+
+
+def interaction_index(term: Coalition, players: Sequence[str]) -> NDArray[np.float64]:
+    """Return [coalition], the weights with which coalition values make up the Shapley interaction index of a set.
+
+    I(T) = Σ_{S ⊆ N∖T} (n − |S| − |T|)! |S|! / (n − |T| + 1)! · Σ_{L ⊆ T} (−1)^{|T| − |L|} v(S ∪ L)
+    (Grabisch and Roubens 1999, equation 5); for a single player it is the Shapley value (Shapley 1953).
+    """
+    everyone = coalitions(players)
+    place = {coalition: index for index, coalition in enumerate(everyone)}
+    count, size = len(players), len(term)
+    weights = np.zeros(len(everyone))
+    for outside in coalitions([player for player in players if player not in term]):
+        orders = math.factorial(count - len(outside) - size) * math.factorial(len(outside))
+        share = orders / math.factorial(count - size + 1)
+        for inside in coalitions(sorted(term)):
+            weights[place[outside | inside]] += share * (-1) ** (size - len(inside))
+    return weights
+
+
+def scheffe_matrix(blends: Sequence[Mapping[str, float]], players: Sequence[str]) -> NDArray[np.float64]:
+    """Return [term, blend], which turns the values of the blends into the coefficients of Scheffé's polynomial.
+
+    η(x) = Σ_S β_S Π_{i ∈ S} x_i over all non-empty sets S of components: for three components the special cubic, on the
+    seven points of the simplex-centroid design (Scheffé 1963). Terms come in the order of `coalitions`.
+
+    Raises:
+        numpy.linalg.LinAlgError: if the blends do not determine the coefficients.
+    """
+    terms = coalitions(players)[1:]
+    design = [[math.prod(blend.get(player, 0.0) for player in term) for term in terms] for blend in blends]
+    return np.linalg.inv(np.array(design))
+
+
+def shares_of(blends: Sequence[Mapping[str, float]], components: Sequence[str]) -> Array:
+    """Return [mix, component], shares that sum to 1."""
+    shares = np.array([[blend.get(name, 0.0) for name in components] for blend in blends], dtype=float)
+    found: Array = shares / shares.sum(axis=1, keepdims=True)
+    return found
+
+
+def coefficients(shares: Array) -> Array:
+    """Return [component, mix], which turns the values of the mixes into the coefficients of the plane."""
+    return np.asarray(np.linalg.pinv(shares), dtype=np.float64)
+
+
+def mean_game(count: int) -> Array:
+    """Return [component, 1 + component], the Shapley values of the game of a plane, from base and its coefficients.
+
+    The value of a coalition is that of the plane at its equal blend, the mean of its coefficients; the empty coalition
+    is base. A component that joins s others adds (βᵢ − their mean) / (s + 1), so that, over all orders,
+    φᵢ = (βᵢ − base) / n + (βᵢ − mean of the other β) (1/2 + … + 1/n) / n. They sum to the mean of β less base.
+    """
+    later = sum(1 / place for place in range(2, count + 1))
+    others = (np.ones((count, count)) - np.eye(count)) / max(count - 1, 1)
+    of_coefficients = (np.eye(count) * (1 + later) - others * later) / count
+    return np.hstack([np.full((count, 1), -1 / count), of_coefficients])
+
+
+def covariance(model: Crossed, linear: Array) -> Array:
+    """Return [combination, combination], the covariance of linear combinations of values, seeds included."""
+    found: Array = linear @ model.items @ linear.T
+    for backbone, seeds in model.seeds.items():
+        here = np.array([entry.backbone == backbone for entry in model.entries])
+        found = found + float(seeds.variance) * (linear * (model.share * here)) @ linear.T
+    return found
+
+
+def lack_of_fit(model: Crossed, residuals: Array) -> float | None:
+    """Return the p-value of the hypothesis that the values lie on the plane; None where they have no variance.
+
+    Wald's statistic of the residuals, divided by their number of degrees of freedom, is compared with F; its second
+    degrees of freedom are the fewest of any residual.
+
+    Args:
+        residuals: [mix, entry], which turns values into distances from the plane.
+    """
+    spread = covariance(model, residuals)
+    values, vectors = np.linalg.eigh(spread)
+    kept = values > max(NOTHING, 1e-9 * float(values.max()))
+    if not kept.any():
+        return None
+    distances = vectors[:, kept].T @ (residuals @ model.point)
+    statistic = float((distances**2 / values[kept]).sum()) / int(kept.sum())
+    df = float(model.of(residuals).df.min())
+    return float(fdtrc(int(kept.sum()), df, statistic))
 
 
 if __name__ == "__main__":

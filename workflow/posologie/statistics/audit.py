@@ -12,14 +12,14 @@ import numpy as np
 
 from posologie.errors import InputError
 from posologie.prediction.outside_scores import Evaluation, ScoredAnswer
-from posologie.statistics.answers import ChoiceAnswers
 from posologie.statistics.contrasts import pairs_of, tested_pairs
 from posologie.statistics.entries import all_entries, arm_entries
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.families import judge_families
 from posologie.statistics.position import suite_rows
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import EvaluatedModel, Family, Measured, Statistics
+from posologie.statistics.suites import ChoiceAnswers
+from posologie.statistics.verdicts import judge_families
 
 DIFFERENCES = (
     "task", "aggregate", "metric", "n", "clusters", "only_a", "only_b", "other_prompts", "a", "b", "value", "low",

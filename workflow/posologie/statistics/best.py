@@ -10,18 +10,14 @@ from posologie.commands import run
 from posologie.statistics.crossed import Array, Crossed, crossed
 from posologie.statistics.entries import arm_entries
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.families import ADAPTERS, DEMONSTRATION
 from posologie.statistics.intervals import TOO_SMALL
-from posologie.statistics.latex import Latex
-from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
-from posologie.statistics.measured import direction, measures_named, tested
+from posologie.statistics.means import UNBOUNDED, direction, measures_named, sparse_items, tested, unit_of
 from posologie.statistics.scored import Measure
-from posologie.statistics.simultaneous import Best, compare_with_best, differences, family
+from posologie.statistics.simultaneous import Best, Corrected, compare_with_best, corrected_best, differences, family
 from posologie.statistics.spec import Statistics
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
-from posologie.statistics.winner import Corrected, corrected_best
+from posologie.statistics.tables import Latex, table_command, write_table
+from posologie.statistics.verdicts import ADAPTERS, DEMONSTRATION
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone", "mix", "model",

@@ -18,10 +18,8 @@ from posologie.mixes.contents import QUANTILES, lengths
 from posologie.models.store import checked_folder
 from posologie.prompting import Prompting, assistant_turn, chat, option_order
 from posologie.published import Comparison, comparison, contradictions, shown
-from posologie.statistics.latex import Latex
 from posologie.statistics.spec import CompositionSpec
-from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_arguments, write_table
 
 log = logging.getLogger("posologie.statistics")
 

@@ -9,10 +9,8 @@ from posologie import layout
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.files import read_json
-from posologie.statistics.latex import Latex
 from posologie.statistics.spec import ComputeSpec
-from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_arguments, write_table
 
 COLUMNS = (
     "stage", "model", "suites", "hours", "gpus", "gpu_hours", "peak_memory_gb", "peak_gpu_memory_gb", "energy_kwh",

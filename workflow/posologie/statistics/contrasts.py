@@ -14,18 +14,15 @@ from posologie.published import Comparison, shown
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
-from posologie.statistics.families import Tested, judge_families
 from posologie.statistics.intervals import SPARSE, estimate_columns, score_interval
-from posologie.statistics.latex import Latex
-from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
-from posologie.statistics.measured import measures_named, tested
+from posologie.statistics.means import UNBOUNDED, measures_named, sparse_items, tested, unit_of
 from posologie.statistics.paired import mcnemar_p
 from posologie.statistics.registration import doses_of, registration_of
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
+from posologie.statistics.verdicts import Tested, judge_families
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants",

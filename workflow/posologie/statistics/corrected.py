@@ -22,9 +22,8 @@ from posologie import layout
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.files import read_parquet
-from posologie.statistics.latex import Latex
+from posologie.statistics.judged import PANEL, is_too_silent, majority, silence_note
 from posologie.statistics.paired import holm
-from posologie.statistics.panel import PANEL, majority
 from posologie.statistics.prediction_powered import (
     FEWEST,
     Answers,
@@ -34,10 +33,8 @@ from posologie.statistics.prediction_powered import (
     mean_of,
     rogan_gladen,
 )
-from posologie.statistics.silence import is_too_silent, silence_note
 from posologie.statistics.spec import CorrectedSpec, EvaluatedModel
-from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_arguments, write_table
 
 COLUMNS = (
     "set", "suite", "scope_kind", "scope", "judge", "kind", "model", "against",

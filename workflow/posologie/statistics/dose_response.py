@@ -13,14 +13,11 @@ from posologie.statistics.crossed import crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
 from posologie.statistics.intervals import estimate_columns, score_interval
-from posologie.statistics.latex import Latex
-from posologie.statistics.means import UNBOUNDED, unit_of
-from posologie.statistics.measured import more_is_better
+from posologie.statistics.means import UNBOUNDED, more_is_better, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import draw_model
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone",

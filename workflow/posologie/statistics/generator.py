@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
-from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, scopes_of
 from posologie.statistics.intervals import defined_draws
-from posologie.statistics.latex import Latex
+from posologie.statistics.judged import bounds_of, filled
 from posologie.statistics.paired import bootstrap_p, holm
-from posologie.statistics.ratings import RatedSet, Rater, read_rated
-from posologie.statistics.silence import bounds_of, filled
+from posologie.statistics.ratings import POOLED, Estimated, RatedSet, Rater, effective_clusters, read_rated, scopes_of
 from posologie.statistics.spec import AgreementSpec
-from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, agreement_command, write_table
 
 COLUMNS = (
     "set", "judge", "generator", "n", "clusters", "excluded", "silent", "unit", "human", "judge_value",

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from posologie.statistics.cells import Extent
 from posologie.statistics.crossed import NOTHING, Estimated, share_interval, t_interval
+from posologie.statistics.estimates import Extent
 from posologie.statistics.spec import Statistics
 
 

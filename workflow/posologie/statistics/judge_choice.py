@@ -9,16 +9,12 @@ from scipy.special import ndtri, stdtrit
 
 from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
-from posologie.statistics.agreement_measures import pearson
-from posologie.statistics.agreement_scopes import Estimated, effective_clusters
+from posologie.statistics.correlations import pearson
 from posologie.statistics.intervals import Interval
-from posologie.statistics.latex import Latex
-from posologie.statistics.panel import PANEL
-from posologie.statistics.ratings import RatedSet, read_rated
-from posologie.statistics.silence import without_score
+from posologie.statistics.judged import PANEL, without_score
+from posologie.statistics.ratings import Estimated, RatedSet, effective_clusters, read_rated
 from posologie.statistics.spec import AgreementSpec
-from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, agreement_command, write_table
 
 COLUMNS = (
     "set", "judge", "n", "clusters", "excluded", "triples", "silent", "value", "low", "high", "level", "interval",

@@ -15,12 +15,10 @@ from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import single_entries
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
-from posologie.statistics.latex import Latex
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import LeakageTableSpec
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_arguments, write_table
 
 COLUMNS = (
     "suite", "tasks", "metric", "decoding", "model", "backbone", "mix", "seed", "statistic", "items", "similarity",

@@ -8,18 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posologie.commands import run
-from posologie.statistics.agreement_scopes import effective_clusters
-from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
-from posologie.statistics.estimates import Resampled
+from posologie.statistics.estimates import Cell, Extent, Resampled
 from posologie.statistics.intervals import interval_of
-from posologie.statistics.latex import Latex
+from posologie.statistics.judged import MOST_SILENT, without_score
+from posologie.statistics.ratings import effective_clusters
 from posologie.statistics.scored import Measure, ScoredSuite
-from posologie.statistics.silence import MOST_SILENT, without_score
 from posologie.statistics.suites import WORDS, items_of_scope, open_questions
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
 from posologie.statistics.verbosity import (
     BINS,
     EXTRAPOLATED,

@@ -8,16 +8,13 @@ import numpy as np
 
 from posologie.commands import run
 from posologie.published import shown
-from posologie.statistics.cells import Cell
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
-from posologie.statistics.estimates import Estimate, Resampled
+from posologie.statistics.estimates import Cell, Estimate, Resampled
 from posologie.statistics.intervals import interval_of
-from posologie.statistics.latex import Latex
 from posologie.statistics.means import COLUMNS, having_values, mean_rows, row_of
 from posologie.statistics.scored import Measure, read_suite
 from posologie.statistics.suites import CHOICE_TASKS
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
 
 CONFIDENCE, RIGHT = (Measure(name, "probabilities") for name in ("confidence", "right_at_first_step"))
 _MODELS = 4

@@ -1,4 +1,7 @@
-"""Rows of a table of means: every cell, measure, set of variants and model, with its interval."""
+"""Rows of tables of means: every cell, measure, set of variants and model, with its interval; which are compared.
+
+Compared are the primary metric and those of families, or every metric where higher is better.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,13 +10,12 @@ import numpy as np
 
 from posologie.published import Comparison
 from posologie.scoring.metrics import METRICS, metric
-from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.crossed import Estimated, Moments, crossed
 from posologie.statistics.entries import Entry, arm_entries
-from posologie.statistics.estimates import Resampled
+from posologie.statistics.estimates import Cell, Extent, Resampled
 from posologie.statistics.intervals import Interval, estimate_columns, score_interval
-from posologie.statistics.scored import Measure, ScoredSuite
-from posologie.statistics.spec import Statistics
+from posologie.statistics.scored import Measure, ScoredSuite, is_sum
+from posologie.statistics.spec import Measured, Statistics
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants",
@@ -122,3 +124,30 @@ def row_of(
         "difference": None if known is None else point * scale - known.value,
         "signature": signature,
     }
+
+
+def measures_named(settings: Statistics) -> set[Measure]:
+    """Return the measures that are tested on some suite: the primary ones and those of families."""
+    families = (family.measured for family in settings.families.values())
+    return {Measure(one.metric, one.decoding) for one in (settings.primary_choice, settings.primary_text, *families)}
+
+
+def tested(primary: Measured, suite: str, settings: Statistics, there: set[Measure]) -> list[tuple[Measure, list[str]]]:
+    """Return what is tested on a suite: measures that there are, each with its sets of variants."""
+    wanted = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
+    found: dict[Measure, list[str]] = {}
+    for one in wanted:
+        measure = Measure(one.metric, one.decoding)
+        if measure in there and one.variants not in found.setdefault(measure, []):
+            found[measure].append(one.variants)
+    return list(found.items())
+
+
+def direction(measure: Measure) -> int:
+    """Return 1 where a larger value is better, −1 where a smaller one is, 0 where neither is."""
+    return 0 if is_sum(measure.metric) else metric(measure.metric).direction
+
+
+def more_is_better(measure: Measure) -> bool:
+    """Say whether a larger value of a measure is a better one."""
+    return direction(measure) == 1

@@ -8,17 +8,53 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.published import shown
-from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS, corpus_bleu, corpus_chrf
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import Interval, interval_of
-from posologie.statistics.latex import Latex
+from posologie.statistics.judged import bounds_of, is_too_silent
 from posologie.statistics.means import COLUMNS, mean_rows, row_of
 from posologie.statistics.scored import Measure, ScoredSuite, is_sum
-from posologie.statistics.silence import bounds_of, is_too_silent
 from posologie.statistics.suites import items_of_scope, open_questions
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
+
+BLEU_COUNTS = ("answer", "reference", *(f"{part}_{order}" for order in range(1, 5) for part in ("match", "total")))
+CHRF_COUNTS = tuple(f"{part}_{order}" for order in range(1, 7) for part in ("answer", "reference", "match"))
+
+
+def corpus_bleu(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return corpus BLEU between 0 and 1 (Papineni et al. 2002) with sacreBLEU's exponential smoothing.
+
+    Args:
+        sums: [..., 10], sums of `BLEU_COUNTS` in that order.
+    """
+    answer, reference = sums[..., 0], sums[..., 1]
+    matches, totals = sums[..., 2::2], sums[..., 3::2]
+    zero = (matches == 0) & (totals > 0)
+    smoothing = 2.0 ** np.cumsum(zero, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(zero, 1 / (smoothing * totals), matches / totals)
+        logs = np.log(precision).mean(axis=-1)
+        brevity = np.where(answer < reference, np.exp(1 - reference / answer), 1.0)
+    whole = (totals > 0).all(axis=-1) & (matches > 0).any(axis=-1)
+    return np.where(whole, np.nan_to_num(brevity) * np.exp(np.where(whole, logs, 0.0)), 0.0)
+
+
+def corpus_chrf(sums: NDArray[np.float64], beta: float = 2.0) -> NDArray[np.float64]:
+    """Return corpus chrF between 0 and 1 (Popović 2015) with sacreBLEU's effective order.
+
+    Args:
+        sums: [..., 18], sums of `CHRF_COUNTS` in that order.
+    """
+    answer, reference, match = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
+    used = (answer > 0) & (reference > 0)
+    orders = np.maximum(used.sum(axis=-1), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(used, match / answer, 0.0).sum(axis=-1) / orders
+        recall = np.where(used, match / reference, 0.0).sum(axis=-1) / orders
+        score = (1 + beta**2) * precision * recall / (beta**2 * precision + recall)
+    whole: NDArray[np.float64] = np.nan_to_num(score)
+    return whole
+
 
 _CORPUS: tuple[tuple[str, str, tuple[str, ...], Callable[[NDArray[np.float64]], NDArray[np.float64]]], ...] = (
     ("bleu_corpus", "bleu", BLEU_COUNTS, corpus_bleu),
@@ -55,7 +91,7 @@ def _with_silence(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows with the number of replies without a verdict that the judged ones rest on.
 
-    Where there are more than 2 % of them, a judge's score gives way to its bounds (`posologie.statistics.silence`).
+    Where there are more than 2 % of them, a judge's score gives way to its bounds (`posologie.statistics.judged`).
     """
     members = {entry.model: list(entry.members) for entry in entries}
     same = ("scope_kind", "scope", "task", "aggregate", "variants", "model")

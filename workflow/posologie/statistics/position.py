@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.items import LABELS
-from posologie.statistics.answers import ChoiceAnswers, read_answers
-from posologie.statistics.cells import Extent, Parts, make_parts, sum_over_parts
+from posologie.statistics.correlations import kendall_tau
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
+from posologie.statistics.estimates import Extent, Parts, make_parts, sum_over_parts
 from posologie.statistics.intervals import Interval, estimate_columns, interval_of
-from posologie.statistics.latex import Latex
-from posologie.statistics.ranks import kendall_tau
 from posologie.statistics.spec import Statistics
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.suites import ChoiceAnswers, read_answers
+from posologie.statistics.tables import Latex, table_command, write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "decoding", "statistic", "label", "variants",

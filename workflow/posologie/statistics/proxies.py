@@ -17,14 +17,11 @@ from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, single_entries
 from posologie.statistics.estimates import Model, Resampled
 from posologie.statistics.intervals import TOO_SMALL, score_interval
-from posologie.statistics.latex import Latex
 from posologie.statistics.means import UNBOUNDED, unit_of
-from posologie.statistics.proxy_spec import ProxySpec
 from posologie.statistics.scored import Measure, read_suite
-from posologie.statistics.spec import EvaluatedModel
+from posologie.statistics.spec import EvaluatedModel, ProxySpec
 from posologie.statistics.suites import CHOICE_TASKS
-from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_arguments, write_table
 
 COLUMNS = (
     "suite", "scope_kind", "scope", "task", "aggregate", "metric", "decoding", "variants", "backbone", "statistic",

@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from posologie.commands import run
 from posologie.errors import InputError
 from posologie.published import Comparison, PublishedAggregate
+from posologie.statistics.correlations import kendall_tau
 from posologie.statistics.entries import Entry, SeedDraws, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
-from posologie.statistics.latex import Latex
-from posologie.statistics.ranks import kendall_tau
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Statistics
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
 
 COLUMNS = (
     "published_aggregate", "title", "study", "suite", "aggregate", "metric", "decoding", "variants",

@@ -1,13 +1,15 @@
-"""One set of human ratings beside everything else that rated the same answers.
+"""One set of human ratings beside everything else that rated the same answers, and statistics over parts of them.
 
 The frame that all agreement statistics work on: one row per rated answer, `human` (mean over the raters who rated it),
-people's own ratings, and for each metric and judge its score and, where it gives one, its label.
+people's own ratings, and for each metric and judge its score and, where it gives one, its label. A statistic is taken
+over all answers, over those of each generator, and within generators.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +18,10 @@ from numpy.typing import NDArray
 from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_parquet
+from posologie.statistics.correlations import Statistic
 from posologie.statistics.draws import Clusters, bootstrap_counts, make_clusters
-from posologie.statistics.panel import PANEL, majority
+from posologie.statistics.judged import PANEL, is_too_silent, majority
 from posologie.statistics.scored import listed
-from posologie.statistics.silence import is_too_silent
 from posologie.statistics.spec import AgreementSpec
 
 
@@ -203,3 +205,73 @@ def _panel(members: Sequence[Rater]) -> list[Rater]:
 def _expect(table: pa.Table, columns: tuple[str, ...], file: Path) -> None:
     if missing := [name for name in columns if name not in table.column_names]:
         raise InputError(f"{file}: column '{missing[0]}' is missing; found {', '.join(table.column_names)}")
+
+
+POOLED, WITHIN = "pooled", "within"
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A statistic's value on the answers, and in each draw of clusters; NaN where it is undefined."""
+
+    point: float
+    draws: NDArray[np.float64]
+
+
+def scopes_of(generator: NDArray[np.str_], kept: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Return which answers each scope holds: `pooled`, and each generator where there are several."""
+    names = [str(name) for name in np.unique(generator[kept]) if name]
+    single = {name: kept & (generator == name) for name in names} if len(names) > 1 else {}
+    return {POOLED: kept, **single}
+
+
+def inside_scope(generator: NDArray[np.str_], kept: NDArray[np.bool_], scope: str) -> NDArray[np.bool_]:
+    """Return [answer], which answers a value of a scope rests on; `within` rests on all of them."""
+    return kept if scope == WITHIN else scopes_of(generator, kept)[scope]
+
+
+def estimate(
+    statistic: Statistic,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+    generator: NDArray[np.str_],
+    draws: NDArray[np.float64],
+    weight: NDArray[np.float64],
+) -> dict[str, Estimated]:
+    """Return a statistic of two ratings in every scope.
+
+    `within` is the mean of the generators' values, weighted by their numbers of answers, over the generators in which
+    the statistic is defined: agreement on the answers of one and the same model, which a rater that only tells models
+    apart does not have.
+
+    Args:
+        first, second: [answer].
+        kept: [answer], the answers that count.
+        draws: [draw, answer], how often each answer occurs in each draw, times its weight.
+        weight: [answer].
+    """
+    found = {}
+    for scope, inside in scopes_of(generator, kept).items():
+        pair = first[inside], second[inside]
+        point = statistic(*pair, weight[None, inside])
+        found[scope] = Estimated(float(point[0]), statistic(*pair, draws[:, inside]))
+    parts = [(scope, found[scope]) for scope in found if scope != POOLED and not np.isnan(found[scope].point)]
+    if parts:
+        counts = np.array([weight[kept & (generator == scope)].sum() for scope, _ in parts])
+        shares = counts / counts.sum()
+        point_within = float(shares @ np.array([one.point for _, one in parts]))
+        found[WITHIN] = Estimated(point_within, shares @ np.stack([one.draws for _, one in parts]))
+    return found
+
+
+def effective_clusters(group: NDArray[Any], weight: NDArray[np.float64]) -> float:
+    """Return the number of equal clusters that groups with these weights are worth (Kish 1965); 0 without weight.
+
+    Args:
+        group, weight: [answer].
+    """
+    _, code = np.unique(group, return_inverse=True)
+    sizes = np.bincount(code, weight)
+    squares = float((sizes**2).sum())
+    return float(sizes.sum()) ** 2 / squares if squares else 0.0

@@ -14,21 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posologie.commands import run
-from posologie.statistics.cells import Cell, Extent, aggregate
 from posologie.statistics.crossed import Crossed, Moments, covariance_of, crossed
 from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import Entry, arm_entries
-from posologie.statistics.estimates import Resampled, influence_of
-from posologie.statistics.families import Tested, judge_families
+from posologie.statistics.estimates import Cell, Extent, Resampled, aggregate, influence_of
 from posologie.statistics.intervals import SPARSE, estimate_columns, score_interval
-from posologie.statistics.latex import Latex
-from posologie.statistics.means import UNBOUNDED, sparse_items, unit_of
-from posologie.statistics.measured import measures_named, tested
+from posologie.statistics.means import UNBOUNDED, measures_named, sparse_items, tested, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import differences
 from posologie.statistics.suites import scored_parts
-from posologie.statistics.table_command import table_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_command, write_table
+from posologie.statistics.verdicts import Tested, judge_families
 
 COLUMNS = (
     "suite", "task", "aggregate", "metric", "decoding", "variants", "backbone", "mix", "model", "left", "right",

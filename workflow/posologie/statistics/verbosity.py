@@ -9,15 +9,21 @@ from numpy.typing import NDArray
 
 from posologie.commands import run
 from posologie.statistics.agreement import interval_of_agreement
-from posologie.statistics.agreement_measures import partial_spearman, spearman
-from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, estimate, scopes_of
+from posologie.statistics.correlations import partial_spearman, spearman
 from posologie.statistics.intervals import Interval
-from posologie.statistics.latex import Latex
-from posologie.statistics.ratings import RatedSet, Rater, read_rated
-from posologie.statistics.silence import without_score
+from posologie.statistics.judged import without_score
+from posologie.statistics.ratings import (
+    POOLED,
+    Estimated,
+    RatedSet,
+    Rater,
+    effective_clusters,
+    estimate,
+    read_rated,
+    scopes_of,
+)
 from posologie.statistics.spec import AgreementSpec
-from posologie.statistics.table_command import agreement_command
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, agreement_command, write_table
 
 COLUMNS = (
     "set", "judge", "statistic", "generator", "n", "clusters", "excluded", "silent", "value", "low", "high", "level",

@@ -11,8 +11,7 @@ from scipy.special import fdtri, stdtrit
 
 from posologie.statistics.crossed import Estimated
 from posologie.statistics.draws import generator
-from posologie.statistics.simultaneous import Family, z_score
-from posologie.statistics.winner import Corrected, corrected_best
+from posologie.statistics.simultaneous import Corrected, Family, corrected_best, z_score
 from posologie.surface.candidates import around, distinct, lattice, uniform
 from posologie.surface.runs import Array, Moments, Surface
 from posologie.surface.simplex import Bounds

@@ -9,8 +9,7 @@ import numpy as np
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import arm_entries
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.means import sparse_items, unit_of
-from posologie.statistics.measured import direction
+from posologie.statistics.means import direction, sparse_items, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Measured
 from posologie.statistics.suites import scored_parts

@@ -8,11 +8,9 @@ import numpy as np
 from scipy.stats import t as student
 
 from posologie.commands import run
-from posologie.statistics.families import DEMONSTRATION
 from posologie.statistics.intervals import TOO_SMALL
-from posologie.statistics.latex import Latex
-from posologie.statistics.table_command import table_arguments
-from posologie.statistics.table_files import write_table
+from posologie.statistics.tables import Latex, table_arguments, write_table
+from posologie.statistics.verdicts import DEMONSTRATION
 from posologie.surface.candidates import distinct, lattice
 from posologie.surface.decisions import (
     constrained,

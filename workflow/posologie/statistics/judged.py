@@ -1,10 +1,15 @@
-"""Replies of a judge without a verdict: how many a score may rest on, and what is said where there are more.
+"""Verdicts of judges: replies without one, and several judges as a panel.
 
 What a missing verdict would have been is unknown. Up to 2 % of them count as "not equivalent", which moves a share by
 at most two points; beyond that there is no score, but bounds: the score if every missing verdict were "not equivalent",
 and if every one were "equivalent" (Manski 1989; Horowitz and Manski 2000). Where statistics have no such bounds, as
 correlations, they have no value.
+
+The verdict of a panel is that of the majority. Judges of several families have errors of their own, and their majority
+is nearer to people than most of them alone (Verga et al. 2024, "Replacing judges with juries", arXiv 2404.18796).
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,3 +56,33 @@ def bounds_of(lower: tuple[float, Interval], upper: tuple[float, Interval], sile
 def filled(score: NDArray[np.float64], silent: NDArray[np.bool_], value: float) -> NDArray[np.float64]:
     """Return [answer], the scores with this value where the verdict is missing."""
     return np.where(silent, value, score)
+
+
+PANEL = "panel"
+"""Name of the panel among the judges."""
+
+
+@dataclass(frozen=True)
+class Majority:
+    """What a panel says of each answer.
+
+    Attributes:
+        label: [answer], 1 where more than half of the verdicts are "equivalent", else 0.
+        share: [answer], share of "equivalent" among the verdicts; 0 without any.
+        silent: [answer], whether no judge of the panel gave a verdict.
+    """
+
+    label: NDArray[np.float64]
+    share: NDArray[np.float64]
+    silent: NDArray[np.bool_]
+
+
+def majority(labels: NDArray[np.float64], silent: NDArray[np.bool_]) -> Majority:
+    """Return the verdicts of a panel; a judge without a verdict has no vote.
+
+    Args:
+        labels, silent: [judge, answer].
+    """
+    votes = (~silent).sum(axis=0)
+    share = np.divide((labels * ~silent).sum(axis=0), votes, out=np.zeros(labels.shape[1]), where=votes > 0)
+    return Majority((share > 0.5).astype(float), share, votes == 0)

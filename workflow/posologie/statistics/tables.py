@@ -1,8 +1,19 @@
-"""The selection of a table that a paper prints, as LaTeX (booktabs)."""
+"""Tables as files: what their commands have in common, tidy CSV with the same bytes for the same rows, LaTeX beside it.
 
+LaTeX (booktabs) is what a paper prints of a table: a selection of its rows and columns.
+"""
+
+import argparse
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from posologie.commands import parser
+from posologie.files import write_csv, write_text
+from posologie.published import Comparison, comparison
+from posologie.statistics.spec import AgreementSpec, TableSpec
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -97,3 +108,60 @@ def _cell(row: Mapping[str, Any], column: str, digits: int) -> str:
 def _number(value: float, digits: int) -> str:
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "$-$")
+
+
+def write_table(
+    path: str | os.PathLike[str], columns: Sequence[str], rows: Sequence[Mapping[str, Any]], latex: Latex
+) -> None:
+    """Write a table as CSV, and what a paper prints of it as LaTeX beside it (`.tex`)."""
+    write_csv(path, columns, rows)
+    write_text(Path(path).with_suffix(".tex"), latex_table(latex, rows))
+
+
+_PUBLISHED = "file of the published study that is compared"
+
+
+@dataclass(frozen=True)
+class TableCommand:
+    """The arguments of a table's command."""
+
+    spec: TableSpec
+    results: str
+    table: str
+    published: Comparison | None
+
+
+def table_arguments(module: str, description: str) -> argparse.ArgumentParser:
+    """Return the arguments that every table takes: `--spec --results ROOT --table OUT.csv`."""
+    arguments = parser(module, description)
+    arguments.add_argument("--results", required=True, help="the study's folder, results/{study}")
+    arguments.add_argument("--table", required=True, help="the CSV to write; LaTeX is written beside it")
+    return arguments
+
+
+def table_command(module: str, description: str, argv: list[str]) -> TableCommand:
+    """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
+    arguments = table_arguments(module, description)
+    arguments.add_argument("--published", help=_PUBLISHED)
+    given = arguments.parse_args(argv)
+    spec = TableSpec.from_json(given.spec)
+    return TableCommand(spec, given.results, given.table, comparison(given.published, spec.published))
+
+
+@dataclass(frozen=True)
+class AgreementCommand:
+    """The arguments of the command of a table over human ratings."""
+
+    spec: AgreementSpec
+    results: str
+    table: str
+    published: Comparison | None
+
+
+def agreement_command(module: str, description: str, argv: list[str]) -> AgreementCommand:
+    """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]` of a table over human ratings."""
+    arguments = table_arguments(module, description)
+    arguments.add_argument("--published", help=_PUBLISHED)
+    given = arguments.parse_args(argv)
+    spec = AgreementSpec.from_json(given.spec)
+    return AgreementCommand(spec, given.results, given.table, comparison(given.published, spec.published))
