@@ -97,9 +97,8 @@ def main():
             allocator = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
             done = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, **allocator})
             measured = int(done.stdout.split()[-1])
-        print(
-            f"| {name} | {foreseen / 1e6:.0f} MB | {measured / 1e6:.0f} MB | {100 * (foreseen / measured - 1):+.1f} % |"
-        )
+        difference = 100 * (foreseen / measured - 1)
+        print(f"| {name} | {foreseen / 1e6:.0f} MB | {measured / 1e6:.0f} MB | {difference:+.1f} % |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much memory a training takes on its device, without the device and without the weights.
 
-Two updates of the real training code run on torch's meta device, where tensors have shapes and no contents. Every tensor
+Two updates of the real training code run on torch's meta device, where tensors have shapes and no contents. Each tensor
 is counted for as long as it lives, as `torch.distributed._tools.mem_tracker` counts them. What libraries take beside
 tensors (the CUDA context, workspaces of kernels, fragmentation) is not in it.
 """
@@ -105,10 +105,8 @@ def footprint(folder: Path, spec: TrainingSpec, micro_batch: int, longest: int |
         weights = living.now
         optimizer = make_optimizer(student.weights, spec.recipe, device)
         one_update(student, optimizer, spec, micro_batch, longest or recipe.max_length, device)
-        held = living.peak = living.now
-        one_update(
-            student, optimizer, spec, micro_batch, longest or recipe.max_length, device
-        )  # beside gradients and moments
+        held = living.peak = living.now  # the second update comes on top of gradients and moments
+        one_update(student, optimizer, spec, micro_batch, longest or recipe.max_length, device)
         peak = living.peak
     trained = sum(parameter.numel() for parameter in student.weights.values())
     saved = beside = 0
