@@ -76,6 +76,10 @@ def packed_attention(
         if softcap is not None:
             pieces.append(_capped(queries, keys, values, sees, scale, softcap))
             continue
+        if query.is_meta:  # there torch would take the attention apart and keep all its scores, as no device does
+            flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+            pieces.append(flash(queries, keys, values, 0.0, sees is None, scale=scale)[0])
+            continue
         pieces.append(
             scaled_dot_product_attention(
                 queries,
