@@ -144,3 +144,52 @@ def test_jobs_of_this_machine_are_counted_as_such_and_none_is_too_short_for_a_qu
     assert planned["cluster_jobs"] == 0
     assert planned["short"] == []
     assert plan._told(planned, 0)[0] == f"\n{planned['jobs']} jobs on this machine, 2 of them on GPUs."
+
+
+def test_the_memory_of_a_training_is_said_beside_that_of_the_gpu(study, tmp_path, monkeypatch):
+    from posologie.models.spec import Untrained
+    from posologie.models.store import write_manifest
+    from posologie.models.untrained import make_untrained
+
+    study = study.model_copy(update={"roots": study.roots.model_copy(update={"models": str(tmp_path)})})
+    [unknown] = plan.memory_of(study, 80)
+    assert unknown["fits"] is None
+    assert "not fetched yet" in plan._memory_told(unknown)
+    [backbone] = study.backbones.values()
+    folder = tmp_path / backbone.folder_name()
+    folder.mkdir()
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("Which drug? Aspirin. " * 50, encoding="utf-8")
+    made = Untrained(corpus=(str(corpus),), vocabulary=300, layers=1, hidden=16)
+    make_untrained(made, folder)
+    write_manifest(folder, {"name": "tiny"}, folder.iterdir())
+    [small] = plan.memory_of(study, 80)
+    assert small["fits"] is True
+    assert small["peak"] == small["weights"] + small["state"] + small["activations"]
+    recipe = study.training.recipe
+    # gradient, two moments and the weight, all float32, of an adapter with r (in + out) + out numbers a layer
+    assert small["state"] >= 12 * small["trained"]
+    assert small["trained"] == sum(recipe.rank * (into + out) + out for into, out in layers_of(folder))
+    assert "fits into 80 GB" in plan._memory_told(small)
+    assert "does not fit into 80 GB" in plan._memory_told({**small, "fits": False})
+
+
+def layers_of(folder):
+    import torch
+
+    from posologie.models.load import unloaded_model
+
+    names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    with torch.device("meta"):
+        modules = unloaded_model(folder).named_modules()
+    return [(one.in_features, one.out_features) for name, one in modules if name.rpartition(".")[2] in names]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("h100", 80), ("a100-80gb", 80), ("NVIDIA_A100_SXM4_40GB", 40), ("rtx_4090", 24), ("quantum", None), (None, None)],
+)
+def test_the_gpu_of_a_profile_has_the_memory_of_its_model(tmp_path, named, expected):
+    lines = "executor: slurm\n" + (f"set-resources:\n  train_adapter:\n    gpu_model: '\"{named}\"'\n" if named else "")
+    (tmp_path / "profile.yaml").write_text(lines)
+    assert plan.gpu_gigabytes(str(tmp_path)) == expected

@@ -76,7 +76,7 @@ def test_a_signal_saves_and_the_retry_goes_on(job, number):
     def prepare():
         from posologie.training import loop
 
-        backward, calls = loop._backward, []
+        backward, calls = loop.backward, []
 
         def third(*args):
             calls.append(1)
@@ -84,7 +84,7 @@ def test_a_signal_saves_and_the_retry_goes_on(job, number):
                 os.kill(os.getpid(), number)
             return backward(*args)
 
-        loop._backward = third
+        loop.backward = third
 
     assert stopped.outcome(stopped.fork(prepare)) == EXIT_STATUS == 75
     assert not stopped.options.weights.exists()
@@ -104,7 +104,7 @@ def test_a_retry_with_other_threads_goes_on_and_the_record_names_them(job):
     def prepare():
         from posologie.training import loop
 
-        backward, calls = loop._backward, []
+        backward, calls = loop.backward, []
 
         def stopping(*args):
             calls.append(1)
@@ -112,7 +112,7 @@ def test_a_retry_with_other_threads_goes_on_and_the_record_names_them(job):
                 os.kill(os.getpid(), signal.SIGTERM)
             return backward(*args)
 
-        loop._backward = stopping
+        loop.backward = stopping
 
     assert stopped.outcome(stopped.fork(prepare)) == EXIT_STATUS
     assert stopped.spawn(threads=2, micro_batch=3) == 0

@@ -83,13 +83,13 @@ def test_it_is_trained_merged_and_predicts_with_its_text_layers_alone(job, seein
 def test_a_trained_tensor_without_a_gradient_stops_at_the_first_update(job, monkeypatch):
     from posologie.training import loop
 
-    backward = loop._backward
+    backward = loop.backward
 
     def without(student, *given):
         loss = backward(student, *given)
         next(parameter for name, parameter in student.weights.items() if "layers.1" in name).grad = None
         return loss
 
-    monkeypatch.setattr(loop, "_backward", without)
+    monkeypatch.setattr(loop, "backward", without)
     with pytest.raises(InputError, match=r"1 of 42 trained tensors get no gradient, such as '.*layers\.1"):
         job().run()

@@ -24,13 +24,13 @@ from posologie.training.spec import Recipe
 def test_a_loss_that_is_not_a_number_stops_and_names_the_items(job, monkeypatch):
     from posologie.training import loop
 
-    backward, seen = loop._backward, []
+    backward, seen = loop.backward, []
 
     def broken(student, batch, *args):
         seen.append(batch.ids)
         return backward(student, batch, *args) * (float("nan") if len(seen) == 4 else 1)
 
-    monkeypatch.setattr(loop, "_backward", broken)
+    monkeypatch.setattr(loop, "backward", broken)
     with pytest.raises(InputError, match=r"update 2 \(epoch 1\): loss nan") as caught:
         job().run()
     assert str(caught.value).endswith("items " + ", ".join(seen[3]))
@@ -75,7 +75,7 @@ def test_without_memory_it_says_what_to_lower(job, monkeypatch, error):
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(loop, "_backward", fail)
+    monkeypatch.setattr(loop, "backward", fail)
     with pytest.raises(
         InputError, match=r"update 1: out of memory with 1 examples .* lower training.recipe.max_length"
     ):
@@ -103,7 +103,7 @@ def test_other_errors_stay_what_they_are(job, monkeypatch):
     def fail(*args):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(loop, "_backward", fail)
+    monkeypatch.setattr(loop, "backward", fail)
     with pytest.raises(RuntimeError, match="shapes differ"):
         job().run()
 

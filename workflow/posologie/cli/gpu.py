@@ -77,13 +77,13 @@ def driver() -> Iterator[Finding]:
 
 
 def locks(folder: Path) -> Finding:
-    """Try whether files of a folder can be locked, as processes that train together do to meet."""
+    """Try whether files of a folder can be locked, as jobs do that keep what a served model has answered."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return Finding(
-            WARNING, f"{folder}: files cannot be locked ({error.strerror}): no training on several GPUs here"
+            WARNING, f"{folder}: files cannot be locked ({error.strerror}): no batches and no kept answers here"
         )
     return Finding(OK, "files of this folder can be locked")
 

@@ -2,11 +2,14 @@
 
 A dry run counts the jobs; nothing is run. Times come from the run records of earlier studies below results/: training
 by its passes over an example, prediction by the same suites, both for the same backbone. What has no record is bounded
-by the time that its rule asks for. The exit code is 1 if a job on the cluster is expected to last less than a minute.
+by the time that its rule asks for. The exit code is 1 if a job on the cluster is expected to last less than a minute,
+or if a training that was asked about with --memory does not fit on its GPU.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from rich.text import Text
 
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.cli.shape import Job, Records, jobs
+from posologie.config.job_specs import training_spec
 from posologie.config.study import Study
 from posologie.files import read_text
 
@@ -29,6 +33,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("targets", nargs="*", metavar="TARGET", help="what to make (default: all of the study)")
     arguments.add_argument("--profile", default="profiles/slurm", help="of Snakemake (default: profiles/slurm)")
     arguments.add_argument(
+        "--memory",
+        nargs="?",
+        type=float,
+        const=0.0,
+        metavar="GB",
+        help="say what each training takes at its longest batch, and whether it fits into so many gigabytes (default: "
+        "those of the profile's gpu_model)",
+    )
+    arguments.add_argument(
         "--records", nargs="+", type=Path, metavar="FOLDER", help="results to learn from (default: all in results/)"
     )
 
@@ -40,13 +53,56 @@ def answer(given: argparse.Namespace) -> int:
     found = jobs([*arguments, *(["--config", *given.config] if given.config else [])])
     records = Records(given.records or sorted(path for path in Path("results").glob("*") if path.is_dir()))
     plan = plan_of(study, found, records, cluster=uses_cluster(given.profile))
+    if given.memory is not None:
+        plan["memory"] = memory_of(study, given.memory or gpu_gigabytes(given.profile))
     if given.json:
         print_json(plan)
     else:
         console().print(_table(plan))
         for line in _told(plan, len(records)):
             console().print(line)
-    return 1 if plan["short"] else 0
+    return 1 if plan["short"] or any(one["fits"] is False for one in plan.get("memory", ())) else 0
+
+
+def memory_of(study: Study, gigabytes: float | None) -> list[dict[str, Any]]:
+    """Return what a training of each backbone takes on its device, as JSON values in bytes.
+
+    Args:
+        gigabytes: memory of the GPU; whether a training fits is not said if left out.
+    """
+    found = []
+    for name, backbone in study.backbones.items() if study.mixes else ():
+        folder = Path(study.roots.models) / backbone.folder_name()
+        entry: dict[str, Any] = {"backbone": name, "micro_batch": study.devices.training_micro_batch, "fits": None}
+        if (folder / "config.json").is_file():
+            from posologie.training.footprint import footprint  # torch is loaded where it is asked for alone
+
+            spec = training_spec(study, name, next(iter(study.mixes)), study.training.seeds[0])
+            taken = footprint(folder, spec, study.devices.training_micro_batch)
+            entry |= {**asdict(taken), "peak": taken.peak}
+            if gigabytes is not None:
+                entry |= {"gpu": int(gigabytes * 1e9), "fits": taken.peak <= gigabytes * 1e9}
+        found.append(entry)
+    return found
+
+
+_GIGABYTES = {"v100": 16, "t4": 16, "l4": 24, "a10": 24, "a30": 24, "a40": 48, "l40": 48, "l40s": 48, "h100": 80}
+_GIGABYTES |= {"a100": 40, "h200": 141, "b200": 180, "a6000": 48, "rtx_4090": 24, "rtx_3090": 24}
+"""Gigabytes of GPUs by name; of two sizes the smaller, unless the name says it (a100-80gb)."""
+
+
+def gpu_gigabytes(profile: str) -> float | None:
+    """Return the gigabytes of the GPU model that a profile asks for; None where it names none that is known."""
+    files = [file for name in ("profile", "config") for file in Path(profile).glob(f"{name}*.yaml")]
+    content = (yaml.safe_load(read_text(files[0])) or {}) if files else {}
+    rules = content.get("set-resources") or {}
+    resources = (rules.get("train_adapter") or {}) if isinstance(rules, dict) else {}
+    named = str(resources.get("gpu_model") or (content.get("default-resources") or {}).get("gpu_model") or "").lower()
+    if stated := re.search(r"(\d+)\s*gb?\b", named):
+        return float(stated[1])
+    model = re.sub(r"^(nvidia[-_ ])?(tesla[-_ ])?", "", named.strip("\"'"))
+    known = next((size for name, size in _GIGABYTES.items() if re.fullmatch(rf"{name}([-_ ].*)?", model)), None)
+    return None if known is None else float(known)
 
 
 def plan_of(study: Study, found: Sequence[Job], records: Records, *, cluster: bool = True) -> dict[str, Any]:
@@ -121,9 +177,26 @@ def _table(plan: dict[str, Any]) -> Table:
     return table
 
 
+def _memory_told(taken: dict[str, Any]) -> str:
+    """Return one line about the memory of a training."""
+    if "peak" not in taken:
+        return f"{taken['backbone']}: not fetched yet, so what a training takes is not known; make `backbones` first"
+    parts = " + ".join(f"{taken[name] / 1e9:.1f} {name}" for name in ("weights", "state", "activations"))
+    fits = {None: "", True: f", fits into {taken.get('gpu', 0) / 1e9:.0f} GB"}
+    fits[False] = (
+        f", does not fit into {taken.get('gpu', 0) / 1e9:.0f} GB; lower devices.training_micro_batch (now"
+        f" {taken['micro_batch']}) or training.recipe.max_length, or set training.recipe.quantization"
+    )
+    return (
+        f"{taken['backbone']}: {taken['peak'] / 1e9:.1f} GB at the longest batch ({parts}; state is gradients and"
+        f" moments; without the CUDA context){fits[taken['fits']]}"
+    )
+
+
 def _told(plan: dict[str, Any], records: int) -> list[str]:
     where = f"{plan['cluster_jobs']} jobs on the cluster" if plan["cluster"] else f"{plan['jobs']} jobs on this machine"
-    lines = [f"\n{where}, {plan['gpu_jobs']} of them on GPUs."]
+    lines = [_memory_told(one) for one in plan.get("memory", ())]
+    lines += [f"\n{where}, {plan['gpu_jobs']} of them on GPUs."]
     if plan["gpu_hours_estimated"] is not None:
         rest = f", without {', '.join(plan['without_record'])}" if plan["without_record"] else ""
         lines.append(f"About {plan['gpu_hours_estimated']:.1f} GPU-hours by {records} run records{rest}.")

@@ -72,11 +72,15 @@ def load_model(folder: Path, *, precision: Precision, device: str | None = None,
     return model.eval() if "device_map" in options else model.to(device or default_device()).eval()
 
 
-def unloaded_model(folder: Path) -> Any:
-    """Return the causal language model of a folder as its configuration makes it, with weights of no meaning."""
+def unloaded_model(folder: Path, **options: Any) -> Any:
+    """Return the causal language model of a folder as its configuration makes it, with weights of no meaning.
+
+    Args:
+        options: handed on to `from_config` (attention implementation, dtype).
+    """
     remote_code = _remote_code(folder)
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=remote_code)
-    return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=remote_code)
+    return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=remote_code, **options)
 
 
 def default_device() -> str:

@@ -63,7 +63,7 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
         labels, options = ([], ()) if task == "oeq" else _options(record, columns, answer)
     else:
         task, labels, options = "preference", [], ()
-        answer = _turn(field(record, columns.answer), "assistant", str(columns.answer))
+        answer = _turn(field(record, str(columns.answer)), "assistant", str(columns.answer))
         rejected = _turn(field(record, columns.rejected), "assistant", columns.rejected)
     if columns.question_pattern is not None:
         question = _group_of(columns.question_pattern, question, "question")["text"]

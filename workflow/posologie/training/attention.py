@@ -71,14 +71,20 @@ def packed_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     pieces = []
     for start, end in pairwise(bounds):
-        states = tuple(some[:, :, start:end] for some in (query, key, value))
+        queries, keys, values = (some[:, :, start:end] for some in (query, key, value))
         sees = None if sliding_window is None else _window(end - start, sliding_window, query.device)
         if softcap is not None:
-            pieces.append(_capped(*states, sees, scale, softcap))
+            pieces.append(_capped(queries, keys, values, sees, scale, softcap))
+            continue
+        if query.is_meta:  # there torch would take the attention apart and keep all its scores, as no device does
+            flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+            pieces.append(flash(queries, keys, values, 0.0, sees is None, scale=scale)[0])
             continue
         pieces.append(
             scaled_dot_product_attention(
-                *states,
+                queries,
+                keys,
+                values,
                 attn_mask=sees,
                 is_causal=sees is None,
                 scale=scale,

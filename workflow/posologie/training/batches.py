@@ -95,4 +95,4 @@ def hidden_states(decoder: Any, batch: Batch) -> torch.Tensor:
 
 def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return the tensor on the device, through pinned memory where that spares a wait."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

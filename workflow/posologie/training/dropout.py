@@ -44,12 +44,13 @@ class MaskSource:
         """
         threshold = round(probability * _LEVELS) - _LEVELS // 2
         kept = torch.empty(self.bounds[-1], features, dtype=like.dtype, device=like.device)
-        generator = torch.Generator(like.device)
+        generator = torch.Generator("cpu" if like.is_meta else like.device)
         for key, start, end in zip(self.keys, self.bounds, self.bounds[1:], strict=False):
             generator.manual_seed((key + layer * 0x9E3779B97F4A7C15) % (1 << 63))
             count = (end - start) * features
             bits = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
-            bits.random_(-(1 << 63), None, generator=generator)
+            if not bits.is_meta:
+                bits.random_(-(1 << 63), None, generator=generator)
             torch.ge(bits.view(torch.int16)[:count].view(end - start, features), threshold, out=kept[start:end])
         return kept if self.rows is None else kept[self.rows]
 

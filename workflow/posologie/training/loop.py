@@ -135,7 +135,7 @@ def train(
                 stop()
             student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
             with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
-                sums[number] = _backward(student, batch, weight, recipe)
+                sums[number] = backward(student, batch, weight, recipe)
         return batches, sums
 
     per_epoch = max(1, total // recipe.epochs)
@@ -239,7 +239,7 @@ def _smaller(micro_batch: int, error: OutOfMemoryError) -> int:
     return micro_batch // 2
 
 
-def _backward(student: Student, batch: Batch, weight: int, recipe: Recipe) -> torch.Tensor:
+def backward(student: Student, batch: Batch, weight: int, recipe: Recipe) -> torch.Tensor:
     """Add a micro-batch's part of the gradient and return its summed loss.
 
     Args:

@@ -76,7 +76,7 @@ def make_student(folder: Path, spec: TrainingSpec, device: torch.device, princip
     recipe = spec.recipe
     options: dict[str, Any] = {"attn_implementation": PACKED}
     if recipe.quantization != "none":
-        options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision))
+        options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision), device)
         options["device_map"] = {"": device}
     precision = "float32" if recipe.method == "full" else recipe.precision
     try:
@@ -103,9 +103,10 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: 
         _use_liger(model, recipe, device)
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     _switch_dropout_off(model)
-    check_packing(model, spec.backbone)
     form = logit_form(model)
-    check_logits(model, form, spec.backbone)
+    if device.type != "meta":  # where nothing is computed (posologie.training.footprint)
+        check_packing(model, spec.backbone)
+        check_logits(model, form, spec.backbone)
     if recipe.gradient_checkpointing:
         # Masks are keyed by example, and there is no other randomness to preserve.
         model.activation_checkpointing_enable(
@@ -131,7 +132,7 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: 
     return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast, form, start)
 
 
-def _quantization(kind: str, precision: torch.dtype) -> Any:
+def _quantization(kind: str, precision: torch.dtype, device: torch.device) -> Any:
     """Return transformers' settings for a quantised backbone (4 bits: NF4, as in QLoRA, arXiv 2305.14314)."""
     import importlib.util
 
@@ -139,6 +140,10 @@ def _quantization(kind: str, precision: torch.dtype) -> Any:
 
     if importlib.util.find_spec("bitsandbytes") is None:
         raise InputError(f"training.recipe.quantization = '{kind}': the package bitsandbytes is not installed")
+    if kind == "8bit" and device.type == "cpu":
+        raise InputError(
+            "training.recipe.quantization = '8bit': bitsandbytes trains such layers on a GPU; expected 4bit or none"
+        )
     if kind == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
