@@ -243,7 +243,7 @@ def test_screening_and_the_audits_of_the_mixes_are_told(own_study):
     section = text[text.index('<section id="leakage"') :].partition("</section>")[0]
     assert "suite mcqa</td>" in section
     assert (
-        "Training items that match tested ones: 2 of SYN (mcqa). Before the mixes were drawn, up to 2.0 % of a source "
+        "Training items that match tested ones: 2 of SYN (mcqa). Before the mixes were drawn, up to 2.0\N{NO-BREAK SPACE}% of a source "
         "matched (native, against mcqa) and was left out."
     ) in section
     assert "2 of SYN (mcqa)" in text[: text.index('id="effects"')], "the answer has it among its catches"

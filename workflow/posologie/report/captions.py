@@ -16,7 +16,7 @@ CAPTIONS = {
         "comparisons taken together; hollow ones are not.",
     ),
     "transfer": (
-        "Does a gain carry over?",
+        "Gains on items of two components",
         "Gain on items of one component less the gain on another's, with intervals; filled points are settled.",
     ),
     "screening": (
