@@ -148,6 +148,6 @@ def test_numbers_of_a_column_stand_one_under_the_other(page):
 
 def test_a_table_of_equal_rows_is_a_sentence(page):
     assert page.find("#table-training").text.startswith(
-        "Losses. The same for all 7 (NAT, TRAD, SYN, NAT-TRAD, NAT-SYN, TRAD-SYN, ALL): updates 20; first loss 1.819;"
+        "Losses. NAT, TRAD, SYN, NAT-TRAD, NAT-SYN, TRAD-SYN, ALL have the same values. Updates: 20; first loss: 1.819;"
     )
     assert page.find_all("#table-training table") == []
