@@ -101,7 +101,7 @@ def test_a_page_that_is_sent_alone_has_its_items_inside_and_no_link_that_leads_n
     page.run("arguments[0].click()", page.find(".hits button"))
     page.wait("return document.querySelector('.item table') !== null")
     page.wait("return document.querySelectorAll(\"a[href^='../']\").length === 0")
-    assert "tables/contrasts.csv" in page.find("#table-effects-mcqa .tools").text
+    assert "tables/contrasts.csv" in page.find("#table-effects-mcqa .tools").get_attribute("textContent")
     assert [url for url in page.requests() if "/items/" in url] == []
     page = small_page.open()
     opened(page)
