@@ -119,7 +119,7 @@ def test_a_page_that_is_sent_alone_has_its_items_inside_and_no_link_that_leads_n
     page.wait("return document.querySelectorAll('.hits a').length > 0")
     choose(page)
     page.wait("return document.querySelectorAll(\"a[href^='../']\").length === 0")
-    assert "tables/contrasts.csv" in page.find("#table-effects-mcqa .tools").text
+    assert "tables/contrasts.csv" in page.find("#table-effects-mcqa .tools").get_attribute("textContent")
     assert [url for url in page.requests() if "/items/" in url] == []
     page = small_page.open()
     opened(page)

@@ -13,8 +13,8 @@ def test_the_page_opens_without_network_and_without_complaint(page):
     assert {url.split(":")[0] for url in page.requests()} <= {"file", "data", "about"}
 
 
-def test_it_is_one_file_of_less_than_five_megabytes(page):
-    assert page.path.stat().st_size < 5_000_000
+def test_it_is_one_file_of_less_than_six_megabytes(page):
+    assert page.path.stat().st_size < 6_000_000
     assert page.run("return document.querySelectorAll('script[src], link[href], img, iframe').length") == 0
 
 
@@ -25,6 +25,31 @@ def test_contents_lead_to_every_section_and_headings_do_not_skip_a_level(page):
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_first_screen_holds_the_answer_and_on_a_phone_contents_are_closed(small_page, width):
+    page = small_page.open(width=width, height=900)
+    assert page.find("nav a").is_displayed() == (width > 1000)
+    bottom = page.run("return document.querySelector('#answer .answer').getBoundingClientRect().bottom")
+    assert bottom < 900
+    if width > 390:
+        assert page.run("return document.querySelector('#figure-answer svg').getBoundingClientRect().bottom") < 900
+        return
+    page.find("nav summary").click()
+    assert page.find("nav a").is_displayed()
+
+
+def test_each_section_opens_with_a_sentence_and_a_figure_before_any_table(page):
+    kinds = page.run(
+        "return [...document.querySelectorAll('main > section')].map((section) => [section.id,"
+        " [...section.querySelectorAll('.lead, figure[id^=figure], .table')].map((one) =>"
+        " one.matches('.lead') ? 'lead' : one.matches('figure') ? 'figure' : 'table')])"
+    )
+    drawn = {name: found for name, found in kinds if "figure" in found}
+    assert set(drawn) >= {"answer", "effects", "attribution", "scores", "published", "bias", "composition", "training"}
+    for name, found in drawn.items():
+        assert found[: 1 if name == "answer" else 2] == (["figure"] if name == "answer" else ["lead", "figure"]), name
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
@@ -74,6 +99,8 @@ def test_print_leaves_out_what_paper_cannot_do_and_keeps_every_table(small_page)
     assert hidden
     assert all(hidden)
     assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    heights = page.run("return [...document.querySelectorAll('details.table tbody')].map((one) => one.offsetHeight)")
+    assert min(heights) > 0, "on paper no table can be opened"
     cut = page.run(
         "return [...document.querySelectorAll('.scroll')].filter((one) => one.scrollHeight > one.clientHeight + 1"
         " && getComputedStyle(one).overflowY !== 'visible').length"
@@ -91,6 +118,7 @@ def test_print_leaves_out_what_paper_cannot_do_and_keeps_every_table(small_page)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_axe_finds_nothing_serious(small_page, axe, width, scheme):
     page = small_page.open(width=width, scheme=scheme)
+    page.run("for (const one of document.querySelectorAll('details')) one.open = true")
     page.run("arguments[0].click()", page.find(".browser .open"))
     page.wait("return document.querySelector('.item table') !== null")
     page.run("for (const one of document.querySelectorAll('.item details')) one.open = true")
@@ -109,6 +137,8 @@ def test_the_keyboard_reaches_the_content_and_sorts_a_table(page):
 
     ActionChains(page.driver).send_keys(Keys.TAB).perform()
     assert page.run("return document.activeElement.textContent") == "Skip to the content"
+    page.run("arguments[0].focus()", page.find("#table-effects-mcqa summary"))
+    ActionChains(page.driver).send_keys(Keys.ENTER).perform()
     button = page.find("#table-effects-mcqa th:nth-child(3) button")
     page.run("arguments[0].focus()", button)
     ActionChains(page.driver).send_keys(Keys.ENTER).perform()
@@ -120,8 +150,10 @@ def test_without_scripts_the_page_still_says_everything(small_page):
     try:
         page = small_page.open()
         assert "points" in page.find("#answer").text
+        assert page.find("nav a").rect["height"] > 0
+        page.find("#table-effects-mcqa summary").click()
         assert page.find("#table-effects-mcqa tbody").is_displayed()
-        assert not page.find(".tools").is_displayed()
+        assert not page.find("#table-effects-mcqa .tools").is_displayed()
         assert "needs JavaScript" in page.find("#browser").text
     finally:
         small_page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -3,7 +3,17 @@
 import csv
 import io
 
+import pytest
+
 TABLE = "#table-effects-mcqa"
+
+
+@pytest.fixture
+def page(small_page):
+    """The small page on a wide screen, with its tables open."""
+    page = small_page.open()
+    page.run("for (const one of document.querySelectorAll('details.table')) one.open = true")
+    return page
 
 
 def column(page, number, table=TABLE):
@@ -94,3 +104,50 @@ def test_a_copy_as_csv_holds_text_that_no_spreadsheet_computes(page):
     rows = list(csv.reader(io.StringIO(copied(page, 0))))
     shown = [row[0] for row in rows[1:]]
     assert shown == ["'=1+1", "'@SUM(A1)", "'+1 or so", "''=1", "-0.5", "+3", "plain"]
+
+
+def test_tables_are_closed_say_their_size_and_open_for_an_address_that_names_them(small_page):
+    page = small_page.open()
+    closed = page.run("return [...document.querySelectorAll('details.table')].every((one) => !one.open)")
+    assert closed
+    assert page.find(f"{TABLE} summary .size").text == "7 rows × 8 columns"
+    page.open(fragment=TABLE)
+    page.wait(f"return document.querySelector('{TABLE}').open")
+    page.find(f"{TABLE} summary").click()
+    assert not page.find(f"{TABLE} tbody").is_displayed()
+
+
+def test_head_and_first_column_stay_in_sight_while_a_table_is_scrolled(small_page):
+    page = small_page.open(width=390)
+    page.run("document.querySelector(arguments[0]).open = true", TABLE)
+    box = page.find(f"{TABLE} .scroll")
+    page.wait("return document.querySelector('#table-effects-mcqa .more:not([hidden])') !== null")
+    page.run("arguments[0].style.maxHeight = '9rem'; arguments[0].scrollLeft = 120; arguments[0].scrollTop = 60", box)
+    head, first, corner = page.run(
+        "const box = arguments[0].getBoundingClientRect(), table = arguments[0].querySelector('table');"
+        "const at = (cell) => { const one = cell.getBoundingClientRect();"
+        " return [one.left - box.left, one.top - box.top]; };"
+        "const head = table.tHead.rows[0].cells;"
+        "return [head[2], table.tBodies[0].rows[4].cells[0], head[0]].map(at)",
+        box,
+    )
+    assert abs(head[1]) < 1
+    assert abs(first[0]) < 1
+    assert [round(part) for part in corner] == [0, 0]
+
+
+def test_numbers_of_a_column_stand_one_under_the_other(page):
+    edges = page.run(
+        "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map((row) => {"
+        " const range = document.createRange(); range.selectNodeContents(row.cells[2].firstChild);"
+        " return range.getBoundingClientRect().right; })",
+        "#table-effects-mcqa",
+    )
+    assert max(edges) - min(edges) < 0.5, "intervals of other lengths leave the same room"
+
+
+def test_a_table_of_equal_rows_is_a_sentence(page):
+    assert page.find("#table-training").text.startswith(
+        "Losses. NAT, TRAD, SYN, NAT-TRAD, NAT-SYN, TRAD-SYN, ALL have the same values. Updates: 20; first loss: 1.819;"
+    )
+    assert page.find_all("#table-training table") == []

@@ -153,7 +153,11 @@ def test_mixes_that_score_as_base_does_are_said_to(tmp_path):
         "No mix is shown to help: all 2 mixes score exactly as the base model does, in exact match, constrained "
         "decoding over 1,200 questions."
     )
-    assert told.counts == "Of 2 mixes, 2 are not settled."
+    assert told.counts == "None of the 2 mixes differs clearly from the base model."
+    assert said(tmp_path, replace(TRAD)).counts == (
+        "The mix does not differ clearly from the base model; effects below about 2.5 points would usually go "
+        "undetected."
+    )
     assert told.catches["Questions"] == "1,200 answered by every model."
     assert "the mix scores exactly as the base model does" in said(tmp_path, nothing).answer
 

@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import matplotlib
 import pyarrow as pa
@@ -13,9 +14,11 @@ from posologie.report.blocks import Table
 from posologie.report.captions import caption_of
 from posologie.report.drawings import inlined
 from posologie.report.figures import __main__ as figures
-from posologie.report.figures import scores, style, training
+from posologie.report.figures import effects as effects_figures
+from posologie.report.figures import scores, shares, style, training
 from posologie.report.inputs import Inputs
 from posologie.report.published import section as published_section
+from posologie.surface.table import COLUMNS
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +102,65 @@ def test_a_drawing_in_the_page_follows_its_colours_and_has_ids_of_its_own(simula
     assert not re.search(r"url\(#(?!one-)", drawing)
 
 
+def test_every_value_is_the_title_of_its_mark_in_a_drawing_that_is_valid_xml(simulated):
+    marks = {}
+    for path in sorted((simulated.root / "figures").glob("*.svg")):
+        tree = ElementTree.parse(path)
+        found = [one for one in tree.iter() if one.get("class") == "mark"]
+        marks[path.stem] = {one.find("{*}title").text: one for one in found}
+    said = marks["effects"]["SYN, all items: −15.0 points [−37.9, +7.9]; not settled"]
+    assert (said.get("data-row"), said.get("data-parts"), said.get("data-value")) == ("SYN", "synthetic", "-15.0")
+    assert "NAT-SYN: 50 % synthetic" in marks["answer"]
+    assert "ALL: 8 items, native" in marks["composition"]
+    assert all(marks.values()), "no figure without marks"
+
+
+def test_titles_of_mixes_are_text_in_a_drawing(tmp_path):
+    figure, (panel,) = style.row_panels(['a <b> & "c"'], 1)
+    style.name_rows(panel, [style.Mark('a <b> & "c"', 'a <b> & "c"')])
+    style.point(panel, 1.5, 0, None, None, mark=style.Mark("</title><script>", "x", ("n",), 1.5))
+    style.write(figure, tmp_path / "drawn")
+    tree = ElementTree.parse(tmp_path / "drawn.svg")
+    titles = [one.find("{*}title").text for one in tree.iter() if one.get("class") == "mark"]
+    assert sorted(titles) == ["</title><script>", 'a <b> & "c"']
+    places = [one.get("data-place").split() for one in tree.iter() if one.get("class") == "panel"]
+    assert [len(place) for place in places] == [6], "where the axis of values begins and ends"
+
+
+def test_the_answer_shows_the_highest_mixes_first_and_the_dose_where_a_surface_predicts(own_study):
+    root, spec = own_study
+    drawn = effects_figures.draw_answer(Inputs(spec, root))
+    held, changed = drawn.axes
+    names = [label.get_text() for label in held.get_yticklabels()]
+    values = [line.get_xdata()[0] for line in changed.lines if line.get_marker() == "o"]
+    assert names[0] == "NAT-SYN"
+    assert values == sorted(values, reverse=True)
+    cells = {"suite": "mcqa", "metric": "em", "backbone": "tiny", "level": "0.95", "mixes": "7", "n": "40", "unit": "%",
+             "shares": "native=0.6;translated=0.4;synthetic=0"}  # fmt: skip
+    rows = [{"row": "model", "name": "linear", "chosen": "1", "supported": "1"}, {"row": "optimum", "name": "best"},
+            {"row": "share", "name": "native", "low": "0.4", "high": "0.9"}]  # fmt: skip
+    write_csv(
+        root / "tables" / "surface.csv", COLUMNS, [{**dict.fromkeys(COLUMNS, ""), **cells, **row} for row in rows]
+    )
+    (panel,) = effects_figures.draw_answer(Inputs(spec.model_copy(update={"tables": ("surface",)}), root)).axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["native", "translated", "synthetic"]
+    assert [line.get_xdata()[0] for line in panel.lines] == [60, 40, 0]
+    assert (panel.patches[0].get_x(), panel.patches[0].get_width()) == (40, 50)
+
+
+def test_gains_with_and_without_leaked_items_stand_in_one_row(own_study):
+    root, spec = own_study
+    header = "suite,tasks,model,statistic,items,n,value,low,high,note"
+    gains = (("NAT", "all", 3.5), ("NAT", "without_leaked", 1.25), ("SYN", "all", -2), ("SYN", "leaked", 9))
+    rows = [f"mcqa,mcqu,tiny/{mix}/seed-42,gain,{items},40,{value},,," for mix, items, value in gains]
+    (root / "tables" / "leakage.csv").write_text("\n".join([header, *rows]) + "\n")
+    study = Inputs(spec.model_copy(update={"tables": ("leakage",)}), root)
+    (panel,) = shares.draw_leakage(study).axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["NAT", "SYN"]
+    drawn = sorted(line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o")
+    assert drawn == [-2, 1.25, 3.5]
+
+
 def test_a_drawing_with_a_script_is_refused(tmp_path):
     bad = tmp_path / "bad.svg"
     bad.write_text("<svg><script>alert(1)</script></svg>")
@@ -159,6 +221,10 @@ def test_values_that_differ_by_rounding_alone_get_an_axis_of_units():
         style.point(panel, value, place, None, None)
     style.fitted(figure)
     assert panel.get_xlim() == (-1.0, 1.0)
+    upright = style.new_figure(1).subplots()
+    upright.plot([0, 1], [0, 1.7e-17])
+    style.fitted(upright.figure)
+    assert upright.get_ylim() == (-1.0, 1.0)
     labels = [label.get_text() for label in panel.get_xticklabels()]
     assert panel.xaxis.get_offset_text().get_text() == ""
     assert not any("e" in label for label in labels)
@@ -186,7 +252,7 @@ def test_half_a_point_does_not_fill_a_panel_of_open_questions(own_study):
     drawn = scores.draw_texts(Inputs(spec, root))
     (panel,) = [panel for panel in drawn.axes if panel.get_title(loc="left") == "corpus chrF"]
     low, high = panel.get_xlim()
-    assert high - low == pytest.approx(10)
+    assert high - low == pytest.approx(10.8)
     assert 17 < (low + high) / 2 < 19
 
 

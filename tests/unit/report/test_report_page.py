@@ -157,6 +157,19 @@ def test_a_published_model_in_the_place_of_training_has_no_record_or_history_her
     assert 'id="training"' in text
 
 
+def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(own_study):
+    root, spec = own_study
+    for model in ("base", *(f"{mix}/seed-42" for mix in spec.mixes)):
+        record = root / "predictions" / "tiny" / model / "oeq.run.json"
+        facts = json.loads(record.read_text())
+        facts["spec"] = {**facts["spec"], "suites": {"oeq": {"max_new_tokens": 32}}}
+        record.write_text(json.dumps(facts))
+    assert "rest on runs that are not alike" not in page_of(root, spec)
+    facts["spec"]["suites"]["oeq"]["max_new_tokens"] = 8
+    record.write_text(json.dumps(facts))
+    assert "prediction: the recipe differs: " in page_of(root, spec)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -243,8 +256,8 @@ def test_screening_and_the_audits_of_the_mixes_are_told(own_study):
     section = text[text.index('<section id="leakage"') :].partition("</section>")[0]
     assert "suite mcqa</td>" in section
     assert (
-        "Training items that match tested ones: 2 of SYN (mcqa). Before the mixes were drawn, up to 2.0 % of a source "
-        "matched (native, against mcqa) and was left out."
+        "Training items that match tested ones: 2 of SYN (mcqa). Before the mixes were drawn, up to "
+        "2.0\N{NO-BREAK SPACE}% of a source matched (native, against mcqa) and was left out."
     ) in section
     assert "2 of SYN (mcqa)" in text[: text.index('id="effects"')], "the answer has it among its catches"
     assert "left out</td>" in section

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from posologie.report import compute, corrections, effects, flips, judges
+from posologie.report import attribution, compute, corrections, effects, flips, judges, published, training, transfer
 from posologie.report.bias import ranking_kept
 from posologie.report.effects import Comparison, Effect
 from posologie.report.inputs import Inputs
@@ -155,3 +155,57 @@ def test_p_values_of_the_table_say_when_more_draws_would_make_them_smaller(
     (table,) = effects.section(study, [comparison], None).blocks
     assert said in table.caption
     assert ("† the smallest p that 200 draws can show." in table.caption) is marked
+
+
+def test_whether_a_gain_carries_over_is_said_with_its_size_or_what_would_go_undetected(tmp_path):
+    cells = {"mix": "SYN", "left": "native", "right": "synthetic", "unit": "%", "value": -4.5, "detectable": 3}
+    clear = row(verdict="more on right", **cells)
+    assert transfer.carried(inputs(tmp_path), [clear]) == "SYN gains 4.5 points more on synthetic than on native items."
+    unclear = transfer.carried(inputs(tmp_path), [row(verdict="not settled", **cells)])
+    assert unclear.endswith("on another's; differences below about 3.0 points would usually go undetected.")
+    bare = transfer.carried(inputs(tmp_path), [row(verdict="not settled", **cells | {"detectable": ""})])
+    assert bare.endswith("than on another's.")
+
+
+def test_the_best_dose_of_each_sweep_is_said_with_how_sure_it_is(tmp_path):
+    same = {"suite": "mcqa", "scope": "all", "task": "all", "metric": "em", "decoding": "constrained",
+            "variants": "original", "aggregate": "item_weighted", "backbone": "b"}  # fmt: skip
+    rows = [
+        row(sweep="synthetic", mix=mix, dose=dose, value=value, best_share=share, **same)
+        for mix, dose, value, share in (("LOW", 0.25, 41, 70), ("HIGH", 0.5, 40, ""), ("NONE", 1, "", ""))
+    ]
+    said = attribution.best_dose(inputs(tmp_path, dose_response=rows), "mcqa")
+    assert said == "synthetic: a dose of 0.25, LOW, scored highest (the best in 70 % of draws)."
+    assert attribution.best_dose(inputs(tmp_path, dose_response=[]), "mcqa") == ""
+
+
+def test_the_judge_nearest_to_people_is_named_with_the_number_of_rated_answers(tmp_path):
+    same = {"set": "doctor", "rater_kind": "judge", "against": "human", "generator": "pooled", "note": "", "low": 0.1}
+    rows = [row(rater=f"judge:{name}", statistic="pearson", value=value, high=0.9, n=40, **same)
+            for name, value in (("small", 0.4), ("large", 0.6))]  # fmt: skip
+    assert judges.nearest(inputs(tmp_path, agreement=rows), "doctor") == (
+        "large, best of 2 judges, agrees with people with Pearson r = 0.60 [0.10, 0.90] on 40 rated answers."
+    )
+    silent = [row(rater="judge:a", statistic="pearson", value="", high="", n=40, **same)]
+    assert judges.nearest(inputs(tmp_path, agreement=silent), "doctor").startswith("No judge has given enough verdicts")
+
+
+def test_a_validation_loss_that_rises_again_is_told():
+    def curve(name, *validation):
+        return training.Curve(name, name, [1, 2], [2.0, 1.0], list(enumerate(validation)))
+
+    assert training.trend([curve("A", 1.5)]) == (
+        "The training loss fell in 1 of 1 adapter, on average from 2.00 to 1.00 nats."
+    )
+    assert training.trend([curve("A", 2, 1)]).endswith("; every validation loss was lowest at the end.")
+    assert "; the validation loss of B rose again" in training.trend([curve("A", 2, 1), curve("B", 1, 2)])
+
+
+def test_agreement_with_a_published_study_is_told_by_its_signs():
+    cells = {"title": "EM", "signs_equal": 3, "signs_compared": 6, "kendall_tau": 0.49, "low": -0.2, "high": 0.62}
+    told = published.agreement([row(**cells | {"signs_compared": ""}), row(**cells)])
+    assert told == (
+        "On “EM”, 3 of 6 mixes differ from base in the published direction, and the rankings agree with Kendall's "
+        "τ = 0.49 [−0.20, 0.62]."
+    )
+    assert published.agreement([]) == ""

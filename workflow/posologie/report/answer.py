@@ -201,7 +201,11 @@ def counts(inputs: Inputs, found: Sequence[Comparison]) -> str:
             parts.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({told})")
     if unsettled := [effect for effect in overall if effect.verdict == "not settled"]:
         least = _least(unsettled)
-        limit = "" if _is_zero(least) else f": effects below about {least} {unit} would usually go undetected"
+        undetected = "" if _is_zero(least) else f" effects below about {least} {unit} would usually go undetected"
+        if len(unsettled) == len(overall):
+            none = "The mix does not differ" if len(overall) == 1 else f"None of the {len(overall)} mixes differs"
+            return f"{none} clearly from the base model{undetected and ';'}{undetected}."
+        limit = undetected and f":{undetected}"
         parts.append(f"{len(unsettled)} {'is' if len(unsettled) == 1 else 'are'} not settled{limit}")
     return f"Of {len(overall)} mix{'es' if len(overall) > 1 else ''}, {', '.join(parts)}."
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from posologie.report.attribution import SHAPLEY, terms
-from posologie.report.effects import comparisons
+from posologie.report.effects import comparisons, short_note
 from posologie.report.inputs import Inputs
 from posologie.report.scores import drawn_choices, drawn_texts
 from posologie.report.surface import surface_table
@@ -16,7 +16,7 @@ CAPTIONS = {
         "comparisons taken together; hollow ones are not.",
     ),
     "transfer": (
-        "Does a gain carry over?",
+        "Gains on items of two components",
         "Gain on items of one component less the gain on another's, with intervals; filled points are settled.",
     ),
     "screening": (
@@ -75,8 +75,9 @@ def caption_of(inputs: Inputs, name: str) -> tuple[str, str]:
 def _without_interval(inputs: Inputs, name: str) -> list[str]:
     """Return the notes of the drawn values that have no interval, each once."""
     if name in ("answer", "effects"):
-        found = comparisons(inputs)[:1]
-        return _notes((effect.low, effect.note) for comparison in found for effect in comparison.effects)
+        drawn = [effect for one in comparisons(inputs)[:1] for effect in one.effects]
+        drawn = [effect for effect in drawn if name == "effects" or effect.scope_kind == "all"]
+        return _notes((effect.low, short_note(effect.note)) for effect in drawn)
     rows: list[Row] = []
     if name == "mcqa":
         rows = drawn_choices(inputs)

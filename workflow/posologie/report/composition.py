@@ -88,11 +88,11 @@ def held(inputs: Inputs, found: list[MixContents]) -> str:
     size = f"{sizes[0]:,} training items" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} training items"
     names = [one.title for one in components_of(inputs, found) if any(mix.components.get(one.name) for mix in found)]
     pure = sum(sum(bool(mix.components.get(one)) for one in mix.components if one != "all") == 1 for mix in found)
-    each = "The mix holds" if len(found) == 1 else f"{counted(len(found), 'mix')} of"
+    each = "The mix holds" if len(found) == 1 else f"The study has {counted(len(found), 'mix')} of"
     alone = (
         "" if len(found) == 1 or not pure else f"; {counted(pure, 'mix')} hold{'s' * (pure == 1)} one component alone"
     )
-    return f"{each} {size}{'' if len(found) == 1 or len(sizes) > 1 else ' each'}, of {joined(names)}{alone}."
+    return f"{each} {size}{'' if len(found) == 1 or len(sizes) > 1 else ' each'}, from {joined(names)}{alone}."
 
 
 def _table(found: list[MixContents], components: list[Shown]) -> Table:

@@ -1,5 +1,6 @@
 """A page as HTML that needs no other file."""
 
+import re
 from collections.abc import Sequence
 
 import jinja2
@@ -19,13 +20,21 @@ def as_html(page: Page, scripts: Sequence[str] = ("page.js",), styles: Sequence[
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"counted": counted, "widths": interval_widths}
+    environment.filters |= {"counted": counted, "widths": interval_widths, "unbroken": unbroken}
     return environment.get_template("index.html.j2").render(
         page=page,
         version=__version__,
         style=Markup("".join(read_template(name) for name in styles)),  # noqa: S704 - the project's own files
         script=Markup("".join(read_template(name) for name in scripts)),  # noqa: S704 - the project's own files
     )
+
+
+def unbroken(text: str) -> str:
+    """Return a sentence whose numbers stay with their signs at the end of a line: `95 %`, `p = 0.02`, `[−1, +2]`."""
+    text = re.sub(
+        r"(?<=\d) (?=%)|(?<=\bn) (?=[=<])|(?<=\bp) (?=[=<])|(?<=[=<]) (?=[\d−+.])", "\N{NO-BREAK SPACE}", text
+    )
+    return re.sub(r"(?<=\[)([^\[\] ]+,) (?=[^\[\] ]+\])", "\\1\N{NO-BREAK SPACE}", text)
 
 
 _DIGITS = 0.9

@@ -37,12 +37,14 @@ def differences(inputs: Inputs) -> list[str]:
         for name in sorted({name for record in records for name in record.facts.get("libraries", {})}):
             found += _different(inputs, stage, name, records, _library(name))
         found += _different(inputs, stage, "the code", records, lambda record: record.facts.get("code"))
-        found += _different(inputs, stage, "the recipe", records, _recipe)
+        for suite in dict.fromkeys(record.suite for record in records):  # suites have settings of their own
+            same = [record for record in records if record.suite == suite]
+            found += _different(inputs, stage, "the recipe", same, _recipe)
         found += _different(inputs, stage, "the processor", records, _processor)
         for backbone in dict.fromkeys(record.model.backbone for record in records):
             same = [record for record in records if record.model.backbone == backbone]
             found += _different(inputs, stage, "the chat template", same, _template)
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _different(

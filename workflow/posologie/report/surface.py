@@ -101,14 +101,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     fitted = surface_table(inputs)
     if fitted is None:
         return None
-    sentences = (
-        dose(fitted),
-        region(fitted),
-        floors(fitted),
-        rates(fitted),
-        price(fitted),
-        change_of_mind(fitted),
-    )
+    sentences = (dose(fitted), region(fitted), floors(fitted), rates(fitted), price(fitted), change_of_mind(fitted))
     notes = "; ".join(dict.fromkeys(part for part in fitted.one("optimum")["note"].split("; ") if part))
     blocks: list[Block] = [Prose((support(fitted),), "lead", notes)]
     blocks += [figure] if figure else []
@@ -360,16 +353,12 @@ def _mixes(fitted: SurfaceTable) -> Table:
         shares = [number_cell(100 * share, 0) for share in mix_of(row).values()]
         own = left_out.get(row["name"]) if row["row"] == "run" else None
         lines.append([Cell(name), *shares, estimate(row, 1), estimate(own, 1)])
-    return table(
-        "surface-mixes",
-        "The best mix, mixes as good, and those that were trained",
-        f"{sentence(fitted.axis)} with {fitted.level} % intervals; trained mixes have their measured score, "
-        "and beside it "
-        "what the surface of all others predicts.",
-        columns,
-        lines,
-        layout.table("surface"),
+    caption = (
+        f"{sentence(fitted.axis)} with {fitted.level} % intervals; trained mixes have their measured score, and beside "
+        "it what the surface of all others predicts."
     )
+    title = "The best mix, mixes as good, and those that were trained"
+    return table("surface-mixes", title, caption, columns, lines, layout.table("surface"))
 
 
 def _rates(fitted: SurfaceTable) -> Table:
@@ -378,15 +367,11 @@ def _rates(fitted: SurfaceTable) -> Table:
         for row in fitted.rows("rate")
     ]
     columns = (Column("items of", heading=True), Column("for one item of"), Column("how"), Column("rate", number=True))
-    return table(
-        "surface-rates",
-        "Exchange rates",
+    caption = (
         f"How many items of one component do the work of one item of another, at equal shares, with {fitted.level} % "
-        "intervals (Fieller). An interval without bounds means that these runs rule out no number, or only some.",
-        columns,
-        lines,
-        layout.table("surface"),
+        "intervals (Fieller). An interval without bounds means that these runs rule out no number, or only some."
     )
+    return table("surface-rates", "Exchange rates", caption, columns, lines, layout.table("surface"))
 
 
 def _budgets(fitted: SurfaceTable) -> Table:
@@ -396,11 +381,5 @@ def _budgets(fitted: SurfaceTable) -> Table:
         for row in fitted.rows("frontier")
     ]  # fmt: skip
     columns = (Column("cost", number=True), Column("mix"), Column("items", number=True), Column("score", number=True))
-    return table(
-        "surface-budgets",
-        "Budget and expected score",
-        "The mixes that no cheaper one is expected to reach, by the prices of the study.",
-        columns,
-        lines,
-        layout.table("surface"),
-    )
+    caption = "The mixes that no cheaper one is expected to reach, by the prices of the study."
+    return table("surface-budgets", "Budget and expected score", caption, columns, lines, layout.table("surface"))

@@ -8,6 +8,7 @@ from posologie import layout
 from posologie.errors import InputError
 from posologie.files import read_rows as read_table
 from posologie.report.blocks import Cell, Column, Table
+from posologie.report.words import sentence
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = Cell("–")
@@ -143,12 +144,16 @@ def alike(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:
     if len(rows) < 2 or len(named) != 1 or not any(column.number for column in columns):
         return ""
     rest = [place for place in range(len(columns)) if place not in named]
-    if len({tuple((row[place].text, row[place].interval, row[place].shares) for place in rest) for row in rows}) > 1:
+    said = {tuple((row[at].text, row[at].interval, row[at].shares, row[at].note) for at in rest) for row in rows}
+    if len(said) > 1:
         return ""
     values = [(columns[place].title, rows[0][place]) for place in rest if rows[0][place].text not in ("", NOTHING.text)]
-    shown = "; ".join(f"{title} {' '.join(filter(None, (cell.text, cell.interval)))}" for title, cell in values)
+    shown = "; ".join(f"{title}: {' '.join(filter(None, (cell.text, cell.interval)))}" for title, cell in values)
     names = ", ".join(row[named[0]].text for row in rows)
-    return f"The same for all {len(rows)} ({names}): {shown}." if shown else f"Nothing for any of {names}."
+    parts = dict.fromkeys(part for cell in rows[0] for part in cell.note.split("; ") if part)
+    notes = f" Note: {'; '.join(parts)}." if parts else ""
+    told = f"{names} have the same values. {sentence(shown)}." if shown else f"There is no value for {names}."
+    return told + notes
 
 
 def as_it_is(name: str, title: str, caption: str, rows: Sequence[Row]) -> Table:

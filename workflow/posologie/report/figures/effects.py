@@ -90,7 +90,7 @@ def _dose(inputs: Inputs, fitted: SurfaceTable) -> Figure:
             f"{fitted.title(name)}: {decimal(100 * share, 0)} % of the best mix; {decimal(low, 0)} to "
             f"{decimal(high, 0)} % in mixes that may be as good"
         )
-        mark = Mark(text, name, (name,), 100 * share)
+        mark = Mark(text, name)
         colour = shown.get(name, INK)
         panel.barh(y, high - low, left=low, height=0.5, color=colour, alpha=0.3, linewidth=0, gid=mark.gid)
         point(panel, 100 * share, y, None, None, colour=colour, marker="D", mark=mark)

@@ -52,7 +52,7 @@ def draw_texts(inputs: Inputs) -> Figure | None:
         low, high = panel.get_xlim()
         if here and here[0]["unit"] == "%" and high - low < _LEAST:
             middle = min(max((low + high) / 2, _LEAST / 2), 100 - _LEAST / 2)
-            panel.set_xlim(middle - _LEAST / 2, middle + _LEAST / 2)
+            panel.set_xlim(middle - 0.54 * _LEAST, middle + 0.54 * _LEAST)  # so that no point at 0 is cut
     x_title(figure, f"open questions (n = {int(rows[0].needed('n')):,}), %")
     return figure
 

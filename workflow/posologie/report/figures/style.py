@@ -1,4 +1,8 @@
-"""What all figures share: inks, fonts, and files whose bytes depend on nothing but their content."""
+"""What all figures share: inks, fonts, and files whose bytes depend on nothing but their content.
+
+Each value is written into the SVG as the title of its mark, so that one drawing serves the page, the SVG and the PDF. A
+plotting library in the page would add a megabyte and a second drawing of each figure, and show nothing without scripts.
+"""
 
 import json
 import re

@@ -205,10 +205,13 @@
     }
 
     clear() {
+      for (const input of this.inputs ?? []) input.value = "";
+      if (this.inputs) this.release();
+    }
+
+    release() {
       this.rect?.remove();
       this.rect = undefined;
-      if (!this.inputs) return;
-      for (const input of this.inputs) input.value = "";
       this.rows = null;
       this.output.textContent = "";
       this.apply();
@@ -217,12 +220,13 @@
 
     range(panel, low, high, drawn = false) {
       if (!drawn) { this.rect?.remove(); this.rect = undefined; }
-      if (low === -Infinity && high === Infinity) { this.clear(); return; }
+      if (low === -Infinity && high === Infinity) { this.release(); return; } // a number may be half written
       const valued = [...panel.querySelectorAll(".mark[data-value]")];
       const inside = valued.filter((mark) => Number(mark.dataset.value) >= low && Number(mark.dataset.value) <= high);
       const all = new Set(valued.map((mark) => mark.dataset.row));
       this.rows = new Set(inside.map((mark) => mark.dataset.row));
-      const bounds = [low === -Infinity ? "" : "from " + low, high === Infinity ? "" : "to " + high].filter(Boolean).join(" ");
+      const shown = (value) => String(value).replace("-", "\u2212");
+      const bounds = [low === -Infinity ? "" : "from " + shown(low), high === Infinity ? "" : "to " + shown(high)].filter(Boolean).join(" ");
       this.output.textContent = this.rows.size + " of " + all.size + " " + bounds + (this.rows.size ? ": " + [...this.rows].join(", ") : "");
       this.apply();
       this.name();

@@ -21,7 +21,7 @@
 
   // What a wide screen shows is open there, and closed on a phone; on paper everything is open.
   const wide = window.matchMedia("(min-width: 62.01rem)");
-  const folded = [...document.querySelectorAll("details.wide")];
+  const folded = [...document.querySelectorAll("details.wide, details.unfold")];
   function unfold() { for (const one of folded) { one.open = wide.matches; one.classList.toggle("forced", wide.matches); } }
   wide.addEventListener("change", unfold);
   unfold();
