@@ -23,18 +23,13 @@ def checklist(inputs: Inputs) -> tuple[Point, ...]:
     suites = [(suite, sizes) for suite in inputs.spec.suites if (sizes := sizes_of(inputs, suite)) is not None]
     few = [suite for suite, sizes in suites if sizes[1] < inputs.spec.statistics.minimum_clusters]
     seeds = sorted({model.seed for model in inputs.models if model.mix and model.seed is not None})
-    sources = list(dict.fromkeys(row["source"] for row in inputs.rows("screening") if row["source"]))
-    backbones = list(dict.fromkeys(str(model.backbone) for model in inputs.models if model.backbone))
-    licences = joined(
-        [*(f"source {name}" for name in sources), *(f"model {name}" for name in backbones)] or ["the data"]
-    )
     registered = inputs.registration
     return (
         Point("Items", listed([f"{suite}: {sizes[0]:,}" for suite, sizes in suites], 12) or "none"),
         Point(
             "Clusters",
             listed([f"{suite}: {sizes[1]:,}" for suite, sizes in suites], 12) or "none",
-            f"fewer than {inputs.spec.statistics.minimum_clusters} in {joined(few)}" if few else "",
+            f"fewer than {inputs.spec.statistics.minimum_clusters} clusters in {joined(few)}" if few else "",
         ),
         Point(
             "Seeds",
@@ -46,7 +41,7 @@ def checklist(inputs: Inputs) -> tuple[Point, ...]:
         _decoding(inputs),
         Point("Registration", f"{registered.date}, SHA-256 {registered.checksum}" if registered else "none"),
         Point("Versions", versions(inputs) or "not recorded"),
-        Point("Licences", "not recorded by the study", f"{BY_HAND}: {licences}"),
+        _licences(inputs),
     )
 
 
@@ -99,6 +94,20 @@ def _decoding(inputs: Inputs) -> Point:
     thinking = any(chat.get("thinking") for chat in shared(inputs, "prediction", "chat"))
     told = f"greedy, {'with' if thinking else 'without'} thoughts"
     return Point("Decoding", "; ".join([told, *parts]), "" if parts else BY_HAND)
+
+
+def _licences(inputs: Inputs) -> Point:
+    """Return the licenses that the study file states, and of which sources and backbones it states none."""
+    stated = inputs.spec.report.licenses
+    tables = [row for name in ("screening", "composition") for row in inputs.rows(name)]
+    used = [row["source"] for row in tables if row["source"]]
+    used += [row["name"] for row in tables if row.cells.get("by") == "source"]
+    used += [model.backbone for model in inputs.models if model.backbone]
+    missing = [name for name in dict.fromkeys(used) if name not in stated]
+    told = "; ".join(f"{name}: {license}" for name, license in stated.items())
+    return Point(
+        "Licences", told or "none stated under report.licenses", f"missing: {listed(missing, 12)}" if missing else ""
+    )
 
 
 def shared(inputs: Inputs, stage: str, key: str) -> list[Any]:
