@@ -49,6 +49,18 @@ def test_the_recipe_of_the_run_records_is_told(inputs, simulated):
     assert "the loss was taken on the tokens of the answer" in text
 
 
+def test_what_is_not_greedy_or_not_known_is_told(inputs, simulated):
+    odd = Inputs(simulated.report, simulated.root)
+    added = {"tiny/NAT/seed-42": {"temperature": 0.7}, "tiny/SYN/seed-42": {"form": "lm_eval"}}
+    odd.__dict__["runs"] = [
+        dataclasses.replace(run, facts={**run.facts, "spec": {**run.facts["spec"], **added.get(run.model.name, {})}})
+        for run in inputs.runs
+    ]
+    text = " ".join(paper_of(odd, []).paragraphs)
+    assert "answered greedily, but for NAT at a temperature of 0.7." in text
+    assert "The answers of SYN come from files, which do not say how they were made." in text
+
+
 def test_the_table_holds_the_primary_scores_and_the_differences_from_base(inputs, paper):
     models = [row[1] for row in paper.rows if row[0] == "mcqa"]
     assert models == [arm.name for arm in inputs.arms]

@@ -169,7 +169,7 @@ def _evaluation(inputs: Inputs) -> str:
     orders = any(row["variants"] == "permuted" for row in inputs.rows("mcqa"))
     return _sentences(
         f"Models were evaluated on {joined([_suite(inputs, suite) for suite in inputs.spec.suites])}.",
-        "Every model got the same questions, in its own chat template, and answered greedily."
+        _answering(inputs)
         + (
             " Answers to choice questions were also taken under constraint to the option labels."
             if inputs.has("mcqa")
@@ -179,6 +179,27 @@ def _evaluation(inputs: Inputs) -> str:
         f"The primary measure is {joined(measures)}." if len(measures) == 1 else "",
         f"The primary measures are {joined(measures)}." if len(measures) > 1 else "",
         f"We also report {joined(others)}." if others else "",
+    )
+
+
+def _answering(inputs: Inputs) -> str:
+    """Return how the models were asked: greedily, unless a server was told another temperature or answers are given."""
+    outside, warm = [], {}
+    for record in inputs.runs:
+        spec = record.facts.get("spec", {})
+        if record.facts.get("stage") != "prediction":
+            continue
+        if "form" in spec:
+            outside.append(inputs.name(record.model))
+        elif spec.get("temperature"):
+            warm[inputs.name(record.model)] = spec["temperature"]
+    exceptions = joined([f"{name} at a temperature of {heat:g}" for name, heat in warm.items()]) if warm else ""
+    return _sentences(
+        "Every model got the same questions, in its own chat template, and answered greedily"
+        + (f", but for {exceptions}." if exceptions else "."),
+        f"The answers of {joined(list(dict.fromkeys(outside)))} come from files, which do not say how they were made."
+        if outside
+        else "",
     )
 
 
