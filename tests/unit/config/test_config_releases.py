@@ -134,3 +134,25 @@ def test_everything_that_asks_a_backbone_puts_chats_to_it_in_one_form(study):
     assert (judged["same"].thinking, judged["same"].template_options) == (True, {"enable_thinking": True})
     assert (judged["other"].thinking, judged["other"].template_options) == (False, {})
     assert found.backbones["b"].folder_name() == study().backbones["b"].folder_name()
+
+
+def test_the_item_browser_knows_which_models_were_sent_the_same_prompts(study, tmp_path):
+    (tmp_path / "answers.csv").write_text("question,answer\n")
+    found = study(
+        published_models={
+            "nat": {**MERGED, "in_place_of": "b/NAT/seed-42"},
+            "served": {
+                "served": {"backend": {"kind": "openai_endpoint", "url": "http://localhost:1/v1", "model": "m"}}
+            },
+            "told": {"answers": {"files": [str(tmp_path / "answers.csv")], "question": "question"}},
+        }
+    )
+    spec = job_specs.browser_spec(found)
+    forms = {form.backbone: form.models for form in spec.forms}
+    assert forms == {
+        "owner--model@main": ("b/base", "b/SYN/seed-42"),
+        "owner--QWEN-4B-NAT@main": ("b/NAT/seed-42",),
+        "": ("published/served",),
+    }, "what was sent for answers from files is not known"
+    assert spec.mixes == {"NAT": (42,), "SYN": (42,)}
+    assert spec.prompting == found.prompting

@@ -47,7 +47,7 @@ def test_the_page_has_every_section_in_the_order_a_reader_wants(own_study):
     text = page_of(*own_study)
     assert re.findall(r'<section id="([a-z]+)"', text) == [
         "answer", "effects", "attribution", "scores", "published", "bias", "composition", "training", "compute",
-        "items", "method",
+        "items", "method", "paper",
     ]  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_a_table_that_the_spec_leaves_out_is_left_out_of_the_page(own_study):
     (root / "tables" / "attribution.csv").unlink()
     text = page_of(root, spec.model_copy(update={"tables": ("composition", "mcqa", "contrasts", "compute")}))
     assert re.findall(r'<section id="([a-z]+)"', text) == [
-        "answer", "effects", "scores", "composition", "training", "compute", "items", "method",
+        "answer", "effects", "scores", "composition", "training", "compute", "items", "method", "paper",
     ]  # fmt: skip
 
 

@@ -3,46 +3,22 @@
 RUN is the folder of a study's results (results/demo, or a copy that was kept), or a single run record (run.json):
 
   posologie compare results/demo results/demo-3-epochs
+  posologie compare results/demo results/demo-3-epochs --html compared.html
   posologie compare results/demo/predictions/smollm2/{NAT,SYN}/seed-42/mcqa.run.json
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.table import Table
 from rich.text import Text
 
-from posologie.cli.numbers import MEASURED
+from posologie.cli.comparison import paired_tables, records, settings, study_document
 from posologie.cli.places import console, print_json
 from posologie.errors import InputError
-from posologie.files import read_json, read_rows
-
-_COMPARED = ("spec", "code", "libraries", "backbone_revision", "chat_template_sha256")
-"""What of a run record is compared between studies: what a result depends on."""
-
-_MEASURED_APART = frozenset({"compute"})
-"""Tables that hold measured time: they differ between any two runs."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One cell that differs between two tables."""
-
-    row: dict[str, str]
-    column: str
-    a: str
-    b: str
-
-    @property
-    def change(self) -> float | None:
-        """B − A, where both are numbers."""
-        try:
-            return float(self.b) - float(self.a)
-        except ValueError:
-            return None
+from posologie.files import read_json, read_text, write_text
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -50,101 +26,57 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     for name in ("a", "b"):
         arguments.add_argument(name, type=Path, metavar=f"RUN_{name.upper()}", help="folder of results, or run.json")
     arguments.add_argument("--most", type=int, default=10, metavar="N", help="rows of a table to show (default: 10)")
+    arguments.add_argument("--html", type=Path, metavar="FILE", help="write a page that links into the two reports")
+    arguments.add_argument(
+        "--studies", nargs=2, type=Path, metavar="FILE", help="study files of A and B, where their last runs are gone"
+    )
 
 
 def answer(given: argparse.Namespace) -> int:
-    """Print what differs; the exit code is 1 if anything does."""
+    """Print what differs, and write the page; the exit code is 1 if anything differs."""
     if given.a.is_file() and given.b.is_file():
+        if given.html is not None:
+            raise InputError("--html: expected the folders of two studies, not two run records")
         found = {
-            "settings": _settings({"run": read_json(given.a)}, {"run": read_json(given.b)}, whole=True),
+            "settings": settings({"run": read_json(given.a)}, {"run": read_json(given.b)}, whole=True),
             "tables": [],
         }
     else:
         for folder in (given.a, given.b):
             if not folder.is_dir():
                 raise InputError(f"{folder}: expected the folder of a study's results, or two run records")
-        found = {"settings": _settings(_records(given.a), _records(given.b)), "tables": _tables(given.a, given.b)}
+        differing = settings(records(given.a), records(given.b))
+        tables = paired_tables(given.a, given.b)
+        found = {"settings": differing, "tables": [table.summary for table in tables]}
+        if given.html is not None:
+            from posologie.cli.comparison_page import comparison_page
+
+            files = given.studies or (None, None)
+            documents = (_document(given.a, files[0]), _document(given.b, files[1]))
+            write_text(given.html, comparison_page(given.a, given.b, differing, tables, documents, given.html))
     if given.json:
         print_json(found)
     else:
         _print(found, given.most)
+        if given.html is not None:
+            console().print(f"\n{given.html.as_posix()}: both studies side by side", markup=False)
     changed = any(
         table["changed"] or table["only_a"] or table["only_b"] for table in found["tables"] if table["counts"]
     )
     return 1 if found["settings"] or changed else 0
 
 
-def _records(root: Path) -> dict[str, dict[str, Any]]:
-    files = [*(root / "adapters").rglob("run.json"), *(root / "predictions").rglob("*.run.json")]
-    files += (root / "judgements").rglob("*.run.json")
-    if not files:
-        raise InputError(f"{root}: holds no run record; expected the folder of a study's results")
-    return {path.relative_to(root).as_posix(): read_json(path) for path in sorted(files)}
-
-
-def _settings(
-    a: Mapping[str, dict[str, Any]], b: Mapping[str, dict[str, Any]], whole: bool = False
-) -> list[dict[str, Any]]:
-    """Return each setting that differs, with the run records that it differs in."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for name in sorted(a.keys() | b.keys()):
-        if name not in a or name not in b:
-            present = ("run record", "there" if name in a else "absent", "there" if name in b else "absent")
-            found.setdefault(present, []).append(name)
-            continue
-        one, other = (
-            dict(_flat(record if whole else {key: record.get(key) for key in _COMPARED}))
-            for record in (a[name], b[name])
-        )
-        for key in sorted(one.keys() | other.keys()):
-            if one.get(key) != other.get(key):
-                found.setdefault((key, str(one.get(key, "–")), str(other.get(key, "–"))), []).append(name)
-    return [{"setting": key, "a": left, "b": right, "in": names} for (key, left, right), names in found.items()]
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted names and values of nested maps."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
-
-
-def _tables(a: Path, b: Path) -> list[dict[str, Any]]:
-    names = sorted({path.stem for root in (a, b) for path in (root / "tables").glob("*.csv")})
-    return [_table(name, a / "tables" / f"{name}.csv", b / "tables" / f"{name}.csv") for name in names]
-
-
-def _table(name: str, a: Path, b: Path) -> dict[str, Any]:
-    """Return how many rows of a table are the same, changed, or in one study alone, and the changes, largest first."""
-    one, other = _rows(a), _rows(b)
-    both = [key for key in one if key in other]
-    changes = [
-        Change(dict(key), column, one[key][column], other[key][column])
-        for key in both
-        for column in sorted(one[key].keys() & other[key].keys() & MEASURED)
-        if one[key][column] != other[key][column]
-    ]
-    changes.sort(key=lambda change: (change.column != "value", -abs(change.change or 0.0), str(change.row)))
-    changed = len({tuple(change.row.items()) for change in changes})
-    return {
-        "table": name,
-        "counts": name not in _MEASURED_APART,
-        "same": len(both) - changed,
-        "changed": changed,
-        "only_a": len(one.keys() - other.keys()),
-        "only_b": len(other.keys() - one.keys()),
-        "changes": [{**asdict(change), "change": change.change} for change in changes],
-    }
-
-
-def _rows(path: Path) -> dict[tuple[tuple[str, str], ...], dict[str, str]]:
-    """Return the rows of a table by what they are about."""
-    if not path.is_file():
-        return {}
-    rows = read_rows(path)
-    return {tuple((key, value) for key, value in row.items() if key not in MEASURED): row for row in rows}
+def _document(root: Path, file: Path | None) -> tuple[dict[str, Any], str] | None:
+    """Return the study file of a study, and where it lies: the one that is named, else that of its last run."""
+    if file is None:
+        return study_document(root)
+    try:
+        document = yaml.safe_load(read_text(file))
+    except yaml.YAMLError as error:
+        raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{file}: expected a study file, a map of keys")
+    return document, file.as_posix()
 
 
 def _print(found: dict[str, Any], most: int) -> None:

@@ -17,6 +17,7 @@ from posologie.report import (
     judges,
     leakage,
     method,
+    paper_text,
     published,
     scores,
     surface,
@@ -85,6 +86,7 @@ def sections(inputs: Inputs) -> list[Section]:
         _others(inputs),
         _items(inputs),
         method.section(inputs),
+        paper_text.section(inputs, found) if inputs.spec.suites else None,
     ]
     return [section for section in made if section is not None]
 

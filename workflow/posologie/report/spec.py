@@ -25,6 +25,11 @@ class Report(Spec):
         le=5000,
         description="up to how many items the browser's data stand in the page itself, which can then be sent alone",
     )
+    licenses: dict[Name, str] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="license of each source and backbone, for the checklist of the section for a paper",
+    )
 
 
 class ReportSpec(Spec):

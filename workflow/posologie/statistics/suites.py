@@ -164,7 +164,8 @@ def items_of_scope(scored: ScoredSuite, kind: str, scope: str) -> NDArray[np.boo
 DECODINGS = ("greedy", "constrained")
 _KEYS = ("benchmark", "item", "provenance", "task", "group")
 _ANSWER_COLUMNS = (*_KEYS, "variant", "option_order", "gold", "greedy_labels", "constrained_labels")
-_DEPENDENT = "position_dependent"
+_DEPENDENT, _PROCEDURE = "position_dependent", "constrained_by"
+"""Columns that predictions of earlier versions lack."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ class ChoiceAnswers:
         dependent: [item], whether its options depend on their place, so that they are never permuted.
         displayed: decoding → [model, item, variant], displayed labels of the answer; 0 where none were read.
         chosen: decoding → [model, item, variant], the chosen options, whatever their place.
+        procedures: for each model what its constrained answers come from, if not from the automaton of local models.
     """
 
     suite: str
@@ -193,6 +195,7 @@ class ChoiceAnswers:
     dependent: NDArray[np.bool_]
     displayed: dict[str, NDArray[np.uint32]]
     chosen: dict[str, NDArray[np.uint32]]
+    procedures: tuple[str, ...] = ()
 
 
 def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[EvaluatedModel]) -> ChoiceAnswers | None:
@@ -204,6 +207,7 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
     first: ChoiceAnswers | None = None
     displayed: dict[str, list[NDArray[np.uint32]]] = {name: [] for name in DECODINGS}
     chosen: dict[str, list[NDArray[np.uint32]]] = {name: [] for name in DECODINGS}
+    procedures: list[str] = []
     for model in models:
         file = Path(root) / layout.predictions(model.name, suite)
         one = _read_one(file, suite)
@@ -216,6 +220,7 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
         )
         if not same:
             raise InputError(f"{file}: items, variants or option orders differ from those of {models[0].name}")
+        procedures += one.procedures
         for name in DECODINGS:
             displayed[name].append(one.displayed[name])
             chosen[name].append(one.chosen[name])
@@ -224,12 +229,14 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
     pa.default_memory_pool().release_unused()  # the draws need the room
     keys = {name: getattr(first, name) for name in (*_KEYS, "variants", "gold", "letters", "dependent")}
     joined = ({name: np.concatenate(parts) for name, parts in sets.items()} for sets in (displayed, chosen))
-    return ChoiceAnswers(suite, **keys, displayed=next(joined), chosen=next(joined))
+    return ChoiceAnswers(suite, **keys, displayed=next(joined), chosen=next(joined), procedures=tuple(procedures))
 
 
 def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
-    known = _DEPENDENT in parquet_schema(file).names
-    table = read_parquet(file, columns=[*_ANSWER_COLUMNS, *([_DEPENDENT] if known else [])])
+    names = parquet_schema(file).names
+    known = _DEPENDENT in names
+    optional = [name for name in (_DEPENDENT, _PROCEDURE) if name in names]
+    table = read_parquet(file, columns=[*_ANSWER_COLUMNS, *optional])
     table = table.filter(pc.not_equal(table["task"], "oeq"))
     if not len(table):
         return None
@@ -246,6 +253,8 @@ def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
         return values.reshape(-1, len(variants))
 
     dependent = table[_DEPENDENT].fill_null(False) if known else pa.array([False] * len(table))
+    procedures = set(pc.unique(table[_PROCEDURE]).to_pylist()) if _PROCEDURE in names else set()
+    others = ", ".join(sorted(procedures - {None}))
     keys = {name: table[name].to_numpy()[:: len(variants)].astype(np.str_) for name in _KEYS}
     return ChoiceAnswers(
         suite,
@@ -254,6 +263,7 @@ def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
         gold=grid(label_sets(table["gold"])),
         letters=grid(original_sets(table["gold"], table["option_order"]))[:, 0],
         dependent=np.asarray(dependent)[:: len(variants)].astype(bool),
+        procedures=("" if others == "automaton" else others,),
         displayed={name: grid(label_sets(table[f"{name}_labels"]))[None] for name in DECODINGS},
         chosen={name: grid(original_sets(table[f"{name}_labels"], table["option_order"]))[None] for name in DECODINGS},
     )

@@ -1,0 +1,291 @@
+"""What differs between two studies, as values: study files, settings, tables row by row, and answers item by item."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from posologie.cli.numbers import MEASURED
+from posologie.errors import InputError
+from posologie.files import read_json, read_parquet, read_rows
+
+_COMPARED = ("spec", "code", "libraries", "backbone_revision", "chat_template_sha256")
+"""What of a run record is compared between studies: what a result depends on."""
+
+_MEASURED_APART = frozenset({"compute"})
+"""Tables that hold measured time: they differ between any two runs."""
+
+Key = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell that differs between two tables."""
+
+    row: dict[str, str]
+    column: str
+    a: str
+    b: str
+
+    @property
+    def change(self) -> float | None:
+        """B − A, where both are numbers."""
+        try:
+            return float(self.b) - float(self.a)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class PairedTable:
+    """A table of two studies, row by row.
+
+    Attributes:
+        keys: columns that say what a row is about, those that both files have.
+        a, b: the rows of each study by these columns.
+        problem: why the rows cannot be paired; empty where they can.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    a: dict[Key, dict[str, str]]
+    b: dict[Key, dict[str, str]]
+    problem: str = ""
+
+    @property
+    def both(self) -> list[Key]:
+        """The rows of both studies, in the order of A."""
+        return [key for key in self.a if key in self.b]
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """The measured cells that differ: values first, then the largest changes."""
+        found = [
+            Change(dict(key), column, self.a[key][column], self.b[key][column])
+            for key in self.both
+            for column in sorted(self.a[key].keys() & self.b[key].keys() & MEASURED)
+            if self.a[key][column] != self.b[key][column]
+        ]
+        return sorted(found, key=lambda one: (one.column != "value", -abs(one.change or 0.0), str(one.row)))
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Counts of rows and the changes, as `posologie compare --json` prints them."""
+        changed = len({tuple(change.row.items()) for change in self.changes})
+        return {
+            "table": self.name,
+            "counts": self.name not in _MEASURED_APART,
+            "same": len(self.both) - changed,
+            "changed": changed,
+            "only_a": len(self.a.keys() - self.b.keys()),
+            "only_b": len(self.b.keys() - self.a.keys()),
+            "changes": [{**vars(change), "change": change.change} for change in self.changes],
+            **({"problem": self.problem} if self.problem else {}),
+        }
+
+
+def records(root: Path) -> dict[str, dict[str, Any]]:
+    """Return the run records of a study by their paths below its folder.
+
+    Raises:
+        InputError: if there is none.
+    """
+    files = [*(root / "adapters").rglob("run.json"), *(root / "predictions").rglob("*.run.json")]
+    files += (root / "judgements").rglob("*.run.json")
+    if not files:
+        raise InputError(f"{root}: holds no run record; expected the folder of a study's results")
+    return {path.relative_to(root).as_posix(): read_json(path) for path in sorted(files)}
+
+
+def settings(
+    a: Mapping[str, dict[str, Any]], b: Mapping[str, dict[str, Any]], whole: bool = False
+) -> list[dict[str, Any]]:
+    """Return each setting that differs, with the run records that it differs in."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for name in sorted(a.keys() | b.keys()):
+        if name not in a or name not in b:
+            present = ("run record", "there" if name in a else "absent", "there" if name in b else "absent")
+            found.setdefault(present, []).append(name)
+            continue
+        one, other = (
+            dict(flat(record if whole else {key: record.get(key) for key in _COMPARED}))
+            for record in (a[name], b[name])
+        )
+        for key in sorted(one.keys() | other.keys()):
+            if one.get(key) != other.get(key):
+                found.setdefault((key, str(one.get(key, "–")), str(other.get(key, "–"))), []).append(name)
+    return [{"setting": key, "a": left, "b": right, "in": names} for (key, left, right), names in found.items()]
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted names and values of nested maps."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def study_document(root: Path) -> tuple[dict[str, Any], str] | None:
+    """Return the resolved study file of the run that made a study's tables last, and where it lies.
+
+    None where the work folder of that run is gone: runs are kept for a month, and a copy of results has none.
+    """
+    seals = [read_json(path) for path in (root / "tables").glob("*.seal.json")]
+    runs = {str(seal.get("made", {}).get("run")): str(seal.get("made", {}).get("started")) for seal in seals}
+    for run in sorted(runs, key=lambda name: runs[name], reverse=True):
+        for work in (root.absolute().parent.parent / "work", Path("work")):
+            found = sorted(work.glob(f"*/runs/{run}/study.json"))
+            if found:
+                document: dict[str, Any] = read_json(found[0])["document"]
+                return document, found[0].as_posix()
+    return None
+
+
+def differing_entries(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the dotted names under which two documents differ, with both values as JSON; `–` where there is none."""
+    one, other = dict(flat(dict(a))), dict(flat(dict(b)))
+    nothing = object()
+    names = [key for key in dict.fromkeys([*one, *other]) if one.get(key, nothing) != other.get(key, nothing)]
+    return [(name, _as_json(one.get(name, "–")), _as_json(other.get(name, "–"))) for name in names]
+
+
+def _as_json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def paired_tables(a: Path, b: Path) -> list[PairedTable]:
+    """Return every table of either study, paired."""
+    names = sorted({path.stem for root in (a, b) for path in (root / "tables").glob("*.csv")})
+    return [_paired(name, a / "tables" / f"{name}.csv", b / "tables" / f"{name}.csv") for name in names]
+
+
+def _paired(name: str, a: Path, b: Path) -> PairedTable:
+    one, other = (read_rows(path) if path.is_file() else [] for path in (a, b))
+    columns = [list(rows[0]) for rows in (one, other) if rows]
+    keys = tuple(
+        key for key in (columns[0] if columns else []) if key not in MEASURED and all(key in c for c in columns)
+    )
+    sides: list[dict[Key, dict[str, str]]] = []
+    problem = ""
+    for rows, path in ((one, a), (other, b)):
+        found: dict[Key, dict[str, str]] = {}
+        counts: Counter[Key] = Counter()
+        for row in rows:
+            key = tuple((column, row[column]) for column in keys)
+            counts[key] += 1
+            found.setdefault(key if counts[key] == 1 else (*key, ("row", str(counts[key]))), row)
+        own = [column for column in (rows[0] if rows else {}) if column not in MEASURED and column not in keys]
+        if own and max(counts.values(), default=0) > 1:
+            problem = (
+                f"{path}: several rows for one of the other study, told apart by {', '.join(own)}; paired in order"
+            )
+        sides.append(found)
+    return PairedTable(name, keys, sides[0], sides[1], problem)
+
+
+@dataclass
+class ChangedItem:
+    """An item that some model answers otherwise.
+
+    Attributes:
+        models: model → answer in A and B, each with a sign where the answer is right or wrong.
+        gained, lost: how many models are right in B alone, and in A alone.
+        gold: right answers in A and B, where they differ.
+    """
+
+    suite: str
+    benchmark: str
+    item: str
+    models: dict[str, tuple[str, str]] = field(default_factory=dict)
+    gained: int = 0
+    lost: int = 0
+    gold: tuple[str, str] | None = None
+
+
+@dataclass
+class ComparedModel:
+    """What became of a model's answers to the items that both studies ask."""
+
+    model: str
+    suite: str
+    shared: int = 0
+    same: int = 0
+    gained: int = 0
+    lost: int = 0
+    other: int = 0
+    only_a: int = 0
+    only_b: int = 0
+
+
+def compared_answers(a: Path, b: Path) -> tuple[list[ComparedModel], list[ChangedItem]]:
+    """Return what became of the answers of every model that both studies have, and the items with another answer.
+
+    Answers to choice questions are those under constraint in the item's own order, as options of the item; those to
+    open questions are the texts. Items on which most models changed come first.
+    """
+    models: list[ComparedModel] = []
+    items: dict[tuple[str, str, str], ChangedItem] = {}
+    for path in sorted((a / "predictions").rglob("*.parquet")):
+        name = path.relative_to(a / "predictions")
+        twin = b / "predictions" / name
+        if not twin.is_file():
+            continue
+        model, suite = name.parent.as_posix(), name.stem
+        one, other = _answers(path), _answers(twin)
+        told = ComparedModel(model, suite, only_a=len(one.keys() - other.keys()), only_b=len(other.keys() - one.keys()))
+        for key in one.keys() & other.keys():
+            told.shared += 1
+            (left, left_right, left_gold), (right, right_right, right_gold) = one[key], other[key]
+            if left == right and left_gold == right_gold:
+                told.same += 1
+                continue
+            changed = items.setdefault((suite, *key), ChangedItem(suite, *key))
+            if left_gold != right_gold:
+                changed.gold = (left_gold, right_gold)
+            changed.models[model] = (_signed(left, left_right), _signed(right, right_right))
+            gained, lost = (left_right, right_right) == (False, True), (left_right, right_right) == (True, False)
+            told.gained, told.lost = told.gained + gained, told.lost + lost
+            told.other += not (gained or lost)
+            changed.gained, changed.lost = changed.gained + gained, changed.lost + lost
+        models.append(told)
+    ordered = sorted(items.values(), key=lambda one: (-len(one.models), -one.lost, one.suite, one.benchmark, one.item))
+    return models, ordered
+
+
+def _answers(path: Path) -> dict[tuple[str, str], tuple[str, bool | None, str]]:
+    """Return, by benchmark and item, the answer, whether it is right (None: open question), and the gold options."""
+    columns = ["benchmark", "item", "variant", "task", "option_order", "gold", "constrained_labels", "greedy_text"]
+    found: dict[tuple[str, str], tuple[str, bool | None, str]] = {}
+    for row in read_parquet(path, columns=columns).to_pylist():
+        if row["variant"] != "original":
+            continue
+        key = (row["benchmark"], row["item"])
+        if row["task"] == "oeq":
+            found[key] = (row["greedy_text"], None, "")
+            continue
+        gold = _letters(row["option_order"], row["gold"])
+        answer = _letters(row["option_order"], row["constrained_labels"])
+        found[key] = (answer, answer == gold, gold)
+    return found
+
+
+def _letters(order: Sequence[int], labels: Sequence[int] | None) -> str:
+    if labels is None:
+        return "–"
+    return (
+        ",".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[option] for option in sorted(order[label] for label in labels)) or "none"
+    )
+
+
+def _signed(answer: str, right: bool | None) -> str:
+    return answer if right is None else f"{answer} {'✓' if right else '✗'}"
+
+
+def models_of(root: Path) -> set[str]:
+    """Return the models of a study that have answered."""
+    below = root / "predictions"
+    return {path.parent.relative_to(below).as_posix() for path in below.rglob("*.parquet")}

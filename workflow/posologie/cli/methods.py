@@ -1,0 +1,55 @@
+"""Write the methods text, the table of results, the checklist and the citations of a finished study for a paper.
+
+  posologie methods --results results/demo --output paper/
+
+writes methods.md (Pandoc), methods.tex (booktabs, natbib) and methods.bib. Everything comes from the folder of the
+results; a method is cited only where the study used it. The report shows the same in its section “For a paper”.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from posologie.cli.places import add_results, console, print_json, results_folder
+from posologie.errors import InputError
+from posologie.files import write_text
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add the arguments of `methods`."""
+    add_results(arguments)
+    arguments.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="where the files are written (default: paper/)"
+    )
+
+
+def answer(given: argparse.Namespace) -> int:
+    """Write the files."""
+    from posologie.report.effects import comparisons
+    from posologie.report.inputs import Inputs
+    from posologie.report.paper import paper_of
+    from posologie.report.paper_text import FILES, as_latex, as_markdown, bibliography
+    from posologie.report.spec import ReportSpec
+    from posologie.running.seals import seal_of
+
+    root = results_folder(given.results)
+    page = root / "report" / "index.html"
+    seal = seal_of(page)
+    if seal is None:
+        raise InputError(f"{page}: no report with a seal; run snakemake first")
+    inputs = Inputs(ReportSpec.from_json(json.dumps(seal.identity.spec)), root)
+    paper = paper_of(inputs, comparisons(inputs))
+    folder = given.output or Path("paper")
+    texts = (as_markdown(paper), as_latex(paper), bibliography(paper.keys))
+    for name, text in zip(FILES, texts, strict=True):
+        write_text(folder / name, text)
+    if given.json:
+        print_json({"files": [(folder / name).as_posix() for name in FILES], **asdict(paper), "citations": paper.keys})
+    else:
+        for name, text in zip(FILES, texts, strict=True):
+            console().print(f"{(folder / name).as_posix()}: {len(text.encode()):,} bytes", markup=False)
+        for point in paper.checklist:
+            if point.open:
+                console().print(f"open: {point.topic.lower()}: {point.open}", markup=False)
+    return 0
