@@ -10,7 +10,6 @@ import subprocess
 from collections import Counter
 
 import pytest
-import yaml
 
 from documented import blocks
 from studies import REPOSITORY, Project
@@ -35,8 +34,7 @@ def project(tmp_path_factory):
     if os.environ.get("POSOLOGIE_TUTORIAL") != "whole":
         kept = text.partition("backbones:")
         rest = kept[2].partition("training:")
-        small = yaml.safe_dump({"backbones": SMALL}, default_flow_style=True)
-        text = f"{kept[0]}{small}\ntraining:{rest[2]}"
+        text = f"{kept[0]}backbones: {json.dumps(SMALL)}\n\ntraining:{rest[2]}"
     (project.root / "config/bicycle.yaml").write_text(text, encoding="utf-8")
     return project
 
