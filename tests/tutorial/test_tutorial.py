@@ -14,6 +14,8 @@ import pytest
 from documented import blocks
 from studies import REPOSITORY, Project
 
+pytestmark = pytest.mark.timeout(7200)
+
 PAGE = "docs/tutorial.md"
 SMALL = {"tiny": {"untrained": {"corpus": ["resources/demo/native/Train/mcqu/mcqu_train.json"]}}}
 NOT_RUN = ("--watch", "--profile slurm")
