@@ -53,6 +53,18 @@ def test_the_wheel_needs_what_the_environment_is_made_of(wheel):
     assert sorted(required) == sorted(name[0] for name in names)
 
 
+def test_the_site_is_built_with_the_locked_packages_and_its_own():
+    locks = [
+        (REPOSITORY / f"envs/{name}.lock").read_text(encoding="utf-8").lower() for name in ("requirements", "docs")
+    ]
+    shared, own = (set(re.findall(r"^([\w.-]+)==", text.replace("_", "-"), re.MULTILINE)) for text in locks)
+    assert not shared & own
+    asked = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["docs"]
+    listed = (REPOSITORY / "envs/docs.in").read_text(encoding="utf-8").splitlines()
+    assert asked == [line for line in listed if not line.startswith("#")]
+    assert {name.partition("[")[0] for name in asked} <= own
+
+
 def test_the_bounds_of_the_wheel_hold_the_locked_versions():
     """A locked version outside them would make the lock file and an installed wheel two programs."""
     from packaging.requirements import Requirement

@@ -48,6 +48,13 @@ def test_every_quoted_error_is_one_of_the_code(message, patterns):
     assert sum(matched.values()) >= 0.3 * len(message), matched
 
 
+def test_an_error_that_the_code_does_not_know_is_found_out(patterns):
+    with pytest.raises(AssertionError):
+        test_every_quoted_error_is_one_of_the_code(
+            "sources.exam: the tide is out in the harbour; wait for the moon", patterns
+        )
+
+
 def test_the_figures_of_the_questions_are_those_of_the_command(capsys):
     from posologie.cli.commands import main
 

@@ -59,3 +59,7 @@ def test_merge_keys_of_yaml_are_read(write, tmp_path):
             file.write(yaml.safe_dump({name: document[name]}))
     study = load_study(path)
     assert (study.mixes["TWICE"].shares, study.mixes["TWICE"].size) == ({"native": 1}, 20)
+
+
+def test_a_licence_of_no_source_is_refused(write):
+    assert "licenses = 'natve': expected one of native" in refusal(write(licenses={"natve": "MIT"}))
