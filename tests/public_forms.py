@@ -4,7 +4,7 @@ import json
 import re
 
 from posologie.config.load import study_document
-from posologie.published import read_published
+from posologie.records.published import read_published
 from studies import REPOSITORY
 
 STUDIES = REPOSITORY / "config" / "studies"

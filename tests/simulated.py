@@ -10,20 +10,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from posologie import layout
-from posologie.components import Component, Shown
-from posologie.files import sha256_of_file, write_json, write_parquet, write_text
-from posologie.items import LABELS, Item, items_to_table, read_items, stable_id
 from posologie.mixes.contents import contents
-from posologie.prediction.schema import prediction_schema
-from posologie.prediction.spec import Benchmark, Suite
-from posologie.prompting import Prompting, option_order, variants
-from posologie.published import PublishedNames
+from posologie.prediction.spec import Benchmark, Suite, prediction_schema
+from posologie.records import layout
+from posologie.records.components import Component, Shown
+from posologie.records.files import sha256_of_file, write_json, write_parquet, write_text
+from posologie.records.items import LABELS, Item, items_to_table, read_items, stable_id
+from posologie.records.prompting import Prompting, option_order, variants
+from posologie.records.published import PublishedNames
 from posologie.report.browser import write_browser
 from posologie.report.spec import BrowserSpec, PromptForm, Report, ReportSpec
 from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
-from posologie.screening.schema import match_schema
+from posologie.screening.report import match_schema
 from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
 from posologie.training.history import SCHEMA as HISTORY
 

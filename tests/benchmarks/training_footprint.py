@@ -37,7 +37,7 @@ CASES = {
 
 
 def spec_of(recipe):
-    from posologie.prompting import Prompting
+    from posologie.records.prompting import Prompting
     from posologie.training.spec import Recipe, TrainingSpec
 
     return TrainingSpec(backbone="b", mix="m", seed=1, recipe=Recipe(**recipe), prompting=Prompting())

@@ -33,7 +33,7 @@ import torch
 import yaml
 
 from posologie.cli.findings import measured_of
-from posologie.files import write_text
+from posologie.records.files import write_text
 from posologie.statistics.proxies import agreement_rows
 from worlds import COMPONENTS, ROOT, World
 

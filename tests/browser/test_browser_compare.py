@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from posologie.cli.commands import main
-from posologie.files import read_parquet, write_parquet
+from posologie.records.files import read_parquet, write_parquet
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import pytest
 
 from posologie.config.load import load_study
 from posologie.config.study import Study
-from posologie.items import read_items
-from posologie.prompting import chat, option_order
+from posologie.records.items import read_items
+from posologie.records.prompting import chat, option_order
 from public_forms import FRENCH, published_numbers, texts_of
 from studies import REPOSITORY, Project
 

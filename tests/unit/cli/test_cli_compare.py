@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from posologie.cli.comparison import study_document
-from posologie.files import read_parquet, read_rows, write_csv, write_parquet, write_text
+from posologie.records.files import read_parquet, read_rows, write_csv, write_parquet, write_text
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import yaml
 
 from posologie.cli.findings import Scale, Truth, measured_of, truth_of
 from posologie.config.load import load_study
-from posologie.errors import InputError
-from posologie.files import write_csv
+from posologie.records.files import write_csv
+from posologie.running.errors import InputError
 from posologie.statistics.best import COLUMNS as BEST
 from posologie.statistics.contrasts import COLUMNS as CONTRASTS
 from posologie.surface.simplex import lattice

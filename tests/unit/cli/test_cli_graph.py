@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from posologie.code_digest import digest
 from posologie.config import job_specs
 from posologie.config.load import load_study
+from posologie.running.code_digest import digest
 from posologie.running.seals import Identity, write_seal
 
 STUDY = """

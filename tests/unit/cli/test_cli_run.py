@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from posologie.shipped import project as shipped_project
+from posologie.running.installed import project as shipped_project
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from posologie.facts import facts, facts_agree, facts_differ, facts_differ_across
-from posologie.languages import described_languages, language_data
-from posologie.numbers import numbers, spelled, values_in_words
+from posologie.language.facts import facts, facts_agree, facts_differ, facts_differ_across
+from posologie.language.languages import described_languages, language_data
+from posologie.language.numbers import numbers, spelled, values_in_words
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.languages import (
+from posologie.language.languages import (
     check_unedited,
     described_languages,
     language_data,
@@ -13,6 +12,7 @@ from posologie.languages import (
     macrolanguage,
     position_dependent,
 )
+from posologie.running.errors import InputError
 
 TEN = {"ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"}
 DEPENDENT = [

@@ -2,10 +2,10 @@ import pytest
 import yaml
 from judging_made import ROOT
 
-from posologie.code_digest import modules_behind
-from posologie.generation.backends.interface import Failure, LabelStep, Reply
+from posologie.backends.interface import Failure, LabelStep, Reply
 from posologie.judging.spec import Judge
 from posologie.judging.verdicts import last_match, verdict
+from posologie.running.code_digest import modules_behind
 
 JUDGES = yaml.safe_load((ROOT / "resources" / "judges.yaml").read_text(encoding="utf-8"))
 

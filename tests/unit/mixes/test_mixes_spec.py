@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from posologie.mixes.blends import least_repeated
-from posologie.mixes.quotas import sainte_lague
-from posologie.mixes.spec import Mix, MixSpec, Validation, lowest_terms
+from posologie.mixes.sampling import sainte_lague
+from posologie.mixes.spec import Mix, MixSpec, Validation, least_repeated, lowest_terms
 
 weights = st.dictionaries(
     st.sampled_from("abcd"), st.integers(1, 9_999) | st.sampled_from([0.1, 0.25, 0.3, 2.5]), min_size=1
@@ -63,7 +62,7 @@ def test_a_ratio_beyond_what_a_float_holds_stays_as_it_is():
 
 
 def test_what_a_component_is_called_decides_no_tie():
-    from posologie.mixes.planning import part_counts
+    from posologie.mixes.contents import part_counts
 
     names = {"a": ("native", "translated", "synthetic"), "b": ("z", "y", "x"), "c": ("same", "other", "another")}
     for size in (7, 8, 9, 11):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from posologie.items import Item
+from posologie.records.items import Item
 
 WORDS = ("le", "patient", "fièvre", "toux", "douleur", "thorax", "scanner", "dose")
 WORDS += ("foie", "rein", "aigu", "chronique", "sang", "test", "signe", "enfant")

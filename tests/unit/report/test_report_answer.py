@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 
-from posologie.files import write_parquet
+from posologie.records.files import write_parquet
 from posologie.report.answer import added, counts, section
 from posologie.report.effects import Comparison, Effect
 from posologie.report.inputs import Inputs

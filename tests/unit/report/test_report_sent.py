@@ -6,12 +6,12 @@ import shutil
 import pytest
 from prediction_made import make_item, make_tiny
 
-from posologie.errors import InputError
 from posologie.models.chats import Chats
 from posologie.models.load import load_tokenizer
-from posologie.prompting import Lines, Prompting, chat
+from posologie.records.prompting import Lines, Prompting, chat
 from posologie.report.sent import Sent, filled
 from posologie.report.spec import BrowserSpec, PromptForm
+from posologie.running.errors import InputError
 from posologie.statistics.spec import EvaluatedModel
 
 MODELS = (EvaluatedModel(name="tiny/base", kind="base", backbone="tiny"),)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from posologie.errors import InputError
 from posologie.report.blocks import Cell, Column
 from posologie.report.html import interval_widths, unbroken
 from posologie.report.tables import Row, as_it_is, decimal, interval, p_text, read_rows, table
+from posologie.running.errors import InputError
 
 
 @pytest.mark.parametrize(

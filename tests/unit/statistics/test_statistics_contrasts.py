@@ -6,11 +6,11 @@ import pytest
 from scipy import stats
 from study_tables import EM, pick, table, write_models
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet, write_parquet
+from posologie.running.errors import InputError
 from posologie.scoring.choices import BY
-from posologie.scoring.schema import score_schema
+from posologie.scoring.spec import score_schema
 from posologie.statistics import contrasts, mcqa
 from posologie.statistics.registration import FILE, register
 from posologie.statistics.spec import TableSpec

@@ -5,7 +5,7 @@ import torch
 import transformers
 from packed_models import FAMILIES, packed
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training.attention import PACKED, packed_attention
 from posologie.training.batches import hidden_states
 from posologie.training.loss import LogitForm, logit_form, summed_loss, target_losses

@@ -10,11 +10,11 @@ import torch
 import transformers
 from test_training_release import merged
 
-from posologie.errors import InputError
 from posologie.models.load import load_model, load_tokenizer
 from posologie.models.store import checked_folder, write_manifest
 from posologie.prediction.forward import Padded
 from posologie.prediction.model import merged as merged_for_prediction
+from posologie.running.errors import InputError
 
 TOKENS = torch.arange(5, 40)[None]
 

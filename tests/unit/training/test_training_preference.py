@@ -11,11 +11,11 @@ import torch
 from test_training_fidelity import adapted
 from training_made import an_item, some_items
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import items_to_table
 from posologie.models.load import load_model, load_tokenizer
-from posologie.prompting import Prompting
+from posologie.records.files import write_parquet
+from posologie.records.items import items_to_table
+from posologie.records.prompting import Prompting
+from posologie.running.errors import InputError
 from posologie.training import examples as examples_module
 from posologie.training.examples import tokenise
 from posologie.training.order import updates_of_epoch

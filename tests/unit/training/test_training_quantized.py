@@ -12,10 +12,10 @@ import transformers
 from test_training_fidelity import adapted
 from training_made import some_items
 
-from posologie.errors import InputError
 from posologie.models.load import load_tokenizer
 from posologie.models.store import write_manifest
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
+from posologie.running.errors import InputError
 from posologie.training.examples import tokenise
 from posologie.training.order import updates_of_epoch
 from posologie.training.student import _quantization

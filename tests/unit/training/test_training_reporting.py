@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from posologie.config.study import Training
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training.history import Update
 from posologie.training.reporting import PROGRAMS, listeners
 

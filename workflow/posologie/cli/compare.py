@@ -17,8 +17,8 @@ from rich.text import Text
 
 from posologie.cli.comparison import paired_tables, records, settings, study_document
 from posologie.cli.places import console, print_json
-from posologie.errors import InputError
-from posologie.files import read_json, read_text, write_text
+from posologie.records.files import read_json, read_text, write_text
+from posologie.running.errors import InputError
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:

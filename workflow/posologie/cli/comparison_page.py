@@ -16,13 +16,13 @@ from posologie.cli.comparison import (
     differing_entries,
     models_of,
 )
-from posologie.errors import InputError
 from posologie.report.blocks import Block, Cell, Column, Heading, Page, Prose, Section, Table
 from posologie.report.browser import read_value
 from posologie.report.html import as_html
 from posologie.report.tables import NOTHING, decimal, interval
 from posologie.report.words import counted, joined, listed
-from posologie.version import __version__
+from posologie.running.errors import InputError
+from posologie.running.installed import __version__
 
 ROWS_SHOWN = 200
 """Rows of one table on the page; the others are counted, and `posologie compare --json` has them."""

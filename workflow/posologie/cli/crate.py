@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from posologie.config.study import Study
-from posologie.files import sha256_of_file
+from posologie.records.files import sha256_of_file
+from posologie.running.installed import __version__
 from posologie.running.seals import Seal
 from posologie.sources.spec import Collection, Source
-from posologie.version import __version__
 
 Entity = dict[str, Any]
 

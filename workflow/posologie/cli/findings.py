@@ -20,14 +20,14 @@ import yaml
 from pydantic import Field, ValidationError
 from rich.table import Table
 
-from posologie import layout
 from posologie.cli.places import add_study, console, print_json, results_of, study_of
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import read_text, sha256_of_file
+from posologie.records import layout
+from posologie.records.files import read_text, sha256_of_file
+from posologie.records.specs import Name, Spec, first_problem
 from posologie.report.surface import mix_of
 from posologie.report.tables import Row, decimal, p_text, read_rows
-from posologie.specs import Name, Spec, first_problem
+from posologie.running.errors import InputError
 from posologie.surface.answer import NEVER, mix_text
 from posologie.surface.fit import CUBIC
 from posologie.surface.forms import scheffe_terms

@@ -21,7 +21,7 @@ from posologie.cli.places import add_study, console, print_json, study_of
 from posologie.cli.running import unfinished
 from posologie.cli.stale import stale
 from posologie.config.study import Study
-from posologie.files import write_text
+from posologie.records.files import write_text
 from posologie.report.names import COLOURS, INK, MUTED, PAPER
 
 BY_MODEL = frozenset(["adapters", "predictions", "scores", "judgements"])

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from posologie.cli.places import add_results, console, print_json, results_folder
-from posologie.errors import InputError
-from posologie.files import write_text
+from posologie.records.files import write_text
+from posologie.running.errors import InputError
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:

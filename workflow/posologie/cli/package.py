@@ -20,10 +20,10 @@ from posologie.cli.places import FOLDERS, add_study, console, print_json, relati
 from posologie.cli.status import state_of
 from posologie.cli.verify import faults_of
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import write_json, write_text
+from posologie.records.files import write_json, write_text
+from posologie.running.errors import InputError
+from posologie.running.installed import project
 from posologie.running.seals import SUFFIX, Seal, seals_below
-from posologie.shipped import project
 
 _ALWAYS = ("tables", "figures", "report")
 _RECORDS = ("registration.json", "accepted.json")

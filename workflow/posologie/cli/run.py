@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from posologie.cli.places import print_json
-from posologie.errors import InputError
-from posologie.shipped import project
+from posologie.running.errors import InputError
+from posologie.running.installed import project
 
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 """Where Snakemake looks for rules by itself."""

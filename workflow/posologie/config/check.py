@@ -4,21 +4,27 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from posologie.components import DEFAULT
-from posologie.config import plan, proxies, releases
-from posologie.config.check_components import check_components, misspelt
-from posologie.config.check_published import check_published
-from posologie.config.check_served import check_engine, check_local_model, check_served, unknown
-from posologie.config.check_statistics import check_statistics
+from posologie.backends.spec import Engine
+from posologie.config import merging, plan
+from posologie.config.check_sections import (
+    check_components,
+    check_engine,
+    check_local_model,
+    check_published,
+    check_served,
+    check_statistics,
+    misspelt,
+    unknown,
+)
 from posologie.config.check_training import check_training
 from posologie.config.study import PublishedModel, Study
-from posologie.errors import InputError
-from posologie.generation.backends.spec import Engine
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.translation.spec import Translator
+from posologie.generation.spec import Generator, Translator
 from posologie.judging.spec import Judge, OutsideVerdicts
-from posologie.layout import downloaded
-from posologie.mixes.sweeps import doses
+from posologie.mixes.spec import doses
+from posologie.records.components import DEFAULT
+from posologie.records.layout import downloaded
+from posologie.records.specs import checked_path
+from posologie.running.errors import InputError
 from posologie.scoring.spec import missing_packages
 from posologie.sources.layouts import (
     LAYOUTS,
@@ -29,7 +35,6 @@ from posologie.sources.layouts import (
     patterns,
 )
 from posologie.sources.spec import Collection, Source
-from posologie.specs import checked_path
 
 _LONGEST_FOLDER = 200
 """Bytes of the name of a model's or data set's folder: file systems take 255, temporary names included."""
@@ -339,7 +344,7 @@ def _check_surface(study: Study) -> None:
 def _check_proxies(study: Study) -> None:
     """Check that merged models are made of models that this study trains, and are called like no mix."""
     trained = {model.id for model in plan.models(study).values() if model.trained}
-    merged = proxies.merged_models(study)
+    merged = merging.merged_models(study)
     if study.proxies.merged is not None and not merged:
         raise InputError("proxies.merged: no mix of two or more components to merge for; name some in mixes or lattice")
     for proxy in merged.values():
@@ -366,7 +371,7 @@ def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:
 
 
 def _check_release(study: Study) -> None:
-    release, trained = study.release, [model.id for model in releases.trained_models(study)]
+    release, trained = study.release, [model.id for model in merging.trained_models(study)]
     for model in release.models or ():
         if model not in trained:
             raise unknown("release.models", model, trained or ["the models that this study trains"])
@@ -375,9 +380,9 @@ def _check_release(study: Study) -> None:
     if release.repository is None:
         return
     seen: dict[str, str] = {}
-    for one, form in releases.released(study):
+    for one, form in merging.released(study):
         try:
-            repository = releases.push_spec(study, one, form).repository
+            repository = merging.push_spec(study, one, form).repository
         except ValueError as error:
             raise InputError(f"release.repository = '{release.repository}': no `owner/name` for {one.id}") from error
         if repository in seen:

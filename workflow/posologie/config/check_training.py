@@ -1,9 +1,9 @@
 """What the recipe, the seeds, the mixes and the devices of a training ask of each other."""
 
 from posologie.config import plan
-from posologie.config.check_served import unknown
+from posologie.config.check_sections import unknown
 from posologie.config.study import Study
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 
 def check_training(study: Study) -> None:

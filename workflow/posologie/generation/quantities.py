@@ -9,9 +9,8 @@ from functools import cache
 
 import regex
 
-from posologie.languages import decimal_mark, language_data
-from posologie.numbers import UNSPACED, is_in_words
-from posologie.segmentation import LIKE, plainer
+from posologie.language.languages import LIKE, decimal_mark, language_data, plainer
+from posologie.language.numbers import UNSPACED, is_in_words
 
 _SUPERSCRIPTS = {ord(raised): plain for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "0123456789" * 2, strict=True)}
 _AFTERNOON = re.compile(

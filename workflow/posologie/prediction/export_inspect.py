@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from posologie.items import LABELS, Item
-from posologie.version import __version__
+from posologie.records.items import LABELS, Item
+from posologie.running.installed import __version__
 
 FORMAT = 2
 CORRECT, INCORRECT = "C", "I"

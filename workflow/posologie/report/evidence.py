@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
-from posologie.items import read_item_table
+from posologie.records import layout
+from posologie.records.files import read_parquet
+from posologie.records.items import read_item_table
 from posologie.report.spec import BrowserSpec
-from posologie.screening.matching import KINDS
+from posologie.running.errors import InputError
+from posologie.screening.population import KINDS
 
 PEOPLE, JUDGE = "people", "judge "
 Values = dict[str, float]

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from posologie.report.blocks import Page, Table
 from posologie.report.template_files import read_template
 from posologie.report.words import counted
-from posologie.version import __version__
+from posologie.running.installed import __version__
 
 
 def as_html(page: Page, scripts: Sequence[str] = ("page.js",), styles: Sequence[str] = ("style.css",)) -> str:

@@ -14,7 +14,7 @@ from posologie.report.effects import Comparison
 from posologie.report.inputs import Inputs
 from posologie.report.tables import decimal, interval, p_text
 from posologie.report.words import counted, joined, listed, measure_name, unit_name
-from posologie.version import __version__
+from posologie.running.installed import __version__
 
 CITED = re.compile(r"\[((?:@[a-z0-9]+)(?:; @[a-z0-9]+)*)\]")
 """A citation in a text: `[@key; @key]`."""

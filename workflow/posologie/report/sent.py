@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file
-from posologie.items import Item
-from posologie.prompting import Prompting, chat
+from posologie.records.files import read_json, sha256_of_file
+from posologie.records.items import Item
+from posologie.records.prompting import Prompting, chat
 from posologie.report.spec import BrowserSpec, PromptForm
+from posologie.running.errors import InputError
 
 QUESTION, CONTEXT, FIRST_OPTION = "\ue000", "\ue001", 0xE010
 """Private characters that stand for the parts of an item; displayed option k is `FIRST_OPTION` + k."""
@@ -118,7 +118,7 @@ class Sent:
     def _shortened(self, form: int, item: Item, order: Sequence[int], recorded: int) -> Item | None:
         """Return the item with the beginning of its context that gives the recorded number of tokens; None without one.
 
-        Prediction leaves the longest beginning that fits the model's positions (`posologie.prediction.prompts`).
+        Prediction leaves the longest beginning that fits the model's positions (`posologie.prediction.model`).
         """
         from posologie.models.chats import cuts_of
 

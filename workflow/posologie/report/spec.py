@@ -4,10 +4,10 @@ import operator
 
 from pydantic import Field
 
-from posologie.components import DEFAULT, Shown
 from posologie.models.spec import ChatForm
-from posologie.prompting import Prompting
-from posologie.specs import Name, Spec
+from posologie.records.components import DEFAULT, Shown
+from posologie.records.prompting import Prompting
+from posologie.records.specs import Name, Spec
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import decimal, number_cell, table
 from posologie.report.words import counted, listed
+from posologie.running.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
-from posologie.commands import run
-from posologie.components import DEFAULT
-from posologie.mixes.blends import MOST_EXACT, components_of, equal_blend, linear_design
+from posologie.mixes.spec import MOST_EXACT, components_of, equal_blend, linear_design
+from posologie.records.components import DEFAULT
+from posologie.running.commands import run
 from posologie.statistics.crossed import NOTHING, Array, Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.components import in_order
-from posologie.errors import InputError
+from posologie.records.components import in_order
+from posologie.running.errors import InputError
 from posologie.statistics.crossed import Moments, covariance_of
 from posologie.statistics.draws import (
     Clusters,

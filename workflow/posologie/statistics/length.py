@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Cell, Extent, Resampled

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from posologie.published import Comparison
+from posologie.records.published import Comparison
 from posologie.scoring.metrics import METRICS, metric
 from posologie.statistics.crossed import Estimated, Moments, crossed
 from posologie.statistics.entries import Entry, arm_entries

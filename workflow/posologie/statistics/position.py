@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.items import LABELS
+from posologie.records.items import LABELS
+from posologie.running.commands import run
 from posologie.statistics.correlations import kendall_tau
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import parser
-from posologie.files import write_csv, write_text
-from posologie.published import Comparison, comparison
+from posologie.records.files import write_csv, write_text
+from posologie.records.published import Comparison, comparison
+from posologie.running.commands import parser
 from posologie.statistics.spec import AgreementSpec, TableSpec
 
 _ESCAPES = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated, p_value
 from posologie.statistics.means import UNBOUNDED, direction, unit_of
 from posologie.statistics.paired import holm

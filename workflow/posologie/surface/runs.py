@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
-from posologie.files import read_csv
+from posologie.records.files import read_csv
+from posologie.running.errors import InputError
 
 Array = NDArray[np.float64]
 

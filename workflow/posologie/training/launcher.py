@@ -21,7 +21,7 @@ from types import FrameType
 
 import torch.distributed
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training.interruption import LAUNCHER
 from posologie.training.processes import MEETING
 

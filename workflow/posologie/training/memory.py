@@ -6,7 +6,7 @@ Training lowers the micro-batch by itself, which changes no result, and says so;
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 

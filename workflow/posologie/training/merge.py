@@ -29,11 +29,11 @@ import torch
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
-from posologie import commands
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file
 from posologie.models.load import load_model, unloaded_model
 from posologie.models.store import checked_folder, read_manifest, write_manifest
+from posologie.records.files import read_json, sha256_of_file
+from posologie.running import commands
+from posologie.running.errors import InputError
 from posologie.training.dora import row_norms, row_squares
 from posologie.training.release_spec import MergeSpec
 
