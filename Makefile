@@ -50,7 +50,7 @@ test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minu
 chaos: .venv/complete  ## disturb a study on the cluster at random (hours, root)
 	mkdir -p work && python tests/slurm/chaos.py --log work/chaos.jsonl
 
-mutants: .venv/complete  ## mutation tests; one module: MUTATED=prompting.py
+mutants: .venv/complete  ## mutation tests; one module: MUTATED=records/prompting.py
 	python tests/mutants/run.py $(MUTATED)
 
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules

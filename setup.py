@@ -11,7 +11,7 @@ SHIPPED = ("Snakefile", "config", "envs", "profiles", "resources", "workflow/Sna
 
 
 class BuildWithProject(build_py):
-    """Copies the project's files to `posologie/project`, where `posologie.shipped` finds them."""
+    """Copies the project's files to `posologie/project`, where `posologie.running.installed` finds them."""
 
     def run(self) -> None:
         """Build the package, then copy; an editable installation uses the checkout itself."""

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-NETWORK = ["posologie.hub", "posologie.generation.backends.openai_endpoint", "posologie.training.push"]
+NETWORK = ["posologie.records.hub", "posologie.backends.openai_endpoint", "posologie.training.push"]
 """The modules that speak to other machines."""
 
 # Starts Snakemake's dry runs as forks of one process that has imported it: half of the time of each is the import.
@@ -14,7 +14,7 @@ DRY_RUNS = """
 import json, os, re, sys
 import snakemake.api, snakemake.cli, snakemake.rules, snakemake.workflow
 import posologie.config.job_specs
-from posologie.code_digest import modules_behind
+from posologie.running.code_digest import modules_behind
 
 # The words of a rule's message would stand in place of its name, inputs, resources and wildcards.
 snakemake.rules.Rule.message = property(lambda rule: None, lambda rule, text: None)

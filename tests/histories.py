@@ -15,14 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posologie.errors import InputError
-from posologie.files import write_text
+from posologie.records.files import write_text
 from posologie.running import sealing
-from posologie.running.frozen import VARIABLE, freeze, own_run, planned
-from posologie.running.hashes import FileHashes
-from posologie.running.planning import Comparison, PlannedJob
+from posologie.running.errors import InputError
+from posologie.running.planning import VARIABLE, Comparison, PlannedJob, freeze, own_run, planned
 from posologie.running.sealing import Request
-from posologie.running.seals import Identity, Seal, read_seal, seal_path
+from posologie.running.seals import FileHashes, Identity, Seal, read_seal, seal_path
 
 MIXES = ("NAT", "SYN")
 STAGES = ("mixes", "training", "table")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from posologie.config.job_specs import look_spec
 from posologie.config.study import Study
-from posologie.files import write_json, write_parquet
-from posologie.items import Item, items_to_table, stable_id
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import Item, items_to_table, stable_id
 from posologie.running.seals import Identity, write_seal
 from posologie.sources.shards import rejects_table
 

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from posologie import layout
-from posologie.components import Component, Shown
-from posologie.files import sha256_of_file, write_json, write_parquet, write_text
-from posologie.items import LABELS, Item, items_to_table, stable_id
 from posologie.mixes.contents import contents
-from posologie.prediction.schema import prediction_schema
-from posologie.prediction.spec import Benchmark, Suite
-from posologie.prompting import option_order, variants
-from posologie.published import PublishedNames
+from posologie.prediction.spec import Benchmark, Suite, prediction_schema
+from posologie.records import layout
+from posologie.records.components import Component, Shown
+from posologie.records.files import sha256_of_file, write_json, write_parquet, write_text
+from posologie.records.items import LABELS, Item, items_to_table, stable_id
+from posologie.records.prompting import option_order, variants
+from posologie.records.published import PublishedNames
 from posologie.report.spec import BrowserSpec, Report, ReportSpec
 from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec

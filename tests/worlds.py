@@ -9,7 +9,6 @@ import transformers
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study
-from posologie.items import read_items, table_to_items
 from posologie.mixes.__main__ import assembled, train_draws
 from posologie.mixes.sampling import read_pool
 from posologie.mixes.spec import Mix, MixSpec
@@ -18,6 +17,7 @@ from posologie.models.untrained import make_untrained
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import Model
 from posologie.prediction.requests import requests_for
+from posologie.records.items import read_items, table_to_items
 from posologie.sources.world import main as write_shard
 from posologie.training.attention import PACKED
 from posologie.training.examples import tokenise

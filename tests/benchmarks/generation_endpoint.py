@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "generation"))
 
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Request, Session
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import Decoding, OpenaiEndpoint, Running
-from posologie.progress import Progress
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Request, Session
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.spec import Decoding, OpenaiEndpoint, Running
+from posologie.running.commands import Progress
 
 CONCURRENCY, LATENCY = 64, 0.2
 PROMPT = "Une femme de 32 ans consulte pour une fièvre depuis trois jours. " * 30

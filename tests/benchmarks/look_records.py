@@ -20,7 +20,7 @@ from sources_shards import peak_memory, processor_seconds, time_shards
 
 from posologie.config.job_specs import look_spec
 from posologie.config.study import Study
-from posologie.files import read_json
+from posologie.records.files import read_json
 
 STUDY = {
     "study": "generated",

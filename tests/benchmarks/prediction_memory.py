@@ -30,7 +30,7 @@ def write_shard(path, count):
     """Write `count` items of about a kilobyte, in pieces, so that the shard is never held as a whole."""
     import pyarrow.parquet as pq
 
-    from posologie.items import Item, item_schema, items_to_table, stable_id
+    from posologie.records.items import Item, item_schema, items_to_table, stable_id
 
     with pq.ParquetWriter(path, item_schema(), compression="zstd") as out:
         for start in range(0, count, 4096):

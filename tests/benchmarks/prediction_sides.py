@@ -17,7 +17,7 @@ FLOORS = ("floor, prompt by prompt", "floor, side by side")
 def ours(options):
     from posologie.prediction.local import LocalModel
     from posologie.prediction.model import load
-    from posologie.prompting import Prompting
+    from posologie.records.prompting import Prompting
 
     asked = LocalModel(load(Path(options.model), options.precision), Prompting(), options.chunk_tokens)
 
@@ -44,7 +44,7 @@ def loaded(options):
 
 
 def prompt_text(tokenizer, request):
-    from posologie.prompting import Prompting, chat
+    from posologie.records.prompting import Prompting, chat
 
     turns = chat(request.item, request.order, Prompting())
     return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -176,10 +176,10 @@ def serve(options):
     """Be one side: answer the items that each line of standard input names."""
     import torch
 
-    from posologie.items import read_items
     from posologie.prediction.requests import requests_for
     from posologie.prediction.spec import Benchmark, PredictionSpec, Suite
-    from posologie.prompting import Prompting
+    from posologie.records.items import read_items
+    from posologie.records.prompting import Prompting
 
     torch.set_num_threads(options.threads)
     items = read_items(options.items)

@@ -67,8 +67,8 @@ class Side:
 
 def real_or_demo_items(folder):
     """Return the items to ask and what they are, as one file of items."""
-    from posologie.files import write_parquet
-    from posologie.items import items_to_table, read_items
+    from posologie.records.files import write_parquet
+    from posologie.records.items import items_to_table, read_items
     from posologie.sources import frenchmedmcqa, hub_records
 
     real = Path(os.environ.get("POSOLOGIE_REAL_DATA", PROJECT.parent / "shared" / "data")) / "frenchmedmcqa"

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from statistics_full_study import measured
 
-from posologie import layout
-from posologie.files import write_parquet
-from posologie.items import Item, items_to_table, stable_id
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, items_to_table, stable_id
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posologie.files import write_json, write_parquet
-from posologie.items import Item, items_to_table, stable_id
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import Item, items_to_table, stable_id
 
 COMMON = """
 de la le et les des en un une à du que dans pour est par au qui sur avec sont plus ce il ne pas chez ou aux se

@@ -21,12 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from posologie.items import Item, items_to_table
+from posologie.records.items import Item, items_to_table
 from posologie.screening.comparison import compare
 from posologie.screening.embeddings import Vectors, opened
-from posologie.screening.matching import TWINS
 from posologie.screening.near import near_duplicates
-from posologie.screening.population import Population
+from posologie.screening.population import TWINS, Population
 from posologie.screening.shingles import shape_for, signatures_of
 from posologie.screening.spec import Comparing, SentenceEncoder
 from posologie.screening.text import texts

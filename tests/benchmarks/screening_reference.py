@@ -36,10 +36,9 @@ import numpy as np
 from datasketch import MinHash, MinHashLSH
 from screening_languages import item
 
-from posologie.items import Item, items_to_table, read_items
+from posologie.records.items import Item, items_to_table, read_items
 from posologie.screening.comparison import compare
-from posologie.screening.matching import TWINS
-from posologie.screening.population import Population
+from posologie.screening.population import TWINS, Population
 from posologie.screening.spec import Comparing
 
 Pairs = set[tuple[str, str]]

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from hub_records_generator import SIZES, generate
 
-from posologie.languages import described_languages, language_digest
+from posologie.language.languages import described_languages, language_digest
 
 MEMORY_LIMIT = 3e9
 PHRASES = {code: digest for code in described_languages() if (digest := language_digest(code)) is not None}

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from posologie import layout
-from posologie.files import write_parquet
-from posologie.items import Item, items_to_table, stable_id
-from posologie.prediction.schema import prediction_schema
-from posologie.prompting import displayed_gold, option_order, variants
+from posologie.prediction.spec import prediction_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, items_to_table, stable_id
+from posologie.records.prompting import displayed_gold, option_order, variants
 
 MIXES = ("NAT", "TRAD", "SYN", "NAT-TRAD", "NAT-SYN", "TRAD-SYN", "ALL")
 PARTS = {"NAT": "native", "TRAD": "translated", "SYN": "synthetic"}

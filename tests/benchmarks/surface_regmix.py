@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from posologie.files import read_csv
+from posologie.records.files import read_csv
 from posologie.surface.choice import choose
 from posologie.surface.fidelity import with_proxy
 from posologie.surface.fit import FORMS, Interval, fit

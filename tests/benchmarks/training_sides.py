@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import transformers
 
-from posologie.prompting import Prompting
-from posologie.runs import peak_memory
+from posologie.records.prompting import Prompting
+from posologie.records.runs import peak_memory
 from posologie.training.attention import PACKED
 from posologie.training.examples import Examples
 from posologie.training.loop import Hooks, train

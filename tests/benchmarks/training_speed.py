@@ -30,9 +30,9 @@ import torch
 import transformers
 from training_sides import QWEN3_4B, SIDES, part_of, run_side, synchronize, updates_of
 
-from posologie.items import read_items
 from posologie.models.load import load_tokenizer
-from posologie.prompting import Prompting
+from posologie.records.items import read_items
+from posologie.records.prompting import Prompting
 from posologie.training.examples import tokenise
 
 RATIOS = (

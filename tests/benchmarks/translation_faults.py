@@ -30,12 +30,12 @@ LANGUAGES = {"en": "English", "fr": "French", "es": "Spanish"}
 
 WORKER = """
 import json, sys
-from posologie.generation.translation.fields import Fields
-from posologie.generation.translation.spec import Translator
+from posologie.generation.translation.requests import Fields
+from posologie.generation.spec import Translator
 try:
     from posologie.generation.translation.checks import Languages, problem_of, problem_of_whole
 except ImportError:
-    from posologie.generation.translation.fields import problem_of, problem_of_whole
+    from posologie.generation.translation.requests import problem_of, problem_of_whole
     Languages = None
 translators = {}
 def fields(value):

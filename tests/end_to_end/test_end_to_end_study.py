@@ -10,7 +10,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from posologie.items import read_items
+from posologie.records.items import read_items
 from studies import REPOSITORY
 
 pytestmark = pytest.mark.slow

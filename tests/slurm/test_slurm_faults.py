@@ -87,7 +87,7 @@ exit $status
 """
 
 WRITE = """
-from posologie.files import write_text
+from posologie.records.files import write_text
 
 write_text("small/made.txt", "x" * 2_000_000)
 """

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 import yaml
 
-from posologie import version
+from posologie.running import installed
 from studies import REPOSITORY
 
 
@@ -63,7 +63,7 @@ def test_what_it_says_of_conda_and_of_the_report_is_true(catalog):
 def test_every_place_that_states_the_version_states_the_same_one():
     stated = {
         "package": tomllib.loads(read("pyproject.toml"))["project"]["version"],
-        "installed": version.__version__,
+        "installed": installed.__version__,
         "citation": str(yaml.safe_load(read("CITATION.cff"))["version"]),
         "changelog": re.findall(r"^## \[(\d[^\]]*)\]", read("CHANGELOG.md"), re.MULTILINE)[0],
     }

@@ -18,8 +18,8 @@ from dry_runs import named_in, resources_by_rule, run_dry
 from posologie.config.job_specs import shard_spec
 from posologie.config.load import load_study
 from posologie.config.study import Study
-from posologie.items import read_items
-from posologie.published import read_published
+from posologie.records.items import read_items
+from posologie.records.published import read_published
 from posologie.sources.layouts import local_files
 from public_forms import chinese_files, spanish_files
 from simulated import make_study
@@ -241,7 +241,7 @@ def test_every_study_that_is_shown_whole_is_valid(project, examples, monkeypatch
 
 
 def test_the_example_of_own_data_becomes_shards_without_a_reject(project, monkeypatch, tmp_path):
-    from posologie.files import read_json
+    from posologie.records.files import read_json
     from posologie.sources import columns
 
     monkeypatch.chdir(project.root)

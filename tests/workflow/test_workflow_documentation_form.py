@@ -39,10 +39,10 @@ def test_every_link_leads_to_a_file(path):
 
 
 def test_every_column_of_the_stored_tables_is_specified():
-    from posologie.items import item_schema
-    from posologie.prediction.schema import prediction_schema
-    from posologie.scoring.schema import score_schema
-    from posologie.screening.schema import match_schema
+    from posologie.prediction.spec import prediction_schema
+    from posologie.records.items import item_schema
+    from posologie.scoring.spec import score_schema
+    from posologie.screening.report import match_schema
 
     text = (REPOSITORY / "results/README.md").read_text(encoding="utf-8")
     schemas = (item_schema(), prediction_schema(), score_schema(), match_schema())

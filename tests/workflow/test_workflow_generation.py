@@ -9,7 +9,7 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from generation_study import reply_to, write_study
 
-from posologie.items import read_items
+from posologie.records.items import read_items
 from studies import Project
 
 pytestmark = pytest.mark.slow

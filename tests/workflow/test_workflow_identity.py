@@ -168,11 +168,11 @@ NEUTRAL = {
     "the seals' own module": ("running/seals.py", appending("REVISED = True")),
     "how jobs are sealed": ("running/sealing.py", appending("REVISED = True")),
     "the seam to Snakemake": ("running/seam.py", appending("REVISED = True")),
-    "the claims": ("claims.py", appending("REVISED = True")),
+    "the claims": ("running/claims.py", appending("REVISED = True")),
     "a command of posologie": ("cli/explain.py", appending("REVISED = True")),
 }
 COUNTED = {
-    "the format of Parquet files": ("files.py", replacing('compression="zstd"', 'compression="snappy"'), None),
+    "the format of Parquet files": ("records/files.py", replacing('compression="zstd"', 'compression="snappy"'), None),
     "the reading of answers": (
         "prediction/parsing.py",
         appending("REVISED = True"),
@@ -182,7 +182,7 @@ COUNTED = {
         | {"tabulate_compute"},
     ),
     "the drawing of figures": ("report/figures/style.py", appending("REVISED = True"), PAGE),
-    "the quotas of mixes": ("mixes/quotas.py", appending("REVISED = True"), after_drawing("NAT", "SYN", "NAT-SYN")),
+    "the quotas of mixes": ("mixes/sampling.py", appending("REVISED = True"), after_drawing("NAT", "SYN", "NAT-SYN")),
 }
 
 
@@ -268,7 +268,7 @@ def test_a_failed_job_leaves_what_was_whole_and_a_dead_head_leaves_no_lock(finis
 
 
 def _this_process(project):
-    words = [sys.executable, "-c", "import json, dataclasses; from posologie.claims import Process;"
+    words = [sys.executable, "-c", "import json, dataclasses; from posologie.running.claims import Process;"
              "print(json.dumps(dataclasses.asdict(Process.this())))"]  # fmt: skip
     return subprocess.run(words, env=project.environment(), capture_output=True, check=True).stdout
 

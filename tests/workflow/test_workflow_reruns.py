@@ -250,14 +250,14 @@ EDITS = {
         set(),
         {},
     ),
-    "the package's version": (f"{PACKAGE}/version.py", appending('__version__ = "0.2.0"'), set(), {}),
+    "the package's version": (f"{PACKAGE}/running/installed.py", appending('__version__ = "0.2.0"'), set(), {}),
     "an error's wording": (
-        f"{PACKAGE}/items.py",
+        f"{PACKAGE}/records/items.py",
         replacing("expected a table of items", "choose a table of items"),
         set(),
         {},
     ),
-    "the heartbeat of claims": (f"{PACKAGE}/claims.py", replacing("BEAT = 10.0", "BEAT = 20.0"), set(), {}),
+    "the heartbeat of claims": (f"{PACKAGE}/running/claims.py", replacing("BEAT = 10.0", "BEAT = 20.0"), set(), {}),
     "device batch of training": (CONFIG, replacing("training_micro_batch: 8", "training_micro_batch: 2"), set(), {}),
     "a reader added": (
         f"{PACKAGE}/sources/a_new_form.py",

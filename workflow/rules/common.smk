@@ -14,21 +14,21 @@ if find_spec("posologie") is None:
     )
     sys.exit(2)
 
-from posologie import layout
-from posologie.running import frozen, head, seam
-from posologie.code_digest import digest
-from posologie.config import job_specs, plan, proxies, releases
+from posologie.records import layout
+from posologie.running import head, planning, seam
+from posologie.running.code_digest import digest
+from posologie.config import job_specs, merged, plan
 from posologie.config.load import study_document, study_from
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
-from posologie.items import SPLITS
+from posologie.records.items import SPLITS
 from posologie.judging.spec import KitSpec, RatingsSpec
-from posologie.layout import downloaded
+from posologie.records.layout import downloaded
 from posologie.running.sealing import Request
-from posologie.shipped import project, shipped
+from posologie.running.installed import project, shipped
 from posologie.sources.layouts import collection_files, collection_patterns, local_files
 from posologie.sources.spec import CollectionSpec
-from posologie.specs import checked_path
+from posologie.records.specs import checked_path
 from snakemake.exceptions import WorkflowError
 
 # The folder of rules/, also where another workflow uses this one as a module and has a folder of its own. Rules that come
@@ -47,7 +47,7 @@ def read_document():
     As a module, the module's config; where that is all that the other workflow read from its study files, the last of
     these files. A job on another node takes what its run was planned with: the file may have been edited since.
     """
-    if workflow.remote_exec and (planned := frozen.frozen_study()) is not None:
+    if workflow.remote_exec and (planned := planning.frozen_study()) is not None:
         return planned["document"], planned["origin"]
     given = [str(path) for path in workflow.overwrite_configfiles]
     if workflow.modifier.skip_configfile:
@@ -118,11 +118,11 @@ WORK = f"{STUDY.roots.work}/{STUDY.study}"
 # Digest of the rules, and of the code behind every command of theirs: what the jobs of a run are held to. A job on another
 # node reads the rules again.
 RULES = "the rules of the workflow"
-CODE = {RULES: frozen.rules_digest(REPOSITORY / "workflow")}
+CODE = {RULES: planning.rules_digest(REPOSITORY / "workflow")}
 
 try:
     if workflow.remote_exec:
-        frozen.check_code(RULES, CODE[RULES])
+        planning.check_code(RULES, CODE[RULES])
     seam.install(f"results/{STUDY.study}")
 except InputError as error:
     refuse(error)
@@ -145,7 +145,7 @@ def published_words(wildcards, input):
 
 
 MODELS = plan.models(STUDY)
-PROXIES = proxies.merged_models(STUDY)
+PROXIES = merged.merged_models(STUDY)
 BUNDLES = plan.bundles(STUDY)
 
 

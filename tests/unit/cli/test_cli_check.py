@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hub_server import Hub, Repository
-from posologie.cli import check_language, checks
+from posologie.cli import check, checks
 from posologie.config.load import load_study
 
 STUDY = """
@@ -101,8 +101,8 @@ def _study_with(gpus):
 
 
 def test_a_mix_that_its_sources_cannot_meet_is_a_problem_once_they_are_read(found, study):
-    from posologie.files import write_parquet
-    from posologie.items import items_to_table
+    from posologie.records.files import write_parquet
+    from posologie.records.items import items_to_table
     from simulated import _item
 
     _, told = found()
@@ -336,5 +336,5 @@ def test_the_declared_language_is_compared_with_that_of_the_items(study, declare
         "options": {"question": "q", "options": ["a", "b"], "answer": "key"},
     }
     (study / "study.yaml").write_text(yaml.safe_dump(described))
-    findings = check_language.languages(load_study("study.yaml"))
+    findings = check.languages(load_study("study.yaml"))
     assert [finding for finding in findings if finding.state == state and told in finding.told]

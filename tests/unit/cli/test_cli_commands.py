@@ -10,7 +10,7 @@ import pytest
 
 from posologie.cli.commands import main, parser
 from posologie.cli.places import add_study, study_of
-from posologie.version import __version__
+from posologie.running.installed import __version__
 
 
 def test_help_names_every_command_and_the_exit_codes(capsys):

@@ -7,7 +7,7 @@ import yaml
 
 from posologie.config import job_specs
 from posologie.config.load import load_study
-from posologie.items import read_items
+from posologie.records.items import read_items
 from posologie.sources import columns
 
 HEADER = "id,question,a,b,c,d,answer,split\n"

@@ -5,7 +5,7 @@ import yaml
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from posologie.cli import commands, partitions
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 # As sinfo prints them: CPU nodes of two sizes, H100 and V100 nodes, a partition that is down, one for debugging.
 TOLD = """\

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from posologie.cli.commands import main
-from posologie.files import write_csv, write_json
+from posologie.records.files import write_csv, write_json
 from posologie.report.effects import comparisons
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from posologie import layout
 from posologie.cli import running
-from posologie.code_digest import digest
 from posologie.config import job_specs
 from posologie.config.load import load_study
+from posologie.records import layout
+from posologie.running.code_digest import digest
 from posologie.running.planning import accept
 from posologie.running.seals import Identity, write_seal
 

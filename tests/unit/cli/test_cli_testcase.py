@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from posologie.files import read_parquet
-from posologie.items import read_items
+from posologie.records.files import read_parquet
+from posologie.records.items import read_items
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from posologie.code_digest import digest
+from posologie.running.code_digest import digest
 from posologie.running.seals import read_seal
 
 SCORES = "results/simulated/scores/tiny/NAT/seed-42/mcqa.parquet"

@@ -9,8 +9,8 @@ import pytest
 
 from posologie.cli import whatif
 from posologie.cli.commands import main
-from posologie.files import write_parquet
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records.files import write_parquet
 
 BLENDS = {
     "A": {"a": 1.0}, "B": {"b": 1.0}, "C": {"c": 1.0}, "AB": {"a": 0.5, "b": 0.5}, "AC": {"a": 0.5, "c": 0.5},
@@ -82,7 +82,7 @@ def test_shares_that_do_not_fit_are_one_line(study, capsys, shares, message):
 def test_models_that_answered_other_items_are_refused(study, tmp_path, capsys):
     arguments = study(0.05)
     file = tmp_path / "predictions/tiny/AB/seed-42/mcqa.parquet"
-    from posologie.files import read_parquet
+    from posologie.records.files import read_parquet
 
     write_parquet(file, read_parquet(file).slice(2))
     assert main(arguments) == 2

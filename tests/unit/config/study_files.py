@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from posologie.config.load import load_study
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 STUDY = {
     "study": "mine",

@@ -5,12 +5,12 @@ from fractions import Fraction
 
 import pytest
 
-from posologie.components import PALETTE
 from posologie.config import job_specs, plan
 from posologie.config.load import study_from
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import Item, items_to_table, stable_id
+from posologie.records.components import PALETTE
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, items_to_table, stable_id
+from posologie.running.errors import InputError
 
 STUDY = {
     "study": "own",

@@ -6,7 +6,7 @@ import yaml
 
 from posologie.config.load import load_study
 from posologie.config.schema import schema_text, with_options
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 SHIPPED = [
     *("config.yaml", "demo.yaml", "test.yaml"),

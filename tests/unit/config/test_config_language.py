@@ -7,7 +7,7 @@ from study_files import STUDY, refusal, study_file  # noqa: F401
 from posologie.config import job_specs
 from posologie.config.language import settings_of
 from posologie.config.load import load_study
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
 from posologie.scoring.spec import TextMetrics
 
 BACKEND = {"kind": "openai_endpoint", "model": "m", "url": "http://localhost"}

@@ -6,7 +6,7 @@ from study_files import STUDY, refusal, study_file  # noqa: F401 - the fixture `
 
 from posologie.config import plan
 from posologie.config.load import load_study, study_document, study_from
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 
 def test_a_study_file_is_read(write):

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from posologie.config import job_specs, plan, proxies
+from posologie.config import job_specs, plan
+from posologie.config import merged as proxies
 from posologie.config.load import load_study
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 TEST = Path(__file__).resolve().parents[3] / "config/test.yaml"
 

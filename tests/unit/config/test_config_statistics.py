@@ -4,7 +4,7 @@ import pytest
 
 from posologie.config.check import check_references
 from posologie.config.study import Study
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.scoring.metrics import METRICS, metric
 
 STUDY = {

@@ -4,7 +4,7 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study, study_document, study_from
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 
 def _study(**sections):

@@ -5,11 +5,9 @@ import json
 import pytest
 
 from posologie.running import sealing
-from posologie.running.frozen import VARIABLE, own_run
-from posologie.running.hashes import FileHashes
-from posologie.running.planning import Comparison, PlannedJob
+from posologie.running.planning import VARIABLE, Comparison, PlannedJob, own_run
 from posologie.running.sealing import Request
-from posologie.running.seals import Identity
+from posologie.running.seals import FileHashes, Identity
 
 MODULE = "posologie.scoring"
 

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from posologie import claims
+from posologie.running import claims
 from posologie.running.whole_files import whole_file
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from posologie import claims
+from posologie.running import claims
 claims.BEAT, claims._LOOK, claims.SILENCE = 0.2, 0.05, float(sys.argv[4])
 if sys.argv[5:]:
     claims._machine = lambda: sys.argv[5]

@@ -2,8 +2,7 @@ import ast
 
 import pytest
 
-from posologie import code_digest
-from posologie.running import counted_code
+from posologie.running import code_digest, counted_code
 
 SOURCES = {
     "posologie": "",
@@ -189,7 +188,7 @@ def test_what_does_not_count_is_left_out_on_every_version_of_python(package):
     package(
         "posologie.shared",
         "import logging, json\n"
-        "from posologie.errors import InputError\n"
+        "from posologie.running.errors import InputError\n"
         "log = logging.getLogger(__name__)\n"
         "LEFT = 1\n"
         "'''what it is'''\n"
@@ -293,13 +292,14 @@ def test_words_that_an_artifact_can_hold_count(package, one, other):
 
 def test_a_neutral_module_and_its_imports_do_not_count_wherever_it_moves(package, monkeypatch):
     monkeypatch.setattr(counted_code, "NEUTRAL", {"errors": "words", "running": "words"})
-    package("posologie.errors", "from posologie import other\nclass InputError(Exception): pass\n")
+    package("posologie.running.errors", "from posologie import other\nclass InputError(Exception): pass\n")
     package(
-        "posologie.shared", "from posologie.errors import InputError\nfrom posologie.lazy import VALUE\nX = VALUE\n"
+        "posologie.shared",
+        "from posologie.running.errors import InputError\nfrom posologie.lazy import VALUE\nX = VALUE\n",
     )
     before = code_digest.digest("posologie.stage")
-    assert not code_digest.modules_behind("posologie.stage") & {"posologie.errors", "posologie.other"}
-    package("posologie.errors", "class InputError(Exception): pass\nBEAT = 2\n")
+    assert not code_digest.modules_behind("posologie.stage") & {"posologie.running.errors", "posologie.other"}
+    package("posologie.running.errors", "class InputError(Exception): pass\nBEAT = 2\n")
     assert code_digest.digest("posologie.stage") == before
     package("posologie.running.errors", "class InputError(Exception): pass\n")
     moved = "from posologie.lazy import VALUE\nfrom posologie.running.errors import InputError\nX = VALUE\n"

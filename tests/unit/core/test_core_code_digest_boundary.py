@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from posologie import code_digest
+from posologie.running import code_digest
 from posologie.running.counted_code import NEUTRAL, is_log_call, is_neutral, last_name
 
 ROOT = code_digest._ROOT
@@ -24,12 +24,12 @@ def modules():
 MODULES = modules()
 
 ARITHMETIC = {
-    "claims.dead": "when a process started",
-    "claims.acquire": "the number of the next claim, and seconds to wait",
-    "claims._beat": "signs of life",
-    "claims._gone": "seconds of silence",
-    "code_digest._find_imports": "parts of a dotted name",
-    "progress.advance": "units done, units a second, and seconds since the last line",
+    "running.claims.dead": "when a process started",
+    "running.claims.acquire": "the number of the next claim, and seconds to wait",
+    "running.claims._beat": "signs of life",
+    "running.claims._gone": "seconds of silence",
+    "running.code_digest._find_imports": "parts of a dotted name",
+    "running.commands.advance": "units done, units a second, and seconds since the last line",
     "running.keeper.main": "the exit status of a killed server",
     "running.keeper.end": "seconds until a server is killed",
     "running.keeper.descendants": "lists of processes",
@@ -37,8 +37,8 @@ ARITHMETIC = {
     "running.counted_code.is_neutral": "parts of a dotted name",
     "running.counted_code._write": "fields of a syntax tree, as sets",
     "running.counted_code._counted_statement": "names of an import, as lists",
-    "running.frozen._prune": "the age of an ended run",
-    "running.frozen.freeze": "the number of a run",
+    "running.planning._prune": "the age of an ended run",
+    "running.planning.freeze": "the number of a run",
     "running.head._as_planned": "a path",
     "running.head._has_lost_its_head": "a path",
     "running.planning.acceptances": "keys of an entry, as sets",
@@ -73,8 +73,8 @@ ARITHMETIC_OPERATORS = (
 )
 
 LIBRARIES = {
-    "claims": {"psutil"},
-    "nvml": {"pynvml"},
+    "running.claims": {"psutil"},
+    "running.commands": {"pynvml"},
     "running.head": {"snakemake.logging"},
     "running.seam": {
         "snakemake.exceptions",
@@ -104,15 +104,13 @@ FORMATS = {
 """Modules of Python's own that compute, or write a format of data."""
 
 JSON = {
-    "claims": "the claim, which no artifact holds",
-    "code_digest": "what is known of the code from run to run",
-    "progress": "progress.json, which only `posologie status` reads",
-    "running.frozen": "the record of a run",
-    "running.hashes": "checksums, from run to run",
-    "running.orphans": "reads Snakemake's marks",
-    "running.planning": "reads accepted changes of code",
+    "running.claims": "the claim, which no artifact holds",
+    "running.code_digest": "what is known of the code from run to run",
+    "running.commands": "progress.json, which only `posologie status` reads",
+    "running.planning": "the record of a run, and accepted changes of code",
+    "running.seals": "seals, and checksums from run to run",
+    "running.head": "reads Snakemake's marks",
     "running.sealing": "reads what a job makes from its command line",
-    "running.seals": "seals",
     "running.seam": "the owner of a lock",
     "running.whole_files": "records of runs",
 }
@@ -224,8 +222,8 @@ def test_texts_and_paths_are_no_arithmetic(text):
     ("text", "expected"),
     [
         ("import csv", {"csv"}),
-        ("def f():\n    from posologie.items import Item", {"posologie.items"}),
-        ("from posologie import items", {"posologie.items"}),
+        ("def f():\n    from posologie.records.items import Item", {"posologie.records.items"}),
+        ("from posologie import running", {"posologie.running"}),
         ("if TYPE_CHECKING:\n    import torch", set()),
     ],
 )

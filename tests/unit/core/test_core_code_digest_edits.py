@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from posologie import code_digest
+from posologie.running import code_digest
 
 STAGES = {
     "training": "posologie.training",
@@ -76,29 +76,41 @@ def reformatted(source):
 
 
 NEUTRAL = {
-    "an error's wording in items": ("items.py", replaced("expected a table of items", "choose a table of items")),
-    "an error's wording in files": ("files.py", replaced("not a whole Parquet file", "damaged Parquet file")),
+    "an error's wording in items": (
+        "records/items.py",
+        replaced("expected a table of items", "choose a table of items"),
+    ),
+    "an error's wording in files": ("records/files.py", replaced("not a whole Parquet file", "damaged Parquet file")),
     "an error's wording in seals": ("running/seals.py", replaced("no such file", "there is no such file")),
-    "an error split into two texts": ("items.py", replaced("is missing; expected a table", 'is " "missing: a table')),
+    "an error split into two texts": (
+        "records/items.py",
+        replaced("is missing; expected a table", 'is " "missing: a table'),
+    ),
     "an error of the loop": ("training/loop.py", replaced("the loss diverges, mean", "the loss grows, mean")),
     "a value left out of an error": ("training/loop.py", replaced("after {first:.3f} over the first; ", "")),
     "an error with a formatted value more": (
         "prediction/__main__.py",
         replaced("expected both or neither", "expected both or neither, not {options.adapter_config!r}"),
     ),
-    "the wording of a validator": ("specs.py", replaced("beginning with a letter or digit", "first a letter or digit")),
-    "the wording of an argument's error": ("commands.py", replaced("expected NAME=PATH", "write NAME=PATH")),
-    "the docstring of the one exception": ("errors.py", replaced("that a person can mend", "that a person can fix")),
-    "another exception in errors": ("errors.py", appended("class OtherError(Exception):\n    pass")),
-    "a log text in devices": ("devices.py", replaced("working on GPU %s", "using GPU %s")),
-    "how often devices are looked at": ("devices.py", replaced("_LOOK = 2.0", "_LOOK = 1.0")),
-    "a log text in progress": ("progress.py", replaced("%s: %d of %d %s", "%s: %d/%d %s")),
-    "how often progress is written": ("progress.py", replaced("self._written >= 2", "self._written >= 5")),
-    "the heartbeat of claims": ("claims.py", replaced("BEAT = 10.0", "BEAT = 20.0")),
-    "the silence that claims allow": ("claims.py", replaced("SILENCE = 120.0", "SILENCE = 300.0")),
+    "the wording of a validator": (
+        "records/specs.py",
+        replaced("beginning with a letter or digit", "first a letter or digit"),
+    ),
+    "the wording of an argument's error": ("running/commands.py", replaced("expected NAME=PATH", "write NAME=PATH")),
+    "the docstring of the one exception": (
+        "running/errors.py",
+        replaced("that a person can mend", "that a person can fix"),
+    ),
+    "another exception in errors": ("running/errors.py", appended("class OtherError(Exception):\n    pass")),
+    "a log text in devices": ("running/commands.py", replaced("working on GPU %s", "using GPU %s")),
+    "how often devices are looked at": ("running/commands.py", replaced("_LOOK = 2.0", "_LOOK = 1.0")),
+    "a log text in progress": ("running/commands.py", replaced("%s: %d of %d %s", "%s: %d/%d %s")),
+    "how often progress is written": ("running/commands.py", replaced("self._written >= 2", "self._written >= 5")),
+    "the heartbeat of claims": ("running/claims.py", replaced("BEAT = 10.0", "BEAT = 20.0")),
+    "the silence that claims allow": ("running/claims.py", replaced("SILENCE = 120.0", "SILENCE = 300.0")),
     "the out-of-memory advice of the loop": ("training/memory.py", replaced("(now {micro_batch};", "({micro_batch};")),
     "when memory ran out": ("training/loop.py", replaced('f"validation of epoch {epoch}"', 'f"validating, {epoch}"')),
-    "the version": ("version.py", replaced('"unknown"', '"none"')),
+    "the version": ("running/installed.py", replaced('"unknown"', '"none"')),
     "the docstring of the package": ("__init__.py", replaced("how much of which", "which amount of which")),
     "a comment": ("training/loop.py", replaced("# the one wait for the device", "# waits here")),
     "the docstring of a function": (
@@ -141,10 +153,13 @@ NEUTRAL = {
     ),
     "how temporary files are named": ("running/whole_files.py", replaced(".partial", ".part")),
     "when a temporary file counts as left": ("running/whole_files.py", replaced("= 3600.0", "= 7200.0")),
-    "what counts as code": ("code_digest.py", replaced("_LENGTH = 16", "_LENGTH = 16  # digits")),
-    "the format of log lines": ("commands.py", replaced("%(asctime)s %(name)s", "%(name)s")),
+    "what counts as code": ("running/code_digest.py", replaced("_LENGTH = 16", "_LENGTH = 16  # digits")),
+    "the format of log lines": ("running/commands.py", replaced("%(asctime)s %(name)s", "%(name)s")),
     "the text of a progress bar": ("training/reporting.py", replaced('unit="update"', 'unit="step"')),
-    "a module that no stage imports": ("new_reader.py", lambda source: "from posologie.items import Item\nX = 1\n"),
+    "a module that no stage imports": (
+        "new_reader.py",
+        lambda source: "from posologie.records.items import Item\nX = 1\n",
+    ),
     "a page of the report": ("report/page.py", appended("COLOUR = 1")),
 }
 """Edits that change no number: none of them re-makes an adapter, an answer, a score or a mix."""
@@ -195,21 +210,21 @@ COUNTED = {
     ),
     "an import in an except block": (
         "training/schedule.py",
-        appended("try:\n    pass\nexcept OSError:\n    from posologie.scoring.labels import label_sets"),
+        appended("try:\n    pass\nexcept OSError:\n    from posologie.scoring.tables import label_sets"),
         {"training"},
     ),
     "a computing module in the place of a neutral one": (
         "training/loop.py",
-        replaced("from posologie.errors import InputError", "from posologie.training.loss import InputError"),
+        replaced("from posologie.running.errors import InputError", "from posologie.training.loss import InputError"),
         {"training"},
     ),
     "the template's date": ("models/load.py", replaced("(2024, 7, 26)", "(2024, 7, 27)"), {"training", "prediction"}),
     "a comparison in parsing": ("prediction/parsing.py", replaced("< len(options)", "<= len(options)"), {"prediction"}),
     "a pattern of parsing": ("prediction/parsing_patterns.py", replaced("toutes|tous", "toutes"), {"prediction"}),
     "where a thought ends": (
-        "thoughts.py",
+        "language/marks.py",
         replaced("max(_CLOSING", "min(_CLOSING"),
-        {"prediction"},
+        {"prediction", "scoring"},
     ),
     "the tokens of an answer": ("prediction/requests.py", replaced("return 2 * len", "return 3 * len"), {"prediction"}),
     "a limit of a suite": ("prediction/spec.py", replaced("default=512", "default=511"), {"prediction", "scoring"}),
@@ -223,18 +238,22 @@ COUNTED = {
         replaced("effective_order=True", "effective_order=False"),
         {"scoring"},
     ),
-    "the words of a text": ("scoring/words.py", replaced(r"[\p{L}\p{N}]", r"[\p{L}\p{N}_]"), {"scoring"}),
+    "the words of a text": ("scoring/text.py", replaced(r"[\p{L}\p{N}]", r"[\p{L}\p{N}_]"), {"scoring"}),
     "a comparison of scores": ("scoring/__main__.py", replaced("pc.not_equal", "pc.equal"), {"scoring"}),
-    "the remainder of a quota": ("mixes/quotas.py", replaced("2 * given[name] + 1", "2 * given[name] + 2"), {"mixes"}),
+    "the remainder of a quota": (
+        "mixes/sampling.py",
+        replaced("2 * given[name] + 1", "2 * given[name] + 2"),
+        {"mixes"},
+    ),
     "the order of a draw": ("mixes/sampling.py", replaced("digest_size=8", "digest_size=9"), {"mixes"}),
-    "the compression of Parquet": ("files.py", replaced('compression="zstd"', 'compression="snappy"'), EVERY),
-    "the decimals of CSV": ("files.py", replaced(":.6f", ":.5f"), EVERY),
-    "the order of keys in JSON": ("files.py", replaced("sort_keys=True", "sort_keys=False"), EVERY),
-    "a reason in items": ("items.py", replaced('return "no gold label"', 'return "no label"'), EVERY),
-    "the form of an item's id": ("items.py", replaced("digest_size=10", "digest_size=11"), EVERY),
-    "what a spec accepts": ("specs.py", replaced('extra="forbid"', 'extra="ignore"'), EVERY),
-    "the default of the prompt": ("prompting.py", replaced("Choix de réponses :", "Choix :"), PROMPTED),
-    "the order of options": ("prompting.py", replaced("{seed}\\x1f{variant}", "{seed}\\x1f"), PROMPTED),
+    "the compression of Parquet": ("records/files.py", replaced('compression="zstd"', 'compression="snappy"'), EVERY),
+    "the decimals of CSV": ("records/files.py", replaced(":.6f", ":.5f"), EVERY),
+    "the order of keys in JSON": ("records/files.py", replaced("sort_keys=True", "sort_keys=False"), EVERY),
+    "a reason in items": ("records/items.py", replaced('return "no gold label"', 'return "no label"'), EVERY),
+    "the form of an item's id": ("records/items.py", replaced("digest_size=10", "digest_size=11"), EVERY),
+    "what a spec accepts": ("records/specs.py", replaced('extra="forbid"', 'extra="ignore"'), EVERY),
+    "the default of the prompt": ("records/prompting.py", replaced("Choix de réponses :", "Choix :"), PROMPTED),
+    "the order of options": ("records/prompting.py", replaced("{seed}\\x1f{variant}", "{seed}\\x1f"), PROMPTED),
     "a decorator": ("training/loss.py", replaced("@torch.no_grad()", "@torch.enable_grad()"), {"training"}),
     "an import that runs code": (
         "training/schedule.py",

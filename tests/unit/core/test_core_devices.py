@@ -5,14 +5,14 @@ import subprocess
 import sys
 import time
 
-from posologie import devices
+from posologie.running import commands
 
 JOB = """
 import os, sys, time
 from pathlib import Path
-from posologie import devices
-devices._LOOK = 0.05
-devices.claim_devices(int(sys.argv[2]), Path(sys.argv[1]))
+from posologie.running import commands
+commands._LOOK = 0.05
+commands.claim_devices(int(sys.argv[2]), Path(sys.argv[1]))
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), time.time(), flush=True)
 time.sleep(float(sys.argv[3]))
 print(time.time(), flush=True)
@@ -72,10 +72,10 @@ def test_inside_slurm_and_on_one_device_nothing_is_changed(tmp_path):
 
 def test_the_driver_is_asked_where_nothing_is_named(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(devices, "_installed", lambda: 3)
-    assert devices.usable_devices() == ["0", "1", "2"]
+    monkeypatch.setattr(commands, "_installed", lambda: 3)
+    assert commands.usable_devices() == ["0", "1", "2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert devices.usable_devices() == []
+    assert commands.usable_devices() == []
 
 
 def test_every_gpu_rule_says_how_many_devices_it_claims(repository):

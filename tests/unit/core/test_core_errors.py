@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 import safetensors.numpy
 
-from posologie.errors import InputError, machine_error
-from posologie.files import read_json, read_text, write_csv, write_json, write_parquet, write_text
+from posologie.records.files import read_json, read_text, write_csv, write_json, write_parquet, write_text
+from posologie.running.errors import InputError, machine_error
 from posologie.running.whole_files import whole_file
 
 
@@ -98,7 +98,7 @@ def test_what_may_be_a_bug_keeps_its_traceback(error):
     assert machine_error(error) is None
 
 
-COMMAND = "from posologie.commands import run; import errno\ndef main(argv):\n    raise {}\nrun(main)\n"
+COMMAND = "from posologie.running.commands import run; import errno\ndef main(argv):\n    raise {}\nrun(main)\n"
 
 
 @pytest.mark.parametrize(

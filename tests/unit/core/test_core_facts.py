@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from posologie.facts import facts, facts_agree, facts_differ, facts_differ_across, numbers
-from posologie.languages import described_languages, language_data
+from posologie.language.facts import facts, facts_agree, facts_differ, facts_differ_across, numbers
+from posologie.language.languages import described_languages, language_data
 
 
 @pytest.mark.parametrize(

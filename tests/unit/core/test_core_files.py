@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posologie.errors import InputError
-from posologie.files import (
+from posologie.records.files import (
     read_csv,
     read_json,
     read_parquet,
@@ -16,6 +15,7 @@ from posologie.files import (
     write_json,
     write_parquet,
 )
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from sealing_bench import MODULE, enter, sealing_bench  # noqa: F401 - the fixture `bench`
 
-from posologie.errors import InputError
 from posologie.running import sealing
-from posologie.running.frozen import freeze, frozen_study, rules_digest
+from posologie.running.errors import InputError
+from posologie.running.planning import freeze, frozen_study, rules_digest
 from posologie.running.sealing import Request
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 import pytest
 import snakemake.api  # noqa: F401 - Snakemake's modules import each other in a circle that only begins here
 
-from posologie.claims import Process
-from posologie.errors import InputError
-from posologie.running import head, orphans
-from posologie.running.frozen import freeze
+from posologie.running import head
+from posologie.running.claims import Process
+from posologie.running.errors import InputError
+from posologie.running.planning import freeze
 from posologie.running.seals import Identity
 
 WANTED = Identity("posologie.mixes", "c0de", {"mix": "NAT"})
@@ -27,7 +27,7 @@ class Cluster:
     def submit(self, job, run, output="mix.parquet", state="PENDING", reason="Priority"):
         marks = self.root / ".snakemake/incomplete"
         marks.mkdir(parents=True, exist_ok=True)
-        name = orphans.base64.urlsafe_b64encode(output.encode()).decode()
+        name = head.base64.urlsafe_b64encode(output.encode()).decode()
         (marks / name).write_text(json.dumps({"external_jobid": job}))
         self.lines.append(f"{job}|{state}|n1|0:01|{reason}|{run}|{os.getcwd()}|rule_draw_mix_wildcards_NAT_42")
 
@@ -51,7 +51,7 @@ def cluster(tmp_path, monkeypatch):
     def waited(seconds):
         cluster.lines = []
 
-    monkeypatch.setattr(orphans, "_squeue", squeue)
+    monkeypatch.setattr(head, "_squeue", squeue)
     monkeypatch.setattr(head, "_cancel", lambda orphan, why: cluster.cancelled.append((orphan.job, why)))
     monkeypatch.setattr(head.time, "sleep", waited)
     return cluster
@@ -123,7 +123,7 @@ def test_a_scheduler_that_does_not_answer_while_orphans_are_waited_for_is_asked_
             raise answer
         return answer
 
-    monkeypatch.setattr(orphans, "_squeue", squeue)
+    monkeypatch.setattr(head, "_squeue", squeue)
     assert settle()
     assert answers == []
 
@@ -134,11 +134,11 @@ def test_a_queue_that_cannot_be_asked_is_an_input_error(monkeypatch, tmp_path):
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="squeue: Unable to contact slurm controller"):
-        orphans.orphans(tmp_path, own="own")
+        head.orphans(tmp_path, own="own")
 
     def late(*arguments, **options):
-        raise orphans.subprocess.TimeoutExpired("squeue", 120)
+        raise head.subprocess.TimeoutExpired("squeue", 120)
 
-    monkeypatch.setattr(orphans.subprocess, "run", late)
+    monkeypatch.setattr(head.subprocess, "run", late)
     with pytest.raises(InputError, match="timed out after 120 seconds"):
-        orphans.orphans(tmp_path, own="own")
+        head.orphans(tmp_path, own="own")

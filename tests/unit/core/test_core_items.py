@@ -1,8 +1,8 @@
 import pytest
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import Item, item_schema, items_to_table, read_items, stable_id
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, item_schema, items_to_table, read_items, stable_id
+from posologie.running.errors import InputError
 
 ITEM = Item(
     id="a" * 20,

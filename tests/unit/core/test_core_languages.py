@@ -2,8 +2,7 @@
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.languages import (
+from posologie.language.languages import (
     check_unedited,
     described_languages,
     language_data,
@@ -11,6 +10,7 @@ from posologie.languages import (
     language_of,
     position_dependent,
 )
+from posologie.running.errors import InputError
 
 TEN = {"ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"}
 DEPENDENT = [

@@ -1,4 +1,4 @@
-from posologie.lineage import ancestors, descent, document_descent, published, text_hash
+from posologie.records.items import ancestors, descent, document_descent, published, text_hash
 
 
 def test_a_text_hash_is_the_same_whatever_the_blanks_and_the_order_of_options():

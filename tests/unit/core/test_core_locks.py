@@ -9,7 +9,7 @@ import pytest
 import snakemake.api  # noqa: F401 - Snakemake's modules import each other in a circle that only begins here
 from snakemake.exceptions import LockException
 
-from posologie.claims import Process
+from posologie.running.claims import Process
 from posologie.running.seam import SealedPersistence
 
 

@@ -3,7 +3,8 @@
 import pynvml
 import pytest
 
-from posologie import devices, nvml, runs
+from posologie.records import runs
+from posologie.running import commands
 
 
 @pytest.fixture
@@ -47,13 +48,13 @@ def test_without_a_driver_there_is_nothing(monkeypatch):
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(pynvml, "nvmlInit", without)
-    with nvml.driver() as library:
+    with commands.driver() as library:
         assert library is None
-    assert devices.usable_devices() == []
+    assert commands.usable_devices() == []
     assert runs._gpu_energy() is None
 
 
 def test_an_error_of_the_block_is_not_swallowed(two_gpus):
-    with pytest.raises(ZeroDivisionError), nvml.driver():
+    with pytest.raises(ZeroDivisionError), commands.driver():
         raise ZeroDivisionError
     assert two_gpus == ["init", "shutdown"]

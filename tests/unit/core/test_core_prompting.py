@@ -5,8 +5,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posologie.items import Item
-from posologie.prompting import (
+from posologie.records.items import Item
+from posologie.records.prompting import (
     Lines,
     Prompting,
     assistant_turn,
@@ -96,7 +96,7 @@ def test_options_that_depend_on_their_place_are_displayed_in_their_own_order():
 
 
 def test_option_orders_do_not_depend_on_the_hash_seed():
-    program = "from posologie.prompting import option_order; print(option_order('abc', 10, 'permuted-1', 42))"
+    program = "from posologie.records.prompting import option_order; print(option_order('abc', 10, 'permuted-1', 42))"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", program],

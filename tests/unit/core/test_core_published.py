@@ -2,8 +2,7 @@
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.published import (
+from posologie.records.published import (
     Comparison,
     Printed,
     Published,
@@ -15,6 +14,7 @@ from posologie.published import (
     read_published,
     shown,
 )
+from posologie.running.errors import InputError
 
 EM = ("em", "constrained")
 WHOLE = ("all", "all", "item_weighted")

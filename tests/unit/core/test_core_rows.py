@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie.rows import TableRows
+from posologie.records.tables import TableRows
 
 OPTIONS = [[f"option {number}", "é" * (number % 3)] for number in range(1000)]
 SCHEMA = pa.schema({"id": pa.string(), "options": pa.list_(pa.string())})

@@ -2,9 +2,9 @@
 
 import json
 
-from posologie.code_digest import digest
-from posologie.files import sha256_of_file
-from posologie.runs import Run
+from posologie.records.files import sha256_of_file
+from posologie.records.runs import Run
+from posologie.running.code_digest import digest
 from posologie.training.spec import TrainingSpec
 
 SPEC = TrainingSpec.model_validate({"backbone": "tiny", "mix": "NAT", "seed": 1, "recipe": {}, "prompting": {}})

@@ -6,13 +6,13 @@ import os
 import pytest
 from sealing_bench import MODULE, sealing_bench  # noqa: F401 - the fixture `bench`
 
-from posologie.claims import Process
-from posologie.errors import InputError
 from posologie.running import sealing
-from posologie.running.hashes import FileHashes
+from posologie.running.claims import Process
+from posologie.running.errors import InputError
 from posologie.running.planning import accept, acceptances, accepted_pairs
 from posologie.running.sealing import Request, taken_out
 from posologie.running.seals import (
+    FileHashes,
     Identity,
     check_seal,
     input_differences,
@@ -283,7 +283,7 @@ def test_hashes_are_remembered_until_size_time_or_inode_change(bench, monkeypatc
     hashes = FileHashes("hashes.json")
     first = hashes.of("input.txt")
     hashes.keep()
-    monkeypatch.setattr("posologie.running.hashes.sha256_of_file", lambda path: "hashed again")
+    monkeypatch.setattr("posologie.running.seals.sha256_of_file", lambda path: "hashed again")
     again = FileHashes("hashes.json")
     assert again.of("input.txt") == first
     os.utime("input.txt", ns=(7, 7))

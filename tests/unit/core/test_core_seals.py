@@ -6,13 +6,14 @@ import shutil
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.running.hashes import FileHashes, mark_of
+from posologie.running.errors import InputError
 from posologie.running.seals import (
+    FileHashes,
     Identity,
     check_seal,
     checked_sum,
     in_one_line,
+    mark_of,
     read_seal,
     seal_of,
     seals_below,
@@ -179,7 +180,7 @@ def test_a_file_that_is_written_while_it_is_hashed_is_hashed_again(monkeypatch):
 
     hashes = FileHashes("hashes.json")
     with monkeypatch.context() as patch:
-        patch.setattr("posologie.running.hashes.sha256_of_file", while_it_is_written)
+        patch.setattr("posologie.running.seals.sha256_of_file", while_it_is_written)
         assert hashes.of("a.txt") == "of another content"
     assert hashes.of("a.txt") == "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603"
 
@@ -195,10 +196,10 @@ def test_the_files_of_an_artifact_are_remembered_with_the_sealed_checksums(monke
         looks.append(str(path))
         return mark_of(path)
 
-    monkeypatch.setattr("posologie.running.hashes.mark_of", look)
+    monkeypatch.setattr("posologie.running.seals.mark_of", look)
     hashes.remember_sealed(seal)
     assert sorted(looks) == ["a.txt", "b.txt"], "the mark that is compared is the one that is remembered"
-    monkeypatch.setattr("posologie.running.hashes.sha256_of_file", lambda path: "hashed again")
+    monkeypatch.setattr("posologie.running.seals.sha256_of_file", lambda path: "hashed again")
     assert [hashes.of(path) for path in ("a.txt", "b.txt")] == [SHA_A, SHA_A]
 
 

@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from posologie.errors import InputError
 from posologie.mixes.spec import Mix
-from posologie.specs import Name, Spec
+from posologie.records.specs import Name, Spec
+from posologie.running.errors import InputError
 from posologie.training.spec import Recipe
 
 

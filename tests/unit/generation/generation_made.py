@@ -5,11 +5,11 @@ from typing import Any
 
 from endpoint_server import EndpointServer
 
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Request, Session
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import Decoding, OpenaiEndpoint, Running
-from posologie.progress import Progress
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Request, Session
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.spec import Decoding, OpenaiEndpoint, Running
+from posologie.running.commands import Progress
 
 QUICK = {"longest_wait_seconds": 0.05, "timeout_seconds": 30.0}
 

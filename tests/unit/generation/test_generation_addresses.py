@@ -6,8 +6,8 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from generation_made import ask, endpoint, question
 
-from posologie.errors import InputError
-from posologie.generation.backends import addresses
+from posologie.backends import served
+from posologie.running.errors import InputError
 
 
 async def echo(body, before):
@@ -55,8 +55,8 @@ def test_a_redirect_to_another_path_of_the_same_server_is_followed_with_the_key(
 
 def test_a_run_that_sends_its_key_in_the_clear_says_so_once(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("SOME_KEY", "sk-secret")
-    monkeypatch.setattr(addresses, "is_loopback", lambda host: False)
-    monkeypatch.setattr(addresses, "_warned", set())
+    monkeypatch.setattr(served, "is_loopback", lambda host: False)
+    monkeypatch.setattr(served, "_warned", set())
     with EndpointServer(echo) as server, caplog.at_level(logging.WARNING):
         for text in ("one", "another"):
             ask(endpoint(server, key_variable="SOME_KEY"), tmp_path, [question(text)])
@@ -77,7 +77,7 @@ def test_a_run_that_sends_its_key_in_the_clear_says_so_once(tmp_path, monkeypatc
     ],
 )
 def test_the_same_place_is_the_same_host_and_port_or_its_encrypted_form(here, there, same):
-    assert addresses._same_place(addresses.urlsplit(here), addresses.urlsplit(there)) is same
+    assert served._same_place(served.urlsplit(here), served.urlsplit(there)) is same
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_the_same_place_is_the_same_host_and_port_or_its_encrypted_form(here, th
     ],
 )
 def test_only_plain_http_to_another_machine_is_in_the_clear(url, clear):
-    assert addresses.in_the_clear(url) is clear
+    assert served.in_the_clear(url) is clear
 
 
 def test_a_key_sent_in_the_clear_is_warned_of_once_for_each_address(monkeypatch, caplog):
-    monkeypatch.setattr(addresses, "_warned", set())
+    monkeypatch.setattr(served, "_warned", set())
     with caplog.at_level(logging.WARNING):
         for url in ("http://a.org/v1", "http://a.org/v1", "http://b.org/v1", "https://c.org/v1"):
-            addresses.warn_in_the_clear(url, "SOME_KEY")
-        addresses.warn_in_the_clear("http://d.org/v1", None)
+            served.warn_in_the_clear(url, "SOME_KEY")
+        served.warn_in_the_clear("http://d.org/v1", None)
     assert [record.getMessage().partition(":the")[0].split(": ")[0] for record in caplog.records] == [
         "http://a.org/v1",
         "http://b.org/v1",

@@ -4,13 +4,13 @@ import pytest
 from batch_server import BatchServer
 from generation_made import QUICK, ask, question
 
-from posologie.errors import InputError
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Failure
+from posologie.backends.openai_batch import BatchWork, batches_in
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.spec import OpenaiEndpoint, Running
 from posologie.generation import batches
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Failure
-from posologie.generation.backends.openai_batch import BatchWork, batches_in
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import OpenaiEndpoint, Running
+from posologie.running.errors import InputError
 
 PRICES = {"price_prompt": 10.0, "price_generated": 20.0}
 

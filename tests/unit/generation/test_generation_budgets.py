@@ -9,9 +9,9 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from generation_made import ask, endpoint, question
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.spec import Running
+from posologie.backends.cache import Cache
+from posologie.backends.spec import Running
+from posologie.running.errors import InputError
 
 HERE = Path(__file__).parent
 

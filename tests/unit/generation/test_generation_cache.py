@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache, file_system_of
-from posologie.generation.backends.spec import Running
+from posologie.backends.cache import Cache, file_system_of
+from posologie.backends.spec import Running
+from posologie.running.errors import InputError
 
 FREE = Running()
 
@@ -123,7 +123,7 @@ def test_a_cache_of_another_version_is_an_error(tmp_path):
 
 @pytest.mark.parametrize(("kind", "mode"), [("ext4", "wal"), ("nfs4", "delete"), ("lustre", "delete")])
 def test_a_network_file_system_gets_the_journal_that_needs_no_shared_memory(tmp_path, monkeypatch, kind, mode):
-    monkeypatch.setattr("posologie.generation.backends.cache.file_system_of", lambda folder: kind)
+    monkeypatch.setattr("posologie.backends.cache.file_system_of", lambda folder: kind)
     Cache(tmp_path / "c.sqlite").close()
     found = sqlite3.connect(tmp_path / "c.sqlite").execute("PRAGMA journal_mode").fetchone()[0]
     assert found == mode

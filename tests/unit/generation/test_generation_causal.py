@@ -8,12 +8,11 @@ from endpoint_server import EndpointServer
 from generation_made import ask, endpoint, question
 from models_made import GreedyModel
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.causal import CausalBackend
-from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.backends.sampling import GumbelSampling, LabelRecorder, label_tokens
-from posologie.generation.backends.spec import Causal, Decoding, Running
+from posologie.backends.cache import Cache
+from posologie.backends.causal import CausalBackend, GumbelSampling, LabelRecorder, label_tokens
+from posologie.backends.interface import Failure, Reply, Request
+from posologie.backends.spec import Causal, Decoding, Running
+from posologie.running.errors import InputError
 
 QUESTIONS = [
     "Quel est le diagnostic ?",

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_generation_quality import REFERENCES, ROOT, made_table, sentences, worse
 
-from posologie.files import read_json, read_parquet
+from posologie.records.files import read_json, read_parquet
 
 HERE = Path(__file__).parent
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from generation_made import ask, question
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.causal import CausalBackend
-from posologie.generation.backends.engine import EngineBackend
-from posologie.generation.backends.interface import Failure, LabelLanguage, Request, Session
-from posologie.generation.backends.openai_requests import request_body
-from posologie.generation.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
-from posologie.progress import Progress
+from posologie.backends.cache import Cache
+from posologie.backends.causal import CausalBackend
+from posologie.backends.engine import EngineBackend
+from posologie.backends.interface import Failure, LabelLanguage, Request, Session
+from posologie.backends.openai_forms import request_body
+from posologie.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
+from posologie.running.commands import Progress
+from posologie.running.errors import InputError
 
 FAKE = Path(__file__).with_name("fake_engine.py")
 

@@ -13,11 +13,11 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from generation_made import QUICK, ask, endpoint, question
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import Decoding, OpenaiEndpoint, Running
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Failure, Reply, Request
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.spec import Decoding, OpenaiEndpoint, Running
+from posologie.running.errors import InputError
 
 HERE = Path(__file__).parent
 

@@ -1,8 +1,8 @@
 import pytest
 
-from posologie.generation.sentences import aligned
-from posologie.generation.translation.polarity import polarity_problems
-from posologie.generation.translation.untranslated import untranslated_options
+from posologie.backends.texts import aligned
+from posologie.generation.translation.checks import polarity_problems
+from posologie.generation.translation.vocabulary import untranslated_options
 
 SAME = [
     ("Which is not a symptom?", "Lequel n'est pas un symptôme ?", "fr"),

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.generation.prompts import read_prompt
-from posologie.generation.synthesis.spec import TaskName
+from posologie.backends.prompts import read_prompt
+from posologie.generation.spec import TaskName
 from posologie.judging.steering import steering
-from posologie.languages import language_of
+from posologie.language.languages import language_of
+from posologie.running.errors import InputError
 
 PROMPTS = Path(__file__).parents[3] / "resources" / "prompts"
 HEAD = "---\nname: n\nversion: 1\nlanguage: fr\n---\n"

@@ -12,12 +12,12 @@ from endpoint_server import Answer, EndpointServer, completion
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-from posologie.documents import pair_schema
-from posologie.errors import InputError
-from posologie.files import read_json, write_parquet
 from posologie.generation.translation_quality import comet, openai_endpoint, table
-from posologie.generation.translation_quality.schema import sentence_schema
 from posologie.generation.translation_quality.scores import CorpusMetric, cluster_draws, resampled
+from posologie.generation.translation_quality.spec import sentence_schema
+from posologie.records.files import read_json, write_parquet
+from posologie.records.tables import pair_schema
+from posologie.running.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 REFERENCES = [

@@ -19,11 +19,11 @@ import pytest
 from generation_made import ask, question
 from models_made import make_walking
 
-from posologie.documents import document_schema
-from posologie.files import read_json, write_parquet
-from posologie.generation.backends.causal import CausalBackend
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import Causal, OpenaiEndpoint, Running
+from posologie.backends.causal import CausalBackend
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.spec import Causal, OpenaiEndpoint, Running
+from posologie.records.files import read_json, write_parquet
+from posologie.records.tables import document_schema
 
 pytest.importorskip("fastapi", reason="transformers serve needs fastapi")
 pytest.importorskip("uvicorn", reason="transformers serve needs uvicorn")

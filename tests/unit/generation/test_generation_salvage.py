@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Request, Session
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.salvage import damage_of
-from posologie.generation.backends.spec import Decoding, OpenaiEndpoint, Running
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Request, Session
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.salvage import damage_of
+from posologie.backends.spec import Decoding, OpenaiEndpoint, Running
+from posologie.running.errors import InputError
 
 PAGE = 4096
 FREE = Running()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from posologie.generation.synthesis.checks import problem_of
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.synthesis.tasks import TASKS, SupportedQuestion
+from posologie.generation.spec import Generator
+from posologie.generation.synthesis.items import problem_of
+from posologie.generation.synthesis.requests import TASKS, SupportedQuestion
 
 CHINESE = "患者女，32岁，因发热3天就诊。尿试纸显示白细胞和亚硝酸盐。诊断为急性肾盂肾炎，给予头孢曲松每日1克治疗。"
 

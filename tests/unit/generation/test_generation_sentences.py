@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posologie.generation.sentences import packed, pieces, sentences
+from posologie.backends.texts import packed, pieces, sentences
 
 
 @pytest.mark.parametrize(

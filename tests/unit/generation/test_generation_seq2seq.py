@@ -1,10 +1,10 @@
 import pytest
 from generation_made import ask, question
 
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Request
-from posologie.generation.backends.seq2seq import Seq2seqBackend
-from posologie.generation.backends.spec import Decoding, Running, Seq2seq
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Request
+from posologie.backends.seq2seq import Seq2seqBackend
+from posologie.backends.spec import Decoding, Running, Seq2seq
 
 TEXTS = ["Quel est le diagnostic ?", "Femme de 40 ans. Elle tousse.\n\nElle a de la fièvre.", "Oui", "  Une grippe. "]
 

@@ -7,13 +7,13 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from generation_made import QUICK, ask, endpoint, question
 
-from posologie.errors import InputError
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Session
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import OpenaiEndpoint, Running
-from posologie.generation.backends.spending import spent_below
-from posologie.progress import Progress
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Session
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.spec import OpenaiEndpoint, Running
+from posologie.backends.spending import spent_below
+from posologie.running.commands import Progress
+from posologie.running.errors import InputError
 
 
 async def echo(body, before):

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from posologie.generation.structured import MalformedError, json_schema, read_reply
-from posologie.generation.synthesis.tasks import ChoiceReply, OpenReply
+from posologie.backends.texts import MalformedError, json_schema, read_reply
+from posologie.generation.synthesis.requests import ChoiceReply, OpenReply
 
 GOOD = '{"questions": [{"question": "Q ?", "answer": "A"}]}'
 

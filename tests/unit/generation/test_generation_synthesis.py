@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from endpoint_server import Answer, EndpointServer, completion
 
-from posologie.documents import document_schema
-from posologie.errors import InputError
-from posologie.files import read_json, write_parquet
 from posologie.generation import gather
+from posologie.generation.spec import Generator
 from posologie.generation.synthesis import openai_endpoint, plan
-from posologie.generation.synthesis.checks import problem_of
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.synthesis.tasks import TASKS, ChoiceQuestion, OpenQuestion, SupportedQuestion
-from posologie.items import read_items
+from posologie.generation.synthesis.items import problem_of
+from posologie.generation.synthesis.requests import TASKS, ChoiceQuestion, OpenQuestion, SupportedQuestion
+from posologie.records.files import read_json, write_parquet
+from posologie.records.items import read_items
+from posologie.records.tables import document_schema
+from posologie.running.errors import InputError
 
 PROMPTS = Path(__file__).parents[3] / "resources" / "prompts" / "fr" / "synthesis"
 TEXT = (

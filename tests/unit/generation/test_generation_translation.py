@@ -5,12 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 from endpoint_server import Answer, EndpointServer, completion
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_parquet
 from posologie.generation.translation import openai_endpoint, plan, seq2seq
 from posologie.generation.translation.checks import Languages, match_of, problem_of, problem_of_whole
-from posologie.generation.translation.fields import Fields
-from posologie.items import Item, items_to_table, read_items
+from posologie.generation.translation.requests import Fields
+from posologie.records.files import read_json, write_parquet
+from posologie.records.items import Item, items_to_table, read_items
+from posologie.running.errors import InputError
 
 PROMPT = Path(__file__).parents[3] / "resources" / "prompts" / "fr" / "translation" / "item.md"
 FRENCH = {

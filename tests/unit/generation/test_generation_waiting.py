@@ -6,10 +6,10 @@ from email.utils import formatdate
 import pytest
 from generation_made import QUICK, ask, question
 
-from posologie.errors import InputError
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.openai_requests import asked_wait
-from posologie.generation.backends.spec import OpenaiEndpoint, Running
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.openai_forms import asked_wait
+from posologie.backends.spec import OpenaiEndpoint, Running
+from posologie.running.errors import InputError
 from posologie.running.serving import free_port
 
 

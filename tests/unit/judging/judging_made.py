@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.files import write_parquet
-from posologie.items import Item, items_to_table
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, items_to_table
 
 ROOT = Path(__file__).parents[3]
 PROMPT = ROOT / "resources" / "prompts" / "fr" / "judging" / "equivalence.md"

@@ -6,13 +6,13 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from judging_made import PROMPT, items, predictions, shard
 
-from posologie.errors import InputError
-from posologie.files import read_json
-from posologie.generation.backends.interface import Failure, LabelStep, Reply
+from posologie.backends.interface import Failure, LabelStep, Reply
 from posologie.judging import openai_endpoint, plan
 from posologie.judging.schema import judgement_schema
 from posologie.judging.spec import Judge
 from posologie.judging.verdicts import verdict
+from posologie.records.files import read_json
+from posologie.running.errors import InputError
 
 BACKEND = {"kind": "openai_endpoint", "url": "http://127.0.0.1:1/v1", "model": "m", "key_variable": None}
 REASONING = r"## Final Response\s*([01])"

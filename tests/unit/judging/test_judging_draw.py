@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from judging_made import items, predictions, shard
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
 from posologie.judging import human, kit
 from posologie.judging.draw import allocation, drawn, stratum
 from posologie.judging.schema import human_schema, judgement_schema
+from posologie.records.files import write_parquet
+from posologie.running.errors import InputError
 
 
 def verdict(probability=None, label=None):

@@ -2,10 +2,10 @@ import pytest
 import yaml
 from judging_made import ROOT
 
-from posologie.code_digest import modules_behind
-from posologie.generation.backends.interface import Failure, LabelStep, Reply
+from posologie.backends.interface import Failure, LabelStep, Reply
 from posologie.judging.spec import Judge
 from posologie.judging.verdicts import last_match, verdict
+from posologie.running.code_digest import modules_behind
 
 JUDGES = yaml.safe_load((ROOT / "resources" / "judges.yaml").read_text(encoding="utf-8"))
 
@@ -30,7 +30,7 @@ STAGES = ("judging", "generation.synthesis", "generation.translation", "generati
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_mending_one_backend_leaves_the_code_behind_the_others_alone(stage):
-    backends = "posologie.generation.backends"
+    backends = "posologie.backends"
     local = modules_behind(f"posologie.{stage}.causal")
     remote = modules_behind(f"posologie.{stage}.openai_endpoint")
     assert f"{backends}.openai_endpoint" not in local

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from judging_made import PROMPT, items, predictions, shard
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_parquet
 from posologie.judging import human, openai_endpoint, outside
 from posologie.judging.schema import calibration_schema, human_schema, judgement_schema
 from posologie.judging.spec import Ratings
+from posologie.records.files import read_json, write_parquet
+from posologie.running.errors import InputError
 
 ROWS = [
     {"model": "b/base", "item": "q0", "verdict": "1", "p": "0,9"},

@@ -9,11 +9,11 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from judging_made import PROMPT, items, predictions, shard
 
-from posologie.errors import InputError
-from posologie.files import read_json
 from posologie.judging import human, kit, openai_endpoint
 from posologie.judging.overlap import overlap
 from posologie.judging.schema import calibration_schema, human_schema
+from posologie.records.files import read_json
+from posologie.running.errors import InputError
 
 COLUMNS = {
     "question": "q",

@@ -8,14 +8,13 @@ import pytest
 
 from looked import HOSTILE, item, spec, study, write_shard, write_study
 from posologie.config.job_specs import mix_spec
-from posologie.files import read_json, write_json, write_parquet
-from posologie.items import items_to_table
-from posologie.look import doses
-from posologie.look.facts import look
+from posologie.look import facts as doses
+from posologie.look.facts import example, look
 from posologie.look.page import pages, source_page
-from posologie.look.prompts import example
 from posologie.mixes import __main__ as mixes
-from posologie.prompting import Prompting, assistant_turn, user_turn
+from posologie.records.files import read_json, write_json, write_parquet
+from posologie.records.items import items_to_table
+from posologie.records.prompting import Prompting, assistant_turn, user_turn
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from looked import HOSTILE, item, spec, write_shard, write_study
 from posologie.look.__main__ import main
 from posologie.look.facts import look
 from posologie.look.page import index_page, source_page
+from posologie.look.shards import all_visible, quoted, visible
 from posologie.look.terminal import as_renderable
-from posologie.look.texts import all_visible, quoted, visible
 
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067]")
 

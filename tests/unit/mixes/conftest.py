@@ -3,9 +3,9 @@ import json
 import pytest
 from mixes_made import PROVENANCE_OF, made_items
 
-from posologie.files import write_parquet
-from posologie.items import items_to_table
 from posologie.mixes.__main__ import main
+from posologie.records.files import write_parquet
+from posologie.records.items import items_to_table
 
 
 @pytest.fixture

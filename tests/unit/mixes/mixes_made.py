@@ -1,6 +1,6 @@
 """Items made for the tests of mixes."""
 
-from posologie.items import Item, stable_id
+from posologie.records.items import Item, stable_id
 
 PROVENANCE_OF = {"nat": "native", "nat2": "native", "trad": "translated", "syn": "synthetic", "val": "native"}
 

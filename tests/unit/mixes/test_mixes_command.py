@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from mixes_made import PROVENANCE_OF, made_items
 
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_parquet
-from posologie.items import items_to_table, read_items, stable_id
 from posologie.mixes.sampling import characters
+from posologie.records.files import read_json, read_parquet, write_parquet
+from posologie.records.items import items_to_table, read_items, stable_id
+from posologie.running.errors import InputError
 
 
 def ids(folder, source=None):

@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posologie.mixes.quotas import sainte_lague
+from posologie.mixes.sampling import sainte_lague
 
 names = st.sampled_from("abcdefgh")
 weights = st.dictionaries(names, st.integers(1, 400) | st.sampled_from([0.1, 0.25, 0.3, 1 / 3, 2.5]), min_size=1)

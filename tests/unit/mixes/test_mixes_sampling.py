@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from mixes_made import made_items
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import items_to_table
 from posologie.mixes import sampling
 from posologie.mixes.sampling import draw, read_pool, read_rows, seeded_order, seeded_rank
 from posologie.mixes.spec import Mix
+from posologie.records.files import write_parquet
+from posologie.records.items import items_to_table
+from posologie.running.errors import InputError
 
 KNOWN = [3, 4, 2, 0, 5, 1]
 """The order of `item 0` … `item 5` under seed 42: another one would change every mix."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posologie.mixes.quotas import sainte_lague
+from posologie.mixes.sampling import sainte_lague
 from posologie.mixes.spec import Mix, MixSpec, Validation, lowest_terms
 
 weights = st.dictionaries(
@@ -61,7 +61,7 @@ def test_a_ratio_beyond_what_a_float_holds_stays_as_it_is():
 
 
 def test_what_a_component_is_called_decides_no_tie():
-    from posologie.mixes.planning import part_counts
+    from posologie.mixes.contents import part_counts
 
     names = {"a": ("native", "translated", "synthetic"), "b": ("z", "y", "x"), "c": ("same", "other", "another")}
     for size in (7, 8, 9, 11):

@@ -1,10 +1,9 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from posologie.items import read_items
-from posologie.mixes.spec import Mix, Sweep
-from posologie.mixes.sweeps import doses, expand_sweeps
-from posologie.specs import first_problem
+from posologie.mixes.spec import Mix, Sweep, doses, expand_sweeps
+from posologie.records.items import read_items
+from posologie.records.specs import first_problem
 
 SWEEP = TypeAdapter(Sweep)
 

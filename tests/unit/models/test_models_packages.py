@@ -8,8 +8,8 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study
-from posologie.errors import InputError
-from posologie.files import write_parquet
+from posologie.running.errors import InputError
+from posologie.records.files import write_parquet
 from posologie.models import gguf, packages
 from posologie.models.packages import check_version, installed_version
 from posologie.models.spec import Backbone, Untrained

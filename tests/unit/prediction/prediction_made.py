@@ -1,6 +1,6 @@
 """Items to ask a model."""
 
-from posologie.items import Item
+from posologie.records.items import Item
 
 WORDS = ("le", "patient", "fièvre", "toux", "douleur", "thorax", "scanner", "dose")
 WORDS += ("foie", "rein", "aigu", "chronique", "sang", "test", "signe", "enfant")

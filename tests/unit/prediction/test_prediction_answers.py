@@ -7,8 +7,8 @@ import pytest
 import yaml
 from readings import AMBIGUOUS, NONE, shown
 
-from posologie.answer_words import KEYS, answer_words_digest
-from posologie.languages import described_languages, language_data
+from posologie.language.answer_words import KEYS, answer_words_digest
+from posologie.language.languages import described_languages, language_data
 from posologie.prediction.parsing import read
 
 REALISTIC = yaml.safe_load(Path(__file__).with_name("answers.yaml").read_text(encoding="utf-8"))

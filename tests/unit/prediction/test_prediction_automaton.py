@@ -9,12 +9,21 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
-from posologie.errors import InputError
-from posologie.items import LABELS
-from posologie.prediction.automaton import END, GO_ON, LabelAutomaton, Move, State, Vocabulary, best_move
+from posologie.prediction.automaton import (
+    END,
+    GO_ON,
+    LabelAutomaton,
+    Move,
+    PublishedAutomaton,
+    State,
+    Vocabulary,
+    best_move,
+    read_published,
+    token_bytes,
+)
 from posologie.prediction.parsing import read
-from posologie.prediction.published import PublishedAutomaton, read_published
-from posologie.prediction.token_bytes import token_bytes
+from posologie.records.items import LABELS
+from posologie.running.errors import InputError
 
 TEXTS = [
     "Quels signes traduiraient un pneumothorax compressif ?",

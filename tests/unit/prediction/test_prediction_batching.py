@@ -14,14 +14,14 @@ from architectures import (
 )
 from prediction_made import make_item
 
-from posologie.errors import InputError
 from posologie.prediction import local
 from posologie.prediction.forward import Forest, Padded
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import load
 from posologie.prediction.requests import requests_for
 from posologie.prediction.spec import Benchmark, PredictionSpec, Suite
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
+from posologie.running.errors import InputError
 
 SUITE = Suite(benchmarks={"all": Benchmark(source="demo")}, permutations=2, max_new_tokens=12)
 SPEC = PredictionSpec(model="tiny/base", suites={"s": SUITE}, prompting=Prompting(), precision="float32", seed=1)

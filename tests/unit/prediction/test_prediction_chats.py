@@ -10,14 +10,14 @@ import transformers
 from prediction_made import make_item
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from posologie.errors import InputError
 from posologie.models.chats import Chats, cuts_of
 from posologie.models.spec import ChatForm
 from posologie.prediction.local import LocalModel
 from posologie.prediction.parsing import read
 from posologie.prediction.requests import requests_for
 from posologie.prediction.spec import Benchmark, PredictionSpec, Suite
-from posologie.prompting import Prompting, assistant_turn, chat
+from posologie.records.prompting import Prompting, assistant_turn, chat
+from posologie.running.errors import InputError
 from posologie.training.examples import tokenise
 
 TURN = "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"

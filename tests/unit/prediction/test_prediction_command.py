@@ -11,17 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 from prediction_made import make_item
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_parquet
-from posologie.items import items_to_table
 from posologie.prediction import job
 from posologie.prediction.__main__ import main
+from posologie.prediction.job import Parts
 from posologie.prediction.local import LocalModel
-from posologie.prediction.parts import Parts
-from posologie.prediction.schema import prediction_schema
-from posologie.prediction.selection import select
-from posologie.prediction.spec import Benchmark
-from posologie.prompting import option_order
+from posologie.prediction.requests import select
+from posologie.prediction.spec import Benchmark, prediction_schema
+from posologie.records.files import read_json, write_parquet
+from posologie.records.items import items_to_table
+from posologie.records.prompting import option_order
+from posologie.running.errors import InputError
 
 ITEMS = [
     *(make_item(number, options=2 + number % 5, meta={"origin": f"Origin-{number % 3}"}) for number in range(12)),

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from prediction_made import make_item
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import LABELS, items_to_table
 from posologie.prediction.__main__ import main as predict
 from posologie.prediction.export import main as export
 from posologie.prediction.outside import main as outside
+from posologie.records.files import write_parquet
+from posologie.records.items import LABELS, items_to_table
+from posologie.running.errors import InputError
 
 ITEMS = [
     *(make_item(number) for number in range(4)),

@@ -4,8 +4,7 @@ import pytest
 import torch
 from architectures import alone, windowed_model
 
-from posologie.prediction.forest import bins, common_prefix, grow, tree_size
-from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of
+from posologie.prediction.forward import Forest, Padded, Prefix, bins, common_prefix, grow, packs, prefix_of, tree_size
 
 TEXTS = [
     (5, 6, 7, 8, 9, 10, 11),

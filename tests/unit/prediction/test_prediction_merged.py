@@ -9,13 +9,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from prediction_made import make_item
 from safetensors.torch import load_file, save_file
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_json, write_parquet
-from posologie.items import items_to_table
 from posologie.models.load import load_model
 from posologie.prediction.__main__ import main as predict
 from posologie.prediction.merged import main as predict_merged
 from posologie.prediction.model import merged
+from posologie.records.files import read_json, write_json, write_parquet
+from posologie.records.items import items_to_table
+from posologie.running.errors import InputError
 from posologie.running.seals import Identity, write_seal
 from posologie.training.merge import Ingredient, blend
 

@@ -7,10 +7,10 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 
-from posologie.errors import InputError
-from posologie.files import write_json
 from posologie.models.load import load_model
 from posologie.prediction.model import load, merged, score_in_float32
+from posologie.records.files import write_json
+from posologie.running.errors import InputError
 from posologie.running.seals import Identity, write_seal
 
 IDS = torch.tensor([[5, 9, 21, 80, 33, 47, 12, 60]])

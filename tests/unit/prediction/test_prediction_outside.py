@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from prediction_made import make_item
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_parquet
-from posologie.items import items_to_table
 from posologie.prediction.outside import main
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records.files import read_json, write_parquet
+from posologie.records.items import items_to_table
+from posologie.running.errors import InputError
 
 ITEMS = [
     *(make_item(number) for number in range(3)),

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from prediction_made import make_item
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import item_schema, items_to_table
-from posologie.prediction import selection
-from posologie.prediction.selection import select
+from posologie.prediction import requests
+from posologie.prediction.requests import select
 from posologie.prediction.spec import Benchmark
+from posologie.records.files import write_parquet
+from posologie.records.items import item_schema, items_to_table
+from posologie.running.errors import InputError
 
 ITEMS = [
     *(make_item(number, meta={"origin": f"Origin-{number % 3}"}) for number in (5, 2, 9, 0, 7)),
@@ -26,7 +26,7 @@ ITEMS = [
 @pytest.fixture
 def chosen(tmp_path, monkeypatch):
     """Return a function that selects from two shards, in batches of two rows."""
-    monkeypatch.setattr(selection, "_BATCH", 2)
+    monkeypatch.setattr(requests, "_BATCH", 2)
     shards = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     write_parquet(shards[0], items_to_table(ITEMS[:5]))
     write_parquet(shards[1], items_to_table(ITEMS[5:]))
@@ -121,7 +121,7 @@ def test_a_shard_that_is_none_is_refused_by_name(chosen):
 
 
 def test_a_shard_that_was_altered_after_it_was_made_is_refused(chosen, monkeypatch):
-    monkeypatch.setattr(selection, "check_seal", lambda path: (_ for _ in ()).throw(InputError(f"{path}: altered")))
+    monkeypatch.setattr(requests, "check_seal", lambda path: (_ for _ in ()).throw(InputError(f"{path}: altered")))
     with pytest.raises(InputError, match=r"a\.parquet: altered"):
         chosen()
 

@@ -6,12 +6,12 @@ import re
 import pyarrow as pa
 import pytest
 
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
-from posologie.items import read_items
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records.files import read_parquet, write_parquet
+from posologie.records.items import read_items
 from posologie.report import browser
 from posologie.report.page import embedded
+from posologie.running.errors import InputError
 
 
 def written(study, target, **change):

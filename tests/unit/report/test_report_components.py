@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posologie.components import PALETTE, Component, Shown, completed
+from posologie.records.components import PALETTE, Component, Shown, completed
 from posologie.report.__main__ import main as write_report
 from posologie.report.composition import components_of, mixes
 from posologie.report.figures import __main__ as figures

@@ -7,8 +7,7 @@ import matplotlib
 import pyarrow as pa
 import pytest
 
-from posologie.errors import InputError
-from posologie.files import read_csv, read_parquet, write_csv, write_parquet
+from posologie.records.files import read_csv, read_parquet, write_csv, write_parquet
 from posologie.report.blocks import Table
 from posologie.report.captions import caption_of
 from posologie.report.drawings import inlined
@@ -16,6 +15,7 @@ from posologie.report.figures import __main__ as figures
 from posologie.report.figures import scores, style, training
 from posologie.report.inputs import Inputs
 from posologie.report.published import section as published_section
+from posologie.running.errors import InputError
 
 
 @pytest.fixture(autouse=True)

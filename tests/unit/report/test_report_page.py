@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 import pyarrow as pa
 import pytest
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
+from posologie.records.files import write_parquet
 from posologie.report import __main__ as report
 from posologie.report import header
+from posologie.running.errors import InputError
 from posologie.running.planning import accept
 from posologie.screening import matrix
 

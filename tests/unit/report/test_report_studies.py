@@ -12,9 +12,9 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study
-from posologie.items import read_items
-from posologie.prompting import chat, option_order
-from posologie.published import read_published
+from posologie.records.items import read_items
+from posologie.records.prompting import chat, option_order
+from posologie.records.published import read_published
 from posologie.report import __main__ as report
 from posologie.report.browser import write_browser
 from posologie.report.figures import __main__ as figures

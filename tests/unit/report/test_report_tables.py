@@ -2,9 +2,9 @@
 
 import pytest
 
-from posologie.errors import InputError
 from posologie.report.blocks import Cell, Column
 from posologie.report.tables import decimal, interval, p_text, read_rows, table
+from posologie.running.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import torch
 import transformers
 from torchmetrics.functional.text.bert import bert_score
 
-from posologie.errors import InputError
 from posologie.models.encoders import encoder_folder
-from posologie.scoring.bertscore import BertScorer, pair_f1
+from posologie.running.errors import InputError
+from posologie.scoring.neural import BertScorer, pair_f1
 from posologie.scoring.spec import Encoder
 
 PAIRS = [

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import hamming_loss, jaccard_score
 
-from posologie.errors import InputError
-from posologie.items import LABELS
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records.items import LABELS
+from posologie.running.errors import InputError
 from posologie.scoring.choices import choice_scores
-from posologie.scoring.labels import label_sets
+from posologie.scoring.tables import label_sets
 
 LETTERS = {letter: position for position, letter in enumerate(LABELS)}
 

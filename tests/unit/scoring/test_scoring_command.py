@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from posologie.code_digest import modules_behind
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
-from posologie.items import Item, items_to_table
-from posologie.prediction.schema import prediction_schema
-from posologie.prompting import displayed_gold, option_order, variants
+from posologie.prediction.spec import prediction_schema
+from posologie.records.files import read_parquet, write_parquet
+from posologie.records.items import Item, items_to_table
+from posologie.records.prompting import displayed_gold, option_order, variants
+from posologie.running.code_digest import modules_behind
+from posologie.running.errors import InputError
 from posologie.scoring.__main__ import main
-from posologie.scoring.schema import read_scores, score_schema
+from posologie.scoring.spec import read_scores, score_schema
 
 OPTIONS = ("Paracétamol", "Aspirine", "Ibuprofène", "Morphine")
 

@@ -10,11 +10,10 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import _TOKENIZERS
 
 from posologie.config.language import settings_of
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.scoring.__main__ import text_scores
 from posologie.scoring.spec import BleuTokenizer, ScoringSpec, TextMetrics
-from posologie.scoring.text import text_scorer, text_signatures
-from posologie.scoring.words import word_splitter
+from posologie.scoring.text import text_scorer, text_signatures, word_splitter
 
 # language, answer, reference, metric, value. METEOR of one word that matches by its stem is 1 - 0.5 * 1 = 0.5.
 PAIRS = [

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
 from posologie.judging.schema import human_schema
+from posologie.records.files import read_parquet, write_parquet
+from posologie.running.errors import InputError
 from posologie.scoring.rated import main, rated_schema
 from posologie.scoring.spec import TextMetrics
 from posologie.scoring.text import text_scorer

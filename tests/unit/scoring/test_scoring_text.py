@@ -9,10 +9,9 @@ import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.scoring.spec import TextMetrics
-from posologie.scoring.text import text_scorer, text_signatures
-from posologie.scoring.words import word_splitter
+from posologie.scoring.text import text_scorer, text_signatures, word_splitter
 
 REFERENCE = "La metformine s'accumule et expose à une acidose lactique."
 ANSWER = "La metformine, éliminée par le rein, expose à l'acidose lactique."

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from posologie.files import read_json, read_parquet, write_parquet
-from posologie.items import items_to_table, read_items
+from posologie.records.files import read_json, read_parquet, write_parquet
+from posologie.records.items import items_to_table, read_items
 from posologie.screening.__main__ import main
 
 

@@ -1,6 +1,6 @@
 """Items and runs made for the tests of screening."""
 
-from posologie.items import Item, stable_id
+from posologie.records.items import Item, stable_id
 
 
 def item(

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
 
-from posologie.errors import InputError
-from posologie.files import read_parquet
-from posologie.items import items_to_table
 from posologie.prediction.spec import Suite
+from posologie.records.files import read_parquet
+from posologie.records.items import items_to_table
+from posologie.running.errors import InputError
 from posologie.screening.spec import Screening, ScreeningSpec
 
 

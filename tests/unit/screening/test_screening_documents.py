@@ -8,10 +8,9 @@ from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
 
 from posologie.config import job_specs, plan
 from posologie.config.study import Study
-from posologie.documents import document_schema, read_documents
-from posologie.files import read_json, read_parquet, write_parquet
-from posologie.items import items_to_table
-from posologie.lineage import document_descent
+from posologie.records.files import read_json, read_parquet, write_parquet
+from posologie.records.items import document_descent, items_to_table
+from posologie.records.tables import document_schema, read_documents
 from posologie.screening.documents import main
 
 TESTED = item("t", f"{CASE} {ASPIRIN}", options=OPTIONS, source="bench", split="test")

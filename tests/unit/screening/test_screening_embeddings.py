@@ -11,11 +11,11 @@ import transformers
 from screening_made import item
 from test_screening_twins import PARALLEL
 
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
-from posologie.items import items_to_table
-from posologie.mixes.seen import seen_in_training
+from posologie.mixes.__main__ import seen_in_training
 from posologie.models.encoding import SentenceVectors
+from posologie.records.files import read_parquet, write_parquet
+from posologie.records.items import items_to_table
+from posologie.running.errors import InputError
 from posologie.screening import leakage
 from posologie.screening.embeddings import opened
 from posologie.screening.spec import Comparing, SentenceEncoder

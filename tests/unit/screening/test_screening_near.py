@@ -5,11 +5,12 @@ import pytest
 from scipy import sparse
 from screening_made import item
 
-from posologie.items import items_to_table
-from posologie.screening import blocks, near, sketches
+from posologie.records.items import items_to_table
+from posologie.screening import near
+from posologie.screening import shingles as blocks
 from posologie.screening.near import Join, candidates, near_duplicates
+from posologie.screening.near import sketches as sketched
 from posologie.screening.shingles import EMPTY, Shape, shape_for, shingles, signatures, signatures_of
-from posologie.screening.sketches import sketches as sketched
 
 WORDS = """
 douleur thoracique effort repos bras gauche diabète insuline glycémie fièvre toux dyspnée crépitants scanner
@@ -157,7 +158,7 @@ def test_the_shape_keeps_its_promise_at_the_threshold():
 
 def test_the_number_of_processes_changes_nothing(monkeypatch):
     monkeypatch.setattr(blocks, "_WORTH_PROCESSES", 1)
-    monkeypatch.setattr(sketches, "_ITEMS_AT_ONCE", 7)
+    monkeypatch.setattr(near, "_ITEMS_AT_ONCE", 7)
     table = items_to_table([item(str(number), text, context="c") for number, (text,) in enumerate(texts(30))])
     one, two = (sketched(table, shape_for(0.7, 5), processes) for processes in (1, 2))
     assert (one.texts, one.contexts, one.answers) == (two.texts, two.contexts, two.answers)

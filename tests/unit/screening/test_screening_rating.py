@@ -3,14 +3,13 @@ import json
 import pytest
 from endpoint_server import Answer, EndpointServer, completion
 
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_parquet
-from posologie.generation.backends.interface import Failure, Reply
-from posologie.items import Item, items_to_table
+from posologie.backends.interface import Failure, Reply
+from posologie.records.files import read_json, read_parquet, write_parquet
+from posologie.records.items import Item, items_to_table
+from posologie.running.errors import InputError
 from posologie.screening.__main__ import main as screen
 from posologie.screening.rating import openai_endpoint, plan
-from posologie.screening.rating.command import places, rated
-from posologie.screening.rating.schema import rating_schema
+from posologie.screening.rating.command import places, rated, rating_schema
 from posologie.screening.spec import Quality, Rating
 from studies import REPOSITORY
 

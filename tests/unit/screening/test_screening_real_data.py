@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from test_screening_near import every_pair
 
-from posologie.files import read_json, read_parquet
-from posologie.items import read_item_table
+from posologie.records.files import read_json, read_parquet
+from posologie.records.items import read_item_table
 from posologie.screening.__main__ import main
 from posologie.screening.text import texts
 from posologie.sources import frenchmedmcqa, hub_records

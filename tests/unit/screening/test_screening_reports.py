@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 from screening_made import ASPIRIN, OPTIONS, STATINS, item
 
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_json, write_parquet
-from posologie.items import items_to_table
+from posologie.records.files import read_parquet, write_json, write_parquet
+from posologie.records.items import items_to_table
+from posologie.running.errors import InputError
 from posologie.screening import leakage, matrix
 from posologie.screening.__main__ import main
-from posologie.screening.schema import match_schema
+from posologie.screening.report import match_schema
 
 
 def test_the_audit_of_a_mix_lists_what_leaks_into_a_suite_and_changes_nothing(tmp_path):

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 from screening_made import item
 
-from posologie.files import write_parquet
-from posologie.items import items_to_table
+from posologie.records.files import write_parquet
+from posologie.records.items import items_to_table
 from posologie.screening.near import verified
-from posologie.screening.quality import below_threshold
+from posologie.screening.report import below_threshold
 from posologie.screening.spec import Quality
 
 

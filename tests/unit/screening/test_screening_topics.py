@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from screening_made import item
 
-from posologie.files import write_parquet
-from posologie.items import items_to_table
+from posologie.records.files import write_parquet
+from posologie.records.items import items_to_table
 from posologie.screening.topics import jensen_shannon, kolmogorov_smirnov, main
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
 
-from posologie.items import items_to_table
-from posologie.lineage import text_hash
-from posologie.screening import across, blocks
+from posologie.records.items import items_to_table, text_hash
+from posologie.screening import across, shingles
 from posologie.screening.across import cross_lingual_matches
 from posologie.screening.population import Population
 
@@ -294,7 +293,7 @@ def test_the_number_of_processes_changes_no_match_across_languages(monkeypatch):
     whole = Population(items_to_table(sides), 3, 0, 0, np.arange(6), [("suite",)] * 3)
     spoken = ["en"] * 3 + ["fr"] * 3
     alone = cross_lingual_matches(whole, spoken)
-    monkeypatch.setattr(blocks, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(shingles, "_WORTH_PROCESSES", 1)
     monkeypatch.setattr(across, "_ITEMS_AT_ONCE", 2)
     assert cross_lingual_matches(whole, spoken, processes=2) == alone
     assert [(match.item, match.other) for match in alone] == [(3, 0), (4, 1), (5, 2)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from posologie.files import read_json, read_parquet
-from posologie.items import read_items
+from posologie.records.files import read_json, read_parquet
+from posologie.records.items import read_items
 
 
 @dataclass

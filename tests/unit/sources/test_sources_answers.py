@@ -3,7 +3,7 @@ import math
 import pytest
 
 from posologie.sources.answers import gold_indices
-from posologie.sources.rejection import Rejected
+from posologie.sources.cleaning import Rejected
 
 OPTIONS = ["Le foie", "La rate", "Le rein", "Le cœur", "Le poumon"]
 

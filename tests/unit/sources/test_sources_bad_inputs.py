@@ -9,9 +9,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from posologie.errors import InputError
-from posologie.sources.labels import labelled_list
-from posologie.sources.rejection import Rejected
+from posologie.running.errors import InputError
+from posologie.sources.cleaning import Rejected
+from posologie.sources.options import labelled_list
 
 LIST = {"question": "q", "options": "o", "answer": "k"}
 CELLS = {"question": "q", "options": ["a", "b"], "answer": "k", "answer_form": "labels"}

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 NAMES = {"question": "q", "options": ["a", "b"], "answer": "key", "answer_form": "labels"}
 ROWS = "q,a,b,key\nWelches Organ?,Leber,Milz,A\nWelcher Knochen?,Femur,Ulna,B\n"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.languages import described_languages, language_digest
+from posologie.language.languages import described_languages, language_digest
+from posologie.running.errors import InputError
 
 CASES = Path(os.environ.get("POSOLOGIE_CASES", Path(__file__).resolve().parents[4] / "shared" / "cases" / "data"))
 PHRASES = {code: digest for code in described_languages() if (digest := language_digest(code)) is not None}

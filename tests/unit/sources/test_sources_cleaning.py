@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posologie.sources.cleaning import NOT_PLAIN, as_text, clean_text, plain_text
-from posologie.sources.rejection import Rejected
+from posologie.sources.cleaning import NOT_PLAIN, Rejected, as_text, clean_text, plain_text
 
 
 @pytest.mark.parametrize(

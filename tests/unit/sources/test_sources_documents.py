@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from posologie.documents import read_documents, read_pairs
-from posologie.errors import InputError
+from posologie.records.tables import read_documents, read_pairs
+from posologie.running.errors import InputError
 
 
 def test_morfitt_abstracts_are_documents_with_their_specialities(collect):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 NAMES = {"question": "q", "options": ["a", "b", "c", "d"], "answer": "key", "answer_form": "labels"}
 WORDS = [

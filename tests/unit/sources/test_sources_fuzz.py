@@ -207,7 +207,7 @@ def is_json(line):
 @fuzzing
 @given(st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")), min_size=BATCH, max_size=BATCH))
 def test_every_line_of_garbage_is_one_rejected_record(tmp_path_factory, lines):
-    from posologie.sources.malformed import Malformed
+    from posologie.sources.cleaning import Malformed
     from posologie.sources.records import read_rows
 
     path = tmp_path_factory.mktemp("garbage") / "train.jsonl"

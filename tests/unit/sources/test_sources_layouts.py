@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import posologie.sources
-from posologie.code_digest import modules_behind
-from posologie.errors import InputError
+from posologie.running.code_digest import modules_behind
+from posologie.running.errors import InputError
 from posologie.sources.layouts import (
     COLLECTIONS,
     LAYOUTS,
@@ -16,8 +16,7 @@ from posologie.sources.layouts import (
     local_files,
     patterns,
 )
-from posologie.sources.patterns import chosen, files_below, matches
-from posologie.sources.spec import Collection, Source
+from posologie.sources.spec import Collection, Source, chosen, files_below, matches
 
 READERS = sorted(LAYOUTS | COLLECTIONS)
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from posologie.sources.cleaning import Rejected
 from posologie.sources.drafts import finished
 from posologie.sources.lm_eval import draft
 from posologie.sources.reader_options.lm_eval import Options
-from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Place
 from posologie.sources.spec import ShardSpec
 

@@ -1,8 +1,8 @@
 import pytest
 
 from posologie.config.language import settings_of
+from posologie.sources.cleaning import Rejected
 from posologie.sources.options import distinct_options, options_in_text, without_prefixes
-from posologie.sources.rejection import Rejected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 
 def lettered(question, *options, line="Choix de réponses :"):

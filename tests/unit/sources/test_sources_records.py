@@ -4,9 +4,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.sources import records
-from posologie.sources.malformed import Malformed
+from posologie.sources.cleaning import Malformed
 from posologie.sources.records import read_keyed_rows, read_rows, read_unlabelled_cells
 
 RECORDS = [{"n": number, "t": "é" * (number % 50)} for number in range(900)]

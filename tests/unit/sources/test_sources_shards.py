@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from posologie.errors import InputError
-from posologie.items import stable_id
+from posologie.records.items import stable_id
+from posologie.running.errors import InputError
 from posologie.sources import records, shards
 
 FILE = "Train/mcqu/mcqu_train.json"
@@ -87,7 +87,7 @@ def test_the_shard_is_the_same_whatever_the_processes_and_the_hash_seed(read, mo
 def test_row_groups_have_one_size_whatever_the_parts(tmp_path, monkeypatch):
     import pyarrow.parquet
 
-    from posologie.items import item_schema
+    from posologie.records.items import item_schema
 
     monkeypatch.setattr(shards, "_ROW_GROUP", 100)
     row = {field.name: [] if field.name in ("options", "gold") else "x" for field in item_schema()}

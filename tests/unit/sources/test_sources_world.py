@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from posologie.errors import InputError
-from posologie.items import read_items
 from posologie.models.spec import Untrained
 from posologie.models.untrained import make_untrained
+from posologie.records.items import read_items
+from posologie.running.errors import InputError
 from posologie.sources.reader_options.world import Recipe, read_recipe
 from posologie.sources.spec import ShardSpec
 from posologie.sources.world import main

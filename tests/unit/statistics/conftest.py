@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from study_tables import two_benchmarks, write_models
 
-from posologie import layout
-from posologie.files import write_parquet
-from posologie.scoring.schema import score_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.scoring.spec import score_schema
 
 
 class StudyOnDisk:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from posologie import layout
-from posologie.files import write_parquet
 from posologie.judging.schema import calibration_schema, human_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
 from posologie.scoring.rated import main as score_rated
 
 GENERATORS = ("q/base", "q/NAT/seed-42")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics import attribution, dose_response
 from posologie.statistics.coalitions import coalitions, interaction_index, name_of, scheffe_matrix
 from posologie.statistics.dose_response import best_shares
@@ -126,8 +126,8 @@ def test_the_table_shares_all_minus_base_out_exactly(eight_models):
 
 
 def right_answers(study) -> dict[str, list[float]]:
-    from posologie import layout
-    from posologie.files import read_parquet
+    from posologie.records import layout
+    from posologie.records.files import read_parquet
 
     return {name: read_parquet(study.root / layout.scores(name, "mcqa"))["value"].to_pylist() for name in study.models}
 

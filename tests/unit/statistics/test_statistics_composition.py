@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from posologie import layout
-from posologie.files import write_json, write_parquet
-from posologie.items import Item, items_to_table, stable_id
 from posologie.mixes.contents import contents
+from posologie.records import layout
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import Item, items_to_table, stable_id
 from posologie.statistics.composition import main, repetition_rows
 from posologie.statistics.spec import CompositionSpec
 

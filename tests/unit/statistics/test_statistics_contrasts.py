@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from study_tables import EM, pick, table, write_models
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics import contrasts, mcqa
 from posologie.statistics.registration import FILE, register
 from posologie.statistics.spec import TableSpec

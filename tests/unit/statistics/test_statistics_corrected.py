@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie import layout
-from posologie.files import write_parquet
 from posologie.judging.schema import human_schema, judgement_schema
-from posologie.prediction.schema import prediction_schema
+from posologie.prediction.spec import prediction_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
 from posologie.statistics import corrected, oeq, raters
 from posologie.statistics.panel import majority
 from posologie.statistics.prediction_powered import Answers

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import write_parquet
 from posologie.judging.schema import judgement_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.running.errors import InputError
 from posologie.statistics import contrasts, length, oeq
 
 

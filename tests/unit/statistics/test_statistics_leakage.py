@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 from study_tables import pick, table, two_benchmarks, write_models
 
-from posologie import layout
-from posologie.files import write_parquet
-from posologie.screening.schema import match_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.screening.report import match_schema
 from posologie.statistics import leakage
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import stable_id
-from posologie.prediction.schema import prediction_schema
-from posologie.prompting import displayed_gold, option_order, variants
+from posologie.prediction.spec import prediction_schema
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.records.items import stable_id
+from posologie.records.prompting import displayed_gold, option_order, variants
+from posologie.running.errors import InputError
 from posologie.statistics import position
 from posologie.statistics.ranks import kendall_tau
 

@@ -10,9 +10,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from study_tables import pick
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import write_parquet
+from posologie.records import layout
+from posologie.records.files import write_parquet
+from posologie.running.errors import InputError
 from posologie.statistics import agreement, agreement_contrasts, generator, verbosity
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import write_json
+from posologie.records import layout
+from posologie.records.files import write_json
+from posologie.running.errors import InputError
 from posologie.statistics import compute
 
 RECORD = {

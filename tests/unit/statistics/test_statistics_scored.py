@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from posologie import layout
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.statistics.scored import Measure, read_suite
 from posologie.statistics.spec import EvaluatedModel
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from study_tables import EM, pick, table, two_benchmarks, write_models
 
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
+from posologie.records.files import read_parquet, write_parquet
+from posologie.running.errors import InputError
 from posologie.statistics import mcqa, oeq
 from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS
 from posologie.statistics.means import COLUMNS
@@ -91,7 +91,7 @@ def read_back(study, items) -> list[dict[str, object]]:
 def write_rows(file: Path, rows: list[dict[str, object]]) -> None:
     import pyarrow as pa
 
-    from posologie.scoring.schema import score_schema
+    from posologie.scoring.spec import score_schema
 
     write_parquet(file, pa.Table.from_pylist(rows, schema=score_schema()))
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.choice import choose, permutation_test, signed_ranks
 from posologie.surface.fit import CUBIC, LINEAR, PROCESS, QUADRATIC
 from posologie.surface.noise import averaged, lack_of_fit, moderate, noise_test, pooled

@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.design_points import Plan, exact, i_optimal, space_filling
 from posologie.surface.designs import Proposal, _loss, _rows, propose
 from posologie.surface.forms import scheffe_terms

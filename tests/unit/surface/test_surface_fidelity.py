@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.fidelity import agreement, with_proxy
 from posologie.surface.runs import Runs
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.fit import CUBIC, LINEAR, MEAN, PROCESS, QUADRATIC, fit, mixes_of, prepared
 from posologie.surface.forms import Form, scheffe_kernel, scheffe_terms
 from posologie.surface.runs import Runs

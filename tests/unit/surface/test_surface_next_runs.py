@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, least_squares, runs_of, terms
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.next_runs import Prices, item_noise, offers_of, prescribe, saturated
 from posologie.surface.optimum import candidates_of, region_of
 from posologie.surface.simplex import bounds_of, whole_simplex

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, least_squares, terms
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.candidates import lattice, rounded, uniform
 from posologie.surface.optimum import candidates_of, draw_errors, region_of
 from posologie.surface.simplex import bounds_of, whole_simplex

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gaussian import COMPONENTS, Gaussian
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.prices import cheapest_gain, costs_of, frontier, points_per_money
 from posologie.surface.rates import effects_at
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gaussian import COMPONENTS, Gaussian, least_squares, runs_of
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.rates import curves_of, effects_at, fieller, horizontal_rate, trade
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.run_files import metrics_in, read_runs, size_in
 
 RATIOS = "run,p_a,p_b\nx,0.333,0.666\ny,1,0\nz,0,1\n"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gaussian import CENTROID, COMPONENTS, Gaussian, runs_of
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.optimum import candidates_of
 from posologie.surface.simplex import whole_simplex
 from posologie.surface.suites import Floor, best_above, pareto, undominated, weighted

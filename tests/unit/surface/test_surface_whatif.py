@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.whatif import blended, check, predicted_score, right_share
 
 NAMES = ("A", "B", "C", "A-B", "A-C", "B-C", "A-B-C")

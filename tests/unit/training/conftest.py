@@ -12,12 +12,12 @@ import pytest
 import torch
 from training_made import some_items
 
-from posologie.files import write_parquet
-from posologie.items import items_to_table
 from posologie.models.spec import Untrained
 from posologie.models.store import write_manifest
 from posologie.models.untrained import make_untrained
-from posologie.prompting import Prompting
+from posologie.records.files import write_parquet
+from posologie.records.items import items_to_table
+from posologie.records.prompting import Prompting
 from posologie.training.spec import Recipe, TrainingSpec
 
 torch.set_num_threads(1)

@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from training_made import an_item, some_items
 
-from posologie.errors import InputError
 from posologie.models.load import load_model
+from posologie.running.errors import InputError
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from training_made import an_item, some_items
 
-from posologie.errors import InputError
 from posologie.models.load import load_tokenizer
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
+from posologie.running.errors import InputError
 from posologie.training import examples as examples_module
 from posologie.training.batches import assemble, target_counts
 from posologie.training.examples import tokenise

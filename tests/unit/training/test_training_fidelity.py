@@ -7,7 +7,7 @@ import transformers
 from training_made import some_items
 
 from posologie.models.load import load_model, load_tokenizer
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
 from posologie.training.examples import tokenise
 from posologie.training.order import updates_of_epoch
 from posologie.training.processes import Group

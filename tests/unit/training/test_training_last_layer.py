@@ -5,7 +5,7 @@ import torch
 import transformers
 from packed_models import FAMILIES, SMALL, packed
 
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
 from posologie.training.attention import PACKED
 from posologie.training.batches import hidden_states
 from posologie.training.dropout import MaskSource

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training import loss as loss_module
 from posologie.training.loss import check_output_layer, chunk_rows, losses, summed_loss
 

@@ -5,8 +5,8 @@ import torch
 import transformers
 from packed_models import FAMILIES, SMALL
 
-from posologie.errors import InputError
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
+from posologie.running.errors import InputError
 from posologie.training import packing
 from posologie.training.attention import PACKED
 from posologie.training.packing import check_packing

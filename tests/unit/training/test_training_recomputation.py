@@ -5,7 +5,7 @@ import torch
 import transformers
 from packed_models import FAMILIES, SMALL, packed
 
-from posologie.prompting import Prompting
+from posologie.records.prompting import Prompting
 from posologie.training import dora, student
 from posologie.training.adapters import low_rank_layers
 from posologie.training.attention import PACKED

@@ -11,7 +11,7 @@ import pytest
 import torch
 from training_made import an_item
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training.__main__ import main
 from posologie.training.history import Update
 from posologie.training.interruption import EXIT_STATUS

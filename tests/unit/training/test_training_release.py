@@ -13,9 +13,9 @@ import safetensors.torch
 import torch
 import yaml
 
-from posologie.errors import InputError
 from posologie.models.load import load_model
 from posologie.models.store import checked_folder, write_manifest
+from posologie.running.errors import InputError
 from posologie.training.card import main as write_card
 from posologie.training.card import results_of
 from posologie.training.merge import main as merge

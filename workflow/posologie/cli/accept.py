@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from posologie.cli.places import add_results, console, print_json, results_folder
-from posologie.code_digest import digest
-from posologie.errors import InputError
-from posologie.running.frozen import same_code
-from posologie.running.planning import accept, acceptances, accepted_pairs
+from posologie.running.code_digest import digest
+from posologie.running.errors import InputError
+from posologie.running.planning import accept, acceptances, accepted_pairs, same_code
 from posologie.running.seals import seals_below
 
 

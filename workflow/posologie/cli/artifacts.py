@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from posologie import layout
 from posologie.cli.places import results_of
-from posologie.config import plan, proxies
+from posologie.config import merged as proxies
+from posologie.config import plan
 from posologie.config.study import Study
+from posologie.records import layout
 
 
 @dataclass(frozen=True)

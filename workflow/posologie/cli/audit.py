@@ -20,11 +20,11 @@ from rich.table import Table
 from rich.text import Text
 
 from posologie.cli.places import console, print_json
-from posologie.errors import InputError
-from posologie.files import write_csv, write_text
 from posologie.prediction.outside_scores import Evaluation, read_evaluation
+from posologie.records.files import write_csv, write_text
 from posologie.report.audit import doubts, page_of, sentences, title_of
 from posologie.report.tables import p_text
+from posologie.running.errors import InputError
 from posologie.statistics.audit import DIFFERENCES, POSITIONS, PREFERRED, Audit, audited
 from posologie.statistics.spec import Statistics
 

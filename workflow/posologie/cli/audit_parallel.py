@@ -26,12 +26,12 @@ from rich.table import Table
 from rich.text import Text
 
 from posologie.cli.places import console, print_json, results_folder
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_text
 from posologie.generation.translation.audit import Audit, By, Entry, Finding, audited
 from posologie.generation.translation.checks import Languages
-from posologie.items import SPLITS, read_items
-from posologie.languages import known_languages
+from posologie.language.languages import known_languages
+from posologie.records.files import read_json, read_parquet, write_text
+from posologie.records.items import SPLITS, read_items
+from posologie.running.errors import InputError
 from posologie.sources.layouts import LAYOUTS
 
 _READ = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".xlsx", ".parquet")
@@ -166,8 +166,8 @@ _MADE = (("items", "parquet"), ("rejects", "parquet"), ("report", "json"))
 
 
 def _is_shard(path: Path) -> bool:
-    from posologie.files import parquet_schema
-    from posologie.items import item_schema
+    from posologie.records.files import parquet_schema
+    from posologie.records.items import item_schema
 
     return set(item_schema().names) <= set(parquet_schema(path).names)
 

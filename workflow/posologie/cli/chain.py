@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file
+from posologie.records.files import read_json, sha256_of_file
+from posologie.running.errors import InputError
 from posologie.running.seals import Seal, seal_of
 
 _KINDS = {"adapters": "adapter", "mixes": "mix", "shards": "shard", "tables": "table", "figures": "figure"}

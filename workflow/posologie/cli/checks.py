@@ -9,26 +9,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from posologie import layout, nvml
-from posologie.cli.named_columns import missing_columns
+from posologie.backends.engine_kinds import KINDS
+from posologie.backends.served import in_the_clear
+from posologie.backends.spec import Engine
+from posologie.cli.found_sources import missing_columns
 from posologie.cli.places import results_of
 from posologie.cli.running import queue
 from posologie.config import plan
 from posologie.config.language import is_there
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import read_json
-from posologie.generation.backends.addresses import in_the_clear
-from posologie.generation.backends.engine_kinds import KINDS
-from posologie.generation.backends.spec import Engine
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.translation.spec import Translator
+from posologie.generation.spec import Generator, Translator
 from posologie.judging.spec import Judge
 from posologie.models.encoders import encoder_folder
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, EncoderOrigin
-from posologie.prediction.endpoint_spec import Served
-from posologie.shipped import shipped
+from posologie.prediction.other_specs import Served
+from posologie.records import layout
+from posologie.records.files import read_json
+from posologie.running import commands as nvml
+from posologie.running.errors import InputError
+from posologie.running.installed import shipped
 from posologie.sources.layouts import local_files
 from posologie.sources.spec import Collection, Source
 
@@ -182,7 +182,7 @@ def keys(study: Study) -> Iterator[Finding]:
 
 def mixes(study: Study) -> Iterator[Finding]:
     """Compare what each mix asks for with what its sources hold, where they are already read or screened."""
-    from posologie.mixes.planning import part_counts, sources_of
+    from posologie.mixes.contents import part_counts, sources_of
 
     if not study.mixes:
         yield Finding(WARNING, "the study has no mixes: nothing is trained, and no mix is compared with anything")
@@ -314,7 +314,7 @@ def _on_hub(study: Study) -> Iterator[_OnHub]:
 
 def hub(study: Study) -> Iterator[Finding]:
     """Ask the hub for what is not fetched yet, whether it fits on the disk, and whether fetched branches have moved."""
-    from posologie.hub import is_commit  # its libraries take long to import
+    from posologie.records.hub import is_commit  # its libraries take long to import
 
     needed = 0
     missing = False

@@ -26,8 +26,8 @@ from posologie.cli import (
     verify,
     whatif,
 )
-from posologie.errors import InputError, machine_error
-from posologie.version import __version__
+from posologie.running.errors import InputError, machine_error
+from posologie.running.installed import __version__
 
 EXIT_CODES = """exit codes:
   0  done, and nothing is wrong

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from posologie.cli.numbers import MEASURED
 from posologie.cli.places import console, print_json
-from posologie.errors import InputError
-from posologie.files import read_json, read_rows
+from posologie.records.files import read_json, read_rows
+from posologie.running.errors import InputError
 
 _COMPARED = ("spec", "code", "libraries", "backbone_revision", "chat_template_sha256")
 """What of a run record is compared between studies: what a result depends on."""

@@ -22,8 +22,8 @@ from posologie.cli.prescribe import limits_of
 from posologie.config import plan as of_study
 from posologie.config.load import load_study
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import write_csv, write_text
+from posologie.records.files import write_csv, write_text
+from posologie.running.errors import InputError
 from posologie.surface.design_points import Kind, Plan
 from posologie.surface.designs import Proposal, power_of_surface, propose
 from posologie.surface.runs import Array

@@ -17,9 +17,9 @@ import numpy as np
 from rich.table import Table
 
 from posologie.cli.places import console, print_json
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_csv
+from posologie.records.files import read_json, read_parquet, write_csv
 from posologie.report.names import INK, MUTED
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.statistics.crossed import Crossed, Seeds, crossed
 from posologie.statistics.entries import Entry, arm_entries

@@ -17,10 +17,10 @@ from typing import Any
 
 from rich.tree import Tree
 
-from posologie import layout
 from posologie.cli.chain import Chains, Link
 from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind, models_of_row, number_of
 from posologie.cli.places import console, duration, print_json, relative, root_of
+from posologie.records import layout
 from posologie.running.seals import seal_of
 
 _SHOWN = 10

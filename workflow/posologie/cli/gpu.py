@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from posologie import nvml
 from posologie.cli.added_up import together
 from posologie.cli.checks import OK, PROBLEM, WARNING, Finding
-from posologie.runs import versions
+from posologie.records.runs import versions
+from posologie.running import commands
 
 _LEAST_FREE = 0.9
 _BF16_ERROR = 0.05
@@ -50,7 +50,7 @@ def _tried(check: Callable[[int], Finding], index: int) -> Finding:
 
 def driver() -> Iterator[Finding]:
     """Look at the driver by itself: its version against torch's CUDA, energy counters, who else computes."""
-    with nvml.driver() as library:
+    with commands.driver() as library:
         if library is None:
             yield Finding(PROBLEM, "NVML: no driver, or no permission to ask it")
             return

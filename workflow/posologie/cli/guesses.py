@@ -15,13 +15,13 @@ from typing import Any, get_args
 
 import yaml
 
-from posologie.files import read_text
-from posologie.items import SPLITS, Split
-from posologie.shipped import project
+from posologie.records.files import read_text
+from posologie.records.items import SPLITS, Split
+from posologie.running.installed import project
 from posologie.sources.answers import AnswerForm, gold_indices, is_absent
-from posologie.sources.labels import labelled_list
-from posologie.sources.nested import field as field_of
-from posologie.sources.rejection import Rejected
+from posologie.sources.cleaning import Rejected
+from posologie.sources.cleaning import value_at as field_of
+from posologie.sources.options import labelled_list
 
 _MOST_COLUMNS = 100
 _MOST = 0.8

@@ -12,13 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from posologie import layout
 from posologie.cli.places import add_study, console, print_json, results_of, study_of
 from posologie.config import plan
 from posologie.config.job_specs import look_spec
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import read_json
+from posologie.records import layout
+from posologie.records.files import read_json
+from posologie.running.errors import InputError
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:

@@ -21,12 +21,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from posologie.cli.found_sources import FoundSource, as_yaml, source_of_files, sources_of_folder
 from posologie.cli.places import console, print_json
-from posologie.components import DEFAULT, RESERVED
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import write_text
-from posologie.languages import described_languages
-from posologie.specs import Name
+from posologie.language.languages import described_languages
+from posologie.records.components import DEFAULT, RESERVED
+from posologie.records.files import write_text
+from posologie.records.specs import Name
+from posologie.running.errors import InputError
 
 _MIX_NAMES = {"native": "NAT", "translated": "TRAD", "synthetic": "SYN"}
 """Short names of the kinds in the names of mixes; a mix of another component is named after it."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_rows
-from posologie.scoring.schema import read_scores
+from posologie.records import layout
+from posologie.records.files import read_rows
+from posologie.running.errors import InputError
+from posologie.scoring.spec import read_scores
 
 _LISTED = 6
 MEASURED = frozenset(

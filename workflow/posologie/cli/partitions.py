@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from posologie.cli.places import print_json
-from posologie.errors import InputError
-from posologie.files import write_text
+from posologie.records.files import write_text
+from posologie.running.errors import InputError
 
 _ASKED = "%R|%a|%l|%c|%m|%G|%f"
 """Partition, availability, time limit, CPUs, MiB, generic resources and features, one line for each node."""

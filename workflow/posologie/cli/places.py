@@ -11,7 +11,7 @@ from rich.console import Console
 
 from posologie.config.load import load_study
 from posologie.config.study import Study
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 DEFAULT = "config/config.yaml"
 _WIDE = 200  # characters of a line that goes to a file or a pipe, so that paths stay whole

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from posologie.cli.places import console, print_json, results_of
-from posologie.errors import InputError
-from posologie.files import read_json, write_text
+from posologie.records.files import read_json, write_text
+from posologie.running.errors import InputError
 from posologie.surface.answer import answer_of, in_words, mix_text
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fit import FORMS, MEAN, Fitted

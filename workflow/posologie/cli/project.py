@@ -6,7 +6,7 @@ snakemake --snakefile "$(posologie project)/Snakefile" --configfile config/statu
 import argparse
 
 from posologie.cli.places import print_json
-from posologie.shipped import project
+from posologie.running.installed import project
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:

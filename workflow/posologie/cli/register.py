@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from posologie import layout
 from posologie.cli.places import add_study, console, print_json, results_of, study_of
 from posologie.config.job_specs import table_spec
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import read_rows
+from posologie.records import layout
+from posologie.records.files import read_rows
+from posologie.running.errors import InputError
 from posologie.running.seals import seals_below
 from posologie.statistics.registration import FILE, Registration, doses_of, register, registration_of
 

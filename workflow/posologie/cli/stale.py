@@ -10,14 +10,13 @@ from typing import cast
 
 from posologie.cli.artifacts import Artifact
 from posologie.cli.places import results_of
-from posologie.code_digest import digest
 from posologie.config import job_specs, plan
 from posologie.config.study import Study
-from posologie.items import Split
-from posologie.running.frozen import same_code
-from posologie.running.planning import acceptances, accepted_pairs
+from posologie.records.items import Split
+from posologie.records.specs import Spec
+from posologie.running.code_digest import digest
+from posologie.running.planning import acceptances, accepted_pairs, same_code
 from posologie.running.seals import Identity, Seal, seal_of, spec_differences
-from posologie.specs import Spec
 
 
 def stale(study: Study, artifacts: Iterable[Artifact]) -> dict[str, str]:

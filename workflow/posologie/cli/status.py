@@ -19,14 +19,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from posologie.backends.spending import spent_below
 from posologie.cli.artifacts import Artifact, artifacts
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.cli.running import Job, queue, unfinished
 from posologie.cli.stale import stale
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import read_json
-from posologie.generation.backends.spending import spent_below
+from posologie.records.files import read_json
+from posologie.running.errors import InputError
 
 _MISSING_SHOWN = 8
 

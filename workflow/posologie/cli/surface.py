@@ -23,9 +23,9 @@ from rich.table import Table
 
 from posologie.cli.places import console, print_json
 from posologie.cli.prescribe import best_beside_mean, degree_of, proposals_table
-from posologie.errors import InputError
-from posologie.files import write_csv
+from posologie.records.files import write_csv
 from posologie.report.names import INK, MUTED, line_style
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.surface.answer import mix_text
 from posologie.surface.choice import Choice, choose

@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie import layout
 from posologie.cli.places import add_results, console, results_folder
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_text
-from posologie.items import Item, read_item_table, table_to_items
-from posologie.prompting import Prompting, assistant_turn, chat
-from posologie.version import __version__
+from posologie.records import layout
+from posologie.records.files import read_json, read_parquet, write_text
+from posologie.records.items import Item, read_item_table, table_to_items
+from posologie.records.prompting import Prompting, assistant_turn, chat
+from posologie.running.errors import InputError
+from posologie.running.installed import __version__
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:

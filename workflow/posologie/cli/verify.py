@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from posologie.cli.places import FOLDERS, add_results, console, print_json, results_folder
-from posologie.files import sha256_of_file
+from posologie.records.files import sha256_of_file
 from posologie.running.seals import SUFFIX, Seal, seals_below
 
 ASIDE = "set-aside"

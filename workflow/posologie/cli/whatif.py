@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from posologie import layout
 from posologie.cli.places import add_study, console, print_json, results_folder, study_of
 from posologie.cli.surface import asked_mix
 from posologie.config.plan import blend
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
+from posologie.running.errors import InputError
 from posologie.surface.runs import Array
 from posologie.surface.whatif import Check, check, predicted_score
 

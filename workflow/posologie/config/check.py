@@ -4,20 +4,28 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from posologie.components import DEFAULT
-from posologie.config import plan, proxies, releases
-from posologie.config.check_components import check_components, misspelt
-from posologie.config.check_published import check_published
-from posologie.config.check_served import check_engine, check_local_model, check_served, unknown
-from posologie.config.check_statistics import check_statistics
+from posologie.backends.spec import Engine
+from posologie.config import merged as proxies
+from posologie.config import merged as releases
+from posologie.config import plan
+from posologie.config.check_sections import (
+    check_components,
+    check_engine,
+    check_local_model,
+    check_published,
+    check_served,
+    check_statistics,
+    misspelt,
+    unknown,
+)
 from posologie.config.study import PublishedModel, Study
-from posologie.errors import InputError
-from posologie.generation.backends.spec import Engine
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.translation.spec import Translator
+from posologie.generation.spec import Generator, Translator
 from posologie.judging.spec import Judge, OutsideVerdicts
-from posologie.layout import downloaded
-from posologie.mixes.sweeps import doses
+from posologie.mixes.spec import doses
+from posologie.records.components import DEFAULT
+from posologie.records.layout import downloaded
+from posologie.records.specs import checked_path
+from posologie.running.errors import InputError
 from posologie.scoring.spec import missing_packages
 from posologie.sources.layouts import (
     LAYOUTS,
@@ -28,7 +36,6 @@ from posologie.sources.layouts import (
     patterns,
 )
 from posologie.sources.spec import Collection, Source
-from posologie.specs import checked_path
 
 _LONGEST_FOLDER = 200
 """Bytes of the name of a model's or data set's folder: file systems take 255, temporary names included."""

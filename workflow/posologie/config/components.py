@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from posologie import layout
-from posologie.components import DEFAULT, Component, completed
 from posologie.config.study import Study
-from posologie.items import Task
 from posologie.mixes.spec import lowest_terms
+from posologie.records import layout
+from posologie.records.components import DEFAULT, Component, completed
+from posologie.records.items import Task
 
 
 def trained_sources(study: Study) -> list[str]:

@@ -6,14 +6,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from posologie.config import plan
-from posologie.config.study import Study
-from posologie.config.suites import StudySuite
-from posologie.errors import InputError
+from posologie.config.study import Study, StudySuite
 from posologie.prediction.spec import Benchmark
+from posologie.records.specs import first_problem
+from posologie.running.errors import InputError
 from posologie.sources.layouts import check_options
 from posologie.sources.lm_eval_tasks import BUILDERS, CHOICE, Task, tasks_of
 from posologie.sources.spec import Source
-from posologie.specs import first_problem
 
 _SHOWN = 5
 _SUFFIXES = ("parquet", "jsonl", "json", "csv", "tsv")

@@ -3,23 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
-from posologie.answer_words import answer_words_digest
-from posologie.components import Shown
 from posologie.config import plan
 from posologie.config.language import in_other_languages, prompting_of
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.generation.synthesis.spec import SynthesisSpec
-from posologie.generation.translation.spec import TranslationSpec
-from posologie.items import Split
+from posologie.generation.spec import SynthesisSpec, TranslationSpec
 from posologie.judging.spec import CalibrationSpec, JudgingSpec, OutsideVerdicts
-from posologie.languages import described_languages, language_digest
+from posologie.language.answer_words import answer_words_digest
+from posologie.language.languages import described_languages, language_digest
 from posologie.look.spec import LookSpec
 from posologie.mixes.spec import MixSpec
-from posologie.prediction.endpoint_spec import Asked, EndpointPredictionSpec
-from posologie.prediction.outside_spec import OutsidePredictionSpec
+from posologie.prediction.other_specs import Asked, EndpointPredictionSpec, OutsidePredictionSpec
 from posologie.prediction.spec import PredictionSpec
+from posologie.records.components import Shown
+from posologie.records.items import Split
 from posologie.report.spec import BrowserSpec, ReportSpec
+from posologie.running.errors import InputError
 from posologie.scoring.spec import NeuralSpec, RatedSpec, ScoringSpec
 from posologie.screening.spec import (
     Comparing,

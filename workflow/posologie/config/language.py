@@ -11,19 +11,18 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from posologie.config.study import Scoring, Study
-from posologie.errors import InputError
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.translation.spec import Translator
+from posologie.generation.spec import Generator, Translator
 from posologie.judging.spec import Judge
-from posologie.languages import GENERAL, decimal_mark, general_data, language_data
-from posologie.prompting import Lines, Prompting
+from posologie.language.languages import GENERAL, decimal_mark, general_data, language_data
+from posologie.records.prompting import Lines, Prompting
+from posologie.records.specs import Spec, first_problem
 from posologie.report.spec import Report
+from posologie.running.errors import InputError
+from posologie.running.installed import shipped
 from posologie.scoring.spec import TextMetrics
 from posologie.screening.spec import Rating
-from posologie.shipped import shipped
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Collection
-from posologie.specs import Spec, first_problem
 from posologie.statistics.spec import Measured, Statistics
 
 UNDECLARED = "und"

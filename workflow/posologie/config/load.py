@@ -18,12 +18,12 @@ from posologie.config.check import check_references
 from posologie.config.harness import with_harness_tasks
 from posologie.config.language import with_language
 from posologie.config.study import Study
-from posologie.errors import InputError
-from posologie.files import read_text
-from posologie.mixes.sweeps import doses, expand_sweeps
-from posologie.shipped import shipped
+from posologie.mixes.spec import doses, expand_sweeps
+from posologie.records.files import read_text
+from posologie.records.specs import first_problem
+from posologie.running.errors import InputError
+from posologie.running.installed import shipped
 from posologie.sources.spec import Collection, Source
-from posologie.specs import first_problem
 
 Placed = TypeVar("Placed", Source, Collection)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+from posologie.backends.spec import Causal, Engine
 from posologie.config.components import blend as blend
 from posologie.config.components import components as components
 from posologie.config.components import held_by_source as held_by_source
@@ -13,16 +14,15 @@ from posologie.config.components import sources_of_component as sources_of_compo
 from posologie.config.components import trained_sources as trained_sources
 from posologie.config.components import validation_components as validation_components
 from posologie.config.study import PublishedModel, Study
-from posologie.generation.backends.spec import Causal, Engine
-from posologie.items import SPLITS, Split, Task
 from posologie.judging.spec import OutsideVerdicts
-from posologie.mixes.blends import has_all_coalitions, linear_design
+from posologie.mixes.spec import has_all_coalitions, linear_design
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
-from posologie.published import PublishedNames
+from posologie.records.items import SPLITS, Split, Task
+from posologie.records.published import PublishedNames
+from posologie.records.specs import Spec
 from posologie.sources.layouts import PARALLEL
 from posologie.sources.spec import Source
-from posologie.specs import Spec
 from posologie.statistics.spec import EvaluatedModel
 
 SCREENED_SPLITS: tuple[Split, ...] = ("train", "validation")

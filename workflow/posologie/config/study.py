@@ -4,29 +4,60 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.components import Component
-from posologie.config.suites import StudySuite
-from posologie.generation.synthesis.spec import Generator
-from posologie.generation.translation.spec import Translator
+from posologie.generation.spec import Generator, Translator
 from posologie.generation.translation_quality.spec import TranslationQuality
 from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone
-from posologie.prediction.endpoint_spec import Served
-from posologie.prediction.merged_spec import Proxies
-from posologie.prediction.outside_spec import OutsideAnswers
-from posologie.prediction.spec import LongPrompts
-from posologie.prompting import Prompting
-from posologie.published import PublishedKey
+from posologie.prediction.other_specs import OutsideAnswers, Proxies, Served
+from posologie.prediction.spec import Benchmark, LongPrompts, Suite
+from posologie.records.components import Component
+from posologie.records.prompting import Prompting
+from posologie.records.published import PublishedKey
+from posologie.records.specs import Name, PathText, Spec
 from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
 from posologie.sources.spec import Collection, Source
-from posologie.specs import Name, PathText, Spec
 from posologie.statistics.spec import Statistics
 from posologie.surface.spec import Design, SurfaceSettings
 from posologie.training.release_spec import Release
 from posologie.training.spec import Recipe
+
+
+class StudySuite(Suite):
+    """A named group of benchmarks, with all variants of their items; or tasks of lm-evaluation-harness."""
+
+    benchmarks: dict[Name, Benchmark] = Field(
+        default_factory=dict, description="parts that are also reported by themselves; none beside `lm_eval`"
+    )
+    lm_eval: PathText | None = Field(
+        default=None,
+        description="task or group of lm-evaluation-harness: a YAML file, a folder of them, or a name where the "
+        "package lm-eval is installed; each task becomes a source and a benchmark",
+    )
+    component: Name | None = Field(
+        default=None, description="component of the tasks' items, beside `lm_eval`; the first if left out"
+    )
+    path: PathText | None = Field(
+        default=None, description="local folder of the tasks' data, beside `lm_eval`; the hub if left out"
+    )
+    files: tuple[str, ...] | None = Field(
+        default=None,
+        description="patterns of the data files below the folder or repository, with `{name}` for the task's "
+        "`dataset_name` and `{split}` for its split",
+    )
+    reject_limit: float = Field(
+        default=0.2, ge=0, le=1, description="share of a task's records above which rejects stop it, beside `lm_eval`"
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.benchmarks) == (self.lm_eval is not None):
+            raise ValueError("exactly one of benchmarks and lm_eval")
+        if self.lm_eval is None and (self.component or self.path or self.files):
+            raise ValueError("component, path and files only beside lm_eval")
+        return self
 
 
 class Roots(Spec):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import openai
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.generation.backends.openai_batch import batches_in, client_of
-from posologie.generation.backends.spec import Running
+from posologie.backends.openai_batch import batches_in, client_of
+from posologie.backends.spec import Running
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_json, write_parquet
-from posologie.items import read_item_table
+from posologie.records.files import read_json, read_parquet, write_json, write_parquet
+from posologie.records.items import read_item_table
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.files import parquet_schema, write_json
+from posologie.records.files import parquet_schema, write_json
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from posologie.files import write_json
-from posologie.generation.asking import cache_path
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Request, Session
-from posologie.generation.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.generation.backends.spec import OpenaiEndpoint, Running
-from posologie.generation.prompts import Prompt
+from posologie.backends.asking import cache_path
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Request, Session
+from posologie.backends.openai_endpoint import OpenaiEndpointBackend
+from posologie.backends.prompts import Prompt
+from posologie.backends.spec import OpenaiEndpoint, Running
+from posologie.records.files import write_json
 
 _ENOUGH_REPLIES = 20
 """Replies from which on the estimate rests on what they used instead of on assumptions."""

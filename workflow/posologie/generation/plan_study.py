@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
 from posologie.generation.plan import Plan
 from posologie.generation.synthesis import plan as synthesis_plan
 from posologie.generation.translation import plan as translation_plan
 from posologie.generation.translation_quality import plan as quality_plan
+from posologie.running.commands import run
 
 _PLANS: Mapping[str, Callable[[Namespace], Plan]] = {
     "generated": synthesis_plan.planned,

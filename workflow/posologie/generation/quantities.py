@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
-from posologie.facts import plainer, spelled
-from posologie.languages import decimal_mark, language_data
+from posologie.language.facts import plainer, spelled
+from posologie.language.languages import decimal_mark, language_data
 
 _SUPERSCRIPTS = {ord(raised): plain for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "0123456789" * 2, strict=True)}
 _AFTERNOON = re.compile(

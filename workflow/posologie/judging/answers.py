@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.files import read_parquet
-from posologie.items import read_item_table
+from posologie.records.files import read_parquet
+from posologie.records.items import read_item_table
+from posologie.running.errors import InputError
 from posologie.running.seals import check_seal
 
 

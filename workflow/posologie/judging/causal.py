@@ -1,8 +1,8 @@
 """Judging with a local causal model (see `posologie.judging.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.causal import open_backend
+from posologie.backends.causal import open_backend
 from posologie.judging.command import judge_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

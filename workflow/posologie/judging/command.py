@@ -15,12 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import named_path, parser
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
-from posologie.generation.backends.interface import Request
-from posologie.generation.prompts import Prompt, read_prompt
+from posologie.backends.asking import OpenBackend, add_asking_arguments, asking
+from posologie.backends.interface import Request
+from posologie.backends.prompts import Prompt, read_prompt
 from posologie.judging.answers import open_answers
 from posologie.judging.human import read_ratings
 from posologie.judging.overlap import overlap, training_files
@@ -28,7 +25,10 @@ from posologie.judging.schema import calibration_schema, judgement_schema
 from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts
 from posologie.judging.steering import steering
 from posologie.judging.verdicts import verdict
-from posologie.runs import Run
+from posologie.records.files import write_parquet
+from posologie.records.runs import Run
+from posologie.running.commands import named_path, parser
+from posologie.running.errors import InputError
 
 _SHOWN = 20
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 _EDGES = (0.05, 0.35, 0.65, 0.95)
 _NAMES = ("below 0.05", "0.05 to 0.35", "0.35 to 0.65", "0.65 to 0.95", "above 0.95")

@@ -1,8 +1,8 @@
 """Judging with an engine that the job starts (see `posologie.judging.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.engine import open_backend
+from posologie.backends.engine import open_backend
 from posologie.judging.command import judge_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

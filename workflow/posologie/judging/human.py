@@ -16,13 +16,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import named_path, parser, run
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_json, write_parquet
-from posologie.items import stable_id
 from posologie.judging.schema import human_schema
 from posologie.judging.spec import RatingColumns, RatingsSpec, Scale
-from posologie.sheets import Row, read_rows
+from posologie.records.files import read_parquet, write_json, write_parquet
+from posologie.records.items import stable_id
+from posologie.records.tables import Row, read_rows
+from posologie.running.commands import named_path, parser, run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

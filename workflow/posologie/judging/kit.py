@@ -24,14 +24,14 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 
-from posologie.commands import named_path, parser, run
-from posologie.errors import InputError
-from posologie.files import read_parquet, without_formula, write_parquet, write_text
 from posologie.judging.answers import open_answers
 from posologie.judging.draw import drawn
 from posologie.judging.human import answer_id
 from posologie.judging.schema import human_schema
 from posologie.judging.spec import Kit, KitSpec
+from posologie.records.files import read_parquet, without_formula, write_parquet, write_text
+from posologie.running.commands import named_path, parser, run
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 
 SHOWN = ("code", "question", "context", "reference", "candidate", "rating", "comment")

@@ -1,8 +1,8 @@
 """Judging with an OpenAI-compatible endpoint (see `posologie.judging.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.openai_endpoint import open_backend
+from posologie.backends.openai_endpoint import open_backend
 from posologie.judging.command import judge_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

@@ -15,10 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import named_path, parser, run
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.generation.backends.interface import Reply
+from posologie.backends.interface import Reply
 from posologie.judging.answers import open_answers
 from posologie.judging.command import facts_of, mark_overlap
 from posologie.judging.human import read_ratings
@@ -26,8 +23,11 @@ from posologie.judging.overlap import training_files
 from posologie.judging.schema import calibration_schema, judgement_schema
 from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts
 from posologie.judging.verdicts import verdict
-from posologie.runs import Run
-from posologie.sheets import Row, read_rows
+from posologie.records.files import write_parquet
+from posologie.records.runs import Run
+from posologie.records.tables import Row, read_rows
+from posologie.running.commands import named_path, parser, run
+from posologie.running.errors import InputError
 
 _SHOWN = 5
 Key = tuple[str, str]

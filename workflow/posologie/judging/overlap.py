@@ -20,9 +20,9 @@ from typing import IO, Any
 
 import pyarrow.parquet
 
-from posologie.errors import InputError
+from posologie.records.tables import read_rows
+from posologie.running.errors import InputError
 from posologie.screening.text import normalised
-from posologie.sheets import read_rows
 
 _WORDS = 8
 _AT_ONCE = 1000

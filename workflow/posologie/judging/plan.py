@@ -6,13 +6,13 @@ python -m posologie.judging.plan --spec JudgingSpec --prompt FILE --predictions 
 
 from pathlib import Path
 
-from posologie.commands import named_path, parser, run
-from posologie.errors import InputError
+from posologie.backends.prompts import read_prompt
 from posologie.generation.plan import add_plan_arguments, plan_of, show
-from posologie.generation.prompts import read_prompt
 from posologie.judging.answers import open_answers
 from posologie.judging.command import judge_request
 from posologie.judging.spec import JudgingSpec, OutsideVerdicts
+from posologie.running.commands import named_path, parser, run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

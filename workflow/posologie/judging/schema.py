@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from posologie.generation.replies import reply_fields
+from posologie.backends.prompts import reply_fields
 
 if TYPE_CHECKING:
     import pyarrow

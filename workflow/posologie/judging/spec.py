@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.generation.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
-from posologie.specs import Name, PathText, Spec
+from posologie.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
+from posologie.records.specs import Name, PathText, Spec
 
 
 class OutsideVerdicts(Spec):

@@ -1,14 +1,13 @@
 """Answers that try to steer their judge: the texts of control tokens, the prompt's tags, and orders to the judge.
 
-Control tokens and tags are text where a judge reads them (`posologie.models.chats`, `posologie.generation.prompts`);
+Control tokens and tags are text where a judge reads them (`posologie.models.chats`, `posologie.backends.prompts`);
 an order remains an order to a judge that follows it. Such answers are judged as any other, marked and counted.
 """
 
 import re
 
-from posologie.control_marks import control_marks
-from posologie.generation.prompts import Prompt, tags_of
-from posologie.thoughts import has_mark
+from posologie.backends.prompts import Prompt, tags_of
+from posologie.language.marks import control_marks, has_mark
 
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|ignorez?|oublie[zr]?|ignoriere|vergiss|ignora|olvida|ignore[rm]?|desconsidere)\b"

@@ -4,10 +4,10 @@ import re
 from collections import deque
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.generation.backends.interface import Failure, LabelStep, Reply
-from posologie.generation.replies import reply_columns
+from posologie.backends.interface import Failure, LabelStep, Reply
+from posologie.backends.prompts import reply_columns
 from posologie.judging.spec import Judge
+from posologie.running.errors import InputError
 
 
 def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from posologie.commands import parser, run
-from posologie.files import write_text
 from posologie.look.facts import look
 from posologie.look.page import pages
 from posologie.look.spec import LookSpec
+from posologie.records.files import write_text
 from posologie.report.html import as_html
+from posologie.running.commands import parser, run
 
 
 def main(argv: list[str]) -> None:

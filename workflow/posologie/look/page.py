@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from posologie.look import sections
-from posologie.look.doubts import PROBLEM, percent
+from posologie.look.doubts import PROBLEM, columns_of, mixes, of_tasks, percent, taken_cells, takes
 from posologie.look.sections import TASKS, other
-from posologie.look.takes import columns_of, mixes, of_tasks, taken_cells, takes
 from posologie.report.blocks import Block, Cell, Notice, Page, Prose, Section, Table
 from posologie.report.tables import NOTHING, number_cell, table
-from posologie.version import __version__
+from posologie.running.installed import __version__
 
 _ON_INDEX = 4
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from posologie.items import LABELS
-from posologie.look.takes import columns_of, share
+from posologie.look.doubts import columns_of, share
+from posologie.records.items import LABELS
 from posologie.report.blocks import Block, Cell, Facts, Prompt, Prose, Source
 from posologie.report.tables import NOTHING, number_cell, table
 from posologie.report.words import sentence

@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from posologie.items import Split
 from posologie.mixes.spec import Mix, Validation
-from posologie.prompting import Prompting
+from posologie.records.items import Split
+from posologie.records.prompting import Prompting
+from posologie.records.specs import Name, Spec
 from posologie.screening.spec import Screening, TestedSuite
 from posologie.sources.spec import Source
-from posologie.specs import Name, Spec
 
 
 class LookSpec(Spec):

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from posologie.mixes.sampling import read_rows
+from posologie.screening.near import sketches
 from posologie.screening.population import suites_of
-from posologie.screening.sketches import sketches
 from posologie.screening.spec import Tested
 
 _EXAMPLES = 2

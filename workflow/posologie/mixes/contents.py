@@ -1,15 +1,19 @@
-"""What a mix holds: counts and lengths, whole and by component."""
+"""What a mix holds, as written, and as planned before anything is sampled."""
 
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie.items import LABELS
-from posologie.mixes.sampling import characters
+from posologie.mixes.sampling import Pool, characters, sainte_lague
+from posologie.mixes.spec import Mix, MixSpec
+from posologie.records.items import LABELS
+from posologie.running.errors import InputError
 
 QUANTILES = {"min": 0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1}
 
@@ -71,3 +75,76 @@ def lengths(values: np.ndarray) -> dict[str, Any]:
         "mean": round(float(values.mean()), 3),
         "quantiles": {name: int(value) for name, value in zip(QUANTILES, quantiles, strict=True)},
     }
+
+
+@dataclass(frozen=True)
+class Part:
+    """A key of `shares` or `counts`: how many items it gives, what its sources hold, and what each of them gives."""
+
+    name: str
+    asked: int
+    held: dict[str, int]
+    quotas: dict[str, int]
+
+
+def sources_of(part: str, provenance_of: Mapping[str, str]) -> list[str]:
+    """Return the sources that a key of `shares` or `counts` stands for: those of a component, or a single source."""
+    of_component = sorted(source for source, component in provenance_of.items() if component == part)
+    return of_component or ([part] if part in provenance_of else [])
+
+
+def part_counts(mix: Mix, smallest: int, provenance_of: Mapping[str, str]) -> dict[str, int]:
+    """Return how many items each key of `shares` or `counts` gives, in the order of their first sources' names.
+
+    That order decides between equals, so that what a component is called changes no draw.
+    """
+    first = {part: min(sources_of(part, provenance_of), default=part) for part in (mix.counts or mix.shares or {})}
+    parts = sorted(first, key=lambda part: (first[part], part))
+    if mix.counts is not None:
+        return {part: mix.counts[part] for part in parts}
+    if mix.shares is None or mix.size is None:
+        raise InputError("mix: neither counts nor shares with a size")
+    # Numbers with leading zeros sort as the parts do.
+    places = {part: f"{number:09d}" for number, part in enumerate(parts)}
+    shares = {places[part]: share for part, share in mix.shares.items()}
+    given = sainte_lague(shares, smallest if mix.size == "smallest" else mix.size)
+    return {part: given[places[part]] for part in parts}
+
+
+def held_by_provenance(spec: MixSpec, pools: Mapping[str, Pool]) -> dict[str, int]:
+    """Return how many items of the mix's tasks the sources of each component hold."""
+    return {
+        provenance: sum(len(pools[source].ids) for source in pools if spec.provenance_of[source] == provenance)
+        for provenance in sorted({spec.provenance_of[source] for source in pools})
+    }
+
+
+def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
+    """Return the parts of a mix, in the order of their first sources' names.
+
+    Raises:
+        InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
+    """
+    of_provenance = held_by_provenance(spec, pools)
+    smallest = min(of_provenance, key=lambda provenance: of_provenance[provenance])
+    if spec.mix.size == "smallest" and not of_provenance[smallest]:
+        raise InputError(
+            f"mix {spec.name}: size smallest is 0: no training items of task {'+'.join(spec.mix.tasks)} are {smallest}"
+        )
+    parts: list[Part] = []
+    for name, count in part_counts(spec.mix, of_provenance[smallest], spec.provenance_of).items():
+        sources = [source for source in sources_of(name, spec.provenance_of) if source in pools]
+        if not sources:
+            raise InputError(f"mix {spec.name}: no training shard of '{name}'; given are {', '.join(sorted(pools))}")
+        drawn = {source for part in parts for source, quota in part.quotas.items() if quota}
+        if twice := drawn & set(sources):
+            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a component")
+        held = {source: len(pools[source].ids) for source in sources}
+        if count > sum(held.values()):
+            raise InputError(
+                f"mix {spec.name}: {count} items of '{name}' asked for, {sum(held.values())} of tasks "
+                f"{'+'.join(spec.mix.tasks)} held by {', '.join(f'{name} ({held[name]})' for name in held)}"
+            )
+        quotas = sainte_lague({source: number for source, number in held.items() if number}, count)
+        parts.append(Part(name, count, held, quotas))
+    return parts

@@ -1,25 +1,64 @@
-"""Which items a source gives: the first of its strata in the order of a seeded hash of their ids.
-
-The order depends on seed and id alone: not on the other items, the order of rows, the mix or the machine. So the part
-taken from a source in a smaller dose is contained in the part taken in a larger one, also across mixes.
-"""
+"""Which items a mix takes: how many of each source, and which ones, the same on any machine."""
 
 import hashlib
+import heapq
 import json
+import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from posologie.errors import InputError
-from posologie.items import item_schema, read_item_table
-from posologie.mixes.quotas import sainte_lague
 from posologie.mixes.spec import Mix
+from posologie.records.items import item_schema, read_item_table
+from posologie.running.errors import InputError
+
+
+def sainte_lague(
+    weights: Mapping[str, int | float], seats: int, held: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Apportion seats to names by the method of Webster and Sainte-Laguë, in exact arithmetic.
+
+    With integer weights that sum to at least `seats`, no name gets more seats than its weight. Seats awarded under caps
+    are house-monotone too, since the caps only take names out of an unchanged order.
+
+    Args:
+        weights: weight of each name, above zero (a float counts as the decimal number that it prints as).
+        seats: number of seats to award.
+        held: the most that each name can get; no limit if left out.
+
+    Returns:
+        The seats of each name. They sum to less than `seats` only where all names are at their limit.
+
+    Source: the method of Webster in Balinski and Young, *Fair Representation* (1982), who show that divisor methods
+    are house-monotone.
+    """
+    exact = {name: Fraction(str(weights[name])) for name in sorted(weights)}
+    limit = {name: seats if held is None else min(seats, held[name]) for name in exact}
+    if not exact or seats <= 0:
+        return dict.fromkeys(exact, 0)
+    # All awards with (2 × award + 1) / weight below this bound come before any other, and are at most `seats`.
+    bound = max(Fraction(0), 2 * (seats - len(exact)) / sum(exact.values(), Fraction(0)))
+    given = {name: min(limit[name], max(0, math.ceil((bound * exact[name] - 1) / 2))) for name in exact}
+    queue = [((2 * given[name] + 1) / exact[name], name) for name in exact if given[name] < limit[name]]
+    heapq.heapify(queue)
+    for _ in range(seats - sum(given.values())):
+        if not queue:
+            break
+        _, name = queue[0]
+        given[name] += 1
+        if given[name] < limit[name]:
+            heapq.heapreplace(queue, ((2 * given[name] + 1) / exact[name], name))
+        else:
+            heapq.heappop(queue)
+    return given
+
 
 _TEXT = ("question", "context", "options")
 _COLUMNS_OF = {"task": (), "source": ("source", "meta"), "subject": ("meta",), "length": _TEXT}

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from posologie.errors import InputError
 from posologie.models.spec import ChatForm
+from posologie.running.errors import InputError
 
 Turn = dict[str, str]
 """`role` and `content`."""
@@ -27,7 +27,7 @@ _RENAMED = 0xF0000
 """First of the private characters by which the copy of the tokenizer knows control tokens."""
 _PROBE = "Probe"
 _THOUGHT = re.compile(r"[<\[◁](?:[^<>\n]{0,20})(?:think|thought|reason|reflection|channel|unused9[45])", re.IGNORECASE)
-"""What marks of thoughts look like; how a reply is parted by them is `posologie.thoughts`, which trains nothing anew."""
+"""What marks of thoughts look like; how a reply is parted by them is `posologie.language.marks`, which trains nothing anew."""
 
 
 class Chats:
@@ -101,7 +101,9 @@ class Chats:
         harmless = [_OPENS not in text for text in rendered]
         offsets_wanted = bool(prompts)
         batch = [text for text, plain in zip(rendered, harmless, strict=True) if plain]
-        encoded = self.tokenizer(batch, add_special_tokens=False, return_offsets_mapping=offsets_wanted) if batch else {}
+        encoded = (
+            self.tokenizer(batch, add_special_tokens=False, return_offsets_mapping=offsets_wanted) if batch else {}
+        )
         ids = iter(encoded.get("input_ids", ()))
         offsets = iter(encoded.get("offset_mapping", ()))
         found = []

@@ -4,10 +4,10 @@ import importlib.metadata
 import importlib.util
 from pathlib import Path
 
-from posologie.errors import InputError
-from posologie.files import sha256_of_file
 from posologie.models.spec import EncoderOrigin
 from posologie.models.store import checked_folder, read_manifest
+from posologie.records.files import sha256_of_file
+from posologie.running.errors import InputError
 
 
 def encoder_folder(encoder: EncoderOrigin, manifest: str | None) -> Path:

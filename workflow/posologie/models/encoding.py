@@ -10,7 +10,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 Pooling = Literal["mean", "first"]
 _SHIFTED = ("roberta", "camembert", "xlm-roberta")

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.errors import InputError
 from posologie.models.install import install
 from posologie.models.spec import Backbone, files_of_model
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

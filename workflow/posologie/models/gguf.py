@@ -7,11 +7,11 @@ from typing import Any
 import torch
 import transformers
 
-from posologie.commands import run
-from posologie.errors import InputError
 from posologie.models.install import install
 from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.hub import download
 from posologie.models.install import install
 from posologie.models.spec import Backbone
+from posologie.records.hub import download
+from posologie.running.commands import run
 
 PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken")
 """What is taken: no pickled weights, and Python code only where the user trusts it."""

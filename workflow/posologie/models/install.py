@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import parser
-from posologie.errors import InputError
 from posologie.models.packages import check_version
 from posologie.models.spec import Backbone, ModelSpec
 from posologie.models.store import write_manifest
+from posologie.running.commands import parser
+from posologie.running.errors import InputError
 
 log = logging.getLogger(__name__)
 

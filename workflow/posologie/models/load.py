@@ -13,7 +13,7 @@ import jinja2
 import torch
 import transformers
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

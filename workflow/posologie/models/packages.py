@@ -3,7 +3,7 @@
 import importlib.metadata
 from functools import cache
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 
 @cache

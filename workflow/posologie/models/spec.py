@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.layout import downloaded
-from posologie.specs import PathText, Spec
+from posologie.records.layout import downloaded
+from posologie.records.specs import PathText, Spec
 
 PICKLED = {".bin", ".pt", ".pth", ".pkl", ".h5", ".ckpt"}
 """Suffixes of files that can run code when they are read: they are never taken."""

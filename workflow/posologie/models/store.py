@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file, write_json
+from posologie.records.files import read_json, sha256_of_file, write_json
+from posologie.running.errors import InputError
 
 log = logging.getLogger(__name__)
 

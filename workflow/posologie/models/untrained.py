@@ -7,11 +7,11 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.files import read_json, read_text
 from posologie.models.install import install
 from posologie.models.spec import Backbone, Untrained
+from posologie.records.files import read_json, read_text
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.sources.reader_options.world import read_recipe
 
 CHAT_TEMPLATE = (
@@ -71,7 +71,9 @@ def _trained_tokenizer(spec: Untrained) -> Tokenizer:
     for name in spec.corpus:
         path = Path(name)
         if not path.is_file():
-            raise InputError(f"corpus = '{name}': no such file; expected JSON records with 'instruction', a recipe or text")
+            raise InputError(
+                f"corpus = '{name}': no such file; expected JSON records with 'instruction', a recipe or text"
+            )
         if path.suffix == ".yaml":
             texts += read_recipe(path).texts()
         elif path.suffix in (".md", ".txt"):

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import torch
 
-from posologie.commands import parser, run
-from posologie.devices import claim_devices
-from posologie.errors import InputError
 from posologie.prediction.job import add_job_arguments, predict
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import load
 from posologie.prediction.spec import PredictionSpec
+from posologie.running.commands import claim_devices, parser, run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

@@ -1,19 +1,16 @@
-"""The language of valid answers, compiled to token masks for any tokenizer.
+"""Masks: the automaton of the answers that may be written, by the bytes of tokens; the published study's masks."""
 
-An answer is one label, or labels separated as in the training format, none twice, ended by any of the model's end
-tokens. A label may have one space before it, so that tokenizers that glue the space to the word can say it. The
-automaton reads bytes, so that it does not matter how a vocabulary cuts a text; its states are made as they are needed,
-because there are more sets of 26 labels than one would list.
-"""
-
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from posologie.errors import InputError
-from posologie.items import LABELS
+from posologie.prediction.readings import NONE, Reading
+from posologie.records.items import LABELS
+from posologie.running.errors import InputError
 
 END = -1
 """The symbol of an end token."""
@@ -224,3 +221,109 @@ def _first_label(text: bytes, before: State, behind: State) -> int:
     if not new:
         return GO_ON
     return next(byte - _FIRST for byte in text if 0 <= byte - _FIRST < len(LABELS))
+
+
+_BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_REPLACEMENT = "\ufffd"
+
+
+def token_bytes(tokenizer: Any) -> list[bytes | None]:
+    """Return the bytes that each token adds to a text that is already under way, by token id.
+
+    Pieces of byte-level vocabularies and of the `<0x…>` form say their bytes themselves. For others it is what decoding
+    the token behind another token adds to decoding that one alone: this holds for SentencePiece and WordPiece
+    vocabularies, and keeps the leading blank that decoders drop at the start of a text.
+
+    Returns:
+        One entry for each id; None for special tokens, ids without a token, and other parts of a character.
+    """
+    size = len(tokenizer)
+    pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
+    added = tokenizer.added_tokens_decoder
+    special = set(tokenizer.all_special_ids) | {index for index, token in added.items() if token.special}
+    byte_level = _is_byte_level(tokenizer)
+    anchor = _anchor(tokenizer, special)
+    before = _decoded(tokenizer, [anchor])
+    found: list[bytes | None] = [None] * size
+    for index, piece in enumerate(pieces):
+        if piece is None or index in special:
+            continue
+        if byte_level and index not in added and all(character in _BYTE_OF for character in piece):
+            found[index] = bytes(_BYTE_OF[character] for character in piece)
+        elif match := _BYTE_PIECE.fullmatch(piece):
+            found[index] = bytes([int(match.group(1), 16)])
+        else:
+            text = _decoded(tokenizer, [anchor, index])
+            if text.startswith(before) and _REPLACEMENT not in text:
+                found[index] = text[len(before) :].encode()
+    return found
+
+
+def _decoded(tokenizer: Any, tokens: list[int]) -> str:
+    text: str = tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
+
+
+def _anchor(tokenizer: Any, special: set[int]) -> int:
+    """Return an ordinary token that a following token does not change."""
+    for text in ("x", "e", "0", "a"):
+        ids = [index for index in tokenizer.encode(text, add_special_tokens=False) if index not in special]
+        if ids and _REPLACEMENT not in tokenizer.decode(ids[-1:]):
+            return int(ids[-1])
+    return next(index for index in range(len(tokenizer)) if index not in special)
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and '"ByteLevel"' in json.dumps(json.loads(backend.to_str()).get("decoder"))
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Return the byte behind each character of the byte-level alphabet (GPT-2's printable stand-ins for bytes)."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    alphabet = {chr(byte): byte for byte in printable}
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    alphabet.update({chr(256 + number): byte for number, byte in enumerate(others)})
+    return alphabet
+
+
+_BYTE_OF = _byte_alphabet()
+
+
+SEPARATOR = -3
+"""The symbol of a separator, which may stand anywhere."""
+
+
+class PublishedAutomaton:
+    """Any sequence of the last pieces of labels, separators and the end of text, up to so many tokens.
+
+    The phase of a state counts its tokens.
+    """
+
+    start = State(0, 0)
+
+    def __init__(self, tokenizer: Any, separator: str, options: int, most_tokens: int) -> None:
+        """Take the last piece of each label as the tokenizer writes it by itself."""
+        pieces = [tokenizer.encode(text, add_special_tokens=False)[-1] for text in (*LABELS[:options], separator)]
+        self.tokens = (*pieces, int(tokenizer.eos_token_id))
+        self.options = options
+        self.most_tokens = most_tokens
+
+    def complete(self, state: State) -> bool:
+        """Whether the tokens have run out."""
+        return state.phase >= self.most_tokens
+
+    def moves(self, state: State) -> tuple[Move, ...]:
+        """Return every token of the mask; it is the same in every state."""
+        behind = state.phase + 1
+        labels = [Move(slot, slot, State(state.taken | 1 << slot, behind)) for slot in range(self.options)]
+        separator = Move(self.options, SEPARATOR, State(state.taken, behind))
+        return (*labels, separator, Move(self.options + 1, END, state))
+
+
+def read_published(text: str, options: Sequence[str]) -> Reading:
+    """Read a text that holds nothing but letters of labels, commas and blanks."""
+    letters = [character for character in text if not character.isspace() and character != ","]
+    if not letters or any(letter not in LABELS[: len(options)] for letter in letters):
+        return NONE
+    return Reading("labels", tuple(sorted({LABELS.index(letter) for letter in letters})))

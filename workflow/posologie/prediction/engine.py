@@ -4,9 +4,9 @@ python -m posologie.prediction.engine --spec JSON --backbone MANIFEST --items SO
 --run SUITE=OUT… --work DIR [--running JSON]
 """
 
-from posologie.commands import run
-from posologie.generation.backends.engine import open_backend
+from posologie.backends.engine import open_backend
 from posologie.prediction.openai_endpoint import served_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

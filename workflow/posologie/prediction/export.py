@@ -18,14 +18,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from posologie.commands import named_path, run
-from posologie.errors import InputError
-from posologie.files import read_json, write_text
-from posologie.items import LABELS, Item, read_items
-from posologie.prediction.endpoint_spec import EndpointPredictionSpec
-from posologie.prediction.merged_spec import MergedPredictionSpec
+from posologie.prediction.other_specs import EndpointPredictionSpec, MergedPredictionSpec
 from posologie.prediction.spec import PredictionSpec, Questions
-from posologie.prompting import chat, user_turn
+from posologie.records.files import read_json, write_text
+from posologie.records.items import LABELS, Item, read_items
+from posologie.records.prompting import chat, user_turn
+from posologie.running.commands import named_path, run
+from posologie.running.errors import InputError
 
 INVALID = "[invalid]"
 """What the harness's filters give for a text without an answer."""

@@ -9,25 +9,41 @@ from typing import Any
 import numpy as np
 import torch
 
-from posologie.errors import InputError
-from posologie.items import stable_id
+from posologie.language.marks import opens_thought
 from posologie.models.chats import Chats
 from posologie.models.spec import ChatForm
-from posologie.prediction.automaton import Automaton, LabelAutomaton, Vocabulary
-from posologie.prediction.choices import ChoiceAnswer, ChoiceQuestion, answer_choices
-from posologie.prediction.forest import Tokens, bins, common_prefix, grow, neighbours, tree_size
-from posologie.prediction.forward import Forest, Padded, Prefix, packs, prefix_of, refuse_recurrent
-from posologie.prediction.model import Model
-from posologie.prediction.open_questions import OpenAnswer, answer_open
+from posologie.prediction.answering import (
+    ChoiceAnswer,
+    ChoiceQuestion,
+    OpenAnswer,
+    Thought,
+    answer_choices,
+    answer_open,
+    thought_in,
+    thought_stop,
+)
+from posologie.prediction.automaton import Automaton, LabelAutomaton, PublishedAutomaton, Vocabulary, token_bytes
+from posologie.prediction.forward import (
+    Forest,
+    Padded,
+    Prefix,
+    Tokens,
+    bins,
+    common_prefix,
+    grow,
+    neighbours,
+    packs,
+    prefix_of,
+    refuse_recurrent,
+    tree_size,
+)
+from posologie.prediction.model import Model, Prompts, positions_of
 from posologie.prediction.parsing import is_bare_label
-from posologie.prediction.prompts import Prompts, positions_of
-from posologie.prediction.published import PublishedAutomaton
 from posologie.prediction.requests import Answer, Request
 from posologie.prediction.spec import LongPrompts
-from posologie.prediction.thinking import Thought, thought_in, thought_stop
-from posologie.prediction.token_bytes import token_bytes
-from posologie.prompting import Prompting
-from posologie.thoughts import opens_thought
+from posologie.records.items import stable_id
+from posologie.records.prompting import Prompting
+from posologie.running.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -365,8 +381,7 @@ class LocalModel:
     def _text(self, tokens: Sequence[int], ended: bool) -> str:
         """Return the greedy text as it is, without the end token."""
         kept = list(tokens[:-1] if ended else tokens)
-        text: str = self.model.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+        return str(self.model.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def _blank_first(chats: Chats) -> bool:

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import torch
 
-from posologie.commands import named_path, parser, run
-from posologie.devices import claim_devices
-from posologie.errors import InputError
 from posologie.prediction.job import add_job_arguments, predict
 from posologie.prediction.local import LocalModel
-from posologie.prediction.merged_spec import MergedPredictionSpec
 from posologie.prediction.model import load, refuse_altered
+from posologie.prediction.other_specs import MergedPredictionSpec
+from posologie.running.commands import claim_devices, named_path, parser, run
+from posologie.running.errors import InputError
 from posologie.training.merge import Ingredient, blend
 
 

@@ -20,22 +20,20 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import parser, run
-from posologie.devices import claim_devices
-from posologie.errors import InputError
-from posologie.generation.asking import OpenBackend
-from posologie.generation.backends import interface
-from posologie.generation.backends.cache import Cache
-from posologie.generation.backends.interface import Failure, LabelLanguage, LabelStep, Reply, Session
-from posologie.generation.backends.openai_endpoint import open_backend
-from posologie.generation.backends.openai_requests import takes_grammar
-from posologie.generation.backends.spec import Decoding, Engine, Running
-from posologie.items import LABELS
-from posologie.prediction.endpoint_spec import EndpointPredictionSpec
+from posologie.backends import interface
+from posologie.backends.asking import OpenBackend
+from posologie.backends.cache import Cache
+from posologie.backends.interface import Failure, LabelLanguage, LabelStep, Reply, Session
+from posologie.backends.openai_endpoint import open_backend
+from posologie.backends.openai_forms import takes_grammar
+from posologie.backends.spec import Decoding, Engine, Running
 from posologie.prediction.job import add_job_arguments, predict
+from posologie.prediction.other_specs import EndpointPredictionSpec
 from posologie.prediction.requests import Answer, Request
-from posologie.progress import Progress
-from posologie.prompting import chat
+from posologie.records.items import LABELS
+from posologie.records.prompting import chat
+from posologie.running.commands import Progress, claim_devices, parser, run
+from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import parser, run
-from posologie.errors import InputError
-from posologie.items import LABELS
 from posologie.prediction.job import add_job_arguments, predict
+from posologie.prediction.other_specs import OutsidePredictionSpec
 from posologie.prediction.outside_files import Found, read_answers
-from posologie.prediction.outside_spec import OutsidePredictionSpec
 from posologie.prediction.parsing import read
 from posologie.prediction.requests import Answer, Request
+from posologie.records.items import LABELS
+from posologie.running.commands import parser, run
+from posologie.running.errors import InputError
 
 _SHOWN = 5
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.prediction.outside_spec import Layout
-from posologie.sheets import read_rows
+from posologie.prediction.other_specs import Layout
+from posologie.records.tables import read_rows
+from posologie.running.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.files import read_json
-from posologie.items import LABELS
 from posologie.prediction.outside_files import parsed_json, records, value_at
-from posologie.sheets import read_rows
+from posologie.records.files import read_json
+from posologie.records.items import LABELS
+from posologie.records.tables import read_rows
+from posologie.running.errors import InputError
 
 _SAMPLES = re.compile(r"^samples_(?P<task>.+?)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl?$")
 _KNOWN = frozenset(

@@ -10,8 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from posologie.control_marks import without_control
-from posologie.items import LABELS
+from posologie.language.marks import part, without_control
 from posologie.prediction.parsing_lists import enumerated, first_line, folded, whole_list, whole_options
 from posologie.prediction.parsing_patterns import (
     ALL,
@@ -33,7 +32,7 @@ from posologie.prediction.parsing_patterns import (
 )
 from posologie.prediction.parsing_statements import MARK, announced, stated, verdicts
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
-from posologie.thoughts import part
+from posologie.records.items import LABELS
 
 _LONG = 400
 """Characters from which a text is looked at for repetitions."""

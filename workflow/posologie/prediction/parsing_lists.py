@@ -4,9 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from posologie.items import LABELS
 from posologie.prediction.parsing_patterns import AND, BEFORE, FALSE, JOIN, LABEL, NEGATION, QUALIFIER, TO, compiled
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
+from posologie.records.items import LABELS
 
 _RANGE = rf"(?:{BEFORE}|de |da |from |从|von )([A-Z]) ?{TO} ?([A-Z])(?: まで)?"
 _BREAKS = " .!:;,?。،؟।"

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from posologie.answer_words import one_of, ordinals
+from posologie.language.answer_words import one_of, ordinals
 
 
 @cache

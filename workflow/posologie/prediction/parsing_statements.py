@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from posologie.items import LABELS
 from posologie.prediction.parsing_lists import enumerated, folded, run_together, whole_list, whole_options
 from posologie.prediction.parsing_patterns import (
     BEFORE,
@@ -36,6 +35,7 @@ from posologie.prediction.parsing_patterns import (
     compiled,
 )
 from posologie.prediction.readings import AMBIGUOUS, NONE, Reading, labels_of, letters_in, list_pattern
+from posologie.records.items import LABELS
 
 MARK = "\x02"
 """Stands before what a text puts into a box or a tag as its answer."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from posologie.items import LABELS
 from posologie.prediction.parsing_patterns import BEFORE, JOIN, LABEL
+from posologie.records.items import LABELS
 
 Outcome = Literal["labels", "none", "ambiguous"]
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from posologie.commands import parser, run
-from posologie.files import write_text
+from posologie.records.files import write_text
 from posologie.report.inputs import Inputs
 from posologie.report.method import notices
 from posologie.report.page import render, sections
 from posologie.report.spec import ReportSpec
+from posologie.running.commands import parser, run
 
 
 def main(argv: list[str]) -> None:

@@ -1,6 +1,6 @@
 """What each component adds: Shapley values, interactions, the mixture model, and dose–response curves."""
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, estimate, number_cell, table

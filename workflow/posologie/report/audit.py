@@ -8,8 +8,8 @@ from posologie.report.blocks import Block, Cell, Column, Facts, Notice, Page, Pr
 from posologie.report.html import as_html
 from posologie.report.tables import decimal, interval, number_cell, p_cell, p_text
 from posologie.report.words import listed
+from posologie.running.installed import __version__
 from posologie.statistics.audit import TOGETHER, Audit
-from posologie.version import __version__
 
 Row = Mapping[str, Any]
 

@@ -2,7 +2,7 @@
 
 import math
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, interval, number_cell, table

@@ -18,16 +18,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie import layout
-from posologie.commands import named_path, parser, run
-from posologie.errors import InputError
-from posologie.files import read_parquet, read_text, write_text
-from posologie.items import read_item_table
+from posologie.records import layout
+from posologie.records.files import read_parquet, read_text, write_text
+from posologie.records.items import read_item_table
+from posologie.records.tables import TableRows
 from posologie.report.names import label
 from posologie.report.spec import BrowserSpec
 from posologie.report.verdicts import judged, rated, with_people
-from posologie.rows import TableRows
-from posologie.scoring.schema import read_scores
+from posologie.running.commands import named_path, parser, run
+from posologie.running.errors import InputError
+from posologie.scoring.spec import read_scores
 
 DISAGREE, FLIPS, JUDGE_DIFFERS = 1, 2, 4
 """Marks of an item: some models are right and others wrong; an answer moves with the option order; judge ≠ human."""

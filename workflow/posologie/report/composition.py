@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from posologie import layout
-from posologie.components import Shown, in_order
+from posologie.records import layout
+from posologie.records.components import Shown, in_order
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, number_cell, table

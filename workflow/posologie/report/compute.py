@@ -1,6 +1,6 @@
 """What the study cost: hours, memory, tokens and energy."""
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, number_cell, table

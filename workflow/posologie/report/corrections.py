@@ -1,6 +1,6 @@
 """Judged scores put right by people's ratings, and how far people and judges agree among themselves."""
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Heading, Prose, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, p_cell, table

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from posologie.errors import InputError
 from posologie.report.names import COLOURS, GRID, INK, MUTED, PAPER
+from posologie.running.errors import InputError
 
 _VARIABLES = {colour: f"--{name}" for name, colour in COLOURS.items()} | {
     INK: "--ink",

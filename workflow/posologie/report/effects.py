@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from posologie import layout
-from posologie.components import Shown
+from posologie.records import layout
+from posologie.records.components import Shown
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table

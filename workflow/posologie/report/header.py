@@ -8,8 +8,7 @@ from posologie.report import composition
 from posologie.report.inputs import Inputs
 from posologie.report.tables import decimal
 from posologie.report.words import counted, joined
-from posologie.shipped import project
-from posologie.version import __version__
+from posologie.running.installed import __version__, project
 
 
 def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:

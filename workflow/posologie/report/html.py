@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from posologie.report.blocks import Page
 from posologie.report.template_files import read_template
-from posologie.version import __version__
+from posologie.running.installed import __version__
 
 
 def as_html(page: Page, scripts: Sequence[str] = ("page.js",)) -> str:

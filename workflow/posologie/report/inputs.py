@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_json
+from posologie.records import layout
+from posologie.records.files import read_json
 from posologie.report.names import label, ordered
 from posologie.report.spec import ReportSpec
 from posologie.report.tables import Row, read_rows
+from posologie.running.errors import InputError
 from posologie.statistics.entries import arm_entries
 from posologie.statistics.registration import Registration, registration_of
 from posologie.statistics.spec import EvaluatedModel, Measured

@@ -1,6 +1,6 @@
 """How far judges agree with people, and what else than the answer moves them."""
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.corrections import corrections, raters_table
 from posologie.report.inputs import Inputs

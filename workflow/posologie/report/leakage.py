@@ -1,12 +1,12 @@
 """Duplicates and leakage: what screening found, what is left in the mixes, and how far sources are from the suites."""
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.report.blocks import Block, Cell, Column, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, table
-from posologie.screening.matching import KINDS
+from posologie.running.errors import InputError
+from posologie.screening.population import KINDS
 
 _PLACES = {"within": "itself", "earlier": "source", "suite": "suite"}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from posologie.components import Colour
+from posologie.records.components import Colour
 from posologie.statistics.spec import EvaluatedModel
 
 INK, MUTED, GRID, PAPER = "#1c1f23", "#565d66", "#e3e5e8", "#fefefe"

@@ -31,7 +31,7 @@ from posologie.report.html import as_html
 from posologie.report.inputs import Inputs
 from posologie.report.tables import as_it_is
 from posologie.report.words import counted, listed
-from posologie.version import __version__
+from posologie.running.installed import __version__
 
 ITEMS = "report/items/index.js"
 PLACED = frozenset(

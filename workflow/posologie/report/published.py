@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, table

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from posologie import layout
-from posologie.components import in_order
+from posologie.records import layout
+from posologie.records.components import in_order
 from posologie.report import flips
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs

@@ -4,8 +4,8 @@ import operator
 
 from pydantic import Field
 
-from posologie.components import DEFAULT, Shown
-from posologie.specs import Name, Spec
+from posologie.records.components import DEFAULT, Shown
+from posologie.records.specs import Name, Spec
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
 

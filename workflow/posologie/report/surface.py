@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from posologie import layout
 from posologie.mixes.spec import lowest_terms
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Source, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_text, table

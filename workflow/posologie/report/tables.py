@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_rows as read_table
+from posologie.records import layout
+from posologie.records.files import read_rows as read_table
 from posologie.report.blocks import Cell, Column, Table
+from posologie.running.errors import InputError
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = Cell("–")

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.report.blocks import Block, Cell, Column, Figure, Section, Table
 from posologie.report.inputs import Inputs
 from posologie.report.tables import number_cell, table
+from posologie.running.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Whether a gain carries over: what each mix gains on items of one component, less what it gains on another's."""
 
-from posologie import layout
+from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Prose, Section
 from posologie.report.effects import demonstrated, short_note
 from posologie.report.inputs import Inputs

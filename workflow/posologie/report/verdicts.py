@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.report.spec import BrowserSpec
+from posologie.running.errors import InputError
 
 PEOPLE, JUDGE = "people", "judge "
 Values = dict[str, float]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from posologie.components import Shown, in_order
+from posologie.records.components import Shown, in_order
 from posologie.scoring.metrics import METRICS
 
 DECODINGS = {

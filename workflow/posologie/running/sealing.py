@@ -23,12 +23,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from posologie.claims import claimed
-from posologie.code_digest import forget
-from posologie.errors import InputError
-from posologie.running.frozen import check_code, check_current, check_input, own_run
-from posologie.running.hashes import mark_of
-from posologie.running.seals import Identity, Seal, checked_sum, input_differences, read_seal, seal_path, write_seal
+from posologie.running.claims import claimed
+from posologie.running.code_digest import forget
+from posologie.running.errors import InputError
+from posologie.running.planning import check_code, check_current, check_input, own_run
+from posologie.running.seals import (
+    Identity,
+    Seal,
+    checked_sum,
+    input_differences,
+    mark_of,
+    read_seal,
+    seal_path,
+    write_seal,
+)
 from posologie.running.whole_files import is_abandoned, sha256_of_file
 
 OPTION = "--sealing"

@@ -26,12 +26,11 @@ from snakemake.logging import logger
 from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
 from snakemake.persistence.file import FilePersistence
 
-from posologie.claims import Process
-from posologie.errors import machine_error
-from posologie.running.hashes import FileHashes
+from posologie.running.claims import Process
+from posologie.running.errors import machine_error
 from posologie.running.planning import Comparison, PlannedJob, Stale, acceptances, accepted_pairs, command_of
 from posologie.running.sealing import Request
-from posologie.running.seals import Identity, read_seal, seal_path
+from posologie.running.seals import FileHashes, Identity, read_seal, seal_path
 
 LIST_LIMIT = 60_000
 """Characters from which what a job reads and writes is handed over in a file: a command line takes 128 KiB at most."""

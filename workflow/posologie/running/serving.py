@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError, machine_error
+from posologie.running.errors import InputError, machine_error
 
 _BLOCK = 1 << 20
 _ABANDONED_AFTER = 3600.0
@@ -78,7 +78,7 @@ def sha256_of_file(path: str | os.PathLike[str]) -> str:
 
 
 def keep_json(path: str | os.PathLike[str], value: Any, *, sort_keys: bool = True) -> None:
-    """Write a record of how a run goes as JSON; artifacts are written by `posologie.files`."""
+    """Write a record of how a run goes as JSON; artifacts are written by `posologie.records.files`."""
     with whole_file(path) as partial:
         text = json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, indent=1)
         partial.write_text(text + "\n", encoding="utf-8")

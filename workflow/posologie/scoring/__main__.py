@@ -6,15 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie.commands import named_path, parser, run
-from posologie.control_marks import without_control
-from posologie.files import write_parquet
-from posologie.items import Item, read_items
+from posologie.language.marks import without_control
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, read_items
+from posologie.running.commands import named_path, parser, run
 from posologie.scoring.choices import choice_scores
-from posologie.scoring.completeness import check_complete
-from posologie.scoring.schema import Scores
-from posologie.scoring.spec import ScoringSpec
-from posologie.scoring.tables import read_predictions, reference_texts, table_of
+from posologie.scoring.spec import Scores, ScoringSpec
+from posologie.scoring.tables import check_complete, read_predictions, reference_texts, table_of
 
 
 def main(argv: list[str]) -> None:

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
-from posologie.scoring.labels import flat, label_sets, original_sets
-from posologie.scoring.schema import Scores
+from posologie.running.errors import InputError
+from posologie.scoring.spec import Scores
+from posologie.scoring.tables import flat, label_sets, original_sets
 
 SIGNATURE = "sets of labels|no readable answer counts as wrong|v1"
 

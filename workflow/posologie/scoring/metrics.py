@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 Decoding = Literal["greedy", "constrained", "probabilities", "judged"]
 Kind = Literal["choice", "open"]

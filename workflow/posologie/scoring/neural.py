@@ -1,25 +1,98 @@
-"""From predictions on open questions to BERTScore: a command and a file of its own, so that re-scoring needs no GPU."""
+"""Score open answers with BERTScore."""
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from posologie.commands import named_path, parser, run
-from posologie.control_marks import without_control
-from posologie.devices import claim_devices
-from posologie.files import write_parquet
-from posologie.items import Item, read_items
+from posologie.language.marks import without_control
 from posologie.models.encoders import encoder_folder, encoder_name
+from posologie.models.encoding import batches, load_encoder
 from posologie.models.packages import check_version
-from posologie.scoring.bertscore import BertScorer
-from posologie.scoring.completeness import check_complete
-from posologie.scoring.schema import Scores
-from posologie.scoring.spec import Encoder, NeuralSpec
-from posologie.scoring.tables import read_predictions, reference_texts, table_of
+from posologie.records.files import write_parquet
+from posologie.records.items import Item, read_items
+from posologie.running.commands import claim_devices, named_path, parser, run
+from posologie.running.errors import InputError
+from posologie.scoring.spec import Encoder, NeuralSpec, Scores
+from posologie.scoring.tables import check_complete, read_predictions, reference_texts, table_of
+
+_PAIRS = 256
+"""Pairs whose vectors are held at once."""
+
+
+class BertScorer:
+    """An encoder and its tokenizer, loaded once."""
+
+    def __init__(self, folder: Path, *, layer: int | None = None, device: str = "cpu") -> None:
+        """Load the encoder of a folder: safetensors only, no remote code.
+
+        Raises:
+            InputError: for a layer that the encoder does not have.
+        """
+        loaded = load_encoder(folder, device)
+        self.tokenizer, self.model, self.longest, self.device = loaded.tokenizer, loaded.model, loaded.longest, device
+        layers = int(self.model.config.num_hidden_layers)
+        if layer is not None and layer > layers:
+            raise InputError(f"encoder.layer = {layer}: expected at most {layers}, the encoder's number of layers")
+        self.layer = layers if layer is None else layer
+        self.cut = 0
+
+    def f1(self, answers: Sequence[str], references: Sequence[str], chunk_tokens: int = 16384) -> list[float]:
+        """Return F1 of each pair (Zhang et al. 2020, section 3), without idf weights and without baseline.
+
+        Each token is matched with the most similar token of the other text; precision is the mean over the answer's
+        tokens, recall that over the reference's. Special tokens are left out, and a token that resembles none matches
+        nothing (as in torchmetrics). An empty text scores 0. A text that is longer than the encoder can read is cut;
+        `cut` counts them.
+
+        Args:
+            chunk_tokens: tokens in one forward pass, padding included; it changes no result beyond float noise.
+        """
+        order = sorted(range(len(answers)), key=lambda place: len(answers[place]))
+        scores = [0.0] * len(answers)
+        for start in range(0, len(order), _PAIRS):
+            places = order[start : start + _PAIRS]
+            texts = list(dict.fromkeys(text for place in places for text in (answers[place], references[place])))
+            vectors = self._vectors(texts, chunk_tokens)
+            for place in places:
+                scores[place] = pair_f1(vectors[answers[place]], vectors[references[place]])
+        return scores
+
+    def _vectors(self, texts: Sequence[str], chunk_tokens: int) -> dict[str, torch.Tensor]:
+        """Return, for each text, [token, dimension]: vectors of length 1, special tokens left out."""
+        encoded = self.tokenizer(list(texts), add_special_tokens=True, truncation=False)["input_ids"]
+        self.cut += sum(len(ids) > self.longest for ids in encoded)
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.longest, return_special_tokens_mask=True)
+        found: dict[str, torch.Tensor] = {}
+        for batch in batches([len(ids) for ids in encoded["input_ids"]], chunk_tokens):
+            padded = self.tokenizer.pad(
+                {"input_ids": [encoded["input_ids"][place] for place in batch]}, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                hidden = self.model(**padded.to(self.device), output_hidden_states=True).hidden_states[self.layer]
+            vectors = torch.nn.functional.normalize(hidden.float(), dim=-1).cpu()
+            for row, place in enumerate(batch):
+                own = [column for column, special in enumerate(encoded["special_tokens_mask"][place]) if not special]
+                offset = (
+                    vectors.shape[1] - len(encoded["input_ids"][place]) if self.tokenizer.padding_side == "left" else 0
+                )
+                found[texts[place]] = vectors[row, [column + offset for column in own]]
+        return found
+
+
+def pair_f1(answer: torch.Tensor, reference: torch.Tensor) -> float:
+    """Return F1 of two texts from their vectors [token, dimension] of length 1; 0 if one has no token."""
+    if not len(answer) or not len(reference):
+        return 0.0
+    similarity = (answer @ reference.T).clamp(min=0)
+    precision = float(similarity.max(dim=1).values.double().mean())
+    recall = float(similarity.max(dim=0).values.double().mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pyarrow as pa
 
-from posologie.commands import parser, run
-from posologie.errors import InputError
-from posologie.files import read_parquet, write_parquet
 from posologie.models.packages import check_version
+from posologie.records.files import read_parquet, write_parquet
+from posologie.running.commands import parser, run
+from posologie.running.errors import InputError
 from posologie.scoring.spec import Encoder, RatedSpec
 from posologie.scoring.text import text_scorer, text_signatures
 

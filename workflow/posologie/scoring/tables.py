@@ -1,18 +1,21 @@
-"""Predictions in, scores out: the two tables between which every scoring command stands."""
+"""From predictions to tables of scores: which answers there must be, and the labels that they name."""
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from posologie.errors import InputError
-from posologie.files import read_parquet
-from posologie.items import Item
-from posologie.prediction.schema import prediction_schema
-from posologie.prediction.spec import Suite
+from posologie.prediction.spec import Benchmark, Suite, prediction_schema
+from posologie.records.files import read_parquet
+from posologie.records.items import Item
+from posologie.records.prompting import variants
+from posologie.running.errors import InputError
 from posologie.running.seals import check_seal
-from posologie.scoring.schema import Scores, score_schema
+from posologie.scoring.spec import Scores, score_schema
 
 KEYS = ("item", "benchmark", "variant", "provenance", "task", "group")
 
@@ -61,3 +64,112 @@ def _block(scores: Scores, keys: Mapping[str, pa.Array]) -> pa.Table:
         columns[name] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), value)
     columns["value"] = pa.array(scores.values, mask=np.isnan(scores.values))
     return pa.table(columns, schema=score_schema())
+
+
+def label_sets(column: pa.ChunkedArray | pa.Array) -> NDArray[np.uint32]:
+    """Return each row's labels as bits; null and empty lists are 0."""
+    rows, labels = flat(column)
+    sets = np.zeros(len(column), dtype=np.uint32)
+    np.bitwise_or.at(sets, rows, np.uint32(1) << labels.astype(np.uint32))
+    return sets
+
+
+def original_sets(displayed: pa.ChunkedArray | pa.Array, order: pa.ChunkedArray | pa.Array) -> NDArray[np.uint32]:
+    """Return the options at displayed positions as bits over the item's own order: bit i is the item's option i."""
+    starts = _starts(order)
+    _, options = flat(order)
+    rows, positions = flat(displayed)
+    sets = np.zeros(len(displayed), dtype=np.uint32)
+    np.bitwise_or.at(sets, rows, np.uint32(1) << options[starts[rows] + positions].astype(np.uint32))
+    return sets
+
+
+def _lengths(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+    lengths: NDArray[np.int64] = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
+    return lengths
+
+
+def _starts(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+    lengths = _lengths(column)
+    return np.cumsum(lengths) - lengths
+
+
+def flat(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the row of every list element, and the elements."""
+    return np.repeat(np.arange(len(column)), _lengths(column)), pc.list_flatten(column).to_numpy()
+
+
+_SHOWN = 5
+
+
+def check_complete(predictions: pa.Table, items: Mapping[str, Mapping[str, Item]], suite: Suite, file: str) -> None:
+    """Check that every item of every benchmark was answered in every variant, once, with the gold of the shard.
+
+    Args:
+        items: the items of each source, by id.
+
+    Raises:
+        InputError: listing the ids that are missing, repeated, unknown, or whose gold differs.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    rows = zip(*(predictions[name].to_pylist() for name in ("benchmark", "item", "variant")), strict=True)
+    for benchmark, item, variant in rows:
+        if variant in (seen := found.setdefault(benchmark, {}).setdefault(item, [])):
+            raise InputError(f"{file}: {benchmark}, item {item}: two predictions of variant '{variant}'; expected one")
+        seen.append(variant)
+    if unknown := sorted(found.keys() - suite.benchmarks.keys()):
+        raise InputError(f"{file}: benchmark '{unknown[0]}': expected one of {', '.join(sorted(suite.benchmarks))}")
+    for name, benchmark in suite.benchmarks.items():
+        if benchmark.source not in items:
+            raise InputError(f"--items: source '{benchmark.source}' of benchmark '{name}' is missing")
+        _check_benchmark(name, benchmark, found.get(name, {}), items[benchmark.source], suite.permutations, file)
+    _check_gold(predictions, items, suite, file)
+
+
+def _check_benchmark(
+    name: str,
+    benchmark: Benchmark,
+    found: Mapping[str, list[str]],
+    items: Mapping[str, Item],
+    permutations: int,
+    file: str,
+) -> None:
+    expected = {
+        item.id
+        for item in items.values()
+        if item.split == benchmark.split
+        and item.task in benchmark.tasks
+        and (benchmark.origins is None or item.meta.get("origin") in benchmark.origins)
+    }
+    if strange := sorted(found.keys() - expected):
+        raise InputError(f"{file}: {name}: {_listed(strange)} not of this benchmark; expected items of its source")
+    missing = sorted(expected - found.keys())
+    if benchmark.limit is None and missing:
+        raise InputError(f"{file}: {name}: no prediction for {_listed(missing)}; expected {len(expected)} items")
+    if benchmark.limit is not None and len(found) != min(benchmark.limit, len(expected)):
+        wanted = min(benchmark.limit, len(expected))
+        raise InputError(f"{file}: {name}: predictions for {len(found)} items; expected {wanted}")
+    for item, seen in found.items():
+        wanted_variants = {"original"} if items[item].task == "oeq" else set(variants(permutations))
+        if lacking := sorted(wanted_variants - set(seen)):
+            raise InputError(f"{file}: {name}, item {item}: no prediction of variant {', '.join(lacking)}")
+
+
+def _check_gold(predictions: pa.Table, items: Mapping[str, Mapping[str, Item]], suite: Suite, file: str) -> None:
+    choice = pc.not_equal(predictions["task"], "oeq")
+    table = predictions.filter(choice)
+    if not len(table):
+        return
+    said = original_sets(table["gold"], table["option_order"])
+    source_of = {name: benchmark.source for name, benchmark in suite.benchmarks.items()}
+    keys = zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True)
+    gold = [items[source_of[benchmark]][item].gold for benchmark, item in keys]
+    wrong = np.flatnonzero(said != label_sets(pa.array(gold, type=pa.list_(pa.int32()))))
+    if len(wrong):
+        ids = sorted({table["item"][int(row)].as_py() for row in wrong})
+        raise InputError(f"{file}: gold of {_listed(ids)} differs from the shard's; predict again on the present shard")
+
+
+def _listed(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return f"item{'s' if len(ids) > 1 else ''} {', '.join(ids[:_SHOWN])}{more}"

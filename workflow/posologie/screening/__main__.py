@@ -4,18 +4,14 @@ import logging
 
 import pyarrow as pa
 
-from posologie.commands import named_path, parser, run
-from posologie.devices import claim_devices
-from posologie.errors import InputError
-from posologie.files import write_json, write_parquet
-from posologie.items import read_item_table
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import read_item_table
+from posologie.running.commands import claim_devices, named_path, parser, run
+from posologie.running.errors import InputError
 from posologie.screening.comparison import compare
 from posologie.screening.embeddings import opened
-from posologie.screening.matching import kept, unwanted
-from posologie.screening.population import population
-from posologie.screening.quality import below_threshold
-from posologie.screening.report import match_table, report
-from posologie.screening.schema import match_schema
+from posologie.screening.population import kept, population, unwanted
+from posologie.screening.report import below_threshold, match_schema, match_table, report
 from posologie.screening.spec import ScreeningSpec
 
 log = logging.getLogger("posologie.screening")

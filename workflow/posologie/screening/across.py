@@ -16,12 +16,10 @@ import pyarrow as pa
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from posologie.rows import TableRows
-from posologie.screening.blocks import in_blocks
-from posologie.screening.matching import Match, place_of
-from posologie.screening.population import Population
+from posologie.records.tables import TableRows
+from posologie.screening.population import Match, Population, place_of
 from posologie.screening.quoting import word_hashes
-from posologie.screening.shingles import mixed
+from posologie.screening.shingles import in_blocks, mixed
 from posologie.screening.text import normalised
 
 _BITS = 20

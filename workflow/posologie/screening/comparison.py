@@ -4,22 +4,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posologie.errors import InputError
-from posologie.rows import TableRows
+from posologie.records.tables import TableRows
+from posologie.running.errors import InputError
 from posologie.screening.across import cross_lingual_matches
-from posologie.screening.agreement import with_agreement
 from posologie.screening.embeddings import Vectors, embedding_matches
-from posologie.screening.languages import languages
-from posologie.screening.matching import Match, Similar, group_matches, matches, with_originals
-from posologie.screening.near import Join, near_duplicates
-from posologie.screening.options import options_matches
-from posologie.screening.originals import lineage_matches
-from posologie.screening.population import Classes, Population, classes
+from posologie.screening.near import Join, near_duplicates, sketches
+from posologie.screening.population import (
+    Classes,
+    Match,
+    Population,
+    Similar,
+    classes,
+    group_matches,
+    matches,
+    with_originals,
+)
 from posologie.screening.quoting import quotable, quoting_matches
 from posologie.screening.shingles import Shape, shape_for, signatures_of
-from posologie.screening.sketches import sketches
 from posologie.screening.spec import Comparing
 from posologie.screening.text import normalised, texts
+from posologie.screening.twins import languages, lineage_matches, options_matches, with_agreement
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,12 @@ from collections import defaultdict
 import numpy as np
 import pyarrow as pa
 
-from posologie.commands import named_path, parser, run
-from posologie.documents import document_schema, read_documents
-from posologie.files import write_json, write_parquet
-from posologie.items import Item, items_to_table, meta_json
-from posologie.lineage import QUOTED, text_hash
-from posologie.rows import TableRows
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import QUOTED, Item, items_to_table, meta_json, text_hash
+from posologie.records.tables import TableRows, document_schema, read_documents
+from posologie.running.commands import named_path, parser, run
 from posologie.screening.comparison import Compared
-from posologie.screening.matching import Match
-from posologie.screening.population import Population, population
+from posologie.screening.population import Match, Population, population
 from posologie.screening.quoting import quotable, quotes, quoting_matches
 from posologie.screening.report import match_table
 from posologie.screening.spec import DocumentsSpec

@@ -16,10 +16,9 @@ from scipy.optimize import linear_sum_assignment
 
 from posologie.models.encoders import encoder_folder
 from posologie.models.packages import check_version
-from posologie.rows import TableRows
+from posologie.records.tables import TableRows
 from posologie.screening.across import foreign_sides
-from posologie.screening.matching import Match, place_of
-from posologie.screening.population import Population
+from posologie.screening.population import Match, Population, place_of
 from posologie.screening.spec import SentenceEncoder
 
 Vectors = Callable[[Sequence[str]], NDArray[np.float32]]

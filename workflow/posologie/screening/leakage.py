@@ -2,14 +2,12 @@
 
 import logging
 
-from posologie.commands import named_path, parser, run
-from posologie.devices import claim_devices
-from posologie.files import write_parquet
-from posologie.items import read_item_table
+from posologie.records.files import write_parquet
+from posologie.records.items import read_item_table
+from posologie.running.commands import claim_devices, named_path, parser, run
 from posologie.screening.comparison import compare
 from posologie.screening.embeddings import opened
-from posologie.screening.matching import leaking
-from posologie.screening.population import population
+from posologie.screening.population import leaking, population
 from posologie.screening.report import match_table
 from posologie.screening.spec import LeakageSpec
 

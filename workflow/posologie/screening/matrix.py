@@ -6,10 +6,10 @@ from typing import Any
 
 from statsmodels.stats.proportion import proportion_confint
 
-from posologie import layout
-from posologie.commands import parser, run
-from posologie.files import read_json, write_csv
-from posologie.screening.matching import KINDS
+from posologie.records import layout
+from posologie.records.files import read_json, write_csv
+from posologie.running.commands import parser, run
+from posologie.screening.population import KINDS
 from posologie.screening.spec import MatrixSpec
 
 PLACE = ("source", "split", "mode", "against", "name", "items")

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import regex
 
-from posologie.rows import TableRows
-from posologie.screening.matching import Match, place_of
-from posologie.screening.population import Population
+from posologie.records.tables import TableRows
+from posologie.screening.population import Match, Population, place_of
 from posologie.screening.shingles import mixed
 from posologie.screening.text import Text, texts
 

@@ -1,16 +1,60 @@
-"""What screening found in one shard, as a table of matches and as counts."""
+"""What screening found in one shard: the table of matches, the counts, and what a judge rated below the threshold."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from posologie.records.files import read_parquet
+from posologie.running.errors import InputError
 from posologie.screening.comparison import Compared
-from posologie.screening.matching import TWINS, Match, is_duplicate
-from posologie.screening.population import Population
-from posologie.screening.schema import match_schema
-from posologie.screening.spec import Screening
+from posologie.screening.population import TWINS, Match, Population, is_duplicate
+from posologie.screening.spec import Quality, Screening
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def match_schema() -> "pyarrow.Schema":
+    """Return the schema of `screened/**/*.matches.parquet` and of `leakage/{mix}/{suite}.parquet`.
+
+    One row per item, matched item and suite; ordered by item, place, suite, kind and matched item. Columns:
+        item, source, split: the training or validation item.
+        place: `test` (a tested item), `compared` (an item that is only compared, such as the original of a test),
+            `across` (an item of an earlier source) or `within` (an item of the same source).
+        kind: how the match was found, the closest first. `exact` (the same normalised question, context and options),
+            `near` (their verified similarity reaches the threshold), `options` (the same options and right answer),
+            `containment` (the item quotes the other), `lineage` (both come from one item), `cross_lingual` (the same
+            question in another language), `embedding` (the same, found by a sentence encoder), `case` (the same
+            clinical case, another question), `group` (the item shares its group with an item that leaks).
+        suite: the suite that tests on the matched item; null elsewhere.
+        matched, matched_source, matched_split: the other item. For `group`, the one that the leaking item matches.
+        similarity: Jaccard similarity of the shingles (of the contexts, for `case`; of the stems, for `options`); 1 for
+            `exact`; share of the words that are quoted, for `containment`; cosine of the n-grams, for `cross_lingual`,
+            and of the vectors, for `embedding`; null for `lineage` and `group`.
+        same_answer: whether the right answers agree; null for `case` and `group`, and for `lineage` across languages.
+        same_facts: whether numbers, negations, exceptions and polarity agree; null for `containment`, `case`, `group`.
+        removed: whether the item is missing from the screened shard.
+    """
+    import pyarrow as pa
+
+    text = [pa.field(name, pa.string(), nullable=False) for name in ("item", "source", "split", "place", "kind")]
+    return pa.schema(
+        [
+            *text,
+            pa.field("suite", pa.string()),
+            pa.field("matched", pa.string(), nullable=False),
+            pa.field("matched_source", pa.string(), nullable=False),
+            pa.field("matched_split", pa.string(), nullable=False),
+            pa.field("similarity", pa.float64()),
+            pa.field("same_answer", pa.bool_()),
+            pa.field("same_facts", pa.bool_()),
+            pa.field("removed", pa.bool_(), nullable=False),
+        ]
+    )
 
 
 def match_table(whole: Population, compared: Compared, removed: set[int]) -> pa.Table:
@@ -85,3 +129,34 @@ def _by_kind(found: Iterable[Match]) -> dict[str, int]:
     """Count the items that match, whole and by kind."""
     items = {(match.kind, match.item) for match in found}
     return {"items": len({item for _, item in items}), **Counter(kind for kind, _ in items)}
+
+
+def below_threshold(
+    items: pa.Table, ratings: str | os.PathLike[str], quality: Quality
+) -> tuple[set[str], dict[str, Any]]:
+    """Return the ids of the items whose score is below the threshold, and the counts for the report.
+
+    An item without a score (null: the judge's reply held none) stays, and so does one whose task is not rated.
+
+    Args:
+        ratings: `quality/{judge}/{source}.parquet`, with the columns `item` and `score`, one row per item.
+
+    Raises:
+        InputError: if the file lacks a column or an item of the shard that is to be rated, or rates an item twice.
+    """
+    table = read_parquet(ratings)
+    for name in ("item", "score"):
+        if name not in table.column_names:
+            raise InputError(f"{ratings}: column '{name}' is missing; expected item and score")
+    if len(pc.unique(table["item"])) < table.num_rows:
+        raise InputError(f"{ratings}: an item is rated twice; expected one row per item")
+    scores = dict(zip(table["item"].to_pylist(), table["score"].to_pylist(), strict=True))
+    rated = items.filter(pc.is_in(items["task"], value_set=pa.array(quality.tasks, pa.string())))
+    ids = rated["id"].to_pylist()
+    if missing := [name for name in ids if name not in scores]:
+        raise InputError(f"{ratings}: no rating of {len(missing)} of {len(ids)} items, the first is {min(missing)}")
+    below = {name for name in ids if scores[name] is not None and scores[name] < quality.threshold}
+    unrated = sum(scores[name] is None for name in ids)
+    counts = {"judge": quality.judge, "threshold": quality.threshold, "rated": len(ids) - unrated}
+    counts |= {"unrated": unrated, "of_other_tasks": items.num_rows - len(ids), "below": len(below)}
+    return below, counts

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from posologie.errors import InputError
-from posologie.generation.backends.spec import ChatBackend, Decoding
-from posologie.items import Split, Task
+from posologie.backends.spec import ChatBackend, Decoding
 from posologie.models.spec import EncoderOrigin
-from posologie.specs import Name, PathText, Spec
+from posologie.records.items import Split, Task
+from posologie.records.specs import Name, PathText, Spec
+from posologie.running.errors import InputError
 
 
 class Tested(Spec):

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import regex
 
-from posologie.segmentation import is_accent
+from posologie.language.languages import is_accent
 
 _FIELD, _ITEM, _BLANK = "\x1f", "\x1e", ord(" ")
 _MINUS, _HYPHEN = 0x2212, 0x2D

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from posologie.commands import named_path, parser, run
-from posologie.files import write_csv
-from posologie.items import read_item_table, stable_id
+from posologie.records.files import write_csv
+from posologie.records.items import read_item_table, stable_id
+from posologie.running.commands import named_path, parser, run
 from posologie.screening.population import suites_of
 from posologie.screening.spec import TopicsSpec
 from posologie.screening.text import normalised

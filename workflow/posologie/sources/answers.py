@@ -5,10 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from posologie.items import LABELS
-from posologie.sources.cleaning import as_text
-from posologie.sources.labels import known_labels, label_key
-from posologie.sources.rejection import Rejected
+from posologie.records.items import LABELS
+from posologie.sources.cleaning import Rejected, as_text
+from posologie.sources.options import known_labels, label_key
 
 AnswerForm = Literal["labels", "index0", "index1", "one_hot", "text", "any"]
 """How answers are given. labels: `B`, `A,C`, `(A)`, `A et C`, `ACE`, `['A', 'C']`, `B. text`, or else the option's

@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.items import Split
+from posologie.records.items import Split
+from posologie.records.specs import Spec
+from posologie.running.commands import run
 from posologie.sources import shards
+from posologie.sources.cleaning import Elsewhere, Rejected
 from posologie.sources.drafts import Draft, given, native_key
-from posologie.sources.labels import in_order_of_labels
-from posologie.sources.rejection import Elsewhere, Rejected
+from posologie.sources.options import in_order_of_labels
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 _SPLITS: dict[Any, Split] = {"train": "train", "dev": "validation", "validation": "validation", "test": "test"}
 

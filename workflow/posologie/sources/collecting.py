@@ -9,20 +9,18 @@ from typing import Any, Protocol, TypeVar
 import pyarrow
 from pydantic import ValidationError
 
-from posologie import commands
-from posologie.documents import document_schema, pair_schema
-from posologie.errors import InputError
-from posologie.files import write_json, write_parquet
-from posologie.items import meta_json, stable_id
-from posologie.sources.cleaning import as_text
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import meta_json, stable_id
+from posologie.records.specs import Spec, first_problem
+from posologie.records.tables import document_schema, pair_schema
+from posologie.running import commands
+from posologie.running.errors import InputError
+from posologie.sources.cleaning import Malformed, Rejected, as_text
 from posologie.sources.drafts import storable
 from posologie.sources.evidence import check_rejects, file_warnings
-from posologie.sources.malformed import Malformed
 from posologie.sources.records import Rows
-from posologie.sources.rejection import Rejected
 from posologie.sources.shards import input_files, rejects_table, shown
 from posologie.sources.spec import CollectionSpec
-from posologie.specs import Spec, first_problem
 
 log = logging.getLogger(__name__)
 

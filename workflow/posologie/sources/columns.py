@@ -13,18 +13,16 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.items import LABELS, Split
+from posologie.records.items import LABELS, Split
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.sources import shards
 from posologie.sources.answers import AnswerForm, is_absent
+from posologie.sources.cleaning import Elsewhere, Rejected, value_at
 from posologie.sources.drafts import Draft, native_key
-from posologie.sources.labels import ends_of, in_order_of_labels, label_key
-from posologie.sources.nested import field
-from posologie.sources.present import float_key, is_plain, present, with_absent_columns
+from posologie.sources.options import ends_of, in_order_of_labels, label_key
 from posologie.sources.reader_options.columns import Carve, Options
-from posologie.sources.records import Rows, read_rows
-from posologie.sources.rejection import Elsewhere, Rejected
+from posologie.sources.records import Rows, float_key, is_plain, present, read_rows, with_absent_columns
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 
@@ -33,25 +31,25 @@ _BLANKS = re.compile(r"\s+")
 
 def draft(record: Any, place: Place, columns: Options, source: str, split: Split) -> Draft:
     """Make a draft of one row."""
-    if any(str(field(record, name)) not in values for name, values in columns.only.items()):
+    if any(str(value_at(record, name)) not in values for name, values in columns.only.items()):
         raise Elsewhere
     if columns.split_column is not None:
-        value = str(field(record, columns.split_column))
+        value = str(value_at(record, columns.split_column))
         if value not in columns.splits:
             raise Rejected("unknown split", f"{value!a:.60}; expected {', '.join(columns.splits)}")
         if columns.splits[value] != split:
             raise Elsewhere
     group = present(record, columns.group)
     context = present(record, columns.context)
-    question = field(record, columns.question)
+    question = value_at(record, columns.question)
     if columns.carve is not None and _carved(columns.carve, group, context, question) != split:
         raise Elsewhere
     for name in columns.must_be_empty:
         if present(record, name) not in (None, [], {}):
-            raise Rejected("not for readers of text", f"{name} holds {field(record, name)!a:.80}")
+            raise Rejected("not for readers of text", f"{name} holds {value_at(record, name)!a:.80}")
     task = columns.task
     if columns.task_column is not None:
-        value = str(field(record, columns.task_column))
+        value = str(value_at(record, columns.task_column))
         if value not in columns.tasks:
             raise Rejected("unknown type", f"{value!a:.60}; expected {', '.join(columns.tasks)}")
         task = columns.tasks[value]
@@ -66,7 +64,7 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
         found = _group_of(columns.answer_pattern, answer, "answer")
         answer = found["text"] if "label" not in found else found["label"]
         second = (found["text"], "text") if "label" in found else second
-    key = None if columns.id is None else field(record, columns.id)
+    key = None if columns.id is None else value_at(record, columns.id)
     return Draft(
         question=question,
         context=context,
@@ -87,7 +85,7 @@ def draft(record: Any, place: Place, columns: Options, source: str, split: Split
 def _answer(record: Any, columns: Options) -> Any:
     if not isinstance(columns.answer, str):
         return [present(record, name) for name in columns.answer]
-    value = field(record, columns.answer)
+    value = value_at(record, columns.answer)
     if columns.no_answer and str(value).strip() in columns.no_answer:
         return None
     if isinstance(value, str) and value[:1] == "[" and columns.answer_form != "text":
@@ -110,7 +108,7 @@ def _options(record: Any, columns: Options, answer: Any) -> tuple[list[str], Any
         return [], ()
     if not isinstance(columns.options, str):
         return _options_in_columns(record, columns, answer)
-    value = field(record, columns.options)
+    value = value_at(record, columns.options)
     if isinstance(value, str) and columns.option_separator is not None:
         return [], value.split(columns.option_separator)
     if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
@@ -135,7 +133,7 @@ def _told_labels(record: Any, columns: Options, count: int) -> list[str]:
         return []
     labels = columns.option_labels
     if isinstance(labels, str):
-        labels = field(record, labels)
+        labels = value_at(record, labels)
         labels = _literal(labels) if isinstance(labels, str) and labels[:1] == "[" else labels
     if not isinstance(labels, list | tuple) or len(labels) < count or any(is_absent(label) for label in labels):
         raise Rejected("unreadable options", f"labels {labels!a:.60} for {count} options")
@@ -150,7 +148,7 @@ def _options_in_columns(record: Any, columns: Options, answer: Any) -> tuple[lis
     absent: str | None = None
     for name in names or ():
         try:
-            options.append(field(record, name))
+            options.append(value_at(record, name))
         except KeyError:
             absent = absent or name
             options.append(None)
@@ -236,7 +234,7 @@ def rows(files: Mapping[str, Path], spec: ShardSpec) -> Iterator[Rows]:
 
 def _or_nothing(record: Any, name: str) -> Any:
     try:
-        return field(record, name)
+        return value_at(record, name)
     except (KeyError, TypeError, AttributeError, IndexError):
         return None
 

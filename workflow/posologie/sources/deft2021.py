@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.sources import collecting
 from posologie.sources.drafts import given, native_key
 from posologie.sources.records import Rows, read_rows, text_of

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.items import stable_id
+from posologie.records.items import stable_id
+from posologie.running.commands import run
 from posologie.sources import collecting
+from posologie.sources.cleaning import value_at
 from posologie.sources.drafts import native_key
-from posologie.sources.nested import field
-from posologie.sources.present import float_key, is_plain, present, with_absent_columns
 from posologie.sources.reader_options.document_columns import Options
-from posologie.sources.records import Rows, read_rows
+from posologie.sources.records import Rows, float_key, is_plain, present, read_rows, with_absent_columns
 from posologie.sources.spec import CollectionSpec
 
 
@@ -23,7 +22,7 @@ def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.
     options = collecting.options_of(spec, Options)
     key = native_key(float_key(present(record, options.id)))
     meta = {name: present(record, name) for name in options.meta}
-    row = collecting.document(spec, key, present(record, options.title), field(record, options.text), repairs, meta)
+    row = collecting.document(spec, key, present(record, options.title), value_at(record, options.text), repairs, meta)
     if (group := present(record, options.group)) is not None:
         row["group"] = stable_id(spec.collection, "group", str(group))
     return row

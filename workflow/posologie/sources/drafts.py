@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from posologie.items import LABELS, TASKS, Item, Task, stable_id
-from posologie.lineage import published
+from posologie.records.items import LABELS, TASKS, Item, Task, published, stable_id
 from posologie.sources.answers import AnswerForm, gold_indices, is_absent
-from posologie.sources.cleaning import as_text, plain_text
-from posologie.sources.labels import label_key, labelled_list
+from posologie.sources.cleaning import Rejected, as_text, plain_text
 from posologie.sources.options import (
     PrefixLabels,
     distinct_options,
+    label_key,
+    labelled_list,
     options_in_text,
     prefix_labels,
     without_prefixes,
 )
-from posologie.sources.rejection import Rejected
 from posologie.sources.spec import ShardSpec
 
 _BY_LABEL = ("labels", "any")

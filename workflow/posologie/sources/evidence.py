@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from posologie.errors import InputError
-from posologie.items import LABELS, Item
-from posologie.languages import known_languages, language_of, language_problem
+from posologie.language.languages import known_languages, language_of, language_problem
+from posologie.records.items import LABELS, Item
+from posologie.running.errors import InputError
 from posologie.sources.answers import numbers_in
 from posologie.sources.spec import ShardSpec
 

@@ -4,10 +4,10 @@ import logging
 import shutil
 from pathlib import Path
 
-from posologie.commands import parser, run
-from posologie.errors import InputError
-from posologie.files import write_json
-from posologie.hub import download
+from posologie.records.files import write_json
+from posologie.records.hub import download
+from posologie.running.commands import parser, run
+from posologie.running.errors import InputError
 from posologie.sources.spec import FetchSpec
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.items import Task
+from posologie.records.items import Task
+from posologie.running.commands import run
 from posologie.sources import shards
+from posologie.sources.cleaning import Elsewhere, Rejected
 from posologie.sources.drafts import Draft
 from posologie.sources.reader_options.hub_records import Options
-from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.answers import labels_in
-from posologie.sources.cleaning import as_text
+from posologie.sources.cleaning import Rejected, as_text
 from posologie.sources.drafts import Draft, given, native_key
 from posologie.sources.options import options_in_text
 from posologie.sources.reader_options.instruction_pairs import Options
-from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from posologie.errors import InputError
-from posologie.items import Split
-from posologie.sources.patterns import chosen, files_below
-from posologie.sources.spec import Collection, Source
-from posologie.specs import Spec, first_problem
+from posologie.records.items import Split
+from posologie.records.specs import Spec, first_problem
+from posologie.running.errors import InputError
+from posologie.sources.spec import Collection, Source, chosen, files_below
 
 Patterns = dict[Split, tuple[str, ...]]
 

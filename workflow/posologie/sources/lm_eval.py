@@ -15,13 +15,12 @@ from typing import Any
 import jinja2
 import jinja2.sandbox
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.sources import shards
+from posologie.sources.cleaning import Rejected
 from posologie.sources.drafts import Draft
-from posologie.sources.labels import SEQUENCES, label_key
-from posologie.sources.options import options_in_text
+from posologie.sources.options import SEQUENCES, label_key, options_in_text
 from posologie.sources.reader_options.lm_eval import Options
-from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from posologie.errors import InputError
-from posologie.files import read_text
+from posologie.records.files import read_text
+from posologie.running.errors import InputError
 
 CHOICE, OPEN = "multiple_choice", "generate_until"
 OUTPUTS = (CHOICE, OPEN)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
+from posologie.records.specs import Spec
+from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.drafts import Draft, native_key
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 
 def draft(record: Any, _: Place) -> Draft:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.items import Task
+from posologie.records.items import Task
+from posologie.records.specs import Spec
+from posologie.running.commands import run
 from posologie.sources import shards
+from posologie.sources.cleaning import Rejected
 from posologie.sources.drafts import Draft, given, native_key
-from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 _TASKS: dict[str, Task] = {"mcqu": "mcqu", "mcqm": "mcq", "oeq": "oeq"}
 

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.errors import InputError
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.sources import shards
 from posologie.sources.drafts import Draft, native_key
 from posologie.sources.reader_options.medmcqa import Options

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
+from posologie.records.specs import Spec
+from posologie.running.commands import run
 from posologie.sources import shards
+from posologie.sources.cleaning import Rejected
 from posologie.sources.drafts import Draft
 from posologie.sources.records import Rows, read_unlabelled_cells
-from posologie.sources.rejection import Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec
 
 
 def draft(record: Any, place: Place) -> Draft:

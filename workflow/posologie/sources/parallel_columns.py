@@ -4,24 +4,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.items import meta_json, stable_id
+from posologie.records.items import meta_json, stable_id
+from posologie.running.commands import run
 from posologie.sources import collecting
-from posologie.sources.cleaning import as_text
+from posologie.sources.cleaning import Rejected, as_text, value_at
 from posologie.sources.drafts import native_key, storable
-from posologie.sources.nested import field
-from posologie.sources.present import float_key, is_plain, present, with_absent_columns
 from posologie.sources.reader_options.parallel_columns import Options
-from posologie.sources.records import Rows, read_rows
-from posologie.sources.rejection import Rejected
+from posologie.sources.records import Rows, float_key, is_plain, present, read_rows, with_absent_columns
 from posologie.sources.spec import CollectionSpec
 
 
 def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:
     """Return the row of one segment and its translation."""
     options = collecting.options_of(spec, Options)
-    source = as_text(field(record, options.source_text), "source_text", repairs)
-    target = as_text(field(record, options.target_text), "target_text", repairs)
+    source = as_text(value_at(record, options.source_text), "source_text", repairs)
+    target = as_text(value_at(record, options.target_text), "target_text", repairs)
     if not source or not target:
         raise Rejected("empty segment", "the segment is blank on one side")
     key = native_key(float_key(present(record, options.id)))

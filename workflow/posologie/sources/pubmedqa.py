@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.errors import InputError
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.sources import shards
+from posologie.sources.cleaning import Elsewhere, Rejected
 from posologie.sources.drafts import Draft
 from posologie.sources.reader_options.pubmedqa import Options
 from posologie.sources.records import Rows, parsed_json, read_keyed_rows
-from posologie.sources.rejection import Elsewhere, Rejected
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 

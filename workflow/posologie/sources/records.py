@@ -1,6 +1,7 @@
-"""Records out of files (JSON, JSON lines, CSV, TSV, XLSX, Parquet), a batch at a time, with the row of each."""
+"""The records of published files, and the columns that they must have."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -11,13 +12,11 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from posologie.errors import InputError
-from posologie.sources.cleaning import NOT_PLAIN
-from posologie.sources.malformed import Malformed
-from posologie.sources.nested import inner_records
-from posologie.sources.opening import format_of, opened_text
+from posologie.running.errors import InputError
+from posologie.sources.answers import is_absent
+from posologie.sources.cleaning import NOT_PLAIN, Malformed, Rejected, inner_records, value_at
 from posologie.sources.spec import FileForm
-from posologie.sources.tables import cells_of, delimited_records, sheet_records
+from posologie.sources.tables import cells_of, delimited_records, format_of, opened_text, sheet_records
 
 BATCH = 4096
 _BLOCK = 1 << 22
@@ -311,3 +310,50 @@ def _list_records(name: str, file: IO[str]) -> Iterator[Any]:
             continue
         position, row, block, expected = end, row + 1, _BLOCK, "',' or ']'"
         yield record
+
+
+_FLOAT_KEY = re.compile(r"\s*(\d+)\.0\s*")
+
+
+def present(record: Any, name: str | None) -> Any:
+    """Return a field, or None where it stands for nothing or is not there."""
+    try:
+        value = None if name is None else value_at(record, name)
+    except KeyError:
+        return None
+    return None if is_absent(value) else value
+
+
+def float_key(key: Any) -> Any:
+    """Return a key without the `.0` that it gets where a table has made whole numbers fractions."""
+    found = _FLOAT_KEY.fullmatch(key) if isinstance(key, str) else None
+    return key if found is None else found.group(1)
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a name can only be that of a column, and is no path."""
+    return not re.search(r"[\^@*\[\].]", name)
+
+
+def with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[Rows]:
+    """Pass on the batches of one file, and note in `read_as` which of the named columns no record has."""
+    missing = set(named)
+    for batch in rows:
+        if missing and isinstance(batch.records, list):
+            batch.read_as.pop("absent", None)
+            records = [record for record in batch.records if not isinstance(record, Malformed)]
+            for record in records:
+                missing = {name for name in missing if not _has(record, name)}
+                if not missing:
+                    break
+            if missing and records:
+                batch.read_as["absent"] = [name for name in named if name in missing]
+        yield batch
+
+
+def _has(record: Any, name: str) -> bool:
+    try:
+        value_at(record, name)
+    except (KeyError, Rejected, TypeError):
+        return False
+    return True

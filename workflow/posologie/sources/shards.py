@@ -21,20 +21,18 @@ import pyarrow.compute
 import pyarrow.parquet
 from pydantic import ValidationError
 
-from posologie import commands
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file, write_json, write_parquet
-from posologie.items import Item, item_schema, items_to_table
-from posologie.languages import check_unedited, position_dependent
+from posologie.language.languages import check_unedited, position_dependent
+from posologie.records.files import read_json, sha256_of_file, write_json, write_parquet
+from posologie.records.items import Item, item_schema, items_to_table
+from posologie.records.specs import Spec, first_problem
+from posologie.running import commands
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
+from posologie.sources.cleaning import Elsewhere, Malformed, Rejected
 from posologie.sources.drafts import Draft, finished, storable
 from posologie.sources.evidence import Seen, check_counting, check_rejects, evidence_of, ids_of_other_content
-from posologie.sources.malformed import Malformed
-from posologie.sources.patterns import chosen
 from posologie.sources.records import Rows, read_rows
-from posologie.sources.rejection import Elsewhere, Rejected
-from posologie.sources.spec import ShardSpec
-from posologie.specs import Spec, first_problem
+from posologie.sources.spec import ShardSpec, chosen
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.items import meta_json, stable_id
+from posologie.records.items import meta_json, stable_id
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.sources import collecting
-from posologie.sources.cleaning import as_text
+from posologie.sources.cleaning import Rejected, as_text
 from posologie.sources.reader_options.wmt_biomedical import Options
 from posologie.sources.records import Rows, text_of
-from posologie.sources.rejection import Rejected
 from posologie.sources.spec import CollectionSpec
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.published import Comparison, shown
+from posologie.records.published import Comparison, shown
+from posologie.running.commands import run
 from posologie.statistics.agreement_measures import CORRELATIONS, OF_LABELS, OF_SCORES, Statistic
 from posologie.statistics.agreement_scopes import WITHIN, Estimated, effective_clusters, estimate, inside_scope
 from posologie.statistics.intervals import (

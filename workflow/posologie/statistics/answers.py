@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import parquet_schema, read_parquet
-from posologie.scoring.labels import label_sets, original_sets
+from posologie.records import layout
+from posologie.records.files import parquet_schema, read_parquet
+from posologie.running.errors import InputError
+from posologie.scoring.tables import label_sets, original_sets
 from posologie.statistics.spec import EvaluatedModel
 
 DECODINGS = ("greedy", "constrained")

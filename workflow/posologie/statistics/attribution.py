@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.components import DEFAULT
-from posologie.mixes.blends import MOST_EXACT, components_of, equal_blend, linear_design
+from posologie.mixes.spec import MOST_EXACT, components_of, equal_blend, linear_design
+from posologie.records.components import DEFAULT
+from posologie.running.commands import run
 from posologie.statistics.coalitions import Coalition, coalitions, interaction_index, name_of, scheffe_matrix
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries

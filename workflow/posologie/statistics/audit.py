@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from posologie.errors import InputError
 from posologie.prediction.outside_scores import Evaluation, ScoredAnswer
+from posologie.running.errors import InputError
 from posologie.statistics.answers import ChoiceAnswers
 from posologie.statistics.contrasts import pairs_of, tested_pairs
 from posologie.statistics.entries import all_entries, arm_entries

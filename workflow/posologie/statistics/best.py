@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.crossed import Array, Crossed, crossed
 from posologie.statistics.entries import arm_entries
 from posologie.statistics.estimates import Resampled

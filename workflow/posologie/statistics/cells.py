@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.components import in_order
-from posologie.errors import InputError
+from posologie.records.components import in_order
+from posologie.running.errors import InputError
 from posologie.statistics.draws import ClusterSums
 
 

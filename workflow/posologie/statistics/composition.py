@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie import layout
-from posologie.commands import run
-from posologie.components import in_order
-from posologie.files import read_json
-from posologie.items import read_item_table, table_to_items
 from posologie.mixes.contents import QUANTILES, lengths
 from posologie.models.store import checked_folder
-from posologie.prompting import Prompting, assistant_turn, chat, option_order
-from posologie.published import Comparison, comparison, contradictions, shown
+from posologie.records import layout
+from posologie.records.components import in_order
+from posologie.records.files import read_json
+from posologie.records.items import read_item_table, table_to_items
+from posologie.records.prompting import Prompting, assistant_turn, chat, option_order
+from posologie.records.published import Comparison, comparison, contradictions, shown
+from posologie.running.commands import run
 from posologie.statistics.latex import Latex
 from posologie.statistics.spec import CompositionSpec
 from posologie.statistics.table_command import table_arguments

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from posologie import layout
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.files import read_json
+from posologie.records import layout
+from posologie.records.files import read_json
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.statistics.latex import Latex
 from posologie.statistics.spec import ComputeSpec
 from posologie.statistics.table_command import table_arguments

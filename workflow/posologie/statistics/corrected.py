@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie import layout
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.statistics.latex import Latex
 from posologie.statistics.paired import holm
 from posologie.statistics.panel import PANEL, majority

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.errors import InputError
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.statistics.crossed import crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated
 from posologie.statistics.means import UNBOUNDED, unit_of
 from posologie.statistics.measured import direction

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_scopes import POOLED, Estimated, effective_clusters, scopes_of
 from posologie.statistics.intervals import defined_draws

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie import layout
-from posologie.commands import run
-from posologie.files import read_parquet
-from posologie.screening.matching import TWINS
+from posologie.records import layout
+from posologie.records.files import read_parquet
+from posologie.running.commands import run
+from posologie.screening.population import TWINS
 from posologie.statistics.draws import cluster_sums
 from posologie.statistics.entries import single_entries
 from posologie.statistics.estimates import Resampled

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.agreement_scopes import effective_clusters
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.draws import cluster_sums

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from posologie.published import Comparison
+from posologie.records.published import Comparison
 from posologie.scoring.metrics import METRICS, metric
 from posologie.statistics.cells import Cell, Extent
 from posologie.statistics.crossed import Estimated, Moments, crossed

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.published import shown
+from posologie.records.published import shown
+from posologie.running.commands import run
 from posologie.statistics.corpus_scores import BLEU_COUNTS, CHRF_COUNTS, corpus_bleu, corpus_chrf
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Resampled

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.items import LABELS
+from posologie.records.items import LABELS
+from posologie.running.commands import run
 from posologie.statistics.answers import ChoiceAnswers, read_answers
 from posologie.statistics.cells import Parts, make_parts, sum_over_parts
 from posologie.statistics.draws import Clusters, bootstrap_counts, cluster_sums, make_clusters

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import pearsonr, spearmanr
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, single_entries
 from posologie.statistics.estimates import Model, Resampled

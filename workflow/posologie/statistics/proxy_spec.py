@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from posologie.specs import Name, Spec
+from posologie.records.specs import Name, Spec
 from posologie.statistics.spec import EvaluatedModel, Statistics
 
 

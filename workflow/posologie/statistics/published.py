@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
-from posologie.errors import InputError
-from posologie.published import Comparison, PublishedAggregate
+from posologie.records.published import Comparison, PublishedAggregate
+from posologie.running.commands import run
+from posologie.running.errors import InputError
 from posologie.statistics.entries import Entry, SeedDraws, arm_entries, over_members, seed_weights
 from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of

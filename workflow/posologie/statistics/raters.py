@@ -7,7 +7,7 @@ import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.agreement_measures import pearson
 from posologie.statistics.agreement_scopes import Estimated, effective_clusters

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
+from posologie.running.errors import InputError
 from posologie.statistics.draws import Clusters, bootstrap_counts, make_clusters
 from posologie.statistics.panel import PANEL, majority
 from posologie.statistics.scored import listed

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_json
+from posologie.records.files import read_json, write_json
+from posologie.running.errors import InputError
 
 FILE = "registration.json"
 FORMAT = 1

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.scoring.schema import read_scores
+from posologie.records import layout
+from posologie.running.errors import InputError
+from posologie.scoring.spec import read_scores
 from posologie.statistics.spec import EvaluatedModel
 
 _SHOWN = 5

@@ -5,11 +5,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from posologie.items import Split
 from posologie.prediction.spec import Suite
-from posologie.prompting import Prompting
-from posologie.published import Aggregate, Decoding, PublishedNames, Variants
-from posologie.specs import Name, Spec
+from posologie.records.items import Split
+from posologie.records.prompting import Prompting
+from posologie.records.published import Aggregate, Decoding, PublishedNames, Variants
+from posologie.records.specs import Name, Spec
 
 
 class Measured(Spec):

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from posologie import layout
-from posologie.errors import InputError
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
+from posologie.running.errors import InputError
 from posologie.statistics.panel import PANEL, majority
 from posologie.statistics.scored import Measure, ScoredSuite, listed, read_suite
 from posologie.statistics.silence import is_too_silent

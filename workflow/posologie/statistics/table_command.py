@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import dataclass
 
-from posologie.commands import parser
-from posologie.published import Comparison, comparison
+from posologie.records.published import Comparison, comparison
+from posologie.running.commands import parser
 from posologie.statistics.spec import AgreementSpec, TableSpec
 
 _PUBLISHED = "file of the published study that is compared"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from posologie.files import write_csv, write_text
+from posologie.records.files import write_csv, write_text
 from posologie.statistics.latex import Latex, latex_table
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.cells import Cell, Extent, aggregate
 from posologie.statistics.crossed import Crossed, Moments, covariance_of, crossed
 from posologie.statistics.draws import cluster_sums

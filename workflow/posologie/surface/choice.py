@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.fit import FORMS, LINEAR, MEAN, PROCESS, Fitted, LeftOut, fit, mixes_of, prepared
 from posologie.surface.forms import Form, scheffe_terms
 from posologie.surface.noise import LackOfFit, NoiseTest, averaged, lack_of_fit, noise_test

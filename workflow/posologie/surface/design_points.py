@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics.draws import generator
 from posologie.surface.forms import scheffe_terms
 from posologie.surface.runs import Array

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import nctdtr, stdtrit
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics.crossed import Seeds, total_variance
 from posologie.statistics.power import Components
 from posologie.statistics.simultaneous import t_score

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fit import PROCESS, Fitted, LeftOut, fit, mixes_of
 from posologie.surface.forms import Form

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.forms import Form, cho_solve, cholesky, forward_solve, scheffe_terms
 from posologie.surface.process import Process, Proxy
 from posologie.surface.runs import Array, Moments, Runs

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.beliefs import Beliefs
 from posologie.surface.candidates import distinct, lattice, rounded, uniform
 from posologie.surface.forms import products_of

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.rates import Effects, place_of
 from posologie.surface.runs import Array, Surface
 from posologie.surface.suites import chance_above

@@ -9,7 +9,7 @@ from numpy.linalg import LinAlgError
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface import sampling
 from posologie.surface.forms import (
     Form,

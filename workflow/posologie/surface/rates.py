@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.runs import Array, Runs, Surface
 
 Case = Literal["bounded", "outside", "everywhere", "none"]

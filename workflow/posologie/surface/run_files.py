@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posologie.errors import InputError
-from posologie.files import read_csv
+from posologie.records.files import read_csv
+from posologie.running.errors import InputError
 from posologie.surface.runs import Array, Runs
 
 _KEYS = ("index", "run", "name", "mix", "id")

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 Array = NDArray[np.float64]
 

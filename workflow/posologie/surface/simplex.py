@@ -9,7 +9,7 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics.draws import generator
 from posologie.surface.forms import products_of, scheffe_terms
 from posologie.surface.runs import Array

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from posologie.mixes.spec import Count
-from posologie.specs import Name, Spec
+from posologie.records.specs import Name, Spec
 from posologie.statistics.spec import TableSpec
 
 Part = Annotated[float, Field(ge=0, le=1)]

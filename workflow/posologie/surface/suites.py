@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.statistics.draws import generator
 from posologie.surface.optimum import Candidates
 from posologie.surface.runs import Array, Runs, Surface

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from posologie.commands import run
+from posologie.running.commands import run
 from posologie.statistics.families import DEMONSTRATION
 from posologie.statistics.intervals import TOO_SMALL
 from posologie.statistics.latex import Latex

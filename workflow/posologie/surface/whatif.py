@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.surface.runs import Array
 
 _LEVEL = 0.95

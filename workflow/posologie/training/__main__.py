@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from posologie import commands
-from posologie.devices import claim_devices
+from posologie.running import commands
+from posologie.running.commands import claim_devices
 
 
 def main(argv: list[str]) -> None:

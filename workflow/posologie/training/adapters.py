@@ -8,8 +8,8 @@ import safetensors.torch
 import torch
 from peft.utils.integrations import dequantize_module_weight
 
-from posologie.errors import InputError
-from posologie.files import write_json
+from posologie.records.files import write_json
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.training.dora import make_fast, row_squares
 from posologie.training.dropout import ExampleDropout, MaskSource

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from posologie import commands
-from posologie.errors import InputError
-from posologie.files import read_json, read_rows, write_text
+from posologie.records.files import read_json, read_rows, write_text
+from posologie.running import commands
+from posologie.running.errors import InputError
 from posologie.training.release_spec import CardSpec
 
 LIMITS = (

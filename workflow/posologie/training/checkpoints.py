@@ -15,7 +15,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from posologie.files import read_parquet, sha256_of_file, write_json, write_parquet
+from posologie.records.files import read_parquet, sha256_of_file, write_json, write_parquet
 from posologie.training.history import Update, history_table, updates_of
 
 log = logging.getLogger(__name__)

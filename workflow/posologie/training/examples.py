@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from posologie.errors import InputError
-from posologie.files import read_json, write_json
-from posologie.items import Item
 from posologie.models.chats import Chats, cuts_of
 from posologie.models.spec import ChatForm
-from posologie.prompting import Prompting, assistant_turn, chat, option_order
+from posologie.records.files import read_json, write_json
+from posologie.records.items import Item
+from posologie.records.prompting import Prompting, assistant_turn, chat, option_order
+from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 
 log = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.items import read_items
 from posologie.models.chats import Chats
 from posologie.models.load import chat_template_hash, load_tokenizer
 from posologie.models.store import checked_folder, read_manifest
-from posologie.runs import Run, peak_memory
+from posologie.records.files import write_parquet
+from posologie.records.items import read_items
+from posologie.records.runs import Run, peak_memory
+from posologie.running.errors import InputError
 from posologie.training import checkpoints, examples
 from posologie.training.adapters import write_trained
 from posologie.training.checkpoints import Checkpoint

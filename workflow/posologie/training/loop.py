@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training import loss as loss_of
 from posologie.training.batches import Batch, assemble, target_counts
 from posologie.training.checkpoints import Checkpoint

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy, linear
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 CHUNK_BYTES = 1 << 28
 """Float32 logits held at once, in bytes."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 

@@ -24,10 +24,10 @@ import safetensors
 import safetensors.torch
 import torch
 
-from posologie import commands
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file
 from posologie.models.store import checked_folder, read_manifest, write_manifest
+from posologie.records.files import read_json, sha256_of_file
+from posologie.running import commands
+from posologie.running.errors import InputError
 from posologie.training.dora import row_norms, row_squares
 from posologie.training.release_spec import MergeSpec
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from posologie.errors import InputError
+from posologie.running.errors import InputError
 from posologie.training.batches import assemble, hidden_states
 from posologie.training.examples import Examples
 

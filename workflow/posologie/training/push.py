@@ -16,10 +16,10 @@ import httpx2
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError
 
-from posologie import commands
-from posologie.errors import InputError
-from posologie.files import read_json, sha256_of_file, write_json
 from posologie.models.store import checked_folder, read_manifest
+from posologie.records.files import read_json, sha256_of_file, write_json
+from posologie.running import commands
+from posologie.running.errors import InputError
 from posologie.training.release_spec import PushSpec
 
 log = logging.getLogger(__name__)

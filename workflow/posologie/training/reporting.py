@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posologie.errors import InputError
-from posologie.progress import Progress
+from posologie.running.commands import Progress
+from posologie.running.errors import InputError
 
 if TYPE_CHECKING:
     from posologie.training.history import Update

@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.models.spec import ChatForm
-from posologie.prompting import Prompting
-from posologie.specs import Name, Spec
+from posologie.records.prompting import Prompting
+from posologie.records.specs import Name, Spec
 
 
 class Recipe(Spec):

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from posologie.errors import InputError
 from posologie.models.load import load_model
+from posologie.running.errors import InputError
 from posologie.training.adapters import attach
 from posologie.training.attention import PACKED
 from posologie.training.batches import Batch, hidden_states

@@ -1,8 +1,8 @@
 """Synthesis with a local causal model (see `posologie.generation.synthesis.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.causal import open_backend
+from posologie.backends.causal import open_backend
 from posologie.generation.synthesis.command import synthesis_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

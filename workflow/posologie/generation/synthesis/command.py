@@ -17,19 +17,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import named_path, parser
-from posologie.documents import read_documents
-from posologie.files import write_json, write_parquet
-from posologie.generation.asking import Asking, OpenBackend, add_asking_arguments, asking
-from posologie.generation.backends.interface import Failure, Reply, Request
+from posologie.backends.asking import Asking, OpenBackend, add_asking_arguments, asking
+from posologie.backends.interface import Failure, Reply, Request
+from posologie.backends.prompts import Prompt, read_prompt
 from posologie.generation.parts import add_part_argument, part_of
-from posologie.generation.prompts import Prompt, read_prompt
+from posologie.generation.spec import SynthesisSpec
 from posologie.generation.synthesis.items import Reading, item_of, merged, read, reject
-from posologie.generation.synthesis.requests import Ask, asks, check_prompts, repair_request
-from posologie.generation.synthesis.spec import SynthesisSpec
-from posologie.generation.synthesis.tasks import TASKS
-from posologie.items import Item, items_to_table
-from posologie.languages import check_unedited
+from posologie.generation.synthesis.requests import TASKS, Ask, asks, check_prompts, repair_request
+from posologie.language.languages import check_unedited
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import Item, items_to_table
+from posologie.records.tables import read_documents
+from posologie.running.commands import named_path, parser
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """Synthesis with an engine that the job starts (see `posologie.generation.synthesis.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.engine import open_backend
+from posologie.backends.engine import open_backend
 from posologie.generation.synthesis.command import synthesis_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

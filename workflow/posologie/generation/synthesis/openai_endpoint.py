@@ -1,8 +1,8 @@
 """Synthesis with an OpenAI-compatible endpoint (see `posologie.generation.synthesis.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.openai_endpoint import open_backend
+from posologie.backends.openai_endpoint import open_backend
 from posologie.generation.synthesis.command import synthesis_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

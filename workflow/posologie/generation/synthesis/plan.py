@@ -7,12 +7,12 @@ python -m posologie.generation.synthesis.plan --spec SynthesisSpec --documents D
 from argparse import Namespace
 from pathlib import Path
 
-from posologie.commands import named_path, parser, run
-from posologie.documents import read_documents
+from posologie.backends.prompts import read_prompt
 from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
-from posologie.generation.prompts import read_prompt
+from posologie.generation.spec import SynthesisSpec
 from posologie.generation.synthesis.requests import asks, check_prompts
-from posologie.generation.synthesis.spec import SynthesisSpec
+from posologie.records.tables import read_documents
+from posologie.running.commands import named_path, parser, run
 
 
 def main(argv: list[str]) -> None:

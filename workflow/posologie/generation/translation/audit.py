@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from posologie.errors import InputError
-from posologie.generation.rejection import Problem
+from posologie.backends.texts import Problem
 from posologie.generation.translation.checks import Languages, problems_of, problems_of_whole
-from posologie.generation.translation.fields import fields_of
-from posologie.items import LABELS, Item
-from posologie.lineage import ancestors
+from posologie.generation.translation.requests import fields_of
+from posologie.records.items import LABELS, Item, ancestors
+from posologie.running.errors import InputError
 
 By = Literal["auto", "id", "order"]
 

@@ -1,8 +1,8 @@
 """Translation with a local causal model (see `posologie.generation.translation.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.causal import open_backend
+from posologie.backends.causal import open_backend
 from posologie.generation.translation.command import translation_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

@@ -1,22 +1,267 @@
-"""What a translation must keep of an item, so that its gold is still right.
+"""What a translation must keep of an item, so that its gold is still right: options, order, facts, language.
 
-The same checks accept a model's translations and audit a published benchmark (`posologie audit-parallel`).
+The same checks accept a model's translations and audit a published benchmark (`posologie audit-parallel`). Every
+translated option is compared with every original one by what languages share: cognate words and words of one meaning,
+letters, length, numbers, negation, the order of the words. A conditional logit of these gives the probability that
+option k translates option j.
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.special import softmax
+
+from posologie.backends.texts import Problem, aligned, sentences, words
 from posologie.generation.quantities import problems
-from posologie.generation.rejection import Problem
-from posologie.generation.translation.fields import Fields
-from posologie.generation.translation.matching import Matching, matched
-from posologie.generation.translation.polarity import polarity_problems
-from posologie.generation.translation.untranslated import in_other_language, leaning, untranslated_options
-from posologie.generation.translation.vocabulary import resemblance
-from posologie.generation.wording import words
-from posologie.items import LABELS
-from posologie.languages import LONG_ENOUGH, language_problem
+from posologie.generation.translation.requests import Fields
+from posologie.generation.translation.vocabulary import (
+    Word,
+    alike,
+    has_concepts,
+    in_other_language,
+    leaning,
+    resemblance,
+    trigram_overlap,
+    trigrams,
+    untranslated_options,
+    words_of,
+)
+from posologie.language.facts import facts, plainer
+from posologie.language.languages import LONG_ENOUGH, language_data, language_problem
+from posologie.records.items import LABELS
+
+OPPOSITES = (
+    ("most", "least"),
+    ("increase", "decrease"),
+    ("activate", "inhibit"),
+    ("indicated", "contraindicated"),
+    ("sensitivity", "specificity"),
+    ("positive", "negative"),
+    ("left", "right"),
+    ("upper", "lower"),
+    ("acute", "chronic"),
+    ("benign", "malignant"),
+)
+"""Poles (`posologie.language.facts`) of which a text that mentions one and not the other may not become the reverse.
+
+`true` and `false` are no pair here: "which is false" and "which is not true" ask the same, so `false` counts as a
+negation."""
+
+
+_CLAUSE = re.compile(r"[,;:.()?!]|\b(?:and|but|et|mais|y|e|pero|und|aber|ed|ma|mas|que|qui|which|that|who)\b")
+_NUMERO = re.compile(r"\b[Nn][º°]")
+"""An abbreviation that reads `no` without its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Negations:
+    """The negations of a text.
+
+    Attributes:
+        least: clauses with a negation, an exception or `false`, those that follow one another counted once: "no fever
+            and no cough" is "no fever or cough" elsewhere.
+        most: all of these clauses, and those of which the only negation is one that carries on (`ni`, `nor`).
+        possible: further words that may translate a negation, such as `lacks` or `unable`.
+    """
+
+    least: int
+    most: int
+    possible: int
+
+
+def polarity_problems(source: str, translation: str, source_language: str, target_language: str) -> list[str]:
+    """Return where a translation may say the opposite; nothing where a language has no words for negation."""
+    if not language_data(source_language).get("negation") or not language_data(target_language).get("negation"):
+        return []
+    found: list[str] = []
+    for before, after in aligned(sentences(source), sentences(translation)):
+        one, other = negations(before, source_language), negations(after, target_language)
+        if one.least > other.most + max(0, other.possible - one.possible):
+            found.append(f"a negation of {_short(before)} is missing")
+        elif other.least > one.most + max(0, one.possible - other.possible):
+            found.append(f"a negation was added: {_short(after)}")
+        found += _turned(before, after, source_language, target_language)
+    return found
+
+
+def negations(text: str, language: str) -> Negations:
+    """Return the negations of a text."""
+    whole = plainer(_NUMERO.sub(" ", text))
+    plain = _without_idioms(whole, language)
+    least = most = 0
+    before = False
+    continued = _pattern(language, "negation_continued")
+    for clause in filter(str.strip, _CLAUSE.split(plain)):
+        most += _negative(clause, language)
+        negative = _negative(continued.sub(" ", clause) if continued else clause, language)
+        least += negative and not before
+        before = negative
+    like = _pattern(language, "negation_like")
+    return Negations(least, most, len(like.findall(whole)) if like else 0)
+
+
+def _without_idioms(plain: str, language: str) -> str:
+    idioms = _pattern(language, "negation_idioms")
+    return idioms.sub(lambda idiom: "_" * len(idiom.group()), plain) if idioms else plain
+
+
+def _negative(clause: str, language: str) -> bool:
+    known = facts(clause, language)
+    return bool(known.negations or known.exception or "false" in known.polarity)
+
+
+@cache
+def _pattern(language: str, key: str) -> re.Pattern[str] | None:
+    patterns: Sequence[str] = language_data(language).get(key, ())
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+
+
+def _turned(before: str, after: str, source_language: str, target_language: str) -> Iterator[str]:
+    one, other = (
+        facts(_without_idioms(plainer(text), language), language).polarity
+        for text, language in ((before, source_language), (after, target_language))
+    )
+    for pole, opposite in OPPOSITES:
+        for a, b in ((pole, opposite), (opposite, pole)):
+            if a in one and b not in one and b in other and a not in other:
+                yield f"'{a}' became '{b}' in {_short(after)}"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return f"'{text}'" if len(text) <= 60 else f"'{text[:59]}…'"
+
+
+FEATURES = ("words", "letters", "length", "numbers", "other numbers", "meanings", "other meanings", "negation", "order")
+
+WEIGHTS = (5.00, 3.68, 2.65, 0.90, -1.04, 1.58, -1.04, -0.63, 0.62)
+"""Of `FEATURES`, fitted on pairs of MMLU (English, Spanish) and CasiMedicos (English, Spanish, French; its part
+`train`) by maximum likelihood, with a penalty of 0.001 on the squares."""
+
+LEAST_GAIN = 1.0
+"""Gain in log-likelihood from which options count as exchanged."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Translated options beside the originals.
+
+    Attributes:
+        order: for each translated option, the original that it translates under the best assignment.
+        gain: log-likelihood of that assignment less that of the given order; 0 where they are the same.
+        certainty: for each translated option, the probability that it translates the option at its own place.
+    """
+
+    order: tuple[int, ...]
+    gain: float
+    certainty: tuple[float, ...]
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether the options are those of the original in another order."""
+        return self.gain >= LEAST_GAIN
+
+
+_SAME_LETTERS = ("words", "letters", "numbers", "other numbers")
+"""What counts between languages of which one has no `concepts`: length alone proves nothing."""
+
+
+def matched(source: Sequence[str], translation: Sequence[str], source_language: str, target_language: str) -> Matching:
+    """Return how the options of a translation match those of the original, of which there are as many."""
+    weights = np.array(WEIGHTS)
+    if not has_concepts(source_language, target_language):
+        weights *= [name in _SAME_LETTERS for name in FEATURES]
+    scores = features(source, translation, source_language, target_language) @ weights
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    gain = float(scores[rows, columns].sum() - np.trace(scores))
+    certainty = softmax(scores, axis=1).diagonal()
+    return Matching(tuple(map(int, columns)), max(0.0, gain), tuple(round(float(one), 3) for one in certainty))
+
+
+def features(
+    source: Sequence[str], translation: Sequence[str], source_language: str, target_language: str
+) -> np.ndarray:
+    """Return `FEATURES` of each translated option with each original one.
+
+    Returns:
+        Array of shape (translated options, original options, features).
+    """
+    before = [words_of(text, source_language) for text in source]
+    after = [words_of(text, target_language) for text in translation]
+    denials = (
+        [negations(text, source_language) for text in source],
+        [negations(text, target_language) for text in translation],
+    )
+    ratio = math.log(sum(map(_length, translation)) / sum(map(_length, source)))
+    letters = [[trigrams(" ".join(word.form for word in words)) for words in side] for side in (before, after)]
+    own = [_distinct(side) for side in (before, after)]
+    values = np.zeros((len(translation), len(source), len(FEATURES)))
+    for k in range(len(translation)):
+        for j in range(len(source)):
+            numbers = _shared({word.number for word in before[j]} - {""}, {word.number for word in after[k]} - {""})
+            one, other = denials[0][j], denials[1][k]
+            values[k, j] = (
+                _words_alike(own[0][j], own[1][k]),
+                trigram_overlap(letters[0][j], letters[1][k]),
+                -abs(math.log(_length(translation[k]) / _length(source[j])) - ratio),
+                *numbers,
+                *_meanings(own[0][j], own[1][k]),
+                float(one.least > other.most or other.least > one.most),
+                _in_order(before[j], after[k]),
+            )
+    return values
+
+
+def _length(text: str) -> int:
+    return len(text) + 3
+
+
+def _distinct(options: Sequence[Sequence[Word]]) -> list[list[Word]]:
+    """Return the options without the words that all of them have: these tell none from another."""
+    everywhere = set.intersection(*map(set, options))
+    return [[word for word in words if word not in everywhere] for words in options]
+
+
+def _words_alike(before: Sequence[Word], after: Sequence[Word]) -> float:
+    """Return the share of letters in words that have a counterpart, the mean of both directions."""
+    if not before or not after:
+        return 0.0
+    table = np.array([[alike(one, other) for other in after] for one in before])
+    weights = [np.array([len(word.form) for word in side]) for side in (before, after)]
+    return float(np.average(table.max(1), weights=weights[0]) + np.average(table.max(0), weights=weights[1])) / 2
+
+
+def _shared(one: set[str], other: set[str]) -> tuple[float, float]:
+    most = max(len(one), len(other))
+    return (len(one & other) / most, 1 - len(one & other) / most) if most else (0.0, 0.0)
+
+
+def _meanings(before: Sequence[Word], after: Sequence[Word]) -> tuple[float, float]:
+    """Return the share of words of known meaning that have a counterpart, and that have none."""
+    sides = [[word.meanings for word in side if word.meanings] for side in (before, after)]
+    if not sides[0] or not sides[1]:
+        return 0.0, 0.0
+    found = sum(any(one & other for other in sides[1]) for one in sides[0]) / len(sides[0])
+    found = (found + sum(any(one & other for other in sides[0]) for one in sides[1]) / len(sides[1])) / 2
+    return found, 1 - found
+
+
+def _in_order(before: Sequence[Word], after: Sequence[Word]) -> float:
+    """Return Kendall's tau of the places of words and their counterparts."""
+    places = []
+    for place, word in enumerate(before):
+        best = max(range(len(after)), key=lambda other: alike(word, after[other]), default=None)
+        if best is not None and alike(word, after[best]) > 0.5:
+            places.append((place, best))
+    signs = [np.sign(later[1] - earlier[1]) for earlier, later in combinations(places, 2)]
+    return float(np.mean(signs)) if signs else 0.0
+
 
 _LONG = 80
 _SHORTEST, _LONGEST = 0.4, 2.5

@@ -18,21 +18,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import parser
-from posologie.errors import InputError
-from posologie.files import write_json, write_parquet
-from posologie.generation.asking import Asking, OpenBackend, add_asking_arguments, asking
-from posologie.generation.backends.interface import Failure, Reply, Request
+from posologie.backends.asking import Asking, OpenBackend, add_asking_arguments, asking
+from posologie.backends.interface import Failure, Reply, Request
+from posologie.backends.prompts import read_prompt
+from posologie.backends.texts import Problem
 from posologie.generation.parts import add_part_argument, part_of
-from posologie.generation.prompts import read_prompt
-from posologie.generation.rejection import Problem
-from posologie.generation.translation.chats import ChatTranslation
+from posologie.generation.spec import TranslationSpec, Translator
 from posologie.generation.translation.checks import Languages, match_of, problem_of, problem_of_whole
-from posologie.generation.translation.fields import Fields, fields_of, joined
-from posologie.generation.translation.spec import TranslationSpec, Translator
-from posologie.generation.translation.texts import TextTranslation
-from posologie.items import Item, items_to_table, read_item_table, stable_id, table_to_items
-from posologie.lineage import descent
+from posologie.generation.translation.requests import ChatTranslation, Fields, TextTranslation, fields_of, joined
+from posologie.records.files import write_json, write_parquet
+from posologie.records.items import Item, descent, items_to_table, read_item_table, stable_id, table_to_items
+from posologie.running.commands import parser
+from posologie.running.errors import InputError
 
 
 def reject_schema() -> pa.Schema:

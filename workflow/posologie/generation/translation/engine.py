@@ -1,8 +1,8 @@
 """Translation with an engine that the job starts (see `posologie.generation.translation.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.engine import open_backend
+from posologie.backends.engine import open_backend
 from posologie.generation.translation.command import translation_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

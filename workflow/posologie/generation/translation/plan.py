@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from posologie.commands import parser, run
-from posologie.generation.backends.interface import Request
+from posologie.backends.interface import Request
 from posologie.generation.plan import Plan, add_plan_arguments, as_long_as_the_text, plan_of, show
-from posologie.generation.translation.chats import ChatTranslation
+from posologie.generation.spec import TranslationSpec
 from posologie.generation.translation.command import manner_of
-from posologie.generation.translation.fields import fields_of
-from posologie.generation.translation.spec import TranslationSpec
-from posologie.generation.translation.texts import TextTranslation
-from posologie.items import Item, read_item_table, table_to_items
+from posologie.generation.translation.requests import ChatTranslation, TextTranslation, fields_of
+from posologie.records.items import Item, read_item_table, table_to_items
+from posologie.running.commands import parser, run
 
 
 def main(argv: list[str]) -> None:

@@ -1,8 +1,8 @@
 """Translation with a local translation model (see `posologie.generation.translation.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.seq2seq import open_backend
+from posologie.backends.seq2seq import open_backend
 from posologie.generation.translation.command import translation_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

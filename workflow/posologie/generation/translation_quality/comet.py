@@ -14,11 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import parser, run
-from posologie.devices import claim_devices
-from posologie.files import read_parquet, sha256_of_file, write_json, write_parquet
-from posologie.generation.translation_quality.schema import comet_schema
-from posologie.specs import Spec
+from posologie.generation.translation_quality.spec import comet_schema
+from posologie.records.files import read_parquet, sha256_of_file, write_json, write_parquet
+from posologie.records.specs import Spec
+from posologie.running.commands import claim_devices, parser, run
 
 
 class CometSpec(Spec):

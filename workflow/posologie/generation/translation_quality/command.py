@@ -13,17 +13,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.commands import named_path, parser
-from posologie.documents import read_pairs
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
-from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.prompts import Prompt, read_prompt
-from posologie.generation.translation.spec import Translator
-from posologie.generation.translation_quality.schema import sentence_schema
-from posologie.generation.translation_quality.spec import QualitySpec
-from posologie.runs import Run
+from posologie.backends.asking import OpenBackend, add_asking_arguments, asking
+from posologie.backends.interface import Failure, Reply, Request
+from posologie.backends.prompts import Prompt, read_prompt
+from posologie.generation.spec import Translator
+from posologie.generation.translation_quality.spec import QualitySpec, sentence_schema
+from posologie.records.files import write_parquet
+from posologie.records.runs import Run
+from posologie.records.tables import read_pairs
+from posologie.running.commands import named_path, parser
+from posologie.running.errors import InputError
 
 
 def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:

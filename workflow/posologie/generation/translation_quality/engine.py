@@ -1,8 +1,8 @@
 """Parallel text translated with an endpoint (see `posologie.generation.translation_quality.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.engine import open_backend
+from posologie.backends.engine import open_backend
 from posologie.generation.translation_quality.command import quality_command
+from posologie.running.commands import run
 
 
 def main(argv: list[str]) -> None:

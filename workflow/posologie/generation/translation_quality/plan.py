@@ -7,10 +7,10 @@ python -m posologie.generation.translation_quality.plan --spec QualitySpec --pai
 from argparse import Namespace
 from pathlib import Path
 
-from posologie.commands import named_path, parser, run
 from posologie.generation.plan import Plan, add_plan_arguments, as_long_as_the_text, plan_of, show
 from posologie.generation.translation_quality.command import parallel_rows, prompt_of, request_for
 from posologie.generation.translation_quality.spec import QualitySpec
+from posologie.running.commands import named_path, parser, run
 
 
 def main(argv: list[str]) -> None:

@@ -17,13 +17,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from posologie.commands import named_path, parser, run
-from posologie.errors import InputError
-from posologie.files import read_json, read_parquet, write_csv
-from posologie.generation.translation_quality.schema import sentence_schema
 from posologie.generation.translation_quality.scores import CorpusMetric, MeanMetric, cluster_draws, resampled
-from posologie.generation.translation_quality.spec import QualityTableSpec, TranslationQuality
-from posologie.published import Comparison, comparison, shown
+from posologie.generation.translation_quality.spec import QualityTableSpec, TranslationQuality, sentence_schema
+from posologie.records.files import read_json, read_parquet, write_csv
+from posologie.records.published import Comparison, comparison, shown
+from posologie.running.commands import named_path, parser, run
+from posologie.running.errors import InputError
 
 COLUMNS = (
     "translator", "test_set", "metric", "n", "clusters", "unit", "value", "low", "high", "level", "interval", "against",

@@ -6,11 +6,11 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from posologie.commands import parser, run
 from posologie.report.figures import attribution, effects, judges, published, scores, shares, surface, training
 from posologie.report.figures.style import SETTINGS, empty_figure, write
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
+from posologie.running.commands import parser, run
 
 DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
     "effects": effects.draw,

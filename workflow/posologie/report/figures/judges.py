@@ -5,8 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from posologie import layout
-from posologie.files import read_parquet
+from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.report.figures.style import new_figure, point, row_panels, x_title
 from posologie.report.inputs import Inputs
 from posologie.report.judges import STATISTICS, agreements

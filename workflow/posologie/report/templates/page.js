@@ -75,7 +75,7 @@
   }
 
   function asCsv(rows) {
-    // As in posologie.files: no spreadsheet shall compute what is text.
+    // As in posologie.records.files: no spreadsheet shall compute what is text.
     const formula = /^'*[=+\-@\t\r\n＝＋－＠]/, number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
     const plain = (text) => (formula.test(text) && !number.test(text) ? "'" + text : text);
     const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);

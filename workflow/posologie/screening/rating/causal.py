@@ -1,7 +1,7 @@
 """Rating training items with a local causal model (see `posologie.screening.rating.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.causal import open_backend
+from posologie.backends.causal import open_backend
+from posologie.running.commands import run
 from posologie.screening.rating.command import rate_command
 
 

@@ -1,29 +1,44 @@
-"""The command behind a file of ratings, whatever the backend.
-
-    python -m posologie.screening.rating.<backend> --spec JSON --prompt FILE --items SHARD --ratings OUT.parquet
-        --run OUT.json --work DIR [--running JSON] [--backbone MANIFEST]
-
-<backend> is causal, openai_endpoint or engine: the `kind` of the judge's backend. `--running` changes no rating.
-"""
+"""The command behind a file of ratings of training items, whatever the backend, and the table of the ratings."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie.commands import parser
-from posologie.errors import InputError
-from posologie.files import write_parquet
-from posologie.generation.asking import OpenBackend, add_asking_arguments, asking
-from posologie.generation.backends.interface import Failure, Reply, Request
-from posologie.generation.prompts import Prompt, read_prompt
-from posologie.generation.replies import reply_columns
-from posologie.items import LABELS, Item, read_item_table, table_to_items
-from posologie.runs import Run
-from posologie.screening.rating.schema import rating_schema
+from posologie.backends.asking import OpenBackend, add_asking_arguments, asking
+from posologie.backends.interface import Failure, Reply, Request
+from posologie.backends.prompts import Prompt, read_prompt, reply_columns, reply_fields
+from posologie.records.files import write_parquet
+from posologie.records.items import LABELS, Item, read_item_table, table_to_items
+from posologie.records.runs import Run
+from posologie.running.commands import parser
+from posologie.running.errors import InputError
 from posologie.screening.spec import Rating, RatingSpec
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def rating_schema() -> "pyarrow.Schema":
+    """Return the schema of `quality/{judge}/{source}.parquet`: one row per training item that is rated, in file order.
+
+    `outcome` is `score`; `unparsable` (a reply without a score); `filtered` (withheld by the endpoint); or `failed` (no
+    reply at all).
+    """
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("item", pa.string(), nullable=False),
+            pa.field("task", pa.string(), nullable=False),
+            pa.field("score", pa.float64()),  # as the prompt's scale has it; null unless the outcome is "score"
+            pa.field("outcome", pa.string(), nullable=False),
+            *reply_fields(),
+        ]
+    )
+
 
 _AT_ONCE = 2048
 

@@ -1,7 +1,7 @@
 """Rating training items with an engine that the job starts (see `posologie.screening.rating.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.engine import open_backend
+from posologie.backends.engine import open_backend
+from posologie.running.commands import run
 from posologie.screening.rating.command import rate_command
 
 

@@ -1,7 +1,7 @@
 """Rating training items with an OpenAI-compatible endpoint (see `posologie.screening.rating.command`)."""
 
-from posologie.commands import run
-from posologie.generation.backends.openai_endpoint import open_backend
+from posologie.backends.openai_endpoint import open_backend
+from posologie.running.commands import run
 from posologie.screening.rating.command import rate_command
 
 

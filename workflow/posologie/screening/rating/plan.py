@@ -6,9 +6,9 @@ python -m posologie.screening.rating.plan --spec RatingSpec --prompt FILE --item
 
 from pathlib import Path
 
-from posologie.commands import parser, run
+from posologie.backends.prompts import read_prompt
 from posologie.generation.plan import add_plan_arguments, plan_of, show
-from posologie.generation.prompts import read_prompt
+from posologie.running.commands import parser, run
 from posologie.screening.rating.command import rated_items, requests
 from posologie.screening.spec import RatingSpec
 

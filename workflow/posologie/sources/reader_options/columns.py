@@ -5,11 +5,11 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from posologie.items import Split, Task
+from posologie.records.items import Split, Task
+from posologie.records.specs import Spec
 from posologie.sources.answers import AnswerForm
 from posologie.sources.options import CHOICES_LINE
 from posologie.sources.spec import FileForm
-from posologie.specs import Spec
 
 
 class Carve(Spec):

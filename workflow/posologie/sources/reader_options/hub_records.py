@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from posologie.specs import Spec
+from posologie.records.specs import Spec
 
 
 class Options(Spec):

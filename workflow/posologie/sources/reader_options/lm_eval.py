@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from posologie.specs import Spec
+from posologie.records.specs import Spec
 
 
 class Options(Spec):

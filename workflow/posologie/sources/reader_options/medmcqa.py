@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from posologie.specs import Spec
+from posologie.records.specs import Spec
 
 
 class Options(Spec):

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from posologie.errors import InputError
-from posologie.files import read_text
-from posologie.items import stable_id
-from posologie.specs import Name, Spec, first_problem
+from posologie.records.files import read_text
+from posologie.records.items import stable_id
+from posologie.records.specs import Name, Spec, first_problem
+from posologie.running.errors import InputError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Texts = Annotated[tuple[str, ...], Field(min_length=1)]

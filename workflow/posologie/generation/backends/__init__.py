@@ -1,1 +1,0 @@
-"""What answers prompts: one module per backend, all with the interface of `posologie.generation.backends.interface`."""
