@@ -17,7 +17,7 @@ if find_spec("posologie") is None:
 from posologie.records import layout
 from posologie.running import head, planning, seam
 from posologie.running.code_digest import code_name, digest
-from posologie.config import job_specs, merged, plan
+from posologie.config import job_specs, merging, plan
 from posologie.config.load import study_document, study_from
 from posologie.running.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
@@ -145,7 +145,7 @@ def published_words(wildcards, input):
 
 
 MODELS = plan.models(STUDY)
-PROXIES = merged.merged_models(STUDY)
+PROXIES = merging.merged_models(STUDY)
 BUNDLES = plan.bundles(STUDY)
 
 

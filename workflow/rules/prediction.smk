@@ -246,5 +246,5 @@ for bundle, suites in BUNDLES.items():
         rule_of_outside(bundle, suites)
 if BY_ENGINE:
     rule_of_engine(tuple(STUDY.suites))
-for bundle, suites in merged.bundles(STUDY).items() if PROXIES else ():
+for bundle, suites in merging.bundles(STUDY).items() if PROXIES else ():
     rule_of_merging(bundle, suites)

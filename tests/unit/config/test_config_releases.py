@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from posologie.config import job_specs, merged, plan
+from posologie.config import job_specs, merging, plan
 from posologie.config.load import load_study
 from posologie.running.errors import InputError
 
@@ -35,7 +35,7 @@ def test_a_published_model_takes_the_place_of_a_trained_one(study):
     assert list(models) == ["b/base", "b/NAT/seed-42", "b/SYN/seed-42"]
     nat = models["b/NAT/seed-42"]
     assert (nat.kind, nat.mix, nat.seed, nat.published, nat.trained) == ("mix", "NAT", 42, "nat", False)
-    assert [model.id for model in merged.trained_models(found)] == ["b/SYN/seed-42"]
+    assert [model.id for model in merging.trained_models(found)] == ["b/SYN/seed-42"]
     evaluated = {model.name: model for model in plan.evaluated_models(found)}
     assert evaluated["b/NAT/seed-42"].kind == "mix"
     assert evaluated["b/NAT/seed-42"].published
@@ -74,7 +74,7 @@ def test_two_models_in_one_place_and_an_adapter_of_another_backbone_are_refused(
 
 def test_every_trained_model_is_released_in_both_forms_unless_less_is_asked_for(study):
     def names(**release):
-        return [(model.id, form) for model, form in merged.released(study(release=release))]
+        return [(model.id, form) for model, form in merging.released(study(release=release))]
 
     assert names() == [(f"b/{mix}/seed-42", form) for mix in ("NAT", "SYN") for form in ("adapter", "merged")]
     assert names(models=["b/SYN/seed-42"], forms=["merged"]) == [("b/SYN/seed-42", "merged")]
@@ -82,14 +82,14 @@ def test_every_trained_model_is_released_in_both_forms_unless_less_is_asked_for(
 
 def test_a_fully_trained_model_is_released_whole(study):
     full = {"recipe": {"method": "full"}}
-    assert {form for _, form in merged.released(study(training=full))} == {"merged"}
+    assert {form for _, form in merging.released(study(training=full))} == {"merged"}
     with pytest.raises(InputError, match=r"release.forms = \[adapter\]"):
         study(training=full, release={"forms": ["adapter"]})
 
 
 def test_each_push_has_its_own_repository_and_names_the_backbones(study):
     found = study(release={"repository": "me/{study}-{backbone}-{mix}-{seed}-{form}", "private": False})
-    [first, *_] = [merged.push_spec(found, model, form) for model, form in merged.released(found)]
+    [first, *_] = [merging.push_spec(found, model, form) for model, form in merging.released(found)]
     assert first.repository == "me/mine-b-NAT-42-adapter"
     assert first.base == "owner/model"
     assert not first.private
@@ -118,7 +118,7 @@ def test_a_release_that_cannot_be_is_refused_before_any_job(study, release, expe
 def test_a_card_has_the_language_of_the_release_or_of_the_training_sources(study, release, declared, expected):
     native = STUDY["sources"]["native"] | ({"language": declared} if declared else {})
     made = study(sources={"native": native}, release={**release, "tags": ["law"], "limits": ["Not legal advice."]})
-    spec = merged.card_spec(made, merged.trained_models(made)[0], "adapter")
+    spec = merging.card_spec(made, merging.trained_models(made)[0], "adapter")
     assert (spec.languages, spec.tags, spec.limits) == (expected, ("law",), ("Not legal advice.",))
 
 

@@ -6,8 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from posologie.cli.places import results_of
-from posologie.config import merged as proxies
-from posologie.config import plan
+from posologie.config import merging, plan
 from posologie.config.study import Study
 from posologie.records import layout
 
@@ -71,9 +70,9 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
             for suite in study.suites:
                 run = layout.predictions_run(model_id, suite) if kind == "predictions" else None
                 yield kind, f"{model_id}/{suite}", path_of(model_id, suite), run
-    merged = [suite for suites in proxies.bundles(study).values() for suite in suites]
+    merged = [suite for suites in merging.bundles(study).values() for suite in suites]
     for kind, path_of in (("predictions", layout.predictions), ("scores", layout.scores)):
-        for proxy, suite in product(proxies.merged_models(study), merged):
+        for proxy, suite in product(merging.merged_models(study), merged):
             run = layout.predictions_run(proxy, suite) if kind == "predictions" else None
             yield kind, f"{proxy}/{suite}", path_of(proxy, suite), run
     for name, file in _judged(study, list(models)):

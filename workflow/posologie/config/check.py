@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from posologie.backends.spec import Engine
-from posologie.config import merged as proxies
-from posologie.config import merged as releases
-from posologie.config import plan
+from posologie.config import merging, plan
 from posologie.config.check_sections import (
     check_components,
     check_engine,
@@ -348,7 +346,7 @@ def _check_surface(study: Study) -> None:
 def _check_proxies(study: Study) -> None:
     """Check that merged models are made of models that this study trains, and are called like no mix."""
     trained = {model.id for model in plan.models(study).values() if model.trained}
-    merged = proxies.merged_models(study)
+    merged = merging.merged_models(study)
     if study.proxies.merged is not None and not merged:
         raise InputError("proxies.merged: no mix of two or more components to merge for; name some in mixes or lattice")
     for proxy in merged.values():
@@ -375,7 +373,7 @@ def _check_in_place(study: Study, name: str, published: PublishedModel) -> None:
 
 
 def _check_release(study: Study) -> None:
-    release, trained = study.release, [model.id for model in releases.trained_models(study)]
+    release, trained = study.release, [model.id for model in merging.trained_models(study)]
     for model in release.models or ():
         if model not in trained:
             raise unknown("release.models", model, trained or ["the models that this study trains"])
@@ -384,9 +382,9 @@ def _check_release(study: Study) -> None:
     if release.repository is None:
         return
     seen: dict[str, str] = {}
-    for one, form in releases.released(study):
+    for one, form in merging.released(study):
         try:
-            repository = releases.push_spec(study, one, form).repository
+            repository = merging.push_spec(study, one, form).repository
         except ValueError as error:
             raise InputError(f"release.repository = '{release.repository}': no `owner/name` for {one.id}") from error
         if repository in seen:

@@ -59,7 +59,7 @@ def merged_prediction_spec(bundle):
     """Return a function that gives the spec of one merged model's answers to a bundle."""
 
     def spec(wildcards):
-        return merged.prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
+        return merging.prediction_spec(STUDY, wildcards.model, bundle).canonical_json()
 
     return spec
 

@@ -16,17 +16,17 @@ def tables_of_results():
 
 def merge_spec(wildcards):
     """Return the spec of one merged model."""
-    return merged.merge_spec(released_model(wildcards).id).canonical_json()
+    return merging.merge_spec(released_model(wildcards).id).canonical_json()
 
 
 def card_spec(wildcards):
     """Return the spec of one model card."""
-    return merged.card_spec(STUDY, released_model(wildcards), wildcards.form).canonical_json()
+    return merging.card_spec(STUDY, released_model(wildcards), wildcards.form).canonical_json()
 
 
 def push_spec(wildcards):
     """Return the spec of one push."""
-    return merged.push_spec(STUDY, released_model(wildcards), wildcards.form).canonical_json()
+    return merging.push_spec(STUDY, released_model(wildcards), wildcards.form).canonical_json()
 
 
 def released_files(wildcards):
@@ -44,7 +44,7 @@ def released_words(wildcards, input):
 
 def all_releases():
     """Return every card, and every merged model, that the study releases."""
-    released = merged.released(STUDY)
+    released = merging.released(STUDY)
     merged = [f"<results>/merged/{model.id}/manifest.json" for model, form in released if form == "merged"]
     return merged + [f"<results>/cards/{model.id}/{form}/README.md" for model, form in released]
 
@@ -57,4 +57,4 @@ def all_pushes(wildcards):
                 "release.repository: missing; expected `owner/name` on the hub, with {mix} or the like in it, to push"
             )
         )
-    return [f"<results>/pushed/{model.id}/{form}.json" for model, form in merged.released(STUDY)]
+    return [f"<results>/pushed/{model.id}/{form}.json" for model, form in merging.released(STUDY)]

@@ -16,7 +16,7 @@ def all_scores():
 
 def proxy_scores():
     """Return every scores file of a merged model, and those of the trained ones."""
-    suites = {suite for some in merged.bundles(STUDY).values() for suite in some}
+    suites = {suite for some in merging.bundles(STUDY).values() for suite in some}
     return all_scores() + [
         f"<results>/scores/{proxy}/{suite}.parquet" for proxy in PROXIES for suite in STUDY.suites if suite in suites
     ]

@@ -82,7 +82,7 @@ def table_spec(table):
     narrow |= {
         "corrected": job_specs.corrected_spec,
         "leakage": job_specs.leakage_table_spec,
-        "proxies": merged.table_spec,
+        "proxies": merging.table_spec,
         "surface": job_specs.surface_spec,
     }
 
