@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from posologie.backends.cache import Cache
-from posologie.backends.interface import Backend, Failure, Request, Session
+from posologie.backends.interface import Backend, Request, Session
 from posologie.backends.spec import Running
 from posologie.running.commands import Progress, claim_devices
 from posologie.running.errors import InputError
@@ -107,8 +107,3 @@ class Asking:
             )
         if failed:
             log.warning("%s: %d of %d requests failed and are recorded as such", self.what, len(failed), self.asked)
-
-
-def failure_of(outcome: Any) -> str | None:
-    """Return the error of a failure, None for a reply."""
-    return outcome.error if isinstance(outcome, Failure) else None
