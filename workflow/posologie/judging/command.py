@@ -1,11 +1,11 @@
 """The command behind a file of judgements, whatever the backend.
 
-    python -m posologie.judging.<backend> --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json --work DIR
-        [--running JSON] [--backbone MANIFEST]
+    python -m posologie.judging.command --backend KIND --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json
+        --work DIR [--running JSON] [--backbone MANIFEST]
         and either --predictions F --items SOURCE=SHARD…     a model's answers to a suite (spec: JudgingSpec)
         or         --human F [--trained-on FILE…]            a set of human ratings (spec: CalibrationSpec)
 
-<backend> is causal, openai_endpoint or engine: the `kind` of the judge's backend. `--running` changes no judgement.
+KIND is causal, openai_endpoint or engine: that of the judge's backend. `--running` changes no judgement.
 """
 
 from argparse import Namespace
@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.backends.asking import OpenBackend, add_asking_arguments, asking
+from posologie.backends.asking import add_asking_arguments, asking
 from posologie.backends.interface import Request
 from posologie.backends.prompts import Prompt, read_prompt
 from posologie.judging.answers import open_answers
@@ -27,15 +27,15 @@ from posologie.judging.steering import steering
 from posologie.judging.verdicts import verdict
 from posologie.records.files import write_parquet
 from posologie.records.runs import Run
-from posologie.running.commands import named_path, parser
+from posologie.running.commands import named_path, parser, run
 from posologie.running.errors import InputError
 
 _SHOWN = 20
 
 
-def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+def main(argv: list[str]) -> None:
     """Judge a model's answers, or the answers that people rated."""
-    arguments = parser(module, __doc__ or "")
+    arguments = parser("posologie.judging.command", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--predictions", type=Path)
@@ -48,28 +48,28 @@ def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> No
     if (options.predictions is None) == (options.human is None):
         arguments.error("either --predictions with --items, or --human")
     if options.human is None:
-        _judge_answers(JudgingSpec.from_json(options.spec), options, open_backend)
+        _judge_answers(JudgingSpec.from_json(options.spec), options)
     else:
-        _judge_rated(CalibrationSpec.from_json(options.spec), options, open_backend)
+        _judge_rated(CalibrationSpec.from_json(options.spec), options)
 
 
-def _judge_answers(spec: JudgingSpec, options: Namespace, open_backend: OpenBackend) -> None:
+def _judge_answers(spec: JudgingSpec, options: Namespace) -> None:
     shards = dict(options.items)
     inputs = {"predictions": options.predictions, **shards, "prompt": options.prompt}
     run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
     rows = open_answers(options.predictions, shards)
-    table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/{spec.model}/{spec.suite}")
+    table, facts = judged(rows, spec.judge, options, f"{spec.name}/{spec.model}/{spec.suite}")
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=judgement_schema()))
     run.write(options.run, **facts)
 
 
-def _judge_rated(spec: CalibrationSpec, options: Namespace, open_backend: OpenBackend) -> None:
+def _judge_rated(spec: CalibrationSpec, options: Namespace) -> None:
     trained_on = {f"trained_on {number}": path for number, path in enumerate(training_files(options.trained_on))}
     inputs = {"human": options.human, **trained_on, "prompt": options.prompt}
     run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
     answers = {row["answer"]: row for row in read_ratings(options.human).to_pylist()}
     rows = [answers[answer] for answer in sorted(answers)]
-    table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/calibration/{spec.set}")
+    table, facts = judged(rows, spec.judge, options, f"{spec.name}/calibration/{spec.set}")
     facts |= mark_overlap(table, options.trained_on)
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=calibration_schema()))
     run.write(options.run, **facts)
@@ -96,13 +96,13 @@ def judge_request(row: Mapping[str, str], judge: Judge, prompt: Prompt) -> Reque
 
 
 def judged(
-    rows: Sequence[dict[str, Any]], judge: Judge, options: Namespace, open_backend: OpenBackend, what: str
+    rows: Sequence[dict[str, Any]], judge: Judge, options: Namespace, what: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return every row with its verdict, and what the run record says of them: outcomes, tokens, the prompt."""
     prompt = read_prompt(options.prompt)
     if isinstance(judge.backend, OutsideVerdicts):
         raise InputError("judge.backend.kind = 'outside': its verdicts come from files; expected a model")
-    with asking(judge.backend, options, open_backend, what) as session:
+    with asking(judge.backend, options, what) as session:
         session.complete((judge_request(row, judge, prompt) for row in rows), len(rows), "answers")
         table = [
             {
@@ -139,3 +139,7 @@ def facts_of(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "first": [{"answer": row.get("answer", row["item"]), "found": row["steering"]} for row in steered[:_SHOWN]],
         },
     }
+
+
+if __name__ == "__main__":
+    run(main)
