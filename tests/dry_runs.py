@@ -11,10 +11,11 @@ NETWORK = ["posologie.records.hub", "posologie.backends.openai_endpoint", "posol
 # Starts Snakemake's dry runs as forks of one process that has imported it: half of the time of each is the import.
 # A dry run does not say which rules are local, nor which ones need the network, so they are printed before it.
 DRY_RUNS = """
-import json, os, re, sys
+import json, os, sys
 import snakemake.api, snakemake.cli, snakemake.rules, snakemake.workflow
 import posologie.config.job_specs
 from posologie.running.code_digest import modules_behind
+from posologie.running.planning import command_of
 
 # The words of a rule's message would stand in place of its name, inputs, resources and wildcards.
 snakemake.rules.Rule.message = property(lambda rule: None, lambda rule, text: None)
@@ -23,8 +24,8 @@ network, runs = json.load(sys.stdin)
 execute = snakemake.workflow.Workflow.execute
 
 def networked(rule):
-    module = re.search(r"python -m (\\S+)", rule.shellcmd or "")
-    return module is not None and modules_behind(module[1]) & set(network)
+    command = command_of(rule.shellcmd)
+    return command is not None and modules_behind(command[0]) & set(network)
 
 def announced(self, *arguments, **options):
     print("local rules:", *self._localrules)

@@ -32,7 +32,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from posologie.mixes.sampling import seeded_order
-from posologie.sources.reader_options.world import read_recipe
+from posologie.sources.world_recipe import read_recipe
 from posologie.surface.choice import choose
 from posologie.surface.fidelity import with_proxy
 from posologie.surface.fit import PROCESS, QUADRATIC, fit

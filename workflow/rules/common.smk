@@ -16,7 +16,7 @@ if find_spec("posologie") is None:
 
 from posologie.records import layout
 from posologie.running import head, planning, seam
-from posologie.running.code_digest import digest
+from posologie.running.code_digest import code_name, digest
 from posologie.config import job_specs, merging, plan
 from posologie.config.load import study_document, study_from
 from posologie.running.errors import InputError
@@ -184,14 +184,17 @@ def table_csv(name):
     return ensure(in_own_report(f"<results>/tables/{name}.csv", "table", "Tables"), non_empty=True)
 
 
-def command(module, arguments, sealed=True):
+def command(module, arguments, sealed=True, backend=None):
     """Return the shell command of a stage, ended by a hash over the code behind it, which is what re-runs the stage.
 
-    What it makes is sealed, unless it makes nothing.
+    The code of a stage that asks a backend is that of its module and of the backend. What a command makes is sealed,
+    unless it makes nothing.
     """
-    CODE[module] = digest(module)
+    words = [] if backend is None else ["--backend", backend]
+    code = code_name(module, words)
+    CODE[code] = digest(code)
     seal = " --sealing {params.sealing:q}" if sealed else ""
-    return f"python -m {module} {arguments}{seal} 2> {{log:q}} # code {CODE[module]}"
+    return f"python -m {' '.join([module, *words])} {arguments}{seal} 2> {{log:q}} # code {CODE[code]}"
 
 
 def sealing(**settings):

@@ -93,9 +93,10 @@ def rule_of_asking(bundle, suites):
             f"Ask {{wildcards.model}} for its answers to {', '.join(suites)}"
         shell:
             command(
-                "posologie.prediction.openai_endpoint",
+                "posologie.prediction.served",
                 "--spec {params.spec:q} --items {params.shards:q} --predictions {params.predictions:q} --run {params.run:q}"
                 " --work {params.work:q} --running {params.running:q}",
+                backend="openai_endpoint",
             )
 
 
@@ -137,10 +138,11 @@ def rule_of_engine(suites):
             "Let {wildcards.model} answer every suite behind an engine"
         shell:
             command(
-                "posologie.prediction.engine",
+                "posologie.prediction.served",
                 "--spec {params.spec:q} --items {params.shards:q} --backbone {input.backbone:q}"
                 " --predictions {params.predictions:q} --run {params.run:q}"
                 " --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
+                backend="engine",
             )
 
 

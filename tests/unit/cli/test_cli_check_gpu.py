@@ -43,7 +43,7 @@ class FakeDriver:
 
 
 def with_driver(monkeypatch, fake):
-    monkeypatch.setattr(gpu.nvml, "driver", lambda: contextlib.nullcontext(fake))
+    monkeypatch.setattr(gpu.commands, "driver", lambda: contextlib.nullcontext(fake))
 
 
 def with_gpus(monkeypatch, count=1, free=79, capability=(9, 0), built=("sm_80", "sm_90")):

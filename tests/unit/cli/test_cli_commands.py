@@ -44,6 +44,14 @@ def test_an_unknown_command_ends_with_2(capsys):
     assert "dance" in capsys.readouterr().err
 
 
+def test_help_and_a_small_command_start_without_heavy_libraries():
+    heavy = "{'numpy', 'scipy', 'pandas', 'pyarrow', 'matplotlib'} & {*sys.modules}"
+    for words in (["--help"], ["project"]):
+        code = f"import sys, posologie.cli.commands as c\ntry: c.main({words})\nexcept SystemExit: pass\nprint({heavy})"
+        started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert started.stdout.splitlines()[-1] == "set()", words
+
+
 def test_it_starts_without_the_libraries_of_models():
     code = "import sys, posologie.cli.commands as c; c.parser(); print({'torch', 'transformers'} & {*sys.modules})"
     started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -134,6 +134,16 @@ def test_hours_of_all_jobs_lead_to_adapters_and_predictions_that_exist(project, 
     assert {link["kind"] for link in found["chain"]["parents"]} == {"adapter", "predictions"}
 
 
+def test_a_score_of_the_encoder_rests_on_the_files_that_hold_it(project, asked):
+    table = project / "results/simulated/tables/oeq.csv"
+    table.write_text("model,suite,metric,value\ntiny/base,open,bertscore,80.0\ntiny/base,open,rouge_l,20.0\n")
+    for metric, folder in (("bertscore", "scores_neural"), ("rouge_l", "scores")):
+        _, found = asked("explain", "results/simulated/tables/oeq.csv", "--row", f"metric={metric}")
+        assert [link["file"] for link in found["chain"]["parents"]] == [
+            f"results/simulated/{folder}/tiny/base/open.parquet"
+        ]
+
+
 def test_a_row_over_human_ratings_leads_to_the_ratings_and_the_judges_verdicts(project, asked):
     (project / "results/simulated/tables/agreement.csv").write_text("set,rater,value\nkit,judge:strict,0.5\n")
     for file in ("human/kit.parquet", "judgements/strict/calibration/kit.parquet"):
@@ -142,7 +152,7 @@ def test_a_row_over_human_ratings_leads_to_the_ratings_and_the_judges_verdicts(p
         path.write_text("stands for the file")
     code, found = asked("explain", "results/simulated/tables/agreement.csv")
     assert (code, len(found["not sealed"])) == (1, 3)
-    assert [link["kind"] for link in found["chain"]["parents"]] == ["human", "judgements"]
+    assert [link["kind"] for link in found["chain"]["parents"]] == ["human", "calibration"]
 
 
 @pytest.fixture

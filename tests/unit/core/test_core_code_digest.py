@@ -305,3 +305,20 @@ def test_a_neutral_module_and_its_imports_do_not_count_wherever_it_moves(package
     moved = "from posologie.lazy import VALUE\nfrom posologie.running.errors import InputError\nX = VALUE\n"
     package("posologie.shared", moved)
     assert code_digest.digest("posologie.stage") == before
+
+
+def test_the_code_of_a_backend_is_behind_the_jobs_that_ask_it_alone(package):
+    package("posologie.backends.near", "X = 1\n")
+    package("posologie.backends.far", "X = 1\n")
+    near, far = (
+        code_digest.code_name("posologie.stage", ["--spec", "{}", "--backend", kind]) for kind in ("near", "far")
+    )
+    assert near == "posologie.stage+posologie.backends.near"
+    behind_both = code_digest.modules_behind("posologie.stage")
+    assert code_digest.modules_behind(near) - behind_both == {"posologie.backends.near"}
+    before = code_digest.digest(near), code_digest.digest(far)
+    package("posologie.backends.near", "X = 2\n")
+    assert code_digest.digest(near) != before[0]
+    assert code_digest.digest(far) == before[1]
+    with pytest.raises(ModuleNotFoundError, match=r"backends\.none"):
+        code_digest.digest("posologie.stage+posologie.backends.none")

@@ -228,7 +228,7 @@ COUNTED = {
     "where a thought ends": (
         "language/marks.py",
         replaced("max(_CLOSING", "min(_CLOSING"),
-        {"prediction"},
+        {"prediction", "scoring"},
     ),
     "the tokens of an answer": ("prediction/requests.py", replaced("return 2 * len", "return 3 * len"), {"prediction"}),
     "a limit of a suite": ("prediction/spec.py", replaced("default=512", "default=511"), {"prediction", "scoring"}),

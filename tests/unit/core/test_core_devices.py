@@ -11,8 +11,8 @@ JOB = """
 import os, sys, time
 from pathlib import Path
 from posologie.running import commands
-devices._LOOK = 0.05
-devices.claim_devices(int(sys.argv[2]), Path(sys.argv[1]))
+commands._LOOK = 0.05
+commands.claim_devices(int(sys.argv[2]), Path(sys.argv[1]))
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), time.time(), flush=True)
 time.sleep(float(sys.argv[3]))
 print(time.time(), flush=True)

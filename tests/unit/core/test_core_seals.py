@@ -209,3 +209,22 @@ def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
     hashes = FileHashes("hashes.json")
     hashes.remember_sealed(seal)
     assert hashes.kept == {}
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("posologie.judging.causal", "posologie.judging.command+posologie.backends.causal"),
+        (
+            "posologie.generation.translation.seq2seq",
+            "posologie.generation.translation.command+posologie.backends.seq2seq",
+        ),
+        ("posologie.prediction.engine", "posologie.prediction.served+posologie.backends.engine"),
+        ("posologie.judging.outside", "posologie.judging.outside"),
+        ("posologie.training", "posologie.training"),
+    ],
+)
+def test_seals_of_earlier_versions_name_the_code_as_it_is_called_now(tmp_path, former, now):
+    (tmp_path / "a").write_text("x")
+    write_seal([tmp_path / "a"], Identity(former, "code", {}), {}, {})
+    assert read_seal(tmp_path / "a.seal.json").identity.module == now

@@ -12,7 +12,7 @@ from endpoint_server import Answer, EndpointServer, completion
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-from posologie.generation.translation_quality import comet, openai_endpoint, table
+from posologie.generation.translation_quality import comet, command, table
 from posologie.generation.translation_quality.scores import CorpusMetric, cluster_draws, resampled
 from posologie.generation.translation_quality.spec import sentence_schema
 from posologie.records.files import read_json, write_parquet
@@ -180,7 +180,7 @@ def test_parallel_text_goes_through_the_backend(tmp_path):
             *("--prompt", str(ROOT / "resources" / "prompts" / "fr" / "translation" / "text.md")),
             *("--sentences", str(tmp_path / "mock.parquet"), "--run", str(tmp_path / "mock.run.json")),
         ]
-        openai_endpoint.main(arguments)
+        command.main(["--backend", "openai_endpoint", *arguments])
     rows = pa.parquet.read_table(tmp_path / "mock.parquet").to_pylist()
     assert [(row["id"], row["reference"], row["translation"]) for row in rows] == [
         (f"p{number}", f"texte {number}", f"TEXT {number}") for number in range(5)
@@ -189,4 +189,4 @@ def test_parallel_text_goes_through_the_backend(tmp_path):
     pairs[0]["source_language"] = "de"
     write_parquet(tmp_path / "pairs.parquet", pa.Table.from_pylist(pairs, schema=pair_schema()))
     with pytest.raises(InputError, match="de to fr; expected en to fr"):
-        openai_endpoint.main(arguments)
+        command.main(["--backend", "openai_endpoint", *arguments])

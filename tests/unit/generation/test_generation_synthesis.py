@@ -10,7 +10,7 @@ from endpoint_server import Answer, EndpointServer, completion
 
 from posologie.generation import gather
 from posologie.generation.spec import Generator
-from posologie.generation.synthesis import openai_endpoint, plan
+from posologie.generation.synthesis import command, plan
 from posologie.generation.synthesis.items import problem_of
 from posologie.generation.synthesis.requests import TASKS, ChoiceQuestion, OpenQuestion, SupportedQuestion
 from posologie.records.files import read_json, write_parquet
@@ -206,8 +206,9 @@ def run_synthesis(server, folder, part="1/1", tasks=None, running=None):
         for kind, end in (("items", "parquet"), ("rejects", "parquet"), ("report", "json"))
     }
     prompts = [f"{task}={PROMPTS}/{task}.md" for task in tasks]
-    openai_endpoint.main(
+    command.main(
         [
+            *("--backend", "openai_endpoint"),
             *("--spec", json.dumps(spec), "--documents", str(folder / "documents.parquet"), "--prompts", *prompts),
             *("--part", part, "--work", str(folder / "work"), "--running", json.dumps(running or {})),
             *(text for kind, path in outputs.items() for text in (f"--{kind}", str(path))),

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from endpoint_server import Answer, EndpointServer, completion
 
-from posologie.generation.translation import openai_endpoint, plan, seq2seq
+from posologie.generation.translation import command, plan
 from posologie.generation.translation.checks import Languages, match_of, problem_of, problem_of_whole
 from posologie.generation.translation.requests import Fields
 from posologie.records.files import read_json, write_parquet
@@ -86,11 +86,12 @@ def spec(server, **translator):
     return {"name": "mock", "source": "english", "split": "train", "translator": {"backend": backend, **translator}}
 
 
-def run_translation(command, folder, specification, *more):
+def run_translation(folder, specification, *more):
     outputs = {"items": folder / "fr.parquet", "rejects": folder / "fr.rejects.parquet", "report": folder / "fr.json"}
     command.main(
         [
-            *("--spec", json.dumps(specification), "--source", str(folder / "english.parquet")),
+            *("--backend", specification["translator"]["backend"]["kind"], "--spec", json.dumps(specification)),
+            *("--source", str(folder / "english.parquet")),
             *("--work", str(folder / "work"), *more),
             *(text for kind, path in outputs.items() for text in (f"--{kind}", str(path))),
         ]
@@ -102,7 +103,7 @@ def test_an_item_is_translated_as_a_whole_and_its_gold_stays(tmp_path):
     originals = [item(0), item(1), item(2, "oeq")]
     shard(tmp_path, originals)
     with EndpointServer(faithful) as server:
-        items, rejects, report = run_translation(openai_endpoint, tmp_path, spec(server), "--prompt", str(PROMPT))
+        items, rejects, report = run_translation(tmp_path, spec(server), "--prompt", str(PROMPT))
         assert len(server.requests) == 3, "one request an item"
     assert rejects == []
     assert (report["items"], report["accepted"], report["accepted_after_retry"]) == (3, 3, 0)
@@ -153,7 +154,7 @@ def test_what_fails_a_check_is_retried_once_then_rejected_with_its_reason(tmp_pa
     items[13] = item(13, options=("Ovary", "Testicle and epididymis", "Skin"))
     shard(tmp_path, items)
     with EndpointServer(careless) as server:
-        items, rejects, report = run_translation(openai_endpoint, tmp_path, spec(server), "--prompt", str(PROMPT))
+        items, rejects, report = run_translation(tmp_path, spec(server), "--prompt", str(PROMPT))
         assert max(server.asked.values()) == 1
         repairs = [body for body in server.requests if len(body["messages"]) > 2]
         assert any("50 mg/kg was added" in body["messages"][-1]["content"] for body in repairs)
@@ -180,9 +181,7 @@ def test_a_long_context_is_split_at_sentence_borders_and_joined_again(tmp_path):
     long = " ".join(f"{CASE} Case {number}." for number in range(30))
     shard(tmp_path, [item(0, context=long)])
     with EndpointServer(faithful) as server:
-        items, rejects, _ = run_translation(
-            openai_endpoint, tmp_path, spec(server, longest_piece=500), "--prompt", str(PROMPT)
-        )
+        items, rejects, _ = run_translation(tmp_path, spec(server, longest_piece=500), "--prompt", str(PROMPT))
         pieces = [given(body) for body in server.requests]
     assert rejects == []
     assert items[0].context == french(long)
@@ -196,7 +195,7 @@ def test_a_translation_model_without_instructions_gets_each_text(tiny_translator
     shard(tmp_path, [item(0), item(1, "oeq")])
     backend = {"kind": "seq2seq", "backbone": "m", "threads": 1, "beams": 1, "retry_beams": 2}
     specification = {"name": "m", "source": "english", "split": "train", "translator": {"backend": backend}}
-    items, rejects, report = run_translation(seq2seq, tmp_path, specification, "--backbone", str(tiny_translator))
+    items, rejects, report = run_translation(tmp_path, specification, "--backbone", str(tiny_translator))
     assert len(items) + len(rejects) == 2 == report["items"]
     assert {row["reason"] for row in rejects} <= {
         "numbers and units",
@@ -207,7 +206,7 @@ def test_a_translation_model_without_instructions_gets_each_text(tiny_translator
         "says the opposite",
     }
     assert report["backend"]["retried_parts"] > 0
-    again = run_translation(seq2seq, tmp_path, specification, "--backbone", str(tiny_translator))
+    again = run_translation(tmp_path, specification, "--backbone", str(tiny_translator))
     assert again == (items, rejects, report)
 
 
@@ -271,7 +270,7 @@ def test_professional_translations_pass_the_check_of_places_and_exchanged_option
 def test_a_prompt_is_required_where_the_model_takes_instructions(tmp_path):
     shard(tmp_path, [item(0)])
     with EndpointServer(faithful) as server, pytest.raises(InputError, match="--prompt: missing"):
-        run_translation(openai_endpoint, tmp_path, spec(server))
+        run_translation(tmp_path, spec(server))
 
 
 def test_the_plan_counts_items_without_asking(tmp_path):
@@ -284,6 +283,6 @@ def test_the_plan_counts_items_without_asking(tmp_path):
         made = read_json(tmp_path / "plan.json")
         assert (made["requests"], made["answered"], made["money"]) == (40, 0, None)
         assert made["most_tokens"] > made["prompt_tokens"] + made["generated_tokens"]
-        run_translation(openai_endpoint, tmp_path, spec(server), "--prompt", str(PROMPT))
+        run_translation(tmp_path, spec(server), "--prompt", str(PROMPT))
         plan.main(arguments)
     assert read_json(tmp_path / "plan.json")["answered"] == 40

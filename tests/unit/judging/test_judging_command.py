@@ -7,7 +7,7 @@ from endpoint_server import Answer, EndpointServer, completion
 from judging_made import PROMPT, items, predictions, shard
 
 from posologie.backends.interface import Failure, LabelStep, Reply
-from posologie.judging import openai_endpoint, plan
+from posologie.judging import command, plan
 from posologie.judging.schema import judgement_schema
 from posologie.judging.spec import Judge
 from posologie.judging.verdicts import verdict
@@ -97,8 +97,9 @@ def run_judge(server, folder, made, answers, **backend):
     settings = {"backend": {**BACKEND, "url": server.url, **backend}}
     spec = {"name": "j", "model": "b/base", "suite": "s", "judge": settings}
     outputs = folder / "j.parquet", folder / "j.run.json"
-    openai_endpoint.main(
+    command.main(
         [
+            *("--backend", "openai_endpoint"),
             *("--spec", json.dumps(spec), "--prompt", str(PROMPT), "--work", str(folder / "work")),
             *("--predictions", str(folder / "one.predictions.parquet"), "--items", f"open={folder / 'open.parquet'}"),
             *("--judgements", str(outputs[0]), "--run", str(outputs[1])),

@@ -30,9 +30,9 @@ STAGES = ("judging", "generation.synthesis", "generation.translation", "generati
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_mending_one_backend_leaves_the_code_behind_the_others_alone(stage):
-    backends = "posologie.generation.backends"
-    local = modules_behind(f"posologie.{stage}.causal")
-    remote = modules_behind(f"posologie.{stage}.openai_endpoint")
+    backends = "posologie.backends"
+    local = modules_behind(f"posologie.{stage}.command+{backends}.causal")
+    remote = modules_behind(f"posologie.{stage}.command+{backends}.openai_endpoint")
     assert f"{backends}.openai_endpoint" not in local
     assert f"{backends}.causal" not in remote
     assert f"{backends}.causal" in local

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from judging_made import PROMPT, items, predictions, shard
 
-from posologie.judging import human, openai_endpoint, outside
+from posologie.judging import command, human, outside
 from posologie.judging.schema import calibration_schema, human_schema, judgement_schema
 from posologie.judging.spec import Ratings
 from posologie.records.files import read_json, write_parquet
@@ -105,9 +105,11 @@ def test_a_judge_whose_verdicts_are_files_cannot_be_asked(tmp_path):
     path = predictions(tmp_path, "one", made, {})
     spec = {"name": "j", "model": "m", "suite": "s", "judge": {"backend": {"kind": "outside"}}}
     arguments = ["--spec", json.dumps(spec), "--prompt", str(PROMPT), "--predictions", str(path), "--items"]
-    arguments += [f"open={tmp_path / 'open.parquet'}", "--work", str(tmp_path / "work")]
+    arguments += [f"open={tmp_path / 'open.parquet'}", "--work", str(tmp_path / "work"), "--backend", "causal"]
     with pytest.raises(InputError, match="its verdicts come from files"):
-        openai_endpoint.main([*arguments, "--judgements", str(tmp_path / "o"), "--run", str(tmp_path / "r")])
+        command.main(
+            ["--backend", "causal", *arguments, "--judgements", str(tmp_path / "o"), "--run", str(tmp_path / "r")]
+        )
 
 
 def test_ratings_come_from_several_files_with_columns_of_their_own(tmp_path):

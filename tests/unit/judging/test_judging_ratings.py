@@ -9,7 +9,7 @@ import pytest
 from endpoint_server import Answer, EndpointServer, completion
 from judging_made import PROMPT, items, predictions, shard
 
-from posologie.judging import human, kit, openai_endpoint
+from posologie.judging import command, human, kit
 from posologie.judging.overlap import overlap
 from posologie.judging.schema import calibration_schema, human_schema
 from posologie.records.files import read_json
@@ -325,8 +325,9 @@ def test_all_rated_answers_are_judged_and_those_the_judge_was_trained_on_are_mar
     with EndpointServer(yes) as server:
         backend = {"kind": "openai_endpoint", "url": server.url, "model": "m", "key_variable": None}
         spec = {"name": "j", "set": "s", "judge": {"backend": backend}}
-        openai_endpoint.main(
+        command.main(
             [
+                *("--backend", "openai_endpoint"),
                 *("--spec", json.dumps(spec), "--prompt", str(PROMPT), "--work", str(tmp_path / "work")),
                 *("--human", str(tmp_path / "human.parquet"), "--trained-on", str(training)),
                 *("--judgements", str(tmp_path / "j.parquet"), "--run", str(tmp_path / "j.json")),

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from hub_server import Hub, Repository
+from posologie.running.errors import InputError
 from posologie.models import folder, untrained
 from posologie.models.spec import Backbone
 from posologie.models.store import checked_folder, read_manifest
-from posologie.running.errors import InputError
 
 
 @pytest.fixture(scope="module")

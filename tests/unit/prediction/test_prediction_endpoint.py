@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from prediction_made import make_item
 
-from posologie.prediction.openai_endpoint import labels_in, main
+from posologie.prediction.served import labels_in, main
 from posologie.prediction.spec import prediction_schema
 from posologie.records.files import read_json, write_parquet
 from posologie.records.items import items_to_table
@@ -67,6 +67,8 @@ def predict(server, folder, **backend):
     main(
         [
             *(
+                "--backend",
+                "openai_endpoint",
                 "--spec",
                 json.dumps(spec),
                 "--items",
@@ -159,7 +161,7 @@ def test_the_published_masks_need_a_local_model(tmp_path):
     spec = {"model": "m", "suites": suites, "prompting": {}, "seed": 3, "backend": {"model": "m"}}
     given = ["--items", "demo=x", "--predictions", "s=x", "--run", "s=x", "--work", str(tmp_path)]
     with pytest.raises(InputError, match="masks need a local model"):
-        main(["--spec", json.dumps(spec), *given])
+        main(["--backend", "openai_endpoint", "--spec", json.dumps(spec), *given])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ def test_reading_some_metrics_skips_row_groups_and_loses_no_row(tmp_path):
 
 
 def test_no_command_that_may_ask_for_a_gpu_rests_on_the_metrics_of_the_cpu():
-    asking = ("training", "prediction", "judging.causal", "generation.synthesis.causal", "scoring.neural")
+    asking = ("judging.command", "generation.synthesis.command")
+    asking = ("training", "prediction", "scoring.neural", *(f"{one}+posologie.backends.causal" for one in asking))
     for stage in asking:
         behind = modules_behind(f"posologie.{stage}")
         assert not behind & {f"posologie.scoring.{name}" for name in ("choices", "text", "__main__")}, stage

@@ -8,7 +8,7 @@ from posologie.records.files import read_json, read_parquet, write_parquet
 from posologie.records.items import Item, items_to_table
 from posologie.running.errors import InputError
 from posologie.screening.__main__ import main as screen
-from posologie.screening.rating import openai_endpoint, plan
+from posologie.screening.rating import command, plan
 from posologie.screening.rating.command import places, rated, rating_schema
 from posologie.screening.spec import Quality, Rating
 from studies import REPOSITORY
@@ -31,15 +31,25 @@ def rate(tmp_path):
     """Rate the items by an endpoint; gives the rows and the run record."""
     write_parquet(tmp_path / "items.parquet", items_to_table(ITEMS))
 
-    def run(url, command=openai_endpoint, **running):
+    def run(url, planned=False, **running):
         backend = {"kind": "openai_endpoint", "url": url, "model": "m", "key_variable": None}
         spec = {"judge": "j", "source": "syn", "tasks": ["mcqu", "mcq"], "backend": backend}
         words = ["--spec", json.dumps(spec), "--prompt", str(PROMPT), "--items", str(tmp_path / "items.parquet")]
         words += ["--work", str(tmp_path / "work"), "--running", json.dumps({"attempts": 1, **running})]
-        if command is plan:
+        if planned:
             plan.main([*words, "--plan", str(tmp_path / "plan.json")])
             return read_json(tmp_path / "plan.json")
-        command.main([*words, "--ratings", str(tmp_path / "quality.parquet"), "--run", str(tmp_path / "run.json")])
+        command.main(
+            [
+                "--backend",
+                "openai_endpoint",
+                *words,
+                "--ratings",
+                str(tmp_path / "quality.parquet"),
+                "--run",
+                str(tmp_path / "run.json"),
+            ]
+        )
         return read_parquet(tmp_path / "quality.parquet"), read_json(tmp_path / "run.json")
 
     return run
@@ -74,7 +84,7 @@ def test_a_judge_rates_each_choice_item_and_the_screen_removes_the_low(rate, tmp
 
 
 def test_the_plan_counts_what_would_be_asked(rate):
-    assert rate("http://127.0.0.1:1/v1", command=plan)["requests"] == 3
+    assert rate("http://127.0.0.1:1/v1", planned=True)["requests"] == 3
 
 
 def test_an_endpoint_that_fails_ends_the_job_or_is_recorded(rate):

@@ -97,7 +97,10 @@ def test_a_reader_depends_on_no_other_reader_and_not_on_the_table_of_layouts(rea
 
 def test_what_the_configuration_reads_imports_nothing_heavy():
     code = (
-        "import sys, posologie.sources.layouts; print([m for m in ('pyarrow', 'numpy', 'pandas') if m in sys.modules])"
+        "import contextlib, sys; from posologie.sources.layouts import *\n"
+        "for reader in LAYOUTS | COLLECTIONS:\n"
+        "    with contextlib.suppress(InputError): check_options(reader, {'x': 1})\n"
+        "print([m for m in ('pyarrow', 'numpy', 'pandas', 'openpyxl') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -112,10 +115,3 @@ def test_options_of_a_reader_are_checked_before_any_job():
         check_options("frenchmedmcqa", {"task": "oeq"})
     with pytest.raises(InputError, match=r"options\.cop_from = 2"):
         check_options("medmcqa", {"cop_from": 2})
-
-
-@pytest.mark.parametrize("reader", READERS)
-def test_a_reader_depends_on_its_own_options_alone(reader):
-    prefix = "posologie.sources.reader_options."
-    behind = {module for module in modules_behind(f"posologie.sources.{reader}") if module.startswith(prefix)}
-    assert behind <= {f"{prefix}{reader}"}

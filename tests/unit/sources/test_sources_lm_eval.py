@@ -6,8 +6,7 @@ import pytest
 
 from posologie.sources.cleaning import Rejected
 from posologie.sources.drafts import finished
-from posologie.sources.lm_eval import draft
-from posologie.sources.reader_options.lm_eval import Options
+from posologie.sources.lm_eval import Options, draft
 from posologie.sources.shards import Place
 from posologie.sources.spec import ShardSpec
 

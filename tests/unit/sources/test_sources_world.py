@@ -11,9 +11,9 @@ from posologie.models.spec import Untrained
 from posologie.models.untrained import make_untrained
 from posologie.records.items import read_items
 from posologie.running.errors import InputError
-from posologie.sources.reader_options.world import Recipe, read_recipe
 from posologie.sources.spec import ShardSpec
 from posologie.sources.world import main
+from posologie.sources.world_recipe import Recipe, read_recipe
 
 SHIPPED = Path(__file__).resolve().parents[3] / "resources/world/recipe.yaml"
 SMALL = {

@@ -1,15 +1,16 @@
 """What every command that asks a backend has in common: its options, its session, and when failures end it."""
 
 import argparse
+import importlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from posologie.backends.cache import Cache
-from posologie.backends.interface import Backend, Failure, Request, Session
+from posologie.backends.interface import Backend, Request, Session
 from posologie.backends.spec import Running
 from posologie.running.commands import Progress, claim_devices
 from posologie.running.errors import InputError
@@ -17,15 +18,30 @@ from posologie.running.errors import InputError
 log = logging.getLogger(__name__)
 
 
-class OpenBackend(Protocol):
-    """How a module of `posologie.generation.backends` gives its backend: `open_backend`."""
+KINDS = ("causal", "seq2seq", "openai_endpoint", "engine")
+"""Kinds of backend: each is a module of `posologie.backends` with a function `open_backend`."""
 
-    def __call__(self, spec: Any, running: Running, manifest: Path | None, /) -> Backend:
-        """Return the backend; `manifest` is the local model's, None for an endpoint."""
+
+def add_backend_argument(arguments: argparse.ArgumentParser) -> None:
+    """Add the option that names the backend, whose code is then behind the job (`posologie.running.code_digest`)."""
+    arguments.add_argument("--backend", required=True, choices=KINDS, help="kind of the spec's backend")
+
+
+def open_backend(spec: Any, options: argparse.Namespace, running: Running, manifest: Path | None) -> Backend:
+    """Return the backend of a spec; `manifest` is the local model's, None for an endpoint.
+
+    Raises:
+        InputError: if the command line names another kind of backend than the spec.
+    """
+    if spec.kind != options.backend:
+        raise InputError(f"--backend {options.backend}: the spec has a backend of kind {spec.kind}; give that")
+    backend: Backend = importlib.import_module(f"posologie.backends.{spec.kind}").open_backend(spec, running, manifest)
+    return backend
 
 
 def add_asking_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the options of every command that asks a backend."""
+    add_backend_argument(arguments)
     arguments.add_argument("--backbone", type=Path, metavar="MANIFEST", help="the local model; none for an endpoint")
     arguments.add_argument("--work", required=True, type=Path, metavar="DIR", help="folder of the response cache")
     arguments.add_argument("--running", default="{}", metavar="JSON", help="how the backend is run: changes no reply")
@@ -37,11 +53,11 @@ def cache_path(work: Path) -> Path:
 
 
 @contextmanager
-def asking(backend_spec: Any, options: argparse.Namespace, open_backend: OpenBackend, what: str) -> Iterator["Asking"]:
+def asking(backend_spec: Any, options: argparse.Namespace, what: str) -> Iterator["Asking"]:
     """Open the backend and its cache for the time of a `with` block; `what` is the artifact, for the progress."""
     running = Running.from_json(options.running)
     claim_devices(options.devices)
-    backend = open_backend(backend_spec, running, options.backbone)
+    backend = open_backend(backend_spec, options, running, options.backbone)
     with Cache(cache_path(options.work)) as cache, closing(Session(backend, cache)) as session:
         yield Asking(session, running, options.work, what)
 
@@ -91,8 +107,3 @@ class Asking:
             )
         if failed:
             log.warning("%s: %d of %d requests failed and are recorded as such", self.what, len(failed), self.asked)
-
-
-def failure_of(outcome: Any) -> str | None:
-    """Return the error of a failure, None for a reply."""
-    return outcome.error if isinstance(outcome, Failure) else None

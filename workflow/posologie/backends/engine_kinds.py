@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from posologie.backends.cache import Cache
-from posologie.backends.causal import CausalBackend
 from posologie.backends.interface import Reply, Request, Session
 from posologie.backends.spec import Causal, Running
 from posologie.running.commands import Progress
@@ -113,6 +112,8 @@ def compare(
     """
     if not sample:
         return {"items": 0, "not_compared": "no request asks for labels, or compared_items is 0"}
+    from posologie.backends.causal import CausalBackend
+
     own = CausalBackend(spec, running, manifest)
     shortened = [
         Request(

@@ -138,7 +138,7 @@ _OWN_ARGUMENTS = frozenset(
 )
 
 Backend = Annotated[Causal | Seq2seq | OpenaiEndpoint | Engine, Field(discriminator="kind")]
-"""`kind` is also the name of the module in `posologie.generation.backends`, and of each stage's command for it."""
+"""`kind` is also the name of the module in `posologie.backends`, and of each stage's command for it."""
 
 ChatBackend = Annotated[Causal | OpenaiEndpoint | Engine, Field(discriminator="kind")]
 """A backend that follows instructions, as synthesis and judging need."""

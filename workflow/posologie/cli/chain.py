@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from posologie.records.artifacts import kind_of
 from posologie.records.files import read_json, sha256_of_file
 from posologie.running.errors import InputError
 from posologie.running.seals import Seal, seal_of
 
-_KINDS = {"adapters": "adapter", "mixes": "mix", "shards": "shard", "tables": "table", "figures": "figure"}
 _RECORDED = ("backbone_revision", "tokens", "updates", "prompt_tokens", "gpu_energy_joules")
+_WITH_RECORD = ("adapter", "predictions", "judgements", "calibration", "quality", "translation_quality")
 _COUNTED = ("mode", "read", "kept", "removed", "provenance")
 
 
@@ -91,10 +92,11 @@ class Chains:
         if Path(file).name == "manifest.json":
             return "model"
         try:
-            folder = Path(file).absolute().relative_to(self.root.absolute()).parts[0]
+            path = Path(file).absolute().relative_to(self.root.absolute())
         except ValueError:
             return "file"
-        return _KINDS.get(folder, folder)
+        kind = kind_of(path.as_posix())
+        return path.parts[0] if kind is None else kind.name
 
     def _fill(self, link: Link, seal: Seal | None) -> None:
         if not Path(link.file).is_file():
@@ -126,13 +128,7 @@ class Chains:
         path = Path(link.file)
         facts: dict[str, Any] = {}
         for record in (path.with_suffix(".run.json"), path.parent / "run.json"):
-            if record.is_file() and link.kind in (
-                "adapter",
-                "predictions",
-                "judgements",
-                "quality",
-                "translation_quality",
-            ):
+            if record.is_file() and link.kind in _WITH_RECORD:
                 link.record = record.as_posix()
                 made = read_json(record)
                 facts |= {name: made[name] for name in _RECORDED if made.get(name) is not None}

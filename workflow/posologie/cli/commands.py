@@ -1,36 +1,13 @@
 """The sub-commands of `posologie`, and how each ends."""
 
 import argparse
+import ast
+import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
-from posologie.cli import (
-    accept,
-    audit,
-    audit_parallel,
-    check,
-    compare,
-    design,
-    explain,
-    findings,
-    graph,
-    look,
-    methods,
-    new_study,
-    package,
-    partitions,
-    plan,
-    prescribe,
-    project,
-    register,
-    run,
-    status,
-    surface,
-    testcase,
-    verify,
-    whatif,
-)
 from posologie.running.errors import InputError, machine_error
 from posologie.running.installed import __version__
 
@@ -40,9 +17,46 @@ EXIT_CODES = """exit codes:
   2  the arguments or files do not fit; one line on standard error says which
 """
 
+COMMANDS = (
+    "demo",
+    "findings",
+    "run",
+    "explain",
+    "status",
+    "graph",
+    "look",
+    "compare",
+    "methods",
+    "verify",
+    "package",
+    "accept",
+    "new-study",
+    "check",
+    "design",
+    "prescribe",
+    "register",
+    "plan",
+    "partitions",
+    "surface",
+    "whatif",
+    "project",
+    "testcase",
+    "audit",
+    "audit-parallel",
+)
+"""The commands in the order of the help.
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+Each is a module of `posologie.cli` with its description as docstring, and with `add_arguments` and `answer`.
+"""
+
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        command: the only command whose arguments are wanted: the modules of the others are not imported, which takes
+            most of the time of a start. All are wanted if left out.
+    """
     whole = argparse.ArgumentParser(
         prog="posologie",
         description="Run a study and ask questions about it. Snakemake runs the jobs (snakemake --help).",
@@ -51,61 +65,27 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"posologie {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add(commands, "demo", run.DEMO, run.add_demo_arguments, run.answer)
-    for module in (
-        findings,
-        run,
-        explain,
-        status,
-        graph,
-        look,
-        compare,
-        methods,
-        verify,
-        package,
-        accept,
-        new_study,
-        check,
-        design,
-        prescribe,
-        register,
-        plan,
-        partitions,
-        surface,
-        whatif,
-        project,
-        testcase,
-        audit,
-        audit_parallel,
-    ):
-        name = module.__name__.rpartition(".")[2].replace("_", "-")
-        _add(commands, name, (module.__doc__ or "").strip(), module.add_arguments, module.answer)
+    for name in COMMANDS:
+        text = _description(name)
+        sub = commands.add_parser(
+            name,
+            help=text.splitlines()[0].rstrip("."),
+            description=text,
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if command in (None, name):
+            module = importlib.import_module(f"posologie.cli.{_module(name)}")
+            module.add_arguments(sub)
+            sub.add_argument("--json", action="store_true", help="print JSON to standard output, for other programs")
+            sub.set_defaults(answer=module.answer)
     return whole
-
-
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    text: str,
-    add_arguments: Callable[[argparse.ArgumentParser], None],
-    answer: Callable[[argparse.Namespace], int],
-) -> None:
-    """Add one sub-command; the first line of its text is its help."""
-    one = commands.add_parser(
-        name,
-        help=text.splitlines()[0].rstrip("."),
-        description=text,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(one)
-    one.add_argument("--json", action="store_true", help="print JSON to standard output, for other programs")
-    one.set_defaults(answer=answer)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Answer one question and return the exit code."""
-    given = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    given = parser(words[0] if words else "").parse_args(words)
     try:
         code: int = given.answer(given)
         sys.stdout.flush()
@@ -124,3 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {line}", file=sys.stderr)
         return 2
     return code
+
+
+def _module(command: str) -> str:
+    return command.replace("-", "_")
+
+
+def _description(command: str) -> str:
+    """Return the docstring of a command's module, which is read and not imported."""
+    source = Path(__file__).with_name(f"{_module(command)}.py").read_bytes()
+    return (ast.get_docstring(ast.parse(source)) or "").strip()

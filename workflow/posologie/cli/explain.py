@@ -18,7 +18,7 @@ from typing import Any
 from rich.tree import Tree
 
 from posologie.cli.chain import Chains, Link
-from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind, models_of_row, number_of
+from posologie.cli.numbers import MEASURED, Number, items_behind, models_behind, models_of_row, number_of, scores_file
 from posologie.cli.places import console, duration, print_json, relative, root_of
 from posologie.records import layout
 from posologie.running.seals import seal_of
@@ -74,8 +74,11 @@ def _behind(chains: Chains, number: Number) -> list[Link]:
             found.append(chains.below(layout.adapter(model, "adapter_model.safetensors")))
         if number.table == "compute" and stages == {"training"}:
             continue
-        path_of = layout.predictions if number.table in ("compute", "position") else layout.scores
-        found += [chains.below(path_of(model, suite)) for suite in suites]
+        if number.table in ("compute", "position"):
+            found += [chains.below(layout.predictions(model, suite)) for suite in suites]
+        else:
+            metrics = dict.fromkeys(row.get("metric", "") for row in number.rows)
+            found += [chains.below(scores_file(model, suite, metric)) for suite in suites for metric in metrics]
     return _once(found)
 
 

@@ -19,8 +19,8 @@ from posologie.records.specs import first_problem
 from posologie.running.errors import InputError
 from posologie.sources import columns
 from posologie.sources.cleaning import Elsewhere, Malformed, Rejected, value_at
+from posologie.sources.columns import Options
 from posologie.sources.drafts import finished
-from posologie.sources.reader_options.columns import Options
 from posologie.sources.records import read_rows
 from posologie.sources.shards import Place
 from posologie.sources.spec import FileForm, ShardSpec, Source

@@ -210,6 +210,11 @@ def models_of_row(
     return list(dict.fromkeys(models))
 
 
+def scores_file(model: str, suite: str, metric: str) -> str:
+    """Return the path of the file that holds a model's scores of a metric: those of the encoder lie apart."""
+    return (layout.scores_neural if metric == "bertscore" else layout.scores)(model, suite)
+
+
 def _suites_of(row: Mapping[str, str]) -> list[str]:
     suites = row["suites"].split("+") if "suites" in row else [row.get("suite", "")]
     return [suite for suite in suites if suite]
@@ -221,7 +226,11 @@ def items_behind(root: Path, number: Number) -> dict[str, Any]:
     row = number.rows[0]
     if len(number.rows) > 1 or "metric" not in row or "scope_kind" not in row:
         return nothing
-    models = [model for model in models_behind(root, number) if (root / layout.scores(model, row["suite"])).is_file()]
+    models = [
+        model
+        for model in models_behind(root, number)
+        if (root / scores_file(model, row["suite"], row["metric"])).is_file()
+    ]
     if not models:
         return nothing
     tables = {model: _scores(root, model, row) for model in models}
@@ -240,7 +249,7 @@ def _scores(root: Path, model: str, row: dict[str, str]) -> dict[tuple[str, str]
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = read_scores(root / layout.scores(model, row["suite"]))
+    table = read_scores(root / scores_file(model, row["suite"], row["metric"]))
     wanted = {"metric": row["metric"], "decoding": row["decoding"]}
     if row["task"] != "all":
         wanted["task"] = row["task"]

@@ -22,12 +22,6 @@ from posologie.running.installed import project
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 """Where Snakemake looks for rules by itself."""
 
-DEMO = """Run the demonstration study to its report, on the CPU.
-
-The command that runs it is printed first. In an empty folder, the rules, the corpus and the profile are those of the
-installed package; results/ and models/ are written here.
-"""
-
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
@@ -36,12 +30,6 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--configfile", metavar="FILE", help="the study file (default: config/config.yaml)")
     arguments.add_argument("-n", "--dry-run", action="store_true", help="list the jobs, run nothing")
     arguments.add_argument("snakemake", nargs="*", metavar="TARGET", help="such as mixes (default: the report)")
-
-
-def add_demo_arguments(arguments: argparse.ArgumentParser) -> None:
-    """Add the arguments of `demo`."""
-    arguments.add_argument("-n", "--dry-run", action="store_true", help="list the jobs, run nothing")
-    arguments.set_defaults(profile="demo", cores=None, configfile=None, snakemake=[])
 
 
 def answer(given: argparse.Namespace) -> int:

@@ -1,15 +1,15 @@
 """The command behind a file of judgements, whatever the backend.
 
-    python -m posologie.judging.<backend> --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json --work DIR
-        [--running JSON] [--backbone MANIFEST]
+    python -m posologie.judging.command --backend KIND --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json
+        --work DIR [--running JSON] [--backbone MANIFEST]
         and either --predictions F --items SOURCE=SHARD…     a model's answers to a suite (spec: JudgingSpec)
         or         --human F [--trained-on FILE…]            a set of human ratings (spec: CalibrationSpec)
 
-    python -m posologie.judging.engine --spec JSON --prompt FILE --work DIR --backbone MANIFEST [--running JSON]
-        --answers SUITE=PREDICTIONS… --items SOURCE=SHARD… --judgements SUITE=OUT.parquet… --run SUITE=OUT.json…
-                                                             a model's answers to several suites (SuitesJudgingSpec)
+    python -m posologie.judging.command --backend engine --spec JSON --prompt FILE --work DIR [--running JSON]
+        [--backbone MANIFEST] --answers SUITE=PREDICTIONS… --items SOURCE=SHARD… --judgements SUITE=OUT.parquet…
+        --run SUITE=OUT.json…                                a model's answers to several suites (SuitesJudgingSpec)
 
-<backend> is causal, openai_endpoint or engine: the `kind` of the judge's backend. `--running` changes no judgement.
+KIND is causal, openai_endpoint or engine: that of the judge's backend. `--running` changes no judgement.
 """
 
 from argparse import Namespace
@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.backends.asking import Asking, OpenBackend, add_asking_arguments, asking
+from posologie.backends.asking import Asking, add_asking_arguments, asking
 from posologie.backends.interface import Request
 from posologie.backends.prompts import Prompt, read_prompt
 from posologie.judging.answers import open_answers
@@ -31,15 +31,18 @@ from posologie.judging.steering import steering
 from posologie.judging.verdicts import verdict
 from posologie.records.files import write_parquet
 from posologie.records.runs import Run
-from posologie.running.commands import named_path, parser
+from posologie.running.commands import named_path, parser, run
 from posologie.running.errors import InputError
 
 _SHOWN = 20
 
 
-def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
-    """Judge a model's answers, or the answers that people rated."""
-    arguments = parser(module, __doc__ or "")
+def main(argv: list[str]) -> None:
+    """Judge a model's answers to one suite or to several, or the answers that people rated."""
+    if "--answers" in argv:
+        _judge_suites(argv)
+        return
+    arguments = parser("posologie.judging.command", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--predictions", type=Path)
@@ -52,17 +55,17 @@ def judge_command(argv: list[str], module: str, open_backend: OpenBackend) -> No
     if (options.predictions is None) == (options.human is None):
         arguments.error("either --predictions with --items, or --human")
     if options.human is None:
-        _judge_answers(JudgingSpec.from_json(options.spec), options, open_backend)
+        _judge_answers(JudgingSpec.from_json(options.spec), options)
     else:
-        _judge_rated(CalibrationSpec.from_json(options.spec), options, open_backend)
+        _judge_rated(CalibrationSpec.from_json(options.spec), options)
 
 
-def judge_suites_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+def _judge_suites(argv: list[str]) -> None:
     """Judge a model's answers to several suites in one session, so that an engine is started once for them.
 
     Each run record states the whole job, as those of one prediction job's suites do.
     """
-    arguments = parser(module, __doc__ or "")
+    arguments = parser("posologie.judging.command", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     for name in ("answers", "judgements", "run"):
@@ -78,7 +81,7 @@ def judge_suites_command(argv: list[str], module: str, open_backend: OpenBackend
     inputs |= {"backbone": options.backbone} if options.backbone else {}
     runs: dict[str, Run] = {}
     tables: dict[str, list[dict[str, Any]]] = {}
-    with asking(spec.judge.backend, options, open_backend, f"{spec.name}/{spec.model}") as session:
+    with asking(spec.judge.backend, options, f"{spec.name}/{spec.model}") as session:
         for suite in spec.suites:
             run = Run("judging", spec.of(suite), {"predictions": predictions[suite], **inputs})
             first = next(iter(runs.values()), run)
@@ -92,23 +95,23 @@ def judge_suites_command(argv: list[str], module: str, open_backend: OpenBackend
         runs[suite].write(records[suite], **of_backend, **_told(table, prompt))
 
 
-def _judge_answers(spec: JudgingSpec, options: Namespace, open_backend: OpenBackend) -> None:
+def _judge_answers(spec: JudgingSpec, options: Namespace) -> None:
     shards = dict(options.items)
     inputs = {"predictions": options.predictions, **shards, "prompt": options.prompt}
     run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
     rows = open_answers(options.predictions, shards)
-    table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/{spec.model}/{spec.suite}")
+    table, facts = judged(rows, spec.judge, options, f"{spec.name}/{spec.model}/{spec.suite}")
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=judgement_schema()))
     run.write(options.run, **facts)
 
 
-def _judge_rated(spec: CalibrationSpec, options: Namespace, open_backend: OpenBackend) -> None:
+def _judge_rated(spec: CalibrationSpec, options: Namespace) -> None:
     trained_on = {f"trained_on {number}": path for number, path in enumerate(training_files(options.trained_on))}
     inputs = {"human": options.human, **trained_on, "prompt": options.prompt}
     run = Run("judging", spec, {**inputs, **({"backbone": options.backbone} if options.backbone else {})})
     answers = {row["answer"]: row for row in read_ratings(options.human).to_pylist()}
     rows = [answers[answer] for answer in sorted(answers)]
-    table, facts = judged(rows, spec.judge, options, open_backend, f"{spec.name}/calibration/{spec.set}")
+    table, facts = judged(rows, spec.judge, options, f"{spec.name}/calibration/{spec.set}")
     facts |= mark_overlap(table, options.trained_on)
     write_parquet(options.judgements, pa.Table.from_pylist(table, schema=calibration_schema()))
     run.write(options.run, **facts)
@@ -135,13 +138,13 @@ def judge_request(row: Mapping[str, str], judge: Judge, prompt: Prompt) -> Reque
 
 
 def judged(
-    rows: Sequence[dict[str, Any]], judge: Judge, options: Namespace, open_backend: OpenBackend, what: str
+    rows: Sequence[dict[str, Any]], judge: Judge, options: Namespace, what: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return every row with its verdict, and what the run record says of them: outcomes, tokens, the prompt."""
     prompt = read_prompt(options.prompt)
     if isinstance(judge.backend, OutsideVerdicts):
         raise InputError("judge.backend.kind = 'outside': its verdicts come from files; expected a model")
-    with asking(judge.backend, options, open_backend, what) as session:
+    with asking(judge.backend, options, what) as session:
         table = _verdicts(rows, judge, prompt, session)
         of_backend = session.facts()
     return table, {**of_backend, **_told(table, prompt)}
@@ -187,3 +190,7 @@ def facts_of(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "first": [{"answer": row.get("answer", row["item"]), "found": row["steering"]} for row in steered[:_SHOWN]],
         },
     }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -42,11 +42,6 @@ def language_digest(code: str) -> str | None:
     return hashlib.sha256(json.dumps(phrases, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def language_files() -> list[Path]:
-    """Return the files of all languages, by name: the study's own, and those that ship."""
-    return [path for code in described_languages() if (path := _file(code)) is not None]
-
-
 def language_data(code: str) -> Mapping[str, Any]:
     """Return what is known of a language: the content of `resources/languages/{code}.yaml`.
 

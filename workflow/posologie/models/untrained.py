@@ -12,7 +12,7 @@ from posologie.models.spec import Backbone, Untrained
 from posologie.records.files import read_json, read_text
 from posologie.running.commands import run
 from posologie.running.errors import InputError
-from posologie.sources.reader_options.world import read_recipe
+from posologie.sources.world_recipe import read_recipe
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"

@@ -382,8 +382,7 @@ class LocalModel:
     def _text(self, tokens: Sequence[int], ended: bool) -> str:
         """Return the greedy text as it is, without the end token."""
         kept = list(tokens[:-1] if ended else tokens)
-        text: str = self.model.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+        return str(self.model.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def _blank_first(chats: Chats) -> bool:

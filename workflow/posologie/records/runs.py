@@ -14,7 +14,7 @@ from typing import Any
 from posologie.records.files import sha256_of_file, write_json
 from posologie.records.specs import Spec
 from posologie.running import commands
-from posologie.running.code_digest import digest
+from posologie.running.code_digest import code_name, digest
 
 LIBRARIES = (
     "posologie",
@@ -70,10 +70,10 @@ class Run:
 
 
 def _module(stage: str) -> str:
-    """Return the module that was run; the stage's package where it was called from elsewhere."""
+    """Return the name of the code that was run; the stage's package where it was called from elsewhere."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     name = "" if spec is None else spec.name.removesuffix(".__main__")
-    return name if name.startswith("posologie.") else f"posologie.{stage}"
+    return code_name(name, sys.argv) if name.startswith("posologie.") else f"posologie.{stage}"
 
 
 def versions() -> dict[str, str]:

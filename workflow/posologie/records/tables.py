@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import openpyxl
-import pyarrow as pa
-
 from posologie.records.files import read_text
 from posologie.running.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 
@@ -79,6 +76,8 @@ def _csv(path: Path, text: str) -> list[Row]:
 
 
 def _xlsx(path: Path, sheet: str | None) -> list[Row]:
+    import openpyxl
+
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except FileNotFoundError:
@@ -203,17 +202,22 @@ class TableRows:
     its chunk along: both cost as much as the table, however few rows are wanted.
     """
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: "pyarrow.Table") -> None:
+        import numpy as np
+
         self._batches = table.to_batches()
         self._schema = table.schema
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
 
-    def at(self, positions: np.ndarray) -> pa.Table:
+    def at(self, positions: "np.ndarray") -> "pyarrow.Table":
         """Return the rows at these positions, in their order.
 
         Raises:
             IndexError: if the table has no row at one of them.
         """
+        import numpy as np
+        import pyarrow as pa
+
         order = np.argsort(positions, kind="stable")
         ascending = positions[order]
         bounds = np.searchsorted(ascending, self._starts)

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,33 @@ from typing import Any
 from posologie.running import counted_code
 from posologie.running.counted_code import PACKAGE, counted_text, is_neutral, statements
 
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parents[1]
 _LENGTH = 16
 _NEW: list[str] = []
 
 
-def digest(module: str) -> str:
-    """Return 16 hexadecimal digits over the code that `python -m module` runs out of this package.
+def code_name(module: str, words: Sequence[str]) -> str:
+    """Return the name of the code that a command runs: its module and, behind a `+`, the backend that it is given.
+
+    A stage imports its backend by name, so that the code of one backend is not behind the jobs of the others.
 
     Args:
-        module: dotted name; for a package, what counts is its `__main__` if it has one.
+        words: of the command line; the backend is the word behind `--backend`.
+    """
+    if "--backend" not in words:
+        return module
+    return f"{module}+{PACKAGE}.backends.{words[list(words).index('--backend') + 1]}"
+
+
+def digest(code: str) -> str:
+    """Return 16 hexadecimal digits over the code that a command runs out of this package.
+
+    Args:
+        code: dotted names of modules with `+` between them (`code_name`); for a package, what counts is its `__main__`
+            if it has one.
     """
     total = hashlib.sha256()
-    for name in sorted(modules_behind(module)):
+    for name in sorted(modules_behind(code)):
         total.update(f"{name}:{_module_digest(name)}\n".encode())
     _keep()
     return total.hexdigest()[:_LENGTH]
@@ -42,17 +57,21 @@ def forget() -> None:
         remembered.cache_clear()
 
 
-def modules_behind(module: str) -> frozenset[str]:
-    """Return the dotted names of the package modules that count behind `module`: itself and what it can import.
+def modules_behind(code: str) -> frozenset[str]:
+    """Return the dotted names of the package modules that count behind some code: themselves and what they can import.
+
+    Args:
+        code: dotted names of modules with `+` between them.
 
     Raises:
         ModuleNotFoundError: if there is no such module in the package.
     """
-    start = f"{module}.__main__" if _file_of(f"{module}.__main__") else module
-    if _file_of(start) is None:
-        raise ModuleNotFoundError(f"no module named {module!r} below {PACKAGE}")
+    waiting = []
+    for module in code.split("+"):
+        waiting.append(f"{module}.__main__" if _file_of(f"{module}.__main__") else module)
+        if _file_of(waiting[-1]) is None:
+            raise ModuleNotFoundError(f"no module named {module!r} below {PACKAGE}")
     seen: set[str] = set()
-    waiting = [start]
     while waiting:
         name = waiting.pop()
         if name not in seen:

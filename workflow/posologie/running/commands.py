@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from posologie.running.code_digest import digest
+from posologie.running.code_digest import code_name, digest
 from posologie.running.errors import InputError, machine_error
 from posologie.running.sealing import make, taken_out
 from posologie.running.whole_files import whole_file
@@ -72,11 +72,12 @@ def _started(main: Callable[[list[str]], None]) -> None:
         main(argv)
         return
     module = spec.name.removesuffix(".__main__")
-    logging.getLogger("posologie").info("started %s %s", digest(module), shlex.join([module, *argv]))
+    code = code_name(module, argv)
+    logging.getLogger("posologie").info("started %s %s", digest(code), shlex.join([module, *argv]))
     if request is None:
         main(argv)
     else:
-        make(module, digest, argv, request, main)
+        make(code, digest, argv, request, main)
 
 
 class Progress:

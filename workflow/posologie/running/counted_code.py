@@ -22,19 +22,10 @@ from typing import Any
 PACKAGE = "posologie"
 
 NEUTRAL = {
-    "running.claims": "decides which job makes an artifact and when; nothing of it reaches what the job makes",
-    "running.code_digest": "hashes the code; another hash re-makes by itself what it should re-make",
-    "running.commands": "parses a job's arguments, sets up its log and ends it with an exit status",
-    "running.commands": "chooses among equal GPUs of one machine",
-    "running.errors": "defines the exception that ends a command with one line",
-    "running.commands": "opens the GPU driver's library; the modules that read values from it count",
-    "running.commands": "reports how far a job is",
     "running": "holds how jobs run, and how files replace each other",
-    "running.installed": "finds the files that ship; what a job reads of them is an input, or its digest is in the spec",
     "training.interruption": "asks a training to stop after a checkpoint, from which it goes on to the same weights",
     "training.memory": "explains in words that memory ran out; the error itself ends the command all the same",
     "training.reporting": "draws progress bars and charts of a training",
-    "running.installed": "names the installed version, which run records keep",
 }
 """Modules and packages of this package that cannot change a number, each with the reason.
 

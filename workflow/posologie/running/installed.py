@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def project() -> Path:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from posologie.running.claims import Process
+from posologie.running.code_digest import code_name
 from posologie.running.errors import InputError
 from posologie.running.seals import (
     FileHashes,
     Identity,
     Seal,
+    called_now,
     in_one_line,
     input_differences,
     read_seal,
@@ -326,9 +328,9 @@ class Comparison:
 
 
 def command_of(shell: str | None) -> tuple[str, str] | None:
-    """Return the module that a rule's command runs and the digest of the code behind it."""
+    """Return the name of the code that a rule's command runs (`code_name`) and its digest."""
     found = _COMMAND.match(shell or "")
-    return None if found is None else (found[1], found[2])
+    return None if found is None else (code_name(found[1], found[0].split()), found[2])
 
 
 def acceptances(study_folder: str | Path) -> list[dict[str, Any]]:
@@ -361,5 +363,5 @@ def accepted_pairs(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[list[
     """Return, for each module, the pairs (old, new) of digests between which no number changes."""
     pairs: dict[str, list[list[str]]] = {}
     for entry in entries:
-        pairs.setdefault(str(entry["module"]), []).append([str(entry["old"]), str(entry["new"])])
+        pairs.setdefault(called_now(str(entry["module"])), []).append([str(entry["old"]), str(entry["new"])])
     return pairs

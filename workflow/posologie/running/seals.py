@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,8 @@ class Identity:
     """What a job is asked to make, apart from the content of its inputs.
 
     Attributes:
-        module: the module that was run, which stands for the stage.
-        code: digest of the code behind the module.
+        module: name of the code that was run (`posologie.running.code_digest.code_name`), which stands for the stage.
+        code: digest of that code.
         spec: the stage's spec as a JSON value.
         settings: what else the artifact depends on, as a JSON value.
     """
@@ -69,6 +70,21 @@ def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
     return first.with_name(first.name + SUFFIX)
 
 
+_OF_A_BACKEND = re.compile(
+    r"posologie\.(judging|generation\.synthesis|generation\.translation|generation\.translation_quality|screening\.rating"
+    r"|prediction)\.(causal|seq2seq|openai_endpoint|engine)"
+)
+
+
+def called_now(code: str) -> str:
+    """Return the name of the code behind a command; earlier versions had a module for each stage and backend."""
+    former = _OF_A_BACKEND.fullmatch(code)
+    if former is None:
+        return code
+    stage = "prediction.served" if former[1] == "prediction" else f"{former[1]}.command"
+    return f"posologie.{stage}+posologie.backends.{former[2]}"
+
+
 def write_seal(
     outputs: Sequence[str | os.PathLike[str]],
     identity: Identity,
@@ -105,7 +121,7 @@ def read_seal(path: str | os.PathLike[str]) -> Seal | None:
         texts = [facts["module"], facts["code"], *facts["inputs"].values(), *facts["outputs"].values()]
         if facts["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
             return None
-        identity = Identity(facts["module"], facts["code"], facts["spec"], dict(facts["settings"]))
+        identity = Identity(called_now(facts["module"]), facts["code"], facts["spec"], dict(facts["settings"]))
         return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -26,8 +26,8 @@ _WORD = regex.compile(r"[\p{L}\p{N}]")
 def word_splitter(kind: Words, form: Normalization) -> Callable[[str], list[str]]:
     """Return the function that cuts a text into its words, in lower case, accents and vowel signs kept.
 
-    - `runs` and `unicode`: those of `posologie.language.languages`. (rouge-score's own tokenizer drops every accented letter,
-      which cuts French words in pieces; PAPER, section 5.)
+    - `runs` and `unicode`: those of `posologie.language.languages`. (rouge-score's own tokenizer drops every accented
+      letter, which cuts French words in pieces; PAPER, section 5.)
     - `ja-mecab` and `ko-mecab`: the words of sacreBLEU's tokenizers.
 
     Args:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import pyarrow
 from pydantic import ValidationError
 
 from posologie.records.files import write_json, write_parquet
@@ -81,6 +80,8 @@ def main(
     warnings = file_warnings(by_reason, read, read_as)
     for warning in warnings:
         log.warning("%s: %s", spec.collection, warning)
+    import pyarrow
+
     schema = pair_schema() if pairs else document_schema()
     write_parquet(arguments.documents, pyarrow.Table.from_pylist(kept, schema=schema))
     write_parquet(arguments.rejects, rejects_table(rejects))

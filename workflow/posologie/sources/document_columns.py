@@ -7,14 +7,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from posologie.records.items import stable_id
 from posologie.running.commands import run
 from posologie.sources import collecting
 from posologie.sources.cleaning import value_at
 from posologie.sources.drafts import native_key
-from posologie.sources.reader_options.document_columns import Options
 from posologie.sources.records import Rows, float_key, is_plain, present, read_rows, with_absent_columns
-from posologie.sources.spec import CollectionSpec
+from posologie.sources.spec import CollectionSpec, FileForm
+
+
+class Options(FileForm):
+    """Options of the reader: columns by name."""
+
+    text: str = Field(description="column of the text")
+    title: str | None = Field(default=None, description="column of the title")
+    id: str | None = Field(default=None, description="column of the document's own identifier")
+    group: str | None = Field(default=None, description="column of what documents of one case have in common")
+    meta: tuple[str, ...] = Field(default=(), description="further columns to keep")
+
+    def named_columns(self) -> tuple[str, ...]:
+        """Return the columns that every table of this collection has to have."""
+        named = (self.text, self.title, self.id, self.group, *self.meta)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:

@@ -11,14 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from posologie.records.items import Task
+from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.cleaning import Elsewhere, Rejected
 from posologie.sources.drafts import Draft
-from posologie.sources.reader_options.hub_records import Options
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+
+
+class Options(Spec):
+    """Options of the reader."""
+
+    origins: tuple[str, ...] | None = Field(
+        default=None, description="keep only records of these origins, such as those of one provenance out of `…/ALL`"
+    )
+
 
 _TASKS: dict[str, Task] = {
     "mcqu": "mcqu", "qcu": "mcqu", "mcqsingle": "mcqu", "singleanswer": "mcqu", "single": "mcqu", "simple": "mcqu",

@@ -9,15 +9,37 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
+from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.answers import labels_in
 from posologie.sources.cleaning import Rejected, as_text
 from posologie.sources.drafts import Draft, given, native_key
 from posologie.sources.options import options_in_text
-from posologie.sources.reader_options.instruction_pairs import Options
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+
+
+class Options(Spec):
+    """Options of the reader: the names of the fields, the first that a record has being taken."""
+
+    question: tuple[str, ...] = Field(
+        default=("instruction", "question", "Question", "prompt"), description="fields of the question"
+    )
+    context: tuple[str, ...] = Field(
+        default=("input", "context", "clinical_case", "Contexte"), description="fields of the context"
+    )
+    answer: tuple[str, ...] = Field(
+        default=("output", "answer", "response", "Réponse", "Reponse"), description="fields of the answer"
+    )
+    subject: tuple[str, ...] = Field(
+        default=("subject", "specialty", "Spécialité", "Specialite"), description="fields of the subject"
+    )
+    id: str | None = Field(default=None, description="field of the record's own identifier")
+    group: tuple[str, ...] = Field(default=(), description="fields that together name what belongs to one case")
+    origin: str | None = Field(default=None, description="name of the origin; the name of the source if left out")
 
 
 def draft(record: Any, place: Place, options: Options, source: str) -> Draft:

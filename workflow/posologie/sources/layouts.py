@@ -105,13 +105,12 @@ def patterns(source: Source, split: Split) -> tuple[str, ...]:
 
 
 def check_options(reader: str, options: Mapping[str, Any]) -> None:
-    """Check the options of a reader before any job; a reader without a module of options takes none.
+    """Check the options of a reader before any job; a reader without `Options` takes none.
 
     Raises:
         InputError: naming the first option that does not fit.
     """
-    module = f"posologie.sources.reader_options.{reader}"
-    model = Spec if importlib.util.find_spec(module) is None else importlib.import_module(module).Options
+    model = getattr(importlib.import_module(f"posologie.sources.{reader}"), "Options", Spec)
     try:
         model.model_validate(dict(options))
     except ValidationError as error:

@@ -10,19 +10,45 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import jinja2
 import jinja2.sandbox
+from pydantic import Field, field_validator, model_validator
 
+from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.cleaning import Rejected
 from posologie.sources.drafts import Draft
 from posologie.sources.options import SEQUENCES, label_key, options_in_text
-from posologie.sources.reader_options.lm_eval import Options
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+
+
+class Options(Spec):
+    """Templates of a task, as its file has them: jinja2, or the name of a column."""
+
+    output_type: Literal["multiple_choice", "generate_until"] = Field(description="choice questions, or open ones")
+    doc_to_text: str = Field(min_length=1, description="the question")
+    doc_to_target: str | int | tuple[int, ...] = Field(
+        description="the right answer: for choices an index, a label or a text"
+    )
+    doc_to_choice: str | tuple[str, ...] | dict[str, str] | None = Field(default=None, description="the choices")
+    origin: str | None = Field(default=None, description="name of the data set")
+    subject: str | None = Field(default=None, description="its configuration, such as a subject")
+
+    @field_validator("doc_to_choice", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        return [str(one) for one in value] if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _choices(self) -> Self:
+        if (self.doc_to_choice is None) == (self.output_type == "multiple_choice"):
+            raise ValueError("doc_to_choice with multiple_choice, and only there")
+        return self
+
 
 _CUE = re.compile(r"^\W*(?:[^\W\d_]+\W+){0,2}[^\W\d_]+\s?[:：]\s*$")
 """Text that only announces what follows: up to three words and a colon."""

@@ -7,15 +7,23 @@ The test file has no `cop`: its questions are rejected as unlabelled. The copy o
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.running.errors import InputError
 from posologie.sources import shards
 from posologie.sources.drafts import Draft, native_key
-from posologie.sources.reader_options.medmcqa import Options
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+
+
+class Options(Spec):
+    """Options of the reader."""
+
+    cop_from: Literal[0, 1] = Field(default=1, description="whether `cop` counts the options from 0 or from 1")
 
 
 def draft(record: Any, place: Place, options: Options) -> Draft:

@@ -4,14 +4,32 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from posologie.records.items import meta_json, stable_id
 from posologie.running.commands import run
 from posologie.sources import collecting
 from posologie.sources.cleaning import Rejected, as_text, value_at
 from posologie.sources.drafts import native_key, storable
-from posologie.sources.reader_options.parallel_columns import Options
 from posologie.sources.records import Rows, float_key, is_plain, present, read_rows, with_absent_columns
-from posologie.sources.spec import CollectionSpec
+from posologie.sources.spec import CollectionSpec, FileForm
+
+
+class Options(FileForm):
+    """Options of the reader: columns by name, and their languages."""
+
+    source_text: str = Field(description="column of the text that is translated")
+    target_text: str = Field(description="column of its translation")
+    source_language: str = Field(default="en", description="language translated from")
+    target_language: str = Field(default="fr", description="language translated into")
+    id: str | None = Field(default=None, description="column of the segment's own identifier")
+    group: str | None = Field(default=None, description="column of the document that segments come from")
+    meta: tuple[str, ...] = Field(default=(), description="further columns to keep")
+
+    def named_columns(self) -> tuple[str, ...]:
+        """Return the columns that every table of this collection has to have."""
+        named = (self.source_text, self.target_text, self.id, self.group, *self.meta)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:

@@ -8,17 +8,28 @@ training split; without it a file is taken as it is.
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.running.errors import InputError
 from posologie.sources import shards
 from posologie.sources.cleaning import Elsewhere, Rejected
 from posologie.sources.drafts import Draft
-from posologie.sources.reader_options.pubmedqa import Options
 from posologie.sources.records import Rows, parsed_json, read_keyed_rows
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+
+
+class Options(Spec):
+    """Options of the reader."""
+
+    task: Literal["mcqu", "oeq"] = Field(
+        default="mcqu", description="mcqu: choose yes, no or maybe; oeq: the conclusion of the abstract is the answer"
+    )
+
 
 TEST_IDS = "test_ground_truth.json"
 DECISIONS = ("yes", "no", "maybe")

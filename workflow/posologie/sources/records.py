@@ -6,17 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import IO, Any
-
-import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
+from typing import IO, TYPE_CHECKING, Any
 
 from posologie.running.errors import InputError
 from posologie.sources.answers import is_absent
 from posologie.sources.cleaning import NOT_PLAIN, Malformed, Rejected, inner_records, value_at
 from posologie.sources.spec import FileForm
 from posologie.sources.tables import cells_of, delimited_records, format_of, opened_text, sheet_records
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BATCH = 4096
 _BLOCK = 1 << 22
@@ -43,6 +42,8 @@ class Rows:
         """Say for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
         if isinstance(self.records, list):
             return [False] * len(self.records)
+        import pyarrow.compute
+
         columns = self.records.columns
         if not columns or not all(pyarrow.types.is_string(column.type) for column in columns):
             return [False] * self.records.num_rows
@@ -165,6 +166,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parquet_rows(name: str, path: Path, form: FileForm | None, wanted: Sequence[str]) -> Iterator[Rows]:
+    import pyarrow.parquet
+
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
@@ -188,7 +191,7 @@ def _parquet_rows(name: str, path: Path, form: FileForm | None, wanted: Sequence
         raise InputError(f"{name}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
 
 
-def _row(batch: pyarrow.RecordBatch, index: int) -> Any:
+def _row(batch: "pyarrow.RecordBatch", index: int) -> Any:
     """Return one row of a batch, in which some text is not UTF-8."""
     try:
         return batch.slice(index, 1).to_pylist()[0]

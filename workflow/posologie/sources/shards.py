@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
 from pydantic import ValidationError
 
 from posologie.language.languages import check_unedited, position_dependent
@@ -33,6 +30,9 @@ from posologie.sources.drafts import Draft, finished, storable
 from posologie.sources.evidence import Seen, check_counting, check_rejects, evidence_of, ids_of_other_content
 from posologie.sources.records import Rows, read_rows
 from posologie.sources.spec import ShardSpec, chosen
+
+if TYPE_CHECKING:
+    import pyarrow
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Part:
 
     file: str
     read: int
-    table: pyarrow.Table
+    table: "pyarrow.Table"
     rejects: list[tuple[str, int, str, str, str]]
     repaired: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
@@ -241,6 +241,8 @@ class _Writer:
     """Writes tables as Parquet in row groups of one size, whatever the sizes in which they come."""
 
     def __init__(self, path: Path) -> None:
+        import pyarrow.parquet
+
         self.file = pyarrow.parquet.ParquetWriter(path, item_schema(), compression="zstd")
         self.waiting: list[pyarrow.Table] = []
         self.rows = 0
@@ -253,7 +255,7 @@ class _Writer:
             self._flush(self.rows)
         self.file.close()
 
-    def write(self, table: pyarrow.Table) -> None:
+    def write(self, table: "pyarrow.Table") -> None:
         self.waiting.append(table)
         self.rows += table.num_rows
         if self.rows >= _ROW_GROUP:
@@ -261,6 +263,8 @@ class _Writer:
 
     def _flush(self, rows: int) -> None:
         if self.waiting:
+            import pyarrow
+
             table = pyarrow.concat_tables(self.waiting)
             self.file.write_table(table.slice(0, rows), row_group_size=_ROW_GROUP)
             self.waiting = [table.slice(rows)]
@@ -282,7 +286,7 @@ class Counts:
     seen: set[str] = field(default_factory=set)
     copies: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
-    groups: list[pyarrow.ChunkedArray] = field(default_factory=list)
+    groups: "list[pyarrow.ChunkedArray]" = field(default_factory=list)
     elsewhere: int = 0
     shown: Seen = field(default_factory=Seen)
     read_as: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -309,6 +313,8 @@ class Counts:
 
     def report(self, spec: ShardSpec, duplicates: Mapping[str, Any]) -> dict[str, Any]:
         """Return the report: what was read, kept, rejected and repaired, what the kept items are, and what is odd."""
+        import pyarrow.compute
+
         groups = pyarrow.chunked_array(self.groups, pyarrow.string())
         sizes = pyarrow.compute.value_counts(groups).field("counts").to_pylist()
         read, kept, rejected = self.read.total(), self.kept.total(), self.rejected.total()
@@ -346,7 +352,9 @@ class Counts:
         }
 
 
-def _with_unique_ids(table: pyarrow.Table, counts: Counts) -> pyarrow.Table:
+def _with_unique_ids(table: "pyarrow.Table", counts: Counts) -> "pyarrow.Table":
+    import pyarrow
+
     ids = table["id"].to_pylist()
     new = set(ids)
     if len(new) == len(ids) and counts.seen.isdisjoint(new):
@@ -363,8 +371,10 @@ def _with_unique_ids(table: pyarrow.Table, counts: Counts) -> pyarrow.Table:
     return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)])
 
 
-def rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> pyarrow.Table:
+def rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> "pyarrow.Table":
     """Return the rejected records: file, row (from 1), reason, detail, record (JSON)."""
+    import pyarrow
+
     names = ("file", "row", "reason", "detail", "record")
     types = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.string())
     arrays = [

@@ -9,14 +9,23 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from posologie.records.items import meta_json, stable_id
+from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.running.errors import InputError
 from posologie.sources import collecting
 from posologie.sources.cleaning import Rejected, as_text
-from posologie.sources.reader_options.wmt_biomedical import Options
 from posologie.sources.records import Rows, text_of
 from posologie.sources.spec import CollectionSpec
+
+
+class Options(Spec):
+    """Options of the reader."""
+
+    source_language: str = Field(default="en", description="language translated from, which is its files' suffix")
+    target_language: str = Field(default="fr", description="language translated into, which is its files' suffix")
 
 
 def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:

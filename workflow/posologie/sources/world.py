@@ -9,10 +9,10 @@ from posologie.running.commands import run
 from posologie.running.errors import InputError
 from posologie.sources import shards
 from posologie.sources.drafts import Draft
-from posologie.sources.reader_options.world import Options, Recipe, read_recipe
 from posologie.sources.records import Rows
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
+from posologie.sources.world_recipe import Options, Recipe, read_recipe
 
 
 def draft(record: Any, place: Place, options: tuple[str, ...]) -> Draft:

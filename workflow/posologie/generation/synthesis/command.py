@@ -1,10 +1,10 @@
 """The command behind generated items, whatever the backend.
 
-python -m posologie.generation.synthesis.<backend> --spec SynthesisSpec --documents DOCUMENTS.parquet
+python -m posologie.generation.synthesis.command --backend KIND --spec SynthesisSpec --documents DOCUMENTS.parquet
     --prompts TASK=FILE… [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
     --report OUT.json --work DIR [--running JSON]
 
-<backend> is causal, openai_endpoint or engine: the `kind` of the generator's backend. Without `--part` the outputs
+KIND is causal, openai_endpoint or engine: that of the generator's backend. Without `--part` the outputs
 are those of the whole collection; the outputs of parts go through `posologie.generation.gather`. `--running` changes no
 item.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.backends.asking import Asking, OpenBackend, add_asking_arguments, asking
+from posologie.backends.asking import Asking, add_asking_arguments, asking
 from posologie.backends.interface import Failure, Reply, Request
 from posologie.backends.prompts import Prompt, read_prompt
 from posologie.generation.parts import add_part_argument, part_of
@@ -28,7 +28,7 @@ from posologie.language.languages import check_unedited
 from posologie.records.files import write_json, write_parquet
 from posologie.records.items import Item, items_to_table
 from posologie.records.tables import read_documents
-from posologie.running.commands import named_path, parser
+from posologie.running.commands import named_path, parser, run
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ def reject_schema() -> pa.Schema:
                       pa.field("position", pa.int32(), nullable=False), *texts])  # fmt: skip
 
 
-def synthesis_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+def main(argv: list[str]) -> None:
     """Make items from documents."""
-    arguments = parser(module, __doc__ or "")
+    arguments = parser("posologie.generation.synthesis.command", __doc__ or "")
     add_asking_arguments(arguments)
     add_part_argument(arguments)
     arguments.add_argument("--documents", required=True, type=Path)
@@ -58,7 +58,7 @@ def synthesis_command(argv: list[str], module: str, open_backend: OpenBackend) -
     check_prompts(spec.generator, prompts)
     documents = part_of(read_documents(options.documents), options.part).to_pylist()
     what = f"{spec.name}/{spec.collection}/{options.part[0]}-of-{options.part[1]}"
-    with asking(spec.generator.backend, options, open_backend, what) as session:
+    with asking(spec.generator.backend, options, what) as session:
         work = _Synthesis(spec, prompts, documents, session)
         work.ask()
         made, rejects, report = work.result()
@@ -153,3 +153,7 @@ def _report(work: _Synthesis, made: list[Item], rejects: list[Any], count: Count
         "backend": {name: count[name] for name in names},
         "prompts": prompts,
     }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -48,8 +48,10 @@ OPPOSITES = (
     ("acute", "chronic"),
     ("benign", "malignant"),
 )
-"""Poles (`posologie.language.facts`) of which a text that mentions one and not the other may not become the reverse. `true` and
-`false` are no pair here: "which is false" and "which is not true" ask the same, so `false` counts as a negation."""
+"""Poles (`posologie.language.facts`) of which a text that mentions one and not the other may not become the reverse.
+
+`true` and `false` are no pair here: "which is false" and "which is not true" ask the same, so `false` counts as a
+negation."""
 
 
 _CLAUSE = re.compile(r"[,;:.()?!]|\b(?:and|but|et|mais|y|e|pero|und|aber|ed|ma|mas|que|qui|which|that|who)\b")

@@ -1,10 +1,10 @@
 """The command behind translated items, whatever the backend.
 
-python -m posologie.generation.translation.<backend> --spec TranslationSpec --source SHARD.parquet [--prompt FILE]
-    [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet --report OUT.json --work DIR
-    [--running JSON]
+python -m posologie.generation.translation.command --backend KIND --spec TranslationSpec --source SHARD.parquet
+    [--prompt FILE] [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
+    --report OUT.json --work DIR [--running JSON]
 
-<backend> is causal, seq2seq, openai_endpoint or engine: the `kind` of the translator's backend; all but
+KIND is causal, seq2seq, openai_endpoint or engine: that of the translator's backend; all but
 seq2seq take a prompt. Without `--part` the outputs are those of the whole split; the outputs of parts go through
 `posologie.generation.gather`. `--running` changes no item.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.backends.asking import Asking, OpenBackend, add_asking_arguments, asking
+from posologie.backends.asking import Asking, add_asking_arguments, asking
 from posologie.backends.interface import Failure, Reply, Request
 from posologie.backends.prompts import read_prompt
 from posologie.backends.texts import Problem
@@ -28,7 +28,7 @@ from posologie.generation.translation.checks import Languages, match_of, problem
 from posologie.generation.translation.requests import ChatTranslation, Fields, TextTranslation, fields_of, joined
 from posologie.records.files import write_json, write_parquet
 from posologie.records.items import Item, descent, items_to_table, read_item_table, stable_id, table_to_items
-from posologie.running.commands import parser
+from posologie.running.commands import parser, run
 from posologie.running.errors import InputError
 
 
@@ -37,9 +37,9 @@ def reject_schema() -> pa.Schema:
     return pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("item", "reason", "detail", "reply")])
 
 
-def translation_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+def main(argv: list[str]) -> None:
     """Translate items."""
-    arguments = parser(module, __doc__ or "")
+    arguments = parser("posologie.generation.translation.command", __doc__ or "")
     add_asking_arguments(arguments)
     add_part_argument(arguments)
     arguments.add_argument("--source", required=True, type=Path)
@@ -52,7 +52,7 @@ def translation_command(argv: list[str], module: str, open_backend: OpenBackend)
     manner = manner_of(spec.translator, options)
     items = list(table_to_items(part_of(read_item_table(options.source), options.part)))
     what = f"{spec.name}/{spec.source}/{spec.split}/{options.part[0]}-of-{options.part[1]}"
-    with asking(spec.translator.backend, options, open_backend, what) as session:
+    with asking(spec.translator.backend, options, what) as session:
         work = _Translation(spec, manner, items, session)
         work.ask()
         made, rejects, report = work.result()
@@ -208,3 +208,7 @@ def _counts(part: _Part) -> dict[str, int]:
         "prompt_tokens": sum(reply.prompt_tokens for reply in replies),
         "generated_tokens": sum(reply.generated_tokens for reply in replies),
     }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,9 +1,10 @@
 """The command behind a translator's version of parallel text, whatever the backend.
 
-python -m posologie.generation.translation_quality.<backend> --spec QualitySpec --pairs TEST_SET=PAIRS.parquet…
-    [--prompt FILE] [--backbone MANIFEST] --sentences OUT.parquet --run OUT.json --work DIR [--running JSON]
+python -m posologie.generation.translation_quality.command --backend KIND --spec QualitySpec --pairs
+    TEST_SET=PAIRS.parquet… [--prompt FILE] [--backbone MANIFEST] --sentences OUT.parquet --run OUT.json
+    --work DIR [--running JSON]
 
-<backend> is causal, seq2seq, openai_endpoint or engine; all but seq2seq take a prompt with a place for {text}. The
+KIND is causal, seq2seq, openai_endpoint or engine; all but seq2seq take a prompt with a place for {text}. The
 table is made by `posologie.generation.translation_quality.table`.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.backends.asking import OpenBackend, add_asking_arguments, asking
+from posologie.backends.asking import add_asking_arguments, asking
 from posologie.backends.interface import Failure, Reply, Request
 from posologie.backends.prompts import Prompt, read_prompt
 from posologie.generation.spec import Translator
@@ -21,13 +22,13 @@ from posologie.generation.translation_quality.spec import QualitySpec, sentence_
 from posologie.records.files import write_parquet
 from posologie.records.runs import Run
 from posologie.records.tables import read_pairs
-from posologie.running.commands import named_path, parser
+from posologie.running.commands import named_path, parser, run
 from posologie.running.errors import InputError
 
 
-def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+def main(argv: list[str]) -> None:
     """Translate parallel text."""
-    arguments = parser(module, __doc__ or "")
+    arguments = parser("posologie.generation.translation_quality.command", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--pairs", required=True, nargs="+", type=named_path, metavar="TEST_SET=PAIRS")
     arguments.add_argument("--prompt", type=Path)
@@ -43,7 +44,7 @@ def quality_command(argv: list[str], module: str, open_backend: OpenBackend) -> 
     rows = parallel_rows(dict(options.pairs), spec.translator)
     prompt = prompt_of(spec.translator, options)
     requests = [request_for(row["source"], spec.translator, prompt) for row in rows]
-    with asking(spec.translator.backend, options, open_backend, f"{spec.name}/parallel") as session:
+    with asking(spec.translator.backend, options, f"{spec.name}/parallel") as session:
         session.complete(iter(requests), len(requests), "segments")
         outcomes = [session.reply(request) for request in requests]
         failed = {row["id"]: one.error for row, one in zip(rows, outcomes, strict=True) if isinstance(one, Failure)}
@@ -101,3 +102,7 @@ def _columns(outcome: Reply | Failure) -> dict[str, Any]:
         "prompt_tokens": outcome.prompt_tokens,
         "generated_tokens": outcome.generated_tokens,
     }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,4 +1,10 @@
-"""The command behind a file of ratings of training items, whatever the backend, and the table of the ratings."""
+"""The command behind a file of ratings of training items, whatever the backend, and the table of the ratings.
+
+    python -m posologie.screening.rating.command --backend KIND --spec JSON --prompt FILE --items SHARD
+        --ratings OUT.parquet --run OUT.json --work DIR [--running JSON] [--backbone MANIFEST]
+
+KIND is causal, openai_endpoint or engine: that of the judge's backend. `--running` changes no rating.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from posologie.backends.asking import OpenBackend, add_asking_arguments, asking
+from posologie.backends.asking import add_asking_arguments, asking
 from posologie.backends.interface import Failure, Reply, Request
 from posologie.backends.prompts import Prompt, read_prompt, reply_columns, reply_fields
 from posologie.records.files import write_parquet
 from posologie.records.items import LABELS, Item, read_item_table, table_to_items
 from posologie.records.runs import Run
-from posologie.running.commands import parser
+from posologie.running.commands import parser, run
 from posologie.running.errors import InputError
 from posologie.screening.spec import Rating, RatingSpec
 
@@ -43,9 +49,9 @@ def rating_schema() -> "pyarrow.Schema":
 _AT_ONCE = 2048
 
 
-def rate_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
+def main(argv: list[str]) -> None:
     """Rate the training items of one source."""
-    arguments = parser(module, __doc__ or "")
+    arguments = parser("posologie.screening.rating.command", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
@@ -58,7 +64,7 @@ def rate_command(argv: list[str], module: str, open_backend: OpenBackend) -> Non
     prompt = read_prompt(options.prompt)
     items = rated_items(options.items, spec)
     rows: list[dict[str, Any]] = []
-    with asking(spec.backend, options, open_backend, f"{spec.judge}/{spec.source}") as session:
+    with asking(spec.backend, options, f"{spec.judge}/{spec.source}") as session:
         session.complete((request for _, request in requests(items, spec.rating, prompt)), items.num_rows, "items")
         for item, request in requests(items, spec.rating, prompt):
             identity = {"item": item.id, "task": item.task}
@@ -115,3 +121,7 @@ def rated(outcome: Reply | Failure, rating: Rating, prompt_sha256: str) -> dict[
     score = rating.score_in(outcome.text)
     without = "filtered" if outcome.finish == "filtered" else "unparsable"
     return {**columns, "score": score, "outcome": without if score is None else "score"}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,7 +1,9 @@
-"""Predict with a model behind an OpenAI-compatible endpoint.
+"""Predict with a model behind an OpenAI-compatible endpoint, or behind an engine that the job starts.
 
-    python -m posologie.prediction.openai_endpoint --spec JSON --items SOURCE=SHARD… --predictions SUITE=OUT…
-        --run SUITE=OUT… --work DIR [--running JSON]
+    python -m posologie.prediction.served --backend KIND --spec JSON --items SOURCE=SHARD… --predictions SUITE=OUT…
+        --run SUITE=OUT… --work DIR [--running JSON] [--backbone MANIFEST]
+
+KIND is openai_endpoint, or engine with the manifest of the model that it serves.
 
 The greedy answer is the reply's text. Label probabilities are those of the first token where the endpoint offers
 log-probabilities and names a label among its likeliest tokens; the likeliest label is then the constrained answer to a
@@ -21,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from posologie.backends import interface
-from posologie.backends.asking import OpenBackend
+from posologie.backends.asking import add_backend_argument, open_backend
 from posologie.backends.cache import Cache
 from posologie.backends.interface import Failure, LabelLanguage, LabelStep, Reply, Session
-from posologie.backends.openai_endpoint import open_backend
 from posologie.backends.openai_forms import takes_grammar
 from posologie.backends.spec import Decoding, Engine, Running
 from posologie.prediction.job import add_job_arguments, predict
@@ -37,14 +38,10 @@ from posologie.running.errors import InputError
 
 
 def main(argv: list[str]) -> None:
-    """Answer suites with a served model."""
-    served_command(argv, "posologie.prediction.openai_endpoint", open_backend)
-
-
-def served_command(argv: list[str], module: str, open_backend: OpenBackend) -> None:
-    """Answer suites with a served model: one behind an endpoint, or behind a server that this job starts."""
-    arguments = parser(module, __doc__ or "")
+    """Answer suites with a served model: one behind an endpoint, or behind an engine that this job starts."""
+    arguments = parser("posologie.prediction.served", __doc__ or "")
     add_job_arguments(arguments)
+    add_backend_argument(arguments)
     arguments.add_argument("--backbone", type=Path, metavar="MANIFEST", help="the model that an engine serves")
     arguments.add_argument(
         "--running", default="{}", metavar="JSON", help="how the endpoint is asked: changes no reply"
@@ -60,7 +57,7 @@ def served_command(argv: list[str], module: str, open_backend: OpenBackend) -> N
         cache = stack.enter_context(Cache(options.work / "responses.sqlite"))
 
         def make_answerer() -> ServedModel:
-            session = Session(open_backend(spec.backend, running, options.backbone), cache)
+            session = Session(open_backend(spec.backend, options, running, options.backbone), cache)
             return ServedModel(spec, stack.enter_context(closing(session)), running, options.work)
 
         predict(spec, options, {"backbone": options.backbone} if options.backbone else {}, make_answerer)
