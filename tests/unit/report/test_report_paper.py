@@ -84,12 +84,11 @@ def test_the_checklist_is_filled_from_the_study_and_says_what_is_open(paper):
     assert points["Clusters"].open == "fewer than 30 clusters in oeq"
     assert points["Seeds"].open.startswith("one seed")
     assert points["Contamination"].open == "audit the mixes"
-    assert points["Licences"] == Point("Licences", "none stated under report.licenses", "missing: native, tiny")
+    assert points["Licences"] == Point("Licences", "none stated under licenses", "missing: native, tiny")
 
 
 def test_licenses_that_the_study_states_are_in_the_checklist(simulated):
-    stated = simulated.report.report.model_copy(update={"licenses": {"native": "CC-BY-4.0"}})
-    inputs = Inputs(simulated.report.model_copy(update={"report": stated}), simulated.root)
+    inputs = Inputs(simulated.report.model_copy(update={"licenses": {"native": "CC-BY-4.0"}}), simulated.root)
     [licences] = [point for point in paper_of(inputs, []).checklist if point.topic == "Licences"]
     assert licences == Point("Licences", "native: CC-BY-4.0", "missing: tiny")
 

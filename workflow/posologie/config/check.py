@@ -89,8 +89,9 @@ def _check_folders(study: Study) -> None:
 
 def _check_sources(study: Study) -> None:
     for name in study.licenses:
-        if name not in study.sources and name not in study.collections:
-            raise unknown("licenses", name, [*study.sources, *study.collections])
+        licensed = {**study.sources, **study.collections, **study.backbones}
+        if name not in licensed:
+            raise unknown("licenses", name, list(licensed))
     for name, source in study.sources.items():
         if importlib.util.find_spec(f"posologie.sources.{source.reader}") is None:
             raise InputError(

@@ -358,6 +358,7 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
         components=Shown.of(plan.components(study)),
         statistics=study.statistics,
         report=study.report,
+        licenses=study.licenses,
     )
 
 

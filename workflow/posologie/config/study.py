@@ -227,8 +227,8 @@ class Study(Spec):
     )
     licenses: dict[Name, str] = Field(
         default_factory=dict,
-        description="licence of the data of each source and collection, such as `CC-BY-4.0`, for `posologie package`; "
-        "re-runs nothing",
+        description="licence of each source, collection and backbone, such as `CC-BY-4.0`, for `posologie package` and "
+        "the checklist of the report",
     )
     suites: dict[Name, StudySuite] = Field(
         default_factory=dict,

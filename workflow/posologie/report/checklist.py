@@ -98,16 +98,14 @@ def _decoding(inputs: Inputs) -> Point:
 
 def _licences(inputs: Inputs) -> Point:
     """Return the licenses that the study file states, and of which sources and backbones it states none."""
-    stated = inputs.spec.report.licenses
+    stated = inputs.spec.licenses
     tables = [row for name in ("screening", "composition") for row in inputs.rows(name)]
     used = [row["source"] for row in tables if row["source"]]
     used += [row["name"] for row in tables if row.cells.get("by") == "source"]
     used += [model.backbone for model in inputs.models if model.backbone]
     missing = [name for name in dict.fromkeys(used) if name not in stated]
     told = "; ".join(f"{name}: {license}" for name, license in stated.items())
-    return Point(
-        "Licences", told or "none stated under report.licenses", f"missing: {listed(missing, 12)}" if missing else ""
-    )
+    return Point("Licences", told or "none stated under licenses", f"missing: {listed(missing, 12)}" if missing else "")
 
 
 def shared(inputs: Inputs, stage: str, key: str) -> list[Any]:

@@ -25,11 +25,6 @@ class Report(Spec):
         le=5000,
         description="up to how many items the browser's data stand in the page itself, which can then be sent alone",
     )
-    licenses: dict[Name, str] = Field(
-        default_factory=dict,
-        exclude_if=operator.not_,
-        description="license of each source and backbone, for the checklist of the section for a paper",
-    )
 
 
 class ReportSpec(Spec):
@@ -55,6 +50,11 @@ class ReportSpec(Spec):
         default=Statistics(), description="which numbers are the primary ones, at which level"
     )
     report: Report = Report()
+    licenses: dict[Name, str] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="licence of each source, collection and backbone, for the checklist of the section for a paper",
+    )
 
     def figures(self) -> tuple[str, ...]:
         """Return the names of the figures: known before any table is made, so that a rule can declare the files."""
