@@ -24,7 +24,7 @@ from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
 from posologie.screening.report import match_schema
 from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
-from posologie.training.history import SCHEMA as HISTORY
+from posologie.training.checkpoints import SCHEMA as HISTORY
 
 MIXES = {
     "NAT": {"native": 1.0},

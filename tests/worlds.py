@@ -19,11 +19,10 @@ from posologie.prediction.model import Model
 from posologie.prediction.requests import requests_for
 from posologie.records.items import read_items, table_to_items
 from posologie.sources.world import main as write_shard
-from posologie.training.attention import PACKED
 from posologie.training.examples import tokenise
 from posologie.training.loop import Hooks, train
 from posologie.training.processes import Group
-from posologie.training.student import student_of
+from posologie.training.student import PACKED, student_of
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = ("textbook", "exam", "translated", "synthetic")

@@ -54,8 +54,8 @@ def measure(folder, recipe, micro_batch, longest):
 
     from posologie.models.load import load_model
     from posologie.training.footprint import one_update
-    from posologie.training.optimizer import make_optimizer
     from posologie.training.student import make_student
+    from posologie.training.update import make_optimizer
 
     torch.set_num_threads(1)
     spec = spec_of(recipe)

@@ -12,13 +12,12 @@ import transformers
 
 from posologie.records.prompting import Prompting
 from posologie.records.runs import peak_memory
-from posologie.training.attention import PACKED
+from posologie.training.batches import updates_of_epoch
 from posologie.training.examples import Examples
 from posologie.training.loop import Hooks, train
-from posologie.training.order import updates_of_epoch
 from posologie.training.processes import Group
 from posologie.training.spec import Recipe, TrainingSpec
-from posologie.training.student import student_of
+from posologie.training.student import PACKED, student_of
 
 SIDES = (
     "trainer, stock DoRA",

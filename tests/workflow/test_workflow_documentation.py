@@ -68,7 +68,7 @@ def started(arguments):
     from posologie.cli import run
     from posologie.cli.commands import parser
 
-    if arguments[:1] not in (["run"], ["demo"]):
+    if arguments[:1] not in (["run"], ["demo"]) or arguments == ["run"]:  # `posologie run` alone is the command's name
         return None
     return [word for word in run.command(parser().parse_args(arguments))[1:] if word != "--dry-run"]
 

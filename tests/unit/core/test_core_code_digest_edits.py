@@ -108,16 +108,19 @@ NEUTRAL = {
     "how often progress is written": ("running/commands.py", replaced("self._written >= 2", "self._written >= 5")),
     "the heartbeat of claims": ("running/claims.py", replaced("BEAT = 10.0", "BEAT = 20.0")),
     "the silence that claims allow": ("running/claims.py", replaced("SILENCE = 120.0", "SILENCE = 300.0")),
-    "the out-of-memory advice of the loop": ("training/memory.py", replaced("(now {micro_batch};", "({micro_batch};")),
+    "the out-of-memory advice of the loop": (
+        "training/reporting.py",
+        replaced("(now {micro_batch};", "({micro_batch};"),
+    ),
     "when memory ran out": ("training/loop.py", replaced('f"validation of epoch {epoch}"', 'f"validating, {epoch}"')),
     "the version": ("running/installed.py", replaced('"unknown"', '"none"')),
     "the docstring of the package": ("__init__.py", replaced("how much of which", "which amount of which")),
     "a comment": ("training/loop.py", replaced("# the one wait for the device", "# waits here")),
     "the docstring of a function": (
-        "training/schedule.py",
+        "training/update.py",
         replaced("Return the learning rate of", "Give the rate of"),
     ),
-    "the docstring of a constant": ("training/loss.py", replaced("Float32 logits held at once", "Logits at once")),
+    "the docstring of a constant": ("training/update.py", replaced("Float32 logits held at once", "Logits at once")),
     "the description of an option": ("training/spec.py", replaced("after the warm-up", "once warmed up")),
     "the help of an argument": ("training/__main__.py", replaced('help="training items of the mix"', 'help="items"')),
     "the name of an argument's value in the help": (
@@ -125,7 +128,7 @@ NEUTRAL = {
         replaced('metavar="SOURCE=SHARD"', 'metavar="NAME=PATH"'),
     ),
     "the layout": ("training/loop.py", reformatted),
-    "quotation marks": ("training/schedule.py", replaced('"cosine"', "'cosine'")),
+    "quotation marks": ("training/update.py", replaced('"cosine"', "'cosine'")),
     "the order of names in an import": (
         "training/adapters.py",
         replaced("Recipe, TrainingSpec", "TrainingSpec, Recipe"),
@@ -137,7 +140,7 @@ NEUTRAL = {
         replaced('    log.info("%s: %d files checked", path.parent, len(facts["files"]))\n', ""),
     ),
     "a first log line in a module": (
-        "training/schedule.py",
+        "training/update.py",
         lambda source: (
             source.replace("import math\n", "import logging\nimport math\n").replace(
                 "    warmup = ", '    log.debug("step %d of %d", step, total)\n    warmup = '
@@ -146,7 +149,7 @@ NEUTRAL = {
         ),
     ),
     "a warning's wording": (
-        "training/schedule.py",
+        "training/update.py",
         lambda source: source.replace("import math\n", "import math\nimport warnings\n").replace(
             "    warmup = ", '    warnings.warn("a warm-up", stacklevel=2)\n    warmup = '
         ),
@@ -179,11 +182,11 @@ COUNTED = {
     "an operator of the loss": ("training/loop.py", replaced("(loss / weight)", "(loss * weight)"), {"training"}),
     "a default of the recipe": ("training/spec.py", replaced("default=1e-4", "default=2e-4"), {"training"}),
     "a bound of an option": ("training/spec.py", replaced("gt=0", "ge=0"), {"training"}),
-    "the warm-up": ("training/schedule.py", replaced("math.ceil(", "math.floor("), {"training"}),
-    "the order of examples": ("training/order.py", replaced("{seed}", "{seed + 1}"), {"training"}),
-    "the number of mega-batches": ("training/order.py", replaced("50)", "49)"), {"training"}),
-    "which weights decay": ("training/optimizer.py", replaced('r"bias|', 'r"biases|'), {"training"}),
-    "the scale of dropout": ("training/dropout.py", replaced("1 / (1 - self", "1 / (2 - self"), {"training"}),
+    "the warm-up": ("training/update.py", replaced("math.ceil(", "math.floor("), {"training"}),
+    "the order of examples": ("training/batches.py", replaced("{seed}", "{seed + 1}"), {"training"}),
+    "the number of mega-batches": ("training/batches.py", replaced("50)", "49)"), {"training"}),
+    "which weights decay": ("training/update.py", replaced('r"bias|', 'r"biases|'), {"training"}),
+    "the scale of dropout": ("training/layers.py", replaced("1 / (1 - self", "1 / (2 - self"), {"training"}),
     "the format of the weights": ("training/adapters.py", replaced('"format": "pt"', '"format": "np"'), {"training"}),
     "the name of an array": ("training/examples.py", replaced('f"{name}.npy"', 'f"{name}.bin"'), {"training"}),
     "the default of an argument": ("training/__main__.py", replaced("default=12", "default=13"), {"training"}),
@@ -213,13 +216,13 @@ COUNTED = {
         {"training"},
     ),
     "an import in an except block": (
-        "training/schedule.py",
+        "training/update.py",
         appended("try:\n    pass\nexcept OSError:\n    from posologie.scoring.tables import label_sets"),
         {"training"},
     ),
     "a computing module in the place of a neutral one": (
         "training/loop.py",
-        replaced("from posologie.running.errors import InputError", "from posologie.training.loss import InputError"),
+        replaced("from posologie.running.errors import InputError", "from posologie.training.update import InputError"),
         {"training"},
     ),
     "the template's date": ("models/load.py", replaced("(2024, 7, 26)", "(2024, 7, 27)"), {"training", "prediction"}),
@@ -258,9 +261,9 @@ COUNTED = {
     "what a spec accepts": ("records/specs.py", replaced('extra="forbid"', 'extra="ignore"'), EVERY),
     "the default of the prompt": ("records/prompting.py", replaced("Choix de réponses :", "Choix :"), PROMPTED),
     "the order of options": ("records/prompting.py", replaced("{seed}\\x1f{variant}", "{seed}\\x1f"), PROMPTED),
-    "a decorator": ("training/loss.py", replaced("@torch.no_grad()", "@torch.enable_grad()"), {"training"}),
+    "a decorator": ("training/update.py", replaced("@torch.no_grad()", "@torch.enable_grad()"), {"training"}),
     "an import that runs code": (
-        "training/schedule.py",
+        "training/update.py",
         replaced("import math\n", "import math\nimport json\n"),
         {"training"},
     ),

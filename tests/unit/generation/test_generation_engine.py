@@ -20,7 +20,7 @@ from posologie.backends.engine import EngineBackend
 from posologie.backends.interface import Failure, LabelLanguage, Request, Session
 from posologie.backends.openai_forms import request_body
 from posologie.backends.spec import Causal, Decoding, Engine, OpenaiEndpoint, Running
-from posologie.judging import engine as judging_engine
+from posologie.judging import command as judging
 from posologie.records.files import read_json
 from posologie.running.commands import Progress
 from posologie.running.errors import InputError
@@ -173,14 +173,14 @@ def test_a_judge_behind_an_engine_judges_all_suites_in_one_job_that_starts_it_on
     spec = {"name": "j", "model": "q/base", "suites": suites, "judge": {"backend": backend}}
     running = {"command": [sys.executable, str(FAKE)], "compared_items": 0}
     words = [
-        *("--spec", json.dumps(spec), "--running", json.dumps(running), "--prompt", str(PROMPT)),
+        *("--backend", "engine", "--spec", json.dumps(spec), "--running", json.dumps(running), "--prompt", str(PROMPT)),
         *("--work", str(tmp_path / "work"), "--backbone", str(manifest)),
         *("--items", f"open={shard(tmp_path, made)}"),
         *("--answers", *(f"{suite}={told[suite]}" for suite in suites)),
         *("--judgements", *(f"{suite}={tmp_path / suite}.parquet" for suite in suites)),
         *("--run", *(f"{suite}={tmp_path / suite}.json" for suite in suites)),
     ]
-    judging_engine.main(words)
+    judging.main(words)
     assert len([line for line in record(tmp_path) if "pid" in line]) == 1
     records = [read_json(tmp_path / f"{suite}.json") for suite in suites]
     assert [one["spec"]["suite"] for one in records] == list(suites)
@@ -188,7 +188,7 @@ def test_a_judge_behind_an_engine_judges_all_suites_in_one_job_that_starts_it_on
     for suite in suites:
         assert [row["label"] for row in pq.read_table(tmp_path / f"{suite}.parquet").to_pylist()] == [1] * 3
         assert any(f"answer to {suite}" in json.dumps(line) for line in record(tmp_path))
-    judging_engine.main(words)
+    judging.main(words)
     assert len([line for line in record(tmp_path) if "pid" in line]) == 1, "all is answered: nothing is started"
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from posologie.backends.prompts import read_prompt
 from posologie.generation.spec import TaskName
-from posologie.judging.steering import steering
+from posologie.judging.verdicts import steering
 from posologie.language.languages import language_of
 from posologie.running.errors import InputError
 

@@ -8,7 +8,7 @@ from judging_made import PROMPT, items, predictions, shard
 
 from posologie.backends.interface import Failure, LabelStep, Reply
 from posologie.judging import command, plan
-from posologie.judging.schema import judgement_schema
+from posologie.judging.answers import judgement_schema
 from posologie.judging.spec import Judge
 from posologie.judging.verdicts import verdict
 from posologie.records.files import read_json

@@ -10,8 +10,8 @@ import pytest
 from judging_made import items, predictions, shard
 
 from posologie.judging import human, kit
-from posologie.judging.draw import allocation, drawn, stratum
-from posologie.judging.schema import human_schema, judgement_schema
+from posologie.judging.answers import human_schema, judgement_schema
+from posologie.judging.kit import allocation, drawn, stratum
 from posologie.records.files import write_parquet
 from posologie.running.errors import InputError
 

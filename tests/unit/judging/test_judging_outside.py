@@ -8,7 +8,7 @@ import pytest
 from judging_made import PROMPT, items, predictions, shard
 
 from posologie.judging import command, human, outside
-from posologie.judging.schema import calibration_schema, human_schema, judgement_schema
+from posologie.judging.answers import calibration_schema, human_schema, judgement_schema
 from posologie.judging.spec import Ratings
 from posologie.records.files import read_json, write_parquet
 from posologie.running.errors import InputError

@@ -10,8 +10,8 @@ from endpoint_server import Answer, EndpointServer, completion
 from judging_made import PROMPT, items, predictions, shard
 
 from posologie.judging import command, human, kit
+from posologie.judging.answers import calibration_schema, human_schema
 from posologie.judging.overlap import overlap
-from posologie.judging.schema import calibration_schema, human_schema
 from posologie.records.files import read_json
 from posologie.running.errors import InputError
 

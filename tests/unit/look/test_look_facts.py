@@ -188,7 +188,11 @@ def test_a_mix_that_cannot_be_met_is_a_problem_and_a_part_without_a_seat_a_warni
     }
     facts = look(spec(mixes=asked), root)
     told = {doubt["text"]: doubt["state"] for doubt in facts["doubts"]}
-    assert told["Mix MUCH: 900 items of 'native' asked for, 60 of tasks mcqu+mcq held by native (60)."] == "problem"
+    much = (
+        "Mix MUCH: 900 items of 'native' asked for, 60 of tasks mcqu+mcq held by native (60); lower the share or the "
+        "size, or repeat items with epochs: {native: 15}."
+    )
+    assert told[much] == "problem"
     assert told["Mix NONE: the part synthetic gets no item at all."] == "warning"
     assert any(text.startswith("Mix STRATA: source native: 50 items asked for") for text in told)
     assert not any(str(root) in text or "/tmp/" in text for text in told)

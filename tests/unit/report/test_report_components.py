@@ -12,9 +12,9 @@ from posologie.records.components import PALETTE, Component, Shown, completed
 from posologie.report.__main__ import main as write_report
 from posologie.report.composition import components_of, mixes
 from posologie.report.figures import __main__ as figures
+from posologie.report.html import read_template
 from posologie.report.inputs import Inputs
 from posologie.report.names import COLOURS, hatch
-from posologie.report.template_files import read_template
 from posologie.statistics.spec import TableSpec
 from simulated import make_study
 

@@ -10,12 +10,12 @@ import pytest
 
 from posologie.records.files import read_csv, read_parquet, write_csv, write_parquet
 from posologie.report.blocks import Table
-from posologie.report.captions import caption_of
-from posologie.report.drawings import inlined
 from posologie.report.figures import __main__ as figures
+from posologie.report.figures import components, scores, style
 from posologie.report.figures import effects as effects_figures
-from posologie.report.figures import scores, shares, style, training
+from posologie.report.html import inlined
 from posologie.report.inputs import Inputs
+from posologie.report.page import caption_of
 from posologie.report.published import section as published_section
 from posologie.running.errors import InputError
 from posologie.surface.table import COLUMNS
@@ -155,7 +155,7 @@ def test_gains_with_and_without_leaked_items_stand_in_one_row(own_study):
     rows = [f"mcqa,mcqu,tiny/{mix}/seed-42,gain,{items},40,{value},,," for mix, items, value in gains]
     (root / "tables" / "leakage.csv").write_text("\n".join([header, *rows]) + "\n")
     study = Inputs(spec.model_copy(update={"tables": ("leakage",)}), root)
-    (panel,) = shares.draw_leakage(study).axes
+    (panel,) = components.draw_leakage(study).axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["NAT", "SYN"]
     drawn = sorted(line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o")
     assert drawn == [-2, 1.25, 3.5]
@@ -274,7 +274,7 @@ def test_a_single_epoch_has_a_row_of_validation_losses_and_no_lonely_dot(own_stu
         place = table.column_names.index("validation_loss")
         field = table.schema.field("validation_loss")
         write_parquet(file, table.set_column(place, field, pa.array(losses, field.type)))
-    drawn = training.draw(Inputs(spec, root))
+    drawn = scores.draw_training(Inputs(spec, root))
     right = drawn.axes[1]
     assert right.get_title(loc="left") == "validation loss after the only epoch"
     assert [label.get_text() for label in right.get_yticklabels()] == list(spec.mixes)

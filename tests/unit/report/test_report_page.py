@@ -13,7 +13,7 @@ import pytest
 
 from posologie.records.files import write_parquet
 from posologie.report import __main__ as report
-from posologie.report import header
+from posologie.report import page
 from posologie.report.figures import __main__ as figures
 from posologie.running.errors import InputError
 from posologie.running.planning import accept
@@ -77,7 +77,7 @@ def test_a_demonstration_says_so_at_the_top_and_once_for_each_table_of_verdicts(
 
 def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which_code(own_study, monkeypatch):
     root, spec = own_study
-    monkeypatch.setattr(header, "commit", lambda: "0123456789ab+")
+    monkeypatch.setattr(page, "commit", lambda: "0123456789ab+")
     head = re.search(r'<dl class="head">(.*?)</dl>', page_of(root, spec), re.DOTALL).group(1)
     told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
     assert told.pop("Program").endswith(", commit 0123456789ab+")
@@ -91,7 +91,7 @@ def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which
     records = sorted((root / "predictions" / "tiny").rglob("*.run.json"))
     facts = {"backbone_revision": "f" * 40, "started": "2026-03-02T01:00:00+00:00"}
     records[-1].write_text(json.dumps(json.loads(records[-1].read_text()) | facts))
-    monkeypatch.setattr(header, "commit", lambda: None)
+    monkeypatch.setattr(page, "commit", lambda: None)
     bare = page_of(root, spec.model_copy(update={"tables": ()}))
     assert "<dd>tiny (revision ffffffffffff)</dd>" in bare
     assert "<dd>2026-01-01 to 2026-03-02</dd>" in bare

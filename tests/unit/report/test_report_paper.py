@@ -6,10 +6,10 @@ import re
 import pytest
 
 from posologie.report.effects import comparisons
+from posologie.report.html import read_template
 from posologie.report.inputs import Inputs
 from posologie.report.paper import Paper, Point, paper_of
 from posologie.report.paper_text import as_latex, as_markdown, bibliography, cited_as, section
-from posologie.report.template_files import read_template
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from posologie.report import attribution, compute, corrections, effects, flips, judges, published, training, transfer
+from posologie.report import attribution, bias, corrections, effects, judges, published, training
 from posologie.report.bias import ranking_kept
 from posologie.report.effects import Comparison, Effect
 from posologie.report.inputs import Inputs
+from posologie.report.names import counted, joined
 from posologie.report.spec import ReportSpec
 from posologie.report.tables import Row
-from posologie.report.words import counted, joined
 from posologie.statistics.spec import Measured, Statistics
 
 
@@ -66,7 +66,7 @@ def test_what_batches_change_is_counted(prompts, flipped, halvings, said):
     audit = {"prompts": prompts, "likeliest_label_flipped": flipped}
     facts = {"stage": "prediction", "started": "now", "recomputed_alone": audit, "chunk_halvings": halvings}
     study = SimpleNamespace(runs=[SimpleNamespace(model=SimpleNamespace(name="b/base"), facts=facts)])
-    (text,) = flips.told(study).paragraphs
+    (text,) = bias.told(study).paragraphs
     assert said in text
     assert ("Memory" in text) is bool(halvings)
 
@@ -84,7 +84,7 @@ def test_what_the_study_cost_is_told_for_what_was_measured(tmp_path, gpu_hours, 
     common = dict.fromkeys(("model", "stage", "suites", "peak_memory_gb", "peak_gpu_memory_gb", "trained_tokens",
                             "prompt_tokens", "generated_tokens", "gpu", "cpus", "processor"), "")  # fmt: skip
     rows = [row(**common, hours=0.5, gpu_hours=gpu_hours / 2, energy_kwh=energy) for energy in energies]
-    (total,) = compute.section(inputs(tmp_path, compute=rows), None).blocks[0].paragraphs
+    (total,) = training.compute_section(inputs(tmp_path, compute=rows), None).blocks[0].paragraphs
     assert total.endswith(said)
 
 
@@ -160,10 +160,10 @@ def test_p_values_of_the_table_say_when_more_draws_would_make_them_smaller(
 def test_whether_a_gain_carries_over_is_said_with_its_size_or_what_would_go_undetected(tmp_path):
     cells = {"mix": "SYN", "left": "native", "right": "synthetic", "unit": "%", "value": -4.5, "detectable": 3}
     clear = row(verdict="more on right", **cells)
-    assert transfer.carried(inputs(tmp_path), [clear]) == "SYN gains 4.5 points more on synthetic than on native items."
-    unclear = transfer.carried(inputs(tmp_path), [row(verdict="not settled", **cells)])
+    assert effects.carried(inputs(tmp_path), [clear]) == "SYN gains 4.5 points more on synthetic than on native items."
+    unclear = effects.carried(inputs(tmp_path), [row(verdict="not settled", **cells)])
     assert unclear.endswith("on another's; differences below about 3.0 points would usually go undetected.")
-    bare = transfer.carried(inputs(tmp_path), [row(verdict="not settled", **cells | {"detectable": ""})])
+    bare = effects.carried(inputs(tmp_path), [row(verdict="not settled", **cells | {"detectable": ""})])
     assert bare.endswith("than on another's.")
 
 

@@ -7,7 +7,7 @@ import yaml
 from matplotlib.text import Text as MplText
 
 from posologie.report import surface
-from posologie.report.figures import surface as figure_of
+from posologie.report.figures import components as figure_of
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
 from posologie.report.surface import SurfaceTable, surface_table
@@ -200,7 +200,7 @@ def test_the_figure_is_drawn_from_the_table_alone(tmp_path, components):
         rows += _mixes("trace", name, [corners[0], middle], components)
     rows += _mixes("prediction", "", [*corners, middle, *edges], components)
     inputs = _inputs(tmp_path, [*rows, *_mixes("run", "", corners, components)])
-    figure = figure_of.draw(inputs)
+    figure = figure_of.draw_surface(inputs)
     assert figure is not None
     words = " ".join(text.get_text() for text in figure.findobj(MplText))
     assert all(re.search(rf"\b{name}, % of the mix", words) for name in components)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from posologie.judging.schema import human_schema
+from posologie.judging.answers import human_schema
 from posologie.records.files import read_parquet, write_parquet
 from posologie.running.errors import InputError
 from posologie.scoring.rated import main, rated_schema

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from posologie.judging.schema import calibration_schema, human_schema
+from posologie.judging.answers import calibration_schema, human_schema
 from posologie.records import layout
 from posologie.records.files import write_parquet
 from posologie.scoring.rated import main as score_rated

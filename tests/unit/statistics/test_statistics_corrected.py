@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie.judging.schema import human_schema, judgement_schema
+from posologie.judging.answers import human_schema, judgement_schema
 from posologie.prediction.spec import prediction_schema
 from posologie.records import layout
 from posologie.records.files import write_parquet

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie.judging.schema import judgement_schema
+from posologie.judging.answers import judgement_schema
 from posologie.records import layout
 from posologie.records.files import write_parquet
 from posologie.running.errors import InputError

@@ -6,10 +6,9 @@ import transformers
 from packed_models import FAMILIES, packed
 
 from posologie.running.errors import InputError
-from posologie.training.attention import PACKED, packed_attention
-from posologie.training.batches import hidden_states
-from posologie.training.loss import LogitForm, logit_form, summed_loss, target_losses
-from posologie.training.packing import check_logits
+from posologie.training.batches import check_logits, hidden_states
+from posologie.training.student import PACKED, packed_attention
+from posologie.training.update import LogitForm, logit_form, summed_loss, target_losses
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from posologie.training import checkpoints
-from posologie.training.checkpoints import Checkpoint, checkpoint_key
-from posologie.training.history import Update
+from posologie.training.checkpoints import Checkpoint, Update, checkpoint_key
 
 
 def after(steps, value=0.0, best=False):

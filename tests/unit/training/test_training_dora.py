@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from posologie.training.adapters import initialise, low_rank_layers
 from posologie.training.dora import FastLinear, make_fast, row_norms, row_squares
-from posologie.training.dropout import ExampleDropout, MaskSource
+from posologie.training.layers import ExampleDropout, MaskSource
 
 torch.set_num_threads(1)
 

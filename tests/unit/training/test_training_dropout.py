@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from posologie.training.dropout import ExampleDropout, MaskSource
+from posologie.training.layers import ExampleDropout, MaskSource
 
 LIKE = torch.zeros(1)
 

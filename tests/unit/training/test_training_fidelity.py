@@ -8,8 +8,8 @@ from training_made import some_items
 
 from posologie.models.load import load_model, load_tokenizer
 from posologie.records.prompting import Prompting
+from posologie.training.batches import updates_of_epoch
 from posologie.training.examples import tokenise
-from posologie.training.order import updates_of_epoch
 from posologie.training.processes import Group
 from posologie.training.spec import Recipe, TrainingSpec
 from posologie.training.student import make_student

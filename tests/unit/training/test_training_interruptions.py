@@ -11,8 +11,8 @@ import torch
 from training_made import some_items
 
 from posologie.training import checkpoints
-from posologie.training.interruption import EXIT_STATUS, LAUNCHER, StopRequest
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
+from posologie.training.reporting import EXIT_STATUS, LAUNCHER, StopRequest
 
 
 def die_at(count):

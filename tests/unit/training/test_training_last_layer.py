@@ -6,13 +6,11 @@ import transformers
 from packed_models import FAMILIES, SMALL, packed
 
 from posologie.records.prompting import Prompting
-from posologie.training.attention import PACKED
 from posologie.training.batches import hidden_states
-from posologie.training.dropout import MaskSource
-from posologie.training.last_layer import restrict_last_layer
-from posologie.training.loss import summed_loss
+from posologie.training.layers import MaskSource, restrict_last_layer
 from posologie.training.spec import Recipe, TrainingSpec
-from posologie.training.student import Student, student_of
+from posologie.training.student import PACKED, Student, student_of
+from posologie.training.update import summed_loss
 
 LENGTHS = (9, 4, 13)
 PREDICTING = (6, 7, 11, 23, 24)

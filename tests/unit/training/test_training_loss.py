@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from posologie.training import loss as loss_module
-from posologie.training.loss import chunk_rows, losses, summed_loss
+from posologie.training import update as loss_module
+from posologie.training.update import chunk_rows, losses, summed_loss
 
 
 @settings(max_examples=40, deadline=None)

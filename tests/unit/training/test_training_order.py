@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posologie.training.order import micro_batches, updates_of_epoch
+from posologie.training.batches import micro_batches, updates_of_epoch
 
 sets = st.integers(1, 60).flatmap(
     lambda count: st.tuples(

@@ -7,11 +7,10 @@ from packed_models import FAMILIES, SMALL
 
 from posologie.records.prompting import Prompting
 from posologie.running.errors import InputError
-from posologie.training import packing
-from posologie.training.attention import PACKED
-from posologie.training.packing import check_packing
+from posologie.training import batches
+from posologie.training.batches import check_packing
 from posologie.training.spec import Recipe, TrainingSpec
-from posologie.training.student import _use_liger, make_student, student_of
+from posologie.training.student import PACKED, _use_liger, make_student, student_of
 
 BARE = {"vocab_size": 61, "hidden_size": 32, "num_hidden_layers": 2}
 HEADS = {**BARE, "num_attention_heads": 4}
@@ -63,7 +62,7 @@ def test_what_mixes_examples_is_refused(configuration, dtype):
 @pytest.mark.parametrize("experts", [True, False])
 def test_another_rounding_passes_for_experts_in_half_precision_only(experts, dtype, monkeypatch):
     states = iter([torch.ones(5, 8), torch.ones(5, 8), torch.ones(5, 8) * 1.01])
-    monkeypatch.setattr(packing, "_middle", lambda model, step: next(states))
+    monkeypatch.setattr(batches, "_middle", lambda model, step: next(states))
     model = model_of(with_experts() if experts else FAMILIES["qwen3"](), dtype=dtype)
     if experts and dtype == torch.bfloat16:
         check_packing(model, "tiny")

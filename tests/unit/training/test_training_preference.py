@@ -17,12 +17,12 @@ from posologie.records.items import items_to_table
 from posologie.records.prompting import Prompting
 from posologie.running.errors import InputError
 from posologie.training import examples as examples_module
+from posologie.training.batches import updates_of_epoch
 from posologie.training.examples import tokenise
-from posologie.training.order import updates_of_epoch
 from posologie.training.processes import Group
-from posologie.training.schedule import learning_rate
 from posologie.training.spec import Recipe, TrainingSpec
 from posologie.training.student import make_student
+from posologie.training.update import learning_rate
 
 
 def a_pair(number, **changes):

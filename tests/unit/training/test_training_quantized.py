@@ -16,8 +16,8 @@ from posologie.models.load import load_tokenizer
 from posologie.models.store import write_manifest
 from posologie.records.prompting import Prompting
 from posologie.running.errors import InputError
+from posologie.training.batches import updates_of_epoch
 from posologie.training.examples import tokenise
-from posologie.training.order import updates_of_epoch
 from posologie.training.student import _quantization
 
 FOUR = {"quantization": "4bit", "dropout": 0.0, "learning_rate": 1e-2, "warmup_ratio": 0.0, "epochs": 2}

@@ -8,10 +8,10 @@ from packed_models import FAMILIES, SMALL, packed
 from posologie.records.prompting import Prompting
 from posologie.training import dora, student
 from posologie.training.adapters import low_rank_layers
-from posologie.training.attention import PACKED
-from posologie.training.loss import summed_loss
-from posologie.training.recomputation import both_passes, slot_of
+from posologie.training.layers import both_passes, slot_of
 from posologie.training.spec import Recipe, TrainingSpec
+from posologie.training.student import PACKED
+from posologie.training.update import summed_loss
 
 LENGTHS = (9, 4, 13)
 ROWS = tuple(row for row in range(sum(LENGTHS)) if row not in (8, 12, 25))

@@ -14,10 +14,10 @@ from training_made import an_item
 
 from posologie.running.errors import InputError
 from posologie.training.__main__ import main
-from posologie.training.history import Update
-from posologie.training.interruption import EXIT_STATUS
+from posologie.training.checkpoints import Update
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.processes import Group
+from posologie.training.reporting import EXIT_STATUS
 from posologie.training.spec import Recipe
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from posologie.config.study import Training
 from posologie.running.errors import InputError
-from posologie.training.history import Update
+from posologie.training.checkpoints import Update
 from posologie.training.reporting import PROGRAMS, listeners
 
 UPDATE = Update(

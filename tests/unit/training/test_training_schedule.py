@@ -4,8 +4,8 @@ import pytest
 import torch
 import transformers
 
-from posologie.training.schedule import learning_rate
 from posologie.training.spec import Recipe
+from posologie.training.update import learning_rate
 
 
 @pytest.mark.parametrize("name", ["cosine", "linear", "constant"])

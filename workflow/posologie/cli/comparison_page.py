@@ -19,8 +19,8 @@ from posologie.cli.comparison import (
 from posologie.report.blocks import Block, Cell, Column, Heading, Page, Prose, Section, Table
 from posologie.report.browser import read_value
 from posologie.report.html import as_html
+from posologie.report.names import counted, joined, listed
 from posologie.report.tables import NOTHING, decimal, interval
-from posologie.report.words import counted, joined, listed
 from posologie.running.errors import InputError
 from posologie.running.installed import __version__
 

@@ -18,8 +18,8 @@ from posologie.config.components import validation_components as validation_comp
 from posologie.config.study import PublishedModel, Study
 from posologie.judging.spec import OutsideVerdicts
 from posologie.mixes.spec import has_all_coalitions, least_repeated, linear_design
-from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone, ChatForm, EncoderOrigin, ModelSpec
+from posologie.models.store import installed_version
 from posologie.records.items import SPLITS, Split, Task
 from posologie.records.published import PublishedNames
 from posologie.records.specs import Spec

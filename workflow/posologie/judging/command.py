@@ -22,13 +22,11 @@ import pyarrow as pa
 from posologie.backends.asking import Asking, add_asking_arguments, asking
 from posologie.backends.interface import Request
 from posologie.backends.prompts import Prompt, read_prompt
-from posologie.judging.answers import open_answers
+from posologie.judging.answers import calibration_schema, judgement_schema, open_answers
 from posologie.judging.human import read_ratings
 from posologie.judging.overlap import overlap, training_files
-from posologie.judging.schema import calibration_schema, judgement_schema
 from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts, SuitesJudgingSpec
-from posologie.judging.steering import steering
-from posologie.judging.verdicts import verdict
+from posologie.judging.verdicts import steering, verdict
 from posologie.records.files import write_parquet
 from posologie.records.runs import Run
 from posologie.running.commands import named_path, parser, run

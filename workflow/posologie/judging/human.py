@@ -1,4 +1,4 @@
-"""Ratings that people gave become `human/{set}.parquet` (schema: `posologie.judging.schema.human_schema`).
+"""Ratings that people gave become `human/{set}.parquet` (schema: `posologie.judging.answers.human_schema`).
 
 python -m posologie.judging.human --spec RatingsSpec --ratings NAME=FILE… [--key KIT.key.parquet] --human OUT.parquet
     --report OUT.json
@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.judging.schema import human_schema
+from posologie.judging.answers import human_schema
 from posologie.judging.spec import RatingColumns, RatingsSpec, Scale
 from posologie.records.files import read_parquet, write_json, write_parquet
 from posologie.records.items import stable_id

@@ -1,19 +1,12 @@
-"""The rating kit: a blinded, shuffled sheet for each rater, and the key that only the study keeps.
-
-python -m posologie.judging.kit --spec KitSpec --predictions MODEL=F… --items SOURCE=SHARD… --sheets RATER=OUT…
-    --key OUT.parquet [--judgements MODEL=F…]
-
-A sheet (.xlsx or .csv) shows code, question, context, reference and candidate, and leaves `rating` and `comment` empty.
-It names no model, and its order is another for each rater. Answers of equal text to one question are one row. The
-filled-in sheets come back through `posologie.judging.human`.
-"""
+"""The rating kit: which answers people rate, a blinded sheet for each rater, and the key that the study keeps."""
 
 import csv
 import hashlib
 import io
+import math
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,15 +17,89 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 
-from posologie.judging.answers import open_answers
-from posologie.judging.draw import drawn
+from posologie.judging.answers import human_schema, open_answers
 from posologie.judging.human import answer_id
-from posologie.judging.schema import human_schema
 from posologie.judging.spec import Kit, KitSpec
 from posologie.records.files import read_parquet, without_formula, write_parquet, write_text
 from posologie.running.commands import named_path, parser, run
 from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
+
+_EDGES = (0.05, 0.35, 0.65, 0.95)
+_NAMES = ("below 0.05", "0.05 to 0.35", "0.35 to 0.65", "0.65 to 0.95", "above 0.95")
+_LEAST_SPREAD = 0.2
+"""Of a right-or-wrong, however sure the judge is: sure judges err too, and every stratum must show its errors."""
+_FEWEST = 2
+"""Answers that are drawn of every stratum, as a spread within it needs."""
+
+Question = tuple[str, str]
+"""Source and item."""
+
+
+def drawn(
+    answers: Mapping[str, Mapping[Question, Mapping[str, Any]]], count: int, rank: Callable[[Question], str]
+) -> dict[tuple[str, Question], tuple[str, float]]:
+    """Return the drawn answers by model and question, each with its stratum and weight.
+
+    Args:
+        answers: model → question → the judge's verdict: `label` and `probability`, either of which may be null.
+        count: answers that are drawn, shared out evenly among the models.
+        rank: the place of a question in the order of the draw, whatever the model.
+
+    Raises:
+        InputError: if a model has fewer answers than are drawn of it.
+    """
+    chosen: dict[tuple[str, Question], tuple[str, float]] = {}
+    models = sorted(answers)
+    for place, model in enumerate(models):
+        share = count // len(models) + (place < count % len(models))
+        if share > len(answers[model]):
+            raise InputError(
+                f"answers = {count}: {share} of {model}, which has {len(answers[model])}; expected at most"
+                f" {len(models) * min(len(one) for one in answers.values())}"
+            )
+        strata: dict[str, list[Question]] = {}
+        for question, verdict in answers[model].items():
+            strata.setdefault(stratum(verdict), []).append(question)
+        for name, number in allocation(strata, answers[model], share).items():
+            ordered = sorted(strata[name], key=rank)
+            for question in ordered[:number]:
+                chosen[model, question] = (f"{model}, {name}", len(ordered) / number)
+    return chosen
+
+
+def stratum(verdict: Mapping[str, Any]) -> str:
+    """Return the stratum of an answer: by the judge's probability, else by its verdict."""
+    if verdict["probability"] is not None:
+        return _NAMES[sum(verdict["probability"] >= edge for edge in _EDGES)]
+    return "no verdict" if verdict["label"] is None else f"verdict {verdict['label']}"
+
+
+def allocation(
+    strata: Mapping[str, Sequence[Question]], verdicts: Mapping[Question, Mapping[str, Any]], count: int
+) -> dict[str, int]:
+    """Return how many answers are drawn of each stratum: at least two, at most all, `count` together."""
+    wanted = {}
+    for name in sorted(strata):
+        chances = [_probability(verdicts[question]) for question in strata[name]]
+        mean = sum(chances) / len(chances)
+        wanted[name] = len(chances) * max(_LEAST_SPREAD, math.sqrt(mean * (1 - mean)))
+    numbers = {name: min(_FEWEST, len(strata[name])) for name in wanted}
+    while sum(numbers.values()) > count:  # more strata than ratings: the smallest ones are drawn once
+        numbers[min((name for name in numbers if numbers[name] > 1), key=lambda name: wanted[name])] -= 1
+    while sum(numbers.values()) < count:
+        open_strata = [name for name in wanted if numbers[name] < len(strata[name])]
+        # Highest averages (Sainte-Laguë), as everywhere else: a larger count contains a smaller one.
+        best = max(open_strata, key=lambda name: (wanted[name] / (2 * numbers[name] + 1), name))
+        numbers[best] += 1
+    return numbers
+
+
+def _probability(verdict: Mapping[str, Any]) -> float:
+    if verdict["probability"] is not None:
+        return float(verdict["probability"])
+    return 0.5 if verdict["label"] is None else 0.1 + 0.8 * verdict["label"]
+
 
 SHOWN = ("code", "question", "context", "reference", "candidate", "rating", "comment")
 _WIDTHS = (14, 50, 50, 50, 50, 10, 30)
@@ -91,7 +158,7 @@ def kit_key(answers: Mapping[str, Sequence[Mapping[str, Any]]], kit: Kit) -> lis
 def judged_key(
     answers: Mapping[str, Sequence[Mapping[str, Any]]], judgements: Mapping[str, Path], kit: Kit
 ) -> list[dict[str, Any]]:
-    """Return the key of a kit whose answers are drawn by what a judge says of them (`posologie.judging.draw`).
+    """Return the key of a kit whose answers are drawn by what a judge says of them (`posologie.judging.kit`).
 
     Raises:
         InputError: if an answer has no judgement, or a model has too few answers.

@@ -16,11 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from posologie.backends.interface import Reply
-from posologie.judging.answers import open_answers
+from posologie.judging.answers import calibration_schema, judgement_schema, open_answers
 from posologie.judging.command import facts_of, mark_overlap
 from posologie.judging.human import read_ratings
 from posologie.judging.overlap import training_files
-from posologie.judging.schema import calibration_schema, judgement_schema
 from posologie.judging.spec import CalibrationSpec, Judge, JudgingSpec, OutsideVerdicts
 from posologie.judging.verdicts import verdict
 from posologie.records.files import write_parquet

@@ -1,17 +1,18 @@
-"""A judge's reply becomes a verdict: the hard label, the probability of "1", or why there is none."""
+"""A judge's reply becomes a verdict, and answers that try to steer their judge."""
 
 import re
 from collections import deque
 from typing import Any
 
 from posologie.backends.interface import Failure, LabelStep, Reply
-from posologie.backends.prompts import reply_columns
+from posologie.backends.prompts import Prompt, reply_columns, tags_of
 from posologie.judging.spec import Judge
+from posologie.language.marks import control_marks, has_mark
 from posologie.running.errors import InputError
 
 
 def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[str, Any]:
-    """Return the columns of a verdict (`posologie.judging.schema`); a reply without verdict is a row like any other."""
+    """Return the columns of a verdict (`posologie.judging.answers`); a reply without verdict is a row too."""
     columns: dict[str, Any] = {"label": None, "probability": None, "label_mass": None, "outcome": "failed"}
     columns |= reply_columns(outcome, prompt_sha256)
     if isinstance(outcome, Failure):
@@ -43,3 +44,31 @@ def _step(reply: Reply, judge: Judge, found: re.Match[str] | None) -> LabelStep 
     place = found.start(1)
     steps = [step for step in reply.label_steps if step.offset <= place and not reply.text[step.offset : place].strip()]
     return steps[-1] if steps else None
+
+
+_ORDER = re.compile(
+    r"\b(?:ignore|disregard|forget|ignorez?|oublie[zr]?|ignoriere|vergiss|ignora|olvida|ignore[rm]?|desconsidere)\b"
+    r"[^.!?\n]{0,40}\b(?:instructions?|consignes?|prompts?|anweisung\w*|instrucci\w+|istruzion\w+|instruç\w+|above|"
+    r"ci-dessus|précédent\w*|previous|earlier)\b|"
+    r"\b(?:as an? (?:judge|grader|evaluator)|to the (?:judge|grader)|en tant que (?:juge|correcteur|correctrice))\b|"
+    r"\b(?:answer|reply|respond|output|return|répond(?:s|ez)|antworte|responde|rispondi)\b[^.!?\n]{0,30}"
+    r"\b(?:with|only|par|avec|mit|con|com)\b[^.!?\n]{0,20}[\"'«“(]?\s?(?:1|0)\b|"
+    r"\bverdict\s*[:=]\s*[01]\b|"
+    r"\b(?:this|the candidate'?s?|la|cette|le candidat) (?:answer|response|réponse)[^.!?\n]{0,30}\b(?:is|est) "
+    r"(?:equivalent|équivalente|fully correct|parfaitement (?:juste|exacte))",
+    re.IGNORECASE,
+)
+"""What addresses a judge, in the languages whose models do it most."""
+
+
+def steering(candidate: str, prompt: Prompt) -> str | None:
+    """Return what in an answer may steer its judge, or None."""
+    if marks := control_marks(candidate):
+        return f"control token {marks[0]}"
+    if has_mark(candidate):
+        return "mark of a thought"
+    tags = tags_of(prompt.sections.get("user", ""))
+    if tags and (found := re.search(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\s*>", candidate, re.IGNORECASE)):
+        return f"tag {found[0]}"
+    order = _ORDER.search(candidate)
+    return None if order is None else f"order: {order[0][:80]}"

@@ -7,8 +7,8 @@ from typing import Any
 from posologie.look.doubts import columns_of, share
 from posologie.records.items import LABELS
 from posologie.report.blocks import Block, Cell, Facts, Prompt, Prose, Source
+from posologie.report.names import sentence
 from posologie.report.tables import NOTHING, number_cell, table
-from posologie.report.words import sentence
 
 TASKS = {"mcqu": "one right answer", "mcq": "several right answers", "oeq": "open", "preference": "pair of answers"}
 _KNOWN_READING = ("files", "repaired", "repeated_ids", "of_other_splits")

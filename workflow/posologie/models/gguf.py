@@ -8,8 +8,8 @@ import torch
 import transformers
 
 from posologie.models.install import install
-from posologie.models.packages import installed_version
 from posologie.models.spec import Backbone
+from posologie.models.store import installed_version
 from posologie.running.commands import run
 from posologie.running.errors import InputError
 

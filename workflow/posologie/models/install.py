@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from posologie.models.packages import check_version
 from posologie.models.spec import Backbone, ModelSpec
-from posologie.models.store import write_manifest
+from posologie.models.store import check_version, write_manifest
 from posologie.running.commands import parser
 from posologie.running.errors import InputError
 

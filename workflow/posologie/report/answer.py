@@ -8,9 +8,9 @@ from posologie.report.blocks import Figure, Opening, Section
 from posologie.report.effects import Comparison, Effect, short_note, smallest_p
 from posologie.report.inputs import Inputs
 from posologie.report.leakage import contamination
+from posologie.report.names import component_title, counted, joined, measure_name, sentence, unit_name
 from posologie.report.surface import change_of_mind, dose_in_short, surface_table
 from posologie.report.tables import Row, decimal, p_text
-from posologie.report.words import component_title, counted, joined, measure_name, sentence, unit_name
 
 
 def section(inputs: Inputs, found: Sequence[Comparison], figure: Figure | None = None) -> Section | None:

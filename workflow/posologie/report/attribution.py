@@ -3,8 +3,8 @@
 from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import component_title, measure_name, scope_title, scopes, sentence, unit_name
 from posologie.report.tables import Row, decimal, estimate, number_cell, table
-from posologie.report.words import component_title, measure_name, scope_title, scopes, sentence, unit_name
 
 METHODS = {
     "shapley": "average over all orders of adding the components (Shapley)",

@@ -6,8 +6,8 @@ from typing import Any
 from posologie.prediction.outside_scores import Evaluation
 from posologie.report.blocks import Block, Cell, Column, Facts, Notice, Page, Prose, Section, Table
 from posologie.report.html import as_html
+from posologie.report.names import listed
 from posologie.report.tables import decimal, interval, number_cell, p_cell, p_text
-from posologie.report.words import listed
 from posologie.running.installed import __version__
 from posologie.statistics.audit import TOGETHER, Audit
 

@@ -6,8 +6,8 @@ from posologie.records import layout
 from posologie.records.components import Shown, in_order
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import component_title, counted, joined
 from posologie.report.tables import Row, decimal, number_cell, table
-from posologie.report.words import component_title, counted, joined
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Heading, Prose, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import counted
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, p_cell, table
-from posologie.report.words import counted
 
 
 def corrections(inputs: Inputs) -> list[Block]:

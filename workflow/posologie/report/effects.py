@@ -1,4 +1,4 @@
-"""What each mix changes: its paired differences from the base model."""
+"""What each mix changes, and whether a gain carries over to the items of other components."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from posologie.records import layout
 from posologie.records.components import Shown
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
-from posologie.report.tables import NOTHING, decimal, interval, number_cell, p_cell, table
-from posologie.report.words import AGGREGATES, measure_name, scope_title, scopes, unit_name
+from posologie.report.names import AGGREGATES, component_title, measure_name, scope_title, scopes, unit_name
+from posologie.report.tables import NOTHING, Row, decimal, interval, number_cell, p_cell, table
 from posologie.statistics.spec import Measured
 from posologie.statistics.verdicts import DEMONSTRATION
 
@@ -226,3 +226,94 @@ def _difference(effect: Effect | None) -> Cell:
         return NOTHING
     shown = decimal(effect.value, 1, sign=True)
     return Cell(shown, effect.value, interval=interval(effect.low, effect.high, 1, sign=True))
+
+
+def compared(inputs: Inputs) -> list[tuple[str, list[Row]]]:
+    """Return suite and rows of each primary measure that is compared between tested components."""
+    primary = (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text)
+    found = (
+        (suite, inputs.measured(inputs.rows("transfer", suite=suite, task="all"), measured))
+        for suite in inputs.suites_of("transfer")
+        for measured in primary
+    )
+    return [(suite, rows) for suite, rows in found if rows]
+
+
+def transfer_section(inputs: Inputs, figure: Figure | None = None) -> Section | None:
+    """Return the section; None if no suite has items of several components."""
+    found = compared(inputs)
+    if not found:
+        return None
+    blocks = [_transfer_table(inputs, suite, rows) for suite, rows in found]
+    told = (
+        "A mix may gain on items of the component that it was trained on and on no others. Each row is a contrast of "
+        "its own: the gain over base on items of one component, less the gain on items of another, for the same "
+        "adapters. A gain that is missing on both, or the same on both, is no difference."
+    )
+    opening: list[Block] = [Prose((carried(inputs, found[0][1]),), "lead"), *([figure] if figure else [])]
+    return Section("transfer", "Does a gain carry over?", (*opening, Prose((told,)), *blocks))
+
+
+def carried(inputs: Inputs, rows: list[Row]) -> str:
+    """Say which mixes gain more on items of one component than on another's."""
+    titles = inputs.spec.components
+    clear = [
+        f"{row['mix']} gains {decimal(abs(row.needed('value')), 1)} {unit_name(row['unit'])} more on "
+        f"{component_title(row[more], titles)} than on {component_title(row[less], titles)} items"
+        for row in rows
+        for verdict, more, less in (("more on left", "left", "right"), ("more on right", "right", "left"))
+        if row["verdict"] == verdict
+    ]
+    if clear:
+        return f"{'; '.join(clear)}."
+    seen = [value for row in rows if (value := row.number("detectable")) is not None]
+    least = f"{decimal(max(seen, default=0.0), 1)} {unit_name(rows[0]['unit'])}"
+    limit = f"; differences below about {least} would usually go undetected" if seen else ""
+    return f"No mix is shown to gain more on the items of one component than on another's{limit}."
+
+
+def _transfer_table(inputs: Inputs, suite: str, rows: list[Row]) -> Block:
+    titles = inputs.spec.components
+    backbones = {row["backbone"] for row in rows}
+    columns = [Column("mix", heading=True), Column("items of"), Column("less items of")]
+    columns += [Column(name, number=True) for name in ("gain on the first", "gain on the second", "difference")]
+    columns += [Column("p, corrected", number=True), Column("detectable", number=True), Column("verdict")]
+    lines = []
+    for row in rows:
+        left, right = (component_title(row[side], titles) for side in ("left", "right"))
+        name = f"{row['mix']} ({row['backbone']})" if len(backbones) > 1 else row["mix"]
+        value, low, high = (row.number(key) for key in ("value", "low", "high"))
+        shown = NOTHING
+        if value is not None:
+            shown = Cell(decimal(value, 1, sign=True), value, interval=interval(low, high, 1, sign=True))
+        verdict = {"more on left": f"gains more on {left}", "more on right": f"gains more on {right}"}
+        lines.append(
+            [
+                Cell(name),
+                Cell(left),
+                Cell(right),
+                *(number_cell(row.number(key), 1, sign=True) for key in ("left_value", "right_value")),
+                shown,
+                p_cell(row.number("p_adjusted")),
+                number_cell(row.number("detectable"), 1),
+                Cell(verdict.get(row["verdict"], row["verdict"]), note=short_note(row["note"])),
+            ]
+        )
+    first = rows[0]
+    counts = ", ".join(
+        dict.fromkeys(
+            f"{component_title(row[side], titles)} {int(row.needed(f'{side}_n')):,}"
+            for row in rows
+            for side in ("left", "right")
+        )
+    )
+    return table(
+        f"transfer-{suite}",
+        f"Gains by tested component, suite {suite}",
+        f"{demonstrated(inputs)}Gain over base in {measure_name(first['metric'], first['decoding'])}, in "
+        f"{unit_name(first['unit'])}; n: {counts}. "
+        "The interval beside a difference is pointwise; p and verdict hold for all mixes together.",
+        columns,
+        lines,
+        layout.table("transfer"),
+    )

@@ -1,15 +1,32 @@
-"""A page as HTML that needs no other file."""
+"""A page as HTML that needs no other file: its templates, styles and scripts, and figures made part of it."""
 
+import hashlib
 import re
 from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from posologie.report.blocks import Page, Table
-from posologie.report.template_files import read_template
-from posologie.report.words import counted
+from posologie.report.names import COLOURS, GRID, INK, MUTED, PAPER, counted
+from posologie.running.errors import InputError
 from posologie.running.installed import __version__
+
+
+def read_template(name: str) -> str:
+    """Return the text of one of the page's files."""
+    return (files("posologie.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def templates_digest() -> str:
+    """Return 16 hexadecimal digits over all of the page's files."""
+    digest = hashlib.sha256()
+    for file in sorted((files("posologie.report") / "templates").iterdir(), key=lambda file: file.name):
+        if file.is_file() and not file.name.startswith("."):
+            digest.update(f"{file.name}\0{file.read_text(encoding='utf-8')}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def as_html(page: Page, scripts: Sequence[str] = ("page.js",), styles: Sequence[str] = ("style.css",)) -> str:
@@ -51,3 +68,40 @@ def interval_widths(table: Table) -> list[float]:
         round(_DIGITS * max((len(cell.interval) + len(cell.mark) for cell in cells), default=0), 1) * column.number
         for column, cells in zip(table.columns, columns, strict=True)
     ]
+
+
+_VARIABLES = {colour: f"--{name}" for name, colour in COLOURS.items()} | {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    PAPER: "--paper",
+}
+_BEGIN = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_REFERENCES = re.compile(r'(\bid="|href="#|url\(#)')
+
+
+def inlined(path: Path, name: str, description: str) -> Markup:
+    """Return an SVG file's drawing for use in a page beside others.
+
+    Colours that the page knows become its variables, so that the figure follows light and dark.
+
+    Args:
+        name: put before every id, because ids are unique in a page.
+        description: what a screen reader says in the drawing's place.
+
+    Raises:
+        InputError: if the file is missing or holds no drawing.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such figure; expected it from posologie.report.figures") from None
+    if "<svg" not in text or "<script" in text:
+        raise InputError(f"{path}: expected an SVG drawing without scripts")
+    text = _METADATA.sub("", _BEGIN.sub("", text))
+    text = _REFERENCES.sub(rf"\g<1>{name}-", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    text = text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+    return Markup(text.strip())  # noqa: S704 - a drawing made by this program

@@ -4,8 +4,8 @@ from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.corrections import corrections, raters_table
 from posologie.report.inputs import Inputs
+from posologie.report.names import counted, metric_name, rater_name
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
-from posologie.report.words import counted, metric_name, rater_name
 
 STATISTICS = {
     "pearson": "Pearson r",

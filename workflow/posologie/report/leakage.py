@@ -4,8 +4,8 @@ from posologie.records import layout
 from posologie.records.files import read_parquet
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import counted, listed
 from posologie.report.tables import NOTHING, decimal, interval, number_cell, table
-from posologie.report.words import counted, listed
 from posologie.running.errors import InputError
 from posologie.screening.population import KINDS
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from posologie.report import flips
+from posologie.report import bias
 from posologie.report.blocks import Block, Cell, Column, Facts, Heading, Notice, Prose, Section, Source, Table
 from posologie.report.inputs import Inputs, RunRecord
 from posologie.report.judges import mismatches
+from posologie.report.names import DECODINGS, listed, metric_name
 from posologie.report.tables import decimal, table
-from posologie.report.words import DECODINGS, listed, metric_name
 from posologie.running.planning import acceptances
 from posologie.running.seals import seal_of
 
@@ -115,7 +115,7 @@ def section(inputs: Inputs) -> Section:
         Heading("Metrics"),
         _signatures(inputs),
         Heading("Predictions and batches"),
-        flips.told(inputs),
+        bias.told(inputs),
         Heading("Runs"),
         *_runs(inputs),
         *_accepted(inputs),

@@ -1,7 +1,9 @@
-"""The page: which sections a study has, and how they become one file."""
+"""The page: which sections a study has, its head, the captions of its figures, and how they become one file."""
 
+import importlib.metadata
 import json
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -11,9 +13,7 @@ from posologie.report import (
     attribution,
     bias,
     composition,
-    compute,
     effects,
-    header,
     judges,
     leakage,
     method,
@@ -22,17 +22,189 @@ from posologie.report import (
     scores,
     surface,
     training,
-    transfer,
 )
+from posologie.report.attribution import SHAPLEY, terms
 from posologie.report.blocks import Browser, Figure, Notice, Page, Section
 from posologie.report.browser import data_file, read_value
-from posologie.report.captions import caption_of
-from posologie.report.drawings import inlined
-from posologie.report.html import as_html
+from posologie.report.effects import comparisons, short_note
+from posologie.report.html import as_html, inlined
 from posologie.report.inputs import Inputs
-from posologie.report.tables import as_it_is
-from posologie.report.words import counted, listed
-from posologie.running.installed import __version__
+from posologie.report.names import counted, joined, listed
+from posologie.report.scores import drawn_choices, drawn_texts
+from posologie.report.surface import surface_table
+from posologie.report.tables import Row, as_it_is, decimal
+from posologie.running.installed import __version__, project
+
+
+def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
+    """Return names and values, those that the study has."""
+    found = (
+        ("Backbone", _backbones(inputs)),
+        ("Trained", _trained(inputs)),
+        ("Tested", _tested(inputs)),
+        ("Cost", _cost(inputs)),
+        ("Run", _dates(inputs)),
+        ("Program", f"posologie {__version__}{f', commit {known}' if (known := commit()) else ''}"),
+    )
+    return tuple((name, value) for name, value in found if value)
+
+
+def _backbones(inputs: Inputs) -> str:
+    """Return the backbones, each with the beginning of its revision where a run record has one."""
+    names = dict.fromkeys(model.backbone for model in inputs.models if model.backbone)
+    known = ((record.model.backbone, record.facts.get("backbone_revision")) for record in inputs.runs)
+    revisions = {backbone: revision for backbone, revision in known if revision}
+    told = []
+    for name in names:
+        revision = revisions.get(name)
+        told.append(f"{name} (revision {str(revision)[:12]})" if revision else str(name))
+    return ", ".join(told)
+
+
+def _trained(inputs: Inputs) -> str:
+    """Return how many mixes and seeds were trained, on how many items."""
+    mixes = {model.mix for model in inputs.models if model.mix}
+    if not mixes:
+        return ""
+    seeds = {model.seed for model in inputs.models if model.seed is not None}
+    several = f", {counted(len(seeds), 'seed')}" if len(seeds) > 1 else ""
+    sizes = [mix.items for mix in composition.mixes(inputs)]
+    if not sizes:
+        return f"{counted(len(mixes), 'mix')}{several}"
+    size = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
+    return f"{counted(len(mixes), 'mix')} of {size} items{several}"
+
+
+def _tested(inputs: Inputs) -> str:
+    """Return how many items each suite has."""
+    told = []
+    for suite in inputs.spec.suites:
+        rows = [row for name in ("mcqa", "oeq") for row in inputs.rows(name, suite=suite, scope_kind="all", task="all")]
+        if rows:
+            told.append(f"{suite} {counted(max(int(row.needed('n')) for row in rows), 'item')}")
+    return joined(told) if told else ""
+
+
+def _cost(inputs: Inputs) -> str:
+    """Return hours and GPU-hours of the jobs that were measured."""
+    rows = inputs.rows("compute")
+    hours, gpu_hours = (sum(row.number(column) or 0 for row in rows) for column in ("hours", "gpu_hours"))
+    on = f", {decimal(gpu_hours, 1)} GPU-hours" if gpu_hours else " on the CPU"
+    return f"{counted(len(rows), 'job')}, {decimal(hours, 1)} hours{on}" if rows else ""
+
+
+def _dates(inputs: Inputs) -> str:
+    """Return the days on which the first and the last recorded job started."""
+    days = sorted(str(record.facts["started"])[:10] for record in inputs.runs if record.facts.get("started"))
+    return "" if not days else days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+
+
+def commit() -> str | None:
+    """Return the beginning of the commit that the code is from, with `+` behind it where files were changed since.
+
+    None where neither git nor the installed package's metadata know it.
+    """
+    try:
+        origin = json.loads(importlib.metadata.distribution("posologie").read_text("direct_url.json") or "{}")
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    if known := origin.get("vcs_info", {}).get("commit_id"):
+        return str(known)[:12]
+    if not (project() / ".git").exists():
+        return None
+    git = ["git", "-C", str(project())]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+CAPTIONS = {
+    "answer": (
+        "What each mix holds and what it changes",
+        "Difference from the base model with its interval, the highest first. Filled points are settled with all "
+        "comparisons taken together; hollow ones are not.",
+    ),
+    "transfer": (
+        "Gains on items of two components",
+        "Gain on items of one component less the gain on another's, with intervals; filled points are settled.",
+    ),
+    "screening": (
+        "Matches before the mixes were drawn",
+        "Items of each source that match another item, in % with intervals.",
+    ),
+    "leakage": (
+        "What the leaked items do to the gains",
+        "Gain of each mix over base on all items (filled) and without those that the mix trained on (hollow).",
+    ),
+    "effects": (
+        "What each mix changes",
+        "Difference of each mix from the base model with its interval, on all items and on those of each component. "
+        "Filled points: better, worse or equivalent with all comparisons taken together; hollow: not settled.",
+    ),
+    "attribution": ("What each component adds", "Shapley values and interactions with their intervals."),
+    "dose_response": ("Dose and response", "Value by dose with intervals, a panel for each sweep."),
+    "surface": (
+        "Score and dose",
+        "Expected score over the mixes, with the mixes that cannot be distinguished from the best; along each "
+        "component's share the others keep their proportions. Bands: intervals, point by point.",
+    ),
+    "mcqa": ("Choice questions", "Exact match of every model with its interval, under both ways of decoding."),
+    "oeq": ("Open questions", "What judges and text metrics say of every model's answers, with intervals."),
+    "position": ("Permuted options", "Exact match in the original order of options and under permutation."),
+    "published": (
+        "The published study beside this one",
+        "Printed values as crosses; ours as points with their intervals.",
+    ),
+    "agreement": ("Agreement with people", "Judges, metrics and people against the mean human rating, with intervals."),
+    "calibration": (
+        "Calibration of the judges",
+        "Each rated answer: the judge's probability, or its verdict, against the mean human rating; points are spread "
+        "a little so that none hides another.",
+    ),
+    "generator": ("Judges by generator", "What each judge gives a generator's answers beyond what people give them."),
+    "composition": ("Composition of the mixes", "Training items of every mix by component."),
+    "compute": ("Hours", "Hours of training and prediction for every model."),
+    "training": ("Training curves", "Loss at every update, and validation loss after every epoch."),
+}
+
+
+def caption_of(inputs: Inputs, name: str) -> tuple[str, str]:
+    """Return title and caption of a figure, with the reasons why points of it have no interval."""
+    title, caption = CAPTIONS[name]
+    if name == "answer" and (fitted := surface_table(inputs)) is not None and fitted.supported:
+        title, caption = (
+            "The best dose and its region",
+            "Points: share of each component in the mix with the highest expected score. Bars: the shares that mixes "
+            "have which cannot be distinguished from it.",
+        )
+    reasons = _without_interval(inputs, name)
+    return title, f"{caption} Points without an interval: {'; '.join(reasons)}." if reasons else caption
+
+
+def _without_interval(inputs: Inputs, name: str) -> list[str]:
+    """Return the notes of the drawn values that have no interval, each once."""
+    if name in ("answer", "effects"):
+        drawn = [effect for one in comparisons(inputs)[:1] for effect in one.effects]
+        drawn = [effect for effect in drawn if name == "effects" or effect.scope_kind == "all"]
+        return _notes((effect.low, short_note(effect.note)) for effect in drawn)
+    rows: list[Row] = []
+    if name == "mcqa":
+        rows = drawn_choices(inputs)
+    elif name == "oeq":
+        rows = drawn_texts(inputs)
+    elif name == "attribution":
+        suites = inputs.suites_of("attribution")[:1]
+        rows = [row for suite in suites for method in SHAPLEY for row in terms(inputs, suite, method, "all")]
+    return _notes((row.number("low"), row["note"]) for row in rows if row.number("value") is not None)
+
+
+def _notes(found: Iterable[tuple[float | None, str]]) -> list[str]:
+    notes = dict.fromkeys(note or "no value differs from the others" for low, note in found if low is None)
+    return list(dict.fromkeys(part for note in notes for part in note.split("; ") if part))
+
 
 ITEMS = "report/items/index.js"
 PLACED = frozenset(
@@ -73,7 +245,7 @@ def sections(inputs: Inputs) -> list[Section]:
         answer.section(inputs, found, figures.get("answer")),
         surface.section(inputs, figures.get("surface")),
         effects.section(inputs, found, figures.get("effects"), answer.counts(inputs, found)),
-        transfer.section(inputs, figures.get("transfer")),
+        effects.transfer_section(inputs, figures.get("transfer")),
         attribution.section(inputs, figures, answer.added(inputs, found)),
         scores.section(inputs, figures),
         published.section(inputs, figures.get("published")),
@@ -82,7 +254,7 @@ def sections(inputs: Inputs) -> list[Section]:
         composition.section(inputs, figures.get("composition")),
         leakage.section(inputs, figures),
         training.section(inputs, figures.get("training")),
-        compute.section(inputs, figures.get("compute")),
+        training.compute_section(inputs, figures.get("compute")),
         _others(inputs),
         _items(inputs),
         method.section(inputs),
@@ -144,7 +316,7 @@ def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -
             subtitle=f"Study {spec.study}: {counted(len(spec.models), 'model')}, suites {listed(spec.suites, 12)}",
             sections=tuple(made),
             notices=tuple(notices),
-            facts=header.facts(inputs),
+            facts=facts(inputs),
             closed=True,
             components=tuple((one.name, one.title, one.colour) for one in inputs.spec.components),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",

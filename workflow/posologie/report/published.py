@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import AGGREGATES, measure_name
 from posologie.report.tables import NOTHING, Row, decimal, estimate, interval, number_cell, table
-from posologie.report.words import AGGREGATES, measure_name
 
 
 @dataclass(frozen=True)

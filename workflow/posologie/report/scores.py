@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from posologie.records import layout
 from posologie.records.components import in_order
-from posologie.report import flips
+from posologie.report import bias
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import measure_name, scope_title, sentence
 from posologie.report.tables import Row, decimal, estimate, number_cell, table
-from posologie.report.words import measure_name, scope_title, sentence
 from posologie.statistics.spec import Measured
 
 _CHOICES = [
@@ -132,7 +132,7 @@ def _models_table(inputs: Inputs, name: str, suite: str, measures: Sequence[tupl
     return table(
         f"models-{suite}-{name}",
         f"All models, suite {suite}",
-        f"{caption} {flips.procedures(inputs)}".strip() if name == "mcqa" else caption,
+        f"{caption} {bias.procedures(inputs)}".strip() if name == "mcqa" else caption,
         columns,
         lines,
         layout.table(name),

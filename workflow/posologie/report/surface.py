@@ -7,8 +7,8 @@ from posologie.mixes.spec import lowest_terms
 from posologie.records import layout
 from posologie.report.blocks import Block, Cell, Column, Figure, Prose, Section, Source, Table
 from posologie.report.inputs import Inputs
+from posologie.report.names import measure_name, sentence, unit_name
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_text, table
-from posologie.report.words import measure_name, sentence, unit_name
 from posologie.surface.answer import NEVER, mix_text, rate_clause, region_sentence
 
 OBJECTIVE = "objective"

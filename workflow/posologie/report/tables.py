@@ -7,7 +7,7 @@ from pathlib import Path
 from posologie.records import layout
 from posologie.records.files import read_rows as read_table
 from posologie.report.blocks import Cell, Column, Table
-from posologie.report.words import sentence
+from posologie.report.names import sentence
 from posologie.running.errors import InputError
 
 MINUS = "\N{MINUS SIGN}"

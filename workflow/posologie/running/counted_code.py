@@ -23,9 +23,8 @@ PACKAGE = "posologie"
 
 NEUTRAL = {
     "running": "holds how jobs run, and how files replace each other",
-    "training.interruption": "asks a training to stop after a checkpoint, from which it goes on to the same weights",
-    "training.memory": "explains in words that memory ran out; the error itself ends the command all the same",
-    "training.reporting": "draws progress bars and charts of a training",
+    "training.reporting": "reports a training, explains in words that memory ran out (the error ends the command all the "
+    "same), and asks a training to stop after a checkpoint, from which it goes on to the same weights",
 }
 """Modules and packages of this package that cannot change a number, each with the reason.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from posologie.models.packages import check_version
+from posologie.models.store import check_version
 from posologie.records.files import read_parquet, write_parquet
 from posologie.running.commands import parser, run
 from posologie.running.errors import InputError

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from posologie.models.encoders import encoder_folder
-from posologie.models.packages import check_version
+from posologie.models.store import check_version, encoder_folder
 from posologie.records.tables import TableRows
 from posologie.screening.across import foreign_sides
 from posologie.screening.population import Match, Population, place_of

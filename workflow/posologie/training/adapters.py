@@ -14,8 +14,7 @@ from posologie.records.files import write_json
 from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.training.dora import make_fast, row_squares
-from posologie.training.dropout import ExampleDropout, MaskSource
-from posologie.training.recomputation import WIDE
+from posologie.training.layers import WIDE, ExampleDropout, MaskSource
 from posologie.training.spec import Recipe, TrainingSpec
 
 

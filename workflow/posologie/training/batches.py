@@ -1,5 +1,6 @@
-"""A micro-batch on its device: examples one behind the other, without padding."""
+"""Which examples make up each update, laid one behind the other, and whether a backbone computes them as each alone."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from posologie.running.errors import InputError
 from posologie.training.examples import Examples
+from posologie.training.update import LogitForm
 
 
 @dataclass(frozen=True)
@@ -96,3 +99,155 @@ def hidden_states(decoder: Any, batch: Batch) -> torch.Tensor:
 def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return the tensor on the device, through pinned memory where that spares a wait."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+_LENGTHS = (9, 5, 13)
+
+
+def check_packing(model: Any, name: str) -> None:
+    """Check that no example of a batch without padding changes the hidden states of another.
+
+    Convolutions, recurrent layers, and positions that a model counts by itself, would mix them. This is tried on a
+    short batch, because the configuration of an unknown architecture does not tell.
+
+    Args:
+        model: with the packed attention.
+        name: of the backbone.
+
+    Raises:
+        InputError: if examples change one another, or if the backbone cannot compute such a batch.
+    """
+    was_training = model.training
+    model.train()
+    try:
+        with torch.no_grad():
+            first, again, second = (_middle(model, step) for step in (3, 3, 7))
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: model of type '{model.config.model_type}' does not take examples packed one behind the other: "
+            f"{error}"
+        ) from error
+    finally:
+        model.train(was_training)
+    kind = f"{name}: model of type '{model.config.model_type}'"
+    # Batches of one shape have equal roundings. Experts compute tokens in groups whose size depends on all of them, and
+    # products in 8 bits look for outliers in all rows: there, half precision rounds otherwise.
+    groups = getattr(model, "is_quantized", False) or any(hasattr(module, "experts") for module in model.modules())
+    tolerance = 0.05 if groups and model.dtype != torch.float32 else 1e-4
+    if not _difference(first, again) <= tolerance:
+        raise InputError(
+            f"{kind} computes something else each time (its dropout?); expected equal hidden states of equal batches"
+        )
+    if not _difference(first, second) <= tolerance:
+        raise InputError(
+            f"{kind} mixes examples packed one behind the other; expected a decoder whose layers only attend, with "
+            "positions as they are given"
+        )
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def check_logits(model: Any, form: LogitForm, name: str) -> None:
+    """Check that the model's own logits are those that the loss is computed from.
+
+    Args:
+        model: with the packed attention.
+        form: what its configuration says of its logits.
+        name: of the backbone.
+
+    Raises:
+        InputError: for an architecture whose logits are something else.
+    """
+    batch = _batch(model, 3)
+    was_training = model.training
+    model.eval()  # some that see want to know which tokens are images, in training alone
+    try:
+        own = model(
+            input_ids=batch.tokens,
+            position_ids=batch.positions,
+            use_cache=False,
+            bounds=batch.bounds,
+            cu_seq_lens_q=batch.cumulative,
+            max_length_q=batch.longest,
+        ).logits[0]
+        expected = form.logits(model.get_output_embeddings()(hidden_states(model.get_decoder(), batch)))
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: model of type '{model.config.model_type}' does not take examples packed one behind the other: "
+            f"{error}"
+        ) from error
+    finally:
+        model.train(was_training)
+    tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
+    if own.shape != expected.shape or not _difference(expected, own.float()) <= tolerance:
+        raise InputError(
+            f"{name}: model of type '{model.config.model_type}' changes its logits behind the output layer; training "
+            "supports a factor (logit_scale, logits_scaling) and a cap (final_logit_softcapping)"
+        )
+
+
+def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
+    """Return the largest relative difference of two rows; not a number if a state is none."""
+    return float(((some - others).norm(dim=-1) / some.norm(dim=-1)).max())
+
+
+def _middle(model: Any, step: int) -> torch.Tensor:
+    """Return the hidden states of an example between two others, which depend on the step."""
+    batch = _batch(model, step)
+    return hidden_states(model.get_decoder(), batch)[batch.bounds[1] : batch.bounds[2]].float()
+
+
+def _batch(model: Any, step: int) -> Batch:
+    """Return three short examples, of which the outer two depend on the step."""
+    size = model.get_input_embeddings().weight.shape[0]
+    texts = [np.arange(1, length + 1) * factor % size for length, factor in zip(_LENGTHS, (step, 1, step), strict=True)]
+    bounds = np.cumsum([0, *_LENGTHS])
+    examples = Examples(
+        ids=("1", "2", "3"),
+        tokens=np.concatenate(texts),
+        starts=bounds,
+        answers=np.ones(3, dtype=np.int64),
+        answer_ends=np.array(_LENGTHS),
+        context_cut=(),
+        rejected=(),
+    )
+    return assemble(examples, range(3), loss_on="all", device=model.device)
+
+
+def updates_of_epoch(
+    ids: Sequence[str], lengths: np.ndarray, *, effective_batch: int, seed: int, epoch: int, group_by_length: bool
+) -> list[np.ndarray]:
+    """Return the example indices of each update of an epoch; the last may hold fewer.
+
+    Grouping is that of transformers' `LengthGroupedSampler`, which the published training used: shuffle, cut into
+    mega-batches of 50 updates (fewer for a small set), sort each by falling length, and put the longest example first,
+    so that memory runs out at the first update or not at all. Only the shuffle differs: a hash of seed, epoch and id.
+
+    Args:
+        lengths: tokens per example, shape (examples,).
+    """
+    order = sorted(range(len(ids)), key=lambda index: _rank(seed, epoch, ids[index]))
+    if group_by_length and order:
+        size = effective_batch * max(1, min(len(order) // (effective_batch * 4), 50))
+        groups = [order[start : start + size] for start in range(0, len(order), size)]
+        groups = [sorted(group, key=lambda index: -int(lengths[index])) for group in groups]
+        longest = max(range(len(groups)), key=lambda number: int(lengths[groups[number][0]]))
+        groups[0][0], groups[longest][0] = groups[longest][0], groups[0][0]
+        order = [index for group in groups for index in group]
+    return [np.array(order[start : start + effective_batch]) for start in range(0, len(order), effective_batch)]
+
+
+def micro_batches(
+    update: np.ndarray, lengths: np.ndarray, *, size: int, process: int, processes: int
+) -> list[np.ndarray]:
+    """Return one process's part of an update, cut into micro-batches of at most `size` examples.
+
+    Examples are sorted by falling length and dealt out like cards, so that processes hold about the same number of
+    tokens and a micro-batch holds examples of like length.
+    """
+    ordered = sorted(update.tolist(), key=lambda index: (-int(lengths[index]), index))
+    own = ordered[process::processes]
+    return [np.array(own[start : start + size]) for start in range(0, len(own), size)]
+
+
+def _rank(seed: int, epoch: int, name: str) -> bytes:
+    return hashlib.blake2b(f"{seed}\x1f{epoch}\x1f{name}".encode(), digest_size=16).digest()

@@ -24,8 +24,7 @@ import peft
 import torch
 from torch.nn.functional import linear
 
-from posologie.training.dropout import ExampleDropout, Mask
-from posologie.training.recomputation import Slot, slot_of
+from posologie.training.layers import ExampleDropout, Mask, Slot, slot_of
 
 DropoutOn = Literal["input", "adapter"]
 
@@ -239,7 +238,7 @@ class FastLinear(peft.tuners.lora.Linear):  # type: ignore[misc]
 def make_fast(layer: Any, dropout_on: DropoutOn, *, keeps_output: bool = False) -> bool:
     """Turn a peft LoRA or DoRA linear layer into a `FastLinear`, in place, and return whether that was done.
 
-    Its output outlives gradient checkpointing if it `keeps_output` (`posologie.training.recomputation`).
+    Its output outlives gradient checkpointing if it `keeps_output` (`posologie.training.layers`).
     Layers of other kinds (embeddings, quantised weights, transposed weights, other variants) are left as they are.
     """
     plain = type(layer) is peft.tuners.lora.Linear and type(layer.get_base_layer()) is torch.nn.Linear

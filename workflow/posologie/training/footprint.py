@@ -16,13 +16,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from posologie.models.load import unloaded_model
-from posologie.training.attention import PACKED
 from posologie.training.batches import assemble
 from posologie.training.examples import Examples
 from posologie.training.loop import backward, in_items
-from posologie.training.optimizer import make_optimizer
 from posologie.training.spec import TrainingSpec
-from posologie.training.student import Student, student_of
+from posologie.training.student import PACKED, Student, student_of
+from posologie.training.update import make_optimizer
 
 _BITS = {"4bit": 4.127, "8bit": 8.0}
 """Bits of a quantised weight with its scales: NF4 with double quantisation (arXiv 2305.14314, section 3); int8."""

@@ -19,15 +19,19 @@ from posologie.records.runs import Run, peak_memory
 from posologie.running.errors import InputError
 from posologie.training import checkpoints, examples
 from posologie.training.adapters import write_trained
-from posologie.training.checkpoints import Checkpoint
+from posologie.training.checkpoints import Checkpoint, Update, history_table
 from posologie.training.examples import Examples
-from posologie.training.history import Update, history_table
-from posologie.training.interruption import EXIT_STATUS, InterruptionError, StopRequest
 from posologie.training.loop import Hooks, total_updates, train
-from posologie.training.memory import LOADING, memory_explained
 from posologie.training.preference import with_reference
 from posologie.training.processes import Group
-from posologie.training.reporting import listeners
+from posologie.training.reporting import (
+    EXIT_STATUS,
+    LOADING,
+    InterruptionError,
+    StopRequest,
+    listeners,
+    memory_explained,
+)
 from posologie.training.spec import TrainingSpec
 from posologie.training.student import Student, make_student
 

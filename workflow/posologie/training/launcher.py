@@ -22,8 +22,8 @@ from types import FrameType
 import torch.distributed
 
 from posologie.running.errors import InputError
-from posologie.training.interruption import LAUNCHER
 from posologie.training.processes import MEETING
+from posologie.training.reporting import LAUNCHER
 
 log = logging.getLogger(__name__)
 

@@ -12,20 +12,23 @@ import numpy as np
 import torch
 
 from posologie.running.errors import InputError
-from posologie.training import loss as loss_of
-from posologie.training.batches import Batch, assemble, target_counts
-from posologie.training.checkpoints import Checkpoint
+from posologie.training import update as loss_of
+from posologie.training.batches import Batch, assemble, micro_batches, target_counts, updates_of_epoch
+from posologie.training.checkpoints import Checkpoint, Update
 from posologie.training.examples import Examples
-from posologie.training.history import Update
-from posologie.training.interruption import InterruptionError, StopRequest
-from posologie.training.memory import MOMENTS, OutOfMemoryError, memory_explained, of_batch
-from posologie.training.optimizer import copy_of, make_optimizer, put_back, state_of
-from posologie.training.order import micro_batches, updates_of_epoch
 from posologie.training.preference import pair_losses
 from posologie.training.processes import Group
-from posologie.training.schedule import learning_rate
+from posologie.training.reporting import (
+    MOMENTS,
+    InterruptionError,
+    OutOfMemoryError,
+    StopRequest,
+    memory_explained,
+    of_batch,
+)
 from posologie.training.spec import Recipe
 from posologie.training.student import Student
+from posologie.training.update import copy_of, learning_rate, make_optimizer, put_back, state_of
 
 log = logging.getLogger(__name__)
 

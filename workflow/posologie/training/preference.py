@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from posologie.running.whole_files import whole_file
-from posologie.training import loss as loss_of
-from posologie.training.batches import Batch, assemble
+from posologie.training import update as loss_of
+from posologie.training.batches import Batch, assemble, micro_batches
 from posologie.training.examples import Examples
-from posologie.training.order import micro_batches
 from posologie.training.processes import Group
 from posologie.training.student import Student
 

@@ -1,18 +1,22 @@
-"""What a person sees while training runs: progress, and other programs' charts when asked for."""
+"""What a person sees of a training, and asks of it: progress, advice when memory runs out, a request to stop."""
 
 import atexit
+import logging
 import os
+import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from posologie.running.commands import Progress
 from posologie.running.errors import InputError
 
 if TYPE_CHECKING:
-    from posologie.training.history import Update
+    from posologie.training.checkpoints import Update
 
 _PROJECT = "posologie"
 _KEY = "chart"
@@ -143,3 +147,96 @@ PROGRAMS: dict[str, Callable[[Path, str, Any, bool], Listener]] = {
     "mlflow": _mlflow,
 }
 """The programs that can show losses while training runs, by the name of their package."""
+
+
+_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
+
+LOADING = "for its weights; take a device with more memory, or set training.recipe.quantization"
+
+MOMENTS = (
+    "for AdamW's moments; lower training.recipe.rank, or train an adapter (training.recipe.method dora or lora) "
+    "instead of all weights, or take a device with more memory"
+)
+
+
+class OutOfMemoryError(InputError):
+    """Memory ran out, and this says for what."""
+
+
+def of_batch(*, examples: int, tokens: int, longest: int, micro_batch: int) -> str:
+    """Return what there was no memory for where a micro-batch did not fit, and what to lower.
+
+    Args:
+        examples: examples in the micro-batch.
+        tokens: their tokens together.
+        longest: tokens of the longest one.
+        micro_batch: the setting.
+    """
+    smaller = "" if micro_batch == 1 else f"devices.training_micro_batch (now {micro_batch}; it changes no result), or "
+    return (
+        f"with {examples} examples of {tokens} tokens in a micro-batch, the longest of {longest}; lower "
+        f"{smaller}training.recipe.max_length, or turn on training.recipe.gradient_checkpointing"
+    )
+
+
+@contextmanager
+def memory_explained(when: str, what: str) -> Iterator[None]:
+    """Turn an error about memory in the block into one line; other errors stay what they are.
+
+    Args:
+        when: such as `update 3`.
+        what: what there was no memory for, and what to lower.
+
+    Raises:
+        OutOfMemoryError: if memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # by name, because torch computes, and this module must not import what does
+        certain = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if not certain and not any(sign in str(error) for sign in _SIGNS):
+            raise
+        raise OutOfMemoryError(f"{when}: out of memory {what}") from error
+
+
+log = logging.getLogger(__name__)
+
+EXIT_STATUS = 75
+"""`EX_TEMPFAIL` of sysexits.h: the job failed, and a retry goes on where it stopped."""
+
+
+class InterruptionError(Exception):
+    """Training stopped on request, with a checkpoint."""
+
+
+LAUNCHER = "POSOLOGIE_LAUNCHER"
+"""Environment variable with the process id of the launcher, where there is one."""
+
+
+class StopRequest:
+    """Becomes true at the first SIGTERM, SIGUSR1 or SIGINT; a second SIGINT acts as usual.
+
+    It is true, too, once the launcher of this process is gone: killed, it cannot stop what it has started.
+    """
+
+    def __init__(self) -> None:
+        self._received = False
+        launcher = os.environ.get(LAUNCHER)
+        self._launcher = int(launcher) if launcher is not None else None
+
+    @property
+    def requested(self) -> bool:
+        """Whether training is to stop."""
+        return self._received or (self._launcher is not None and os.getppid() != self._launcher)
+
+    def listen(self) -> None:
+        """Install the signal handlers; only the main thread may."""
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        log.info("%s: stopping after a checkpoint", signal.Signals(number).name)
+        self._received = True
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)

@@ -2,7 +2,7 @@
 from posologie.report.spec import Report
 
 
-from posologie.report.template_files import templates_digest
+from posologie.report.html import templates_digest
 
 
 def report_spec(wildcards):
@@ -44,6 +44,8 @@ def browser_spec(wildcards):
 
 def browsed_backbones():
     """Return the manifest of each model whose chat template wrote prompts that the item browser shows."""
+    if not browser_index():
+        return []
     folders = dict.fromkeys(form.backbone for form in job_specs.browser_spec(STUDY).forms if form.backbone)
     return [f"<models>/{folder}/manifest.json" for folder in folders]
 

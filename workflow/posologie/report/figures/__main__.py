@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from posologie.report.figures import attribution, effects, judges, published, scores, shares, surface, training
+from posologie.report.figures import components, effects, published, scores
 from posologie.report.figures.style import SETTINGS, empty_figure, write
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
@@ -16,21 +16,21 @@ DRAWN: dict[str, Callable[[Inputs], Figure | None]] = {
     "answer": effects.draw_answer,
     "effects": effects.draw,
     "transfer": effects.draw_transfer,
-    "attribution": attribution.draw,
-    "dose_response": attribution.draw_doses,
+    "attribution": components.draw_attribution,
+    "dose_response": components.draw_doses,
     "mcqa": scores.draw_choices,
     "oeq": scores.draw_texts,
     "position": scores.draw_position,
-    "surface": surface.draw,
+    "surface": components.draw_surface,
     "published": published.draw,
-    "agreement": judges.draw_agreement,
-    "calibration": judges.draw_calibration,
-    "generator": judges.draw_generator,
-    "composition": shares.draw_composition,
-    "screening": shares.draw_screening,
-    "leakage": shares.draw_leakage,
-    "compute": shares.draw_compute,
-    "training": training.draw,
+    "agreement": scores.draw_agreement,
+    "calibration": scores.draw_calibration,
+    "generator": scores.draw_generator,
+    "composition": components.draw_composition,
+    "screening": components.draw_screening,
+    "leakage": components.draw_leakage,
+    "compute": components.draw_compute,
+    "training": scores.draw_training,
 }
 
 

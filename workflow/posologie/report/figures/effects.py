@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from posologie.report.answer import overall_effects
 from posologie.report.composition import components_of, mixes
-from posologie.report.effects import Comparison, Effect, comparisons
+from posologie.report.effects import Comparison, Effect, compared, comparisons
 from posologie.report.figures.style import (
     PANEL,
     Mark,
@@ -19,11 +19,9 @@ from posologie.report.figures.style import (
     x_title,
 )
 from posologie.report.inputs import Inputs
-from posologie.report.names import COLOURS, INK, MUTED, PAPER, hatch
+from posologie.report.names import COLOURS, INK, MUTED, PAPER, component_title, hatch, measure_name, unit_name
 from posologie.report.surface import SurfaceTable, mix_of, surface_table
 from posologie.report.tables import Row, decimal, interval
-from posologie.report.transfer import compared
-from posologie.report.words import component_title, measure_name, unit_name
 
 _NARROW = 4.9
 """Inches: a figure that a phone shows without scrolling sideways."""

@@ -1,14 +1,14 @@
-"""The loss of next tokens, without ever holding the logits of a whole batch.
+"""An update: the loss of next tokens, AdamW over the trained weights, the learning rate."""
 
-torch has `linear_cross_entropy` for this. It returns the sum in the precision of the hidden states, though: in bfloat16
-it is rounded to 8 bits, and so are the recorded losses. Here products have that precision and all else is float32.
-"""
-
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, linear, logsigmoid
+
+from posologie.training.spec import Recipe
 
 CHUNK_BYTES = 1 << 28
 """Float32 logits held at once, in bytes."""
@@ -226,3 +226,70 @@ def _each(
         for start in range(0, len(targets), rows)
     ]
     return torch.cat(pieces) if pieces else hidden.new_zeros(0, dtype=torch.float32)
+
+
+_NOT_DECAYED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
+
+
+def make_optimizer(
+    weights: dict[str, torch.nn.Parameter], recipe: Recipe, device: torch.device
+) -> torch.optim.Optimizer:
+    """Return AdamW as transformers' Trainer sets it up: biases and the weights of norms do not decay.
+
+    Args:
+        weights: the trained parameters by name.
+    """
+    kept = [parameter for name, parameter in weights.items() if _NOT_DECAYED.search(name.lower())]
+    decayed = [parameter for name, parameter in weights.items() if not _NOT_DECAYED.search(name.lower())]
+    groups = [
+        {"params": parameters, "weight_decay": decay}
+        for parameters, decay in ((decayed, recipe.weight_decay), (kept, 0.0))
+        if parameters
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=device.type == "cuda")
+
+
+def copy_of(weights: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+    """Return copies of the trained weights, by name, on the CPU."""
+    return {name: parameter.detach().cpu().clone() for name, parameter in weights.items()}
+
+
+def state_of(weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return copies of the trained weights and of AdamW's moments, by name, on the CPU."""
+    tensors = {f"weight/{name}": tensor for name, tensor in copy_of(weights).items()}
+    for name, parameter in weights.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}/{name}"] = value.detach().cpu().clone()
+    return tensors
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def put_back(
+    weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Put back what `state_of` returned."""
+    fused = optimizer.param_groups[0]["fused"]
+    for name, parameter in weights.items():
+        parameter.copy_(tensors[f"weight/{name}"])
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            if f"{key}/{name}" in tensors:
+                value = tensors[f"{key}/{name}"]
+                optimizer.state[parameter][key] = value if key == "step" and not fused else value.to(parameter.device)
+
+
+def learning_rate(step: int, total: int, recipe: Recipe) -> float:
+    """Return the learning rate of an update.
+
+    Args:
+        step: updates done before this one, from 0. As in transformers, the first update of a warm-up has rate 0.
+        total: updates of the whole training.
+    """
+    warmup = math.ceil(total * recipe.warmup_ratio)
+    if step < warmup:
+        return recipe.learning_rate * step / max(1, warmup)
+    progress = (step - warmup) / max(1, total - warmup)
+    if recipe.schedule == "cosine":
+        return recipe.learning_rate * max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+    if recipe.schedule == "linear":
+        return recipe.learning_rate * max(0.0, 1.0 - progress)
+    return recipe.learning_rate
