@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from posologie.report import composition
+from posologie.report.checklist import Point, checklist, shared, sizes_of, versions
 from posologie.report.effects import Comparison
 from posologie.report.inputs import Inputs
 from posologie.report.names import counted, joined, listed, measure_name, unit_name
-from posologie.report.paper_text import Point, checklist, shared, sizes_of, versions
 from posologie.report.tables import decimal, interval, p_text
 from posologie.running.installed import __version__
 

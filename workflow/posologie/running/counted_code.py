@@ -23,8 +23,8 @@ PACKAGE = "posologie"
 
 NEUTRAL = {
     "running": "holds how jobs run, and how files replace each other",
-    "training.reporting": "reports a training, explains in words that memory ran out (the error ends the command all the "
-    "same), and asks a training to stop after a checkpoint, from which it goes on to the same weights",
+    "training.reporting": "reports a training, explains in words that memory ran out (the error ends the command all "
+    "the same), and asks it to stop after a checkpoint, from which it goes on to the same weights",
 }
 """Modules and packages of this package that cannot change a number, each with the reason.
 
