@@ -40,6 +40,17 @@ def test_the_first_screen_holds_the_answer_and_on_a_phone_contents_are_closed(sm
     assert page.find("nav a").is_displayed()
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_page_stays_at_its_top_when_the_most_telling_item_is_drawn(page, width):
+    page = page.open(width=width, height=900)
+    page.run("document.querySelector('.browser').scrollIntoView({block: 'end', behavior: 'instant'})")  # drawn on sight
+    page.wait("return document.querySelector('.item table') !== null")
+    page = page.open(width=width, height=900)
+    page.run("document.querySelector('.browser .open')?.click()")
+    page.wait("return document.querySelector('.item table') !== null")
+    assert page.run("return window.scrollY") == 0
+
+
 def test_each_section_opens_with_a_sentence_and_a_figure_before_any_table(page):
     kinds = page.run(
         "return [...document.querySelectorAll('main > section')].map((section) => [section.id,"

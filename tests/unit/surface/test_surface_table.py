@@ -166,3 +166,10 @@ def test_a_linear_surface_gives_the_exchange_rate_of_its_slopes(rows):
 
 def test_settings_of_designs_and_surfaces_name_what_there_is():
     assert json.loads(_spec().canonical_json())["surface"]["lattice"] == 10
+
+
+def test_the_table_says_of_each_mix_that_it_shows_whether_it_may_be_the_best():
+    settings = SurfaceSettings(models=("linear",), lattice=12)  # a lattice that shares few mixes with any other
+    made = [row for row in rows_of(_two_suites(), _spec(surface=settings)) if row["row"] == "prediction"]
+    assert len(made) == 2 * 91
+    assert {row["in_region"] for row in made} == {0, 1}

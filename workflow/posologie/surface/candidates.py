@@ -9,10 +9,12 @@ from scipy.stats import qmc
 from posologie.statistics.draws import generator
 from posologie.surface.runs import Array
 from posologie.surface.simplex import Bounds
+from posologie.surface.simplex import lattice as simplex_lattice
 
 _STEPS = (100, 50, 40, 25, 20, 10, 5, 4, 2, 1)
 _ROUNDING = 1e-9
 _FEWEST_ACCEPTED = 0.01
+_MOST_COMPONENTS, _MOST_POINTS, _MOST_SHOWN = 5, 2000, 300
 
 
 def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
@@ -29,6 +31,17 @@ def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
         if len(found) <= most:
             return found, 1 / steps
     return np.empty((0, width)), 1.0
+
+
+def shown(bounds: Bounds, steps: int) -> Array:
+    """Return the mixes within bounds at which a table shows predictions, [point, component].
+
+    They are the simplex lattice of so many steps; where that has too many points, a coarser one.
+    """
+    width = len(bounds.low)
+    grid = simplex_lattice(width, steps) if width < _MOST_COMPONENTS else lattice(bounds, _MOST_SHOWN)[0]
+    grid = grid[bounds.contain(grid)]
+    return grid if 0 < len(grid) <= _MOST_POINTS else lattice(bounds, _MOST_SHOWN)[0]
 
 
 def _room(bounds: Bounds, steps: int) -> float:

@@ -121,7 +121,8 @@ def candidates_of(
     """Return mixes to compare: lattice, an even sample, the tested ones, and a refinement around the best of these.
 
     Args:
-        tested: [run, component], mixes that were trained; those within bounds are candidates.
+        tested: [run, component], mixes that were trained, and others of which the answer is wanted; those within bounds
+            are candidates.
         size: number of items of all candidates, where the surface knows sizes.
     """
     grid, step = lattice(bounds, lattice_points)

@@ -13,6 +13,7 @@ from posologie.statistics.means import direction, sparse_items, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Measured
 from posologie.statistics.suites import scored_parts
+from posologie.surface.candidates import shown
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fit import FORMS, MEAN
 from posologie.surface.fit import Fitted as Model
@@ -29,6 +30,7 @@ FEWEST_MIXES = 3
 
 _FORMS = dict(zip(("mean", "linear", "quadratic", "special_cubic", "process"), FORMS, strict=True))
 _MOST_DRAWS = 2000
+_MOST_COMPARED = 400
 _FEW_REPLICATES = 5000
 
 
@@ -230,7 +232,9 @@ def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
     size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else one.size)
     every = [one for one in choice.candidates if one.fitted.form is not MEAN] or list(choice.candidates)
     surface = choice.surface if choice.surface.form is not MEAN else max(every, key=lambda one: one.log_density).fitted
-    candidates = candidates_of(surface, bounds, runs.shares, size=size if sized else None)
+    grid = shown(bounds, settings.lattice)  # the table says of each of its mixes whether it may be the best
+    compared = np.concatenate([runs.shares, grid]) if len(grid) <= _MOST_COMPARED else runs.shares
+    candidates = candidates_of(surface, bounds, compared, size=size if sized else None)
     region = region_of(
         surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
         seed=spec.statistics.seed, least_squares=False,

@@ -11,7 +11,7 @@ from posologie.running.commands import run
 from posologie.statistics.intervals import TOO_SMALL
 from posologie.statistics.tables import Latex, table_arguments, write_table
 from posologie.statistics.verdicts import DEMONSTRATION
-from posologie.surface.candidates import distinct, lattice
+from posologie.surface.candidates import distinct, shown
 from posologie.surface.decisions import (
     constrained,
     constraint_rows,
@@ -25,7 +25,6 @@ from posologie.surface.decisions import (
 from posologie.surface.fit import CUBIC
 from posologie.surface.forms import products_of
 from posologie.surface.runs import Array
-from posologie.surface.simplex import lattice as simplex_lattice
 from posologie.surface.spec import SurfaceSettings, SurfaceSpec
 from posologie.surface.study_runs import OBJECTIVE, Fitted, StudyRuns, fitted, floor_of, objective_of, study_runs
 from posologie.surface.suites import Floor
@@ -43,7 +42,6 @@ LATEX = Latex(
     show=("value", "low", "high", "regret"),
 )
 
-_MOST_POINTS = 300
 _TRACE = 21
 _REPRESENTATIVES = 4
 
@@ -169,12 +167,7 @@ def _run_rows(found: Fitted) -> Iterator[dict[str, Any]]:
 
 def _prediction_rows(found: Fitted, settings: SurfaceSettings) -> Iterator[dict[str, Any]]:
     """Yield the expected score at a lattice of mixes with its interval, and whether each may be the best."""
-    width = len(found.runs.components)
-    steps = settings.lattice
-    grid = simplex_lattice(width, steps) if width < 5 else lattice(found.bounds, _MOST_POINTS)[0]
-    grid = grid[found.bounds.contain(grid)]
-    if not len(grid) or len(grid) > 2000:
-        grid, _ = lattice(found.bounds, _MOST_POINTS)
+    grid = shown(found.bounds, settings.lattice)
     inside = _in_region(found, grid)
     for row, member in zip(predicted(found, grid, "prediction"), inside, strict=True):
         yield {**row, "in_region": member}

@@ -290,10 +290,12 @@ def _said(fitted: SurfaceTable, row: Row, what: str) -> str:
 
 
 def _outline(panel: Axes, shares: Array, rows: Sequence[Row]) -> None:
-    """Draw the border of the region between the lattice's mixes."""
-    inside = np.array([row.number("in_region") or 0.0 for row in rows])
-    if len(shares) > 2 and 0 < inside.sum() < len(inside):
-        at = designs.place(shares)
+    """Draw the border of the region between the lattice's mixes of which the table says whether they are in it."""
+    members = [row.number("in_region") for row in rows]
+    known = np.array([member is not None for member in members])
+    inside = np.array([member for member in members if member is not None])
+    if len(inside) > 2 and 0 < inside.sum() < len(inside):
+        at = designs.place(shares[known])
         mesh = Triangulation(at[:, 0], at[:, 1])
         panel.tricontour(mesh, inside, levels=[0.5], colors=[INK], linewidths=1, linestyles="--", zorder=3)
 

@@ -186,13 +186,20 @@
     return pages.get(number);
   }
 
+  // Scrolls the list alone: `scrollIntoView` would move the page too, away from the answer where a reader begins.
+  function keepInSight(entry) {
+    const top = entry.offsetTop, bottom = top + entry.offsetHeight;
+    if (top < hits.scrollTop) hits.scrollTop = top;
+    else if (bottom > hits.scrollTop + hits.clientHeight) hits.scrollTop = bottom - hits.clientHeight;
+  }
+
   // `how`: undefined where a person chose the item; "quiet" and "linked" leave the address as it is.
   async function show(row, how) {
     if (row < 0) { shown.replaceChildren(element("p", "No item of this study has the id in the address.")); return; }
     wanted = row;
     for (const entry of hits.children) {
       const made = entry.querySelector("a");
-      if (Number(entry.dataset.row) === row) { made.setAttribute("aria-current", "true"); made.scrollIntoView({ block: "nearest" }); }
+      if (Number(entry.dataset.row) === row) { made.setAttribute("aria-current", "true"); keepInSight(entry); }
       else made.removeAttribute("aria-current");
     }
     if (how === "quiet") hits.scrollTop = 0;
