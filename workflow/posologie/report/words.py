@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from posologie.records.components import Shown, in_order
-from posologie.scoring.metrics import METRICS
+from posologie.scoring.metrics import BOTH, METRICS
 
 DECODINGS = {
     "greedy": "greedy decoding",
@@ -37,7 +37,8 @@ def rater_name(rater: str) -> str:
 
 def measure_name(metric: str, decoding: str) -> str:
     """Return what a metric under one decoding is called, without a decoding that goes without saying."""
-    if decoding in ("judged", "probabilities") or (decoding == "greedy" and not metric.startswith(("em", "hamming"))):
+    entry = METRICS.get(metric.partition(":")[0])
+    if decoding in ("judged", "probabilities") or (decoding == "greedy" and (entry is None or entry.decodings != BOTH)):
         return metric_name(metric)
     return f"{metric_name(metric)}, {DECODINGS.get(decoding, decoding)}"
 

@@ -1,0 +1,67 @@
+"""What people add stands in one registry each: metrics, tables, reasons of rejection; a test says which place is missing."""
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from posologie.prediction.spec import prediction_schema
+from posologie.scoring.choices import choice_scores
+from posologie.scoring.metrics import METRICS, shown_columns
+from posologie.scoring.spec import TextMetrics
+from posologie.scoring.text import text_scorer, text_signatures
+
+PACKAGE = Path(__file__).parents[3] / "workflow" / "posologie"
+TABLES_PAGE = (PACKAGE / "statistics" / "TABLES.md").read_text(encoding="utf-8")
+METHOD = (PACKAGE.parents[1] / "docs" / "method.md").read_text(encoding="utf-8")
+
+
+def scored_per_answer():
+    """Return metric and decoding of all that scoring writes for single answers, without what an encoder scores."""
+    labels = {"option_order": [0, 1], "gold": [0], "greedy_labels": [0], "constrained_labels": [1]}
+    row = {name: "x" for name in ("item", "benchmark", "source", "provenance", "group", "greedy_text")}
+    row |= {"variant": "original", "task": "mcqu", "greedy_outcome": "labels", "finish": "stop", **labels}
+    row |= {"label_probabilities": [0.6, 0.4], "label_mass": 0.9, "prompt_tokens": 1, "generated_tokens": 1}
+    choices = choice_scores(pa.Table.from_pylist([row], schema=prediction_schema()))
+    texts = text_scorer(TextMetrics())("une réponse", "la réponse")
+    assert set(text_signatures(TextMetrics(), texts)) == set(texts)
+    return {(one.metric, one.decoding) for one in choices} | {
+        (name, "greedy") for name in (*texts, "cut_at_length") if ":" not in name
+    }
+
+
+def test_what_scoring_writes_is_registered_and_what_is_registered_is_written():
+    registered = {
+        (name, decoding)
+        for name, entry in METRICS.items()
+        for decoding in entry.decodings
+        if not (entry.of_judge or entry.of_encoder or entry.aggregate_only)
+    }
+    assert scored_per_answer() == registered
+
+
+def test_a_metric_cannot_be_registered_without_its_direction_and_its_unit():
+    assert not {"title", "kind", "decodings", "direction", "unit"} & METRICS["em"]._field_defaults.keys()
+
+
+@pytest.mark.parametrize(
+    "name", sorted(METRICS.keys() - {"judge_upper"})
+)  # the upper end of bounds: no row has its name
+def test_each_metric_is_documented_and_shown_only_as_it_is_scored(name):
+    entry = METRICS[name]
+    assert f"`{name}`" in TABLES_PAGE or f"`{name}:{{name}}`" in TABLES_PAGE, "statistics/TABLES.md"
+    assert entry.of_judge or f"`{name}`" in METHOD, "docs/method.md"
+    assert set(entry.shown) <= set(entry.decodings)
+    assert bool(entry.in_text) == bool(entry.cited)
+    bibliography = (PACKAGE / "report" / "templates" / "methods.bib").read_text(encoding="utf-8")
+    assert not entry.cited or f"{{{entry.cited}," in bibliography, "report/templates/methods.bib"
+
+
+def test_the_columns_of_the_report_are_those_that_readers_know():
+    assert shown_columns("choice")[:4] == [
+        ("em", "constrained"), ("em", "greedy"), ("hamming", "constrained"), ("hamming", "greedy"),
+    ]  # fmt: skip
+    assert [name for name, _ in shown_columns("open")] == [
+        "rouge2", "rougeL", "meteor", "chrf_corpus", "bleu_corpus", "bertscore", "words",
+    ]  # fmt: skip
