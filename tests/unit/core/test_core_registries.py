@@ -1,16 +1,19 @@
-"""What people add stands in one registry each: metrics, tables, reasons of rejection; a test says which place is missing."""
+"""What people add stands in one registry each: metrics, tables, reasons. A test says which place is missing."""
 
-import re
+import ast
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from posologie.backends.texts import Problem
 from posologie.prediction.spec import prediction_schema
+from posologie.records.reasons import GENERATED, PUBLISHED
 from posologie.scoring.choices import choice_scores
 from posologie.scoring.metrics import METRICS, shown_columns
 from posologie.scoring.spec import TextMetrics
 from posologie.scoring.text import text_scorer, text_signatures
+from posologie.sources.cleaning import Rejected
 
 PACKAGE = Path(__file__).parents[3] / "workflow" / "posologie"
 TABLES_PAGE = (PACKAGE / "statistics" / "TABLES.md").read_text(encoding="utf-8")
@@ -20,7 +23,7 @@ METHOD = (PACKAGE.parents[1] / "docs" / "method.md").read_text(encoding="utf-8")
 def scored_per_answer():
     """Return metric and decoding of all that scoring writes for single answers, without what an encoder scores."""
     labels = {"option_order": [0, 1], "gold": [0], "greedy_labels": [0], "constrained_labels": [1]}
-    row = {name: "x" for name in ("item", "benchmark", "source", "provenance", "group", "greedy_text")}
+    row = dict.fromkeys(("item", "benchmark", "source", "provenance", "group", "greedy_text"), "x")
     row |= {"variant": "original", "task": "mcqu", "greedy_outcome": "labels", "finish": "stop", **labels}
     row |= {"label_probabilities": [0.6, 0.4], "label_mass": 0.9, "prompt_tokens": 1, "generated_tokens": 1}
     choices = choice_scores(pa.Table.from_pylist([row], schema=prediction_schema()))
@@ -45,9 +48,8 @@ def test_a_metric_cannot_be_registered_without_its_direction_and_its_unit():
     assert not {"title", "kind", "decodings", "direction", "unit"} & METRICS["em"]._field_defaults.keys()
 
 
-@pytest.mark.parametrize(
-    "name", sorted(METRICS.keys() - {"judge_upper"})
-)  # the upper end of bounds: no row has its name
+# `judge_upper` is the upper end of bounds: no row has its name.
+@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"judge_upper"}))
 def test_each_metric_is_documented_and_shown_only_as_it_is_scored(name):
     entry = METRICS[name]
     assert f"`{name}`" in TABLES_PAGE or f"`{name}:{{name}}`" in TABLES_PAGE, "statistics/TABLES.md"
@@ -65,3 +67,51 @@ def test_the_columns_of_the_report_are_those_that_readers_know():
     assert [name for name, _ in shown_columns("open")] == [
         "rouge2", "rougeL", "meteor", "chrf_corpus", "bleu_corpus", "bertscore", "words",
     ]  # fmt: skip
+
+
+def texts_in(node):
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def reasons_raised(name):
+    """Return the texts of the first argument of every call of `Rejected` or `Problem`, variables resolved by hand."""
+    raised = set()
+    for file in PACKAGE.rglob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        if f"{name}(" not in source:
+            continue
+        for call in ast.walk(ast.parse(source)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == name and call.args:
+                reason = call.args[0]
+                whole = isinstance(reason, ast.Constant | ast.IfExp | ast.Name)
+                assert whole, f"{file}:{call.lineno}: write the reason as one text, as in records/reasons.py"
+                if isinstance(reason, ast.IfExp):
+                    raised |= texts_in(reason.body) | texts_in(reason.orelse)
+                else:
+                    raised |= texts_in(reason)
+    return raised
+
+
+def problems_of_items():
+    tree = ast.parse((PACKAGE / "records" / "items.py").read_text(encoding="utf-8"))
+    (function,) = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "problem")
+    return {text for node in ast.walk(function) if isinstance(node, ast.Return) for text in texts_in(node)}
+
+
+def test_every_reason_is_described_and_every_described_reason_is_raised():
+    of_a_variable = {"unreadable question", "unreadable answer"}  # columns.py chooses between them in a variable
+    assert reasons_raised("Rejected") | problems_of_items() - {""} | of_a_variable == set(PUBLISHED)
+    assert reasons_raised("Problem") == set(GENERATED)
+
+
+def test_a_reason_that_is_not_described_stops_the_reader_and_rejects_nothing():
+    for made in (Rejected, Problem):
+        with pytest.raises(RuntimeError, match=r"'unheard of': not described in posologie\.records\.reasons"):
+            made("unheard of")
+
+
+@pytest.mark.parametrize("registry", [PUBLISHED, GENERATED], ids=["published", "generated"])
+def test_the_page_of_reasons_is_that_of_the_registry(registry):
+    page = (PACKAGE.parents[1] / "docs" / "reasons.md").read_text(encoding="utf-8")
+    rows = "".join(f"| {reason} | {meaning} |\n" for reason, meaning in sorted(registry.items()))
+    assert f"| reason | meaning |\n|---|---|\n{rows}" in page, "docs/reasons.md"
