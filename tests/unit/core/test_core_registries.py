@@ -1,14 +1,17 @@
 """What people add stands in one registry each: metrics, tables, reasons. A test says which place is missing."""
 
 import ast
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from posologie.backends.texts import Problem
+from posologie.config.tables import TABLES
 from posologie.prediction.spec import prediction_schema
 from posologie.records.reasons import GENERATED, PUBLISHED
+from posologie.report.page import PLACED
 from posologie.scoring.choices import choice_scores
 from posologie.scoring.metrics import METRICS, shown_columns
 from posologie.scoring.spec import TextMetrics
@@ -115,3 +118,39 @@ def test_the_page_of_reasons_is_that_of_the_registry(registry):
     page = (PACKAGE.parents[1] / "docs" / "reasons.md").read_text(encoding="utf-8")
     rows = "".join(f"| {reason} | {meaning} |\n" for reason, meaning in sorted(registry.items()))
     assert f"| reason | meaning |\n|---|---|\n{rows}" in page, "docs/reasons.md"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_has_its_module_its_rule_and_its_documentation(name):
+    entry = TABLES[name]
+    rules = PACKAGE.parent / "rules"
+    own = f"rule tabulate_{name}:"
+    places = "".join(path.read_text(encoding="utf-8") for path in rules.glob("functions/*.smk"))
+    if entry.inputs:
+        assert f"def {entry.inputs}():" in places, f"rules/functions: def {entry.inputs}()"
+        listed = (rules / "functions" / "statistics.smk").read_text(encoding="utf-8")
+        assert f"        {entry.inputs},\n" in listed, "STATISTICS_INPUTS of rules/functions/statistics.smk"
+    else:
+        assert any(own in path.read_text(encoding="utf-8") for path in rules.glob("*.smk")), f"rules: {own}"
+    module = PACKAGE.joinpath(*entry.module.split(".")).with_suffix(".py")
+    assert module.is_file(), module
+    assert "def main(argv: list[str]) -> None:" in module.read_text(encoding="utf-8"), f"{module}: main"
+    documented = (f"## `{name}`: {entry.title}\n", f"\n`{name}`: `")
+    assert any(text in TABLES_PAGE for text in documented), f"statistics/TABLES.md: ## `{name}`: {entry.title}"
+
+
+def test_every_table_of_the_rules_is_registered():
+    text = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE.parent / "rules").glob("*.smk"))
+    assert set(re.findall(r"rule tabulate_(\w+):", text)) == {
+        name for name, entry in TABLES.items() if not entry.inputs
+    }
+    modules = {entry.module for entry in TABLES.values()}
+    for file in (PACKAGE / "statistics").glob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        if "write_table(" in source and "def main(" in source:
+            assert f"statistics.{file.stem}" in modules, f"{file}: not in config/tables.py"
+
+
+def test_the_report_places_only_registered_tables_and_the_other_ones_are_listed_as_they_are():
+    assert PLACED <= TABLES.keys()
+    assert TABLES.keys() - PLACED == {"proxies", "translation_quality"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from posologie.cli.places import results_of
 from posologie.config import merging, plan
 from posologie.config.study import Study
+from posologie.config.tables import tables
 from posologie.records import layout
 
 
@@ -77,7 +78,7 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
             yield kind, f"{proxy}/{suite}", path_of(proxy, suite), run
     for name, file in _judged(study, list(models)):
         yield "judgements", name, file, layout.beside(file, ".run.json")
-    for table in plan.tables(study):
+    for table in tables(study):
         yield "tables", table, layout.table(table), None
     yield "report", "index.html", "report/index.html", None
 
