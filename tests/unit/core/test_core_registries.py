@@ -135,7 +135,7 @@ def test_a_table_has_its_module_its_rule_and_its_documentation(name):
     module = PACKAGE.joinpath(*entry.module.split(".")).with_suffix(".py")
     assert module.is_file(), module
     assert "def main(argv: list[str]) -> None:" in module.read_text(encoding="utf-8"), f"{module}: main"
-    documented = (f"## `{name}`: {entry.title}\n", f"\n`{name}`: `")
+    documented = (f"## `{name}`: {entry.title}\n", f"\n`{name}`: `", f"\n`{name}` holds ")
     assert any(text in TABLES_PAGE for text in documented), f"statistics/TABLES.md: ## `{name}`: {entry.title}"
 
 
@@ -152,5 +152,5 @@ def test_every_table_of_the_rules_is_registered():
 
 
 def test_the_report_places_only_registered_tables_and_the_other_ones_are_listed_as_they_are():
-    assert PLACED <= TABLES.keys()
+    assert TABLES.keys() >= PLACED
     assert TABLES.keys() - PLACED == {"proxies", "translation_quality"}
