@@ -82,11 +82,13 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("shards", 0, 3),
         ("screened", 0, 2),
         ("mixes", 0, 1),
+        ("leakage", 0, 1),
         ("adapters", 0, 1),
         ("predictions", 0, 2),
         ("scores", 0, 2),
         ("tables", 0, 8),
-        ("report", 0, 1),
+        ("figures", 0, 9),
+        ("report", 0, 2),
         ("look", 0, 2),
     ]
     assert not found["finished"]
@@ -284,7 +286,8 @@ def test_watching_ends_when_the_study_is_done(study, posologie):
                 "mixes": f"mixes/{name}/train.parquet",
                 "adapters": f"adapters/{name}/adapter_model.safetensors",
                 "tables": f"tables/{name}.csv",
-                "report": "report/index.html",
+                "figures": f"figures/{name}.svg",
+                "report": f"report/{name}",
             }.get(one["stage"], f"{one['stage']}/{name}.parquet")
             made(study, file)
     code, out, _ = posologie("status", "--configfile", "study.yaml", "--watch", "--every", "0.01")
