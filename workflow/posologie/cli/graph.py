@@ -31,7 +31,7 @@ BY_MODEL = frozenset(["adapters", "predictions", "scores", "scores_neural", "jud
 
 def _feeds() -> dict[str, tuple[str, ...]]:
     """Return the stages that each stage is made of: the folders of the kinds of artifacts in `records/artifacts.py`."""
-    folders = {kind.name: kind.path.partition("/")[0] for kind in KINDS}
+    folders = {kind.name: kind.folder for kind in KINDS}
     feeds: dict[str, dict[str, None]] = {}
     for kind in KINDS:
         fed = feeds.setdefault(folders[kind.name], {})
