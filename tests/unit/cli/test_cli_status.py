@@ -95,6 +95,19 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
     assert found["seconds_left"] is None
 
 
+def test_what_the_study_no_longer_makes_is_named(study, asked, posologie):
+    made(study, "mixes/NAT/seed-42/train.parquet", "tables/mcqa.csv", "shards/native/train.parquet")
+    assert asked("status", "--configfile", "study.yaml")[1]["left_over"] == []
+    made(study, "mixes/OLD/seed-42/train.parquet", "predictions/tiny/OLD/seed-42/mcqa.parquet")
+    made(study, "predictions/tiny/OLD/seed-42/mcqa.run.json")
+    assert asked("status", "--configfile", "study.yaml")[1]["left_over"] == [
+        "results/simulated/mixes/OLD/seed-42/train.parquet",
+        "results/simulated/predictions/tiny/OLD/seed-42/mcqa.parquet",
+    ]
+    shown = " ".join(posologie("status", "--configfile", "study.yaml")[1].split())
+    assert "Of the artifacts that are there, the study no longer makes 2 files: results/simulated/mixes/OLD" in shown
+
+
 def test_what_is_there_is_done_and_the_time_left_follows_from_it(study, asked):
     made(study, "shards/native/train.parquet", "mixes/NAT/seed-42/train.parquet")
     made(study, "adapters/tiny/NAT/seed-42/adapter_model.safetensors", "adapters/tiny/NAT/seed-42/run.json")

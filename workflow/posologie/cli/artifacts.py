@@ -1,9 +1,10 @@
 """Which artifacts a study has when it is finished, and which of them are there."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from posologie.cli.places import results_of
 from posologie.config import merging, plan
@@ -11,6 +12,7 @@ from posologie.config.job_specs import report_spec
 from posologie.config.study import Study
 from posologie.config.tables import tables
 from posologie.records import layout
+from posologie.records.artifacts import KINDS, kind_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,28 @@ def artifacts(study: Study) -> list[Artifact]:
         ),
         *pages,
     ]
+
+
+_SETTLED = frozenset(
+    ["mix", "leakage", "adapter", "predictions", "scores", "scores_neural", "judgements", "table", "figure"]
+)
+"""Kinds of which the study file names every artifact, whatever target is asked for."""
+
+
+def left_over(study: Study, made: Iterable[Artifact]) -> list[str]:
+    """Return the files of artifacts that the study no longer makes, such as those of a mix that was removed.
+
+    Args:
+        made: every artifact of the study.
+    """
+    root = results_of(study)
+    named = {artifact.file for artifact in made}
+    found = []
+    for kind in (kind for kind in KINDS if kind.name in _SETTLED):
+        first = re.sub(r"\{\w+\}", "*", PurePosixPath(kind.path).name)
+        others = (file for file in sorted((root / kind.folder).rglob(first)) if file not in named)
+        found += [file.as_posix() for file in others if kind_of(file.relative_to(root).as_posix()) is kind]
+    return found
 
 
 def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
