@@ -111,7 +111,7 @@ def test_what_is_done_follows_where_something_before_it_is_not(study, asked):
 def test_a_job_under_way_is_running_and_counts_once(study, asked):
     progress = Path("work/simulated/training/tiny/NAT/seed-2/progress.json")
     progress.parent.mkdir(parents=True)
-    facts = {"artifact": "", "done": 1, "first": 0, "total": 9, "unit": "updates", "started": time.time() - 9,
+    facts = {"artifact": "", "done": 1, "first": 0, "total": 9, "unit": "updates", "started": time.time() - 1,
              "updated": time.time(), "pid": os.getpid(), "host": os.uname().nodename, "slurm_job": None}  # fmt: skip
     progress.write_text(json.dumps(facts))
     assert by_key(asked)["adapters/tiny"]["counts"] == {"running": 1, "missing": 5}
