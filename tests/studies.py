@@ -43,11 +43,12 @@ COPIED = ("Snakefile", "config", "envs", "profiles", "resources", "slurm", "work
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a dry run: its rule, what its wildcards stand for, and why it would run."""
+    """One job of a dry run: its rule, what its wildcards stand for, why it would run, and what it makes."""
 
     rule: str
     wildcards: str
     reason: str
+    outputs: tuple[str, ...] = ()
 
 
 class Project:
@@ -134,5 +135,6 @@ def jobs_of(output: str) -> list[Job]:
         rule = re.match(r"(?:local)?rule (\S+):", block)
         assert rule is not None
         fields = dict(re.findall(r"^    (\w+): (.*)$", block.split("\n\n")[0], flags=re.MULTILINE))
-        jobs.append(Job(rule[1], fields.get("wildcards", ""), fields.get("reason", "")))
+        outputs = tuple(filter(None, fields.get("output", "").split(", ")))
+        jobs.append(Job(rule[1], fields.get("wildcards", ""), fields.get("reason", ""), outputs))
     return jobs

@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
 
 import pytest
 import yaml
 
-from posologie.config.load import study_document
+from posologie.cli.artifacts import artifacts
+from posologie.config.load import load_study, study_document
+from posologie.records.artifacts import kind_of
 from studies import REPOSITORY, Project, jobs_of
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml"))
@@ -37,6 +41,24 @@ def test_every_study_and_every_profile_plans(project, config, profile):
     named = "published" in study_document(project.root / "config" / config)
     assert ("tabulate_published" in rules) == named == (config in COMPARED)
     assert named or not any("published" in job.reason for job in jobs)
+    check_artifacts(load_study(project.root / "config" / config), jobs)
+
+
+def check_artifacts(study, jobs):
+    """Check that what the jobs make is of a kind in the table, and that `posologie status` counts all of it."""
+    root = f"results/{study.study}/"
+    made = set()
+    for job in jobs:
+        for path in (path.removeprefix(root) for path in job.outputs if path.startswith(root)):
+            kind = kind_of(path)
+            assert kind is not None, (job.rule, path)
+            assert any(fnmatch(job.rule, pattern) for pattern in kind.rules), (job.rule, path, kind.name)
+            if PurePosixPath(path).match(re.sub(r"\{\w+\}", "*", PurePosixPath(kind.path).name)):
+                made.add(path)
+    made = {path for path in made if not path.endswith((".rejects.parquet", ".matches.parquet"))}
+    done = [artifact for artifact in artifacts(study) if not artifact.optional]
+    assert len({artifact.file for artifact in done}) == len(done)
+    assert {artifact.file.as_posix().removeprefix(root) for artifact in done} == made
 
 
 TARGETS = ("", "shards", "mixes", "adapters", "predictions", "scores", "kits", "tables", "report", "release")

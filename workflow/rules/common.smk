@@ -19,6 +19,7 @@ from posologie.running import head, planning, seam
 from posologie.running.code_digest import code_name, digest
 from posologie.config import job_specs, merging, plan
 from posologie.config.load import study_document, study_from
+from posologie.config.tables import TABLES as REGISTERED_TABLES, tables
 from posologie.running.errors import InputError
 from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
 from posologie.records.items import SPLITS

@@ -2,7 +2,7 @@
 include: "functions/statistics.smk"
 
 
-def rule_of_table(table, table_inputs):
+def rule_of_table(table, entry):
     """Define the rule of one table. A function, because a shell command is evaluated when the job starts, and in a loop
     every rule would run the command of the last."""
 
@@ -10,8 +10,8 @@ def rule_of_table(table, table_inputs):
         name:
             f"tabulate_{table}"
         input:
-            measured=table_inputs(),
-            published=PUBLISHED if table in BESIDE_PUBLISHED else [],
+            measured=STATISTICS_INPUTS[entry.inputs](),
+            published=PUBLISHED if entry.published else [],
             registration=registration() if table == "contrasts" else [],
         output:
             csv=table_csv(table),
@@ -30,13 +30,13 @@ def rule_of_table(table, table_inputs):
             results=results_root,
             published=published_words,
         message:
-            f"Tabulate {table.replace('_', ' ')}"
+            f"Tabulate {entry.title}"
         shell:
             command(
-                module_of_table(table),
+                f"posologie.{entry.module}",
                 "--spec {params.spec:q} --results {params.results:q} --table {output.csv:q} {params.published:q}",
             )
 
 
-for table, table_inputs in STATISTICS.items():
-    rule_of_table(table, table_inputs)
+for table in STATISTICS:
+    rule_of_table(table, REGISTERED_TABLES[table])

@@ -74,14 +74,14 @@ def test_mixes_and_seeds_of_a_backbone_are_one_family(study, asked):
     assert found["adapters/tiny"]["members"] == "2 mixes × 3 seeds"
     assert found["adapters/tiny"]["counts"] == {"missing": 6}
     assert found["predictions/other/mcqa"]["members"] == "7 models"
-    assert list(found)[-2:] == ["tables", "report"]
+    assert list(found)[-3:] == ["tables", "figures", "report"]
 
 
 def test_a_family_is_made_of_those_of_its_own_backbone(study, asked):
     found = by_key(asked)
     assert found["adapters/tiny"]["parents"] == ["mixes"]
     assert found["predictions/tiny/mcqa"]["parents"] == ["adapters/tiny", "shards"]
-    assert found["scores/tiny/mcqa"]["parents"] == ["predictions/tiny/mcqa"]
+    assert found["scores/tiny/mcqa"]["parents"] == ["predictions/tiny/mcqa", "shards"]
     assert found["tables"]["parents"] == ["scores/tiny/mcqa", "scores/other/mcqa"]
 
 
@@ -111,7 +111,7 @@ def test_what_is_done_follows_where_something_before_it_is_not(study, asked):
 def test_a_job_under_way_is_running_and_counts_once(study, asked):
     progress = Path("work/simulated/training/tiny/NAT/seed-2/progress.json")
     progress.parent.mkdir(parents=True)
-    facts = {"artifact": "", "done": 1, "first": 0, "total": 9, "unit": "updates", "started": time.time() - 9,
+    facts = {"artifact": "", "done": 1, "first": 0, "total": 9, "unit": "updates", "started": time.time() - 1,
              "updated": time.time(), "pid": os.getpid(), "host": os.uname().nodename, "slurm_job": None}  # fmt: skip
     progress.write_text(json.dumps(facts))
     assert by_key(asked)["adapters/tiny"]["counts"] == {"running": 1, "missing": 5}

@@ -82,15 +82,30 @@ def test_an_untouched_study_has_everything_to_do(study, asked):
         ("shards", 0, 3),
         ("screened", 0, 2),
         ("mixes", 0, 1),
+        ("leakage", 0, 1),
         ("adapters", 0, 1),
         ("predictions", 0, 2),
         ("scores", 0, 2),
         ("tables", 0, 8),
-        ("report", 0, 1),
+        ("figures", 0, 9),
+        ("report", 0, 2),
         ("look", 0, 2),
     ]
     assert not found["finished"]
     assert found["seconds_left"] is None
+
+
+def test_what_the_study_no_longer_makes_is_named(study, asked, posologie):
+    made(study, "mixes/NAT/seed-42/train.parquet", "tables/mcqa.csv", "shards/native/train.parquet")
+    assert asked("status", "--configfile", "study.yaml")[1]["left_over"] == []
+    made(study, "mixes/OLD/seed-42/train.parquet", "predictions/tiny/OLD/seed-42/mcqa.parquet")
+    made(study, "predictions/tiny/OLD/seed-42/mcqa.run.json")
+    assert asked("status", "--configfile", "study.yaml")[1]["left_over"] == [
+        "results/simulated/mixes/OLD/seed-42/train.parquet",
+        "results/simulated/predictions/tiny/OLD/seed-42/mcqa.parquet",
+    ]
+    shown = " ".join(posologie("status", "--configfile", "study.yaml")[1].split())
+    assert "Of the artifacts that are there, the study no longer makes 2 files: results/simulated/mixes/OLD" in shown
 
 
 def test_what_is_there_is_done_and_the_time_left_follows_from_it(study, asked):
@@ -284,7 +299,8 @@ def test_watching_ends_when_the_study_is_done(study, posologie):
                 "mixes": f"mixes/{name}/train.parquet",
                 "adapters": f"adapters/{name}/adapter_model.safetensors",
                 "tables": f"tables/{name}.csv",
-                "report": "report/index.html",
+                "figures": f"figures/{name}.svg",
+                "report": f"report/{name}",
             }.get(one["stage"], f"{one['stage']}/{name}.parquet")
             made(study, file)
     code, out, _ = posologie("status", "--configfile", "study.yaml", "--watch", "--every", "0.01")

@@ -7,6 +7,7 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import study_from
+from posologie.config.tables import tables
 from posologie.records.components import PALETTE
 from posologie.records.files import write_parquet
 from posologie.records.items import Item, items_to_table, stable_id
@@ -110,15 +111,15 @@ def _rest(item):
 def test_mixes_from_which_a_linear_surface_can_be_read_have_an_attribution():
     names = list(STUDY["components"])
     alone = {f"M{number}": {"shares": {name: 1}, "size": 50} for number, name in enumerate(names)}
-    assert "attribution" not in plan.score_tables(study(mixes=alone)), "five mixes of five fit whatever they say"
+    assert "attribution" not in tables(study(mixes=alone)), "five mixes of five fit whatever they say"
     joined = alone | {"ALL": {"shares": dict.fromkeys(names, 1), "size": 50}}
-    assert "attribution" in plan.score_tables(study(mixes=joined))
+    assert "attribution" in tables(study(mixes=joined))
     larger = alone | {"ALL": {"shares": dict.fromkeys(names, 1), "size": 60}}
-    assert "attribution" not in plan.score_tables(study(mixes=larger)), "its size would pass for its blend"
+    assert "attribution" not in tables(study(mixes=larger)), "its size would pass for its blend"
     together = {"translated": 1, "exam": 1}
     shares = ({"textbook": 1}, together, together | {"textbook": 1}, together | {"textbook": 3})
     inseparable = {f"T{place}": {"shares": one, "size": 50} for place, one in enumerate(shares)}
-    assert "attribution" not in plan.score_tables(study(mixes=inseparable)), "two that never part"
+    assert "attribution" not in tables(study(mixes=inseparable)), "two that never part"
 
 
 def _components(**changes):

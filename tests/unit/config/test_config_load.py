@@ -4,8 +4,8 @@ import pytest
 import yaml
 from study_files import STUDY, refusal, study_file  # noqa: F401 - the fixture `write`
 
-from posologie.config import plan
 from posologie.config.load import load_study, study_document, study_from
+from posologie.config.tables import tables
 from posologie.running.errors import InputError
 
 
@@ -268,7 +268,7 @@ def test_a_study_of_judges_alone_needs_nothing_but_ratings(tmp_path, monkeypatch
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump({"study": "x", **sections}), encoding="utf-8")
     if expected is None:
-        assert plan.tables(load_study(path)) == [
+        assert tables(load_study(path)) == [
             "agreement", "agreement_contrasts", "raters", "verbosity", "judge_choice", "generator",
         ]  # fmt: skip
     else:

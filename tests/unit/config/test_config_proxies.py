@@ -7,6 +7,7 @@ import yaml
 
 from posologie.config import job_specs, merging, plan
 from posologie.config.load import load_study
+from posologie.config.tables import tables
 from posologie.running.errors import InputError
 
 TEST = Path(__file__).resolve().parents[3] / "config/test.yaml"
@@ -60,7 +61,7 @@ def test_merged_models_stay_out_of_the_models_that_are_judged(tmp_path, monkeypa
     spec = merging.table_spec(own)
     assert set(spec.proxies) == set(merging.merged_models(own))
     assert {model.name for model in spec.models} == {"tiny/NAT-SYN/seed-1", "tiny/NAT-SYN/seed-2"}
-    assert "proxies" in plan.tables(own)
+    assert "proxies" in tables(own)
 
 
 def test_they_answer_the_suites_with_choice_questions(tmp_path, monkeypatch):

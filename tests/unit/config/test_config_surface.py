@@ -4,6 +4,7 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study, study_document, study_from
+from posologie.config.tables import tables
 from posologie.running.errors import InputError
 
 
@@ -12,11 +13,11 @@ def _study(**sections):
 
 
 def test_mixes_that_can_bear_a_surface_have_its_table():
-    assert "surface" in plan.tables(load_study("config/smollm2.yaml"))
+    assert "surface" in tables(load_study("config/smollm2.yaml"))
     two = {name: {"shares": {name: 1}, "size": 48} for name in ("native", "synthetic")}
-    assert "surface" not in plan.tables(_study(mixes=two))
+    assert "surface" not in tables(_study(mixes=two))
     again = {f"{name}-{size}": {"shares": {name: 1}, "size": size} for name in two for size in (24, 48)}
-    assert "surface" not in plan.tables(_study(mixes=again))
+    assert "surface" not in tables(_study(mixes=again))
 
 
 def test_bounds_prices_and_objective_change_no_other_artifact():

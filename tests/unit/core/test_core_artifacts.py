@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from posologie.records import layout
-from posologie.records.artifacts import KINDS, kind_of
+from posologie.records.artifacts import KINDS, kind_of, run_records
 
 ROOT = Path(__file__).parents[3]
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
@@ -84,3 +84,27 @@ def test_other_files_have_no_kind():
     assert [kind_of(path) for path in ("registration.json", "accepted.json", "shards/a.parquet", "x/y.csv")] == [
         None
     ] * 4
+
+
+def test_run_records_are_found_beside_every_kind_that_has_one_and_nowhere_else(tmp_path):
+    recorded = [kind for kind in KINDS if kind.recorded]
+    names = {kind.name for kind in recorded}
+    assert {"adapter", "predictions", "judgements", "calibration", "quality", "translation_quality"} == names
+    made = []
+    for kind in recorded:
+        (path,) = (path for path in kind.paths() if path.endswith("run.json"))
+        path = path.replace("{model}", "backbone/mix/seed-1")
+        made.append(tmp_path / re.sub(r"\{(\w+)\}", r"\1", path))
+    for path in (*made, tmp_path / "adapters" / "other.run.json", tmp_path / "work" / "run.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    assert run_records(tmp_path) == sorted(made)
+
+
+def test_the_specification_has_a_heading_or_a_row_for_every_folder_and_for_no_other():
+    specified = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    headings = "\n".join(re.findall(r"^## .*$", specified, re.MULTILINE))
+    folders = {kind.folder for kind in KINDS}
+    rows = "\n".join(re.findall(r"^\| `[^`]+`", specified, re.MULTILINE))
+    assert folders <= set(re.findall(r"`(\w+)/", headings + rows))
+    assert set(re.findall(r"`(\w+)/", headings)) <= folders

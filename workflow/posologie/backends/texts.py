@@ -12,6 +12,7 @@ import regex
 from pydantic import BaseModel, ValidationError
 
 from posologie.language.languages import is_accent, unicode_words
+from posologie.records.reasons import check_reason
 from posologie.records.specs import first_problem
 
 _ABBREVIATIONS = re.compile(
@@ -208,10 +209,14 @@ def _object(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a generated question or a translation is not accepted: a reason of a small vocabulary, and what was found."""
+    """Why a generated question or a translation is not accepted: one of `records.reasons`, and what was found."""
 
     reason: str
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that the reason is described."""
+        check_reason(self.reason)
 
     def __str__(self) -> str:
         return f"{self.reason} ({self.detail})" if self.detail else self.reason

@@ -1,14 +1,18 @@
 """Which artifacts a study has when it is finished, and which of them are there."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from posologie.cli.places import results_of
 from posologie.config import merging, plan
+from posologie.config.job_specs import report_spec
 from posologie.config.study import Study
+from posologie.config.tables import tables
 from posologie.records import layout
+from posologie.records.artifacts import KINDS, kind_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,28 @@ def artifacts(study: Study) -> list[Artifact]:
     ]
 
 
+_SETTLED = frozenset(
+    ["mix", "leakage", "adapter", "predictions", "scores", "scores_neural", "judgements", "table", "figure"]
+)
+"""Kinds of which the study file names every artifact, whatever target is asked for."""
+
+
+def left_over(study: Study, made: Iterable[Artifact]) -> list[str]:
+    """Return the files of artifacts that the study no longer makes, such as those of a mix that was removed.
+
+    Args:
+        made: every artifact of the study.
+    """
+    root = results_of(study)
+    named = {artifact.file for artifact in made}
+    found = []
+    for kind in (kind for kind in KINDS if kind.name in _SETTLED):
+        first = re.sub(r"\{\w+\}", "*", PurePosixPath(kind.path).name)
+        others = (file for file in sorted((root / kind.folder).rglob(first)) if file not in named)
+        found += [file.as_posix() for file in others if kind_of(file.relative_to(root).as_posix()) is kind]
+    return found
+
+
 def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
     screened = _screened(study)
     for made in plan.made_artifacts(study):
@@ -57,9 +83,11 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
             yield "quality", f"{quality.judge}/{source}", layout.quality(quality.judge, source), None
     for name, split in screened:
         yield "screened", f"{name}/{split}", layout.screened(name, split), None
-    for mix in study.mixes:
-        for seed in plan.sampling_seeds(study, mix):
-            yield "mixes", f"{mix}/seed-{seed}", layout.mix(mix, seed, "train"), None
+    drawn = [(mix, seed) for mix in study.mixes for seed in plan.sampling_seeds(study, mix)]
+    for mix, seed in drawn:
+        yield "mixes", f"{mix}/seed-{seed}", layout.mix(mix, seed, "train"), None
+    for (mix, seed), suite in product(drawn, study.suites):
+        yield "leakage", f"{mix}/seed-{seed}/{suite}", layout.leakage(mix, seed, suite), None
     models = plan.models(study)
     for model in models.values():
         if model.trained:
@@ -75,11 +103,35 @@ def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
         for proxy, suite in product(merging.merged_models(study), merged):
             run = layout.predictions_run(proxy, suite) if kind == "predictions" else None
             yield kind, f"{proxy}/{suite}", path_of(proxy, suite), run
+    if study.scoring.encoder is not None:
+        for model_id, suite in product(models, plan.open_suites(study)):
+            yield "scores_neural", f"{model_id}/{suite}", layout.scores_neural(model_id, suite), None
+    for ratings in study.judging.ratings:
+        yield "human", ratings, layout.human(ratings), None
+        yield "human_scores", ratings, layout.human_scores(ratings), None
     for name, file in _judged(study, list(models)):
         yield "judgements", name, file, layout.beside(file, ".run.json")
-    for table in plan.tables(study):
+    yield from _of_parallel_text(study)
+    listed = tables(study)
+    for table in listed:
         yield "tables", table, layout.table(table), None
+    for figure in report_spec(study, listed).figures():
+        yield "figures", figure, f"figures/{figure}.svg", None
+    if study.report.item_browser and study.suites:
+        yield "report", "items/index.js", "report/items/index.js", None
     yield "report", "index.html", "report/index.html", None
+
+
+def _of_parallel_text(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
+    """Yield the collections of parallel text, every translator's version of them, and its COMET scores."""
+    collections = plan.parallel_collections(study)
+    for name in collections:
+        yield "documents", name, f"documents/{name}.parquet", None
+    for translator in study.translators if collections else ():
+        file = f"translation_quality/{translator}.parquet"
+        yield "translation_quality", translator, file, layout.beside(file, ".run.json")
+        if "comet" in study.translation_quality.metrics:
+            yield "translation_quality", f"{translator}.comet", f"translation_quality/{translator}.comet.parquet", None
 
 
 def _judged(study: Study, models: list[str]) -> Iterator[tuple[str, str]]:
@@ -91,14 +143,16 @@ def _judged(study: Study, models: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _screened(study: Study) -> list[tuple[str, str]]:
-    """Return source and split of every screened shard that a mix is drawn from."""
+    """Return source and split of every screened shard that a mix is drawn from, or the table of screening counts."""
     trained = dict.fromkeys((name, "train") for mix in study.mixes for name in plan.mix_sources(study, mix))
     checked = [(name, "validation") for name in plan.validation_sources(study)] if study.mixes else []
-    return [*trained, *checked]
+    counted = plan.screened_splits(study) if "screening" in tables(study) else {}
+    others = [(name, split) for name, splits in counted.items() for split in splits]
+    return list(dict.fromkeys([*trained, *checked, *others]))
 
 
 def _shards(study: Study, screened: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return source and split of every shard that is tested on, screened, or screened against."""
+    """Return source and split of every shard that is tested on, screened, screened against, or counted in a table."""
     tested: list[tuple[str, str]] = [*plan.suite_shards(study, study.suites)]
     earlier = [
         (name, split)
@@ -106,4 +160,6 @@ def _shards(study: Study, screened: list[tuple[str, str]]) -> list[tuple[str, st
         for name in plan.earlier_sources(study, source)
         if split in study.sources[name].splits
     ]
-    return list(dict.fromkeys([*tested, *screened, *earlier]))
+    composed = study.sources if "composition" in tables(study) else ()
+    counted: list[tuple[str, str]] = [(name, split) for name in composed for split in study.sources[name].splits]
+    return list(dict.fromkeys([*tested, *screened, *earlier, *counted]))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posologie.records.artifacts import kind_of
+from posologie.records.artifacts import KINDS, kind_of
 from posologie.records.files import read_json, sha256_of_file
 from posologie.running.errors import InputError
 from posologie.running.seals import Seal, seal_of
 
 _RECORDED = ("backbone_revision", "tokens", "updates", "prompt_tokens", "gpu_energy_joules")
-_WITH_RECORD = ("adapter", "predictions", "judgements", "calibration", "quality", "translation_quality")
+_WITH_RECORD = frozenset(kind.name for kind in KINDS if kind.recorded)
 _COUNTED = ("mode", "read", "kept", "removed", "provenance")
 
 

@@ -31,6 +31,7 @@ COMMANDS = (
     "package",
     "accept",
     "new-study",
+    "new",
     "check",
     "design",
     "prescribe",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from posologie.cli.numbers import MEASURED
+from posologie.records.artifacts import run_records
 from posologie.records.files import read_json, read_parquet, read_rows
 from posologie.running.errors import InputError
 
@@ -93,11 +94,10 @@ def records(root: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: if there is none.
     """
-    files = [*(root / "adapters").rglob("run.json"), *(root / "predictions").rglob("*.run.json")]
-    files += (root / "judgements").rglob("*.run.json")
+    files = run_records(root)
     if not files:
         raise InputError(f"{root}: holds no run record; expected the folder of a study's results")
-    return {path.relative_to(root).as_posix(): read_json(path) for path in sorted(files)}
+    return {path.relative_to(root).as_posix(): read_json(path) for path in files}
 
 
 def settings(

@@ -21,26 +21,42 @@ from posologie.cli.places import add_study, console, print_json, study_of
 from posologie.cli.running import unfinished
 from posologie.cli.stale import stale
 from posologie.config.study import Study
+from posologie.records.artifacts import KINDS
 from posologie.records.files import write_text
 from posologie.report.names import COLOURS, INK, MUTED, PAPER
 
-BY_MODEL = frozenset(["adapters", "predictions", "scores", "judgements"])
+BY_MODEL = frozenset(["adapters", "predictions", "scores", "scores_neural", "judgements"])
 """Stages with a family for each backbone, and for each suite where names end in one."""
 
-FEEDS = {
-    "screened": ("shards", "quality"),
-    "mixes": ("screened",),
-    "adapters": ("mixes",),
-    "predictions": ("adapters", "shards"),
-    "scores": ("predictions",),
-    "judgements": ("predictions",),
-    "tables": ("scores", "judgements"),
-    "report": ("tables",),
-}
-"""What each stage is made of (docs/design.md, section 1); a stage that is not listed is made of the one before it."""
+
+def _feeds() -> dict[str, tuple[str, ...]]:
+    """Return the stages that each stage is made of: the folders of the kinds of artifacts in `records/artifacts.py`."""
+    folders = {kind.name: kind.folder for kind in KINDS}
+    feeds: dict[str, dict[str, None]] = {}
+    for kind in KINDS:
+        fed = feeds.setdefault(folders[kind.name], {})
+        fed.update(dict.fromkeys(folders[name] for name in kind.made_of if folders[name] != folders[kind.name]))
+    return {stage: tuple(fed) for stage, fed in feeds.items()}
+
+
+FEEDS = _feeds()
+"""What each stage is made of."""
 
 STATES = {"done": "green", "running": "blue", "stale": "orange", "missing": "sand"}
 """States and their colours; every state is also written."""
+
+_COUNTED = {
+    "shards": "sources",
+    "screened": "sources",
+    "leakage": "audits",
+    "predictions": "models",
+    "scores": "models",
+    "scores_neural": "models",
+    "human": "sets of ratings",
+    "human_scores": "sets of ratings",
+    "report": "parts",
+}
+"""What the artifacts of a stage are counted as, where that is not its name."""
 
 _RUNNING = {"training": "adapters", "prediction": "predictions"}
 _WIDTH, _HEIGHT, _GAP, _EDGE = 184, 92, 40, 20
@@ -160,18 +176,15 @@ def _members(stage: str, members: Sequence[Artifact]) -> str:
         full = len(mixes) * len(seeds) == len(names)
         count = f"{len(mixes)} mixes × {len(seeds)} seeds" if full else f"{len(names)} of {len(mixes)} mixes"
         return count.replace("1 mixes", "1 mix").replace("× 1 seeds", "× 1 seed")
-    what = {"shards": "sources", "screened": "sources", "predictions": "models", "scores": "models"}.get(stage, stage)
+    what = _COUNTED.get(stage, stage)
     distinct = {parts[0] for parts in names} if what == "sources" else names
     return f"{len(distinct)} {what if len(distinct) != 1 else what.removesuffix('s')}"
 
 
 def _parents(one: Family, families: Sequence[Family]) -> list[Family]:
     """Return the families that one is made of: of those with a backbone, those of its own."""
-    stages = list(dict.fromkeys(other.stage for other in families))
-    place = stages.index(one.stage)
-    fed = FEEDS.get(one.stage, tuple(stages[place - 1 : place]) if place else ())
     found = []
-    for stage in fed:
+    for stage in FEEDS[one.stage]:
         others = [other for other in families if other.stage == stage]
         own = [other for other in others if other.family and _related(other, one)]
         found += own or ([] if one.family and any(other.family for other in others) else others)

@@ -8,6 +8,7 @@ from typing import Any
 from posologie.records import layout
 from posologie.records.files import read_rows
 from posologie.running.errors import InputError
+from posologie.scoring.metrics import METRICS
 from posologie.scoring.spec import read_scores
 
 _LISTED = 6
@@ -212,7 +213,7 @@ def models_of_row(
 
 def scores_file(model: str, suite: str, metric: str) -> str:
     """Return the path of the file that holds a model's scores of a metric: those of the encoder lie apart."""
-    return (layout.scores_neural if metric == "bertscore" else layout.scores)(model, suite)
+    return (layout.scores_neural if metric in METRICS and METRICS[metric].of_encoder else layout.scores)(model, suite)
 
 
 def _suites_of(row: Mapping[str, str]) -> list[str]:

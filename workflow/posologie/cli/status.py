@@ -4,7 +4,8 @@ Done is what is there; stale is what the study file or the code has left behind 
 the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
 reason, and, where it waits for ever, the command that helps; jobs alike are one row. The error of the newest log
 that ends with one is shown as the last problem. The time left is that of the jobs one after another:
-missing ones are taken to last as long as the finished ones of their stage.
+missing ones are taken to last as long as the finished ones of their stage. Artifacts that an edit of the study file
+has left without a use, such as those of a mix that was removed, are named; nothing deletes them.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posologie.backends.spending import spent_below
-from posologie.cli.artifacts import Artifact, artifacts
+from posologie.cli.artifacts import Artifact, artifacts, left_over
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.cli.running import Job, last_problem, queue, unfinished
 from posologie.cli.stale import stale
@@ -79,6 +80,7 @@ def state_of(study: Study) -> dict[str, Any]:
         "study": study.study,
         "finished": not missing and not old,
         "stale": old,
+        "left_over": left_over(study, everything),
         "stages": stages,
         "jobs": [asdict(job) for job in jobs],
         "queue": [asdict(job) for job in queued],
@@ -166,6 +168,10 @@ def _shown(state: dict[str, Any]) -> RenderableType:
         parts += [Text(""), spent]
     if state["queue_unknown"]:
         parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]
+    if unused := state["left_over"]:
+        named = ", ".join(unused[:_MISSING_SHOWN]) + (" …" if len(unused) > _MISSING_SHOWN else "")
+        counted = "1 file" if len(unused) == 1 else f"{len(unused):,} files"
+        parts += [Text(""), Text(f"Of the artifacts that are there, the study no longer makes {counted}: {named}")]
     if state["problem"]:
         parts += [Text(""), Text(f"Last problem: {state['problem']}", style="red", no_wrap=True, overflow="ellipsis")]
     parts += [Text(""), Text(_verdict(state))]

@@ -206,8 +206,8 @@ def _check_measured(study: Study, key: str, measured: Measured, kind: Kind | Non
     if entry.of_judge:
         judges = (*plan.suite_judges(study), *(["panel"] if study.judging.panel else []))
         _check_known(f"{key}.metric: judge", name.partition(":")[2], judges)
-    if name == "bertscore" and study.scoring.encoder is None:
-        raise InputError(f"{key}.metric = 'bertscore': it needs scoring.encoder")
+    if entry.of_encoder and study.scoring.encoder is None:
+        raise InputError(f"{key}.metric = '{name}': it needs scoring.encoder")
     if measured.variants != "original" and not any(study.suites[suite].permutations for suite in suites):
         raise InputError(
             f"{key}.variants = '{measured.variants}': none of the suites {', '.join(suites)} has permutations"

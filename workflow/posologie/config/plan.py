@@ -362,21 +362,6 @@ def published_names(study: Study) -> PublishedNames | None:
     return None if study.published is None else study.published.names()
 
 
-def score_tables(study: Study) -> list[str]:
-    """Return the tables of scores that the study's suites and mixes allow."""
-    names = ["mcqa", "position"] if choice_suites(study) else []
-    if open_suites(study):
-        names += ["oeq", "length"] if suite_judges(study) else ["oeq"]
-    names += ["contrasts", "best"] if len(study.mixes) > 1 else ["contrasts"]
-    names += ["published"] if study.published is not None else []
-    names += ["transfer"] if tests_several_components(study) else []
-    names += ["leakage"] if study.mixes else []
-    names += ["proxies"] if choice_suites(study) and study.proxies.merged is not None else []
-    names += ["attribution"] if has_attribution(study) else []
-    names += ["surface"] if has_surface(study) else []
-    return names + (["dose_response"] if study.statistics.sweeps else [])
-
-
 def asked_judges(study: Study) -> tuple[str, ...]:
     """Return the judges of open answers that are asked, so that they cost something: not verdicts from files."""
     return tuple(name for name in suite_judges(study) if not isinstance(study.judges[name].backend, OutsideVerdicts))
@@ -386,22 +371,3 @@ def suite_judges(study: Study) -> tuple[str, ...]:
     """Return the judges that rate every open answer: the chosen one and those of the panel."""
     chosen = () if study.judging.chosen is None else (study.judging.chosen,)
     return tuple(dict.fromkeys([*chosen, *study.judging.panel]))
-
-
-def rating_tables(study: Study) -> list[str]:
-    """Return the tables over human ratings, where there are any."""
-    if not study.judging.ratings:
-        return []
-    of_judges = ["judge_choice", "generator"] if study.judges else []
-    joined = ["corrected"] if suite_judges(study) and open_suites(study) else []
-    return ["agreement", "agreement_contrasts", "raters", "verbosity", *of_judges, *joined]
-
-
-def tables(study: Study) -> list[str]:
-    """Return every table of the study, in the order of the report."""
-    if not study.suites:  # judges are calibrated, and nothing else
-        return rating_tables(study)
-    of_pairs = ["translation_quality"] if parallel_collections(study) else []
-    of_training = ["screening", "topics"] if trained_sources(study) else []
-    statistics = [*score_tables(study), *rating_tables(study), "compute"]
-    return [*of_training, "composition", *statistics, *of_pairs]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,16 @@ class Kind:
     rules: tuple[str, ...]
     beside: tuple[str, ...] = ()
     made_of: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """The folder below the study's that holds it: its stage."""
+        return self.path.partition("/")[0]
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a run record lies beside it."""
+        return any(name.endswith("run.json") for name in self.beside)
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of its files, the first one first."""
@@ -125,6 +135,17 @@ def kind_of(path: str) -> Kind | None:
         path: below the study's folder.
     """
     return next((kind for kind, pattern in _patterns() if pattern.fullmatch(path)), None)
+
+
+def run_records(root: Path) -> list[Path]:
+    """Return the run records of all artifacts below a study's folder, sorted."""
+    folders = dict.fromkeys(kind.folder for kind in KINDS if kind.recorded)
+    return sorted({path for folder in folders for path in (root / folder).rglob("*run.json") if _is_record(path, root)})
+
+
+def _is_record(path: Path, root: Path) -> bool:
+    kind = kind_of(path.relative_to(root).as_posix())
+    return kind is not None and kind.recorded
 
 
 @cache

@@ -29,6 +29,7 @@ from posologie.report.sent import Sent
 from posologie.report.spec import BrowserSpec
 from posologie.running.commands import named_path, parser, run
 from posologie.running.errors import InputError
+from posologie.scoring.metrics import METRICS
 from posologie.scoring.spec import read_scores
 
 DISAGREE, FLIPS, JUDGE_DIFFERS, NEAR = 1, 2, 4, 8
@@ -39,7 +40,7 @@ _BEGINNING = 160
 _ASKED = ("item", "benchmark", "variant", "option_order", "gold")
 _SAID = ("greedy_text", "greedy_labels", "constrained_labels", "label_probabilities", "prompt_tokens")
 _ITEM = ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")
-_TEXT_METRICS = ("rouge2", "rougeL", "meteor", "chrf", "bleu")
+_TEXT_METRICS = tuple(name for name, entry in METRICS.items() if entry.with_answers)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from posologie.records.components import Colour, Shown, in_order
-from posologie.scoring.metrics import METRICS
+from posologie.scoring.metrics import BOTH, METRICS
 from posologie.statistics.spec import EvaluatedModel
 
 INK, MUTED, GRID, PAPER = "#1c1f23", "#565d66", "#e3e5e8", "#fefefe"
@@ -100,7 +100,8 @@ def rater_name(rater: str) -> str:
 
 def measure_name(metric: str, decoding: str) -> str:
     """Return what a metric under one decoding is called, without a decoding that goes without saying."""
-    if decoding in ("judged", "probabilities") or (decoding == "greedy" and not metric.startswith(("em", "hamming"))):
+    entry = METRICS.get(metric.partition(":")[0])
+    if decoding in ("judged", "probabilities") or (decoding == "greedy" and (entry is None or entry.decodings != BOTH)):
         return metric_name(metric)
     return f"{metric_name(metric)}, {DECODINGS.get(decoding, decoding)}"
 

@@ -15,25 +15,10 @@ from posologie.report.inputs import Inputs
 from posologie.report.names import counted, joined, listed, measure_name, unit_name
 from posologie.report.tables import decimal, interval, p_text
 from posologie.running.installed import __version__
+from posologie.scoring.metrics import METRICS
 
 CITED = re.compile(r"\[((?:@[a-z0-9]+)(?:; @[a-z0-9]+)*)\]")
 """A citation in a text: `[@key; @key]`."""
-_METRICS = {
-    "hamming": "godbole2004",
-    "brier": "brier1950",
-    "calibration_error": "guo2017",
-    "bleu": "papineni2002",
-    "bleu_corpus": "post2018",
-    "chrf": "popovic2015",
-    "rouge1": "lin2004",
-    "meteor": "banerjee2005",
-    "bertscore": "zhang2020",
-}
-_METRIC_NAMES = {
-    "hamming": "the Hamming score", "brier": "the Brier score", "calibration_error": "the expected calibration error",
-    "bleu": "BLEU", "bleu_corpus": "corpus BLEU (sacreBLEU)", "chrf": "chrF", "rouge1": "ROUGE", "meteor": "METEOR",
-    "bertscore": "BERTScore",
-}  # fmt: skip
 _ADAPTERS = {"dora": ("DoRA", "liu2024dora"), "lora": ("LoRA", "hu2021"), "rslora": ("rsLoRA", "kalajdzievski2023")}
 
 
@@ -165,7 +150,7 @@ def _evaluation(inputs: Inputs) -> str:
             questions = "choice questions" if name == "mcqa" else "open questions"
             measures.append(f"{measure_name(measured.metric, measured.decoding)} ({questions})")
     used = {row["metric"] for name in ("mcqa", "oeq") for row in inputs.rows(name)}
-    others = [f"{_METRIC_NAMES[metric]} [@{key}]" for metric, key in _METRICS.items() if metric in used]
+    others = [f"{one.in_text} [@{one.cited}]" for name, one in METRICS.items() if one.in_text and name in used]
     orders = any(row["variants"] == "permuted" for row in inputs.rows("mcqa"))
     return _sentences(
         f"Models were evaluated on {joined([_suite(inputs, suite) for suite in inputs.spec.suites])}.",

@@ -9,19 +9,8 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose,
 from posologie.report.inputs import Inputs
 from posologie.report.names import measure_name, scope_title, sentence
 from posologie.report.tables import Row, decimal, estimate, number_cell, table
+from posologie.scoring.metrics import shown_columns
 from posologie.statistics.spec import Measured
-
-_CHOICES = [
-    ("em", "constrained"),
-    ("em", "greedy"),
-    ("hamming", "constrained"),
-    ("hamming", "greedy"),
-    ("invalid", "greedy"),
-    ("cut_unread", "greedy"),
-    ("label_mass", "probabilities"),
-    ("calibration_error", "probabilities"),
-]
-_TEXTS = ("rouge2", "rougeL", "meteor", "chrf_corpus", "bleu_corpus", "bertscore", "words")
 
 
 def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
@@ -33,7 +22,7 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
         if figure := figures.pop("mcqa", None):
             blocks.append(figure)
         blocks += [
-            _models_table(inputs, "mcqa", suite, _CHOICES),
+            _models_table(inputs, "mcqa", suite, shown_columns("choice")),
             *_scopes_tables(inputs, "mcqa", suite, statistics.primary_choice),
         ]
     for suite in inputs.suites_of("oeq"):
@@ -86,7 +75,7 @@ def open_measures(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
     """Return the measures of open answers that a suite has: judges first, then the text metrics."""
     found = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
     judged = [measure for measure in found if measure[0].startswith("judge:")]
-    return judged + [(metric, "greedy") for metric in _TEXTS if (metric, "greedy") in found]
+    return judged + [column for column in shown_columns("open") if column in found]
 
 
 def drawn_choices(inputs: Inputs) -> list[Row]:

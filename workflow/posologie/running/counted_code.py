@@ -22,6 +22,7 @@ from typing import Any
 PACKAGE = "posologie"
 
 NEUTRAL = {
+    "records.reasons": "describes in words the reasons that other modules name",
     "running": "holds how jobs run, and how files replace each other",
     "training.reporting": "reports a training, explains in words that memory ran out (the error ends the command all "
     "the same), and asks it to stop after a checkpoint, from which it goes on to the same weights",

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from posologie.records.reasons import check_reason
+
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error of the program
     """Raised where a record is found not to fit.
 
     Attributes:
-        reason: one of a small vocabulary, by which rejections are counted.
+        reason: one of `posologie.records.reasons`, by which rejections are counted.
         detail: what was found.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
+        check_reason(reason)
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail

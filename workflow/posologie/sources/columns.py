@@ -256,7 +256,8 @@ def _answer(record: Any, columns: Options) -> Any:
 def _group_of(pattern: str, value: Any, what: str) -> dict[str, str]:
     found = re.search(pattern, value, re.DOTALL) if isinstance(value, str) else None
     if found is None:
-        raise Rejected(f"unreadable {what}", f"{value!a:.80} does not fit {what}_pattern")
+        reason = "unreadable question" if what == "question" else "unreadable answer"
+        raise Rejected(reason, f"{value!a:.80} does not fit {what}_pattern")
     return found.groupdict() or {"text": found.group(1)}
 
 

@@ -41,18 +41,6 @@ def registration():
     return [path] if os.path.exists(path) else []
 
 
-def inputs_of_scores(table):
-    """Return the function that gives the inputs of a table of scores."""
-    narrow = {
-        "mcqa": all_scores,
-        "position": scores_and_answers,
-        "length": scores_and_judgements,
-        "leakage": scores_and_leakage,
-    }
-    narrow["proxies"] = proxy_scores
-    return narrow.get(table, open_scores)
-
-
 def ratings_and_judgements():
     """Return the human ratings, the predictions that they are of, and the verdicts on every answer."""
     open_predictions = [
@@ -61,40 +49,36 @@ def ratings_and_judgements():
     return [f"<results>/human/{name}.parquet" for name in STUDY.judging.ratings] + open_predictions + all_judgements()
 
 
-STATISTICS = {
-    **{table: inputs_of_scores(table) for table in plan.score_tables(STUDY) if STUDY.suites},
-    **dict.fromkeys(plan.rating_tables(STUDY), ratings_and_verdicts),
-    **({"corrected": ratings_and_judgements} if "corrected" in plan.rating_tables(STUDY) else {}),
-    **({"compute": records_of_all_jobs} if STUDY.suites else {}),
+STATISTICS_INPUTS = {
+    function.__name__: function
+    for function in (
+        all_scores,
+        open_scores,
+        proxy_scores,
+        ratings_and_judgements,
+        ratings_and_verdicts,
+        records_of_all_jobs,
+        scores_and_answers,
+        scores_and_judgements,
+        scores_and_leakage,
+    )
 }
 
 
-TABLES = plan.tables(STUDY)
+TABLES = tables(STUDY)
 
 
-# Tables that show published numbers beside ours, where the study names a published study.
-BESIDE_PUBLISHED = {"agreement", "contrasts", "mcqa", "oeq", "published"}
+# The study's tables that have no rule of their own.
+STATISTICS = [table for table in TABLES if REGISTERED_TABLES[table].inputs]
 
 
 def table_spec(table):
     """Return a function that gives the spec of a table."""
-    narrow = {"compute": job_specs.compute_spec, **dict.fromkeys(plan.rating_tables(STUDY), job_specs.agreement_spec)}
-    narrow |= {
-        "corrected": job_specs.corrected_spec,
-        "leakage": job_specs.leakage_table_spec,
-        "proxies": merging.table_spec,
-        "surface": job_specs.surface_spec,
-    }
 
     def spec(wildcards):
-        return narrow.get(table, job_specs.table_spec)(STUDY).canonical_json()
+        return REGISTERED_TABLES[table].spec(STUDY).canonical_json()
 
     return spec
-
-
-def module_of_table(table):
-    """Return the module that makes a table."""
-    return "posologie.surface.table" if table == "surface" else f"posologie.statistics.{table}"
 
 
 def all_tables():
