@@ -68,12 +68,12 @@ def data(study: Study) -> Iterator[Finding]:
         if source.path is not None:
             try:
                 files = {file: Path(file) for split in source.splits for file in local_files(source, split)}
-                count = sum(len(local_files(source, split)) for split in source.splits)
                 unknown = list(missing_columns(name, source, files)) if source.reader == "columns" else []
             except InputError as error:
                 yield Finding(PROBLEM, f"sources.{name}: {error}")
             else:
-                yield Finding(OK, f"sources.{name}: {count} file{'s' if count > 1 else ''} below {source.path}")
+                count = f"{len(files)} file{'s' if len(files) > 1 else ''}"
+                yield Finding(OK, f"sources.{name}: {count} below {source.path}")
                 yield from (Finding(PROBLEM, told) for told in unknown)
         elif source.made is not None:
             kind, _, rest = source.made.partition("/")
@@ -212,7 +212,8 @@ def mixes(study: Study) -> Iterator[Finding]:
                     f"mixes.{name}: {count:,} items of {part} asked for{times}, {there:,} held by {', '.join(sources)}"
                 )
                 yield Finding(PROBLEM, problem)
-    yield Finding(OK, f"{len(study.mixes)} mixes compared with what their sources hold")
+    count = len(study.mixes)
+    yield Finding(OK, f"{count} mix{'es' if count != 1 else ''} compared with what the sources hold")
 
 
 def gpus(study: Study) -> Iterator[Finding]:
@@ -384,6 +385,7 @@ def _asked(kind: str, key: str, repository: str, revision: str) -> tuple[Finding
     except RepositoryNotFoundError:
         return Finding(PROBLEM, f"{named}: no such {kind}, or it is private and HF_TOKEN is not set"), 0
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        return Finding(PROBLEM, f"{named}: the hub cannot be reached ({type(error).__name__})"), 0
+        told = f"{named}: the hub cannot be reached ({type(error).__name__}); without a network, add --offline"
+        return Finding(PROBLEM, told), 0
     size = sum(file.size or 0 for file in info.siblings or [])
     return Finding(OK, f"{named}: {size / 1e9:,.1f} GB, commit {(info.sha or '?')[:12]}"), size
