@@ -179,7 +179,8 @@ def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
 
 def _tree(link: Link, told: set[str]) -> Tree:
     """Return a chain for reading; what stands further up is named only."""
-    state = f"  [{'green' if link.state == 'as sealed' else 'red'}]{link.state}[/]" if link.state else ""
+    colour = "red" if link.state in _WRONG else "green" if link.state == "as sealed" else "default"
+    state = f"  [{colour}]{link.state}[/]" if link.state else ""
     tree = Tree(f"[bold]{link.kind}[/] {_plain(link.file)}{state}")
     if link.file in told:
         tree.add("(above)")
