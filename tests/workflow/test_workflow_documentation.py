@@ -189,7 +189,7 @@ def test_every_question_about_results_is_answered(arguments, finished, monkeypat
     assert main(asked) == 0
     printed = capsys.readouterr().out
     if arguments[0] == "explain":
-        assert " rows are meant" not in printed
+        assert " rows match" not in printed
         assert "computed again from the scores file" in printed
     if "--output" in arguments:
         assert json.loads(Path(arguments[arguments.index("--output") + 1]).read_text())["item"]["id"] == item

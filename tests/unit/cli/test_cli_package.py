@@ -138,6 +138,7 @@ def test_an_archive_without_scores_names_what_a_number_was_made_of(project, fini
     code, told, error = posologie("explain", TABLE, *ROW, "aggregate=item_weighted")
     assert code == 0, error
     assert "not in the archive" in told
+    assert "this archive holds no items" in posologie("testcase", "0", "NAT", "--results", "simulated-crate")[2]
 
 
 def test_an_archive_that_was_changed_is_caught(project, finished_study, posologie, asked):

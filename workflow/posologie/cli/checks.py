@@ -285,11 +285,10 @@ def slurm(study: Study) -> Iterator[Finding]:
         if job.helps:
             told = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"
             yield Finding(PROBLEM, f"{told}; once the reason is gone: {job.helps}")
-    profile = Path("slurm/profile.yaml")
-    if profile.is_file() and not re.search(
-        r"^\s*slurm_account:\s*\S", profile.read_text(encoding="utf-8"), re.MULTILINE
-    ):
-        yield Finding(WARNING, f"{profile}: no slurm_account; SLURM's default account is used")
+    profiles = [path.read_text(encoding="utf-8") for path in Path("profiles").glob("*/profile.yaml")]
+    if profiles and not any(re.search(r"^\s*slurm_account:\s*\S", text, re.MULTILINE) for text in profiles):
+        told = "no slurm_account in profiles/*/profile.yaml, so SLURM's default account is used"
+        yield Finding(WARNING, f"{told}; profiles/README.md says where to name one")
 
 
 @dataclass(frozen=True)

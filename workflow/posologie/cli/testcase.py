@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from posologie.cli.crate import is_crate
 from posologie.cli.places import add_results, console, results_folder
 from posologie.records import layout
 from posologie.records.files import read_json, read_parquet, write_text
@@ -53,6 +54,8 @@ def item_of(root: Path, wanted: str) -> tuple[Item, str]:
         InputError: if there is none, or several.
     """
     found: list[tuple[Item, str]] = []
+    if is_crate(root) and not (root / "shards").is_dir():
+        raise InputError(f"{root}: this archive holds no items; its report may show them (--with shards packs them)")
     for path in sorted((root / "shards").glob("*/*.parquet")):
         if path.name.endswith(".rejects.parquet"):
             continue
