@@ -170,7 +170,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        make_study(Path("results/demo"), choices=24, open_questions=4, tables=("mcqa",))
+        make_study(Path("results/demo"), choices=24, open_questions=4, seeds=(1, 2), tables=("mcqa",))
         shutil.copytree("results/demo", "results/demo-3-epochs")
         return root, next(item.id for item in read_items("results/demo/shards/native/test.parquet"))
 

@@ -2,10 +2,10 @@ r"""Print the chain behind a number or a file.
 
 FILE is any artifact of a study. Of a table, --row and --column choose the number:
 
-  posologie explain results/demo/tables/mcqa.csv --row mix=NAT metric=em decoding=constrained \
+  posologie explain results/demo/tables/mcqa.csv --row mix=NAT seed=1 metric=em decoding=constrained \
       scope=all task=all variants=original aggregate=item_weighted
-  posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=native --column p_adjusted
-  posologie explain results/demo/adapters/smollm2/NAT/seed-42/adapter_model.safetensors
+  posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=all --column p_adjusted
+  posologie explain results/demo/predictions/scratch/NAT/seed-1/mcqa.parquet
 
 Every file of the chain is hashed and compared with its seal; a mean is computed again from the item scores.
 """

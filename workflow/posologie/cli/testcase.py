@@ -1,6 +1,6 @@
 """Gather everything about one item and one model as one small file, for a bug report.
 
-  posologie testcase fb16b9df41f62ff95c86 NAT --results results/demo --output case.json
+  posologie testcase 338b080a7ade361311d5 NAT --results results/demo --output case.json
 
 ITEM is an item's id or the beginning of one; MODEL a model of the study, or its mix where that is enough.
 The file holds the item's text and the model's answers: look at it before you send it to anyone.
