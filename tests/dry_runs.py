@@ -28,8 +28,10 @@ def networked(rule):
     return command is not None and modules_behind(command[0]) & set(network)
 
 def announced(self, *arguments, **options):
-    print("local rules:", *self._localrules)
-    print("networked rules:", *(rule.name for rule in self.rules if networked(rule)), flush=True)
+    local, asking = self._localrules, [rule.name for rule in self.rules if networked(rule)]
+    lines = "\\n".join(["", "local rules: " + " ".join(local), "networked rules: " + " ".join(asking), ""])
+    sys.stdout.flush()
+    os.write(1, lines.encode())  # at once: the logger writes to the same file from a thread
     return execute(self, *arguments, **options)
 
 snakemake.workflow.Workflow.execute = announced

@@ -321,7 +321,7 @@ ITEMS = {
         ("es", "es", "ok", "sources.native: 'es' is declared; 0 of 5 items look like another language"),
         ("es", "en", "warning", "sources.native: 5 of 5 items look like 'en' and not like 'es', which is declared"),
         (None, "es", "warning", "add one, `language: es`, the language that most items look like"),
-        ("th", "th", "warning", "so that chrF is the primary metric of open answers"),
+        ("th", "th", "warning", "so chrF is the primary metric of open answers"),
         ("tlh", "en", "warning", "sources.native.language = 'tlh': no language that can be told"),
     ],
 )

@@ -85,6 +85,17 @@ def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
         ("torch", "problem"),
     ]
     assert "torch " in found[0][1].told
+    assert "inside a job with a GPU" in found[2][1].told
+
+
+@pytest.mark.parametrize(
+    ("cuda", "told"), [(None, "is built without CUDA"), ("12.8", "torch sees no GPU; run this on")]
+)
+def test_a_build_without_cuda_is_told_from_a_machine_without_a_gpu(monkeypatch, cuda, told):
+    with_driver(monkeypatch, None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    assert told in list(gpu.findings())[-1][1].told
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_what_is_printed_names_value_interval_n_and_signature(project, posologie
 
 def test_several_rows_are_told_apart(project, posologie):
     _, out, _ = posologie("explain", MCQA, "--row", "mix=NAT", *EM)
-    assert "rows are meant; --row KEY=VALUE … chooses one" in out
+    assert "rows match; --row KEY=VALUE … narrows them to one" in out
     assert "scope: all, native, translated" in out
 
 

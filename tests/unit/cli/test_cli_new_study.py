@@ -1,7 +1,9 @@
 """`posologie new-study`: a study file that is valid at once and says what to fill in."""
 
+import datetime
 import json
 
+import openpyxl
 import pytest
 import yaml
 
@@ -252,3 +254,48 @@ def test_what_cannot_be_started_from_is_refused_in_one_line(data, posologie, arg
     assert err.startswith(f"error: {told}")
     assert err.count("\n") == 1
     assert not (data / "config").exists()
+
+
+def hospital_workbook(path):
+    """A title, column names in cells merged over two rows, blank rows, a formula without a result, a second sheet."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "QCM"
+    top = [["Banque de l'hôpital"], ["N°", "Date", "Énoncé", "Propositions", None, None, "Réponse(s)"]]
+    names = [None, None, None, "A", "B", "C"]
+    questions = [[place, f"Question {place} ?", "oui", "non", None if place % 2 else "peut-être"] for place in range(9)]
+    rows = [[one[0], datetime.date(2024, 1, 1), *one[1:], "AB" if one[0] else '=UPPER("a")'] for one in questions]
+    for row in [*top, names, *rows[:4], [], *rows[4:]]:
+        sheet.append(row)
+    sheet.merge_cells("A1:G1")
+    sheet.merge_cells("D2:F2")
+    for column in "ABCG":
+        sheet.merge_cells(f"{column}2:{column}3")
+    book.create_sheet("Relecture").append(["Relu par Mme Lefèvre"])
+    book.save(path)
+
+
+def test_a_workbook_with_titles_merged_names_and_remarks_is_read(data, posologie):
+    (data / "hopital").mkdir()
+    hospital_workbook(data / "hopital" / "Gériatrie 2024.xlsx")
+    code, out, _ = posologie("new-study", "ger", "--language", "fr", "--folder", "hopital")
+    assert code == 0
+    told = "8 of 9 records of Gériatrie 2024.xlsx that were looked at become items (1 rejected: a cell holds a formula"
+    assert told in out
+    study = load_study("config/ger.yaml")
+    (source,) = study.sources.values()
+    assert source.options["sheet"] == "QCM"
+    assert source.options["options"] == ["A", "B", "C"]
+    outputs = [part for name in ("items", "rejects", "report") for part in (f"--{name}", str(data / name))]
+    spec = job_specs.shard_spec(study, next(iter(study.sources)), "train").canonical_json()
+    columns.main(["--spec", spec, "--inputs", "hopital/Gériatrie 2024.xlsx", *outputs])
+    assert {item.gold for item in read_items(data / "items")} == {(0, 1)}
+    assert json.loads((data / "report").read_text())["files"]["hopital/Gériatrie 2024.xlsx"]["read_as"]["header"] == {
+        "name": "filled row 3",
+        "told": False,
+    }
+
+
+def test_a_name_of_digits_stays_text(data, posologie):
+    assert posologie("new-study", "2024", "--native", "mine/native.csv")[0] == 0
+    assert load_study("config/2024.yaml").title == "2024"

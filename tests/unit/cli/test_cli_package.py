@@ -107,3 +107,55 @@ def test_a_study_that_is_unfinished_left_behind_or_altered_is_refused(project, f
     table.write_text(table.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert "posologie verify lists all such files" in posologie("package", *SHARED)[2]
     assert not list(project.glob("simulated-crate*"))
+
+
+ROW = ("--row", "mix=NAT", "metric=em", "decoding=constrained", "scope=all", "task=all", "variants=original")
+TABLE = "simulated-crate/tables/mcqa.csv"
+
+
+def test_an_archive_alone_is_enough_to_check_a_number(project, finished_study, posologie, asked, tmp_path):
+    crate(posologie, "--with", "scores")
+    (project / "results").rename(project / "gone")
+    code, found = asked("verify", "--results", "simulated-crate")
+    assert {fault["state"] for fault in found["faults"]} <= {"not sealed"}, "the tests' study seals no LaTeX"
+    _, told, _ = posologie("verify", "--results", "simulated-crate")
+    assert "artifacts are not in the archive; their seals were compared." in told
+    code, shown = asked("explain", TABLE, *ROW, "aggregate=item_weighted")
+    assert (code, shown["missing"], shown["not sealed"], shown["altered"]) == (0, [], [], [])
+    files = []
+    links = [shown["chain"]] if "chain" in shown else shown["parents"]
+    while links:
+        link = links.pop()
+        files.append((link["kind"], link.get("state")))
+        links += link["parents"]
+    assert ("scores", "as sealed") in files
+    assert ("mix", "not in the archive") in files
+
+
+def test_an_archive_without_scores_names_what_a_number_was_made_of(project, finished_study, posologie, asked):
+    crate(posologie)
+    (project / "results").rename(project / "gone")
+    code, told, error = posologie("explain", TABLE, *ROW, "aggregate=item_weighted")
+    assert code == 0, error
+    assert "not in the archive" in told
+    assert "this archive holds no items" in posologie("testcase", "0", "NAT", "--results", "simulated-crate")[2]
+
+
+def test_an_archive_that_was_changed_is_caught(project, finished_study, posologie, asked):
+    crate(posologie, "--with", "scores")
+    folder = project / "simulated-crate"
+    (folder / "tables/mcqa.csv").write_text((folder / "tables/mcqa.csv").read_text().replace("62", "72"))
+    (folder / "study.yaml").unlink()
+    seal = folder / "seals/scores/tiny/NAT/seed-42/mcqa.parquet.seal.json"
+    forged = json.loads(seal.read_text())
+    forged["outputs"]["mcqa.parquet"] = "0" * 64
+    seal.write_text(json.dumps(forged))
+    _, found = asked("verify", "--results", "simulated-crate")
+    states = {(fault["state"], fault["file"].removeprefix("simulated-crate/")) for fault in found["faults"]}
+    assert {
+        ("altered", "tables/mcqa.csv"),
+        ("altered", "scores/tiny/NAT/seed-42/mcqa.parquet"),
+        ("missing", "study.yaml"),
+        ("outdated", "tables/mcqa.csv"),
+    } <= states
+    assert posologie("verify", "--results", "simulated-crate", "--fix")[0] == 2

@@ -7,6 +7,7 @@ from study_files import STUDY, refusal, study_file  # noqa: F401
 from posologie.config import job_specs
 from posologie.config.language import settings_of
 from posologie.config.load import load_study
+from posologie.language.languages import described_languages
 from posologie.records.prompting import Prompting
 from posologie.scoring.spec import TextMetrics
 
@@ -130,6 +131,20 @@ def test_a_file_of_a_language_that_does_not_fit_is_named(write, tmp_path, monkey
     (folder / "tlh.yaml").write_text(yaml.safe_dump({"name": "Klingon", "scoring": {"stemmer": "klingon"}}))
     monkeypatch.chdir(tmp_path)
     assert "resources/languages/tlh.yaml: scoring.stemmer = 'klingon': expected" in refusal(write(language="tlh"))
+
+
+def test_a_misspelt_key_of_a_languages_file_is_named(write, tmp_path, monkeypatch):
+    folder = tmp_path / "resources/languages"
+    folder.mkdir(parents=True)
+    (folder / "tlh.yaml").write_text("name: Klingon\npromptin: {choices_line: 'x', context_line: 'y {context}'}\n")
+    monkeypatch.chdir(tmp_path)
+    told = "resources/languages/tlh.yaml: unknown key 'promptin'; did you mean 'prompting'?"
+    assert told in refusal(write(language="tlh"))
+
+
+def test_the_keys_of_the_languages_that_ship_are_known():
+    for code in described_languages():
+        settings_of(code)
 
 
 @pytest.mark.parametrize(("key", "name"), [("bleu_tokenizer", "ja-mecab"), ("words", "ko-mecab")])

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from posologie.cli.crate import is_crate
 from posologie.records.artifacts import KINDS, kind_of
 from posologie.records.files import read_json, sha256_of_file
 from posologie.running.errors import InputError
-from posologie.running.seals import Seal, seal_of
+from posologie.running.seals import Seal, packed_seals, seal_of
 
 _RECORDED = ("backbone_revision", "tokens", "updates", "prompt_tokens", "gpu_energy_joules")
 _WITH_RECORD = frozenset(kind.name for kind in KINDS if kind.recorded)
@@ -25,8 +26,7 @@ class Link:
         facts: what is worth knowing of it, as JSON values.
         record: the run record beside it, where it has one.
         state: `as sealed`, `altered`, `missing`, `not sealed` (below the study's folder), `outdated` (an input has
-        another
-            content now than when it was read), or empty for a file from outside.
+            another content now than when it was read), `not in the archive`, or empty for a file from outside.
         parents: what it was made from.
     """
 
@@ -64,10 +64,12 @@ class Chains:
         self.root = root
         self._links: dict[str, Link] = {}
         self._hashes: dict[str, str] = {}
+        seals = packed_seals(root) if is_crate(root) else []
+        self._packed = {path.as_posix(): seal for seal in seals for path in seal.files()}
 
     def of(self, file: str | Path) -> Link:
         """Return the chain behind a file."""
-        seal = seal_of(file)
+        seal = self._packed.get(Path(file).as_posix()) or seal_of(file)
         first = self._first(Path(file), seal)
         if first not in self._links:
             link = self._links[first] = Link(self._kind(first), first)
@@ -88,6 +90,13 @@ class Chains:
             else file.as_posix()
         )
 
+    def _now(self, path: str) -> str:
+        """Return the checksum of an input as it is now, or as its seal says where an archive leaves it out."""
+        if Path(path).is_file():
+            return self._hash(path)
+        seal = self._packed.get(path)
+        return "" if seal is None else {name.as_posix(): checksum for name, checksum in seal.files().items()}[path]
+
     def _kind(self, file: str) -> str:
         if Path(file).name == "manifest.json":
             return "model"
@@ -100,7 +109,7 @@ class Chains:
 
     def _fill(self, link: Link, seal: Seal | None) -> None:
         if not Path(link.file).is_file():
-            link.state = "missing"
+            link.state = "not in the archive" if self._packed else "missing"
         elif seal is None:
             inside = Path(link.file).absolute().is_relative_to(self.root.absolute())
             link.state = "not sealed" if inside else ""
@@ -117,10 +126,10 @@ class Chains:
             if parent.file not in seen:
                 seen.add(parent.file)
                 link.parents.append(parent)
-            if parent.state != "missing" and Path(path).is_file() and self._hash(path) != checksum:
+            if parent.state != "missing" and self._now(path) not in ("", checksum):
                 if parent.state == "":
                     parent.state = "altered"
-                elif link.state == "as sealed":
+                elif link.state in ("as sealed", "not in the archive"):
                     link.state = "outdated"
 
     def _facts(self, link: Link) -> dict[str, Any]:

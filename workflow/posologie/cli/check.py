@@ -20,7 +20,7 @@ from posologie.cli.places import add_study, console, print_json, study_of
 from posologie.config import job_specs, plan
 from posologie.config.language import settings_of, study_language
 from posologie.config.study import Study
-from posologie.language.languages import GENERAL, known_languages, language_of, macrolanguage
+from posologie.language.languages import known_languages, language_of, macrolanguage
 from posologie.records.items import Item
 from posologie.running.errors import InputError
 from posologie.sources.cleaning import Elsewhere, Rejected
@@ -72,14 +72,14 @@ def _languages_of_study(study: Study, found: Counter[str]) -> Iterator[Finding]:
         return
     lacking = "English prompt lines and prompts, no stemmer, no phrases of position-dependent options"
     if code is not None:
-        told = f"language '{code}': resources/languages/{code}.yaml is missing, so that general.yaml holds: {lacking}"
+        told = f"language '{code}': no resources/languages/{code}.yaml, so the general settings are used: {lacking}"
         if settings.primary_text == "chrf":
-            told += "; words cannot be told, so that chrF is the primary metric of open answers"
-        yield Finding(WARNING, f"{told}; write the file, or the settings into the study")
+            told += "; words cannot be told apart, so chrF is the primary metric of open answers"
+        yield Finding(WARNING, f"{told}; add the file (docs/own-language.md), or set these in the study")
     elif study.sources:
         guess = max(found, key=lambda one: (found[one], one), default=None)
         like = f"`language: {guess}`, the language that most items look like" if guess else "such as `language: es`"
-        yield Finding(WARNING, f"language: missing, so that {GENERAL} holds: {lacking}; add one, {like}")
+        yield Finding(WARNING, f"language: missing, so the general settings are used: {lacking}; add one, {like}")
 
 
 def _found(study: Study, name: str) -> Counter[str]:

@@ -67,12 +67,12 @@ def data(study: Study) -> Iterator[Finding]:
         if source.path is not None:
             try:
                 files = {file: Path(file) for split in source.splits for file in local_files(source, split)}
-                count = sum(len(local_files(source, split)) for split in source.splits)
                 unknown = list(missing_columns(name, source, files)) if source.reader == "columns" else []
             except InputError as error:
                 yield Finding(PROBLEM, f"sources.{name}: {error}")
             else:
-                yield Finding(OK, f"sources.{name}: {count} file{'s' if count > 1 else ''} below {source.path}")
+                count = f"{len(files)} file{'s' if len(files) > 1 else ''}"
+                yield Finding(OK, f"sources.{name}: {count} below {source.path}")
                 yield from (Finding(PROBLEM, told) for told in unknown)
         elif source.made is not None:
             kind, _, rest = source.made.partition("/")
@@ -211,7 +211,8 @@ def mixes(study: Study) -> Iterator[Finding]:
                     f"mixes.{name}: {count:,} items of {part} asked for{times}, {there:,} held by {', '.join(sources)}"
                 )
                 yield Finding(PROBLEM, problem)
-    yield Finding(OK, f"{len(study.mixes)} mixes compared with what their sources hold")
+    count = len(study.mixes)
+    yield Finding(OK, f"{count} mix{'es' if count != 1 else ''} compared with what the sources hold")
 
 
 def gpus(study: Study) -> Iterator[Finding]:
@@ -283,11 +284,10 @@ def slurm(study: Study) -> Iterator[Finding]:
         if job.helps:
             told = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"
             yield Finding(PROBLEM, f"{told}; once the reason is gone: {job.helps}")
-    profile = Path("slurm/profile.yaml")
-    if profile.is_file() and not re.search(
-        r"^\s*slurm_account:\s*\S", profile.read_text(encoding="utf-8"), re.MULTILINE
-    ):
-        yield Finding(WARNING, f"{profile}: no slurm_account; SLURM's default account is used")
+    profiles = [path.read_text(encoding="utf-8") for path in Path("profiles").glob("*/profile.yaml")]
+    if profiles and not any(re.search(r"^\s*slurm_account:\s*\S", text, re.MULTILINE) for text in profiles):
+        told = "no slurm_account in profiles/*/profile.yaml, so SLURM's default account is used"
+        yield Finding(WARNING, f"{told}; profiles/README.md says where to name one")
 
 
 @dataclass(frozen=True)
@@ -383,6 +383,7 @@ def _asked(kind: str, key: str, repository: str, revision: str) -> tuple[Finding
     except RepositoryNotFoundError:
         return Finding(PROBLEM, f"{named}: no such {kind}, or it is private and HF_TOKEN is not set"), 0
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        return Finding(PROBLEM, f"{named}: the hub cannot be reached ({type(error).__name__})"), 0
+        told = f"{named}: the hub cannot be reached ({type(error).__name__}); without a network, add --offline"
+        return Finding(PROBLEM, told), 0
     size = sum(file.size or 0 for file in info.siblings or [])
     return Finding(OK, f"{named}: {size / 1e9:,.1f} GB, commit {(info.sha or '?')[:12]}"), size

@@ -4,7 +4,7 @@ RUN is the folder of a study's results (results/demo, or a copy that was kept), 
 
   posologie compare results/demo results/demo-3-epochs
   posologie compare results/demo results/demo-3-epochs --html compared.html
-  posologie compare results/demo/predictions/smollm2/{NAT,SYN}/seed-42/mcqa.run.json
+  posologie compare results/demo/predictions/scratch/{NAT,SYN}/seed-1/mcqa.run.json
 """
 
 import argparse

@@ -15,7 +15,7 @@ from typing import Any
 from posologie.config.study import Study
 from posologie.records.files import sha256_of_file
 from posologie.running.installed import __version__
-from posologie.running.seals import Seal
+from posologie.running.seals import PACKED, Seal
 from posologie.sources.spec import Collection, Source
 
 Entity = dict[str, Any]
@@ -135,6 +135,11 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
     }
 
 
+def is_crate(folder: Path) -> bool:
+    """Say whether a folder is a study that `posologie package` wrote."""
+    return (folder / METADATA).is_file() and (folder / PACKED).is_dir()
+
+
 def readme(study: Study) -> str:
     """Return the page that a person opens first: what is in the crate, and the licence of each source."""
     title = study.title or study.study
@@ -145,6 +150,9 @@ def readme(study: Study) -> str:
         f"A finished study of Posologie {__version__}, as an RO-Crate. Start with [the report]({REPORT}). "
         f"[{STUDY}]({STUDY}) is the study with every option, `tables/` and `figures/` hold its numbers and figures, "
         "and `seals/` says of each artifact what it was made of, by which code, with which checksum.",
+        "",
+        "To check it with Posologie: `posologie verify --results FOLDER` compares every file and seal, and "
+        "`posologie explain FOLDER/tables/mcqa.csv --row mix=…` shows what a number was made of.",
         "",
         "| source | licence |",
         "|---|---|",

@@ -2,10 +2,10 @@ r"""Print the chain behind a number or a file.
 
 FILE is any artifact of a study. Of a table, --row and --column choose the number:
 
-  posologie explain results/demo/tables/mcqa.csv --row mix=NAT metric=em decoding=constrained \
+  posologie explain results/demo/tables/mcqa.csv --row mix=NAT seed=1 metric=em decoding=constrained \
       scope=all task=all variants=original aggregate=item_weighted
-  posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=native --column p_adjusted
-  posologie explain results/demo/adapters/smollm2/NAT/seed-42/adapter_model.safetensors
+  posologie explain results/demo/tables/contrasts.csv --row left=NAT scope=all --column p_adjusted
+  posologie explain results/demo/predictions/scratch/NAT/seed-1/mcqa.parquet
 
 Every file of the chain is hashed and compared with its seal; a mean is computed again from the item scores.
 """
@@ -179,7 +179,8 @@ def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
 
 def _tree(link: Link, told: set[str]) -> Tree:
     """Return a chain for reading; what stands further up is named only."""
-    state = f"  [{'green' if link.state == 'as sealed' else 'red'}]{link.state}[/]" if link.state else ""
+    colour = "red" if link.state in _WRONG else "green" if link.state == "as sealed" else "default"
+    state = f"  [{colour}]{link.state}[/]" if link.state else ""
     tree = Tree(f"[bold]{link.kind}[/] {_plain(link.file)}{state}")
     if link.file in told:
         tree.add("(above)")

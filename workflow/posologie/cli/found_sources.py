@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from posologie.sources.columns import Options
 from posologie.sources.drafts import finished
 from posologie.sources.records import read_rows
 from posologie.sources.shards import Place
+from posologie.sources.sheets import filled_sheets
 from posologie.sources.spec import FileForm, ShardSpec, Source
 from posologie.sources.tables import format_of
 
@@ -40,8 +42,27 @@ def guess(path: Path) -> Guess | None:
         InputError: if the file is broken, or of no known format.
     """
     name = path.as_posix()
-    records = _looked_at(name, path, FileForm())
-    for form in _forms(name, path, records):
+    sheets = filled_sheets(name, path) if format_of(path)[0] == ".xlsx" else []
+    if len(sheets) < 2:
+        return _guess(name, path, FileForm())
+    found: dict[str, Guess] = {}
+    for sheet in sheets:
+        with suppress(InputError):  # a sheet of remarks is no table
+            guess_of_sheet = _guess(name, path, FileForm(sheet=sheet))
+            if guess_of_sheet is not None:
+                found[sheet] = guess_of_sheet
+    if not found:
+        return None
+    best = max(found, key=lambda sheet: found[sheet].items)
+    if others := [sheet for sheet in found if sheet != best]:
+        told = f"questions are also in the sheets {', '.join(others)}: add a source for each that you need"
+        found[best].doubts.append(told)
+    return found[best]
+
+
+def _guess(name: str, path: Path, told: FileForm) -> Guess | None:
+    records = _looked_at(name, path, told)
+    for form in _forms(path, records, told):
         found = guessed(_looked_at(name, path, form))
         if found is not None:
             found.options = {**form.model_dump(exclude_none=True), **found.options}
@@ -62,12 +83,12 @@ def _looked_at(name: str, path: Path, form: FileForm) -> list[Any]:
     return [record for record in _spread(records) if not isinstance(record, Malformed)]
 
 
-def _forms(name: str, path: Path, records: list[Any]) -> Iterator[FileForm]:
+def _forms(path: Path, records: list[Any], told: FileForm) -> Iterator[FileForm]:
     """Yield the ways in which a file may be read: without a header, records as they are, records inside others."""
     if format_of(path)[0] in (".csv", ".tsv", ".xlsx") and records and _headless(list(records[0]), records):
-        yield FileForm(header=False)
+        yield told.model_copy(update={"header": False})
         return
-    yield FileForm()
+    yield told
     yield from (FileForm(records=inside) for inside in _inner_paths(records))
 
 
@@ -129,6 +150,9 @@ def _try(found: Guess, name: str, path: Path) -> None:
         draft = columns.reader(spec, {name: path})
         records = (record for rows in columns.rows({name: path}, spec) for record in rows.values())
         for row, record in enumerate(_spread(records), start=1):
+            if isinstance(record, Malformed):
+                found.rejected[re.sub(r"^cell [A-Z]+\d+ holds", "a cell holds", record.detail)] += 1
+                continue
             try:
                 item = finished(draft(record, Place(name, row)), spec, set())
             except Elsewhere:

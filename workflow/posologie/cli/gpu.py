@@ -19,6 +19,8 @@ _LEAST_FREE = 0.9
 _BF16_ERROR = 0.05
 """Largest relative error of a gradient in bfloat16, as a share of the float32 gradient's norm."""
 
+_WHERE = "run this on a GPU machine; on a cluster, inside a job with a GPU"
+
 _HIDDEN, _TOKENS = 256, 128
 _PINNED_BYTES = 1 << 26
 
@@ -30,7 +32,7 @@ def findings() -> Iterator[tuple[str, Finding]]:
     yield from (("driver", one) for one in driver())
     yield "locks", locks(Path.cwd())
     if not torch.cuda.is_available():
-        yield "torch", Finding(PROBLEM, "torch sees no GPU; is this a GPU node, and does the build of torch have CUDA?")
+        yield "torch", Finding(PROBLEM, _no_gpu())
         return
     count = torch.cuda.device_count()
     for index in range(count):
@@ -38,6 +40,12 @@ def findings() -> Iterator[tuple[str, Finding]]:
             yield f"{name}, GPU {index}", _tried(check, index)
     if count > 1:
         yield "NCCL", _tried(lambda _: Finding(*together(count, "nccl")), 0)
+
+
+def _no_gpu() -> str:
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA and can use no GPU; install the build with CUDA"
+    return f"torch sees no GPU; {_WHERE}"
 
 
 def _tried(check: Callable[[int], Finding], index: int) -> Finding:
@@ -52,7 +60,7 @@ def driver() -> Iterator[Finding]:
     """Look at the driver by itself: its version against torch's CUDA, energy counters, who else computes."""
     with commands.driver() as library:
         if library is None:
-            yield Finding(PROBLEM, "NVML: no driver, or no permission to ask it")
+            yield Finding(PROBLEM, f"no NVIDIA driver answers (NVML); {_WHERE}")
             return
         version = library.nvmlSystemGetDriverVersion()
         most = library.nvmlSystemGetCudaDriverVersion()

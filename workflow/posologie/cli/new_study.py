@@ -97,7 +97,7 @@ def study_text(name: str, target: Path, given: argparse.Namespace, sources: list
     }
     facts: dict[str, Any] = {
         "name": name,
-        "title": f"The study {name}",
+        "title": name,
         "file": target.as_posix(),
         "sources": sources,
         "mixes": [{"name": mix, "parts": parts} for mix, parts in _mixes(components).items()],

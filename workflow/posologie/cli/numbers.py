@@ -132,7 +132,7 @@ class Number:
         """Return what the rows say, for reading."""
         if len(self.rows) > 1:
             return [
-                f"{len(self.rows)} rows are meant; --row KEY=VALUE … chooses one. What tells them apart:",
+                f"{len(self.rows):,} rows match; --row KEY=VALUE … narrows them to one. They differ in:",
                 *self._apart(),
             ]
         row = self.rows[0]

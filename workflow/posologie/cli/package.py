@@ -23,7 +23,7 @@ from posologie.config.study import Study
 from posologie.records.files import write_json, write_text
 from posologie.running.errors import InputError
 from posologie.running.installed import project
-from posologie.running.seals import SUFFIX, Seal, seals_below
+from posologie.running.seals import PACKED, SUFFIX, Seal, seals_below
 
 _ALWAYS = ("tables", "figures", "report")
 _RECORDS = ("registration.json", "accepted.json")
@@ -105,7 +105,7 @@ def write_crate(
         if (root / name).is_dir():
             shutil.copytree(root / name, partial / name, ignore=shutil.ignore_patterns(f"*{SUFFIX}", ".*"))
     for seal in seals:
-        target = partial / "seals" / seal.path.relative_to(root)
+        target = partial / PACKED / seal.path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(seal.path, target)
     for name in _RECORDS:

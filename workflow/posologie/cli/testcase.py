@@ -1,6 +1,6 @@
 """Gather everything about one item and one model as one small file, for a bug report.
 
-  posologie testcase fb16b9df41f62ff95c86 NAT --results results/demo --output case.json
+  posologie testcase 338b080a7ade361311d5 NAT/seed-1 --results results/demo --output case.json
 
 ITEM is an item's id or the beginning of one; MODEL a model of the study, or its mix where that is enough.
 The file holds the item's text and the model's answers: look at it before you send it to anyone.
@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from posologie.cli.crate import is_crate
 from posologie.cli.places import add_results, console, results_folder
 from posologie.records import layout
 from posologie.records.files import read_json, read_parquet, write_text
@@ -53,6 +54,8 @@ def item_of(root: Path, wanted: str) -> tuple[Item, str]:
         InputError: if there is none, or several.
     """
     found: list[tuple[Item, str]] = []
+    if is_crate(root) and not (root / "shards").is_dir():
+        raise InputError(f"{root}: this archive holds no items; its report may show them (--with shards packs them)")
     for path in sorted((root / "shards").glob("*/*.parquet")):
         if path.name.endswith(".rejects.parquet"):
             continue
@@ -77,7 +80,7 @@ def model_of(root: Path, wanted: str) -> str:
     models = sorted({path.parent.relative_to(below).as_posix() for path in below.rglob("*.parquet")})
     if wanted in models:
         return wanted
-    found = [model for model in models if wanted in model.split("/")]
+    found = [model for model in models if f"/{wanted}/" in f"/{model}/"]
     if len(found) != 1:
         raise InputError(
             f"MODEL = '{wanted}': expected one of {', '.join(found or models) or 'no model: none has answered'}"

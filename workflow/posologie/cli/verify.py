@@ -2,22 +2,26 @@
 
   posologie verify --results results/demo
   posologie verify --results results/demo --fix
+  posologie verify --results demo-crate
 
 A file is *altered* when its bytes differ from its seal, *outdated* when an input has another content now than when it
 was read, and *not sealed* when nothing says what made it. Snakemake makes all three again. --fix moves altered files
-aside, to `set-aside/` below the study's folder, so that a change by hand is not lost.
+aside, to `set-aside/` below the study's folder, so that a change by hand is not lost. Of an archived study
+(`posologie package`) every file and seal is checked against the others, without what was left out of it.
 """
 
 import argparse
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from posologie.cli.crate import METADATA, is_crate
 from posologie.cli.places import FOLDERS, add_results, console, print_json, results_folder
-from posologie.records.files import sha256_of_file
-from posologie.running.seals import SUFFIX, Seal, seals_below
+from posologie.records.files import read_json, sha256_of_file
+from posologie.running.errors import InputError
+from posologie.running.seals import SUFFIX, Seal, packed_seals, seals_below
 
 ASIDE = "set-aside"
 
@@ -42,8 +46,11 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 def answer(given: argparse.Namespace) -> int:
     """Print what is wrong; the exit code is 1 if anything is."""
     root = results_folder(given.results)
-    seals = list(seals_below(root))
-    faults = list(faults_of(root, seals))
+    packed = is_crate(root)
+    if packed and given.fix:
+        raise InputError(f"--fix: {root} is an archived study, whose files nothing makes again; take a fresh copy")
+    seals = packed_seals(root) if packed else list(seals_below(root))
+    faults = list(faults_of_crate(root, seals) if packed else faults_of(root, seals))
     moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if given.fix else []
     if given.json:
         print_json({"seals": len(seals), "faults": [asdict(fault) for fault in faults], "moved": moved})
@@ -55,7 +62,9 @@ def answer(given: argparse.Namespace) -> int:
         out.print(f"moved aside: {path}", markup=False)
     counts = Counter(fault.state for fault in faults)
     summary = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    out.print(f"{len(seals)} seals: {summary or 'everything is as it was made'}.", markup=False)
+    absent = sum(not any(path.is_file() for path in seal.files()) for seal in seals) if packed else 0
+    left_out = f" {absent} artifacts are not in the archive; their seals were compared." if absent else ""
+    out.print(f"{len(seals)} seals: {summary or 'everything is as it was made'}.{left_out}", markup=False)
     return 1 if faults else 0
 
 
@@ -87,6 +96,35 @@ def faults_of(root: Path, seals: list[Seal]) -> Iterator[Fault]:
                 yield Fault(
                     str(seal.path.with_name(seal.path.name.removesuffix(SUFFIX))), "outdated", f"{name} has changed"
                 )
+    yield from _unsealed(root, sealed)
+
+
+def faults_of_crate(root: Path, seals: list[Seal]) -> Iterator[Fault]:
+    """Yield what an archived study holds otherwise than it was packed, and seals that contradict each other.
+
+    An artifact that was left out of the archive is known by its seal: whatever was made of it has to name its checksum.
+    """
+    sealed = {path.as_posix(): checksum for seal in seals for path, checksum in seal.files().items()}
+    packed = {
+        (root / entity["@id"]).as_posix(): entity["sha256"]
+        for entity in read_json(root / METADATA)["@graph"]
+        if "sha256" in entity
+    }
+    for name, expected in {**packed, **sealed}.items():
+        if not Path(name).is_file():
+            if name in packed:
+                yield Fault(name, "missing", f"{METADATA} names it")
+        elif (found := sha256_of_file(name)) != expected:
+            yield Fault(name, "altered", f"sha256 {found[:12]}…, sealed {expected[:12]}…")
+    for seal in seals:
+        for name, expected in seal.inputs.items():
+            if sealed.get(name, expected) != expected:
+                made = seal.path.as_posix().removesuffix(SUFFIX)
+                yield Fault(made, "outdated", f"it was made of another {name} than the one that is sealed")
+    yield from _unsealed(root, {*sealed, *packed})
+
+
+def _unsealed(root: Path, sealed: Collection[str]) -> Iterator[Fault]:
     for folder in sorted(FOLDERS):
         for path in sorted((root / folder).rglob("*")):
             if (

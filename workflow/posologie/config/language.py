@@ -4,6 +4,7 @@ What a study file says itself always counts; the language fills in what it leave
 `resources/languages/{code}.yaml`, and `general.yaml` for a language without a file.
 """
 
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -58,6 +59,15 @@ class Language(Spec):
     described: bool = Field(default=True, description="whether the language has a file of its own")
 
 
+KEYS = (
+    *(name for name in Language.model_fields if name != "described"),
+    *("answers", "position_dependent", "refers_to_text", "speaks_of_itself", "polarity", "concepts", "exception"),
+    *("negation", "negation_continued", "negation_idioms", "negation_like"),
+    *("units", "per", "cardinals", "number_words", "number_prefix"),
+)
+"""Keys of a language's file; what each is for is said in the files that ship."""
+
+
 def settings_of(code: str | None) -> Language:
     """Return what a language sets; the general settings for one without a file, and for None.
 
@@ -66,6 +76,10 @@ def settings_of(code: str | None) -> Language:
     """
     general = general_data()
     own = dict(language_data(code)) if code is not None else {}
+    if unknown := [name for name in own if name not in KEYS]:
+        close = difflib.get_close_matches(str(unknown[0]), KEYS, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(KEYS)}"
+        raise InputError(f"resources/languages/{code}.yaml: unknown key '{unknown[0]}'; {hint}")
     values = {name: general[name] for name in Language.model_fields if name in general}
     if code is not None:
         values |= {"name": f"'{code}'", "direction": "rtl" if code in general["right_to_left"] else "ltr"}

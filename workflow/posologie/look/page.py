@@ -48,12 +48,13 @@ def source_page(facts: Mapping[str, Any], name: str) -> Page:
 
 def _page(facts: Mapping[str, Any], name: str | None, made: Sequence[Section], notices: Sequence[Notice]) -> Page:
     others = [("All sources", "index.html"), *((source, f"{source}.html") for source in facts["sources"])]
+    count = len(facts["sources"])
     title = facts["title"] or f"study {facts['study']}"
     return Page(
         title=f"A look at {name}" if name else f"A look at the data of {title}",
         subtitle=f"Source {name} of study {facts['study']}, before anything is trained"
         if name
-        else f"Study {facts['study']}: {len(facts['sources'])} sources, before anything is trained",
+        else f"Study {facts['study']}: {count} source{'s' if count != 1 else ''}, before anything is trained",
         sections=tuple(section for section in made if section.blocks),
         notices=tuple(notices),
         footer=f"Made by posologie {__version__} from the shards of results/{facts['study']}; nothing is loaded.",

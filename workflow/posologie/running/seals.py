@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,30 @@ def seals_below(folder: str | os.PathLike[str]) -> Iterator[Seal]:
         seal = read_seal(path)
         if seal is not None:
             yield seal
+
+
+PACKED = "seals"
+"""Folder of an archived study (`posologie package`) that holds the seals of all its artifacts."""
+
+
+def packed_seals(root: str | os.PathLike[str]) -> list[Seal]:
+    """Return the seals of an archived study as if each lay beside its artifact and all inputs below this folder.
+
+    Seals name inputs by their paths in the study's own folder. An input that another seal knows as its artifact is
+    found by the end of its path; any other keeps its name.
+    """
+    folder = Path(root)
+    found = [
+        replace(seal, path=folder / seal.path.relative_to(folder / PACKED)) for seal in seals_below(folder / PACKED)
+    ]
+    known = {path.relative_to(folder).as_posix() for seal in found for path in seal.files()}
+
+    def here(name: str) -> str:
+        parts = name.split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next(((folder / end).as_posix() for end in ends if end in known), name)
+
+    return [replace(seal, inputs={here(name): checksum for name, checksum in seal.inputs.items()}) for seal in found]
 
 
 def _value_differences(now: Any, sealed: Any, key: str = "") -> list[str]:

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 from posologie.running.errors import InputError
 from posologie.sources.answers import is_absent
 from posologie.sources.cleaning import NOT_PLAIN, Malformed, Rejected, inner_records, value_at
+from posologie.sources.sheets import sheet_records
 from posologie.sources.spec import FileForm
-from posologie.sources.tables import cells_of, delimited_records, format_of, opened_text, sheet_records
+from posologie.sources.tables import cells_of, delimited_records, format_of, opened_text
 
 if TYPE_CHECKING:
     import pyarrow

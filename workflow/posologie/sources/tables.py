@@ -1,4 +1,4 @@
-"""Published files opened, whatever their compression and encoding, and their tables: CSV, TSV, XLSX."""
+"""Published files opened, whatever their compression and encoding, and their tables: CSV and TSV."""
 
 import bz2
 import codecs
@@ -298,64 +298,3 @@ def _sampled(body: str, delimiter: str, quoting: bool, whole: bool) -> list[list
         if whole or len(rows) < 2:
             return []
     return rows if whole or len(rows) < 2 else rows[:-1]
-
-
-def sheet_records(name: str, path: Path, form: FileForm, wanted: Sequence[str], facts: dict[str, Any]) -> Iterator[Any]:
-    """Yield the rows of a sheet as records by column name.
-
-    A cell that holds an error or a percentage is no text that anyone wrote: its row is malformed.
-
-    Raises:
-        InputError: if the file is no XLSX file, has no such sheet, or several with rows and none is told.
-    """
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{name}: no such file") from error
-    except Exception as error:  # openpyxl lets through whatever zip and XML parsers raise
-        raise InputError(f"{name}: not a whole XLSX file ({type(error).__name__}: {error})"[:300]) from error
-    try:
-        filled = [sheet.title for sheet in book.worksheets if any(_sheet_rows(sheet))]
-        if form.sheet is not None and form.sheet not in book.sheetnames:
-            raise InputError(f"{name}: no sheet '{form.sheet}'; it has {', '.join(book.sheetnames)}")
-        if form.sheet is None and len(filled) > 1:
-            raise InputError(f"{name}: several sheets hold rows ({', '.join(filled)}); say which with sheet")
-        title = form.sheet or (filled[0] if filled else book.sheetnames[0])
-        facts["sheet"] = {"name": title, "told": form.sheet is not None}
-        rows = _sheet_rows(book[title])
-        first = next(rows, None)
-        if first is None:
-            raise InputError(f"{name}: sheet '{title}' is empty; expected a row of column names")
-        if isinstance(first, Malformed):
-            raise InputError(f"{name}: {first.detail}")
-        numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
-        named = form.header if form.header is not None else not numbered
-        width = len(first)
-        padded = (row if isinstance(row, Malformed) else row + [None] * (width - len(row)) for row in rows)
-        yield from named_rows(name, first, padded, named, "\t", wanted)
-    finally:
-        book.close()
-
-
-def _sheet_rows(sheet: Any) -> Iterator[Any]:
-    for row in sheet.iter_rows():
-        values = [cell.value for cell in row]
-        while values and values[-1] is None:
-            values.pop()
-        if not values or all(value is None or value == "" for value in values):
-            continue
-        raw = "\t".join("" if value is None else str(value) for value in values)
-        spoilt = next((cell for cell in row if _is_error(cell)), None)
-        if spoilt is not None:
-            yield Malformed(f"cell {spoilt.coordinate} holds {spoilt.value!r}, {_is_error(spoilt)}", raw)
-        else:
-            yield values
-
-
-def _is_error(cell: Any) -> str:
-    if getattr(cell, "data_type", "") == "e":
-        return "an error of the spreadsheet"
-    number = isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
-    return "shown as a percentage: write it as text" if number and "%" in str(cell.number_format) else ""
