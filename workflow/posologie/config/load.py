@@ -199,9 +199,7 @@ class _Loader(yaml.SafeLoader):
 
 def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if not path.exists() and not path.is_symlink():
-        raise InputError(
-            f"{path}: no such study file; name one with --configfile, or write one with posologie new-study"
-        )
+        raise InputError(f"{path}: no such study file; name another, or write one with posologie new-study")
     text = read_text(path)
     if path.resolve() in above:
         raise InputError(f"{path}: extends itself")

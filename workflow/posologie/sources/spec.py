@@ -138,7 +138,8 @@ class FileForm(Spec):
     )
     header: bool | None = Field(
         default=None,
-        description="whether the first row of CSV, TSV and XLSX names the columns; without one they are 1, 2, 3 …",
+        description="whether the first row of CSV, TSV and XLSX names the columns; without one they are 1, 2, 3 …. If "
+        "left out, a title above the names of an XLSX file is passed over",
     )
     sheet: str | None = Field(default=None, description="sheet of XLSX files; needed where several hold rows")
     records: str | None = Field(
