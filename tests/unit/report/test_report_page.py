@@ -81,7 +81,7 @@ def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which
     head = re.search(r'<dl class="head">(.*?)</dl>', page_of(root, spec), re.DOTALL).group(1)
     told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
     assert told.pop("Program").endswith(", commit 0123456789ab+")
-    assert told.pop("Cost").endswith(" hours on the CPU")
+    assert told.pop("Cost").endswith(" minutes on the CPU")
     assert told == {
         "Backbone": "tiny",
         "Trained": "7 mixes of 24 items",

@@ -110,6 +110,9 @@ def _best(
     if brief:
         over = "" if best.value < 0 or _is_zero(decimal(best.value, 1)) else " over the base model"
         gained = f"{_gain(None, best, level)}{over}, n = {best.n:,}."
+        if over and first is not None and first.number("gain_corrected") is not None:
+            chosen = f"gains {_corrected(first, level)} {unit_name(best.unit)} over the base model"
+            gained = f"{chosen}, corrected for its having been chosen, n = {best.n:,}."
         names = [row["mix"] for row in rows if row["in_set"] == "1"]
         if best.verdict != "better" or first is None:
             return f"{_not_shown(overall, best)} {gained}" if best.verdict != "better" else f"{best.arm} {gained}"

@@ -90,7 +90,8 @@ def _cost(inputs: Inputs) -> str:
     rows = inputs.rows("compute")
     hours, gpu_hours = (sum(row.number(column) or 0 for row in rows) for column in ("hours", "gpu_hours"))
     on = f", {decimal(gpu_hours, 1)} GPU-hours" if gpu_hours else " on the CPU"
-    return f"{counted(len(rows), 'job')}, {decimal(hours, 1)} hours{on}" if rows else ""
+    long = f"{decimal(hours, 1)} hours" if hours >= 1 else counted(round(60 * hours), "minute")
+    return f"{counted(len(rows), 'job')}, {long}{on}" if rows else ""
 
 
 def _dates(inputs: Inputs) -> str:
