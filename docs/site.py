@@ -28,21 +28,21 @@ OUTSIDE = {
 """Pages of the site that are files elsewhere in the repository, where GitHub shows them."""
 
 PACKAGES = (
-    ("items", "Items", "the one record from shards to scores"),
-    ("components", "Components", "the parts of the training data whose doses are studied"),
-    ("prompting", "Prompting", "how a question is put to a model"),
+    ("records", "Records", "items, components, prompts, files and specs: what stages read and write"),
+    ("language", "Language", "what the program knows of languages and of texts of models"),
     ("sources", "Sources", "readers: from a file's records to items"),
     ("screening", "Screening", "duplicates and contamination"),
     ("mixes", "Mixes", "drawing a mix"),
     ("training", "Training", "adapters"),
     ("prediction", "Prediction", "answers of models, and their reading"),
     ("scoring", "Scoring", "one score for each item"),
+    ("backends", "Backends", "what answers prompts: local models, endpoints, engines"),
     ("judging", "Judging", "verdicts on open answers"),
     ("statistics", "Statistics", "tables: intervals, tests, verdicts"),
     ("surface", "Surface", "the score as a function of the dose"),
     ("running", "Running", "seals, plans and runs"),
 )
-"""The documented part of the library: module or package, title, what it holds."""
+"""The documented part of the library: package, title, what it holds."""
 
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
@@ -79,11 +79,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def modules(name: str) -> list[str]:
-    """Return the documented modules of a package of the library, or the module itself; without commands of rules."""
+    """Return the documented modules of a package of the library; without commands of rules."""
     library = ROOT / "workflow"
     package = library / "posologie" / name
-    if not package.is_dir():
-        return [f"posologie.{name}"]
     paths = [path for path in sorted(package.rglob("*.py")) if not path.name.startswith("_")]
     imported = [path for path in paths if "\ndef main(" not in path.read_text(encoding="utf-8")]
     return [".".join(path.relative_to(library).with_suffix("").parts) for path in imported]
