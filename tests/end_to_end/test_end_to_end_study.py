@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from posologie.records.items import read_items
-from studies import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -126,12 +125,6 @@ def test_the_report_is_one_file_that_says_it_is_a_demonstration(results):
     assert "demonstration: n too small" in page
     assert 'src="http' not in page
     assert 'href="http' not in page.replace('href="https://arxiv.org', "")
-
-
-def test_the_item_that_the_overview_asks_about_exists(results):
-    overview = (REPOSITORY / "docs/overview.md").read_text(encoding="utf-8")
-    [item] = re.findall(r"posologie testcase ([0-9a-f]+) ", overview)
-    assert item in {item.id for item in read_items(results / "shards/native/test.parquet")}
 
 
 def test_snakemakes_own_report_is_made_without_network_and_holds_every_table_and_figure(finished_study, tmp_path):

@@ -1,6 +1,7 @@
 """The invented world: items from a recipe, known to the last key."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -117,3 +118,10 @@ def test_a_backbone_of_the_world_knows_its_names_whole_and_has_weights_as_wide_a
     names = read_recipe(SHIPPED).fact_names()
     assert sum(len(tokenizer.encode(f" {name}")) == 1 for name in names) > 0.9 * len(names)
     assert json.loads((folder / "config.json").read_text())["initializer_range"] == 0.5
+
+
+def test_the_overview_asks_about_an_item_of_the_demonstration(tmp_path):
+    overview = (SHIPPED.parents[2] / "docs/overview.md").read_text(encoding="utf-8")
+    [asked] = re.findall(r"posologie testcase ([0-9a-f]+) ", overview)
+    recipe = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    assert asked in {item.id for item in shard(tmp_path, "board", recipe, name="board")}
