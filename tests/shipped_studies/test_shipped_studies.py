@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from posologie.config.load import load_study
 from posologie.config.study import Study
@@ -69,12 +70,22 @@ class Finished:
 def finished(request, tmp_path_factory, real_data):
     name = request.param
     project = Project.copy_to(tmp_path_factory.mktemp(name) / "project")
+    with_tiny_model(project.root / f"config/studies/{name}.yaml")
     arguments = ("--configfile", f"config/studies/{name}.yaml", "--config", f'roots={{"data": "{real_data}"}}')
     project.snakemake("--cores", "2", *arguments, timeout=3300)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
-        study = load_study(REPOSITORY / f"config/studies/{name}.yaml", {"roots": {"data": str(real_data)}})
+        study = load_study(project.root / f"config/studies/{name}.yaml", {"roots": {"data": str(real_data)}})
     return Finished(name, project, arguments, study, project.root / "results" / name)
+
+
+def with_tiny_model(file):
+    """Replace the backbones of a study file by an untrained one: what is tested is the data's way, not the model."""
+    study = yaml.safe_load(file.read_text(encoding="utf-8"))
+    prompts = f"resources/prompts/{study['language']}"
+    corpus = [f"{prompts}/synthesis/mcqu.md", f"{prompts}/translation/item.md"]
+    study["backbones"] = {"tiny": {"untrained": {"corpus": corpus}}}
+    file.write_text(yaml.safe_dump(study, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 def reports_of(finished, folder):
