@@ -223,7 +223,7 @@ def test_the_study_file_of_the_last_run_is_found(two):
     write_text("work/other/runs/r1/study.json", json.dumps({"document": {"study": "other"}, "origin": "x.yaml"}))
     document, place = study_document(Path("results/other"))
     assert document == {"study": "other"}
-    assert place.endswith("work/other/runs/r1/study.json")
+    assert place == "work/other/runs/r1/study.json"
 
 
 def test_a_page_on_two_run_records_is_refused(two, posologie):

@@ -130,9 +130,9 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def study_document(root: Path) -> tuple[dict[str, Any], str] | None:
-    """Return the resolved study file of the run that made a study's tables last, and where it lies.
+    """Return the resolved study file of the run that made a study's tables last, and its path in its project.
 
-    None where the work folder of that run is gone: runs are kept for a month, and a copy of results has none.
+    The path is no absolute one: the page that shows it may be sent around. None where the work folder of that run is gone: runs are kept for a month, and a copy of results has none.
     """
     seals = [read_json(path) for path in (root / "tables").glob("*.seal.json")]
     runs = {str(seal.get("made", {}).get("run")): str(seal.get("made", {}).get("started")) for seal in seals}
@@ -141,7 +141,7 @@ def study_document(root: Path) -> tuple[dict[str, Any], str] | None:
             found = sorted(work.glob(f"*/runs/{run}/study.json"))
             if found:
                 document: dict[str, Any] = read_json(found[0])["document"]
-                return document, found[0].as_posix()
+                return document, found[0].relative_to(work.parent).as_posix()
     return None
 
 
