@@ -128,6 +128,21 @@ def test_what_length_does_to_a_score_has_its_sign_and_its_judge():
     assert judges.length_effect(row(value="", low="", high="", **cells), False) == ""
 
 
+def test_corrected_scores_open_with_the_differences_that_are_clear_of_0():
+    cells = {"kind": "difference", "judge": "j", "level": 0.95, "low": 1, "high": 9, "note": "", "unit": "%"}
+    small = row(model="q/ALL", against="q/base", value=5, naive=11, p_holm=0.01, **cells)
+    large = row(model="q/ALL", against="q/NAT", value=-7, naive="", p_holm=0.6, **cells)
+    untested = row(model="q/ALL", against="q/TRAD", value="", naive="", p_holm="", **cells)
+    assert corrections._conclusions([small, large, untested]) == [
+        "With j, 1 of 2 corrected differences can be distinguished from 0; "
+        "the largest is q/ALL minus q/base: +5.0 points [+1.0, +9.0]; the judge alone says +11.0."
+    ]
+    assert corrections._conclusions([large, large]) == [
+        "With j, none of the 2 corrected differences can be distinguished from 0."
+    ]
+    assert corrections._conclusions([untested]) == []
+
+
 def test_more_ratings_are_asked_for_only_where_they_would_help():
     def further(*more):
         return corrections._further([row(kind="model", judge="j", more_ratings=number) for number in more])

@@ -17,6 +17,7 @@ def corrections(inputs: Inputs) -> list[Block]:
             Heading(f"Scores as people would give them: {suite}, ratings {name}"),
             Prose(
                 (
+                    *_conclusions(rows),
                     "A judge has read every answer, and people some. The corrected score is the judge's mean over all "
                     "answers plus what people say beyond the judge on those that they rated: it is unbiased however "
                     "wrong the judge is, and its interval is the shorter the better the judge is "
@@ -29,6 +30,29 @@ def corrections(inputs: Inputs) -> list[Block]:
         if differences := [row for row in rows if row["kind"] == "difference"]:
             blocks.append(_differences(name, suite, differences))
     return blocks
+
+
+def _conclusions(rows: list[Row]) -> list[str]:
+    """Return one sentence for each judge: which corrected differences are clear of 0, and the largest of them."""
+    sentences = []
+    tested = [row for row in rows if row["kind"] == "difference" and row.number("p_holm") is not None]
+    for judge in dict.fromkeys(row["judge"] for row in tested):
+        differences = [row for row in tested if row["judge"] == judge]
+        clear = [row for row in differences if row.needed("p_holm") < 1 - row.needed("level")]
+        if not clear:
+            none = "the one" if len(differences) == 1 else f"none of the {len(differences)}"
+            cannot = "difference cannot" if len(differences) == 1 else "differences can"
+            sentences.append(f"With {judge}, {none} corrected {cannot} be distinguished from 0.")
+            continue
+        largest = max(clear, key=lambda row: abs(row.needed("value")))
+        cell, naive = estimate(largest, 1, sign=True), largest.number("naive")
+        alone = "" if naive is None else f"; the judge alone says {decimal(naive, 1, True)}"
+        pair = f"{largest['model']} minus {largest['against']}"
+        sentences.append(
+            f"With {judge}, {len(clear)} of {counted(len(differences), 'corrected difference')} can be distinguished "
+            f"from 0; the largest is {pair}: {cell.text} points {cell.interval}{alone}."
+        )
+    return sentences
 
 
 def _further(rows: list[Row]) -> list[str]:
