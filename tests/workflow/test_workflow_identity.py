@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from test_workflow_reruns import (
+from expected_jobs import (
     CODE,
     CONFIG,
     END_OF_SCORES,

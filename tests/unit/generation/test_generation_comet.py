@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_generation_quality import REFERENCES, ROOT, made_table, sentences, worse
+from quality_made import REFERENCES, ROOT, made_table, sentences, worse
 
 from posologie.records.files import read_json, read_parquet
 

@@ -8,8 +8,7 @@ import pytest
 import tokenizers
 import torch
 import transformers
-from screening_made import item
-from test_screening_twins import PARALLEL
+from screening_made import PARALLEL, item
 
 from posologie.mixes.__main__ import seen_in_training
 from posologie.models.encoding import SentenceVectors

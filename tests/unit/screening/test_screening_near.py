@@ -2,8 +2,7 @@ import random
 
 import numpy as np
 import pytest
-from scipy import sparse
-from screening_made import item
+from screening_made import every_pair, item
 
 from posologie.records.items import items_to_table
 from posologie.screening import near
@@ -32,19 +31,6 @@ def texts(count, seed=0, least=6, most=60):
             words = rng.choices(WORDS.split(), k=rng.randint(least, most))
         made.append(" ".join(words))
     return [(text,) for text in made]
-
-
-def every_pair(fields, threshold, width):
-    """All pairs at or above the threshold by counting shared shingles, and their similarities."""
-    hashes, bounds = shingles(fields, width)
-    columns = np.unique(hashes, return_inverse=True)[1]
-    held = sparse.csr_array((np.ones(len(hashes)), columns, bounds), shape=(len(fields), columns.max() + 1))
-    held.sum_duplicates()
-    held.data[:] = 1
-    common = (held @ held.T).toarray()
-    sizes = common.diagonal()
-    similarity = common / (sizes[:, None] + sizes[None, :] - common)
-    return {(i, j): similarity[i, j] for i, j in np.argwhere(np.triu(similarity, 1) >= threshold).tolist()}
 
 
 @pytest.mark.parametrize(("threshold", "width"), [(0.5, 5), (0.7, 5), (0.85, 3)])

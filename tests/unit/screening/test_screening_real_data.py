@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_screening_near import every_pair
+from screening_made import every_pair
 
 from posologie.records.files import read_json, read_parquet
 from posologie.records.items import read_item_table

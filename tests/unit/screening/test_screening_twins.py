@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from screening_made import ASPIRIN, CASE, OPTIONS, STATINS, item
+from screening_made import ASPIRIN, CASE, OPTIONS, PARALLEL, STATINS, item
 
 from posologie.records.items import items_to_table, text_hash
 from posologie.screening import across, shingles
@@ -241,22 +241,6 @@ def test_a_copy_of_an_original_that_is_only_compared_leads_to_its_test(screen):
     )
     assert result.items == []
     assert result.report["compared"] == {"original": {"items": 2, "near": 1, "exact": 1}}
-
-
-PARALLEL = [
-    ("Which organ secretes bile into the duodenum through the common bile duct?",
-     ("Liver", "Spleen", "Kidney", "Thyroid"), 0,
-     "Quel organe sécrète la bile dans le duodénum par le canal cholédoque ?",
-     ("Le foie", "La rate", "Le rein", "La thyroïde"), 0),
-    ("A 45-year-old man with hyperkalemia of 7.2 mmol/l has an abnormal electrocardiogram. What do you inject first?",
-     ("Calcium gluconate", "Sodium bicarbonate", "Furosemide", "Amiodarone"), 0,
-     "Un homme de 45 ans avec une hyperkaliémie à 7,2 mmol/l a un électrocardiogramme anormal. Qu'injecter d'abord ?",
-     ("Bicarbonate de sodium", "Gluconate de calcium", "Furosémide", "Amiodarone"), 1),
-    ("Which antibiotic inhibits bacterial protein synthesis by binding the 50S ribosomal subunit?",
-     ("Erythromycin", "Gentamicin", "Vancomycin", "Ciprofloxacin"), 0,
-     "Quel antibiotique inhibe la synthèse protéique bactérienne en se liant à la sous-unité ribosomique 50S ?",
-     ("Érythromycine", "Gentamicine", "Vancomycine", "Ciprofloxacine"), 0),
-]  # fmt: skip
 
 
 def test_a_translation_of_a_tested_question_is_found_without_a_model(screen):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from clustered import clustered_scores
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -83,12 +84,6 @@ def one_benchmark(sizes: np.ndarray) -> ScoredSuite:
     }
     items = np.array([f"{number:06d}" for number in range(len(group))])
     return ScoredSuite("s", (), item=items, group=group, variants=("original",), values={}, signatures={}, **same)
-
-
-def clustered_scores(numbers: np.random.Generator, sizes: np.ndarray, studies: int) -> np.ndarray:
-    """Return [study, item]: right answers of probability 0.4, alike inside clusters."""
-    ease = numbers.beta(0.4 * 2, 0.6 * 2, size=(studies, len(sizes)))
-    return (numbers.random((studies, int(sizes.sum()))) < np.repeat(ease, sizes, axis=1)).astype(float)
 
 
 def test_shares_from_draws_cover_the_truth_in_95_of_100_studies():

@@ -5,7 +5,7 @@ A thousand studies with the same clusters are a thousand columns under the same 
 
 import numpy as np
 import pytest
-from test_statistics_intervals import clustered_scores
+from clustered import clustered_scores
 
 from posologie.statistics.attribution import coalitions, interaction_index
 from posologie.statistics.correlations import pearson, spearman

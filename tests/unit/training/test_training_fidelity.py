@@ -1,9 +1,9 @@
 """The loop is the published recipe: the losses of transformers' Trainer with stock peft layers."""
 
-import peft
 import pytest
 import torch
 import transformers
+from adapted_models import adapted
 from training_made import some_items
 
 from posologie.models.load import load_model, load_tokenizer
@@ -13,21 +13,6 @@ from posologie.training.examples import tokenise
 from posologie.training.processes import Group
 from posologie.training.spec import Recipe, TrainingSpec
 from posologie.training.student import make_student
-
-
-def adapted(model, recipe):
-    """Return the backbone with a stock peft adapter."""
-    config = peft.LoraConfig(
-        task_type="CAUSAL_LM",
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=list(recipe.target_modules),
-        use_dora=recipe.method == "dora",
-        use_rslora=recipe.method == "rslora",
-        init_lora_weights="pissa" if recipe.method == "pissa" else True,
-    )
-    return peft.get_peft_model(model, config)
 
 
 def trainer_history(folder, examples, recipe, seed, start):

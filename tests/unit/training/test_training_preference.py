@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_training_fidelity import adapted
+from adapted_models import adapted
 from training_made import an_item, some_items
 
 from posologie.models.load import load_model, load_tokenizer

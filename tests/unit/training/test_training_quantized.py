@@ -9,7 +9,7 @@ import peft
 import pytest
 import torch
 import transformers
-from test_training_fidelity import adapted
+from adapted_models import adapted
 from training_made import some_items
 
 from posologie.models.load import load_tokenizer

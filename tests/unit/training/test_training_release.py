@@ -14,31 +14,16 @@ import safetensors.torch
 import torch
 import transformers
 import yaml
+from adapted_models import merged
 
 from posologie.models.load import load_model
 from posologie.models.store import checked_folder, write_manifest
 from posologie.running.errors import InputError
 from posologie.training.card import main as write_card
 from posologie.training.card import results_of
-from posologie.training.merge import main as merge
 from posologie.training.push import main as push
 
 TOKENS = torch.arange(5, 40)[None]
-SPEC = json.dumps({"model": "tiny/NAT/seed-42"})
-
-
-def merged(done, backbone, folder):
-    """Merge a job's adapter into its backbone and return the manifest."""
-    manifest = folder / "merged" / "manifest.json"
-    words = {
-        "spec": SPEC,
-        "backbone": backbone,
-        "adapter-weights": done.options.weights,
-        "adapter-config": done.options.config,
-        "manifest": manifest,
-    }
-    merge([f"--{name}={value}" for name, value in words.items()])
-    return manifest
 
 
 def logits(folder):
