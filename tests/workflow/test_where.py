@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"^\| (.+\?) \|(.*)\| \[([^\]]+)\]\(([^)]+)\) \| `([^`]+)` \|$", re.MULTILINE)
 ROWS = ROW.findall((DOCS / "where.md").read_text(encoding="utf-8"))
 

@@ -1,5 +1,5 @@
 import pytest
-from generation_made import ask, question
+from backends_made import ask, question
 
 from posologie.backends.cache import Cache
 from posologie.backends.interface import Request

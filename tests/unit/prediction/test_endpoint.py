@@ -1,10 +1,9 @@
 """A model behind an OpenAI-compatible endpoint answers suites like a local one, as far as the endpoint tells."""
 
-import importlib.util
 import json
 import math
-from pathlib import Path
 
+import endpoint_server
 import pyarrow.parquet as pq
 import pytest
 from prediction_made import make_item
@@ -14,11 +13,6 @@ from posologie.prediction.spec import prediction_schema
 from posologie.records.files import read_json, write_parquet
 from posologie.records.items import items_to_table
 from posologie.running.errors import InputError
-
-path = Path(__file__).parents[1] / "generation" / "endpoint_server.py"
-specification = importlib.util.spec_from_file_location("endpoint_server", path)
-endpoint_server = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(endpoint_server)
 
 ITEMS = [
     *(make_item(number) for number in range(3)),

@@ -1,8 +1,8 @@
 """Requests as batches: nothing is lost or paid twice, whatever becomes of a batch or of the job that ordered it."""
 
 import pytest
+from backends_made import QUICK, ask, question
 from batch_server import BatchServer
-from generation_made import QUICK, ask, question
 
 from posologie.backends.cache import Cache
 from posologie.backends.interface import Failure

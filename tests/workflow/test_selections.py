@@ -22,13 +22,20 @@ def imported(path):
             yield from (name.name for name in node.names)
 
 
-def test_no_two_files_of_the_tests_have_the_same_name_unless_pytest_alone_imports_them():
-    names = Counter(path.stem for path in FILES if path.name != "conftest.py")
+def test_no_two_modules_that_tests_share_have_the_same_name():
+    names = Counter(path.stem for path in FILES if path.name != "conftest.py" and not path.stem.startswith("test_"))
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_no_test_imports_a_conftest_because_every_folder_has_one():
-    assert [path.name for path in FILES if "conftest" in imported(path)] == []
+def test_no_test_imports_a_conftest_or_another_test_because_several_folders_have_one_of_that_name():
+    private = {path.stem for path in FILES if path.name == "conftest.py" or path.stem.startswith("test_")}
+    assert {path.name: private & set(imported(path)) for path in FILES if private & set(imported(path))} == {}
+
+
+def test_no_test_file_repeats_the_name_of_its_folder():
+    files = [path for path in TESTS.rglob("test_*.py") if ".cache" not in path.relative_to(TESTS).parts]
+    assert len(files) > 200
+    assert [path.name for path in files if path.stem.startswith(f"test_{path.parent.name}_")] == []
 
 
 @pytest.mark.parametrize("named", [None, "", "browser axe"])

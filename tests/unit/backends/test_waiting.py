@@ -4,7 +4,7 @@ import time
 from email.utils import formatdate
 
 import pytest
-from generation_made import QUICK, ask, question
+from backends_made import QUICK, ask, question
 
 from posologie.backends.openai_endpoint import OpenaiEndpointBackend
 from posologie.backends.openai_forms import asked_wait

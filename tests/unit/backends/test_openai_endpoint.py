@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from backends_made import QUICK, ask, endpoint, question
 from endpoint_server import Answer, EndpointServer, completion
-from generation_made import QUICK, ask, endpoint, question
 
 from posologie.backends.cache import Cache
 from posologie.backends.interface import Failure, Reply, Request
@@ -281,7 +281,7 @@ CHILD = """
 import sys
 sys.path.insert(0, {here!r})
 from pathlib import Path
-from generation_made import ask, endpoint, question
+from backends_made import ask, endpoint, question
 
 class Server:
     url = {url!r}

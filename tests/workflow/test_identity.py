@@ -1,6 +1,6 @@
 """Identity lives in the artifacts: what `.snakemake` remembers, and whose hand or job made a file, changes nothing.
 
-With `test_workflow_reruns.py` these are the truth table of re-runs. They also fail where a new version of Snakemake
+With `test_reruns.py` these are the truth table of re-runs. They also fail where a new version of Snakemake
 behaves otherwise than `posologie.running.seam` expects.
 """
 

@@ -53,7 +53,7 @@ def test_the_places_that_are_left_are_printed_with_the_line_to_add(posologie, cl
     assert code == 0
     assert found["written"] == [
         "workflow/posologie/scoring/brevity_here.py",
-        "tests/unit/scoring/test_scoring_brevity_here.py",
+        "tests/unit/scoring/test_brevity_here.py",
     ]
     lines = {place["file"].partition(",")[0]: place["add"] for place in found["places"]}
     assert (
@@ -63,7 +63,7 @@ def test_the_places_that_are_left_are_printed_with_the_line_to_add(posologie, cl
         assert (UNIT.parents[1] / file).is_file(), file
     code, out, _ = posologie("new", *STARTED[2], "--clone", clone)
     assert 'Table("questions without an answer", "statistics.silence_here"' in out
-    assert "pytest tests/unit/statistics/test_statistics_silence_here.py tests/unit/core/test_core_registries.py" in out
+    assert "pytest tests/unit/statistics/test_silence_here.py tests/workflow/test_registries.py" in out
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 import torch
+from backends_made import ask, endpoint, question
 from endpoint_server import EndpointServer
-from generation_made import ask, endpoint, question
 from models_made import GreedyModel
 
 from posologie.backends.cache import Cache

@@ -4,8 +4,8 @@ import hashlib
 import json
 
 import pytest
+from backends_made import QUICK, ask, endpoint, question
 from endpoint_server import Answer, EndpointServer, completion
-from generation_made import QUICK, ask, endpoint, question
 
 from posologie.backends.cache import Cache
 from posologie.backends.interface import Session

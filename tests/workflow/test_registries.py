@@ -18,7 +18,7 @@ from posologie.scoring.spec import TextMetrics
 from posologie.scoring.text import text_scorer, text_signatures
 from posologie.sources.cleaning import Rejected
 
-PACKAGE = Path(__file__).parents[3] / "workflow" / "posologie"
+PACKAGE = Path(__file__).parents[2] / "workflow" / "posologie"
 TABLES_PAGE = (PACKAGE / "statistics" / "TABLES.md").read_text(encoding="utf-8")
 METHOD = (PACKAGE.parents[1] / "docs" / "method.md").read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-CORPUS = Path(__file__).parents[3] / "resources" / "demo" / "native" / "Train" / "mcqu" / "mcqu_train.json"
+CORPUS = Path(__file__).parents[2] / "resources" / "demo" / "native" / "Train" / "mcqu" / "mcqu_train.json"
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from generation_made import ask, question
+from backends_made import ask, question
 from models_made import make_walking
 
 from posologie.backends.causal import CausalBackend

@@ -3,8 +3,8 @@
 import logging
 
 import pytest
+from backends_made import ask, endpoint, question
 from endpoint_server import Answer, EndpointServer, completion
-from generation_made import ask, endpoint, question
 
 from posologie.backends import served
 from posologie.running.errors import InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from generation_made import ask, question
+from backends_made import ask, question
 from judging_made import PROMPT, items, predictions, shard
 
 from posologie.backends.cache import Cache

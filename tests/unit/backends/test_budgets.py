@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from backends_made import ask, endpoint, question
 from endpoint_server import Answer, EndpointServer, completion
-from generation_made import ask, endpoint, question
 
 from posologie.backends.cache import Cache
 from posologie.backends.spec import Running
