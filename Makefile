@@ -56,7 +56,7 @@ test-tutorial: .venv/complete  ## run the commands of the tutorial, with a small
 	pytest tests/tutorial -s
 
 test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
-	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_slurm_training.py
+	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_training.py
 
 # Seed and pace: python tests/slurm/chaos.py -h
 chaos: .venv/complete  ## disturb a study on the cluster at random (hours, root)

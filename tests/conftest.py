@@ -18,11 +18,11 @@ hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("same")
 
 TOGETHER = {
-    "test_slurm_faults.py": "nodes of the cluster",
-    "test_slurm_study.py": "nodes of the cluster",
-    "test_slurm_training.py": "nodes of the cluster",
-    "test_slurm_orphans.py": "nodes of the cluster",
-    "test_slurm_scheduler.py": "jobs of the cluster",
+    "tests/slurm/test_faults.py": "nodes of the cluster",
+    "tests/slurm/test_study.py": "nodes of the cluster",
+    "tests/slurm/test_training.py": "nodes of the cluster",
+    "tests/slurm/test_orphans.py": "nodes of the cluster",
+    "tests/slurm/test_scheduler.py": "jobs of the cluster",
 }
 """Files whose tests one worker runs, because they take down what the others would use."""
 
@@ -48,7 +48,7 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        return TOGETHER.get(Path(file).name, file)
+        return TOGETHER.get(file, file)
 
 
 @pytest.hookimpl(optionalhook=True)

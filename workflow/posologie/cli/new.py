@@ -5,7 +5,7 @@
   posologie new reader exams
 
 It works in a clone. The module runs and its test passes as they are written; comments say what to replace. Printed are
-the other places where it is entered, with the line to add to each. tests/unit/core/test_core_registries.py names the
+the other places where it is entered, with the line to add to each. tests/workflow/test_registries.py names the
 place that is missing. A reader needs no other place.
 """
 
@@ -47,7 +47,7 @@ def answer(given: argparse.Namespace) -> int:
     clone = given.clone or project()
     package = _PACKAGES[given.what]
     module = clone / "workflow" / "posologie" / package / f"{given.name}.py"
-    test = clone / "tests" / "unit" / package / f"test_{package}_{given.name}.py"
+    test = clone / "tests" / "unit" / package / f"test_{given.name}.py"
     for folder in (module.parent, test.parent):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; run this in a clone of the project, or name one with --clone")
@@ -67,7 +67,7 @@ def answer(given: argparse.Namespace) -> int:
         out.print(f"{file} is written.", markup=False, highlight=False)
     for file, line in places:
         out.print(f"\n{file}:\n  {line}", markup=False, highlight=False, soft_wrap=True)
-    check = "" if given.what == "reader" else " tests/unit/core/test_core_registries.py"
+    check = "" if given.what == "reader" else " tests/workflow/test_registries.py"
     out.print(f"\nThen: pytest {written[1]}{check}", markup=False, highlight=False, soft_wrap=True)
     return 0
 

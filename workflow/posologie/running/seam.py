@@ -1,7 +1,7 @@
 """Where the program meets Snakemake's own classes: seals decide what runs again, and nothing whole is deleted.
 
 Snakemake 9 has no official interface for this. What is used of its inside stands in this module alone, and
-`tests/workflow/test_workflow_identity.py` fails where a new version behaves otherwise:
+`tests/workflow/test_identity.py` fails where a new version behaves otherwise:
 
 - `snakemake.workflow.FilePersistence`, the records of earlier runs, is replaced by `SealedPersistence`. It answers
   from the seals whether an artifact has another spec, code or inputs, so that `.snakemake` may be deleted or copied.

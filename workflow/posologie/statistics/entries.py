@@ -155,7 +155,7 @@ def seed_term(part: NDArray[np.float64] | float, df: int) -> NDArray[np.float64]
 
     f² alone is Satterthwaite's (1946). With few degrees of freedom a small S² is often small by chance: his tests then
     reject up to 7.8 times in 100 with two of them, and these up to 5.5 times, 5.1 with four, whatever the true variance
-    of seeds (by quadrature; `tests/unit/statistics/test_statistics_crossed.py`).
+    of seeds (by quadrature; `tests/unit/statistics/test_crossed.py`).
 
     Args:
         part: f, what S² makes up of the whole variance, 0 to 1.

@@ -1,0 +1,95 @@
+"""Text-only use of a backbone that also sees: Gemma 3 with its vision tower, as MedGemma is."""
+
+import json
+import shutil
+
+import peft
+import pytest
+import safetensors.torch
+import torch
+import transformers
+from adapted_models import merged
+
+from posologie.models.load import load_model, load_tokenizer
+from posologie.models.store import checked_folder, write_manifest
+from posologie.prediction.forward import Padded
+from posologie.prediction.model import merged as merged_for_prediction
+from posologie.running.errors import InputError
+
+TOKENS = torch.arange(5, 40)[None]
+
+
+@pytest.fixture(scope="module")
+def seeing(backbone, tmp_path_factory):
+    """The manifest of a tiny Gemma 3 with random weights, with names on disk as published checkpoints have them."""
+    folder = tmp_path_factory.mktemp("seeing") / "gemma@none"
+    text = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text |= {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 16, "vocab_size": 400}
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision |= {"image_size": 28, "patch_size": 14}
+    ends = load_tokenizer(backbone.parent).eos_token_id
+    torch.manual_seed(0)
+    config = transformers.Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, eos_token_id=ends)
+    transformers.Gemma3ForConditionalGeneration(config).save_pretrained(folder)
+    published = safetensors.torch.load_file(folder / "model.safetensors")
+    published = {name.replace("vision_tower.", "vision_tower.vision_model."): one for name, one in published.items()}
+    safetensors.torch.save_file(published, folder / "model.safetensors", metadata={"format": "pt"})
+    for path in backbone.parent.glob("tokenizer*"):
+        shutil.copy(path, folder)
+    for path in backbone.parent.glob("chat_template*"):
+        shutil.copy(path, folder)
+    return write_manifest(folder, {"name": "tiny", "kind": "untrained", "revision": "none"}, folder.iterdir())
+
+
+def logits(network):
+    return network(input_ids=TOKENS).logits.detach()
+
+
+@pytest.mark.parametrize("method", ["dora", "full"])
+def test_it_is_trained_merged_and_predicts_with_its_text_layers_alone(job, seeing, tmp_path, method):
+    done = job(recipe={"method": method, "learning_rate": 1e-2}, backbone=seeing).run(micro_batch=4)
+    trained = safetensors.torch.load_file(done.options.weights)
+    base = load_model(seeing.parent, precision="float32", device="cpu")
+    plain = logits(base)
+    if method == "dora":
+        assert len(trained) == 2 * 7 * 3
+        assert all(".language_model." in name for name in trained)
+        stock = peft.PeftModel.from_pretrained(base, done.folder).eval()
+        expected = logits(stock)
+        base = load_model(seeing.parent, precision="float32", device="cpu")
+    else:
+        vision = dict(base.named_parameters())
+        seen = [name for name in trained if "vision" in name]
+        assert seen
+        assert all(torch.equal(trained[name], vision[name]) for name in seen)
+        expected = None
+    for_prediction = merged_for_prediction(base, done.options.weights, done.options.config)
+    found = logits(for_prediction)
+    assert float((found - plain).abs().max()) > 0.01
+    if expected is not None:
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    _, last = Padded.plant(for_prediction, [TOKENS[0].tolist()])
+    torch.testing.assert_close(last[0], found[0, -1], rtol=1e-4, atol=1e-4)
+
+    folder = checked_folder(merged(done, seeing, tmp_path))
+    torch.testing.assert_close(
+        logits(load_model(folder, precision="float32", device="cpu")), found, rtol=1e-4, atol=1e-4
+    )
+    names = [set(safetensors.torch.load_file(place / "model.safetensors")) for place in (seeing.parent, folder)]
+    assert names[0] == names[1]
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"] == "gemma3"
+
+
+def test_a_trained_tensor_without_a_gradient_stops_at_the_first_update(job, monkeypatch):
+    from posologie.training import loop
+
+    backward = loop.backward
+
+    def without(student, *given):
+        loss = backward(student, *given)
+        next(parameter for name, parameter in student.weights.items() if "layers.1" in name).grad = None
+        return loss
+
+    monkeypatch.setattr(loop, "backward", without)
+    with pytest.raises(InputError, match=r"1 of 42 trained tensors get no gradient, such as '.*layers\.1"):
+        job().run()
