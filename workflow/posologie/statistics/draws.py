@@ -185,13 +185,13 @@ def _whole_by(sums: NDArray[np.float64], most: int) -> NDArray[np.int64]:
         sums: [cluster, column].
         most: largest sum of the weights' sizes.
     """
-    found = np.zeros(sums.shape[1], dtype=np.int64)
+    factors = np.zeros(sums.shape[1], dtype=np.int64)
     largest = np.abs(sums).max(axis=0, initial=0.0)
     for factor in reversed(_SCALES):
         scaled = sums * factor
         whole = (np.abs(scaled - np.rint(scaled)) < 1e-9 * factor).all(axis=0) & (largest * factor * most < _WHOLE)
-        found[whole] = factor
-    return found
+        factors[whole] = factor
+    return factors
 
 
 def _product(weights: NDArray[np.uint8], sums: NDArray[Any]) -> NDArray[np.float64]:
@@ -210,8 +210,8 @@ def cluster_sums(clusters: Clusters, values: NDArray[np.float64]) -> ClusterSums
     starts = np.flatnonzero((np.diff(part, prepend=-1) != 0) | (np.diff(cluster, prepend=-1) != 0))
     sums = np.add.reduceat(values[order], starts, axis=0)
     blocks = []
-    for one in range(clusters.parts):
-        inside = part[starts] == one
+    for number in range(clusters.parts):
+        inside = part[starts] == number
         place = cluster[starts][inside]
         first, last = int(place[0]), int(place[-1]) + 1
         block = np.zeros((last - first, values.shape[1]))
