@@ -153,9 +153,9 @@ class Fitted:
                 predicted, half, free = self._parts(draw, points, sizes)
                 mean.append(predicted)
                 halves.append((half, free))
-            (one, one_free), (two, two_free) = halves
+            (first_half, first_free), (second_half, second_free) = halves
             prior = self.process.covariance(left, right, draw.theta)
-            total += draw.weight * (prior - one.T @ two + one_free.T @ two_free)
+            total += draw.weight * (prior - first_half.T @ second_half + first_free.T @ second_free)
         away = [np.array(mean) - weights @ np.array(mean) for mean in means]
         total += (weights[:, None] * away[0]).T @ away[1]
         return total
@@ -166,8 +166,8 @@ class Fitted:
             raise InputError(f"surface: shares {shares.shape}; expected a column for each of {self.components}")
         relative = None
         if self.reference_size is not None:
-            given = np.full(len(shares), self.reference_size) if sizes is None else np.asarray(sizes, dtype=np.float64)
-            relative = given / self.reference_size
+            filled = np.full(len(shares), self.reference_size) if sizes is None else np.asarray(sizes, dtype=np.float64)
+            relative = filled / self.reference_size
         means = np.zeros((len(self.draws), len(shares)))
         within = np.zeros((len(self.draws), len(shares)))
         total = np.zeros((len(shares), len(shares)) if whole else len(shares))

@@ -36,7 +36,7 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
         everything.append(points)
         densities.append(heights(points))
         drawn = np.concatenate(everything)
-        mixture = np.logaddexp.reduce([_student_density(drawn, *one) for one in proposals], axis=0)
+        mixture = np.logaddexp.reduce([_student_density(drawn, *proposal) for proposal in proposals], axis=0)
         raw = np.concatenate(densities) - mixture
         weights = np.exp(raw - raw.max())
         weights /= weights.sum()
@@ -45,8 +45,8 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
         spread = (weights[:, None] * away).T @ away + 1e-3 * np.eye(len(mode))
     # systematic resampling: each draw costs time at every prediction, and dropping the light ones would be too sure
     ends = np.cumsum(weights)
-    kept = np.minimum(np.searchsorted(ends, (np.arange(count) + 0.5) / count), len(weights) - 1)
-    chosen, times = np.unique(kept, return_counts=True)
+    picked = np.minimum(np.searchsorted(ends, (np.arange(count) + 0.5) / count), len(weights) - 1)
+    chosen, times = np.unique(picked, return_counts=True)
     return drawn[chosen], times / count
 
 
@@ -82,7 +82,7 @@ def hamiltonian(
 
     place = np.zeros(len(mode))
     height, gradient = energy(place)
-    kept: list[Array] = []
+    states: list[Array] = []
     warm = max(count // 2, 8)
     for turn in range(warm + _THINNING * count):
         momentum = rng.standard_normal(len(mode))
@@ -99,5 +99,5 @@ def hamiltonian(
         if chance < ahead_height - height - 0.5 * (moved @ moved - momentum @ momentum):
             place, height, gradient = ahead, ahead_height, ahead_gradient
         if turn >= warm and (turn - warm) % _THINNING == 0:
-            kept.append(mode + root @ place)
-    return np.array(kept), np.full(len(kept), 1 / len(kept))
+            states.append(mode + root @ place)
+    return np.array(states), np.full(len(states), 1 / len(states))
