@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from posologie.running.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.correlations import CORRELATIONS, pearson, steiger_p, zou_interval
-from posologie.statistics.intervals import defined_draws
+from posologie.statistics.intervals import bootstrap_p, defined_draws, holm
 from posologie.statistics.judged import silence_note
-from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import (
     POOLED,
     WITHIN,

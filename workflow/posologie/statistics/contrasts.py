@@ -14,9 +14,8 @@ from posologie.running.errors import InputError
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
-from posologie.statistics.intervals import SPARSE, estimate_columns, score_interval
+from posologie.statistics.intervals import SPARSE, estimate_columns, mcnemar_p, score_interval
 from posologie.statistics.means import UNBOUNDED, measures_named, sparse_items, tested, unit_of
-from posologie.statistics.paired import mcnemar_p
 from posologie.statistics.registration import doses_of, registration_of
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.simultaneous import differences

@@ -22,8 +22,8 @@ from posologie.records import layout
 from posologie.records.files import read_parquet
 from posologie.running.commands import run
 from posologie.running.errors import InputError
+from posologie.statistics.intervals import holm
 from posologie.statistics.judged import PANEL, is_too_silent, majority, silence_note
-from posologie.statistics.paired import holm
 from posologie.statistics.prediction_powered import (
     FEWEST,
     Answers,

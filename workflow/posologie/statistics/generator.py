@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from posologie.running.commands import run
 from posologie.statistics.agreement import interval_of_agreement
-from posologie.statistics.intervals import defined_draws
+from posologie.statistics.intervals import bootstrap_p, defined_draws, holm
 from posologie.statistics.judged import bounds_of, filled
-from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import POOLED, Estimated, RatedSet, Rater, effective_clusters, read_rated, scopes_of
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.tables import Latex, agreement_command, write_table

@@ -12,8 +12,8 @@ from scipy.special import stdtr, stdtrit
 
 from posologie.running.errors import InputError
 from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated, p_value
+from posologie.statistics.intervals import holm
 from posologie.statistics.means import UNBOUNDED, direction, unit_of
-from posologie.statistics.paired import holm
 from posologie.statistics.power import components_of, items_that_settle, seeds_that_settle
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import family
