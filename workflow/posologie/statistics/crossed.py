@@ -130,6 +130,7 @@ def seeds_of(moments: Moments, mixes: Sequence[Sequence[int]]) -> Seeds | None:
     for models in several:
         own = moments.point[..., models]
         between = between + ((own - own.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+        # Items alone give adapters with the covariance B a sum of squares about their mean of tr B − 1'B1 / k.
         block = moments.covariance[..., models, :][..., models]
         diagonal = np.trace(block, axis1=-2, axis2=-1)
         noise = noise + diagonal - block.sum(axis=(-2, -1)) / len(models)

@@ -93,6 +93,7 @@ class Family:
         if len(alone) == 1:
             single: Array = np.minimum(1.0, alone)
             return single
+        # The observed statistic counts as one of the draws, so no p-value is 0 (Davison and Hinkley 1997, section 4.2).
         ordered = np.sort(largest)
         reached = len(ordered) - np.searchsorted(ordered, observed - 1e-12, side="left")
         joint = (1 + reached) / (1 + len(ordered))
@@ -103,6 +104,7 @@ def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
     """Return a family of combinations [member, entry] of one model, without leading axes."""
     linear = np.asarray(linear, dtype=float)
     estimated = model.of(linear)
+    # Each draw has its own values and its own standard error, as another study would have.
     values, between = draw_model(model, replicates, seed, seeds_level=SEEDS_LEVEL)
     items = np.einsum("pj,pj->p", linear @ model.items, linear)
     items = np.where(items > NOTHING, items + linear**2 @ model.floor, 0.0)
@@ -148,6 +150,7 @@ def draw_model(
         if model.bounded and _reach_an_edge(model.point[here], variance):
             adapters = [_skewed(model, place, variance, replicates, seed) for place in here]
             moved[here] = [deviations.mean(axis=0) for deviations in adapters]
+            # S² goes with the adapters' values, if these are all the adapters that it is pooled over.
             if sum(len(deviations) - 1 for deviations in adapters) == model.seeds[backbone].df:
                 between[backbone] = _between(adapters, float(model.seeds[backbone].noise), seed)
     return values + moved, between
@@ -161,6 +164,7 @@ def _reach_an_edge(point: Array, variance: float) -> bool:
 def _skewed(model: Crossed, place: int, variance: float, replicates: int, seed: int) -> Array:
     """Return [adapter, replicate], how far adapters lie from their mix: beta-distributed, as shares near an edge."""
     count = round(1 / model.share[place])
+    # Two variances from the edge there is always a beta distribution with this mean and variance.
     mean = float(np.clip(model.point[place], 2 * variance, 1 - 2 * variance)) if variance < 0.2 else 0.5
     whole = max(mean * (1 - mean) / variance - 1, 0.1)
     numbers = generator(seed, "skewed seeds", str(place))
@@ -204,6 +208,7 @@ def _item_variances(model: Crossed, linear: Array, items: Array, replicates: int
     """
     if model.df_items >= _KNOWN:
         return np.repeat(items[:, None], replicates, axis=1)
+    # With V = RR' and F'F a Wishart draw around the identity, |F R'c|² is a draw of the estimate of c'Vc.
     factors = _wishart(len(model.entries), float(model.df_items), replicates, seed)
     turned = (linear @ _root(model)).T
     variance = np.empty((len(linear), replicates))
@@ -279,6 +284,7 @@ def compare_with_best(value: Array, pairs: Sequence[tuple[int, int]], members: F
     half = np.zeros((count, count))  # [control, other], d of the control × s
     for mix in range(count):
         mine = [place for place, pair in enumerate(pairs) if mix in pair]
+        # The family has each pair once; the sign turns it into this mix less the other.
         signs = np.array([1.0 if pairs[place][0] == mix else -1.0 for place in mine])
         others = [pairs[place][1] if pairs[place][0] == mix else pairs[place][0] for place in mine]
         own = Family(Estimated(*(array[mine] for array in members.estimated)), members.scores[mine] * signs[:, None])
@@ -289,6 +295,7 @@ def compare_with_best(value: Array, pairs: Sequence[tuple[int, int]], members: F
     chosen = int(np.argmax(value))
     in_set[(gap >= 0).sum(axis=1) == count - 1] = True  # no other is better: ties without variance
     low = np.zeros(count)
+    # Only mixes of the set can be the best other one.
     for mix in range(count):
         rivals = [rival for rival in np.flatnonzero(in_set) if rival != mix]
         low[mix] = min((min(0.0, gap[mix, rival] - half[rival, mix]) for rival in rivals), default=0.0)
@@ -347,6 +354,7 @@ def _reaches(members: Family, chosen: int, level: float) -> tuple[float, float]:
         largest = float(np.interp((1 - tail) * (draws - 1), np.arange(draws), ordered))  # the quantile of sorted draws
         return max(largest, alone), alone
 
+    # Bisection for the largest tail on either side that keeps the level.
     low, high = (1 - level) / 2, 1 - level
     for _ in range(_STEPS):
         tail = (low + high) / 2

@@ -113,6 +113,7 @@ class Beliefs:
 
     def values(self, taken: Sequence[tuple[int, int]], offers: NDArray[np.int64], seeds: int) -> Array:
         """Return [offer], the value of a batch with one more mix."""
+        # What is known after the mixes taken is computed once; one more mix then moves the means along one direction.
         before = np.repeat(self.mean[None], len(self.numbers), axis=0)
         covariance, own = self.covariance[:, offers], np.diag(self.of_offers)[offers]
         if taken:

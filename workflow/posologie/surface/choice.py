@@ -158,7 +158,7 @@ def permutation_test(mixes: Runs, forms: Sequence[Form] = (LINEAR, PROCESS)) -> 
             solved = inverse @ fixed
             information = fixed.T @ solved
             precision = inverse - solved @ np.linalg.solve(information, solved.T)
-            turned = precision @ dealt
+            turned = precision @ dealt  # leave-one-out errors are (P y)ᵢ / Pᵢᵢ, for every order at once
             constant = np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1]
             heights.append(-0.5 * (constant + (dealt * turned).sum(axis=0)))
             errors.append(turned / np.maximum(np.diag(precision), 1e-12)[:, None])
@@ -187,6 +187,7 @@ def signed_ranks(differences: Array) -> tuple[float, float | None]:
     if count < _FEWEST:
         return centre, None
     if count <= 50:
+        # In how many of the 2ⁿ patterns of signs the ranks of positive differences have each sum.
         ways = np.zeros(count * (count + 1) // 2 + 1)
         ways[0] = 1.0
         for rank in range(1, count + 1):

@@ -247,6 +247,7 @@ def _exchanged(plan: Plan, shares: Array, sizes: Array, prior: Array) -> float:
                     information += np.outer(moved[best], moved[best]) - np.outer(rows[place], rows[place])
                     rows[place] = moved[best]
                     value, improved = value - float(gains[best]), True
+    # Anew, because the rounding errors of many exchanges add up.
     return float(np.trace(np.linalg.solve(plan.known + prior + rows.T @ rows, plan.products)))
 
 

@@ -199,10 +199,12 @@ class Process:
             information = cholesky(fixed.T @ solved)
         except LinAlgError:
             return _WORST, gradient
+        # Σ⁻¹ (y − Hβ) at the generalised least-squares β: what integrating over β leaves of Σ⁻¹ y.
         scores = cho_solve(root, moved)
         residual = scores - solved @ cho_solve(information, fixed.T @ scores)
         value = -float(np.log(np.diag(root)).sum() + np.log(np.diag(information)).sum() + 0.5 * moved @ residual)
         if self.seed_variance is not None and self.seed_df > 0:
+            # The measured variance is σ² χ² / ν, so it has a likelihood of σ² beside that of the scores.
             ratio = self.seed_variance / noise
             value += 0.5 * self.seed_df * (np.log(ratio) - ratio)
         for place, prior in enumerate(self.priors):
@@ -211,6 +213,8 @@ class Process:
             gradient[place] = steep
         if not slope:
             return value, gradient
+        # ∂L/∂θ = ½ tr[(rr' − P) ∂Σ/∂θ] with r = Py (Rasmussen and Williams 2006, equation 5.9, with P, the precision
+        # without the fixed terms, for Σ⁻¹); parameters are logs of standard deviations, so ∂Σ/∂θ is twice the part.
         inverse = cho_solve(root, np.eye(len(total)))
         inverse -= solved @ cho_solve(information, solved.T)
         weight = 0.5 * (np.outer(residual, residual) - inverse)
@@ -249,7 +253,7 @@ class Process:
         centre = np.array([prior.start for prior in self.priors])
         starts = [centre] if start is None else [start]
         if start is None:
-            quiet = centre.copy()
+            quiet = centre.copy()  # few runs may have a mode that is all noise: one start begins away from it
             quiet[self._place["noise"]] -= 1.5
             starts.append(quiet)
 

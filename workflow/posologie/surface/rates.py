@@ -79,6 +79,7 @@ def fieller(top: float, bottom: float, covariance: Array, df: float, level: floa
         covariance: [2, 2], of top and bottom.
     """
     t2 = float(stdtrit(min(df, _NORMAL), (1 + level) / 2)) ** 2
+    # The set is where leading r² − 2 half r + constant ≤ 0: between its roots, outside them, or everywhere.
     leading = bottom**2 - t2 * covariance[1, 1]
     half = top * bottom - t2 * covariance[0, 1]
     constant = top**2 - t2 * covariance[0, 0]
@@ -273,6 +274,7 @@ def horizontal_rate(runs: Runs, of: Curve, into: Curve, dose: float, level: floa
     gap = linear @ runs.score
     of_seeds = linear**2 @ seeds
     variance = np.einsum("pr,rs,ps->p", linear, runs.items, linear) + of_seeds
+    # Satterthwaite's degrees of freedom: the variance of items is known, that of seeds is estimated.
     with np.errstate(divide="ignore", invalid="ignore"):
         df = runs.seed_df * (variance / of_seeds) ** 2 if runs.seed_df else np.full(len(rates), np.inf)
     critical = stdtrit(np.minimum(np.where(np.isnan(df), np.inf, df), _NORMAL), (1 + level) / 2)

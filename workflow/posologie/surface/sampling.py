@@ -53,6 +53,7 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
 def _student_points(centre: Array, root: Array, count: int, turn: int) -> Array:
     sobol = qmc.Sobol(len(centre) + 1, scramble=True, rng=np.random.default_rng(_SEED + turn))
     uniform = np.clip(sobol.random_base2(int(np.ceil(np.log2(count))))[:count], 1e-9, 1 - 1e-9)
+    # The last coordinate is the χ² that makes a normal point Student's.
     scale = np.sqrt(_TAIL / chi2.ppf(uniform[:, -1], _TAIL))
     points: Array = centre + (norm.ppf(uniform[:, :-1]) * scale[:, None]) @ root.T
     return points
@@ -89,6 +90,7 @@ def hamiltonian(
         step = _STEP * rng.uniform(0.7, 1.2)
         chance = np.log(rng.uniform())
         ahead, ahead_height, ahead_gradient = place, height, gradient
+        # Leapfrog: half a step of the momentum at both ends, whole steps in between.
         moved = momentum + 0.5 * step * gradient
         for number in range(_STEPS):
             ahead = ahead + step * moved
@@ -96,6 +98,7 @@ def hamiltonian(
             if ahead_height < _WORST:
                 break
             moved = moved + (step if number < _STEPS - 1 else 0.5 * step) * ahead_gradient
+        # Metropolis's rule corrects for the error of the steps.
         if chance < ahead_height - height - 0.5 * (moved @ moved - momentum @ momentum):
             place, height, gradient = ahead, ahead_height, ahead_gradient
         if turn >= warm and (turn - warm) % _THINNING == 0:
