@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 
 from posologie.records.files import write_parquet
-from posologie.report.answer import added, counts, section
+from posologie.report.answer import contributions, counts, section
 from posologie.report.effects import Comparison, Effect
 from posologie.report.inputs import Inputs
 from posologie.report.spec import ReportSpec
@@ -69,7 +69,7 @@ def said(tmp_path, *effects, composition=(), attribution=(), best=(), compute=()
     (opening,) = section(inputs, [comparison]).blocks
     return SimpleNamespace(
         answer=" ".join(opening.sentences), sentences=opening.sentences, catches=dict(opening.catches),
-        settling=opening.settling, counts=counts(inputs, [comparison]), added=added(inputs, [comparison]),
+        settling=opening.settling, counts=counts(inputs, [comparison]), added=contributions(inputs, [comparison]),
     )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def test_what_batches_change_is_counted(prompts, flipped, halvings, said):
     audit = {"prompts": prompts, "likeliest_label_flipped": flipped}
     facts = {"stage": "prediction", "started": "now", "recomputed_alone": audit, "chunk_halvings": halvings}
     study = SimpleNamespace(runs=[SimpleNamespace(model=SimpleNamespace(name="b/base"), facts=facts)])
-    (text,) = bias.told(study).paragraphs
+    (text,) = bias.flipped_labels(study).paragraphs
     assert said in text
     assert ("Memory" in text) is bool(halvings)
 

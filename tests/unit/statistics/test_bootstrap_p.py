@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posologie.statistics.paired import bootstrap_p
+from posologie.statistics.intervals import bootstrap_p
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from posologie.statistics.paired import holm, mcnemar_p
+from posologie.statistics.intervals import holm, mcnemar_p
 
 
 def test_mcnemars_exact_p_is_that_of_statsmodels():

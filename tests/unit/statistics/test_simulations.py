@@ -13,8 +13,7 @@ from posologie.statistics.crossed import crossed, t_interval
 from posologie.statistics.draws import bootstrap_counts, make_clusters
 from posologie.statistics.entries import Entry, over_members, seed_weights
 from posologie.statistics.estimates import Resampled
-from posologie.statistics.intervals import percentile
-from posologie.statistics.paired import bootstrap_p
+from posologie.statistics.intervals import bootstrap_p, percentile
 from posologie.statistics.scored import ScoredSuite
 from posologie.statistics.spec import Statistics
 

@@ -15,9 +15,9 @@ def main(argv: list[str]) -> None:
     arguments = parser("posologie.report", __doc__ or "")
     arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
     arguments.add_argument("--report", required=True, type=Path, help="the page to write")
-    given = arguments.parse_args(argv)
-    inputs = Inputs(ReportSpec.from_json(given.spec), given.results)
-    write_text(given.report, render(inputs, sections(inputs), notices(inputs)))
+    options = arguments.parse_args(argv)
+    inputs = Inputs(ReportSpec.from_json(options.spec), options.results)
+    write_text(options.report, render(inputs, sections(inputs), notices(inputs)))
 
 
 if __name__ == "__main__":

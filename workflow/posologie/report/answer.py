@@ -13,7 +13,7 @@ from posologie.report.surface import change_of_mind, dose_in_short, surface_tabl
 from posologie.report.tables import Row, decimal, p_text
 
 
-def section(inputs: Inputs, found: Sequence[Comparison], figure: Figure | None = None) -> Section | None:
+def section(inputs: Inputs, comparisons: Sequence[Comparison], figure: Figure | None = None) -> Section | None:
     """Return what opens the page: the answer on the first suite and backbone, its catches, and what would settle it.
 
     The answer names the mixes that cannot be distinguished from the best and what the first of them gains; where a
@@ -22,7 +22,7 @@ def section(inputs: Inputs, found: Sequence[Comparison], figure: Figure | None =
     Returns:
         None for a study with neither contrasts nor such a surface.
     """
-    comparison, overall = overall_effects(found)
+    comparison, overall = overall_effects(comparisons)
     fitted = surface_table(inputs)
     fitted = fitted if fitted is not None and fitted.supported else None
     sentences = []
@@ -39,19 +39,19 @@ def section(inputs: Inputs, found: Sequence[Comparison], figure: Figure | None =
         ("Contamination", contamination(inputs)),
         ("Also", sentence("; ".join(notes)) + "." if (notes := _notes(overall)) else ""),
     )
-    told = tuple((name, said) for name, said in catches if said)
+    shown_catches = tuple((name, text) for name, text in catches if text)
     settling = "" if fitted is None else change_of_mind(fitted)
     settling = settling or (_settling(inputs, overall, overall[0].backbone) if overall else "")
-    return Section("answer", "The answer", (Opening(tuple(sentences), told, settling, figure),))
+    return Section("answer", "The answer", (Opening(tuple(sentences), shown_catches, settling, figure),))
 
 
-def overall_effects(found: Sequence[Comparison]) -> tuple[Comparison | None, list[Effect]]:
+def overall_effects(comparisons: Sequence[Comparison]) -> tuple[Comparison | None, list[Effect]]:
     """Return the first comparison and its effects on all items of the first backbone; None and none without any."""
-    if not found:
+    if not comparisons:
         return None, []
-    backbone = found[0].effects[0].backbone
-    overall = [effect for effect in found[0].on("all", "all") if effect.backbone == backbone]
-    return (found[0], overall) if overall else (None, [])
+    backbone = comparisons[0].effects[0].backbone
+    overall = [effect for effect in comparisons[0].on("all", "all") if effect.backbone == backbone]
+    return (comparisons[0], overall) if overall else (None, [])
 
 
 def _notes(overall: Sequence[Effect]) -> list[str]:
@@ -71,7 +71,7 @@ def _power(overall: Sequence[Effect]) -> str:
 def _least(overall: Sequence[Effect]) -> str:
     """Return the effect that every open verdict would usually have shown."""
     open_effects = (effect.detectable for effect in overall if effect.verdict == "not settled")
-    return decimal(max((seen for seen in open_effects if seen is not None), default=0.0), 1)
+    return decimal(max((size for size in open_effects if size is not None), default=0.0), 1)
 
 
 def _compared(inputs: Inputs, comparison: Comparison, backbone: str) -> list[Row]:
@@ -143,9 +143,9 @@ def _not_shown(overall: Sequence[Effect], best: Effect) -> str:
     if len(overall) == 1:
         came = best.arm
     if helping := [effect for effect in overall if effect.verdict == "better"]:
-        told = ", ".join(f"{effect.arm} {_signed(effect)}" for effect in helping)
+        helpful = ", ".join(f"{effect.arm} {_signed(effect)}" for effect in helping)
         verb = "is" if len(helping) == 1 else "are"
-        return f"{told} {verb} shown to help, although not with the highest score: {came}"
+        return f"{helpful} {verb} shown to help, although not with the highest score: {came}"
     return f"{'The mix is not' if len(overall) == 1 else 'No mix is'} shown to help: {came}"
 
 
@@ -189,9 +189,9 @@ def _corrected(row: Row, level: str) -> str:
 _VERDICTS = {"better": "better than base", "worse": "worse than base", "equivalent": "equivalent to base"}
 
 
-def counts(inputs: Inputs, found: Sequence[Comparison]) -> str:
+def counts(inputs: Inputs, comparisons: Sequence[Comparison]) -> str:
     """Say how many mixes are better, worse, equivalent and not settled; empty without contrasts."""
-    _, overall = overall_effects(found)
+    _, overall = overall_effects(comparisons)
     if not overall:
         return ""
     margin = inputs.spec.statistics.margin
@@ -199,9 +199,9 @@ def counts(inputs: Inputs, found: Sequence[Comparison]) -> str:
     unit = unit_name(overall[0].unit)
     for verdict, words in _VERDICTS.items():
         if effects := [effect for effect in overall if effect.verdict == verdict]:
-            told = ", ".join(f"{effect.arm} {_signed(effect)}" for effect in effects)
+            listed_effects = ", ".join(f"{effect.arm} {_signed(effect)}" for effect in effects)
             within = f", within {decimal(margin, 1)} {unit}" if verdict == "equivalent" and margin is not None else ""
-            parts.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({told})")
+            parts.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({listed_effects})")
     if unsettled := [effect for effect in overall if effect.verdict == "not settled"]:
         least = _least(unsettled)
         undetected = "" if _is_zero(least) else f" effects below about {least} {unit} would usually go undetected"
@@ -217,10 +217,12 @@ def adapters(overall: Sequence[Effect]) -> str:
     """Say that single adapters were compared, and what spread between seeds would undo the verdicts on them."""
     if not any(effect.about == "adapters" for effect in overall):
         return ""
-    told = [f"{effect.arm} {decimal(effect.undone_by, 1)}" for effect in overall if effect.undone_by is not None]
+    spreads = [f"{effect.arm} {decimal(effect.undone_by, 1)}" for effect in overall if effect.undone_by is not None]
     unit = unit_name(overall[0].unit)
     undone = (
-        f" A standard deviation between seeds of this many {unit} would undo them: {', '.join(told)}." if told else ""
+        f" A standard deviation between seeds of this many {unit} would undo them: {', '.join(spreads)}."
+        if spreads
+        else ""
     )
     return f"These verdicts are about the trained adapters, not about the mixes: seeds were not repeated.{undone}"
 
@@ -273,9 +275,9 @@ def _hours(inputs: Inputs, backbone: str, more: int) -> str:
     return f" (about {decimal(hours, 1)} hours)"
 
 
-def added(inputs: Inputs, found: Sequence[Comparison]) -> str:
+def contributions(inputs: Inputs, comparisons: Sequence[Comparison]) -> str:
     """Say what each component adds (Shapley values), or what its own mix gains where there is no attribution."""
-    comparison, overall = overall_effects(found)
+    comparison, overall = overall_effects(comparisons)
     if comparison is None:
         return ""
     level = _level(inputs)
@@ -283,31 +285,31 @@ def added(inputs: Inputs, found: Sequence[Comparison]) -> str:
 
 
 def _shapley(inputs: Inputs, comparison: Comparison, backbone: str, level: str) -> str:
-    found = inputs.rows("attribution", suite=comparison.suite, scope_kind="all", backbone=backbone)
-    rows = inputs.measured([row for row in found if row["method"] in SHAPLEY], comparison.measured)
-    told = []
+    rows_of_suite = inputs.rows("attribution", suite=comparison.suite, scope_kind="all", backbone=backbone)
+    rows = inputs.measured([row for row in rows_of_suite if row["method"] in SHAPLEY], comparison.measured)
+    texts = []
     for row in sorted((row for row in rows if row["task"] == "all"), key=lambda row: -row.needed("value")):
         low, high = row.number("low"), row.number("high")
         between = "" if low is None or high is None else f" [{decimal(low, 1, True)}, {decimal(high, 1, True)}]"
         title = component_title(row["term"], inputs.spec.components)
-        told.append(f"{title} data {decimal(row.needed('value'), 1, True)}{between}")
-    if not told:
+        texts.append(f"{title} data {decimal(row.needed('value'), 1, True)}{between}")
+    if not texts:
         return ""
     unit = unit_name(rows[0]["unit"])
     surface = ", by a linear surface through the mixes" if rows[0]["method"] == "shapley_linear" else ""
-    certain = f" with {level} % intervals" if any("[" in one for one in told) else ""
-    return f"Averaged over all ways of adding them{surface}, in {unit}{certain}: {', '.join(told)}."
+    certain = f" with {level} % intervals" if any("[" in text for text in texts) else ""
+    return f"Averaged over all ways of adding them{surface}, in {unit}{certain}: {', '.join(texts)}."
 
 
 def _alone(inputs: Inputs, overall: Sequence[Effect], level: str) -> str:
     by_arm = {effect.arm: effect for effect in overall}
-    told = [
+    gains = [
         f"{component_title(component, inputs.spec.components)} data {_signed(by_arm[mix])}{_bracket(by_arm[mix])}"
         for component, mix in pure_mixes(inputs).items()
         if mix in by_arm
     ]
-    certain = f" (with {level} % intervals)" if any("[" in one for one in told) else ""
-    return f"Alone, against base{certain}: {', '.join(told)}." if len(told) > 1 else ""
+    certain = f" (with {level} % intervals)" if any("[" in text for text in gains) else ""
+    return f"Alone, against base{certain}: {', '.join(gains)}." if len(gains) > 1 else ""
 
 
 def _is_zero(shown: str) -> bool:

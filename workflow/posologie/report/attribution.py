@@ -33,8 +33,8 @@ def terms(inputs: Inputs, suite: str, method: str, scope: str) -> list[Row]:
         if row["scope_kind"] != "benchmark"
     ]  # a benchmark may be called like a component
     for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
-        if found := inputs.measured(rows, measured):
-            return found
+        if chosen := inputs.measured(rows, measured):
+            return chosen
     return []
 
 
@@ -59,8 +59,8 @@ def section(inputs: Inputs, figures: dict[str, Figure], lead: str = "") -> Secti
         ]
     for suite in inputs.suites_of("dose_response"):
         blocks.append(Heading(f"Dose and response: {suite}"))
-        if told := best_dose(inputs, suite):
-            blocks.append(Prose((told,), "lead"))
+        if dose := best_dose(inputs, suite):
+            blocks.append(Prose((dose,), "lead"))
         if figure := figures.pop("dose_response", None):
             blocks.append(figure)
         blocks.append(_dose_table(inputs, suite))
@@ -72,7 +72,7 @@ def best_dose(inputs: Inputs, suite: str) -> str:
     rows = inputs.rows("dose_response", suite=suite, scope="all", task="all")
     first = rows[0] if rows else None
     same = ("metric", "decoding", "variants", "aggregate", "backbone")
-    told = []
+    sentences = []
     for sweep in dict.fromkeys(row["sweep"] for row in rows):
         here = [row for row in rows if row["sweep"] == sweep and all(row[key] == first[key] for key in same if first)]
         known = [(value, row) for row in here if (value := row.number("value")) is not None]
@@ -81,8 +81,8 @@ def best_dose(inputs: Inputs, suite: str) -> str:
         best = max(known, key=lambda pair: pair[0])[1]
         sure = best.number("best_share")
         share = "" if sure is None else f" (the best in {decimal(sure, 0)} % of draws)"
-        told.append(f"{sweep}: a dose of {decimal(best.needed('dose'), 2)}, {best['mix']}, scored highest{share}")
-    return f"{'; '.join(told)}." if told else ""
+        sentences.append(f"{sweep}: a dose of {decimal(best.needed('dose'), 2)}, {best['mix']}, scored highest{share}")
+    return f"{'; '.join(sentences)}." if sentences else ""
 
 
 def _total(inputs: Inputs) -> str:
@@ -122,14 +122,14 @@ def _attribution_tables(inputs: Inputs, suite: str) -> list[Table]:
     """Return differences (Shapley values, interactions) in one table, levels of the fitted models in another."""
     rows = [row for row in inputs.rows("attribution", suite=suite, task="all") if row["scope_kind"] != "benchmark"]
     here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
-    found = {(method, scope): terms(inputs, suite, method, scope) for method in METHODS for _, scope in here}
-    used = [method for method in METHODS if found[method, "all"]]
-    made = []
+    rows_of = {(method, scope): terms(inputs, suite, method, scope) for method in METHODS for _, scope in here}
+    used = [method for method in METHODS if rows_of[method, "all"]]
+    tables = []
     for levels in (False, True):
         methods = [method for method in used if method.startswith("scheffe") is levels]
         if methods:
-            made.append(_terms_table(inputs, suite, methods, here, found))
-    return made
+            tables.append(_terms_table(inputs, suite, methods, here, rows_of))
+    return tables
 
 
 def _terms_table(
@@ -137,18 +137,18 @@ def _terms_table(
     suite: str,
     methods: list[str],
     here: list[tuple[str, str]],
-    found: dict[tuple[str, str], list[Row]],
+    rows_of: dict[tuple[str, str], list[Row]],
 ) -> Table:
     """Return a row for each term of some methods that are all differences, or all levels."""
     levels = methods[0].startswith("scheffe")
     lines = []
     for method in methods:
-        backbones = dict.fromkeys(row["backbone"] for row in found[method, "all"])
+        backbones = dict.fromkeys(row["backbone"] for row in rows_of[method, "all"])
         for backbone in backbones:
-            for term in dict.fromkeys(row["term"] for row in found[method, "all"]):
+            for term in dict.fromkeys(row["term"] for row in rows_of[method, "all"]):
                 values = [
                     next(
-                        (row for row in found[method, scope] if (row["term"], row["backbone"]) == (term, backbone)),
+                        (row for row in rows_of[method, scope] if (row["term"], row["backbone"]) == (term, backbone)),
                         None,
                     )
                     for _, scope in here
@@ -156,7 +156,7 @@ def _terms_table(
                 title = component_title(term, inputs.spec.components)
                 name = f"{title} ({backbone})" if len(backbones) > 1 else title
                 lines.append([Cell(name), Cell(NAMES[method]), *(estimate(row, 1, sign=not levels) for row in values)])
-    first = found[methods[0], "all"][0]
+    first = rows_of[methods[0], "all"][0]
     columns = [Column("term", heading=True), Column("method")]
     columns += [Column(scope_title(*scope, inputs.spec.components), number=True) for scope in here]
     described = "; ".join(f"{NAMES[method]}: {METHODS[method]}" for method in methods)

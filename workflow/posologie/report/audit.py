@@ -25,12 +25,12 @@ def sentences(audit: Audit, a: Evaluation, b: Evaluation) -> list[str]:
     """Return the answer in a few sentences: all tasks together, single tasks, what could have been found."""
     together = [row for row in audit.differences if row["task"] == TOGETHER]
     tasks = [row for row in audit.differences if row["task"] != TOGETHER]
-    found = [f"A is {a.name}, B is {b.name}; differences are B − A."]
-    found += [_verdict(row) for row in (together[:1] or tasks)]
+    texts = [f"A is {a.name}, B is {b.name}; differences are B − A."]
+    texts += [_verdict(row) for row in (together[:1] or tasks)]
     if len(tasks) > 1:
         clear = [row for row in tasks if row["verdict"] in ("better", "worse")]
         words = [f"{row['task']} ({row['value']:+.1f})" for row in clear]
-        found.append(
+        texts.append(
             f"B differs from A on {len(clear)} of {len(tasks)} tasks after Holm's correction"
             + (f": {listed(words)} points." if clear else ".")
         )
@@ -38,7 +38,7 @@ def sentences(audit: Audit, a: Evaluation, b: Evaluation) -> list[str]:
         if open_tasks:
             least = min(open_tasks, key=lambda row: float(row["detectable"]))
             most = max(open_tasks, key=lambda row: float(row["detectable"]))
-            found.append(
+            texts.append(
                 f"On the others, differences below {least['detectable']:.1f} ({least['task']}) to"
                 f" {most['detectable']:.1f} points ({most['task']}) would usually go undetected."
             )
@@ -47,8 +47,8 @@ def sentences(audit: Audit, a: Evaluation, b: Evaluation) -> list[str]:
         more = ""
         if row["settles_at_items"] is not None:
             more = f"; {abs(row['value']):.1f} points would need about {row['settles_at_items']:,} items"
-        found.append(f"Differences below {row['detectable']:.1f} points would usually go undetected{more}.")
-    return found
+        texts.append(f"Differences below {row['detectable']:.1f} points would usually go undetected{more}.")
+    return texts
 
 
 def _verdict(row: Row) -> str:
@@ -79,23 +79,23 @@ def _bounds(row: Row) -> str:
 def doubts(audit: Audit, a: Evaluation, b: Evaluation) -> list[str]:
     """Return what a reader has to know beside the numbers."""
     tasks = [row for row in audit.differences if row["task"] != TOGETHER]
-    found = [f"Not compared: {name}: {reason}." for name, reason in sorted(audit.left_out.items())]
+    texts = [f"Not compared: {name}: {reason}." for name, reason in sorted(audit.left_out.items())]
     for row in tasks:
         if row["only_a"] or row["only_b"]:
-            found.append(
+            texts.append(
                 f"{row['task']}: {row['only_a']:,} items only in A and {row['only_b']:,} only in B are left out;"
                 f" {row['n']:,} are compared."
             )
         if row["other_prompts"]:
-            found.append(
+            texts.append(
                 f"{row['task']}: the prompts differ on {row['other_prompts']:,} of {row['n']:,} items, so the"
                 " difference is one of models and prompts together."
             )
-    found += [f"{side}: {note}." for side, one in (("A", a), ("B", b)) for note in one.notes]
-    found += list(_one_sided(audit))
+    texts += [f"{side}: {note}." for side, evaluation in (("A", a), ("B", b)) for note in evaluation.notes]
+    texts += list(_one_sided(audit))
     if audit.unplaced:
-        found.append(f"The place of the right option is not known for {listed(audit.unplaced)}.")
-    return found
+        texts.append(f"The place of the right option is not known for {listed(audit.unplaced)}.")
+    return texts
 
 
 def _one_sided(audit: Audit) -> Iterator[str]:
@@ -121,22 +121,22 @@ def page_of(audit: Audit, a: Evaluation, b: Evaluation) -> str:
     """Return the page as HTML."""
     noted = doubts(audit, a, b)
     blocks: tuple[Block, ...] = (Prose(tuple(sentences(audit, a, b)), kind="answer"), _differences(audit))
-    made = [Section("differences", "Differences", blocks)]
+    page_sections = [Section("differences", "Differences", blocks)]
     if audit.positions:
-        made.append(Section("positions", "Place of the right option", (_positions(audit),)))
+        page_sections.append(Section("positions", "Place of the right option", (_positions(audit),)))
     level = 100 * audit.differences[0]["level"]
-    made.append(Section("method", "How this was computed", (Prose((
+    page_sections.append(Section("method", "How this was computed", (Prose((
         "Both models answered the same items, so the variance is that of the paired differences, over clusters of items"
         f" within tasks. Intervals hold {level:g} % each; the simultaneous ones and the corrected p-values (Holm)"
         " speak of all tasks together. McNemar's exact test is beside them where every score is 0 or 1.",
     )),)))  # fmt: skip
-    files = tuple((side, path.as_posix()) for side, one in (("A", a), ("B", b)) for path in one.files)
-    made.append(Section("files", "Files", (Facts(files),)))
+    files = tuple((side, path.as_posix()) for side, evaluation in (("A", a), ("B", b)) for path in evaluation.files)
+    page_sections.append(Section("files", "Files", (Facts(files),)))
     return as_html(
         Page(
             title=f"{b.name} against {a.name}",
             subtitle="Two evaluations compared item by item",
-            sections=tuple(made),
+            sections=tuple(page_sections),
             notices=(Notice("What to know before these numbers are used", tuple(noted)),) if noted else (),
             footer=f"Made by posologie {__version__}; nothing is loaded.",
         )
@@ -189,14 +189,14 @@ def _positions(audit: Audit) -> Table:
     )  # fmt: skip
     columns = (Column("task", heading=True), Column("option"), *(Column(title, number=True) for _, _, title in shown))
     rows = tuple(
-        (Cell(task), Cell(label), *(_estimate(found.get((statistic, model))) for statistic, model, _ in shown))
-        for (task, label), found in cells.items()
+        (Cell(task), Cell(label), *(_estimate(statistics.get((statistic, model))) for statistic, model, _ in shown))
+        for (task, label), statistics in cells.items()
         if label
     )
     spreads = [
         f"{task}: {model} {row['value']:.1f}{_bounds(row)}"
-        for (task, label), found in cells.items()
-        for (statistic, model), row in found.items()
+        for (task, label), statistics in cells.items()
+        for (statistic, model), row in statistics.items()
         if statistic == "recall_spread" and not label
     ]
     caption = (

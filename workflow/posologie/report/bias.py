@@ -14,8 +14,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     blocks: list[Block] = []
     for suite in inputs.suites_of("position"):
         blocks.append(Heading(f"Order of the options: {suite}"))
-        if told := " ".join([*_drop(inputs, suite), *_tau(inputs, suite)]):
-            blocks.append(Prose((told,), "lead"))
+        if lead := " ".join([*_drop(inputs, suite), *_tau(inputs, suite)]):
+            blocks.append(Prose((lead,), "lead"))
         if figure := figures.pop("position", None):
             blocks.append(figure)
         blocks.append(
@@ -61,7 +61,7 @@ def ranking_kept(row: Row) -> str:
             "Whether the models keep their ranking under permutation cannot be said: all of them score the same in one "
             "of the two orders, so Kendall's τ is undefined."
         )
-    tau = f"(Kendall's τ = {' '.join(one for one in (decimal(value), interval(low, high, 2)) if one)})"
+    tau = f"(Kendall's τ = {' '.join(text for text in (decimal(value), interval(low, high, 2)) if text)})"
     if value == 1:
         return f"The models keep their ranking under permutation {tau}."
     if low is not None and low > 0:
@@ -84,14 +84,14 @@ _ORDER = (
 
 def _order_table(inputs: Inputs, suite: str) -> Table:
     rows = inputs.rows("position", suite=suite, scope_kind="all", decoding="constrained", label="")
-    found = {(row["model"], row["statistic"], row["variants"]): row for row in rows}
-    there = [column for column in _ORDER if any(key[1:] == column[:2] for key in found)]
-    columns = [Column("model", heading=True), *(Column(title, number=True) for _, _, title in there)]
+    by_column = {(row["model"], row["statistic"], row["variants"]): row for row in rows}
+    present = [column for column in _ORDER if any(key[1:] == column[:2] for key in by_column)]
+    columns = [Column("model", heading=True), *(Column(title, number=True) for _, _, title in present)]
     lines = []
     for arm in inputs.arms:
         cells = [Cell(arm.name)]
-        for statistic, variants, _ in there:
-            cells.append(estimate(found.get((arm.model, statistic, variants)), 1, sign="drop" in statistic))
+        for statistic, variants, _ in present:
+            cells.append(estimate(by_column.get((arm.model, statistic, variants)), 1, sign="drop" in statistic))
         lines.append(cells)
     return table(
         f"position-{suite}",
@@ -112,14 +112,14 @@ def _places_table(inputs: Inputs, suite: str) -> Table:
     labels = sorted({row["label"] for row in rows})
     columns = [Column("model", heading=True), Column("share of questions")]
     columns += [Column(label, number=True) for label in labels]
-    found = {(row["model"], row["statistic"], row["label"]): row for row in rows}
-    asked = [("", "all questions", "gold_share", "right label")]
+    by_column = {(row["model"], row["statistic"], row["label"]): row for row in rows}
+    rows_shown = [("", "all questions", "gold_share", "right label")]
     for arm in inputs.arms:
-        asked.append((arm.model, arm.name, "predicted_share", "chosen label"))
-        asked.append((arm.model, arm.name, "recall", "answered right, by right label"))
+        rows_shown.append((arm.model, arm.name, "predicted_share", "chosen label"))
+        rows_shown.append((arm.model, arm.name, "recall", "answered right, by right label"))
     lines = []
-    for model, name, statistic, title in asked:
-        values = [found.get((model, statistic, label)) for label in labels]
+    for model, name, statistic, title in rows_shown:
+        values = [by_column.get((model, statistic, label)) for label in labels]
         cells = [number_cell(None if row is None else row.number("value"), 1) for row in values]
         lines.append([Cell(name), Cell(title), *cells])
     return table(
@@ -144,17 +144,17 @@ _PROCEDURES = {
 
 def procedures(inputs: Inputs) -> str:
     """Say which models' constrained answers do not come from the automaton, so that columns are not read as alike."""
-    found: dict[str, list[str]] = {}
+    names_by_model: dict[str, list[str]] = {}
     for record in inputs.runs:
         for name in record.facts.get("constrained_answers", {}):
-            found.setdefault(inputs.name(record.model), []).append(_PROCEDURES.get(name, name))
-    if not found:
+            names_by_model.setdefault(inputs.name(record.model), []).append(_PROCEDURES.get(name, name))
+    if not names_by_model:
         return ""
-    models = "; ".join(f"{model} by {' or '.join(dict.fromkeys(names))}" for model, names in found.items())
+    models = "; ".join(f"{model} by {' or '.join(dict.fromkeys(names))}" for model, names in names_by_model.items())
     return f"Constrained answers of served models come about in other ways than those of local ones: {models}."
 
 
-def told(inputs: Inputs) -> Prose:
+def flipped_labels(inputs: Inputs) -> Prose:
     """Say how many of the prompts computed once more by themselves had another likeliest label.
 
     In float32 none is computed again: the labels are those of decoding one by one. The run records of one job's suites

@@ -75,16 +75,16 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--matches", nargs="*", default=[], metavar="FILE", help="what screening found of them")
     arguments.add_argument("--backbones", nargs="*", type=named_path, default=[], metavar="FOLDER=MANIFEST")
     arguments.add_argument("--index", required=True, type=Path, help="index.js; the data files are written beside it")
-    given = arguments.parse_args(argv)
-    spec = BrowserSpec.from_json(given.spec)
+    options = arguments.parse_args(argv)
+    spec = BrowserSpec.from_json(options.spec)
     write_browser(
         spec,
-        given.results,
-        [path for _, path in given.items],
-        given.index,
-        trained=given.trained,
-        matches=given.matches,
-        manifests={name: Path(path) for name, path in given.backbones},
+        options.results,
+        [path for _, path in options.items],
+        options.index,
+        trained=options.trained,
+        matches=options.matches,
+        manifests={name: Path(path) for name, path in options.backbones},
     )
 
 
@@ -190,32 +190,32 @@ class _Shelf:
 
 def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf, sent: Sent) -> Iterator[dict[str, Any]]:
     """Yield one entry per item of a suite: the item, and what every model said under every variant."""
-    said: list[pa.Table] = []
-    asked: pa.Table | None = None
+    answer_tables: list[pa.Table] = []
+    questions: pa.Table | None = None
     for model in spec.models:
         file = root / layout.predictions(model.name, suite)
         table = read_parquet(file, columns=[*_ASKED, *_SAID, "task"])
-        if asked is None:
-            asked = table.select([*_ASKED, "task"])
-        elif not table.select(_ASKED).equals(asked.select(_ASKED)):
+        if questions is None:
+            questions = table.select([*_ASKED, "task"])
+        elif not table.select(_ASKED).equals(questions.select(_ASKED)):
             raise InputError(f"{file}: other items than those of {spec.models[0].name}; expected the same, in order")
-        said.append(table.select(_SAID))
-    assert asked is not None  # noqa: S101 - a spec has at least one model
-    has_open = pc.any(pc.equal(asked["task"], "oeq")).as_py()
+        answer_tables.append(table.select(_SAID))
+    assert questions is not None  # noqa: S101 - a spec has at least one model
+    has_open = pc.any(pc.equal(questions["task"], "oeq")).as_py()
     scores = [_open_scores(spec, root, model.name, suite) if has_open else {} for model in spec.models]
     people = rated(spec, root) if has_open else {}
     names = [model.name for model in spec.models]
     first = [names.index(model) for model in sent.first_models]
-    for start, end in _runs(asked, spec.items_per_file):
-        rows = asked.slice(start, end - start).to_pylist()
-        answers = [table.slice(start, end - start).to_pylist() for table in said]
+    for start, end in _runs(questions, spec.items_per_file):
+        rows = questions.slice(start, end - start).to_pylist()
+        answers = [table.slice(start, end - start).to_pylist() for table in answer_tables]
         for entry in _batch(rows, answers, scores, shelf, suite, sent, first):
             yield entry | _opinions(spec, entry, people)
 
 
 def _batch(
-    asked: list[dict[str, Any]],
-    said: list[list[dict[str, Any]]],
+    questions: list[dict[str, Any]],
+    answers: list[list[dict[str, Any]]],
     scores: list[dict[tuple[str, str], dict[str, float]]],
     shelf: _Shelf,
     suite: str,
@@ -223,12 +223,12 @@ def _batch(
     first_models: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
     rows_of: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(asked):
+    for number, row in enumerate(questions):
         rows_of.setdefault((row["benchmark"], row["item"]), []).append(number)
     items = shelf.items([item for _, item in rows_of])
-    orders = [[asked[row]["option_order"] for row in rows] for rows in rows_of.values()]
+    orders = [[questions[row]["option_order"] for row in rows] for rows in rows_of.values()]
     tokens = [
-        [[said[model][row]["prompt_tokens"] for row in rows] for rows in rows_of.values()] for model in first_models
+        [[answers[model][row]["prompt_tokens"] for row in rows] for rows in rows_of.values()] for model in first_models
     ]
     prompts = sent.prompts(items, orders, tokens)
     for (key, rows), item, prompt in zip(rows_of.items(), items, prompts, strict=True):
@@ -236,9 +236,9 @@ def _batch(
             **{name: item[name] for name in _ITEM},
             "suite": suite,
             "benchmark": key[0],
-            "orders": [[asked[row]["variant"], asked[row]["option_order"]] for row in rows],
-            "said": [[_answer(of_model[row]) for row in rows] for of_model in said],
-            "scores": [found.get(key) for found in scores] if item["task"] == "oeq" else None,
+            "orders": [[questions[row]["variant"], questions[row]["option_order"]] for row in rows],
+            "said": [[_answer(of_model[row]) for row in rows] for of_model in answers],
+            "scores": [by_item.get(key) for by_item in scores] if item["task"] == "oeq" else None,
             "prompts": prompt,
         }
 
@@ -249,12 +249,12 @@ def _opinions(
     """Return an entry's scores with those of people, and whether a judge decides otherwise than people."""
     if entry["scores"] is None:
         return {"differs": False, "differing": None}
-    found = [
+    compared = [
         with_people(values, people.get((model.name, entry["id"])))
         for model, values in zip(spec.models, entry["scores"], strict=True)
     ]
-    differing = [differs for _, differs in found]
-    return {"scores": [values for values, _ in found], "differs": any(differing), "differing": differing}
+    differing = [differs for _, differs in compared]
+    return {"scores": [values for values, _ in compared], "differs": any(differing), "differing": differing}
 
 
 def _answer(row: Mapping[str, Any]) -> list[Any]:
@@ -264,22 +264,22 @@ def _answer(row: Mapping[str, Any]) -> list[Any]:
     return [row["greedy_text"], row["greedy_labels"], row["constrained_labels"], shares]
 
 
-def _runs(table: pa.Table, wanted: int) -> Iterator[tuple[int, int]]:
-    """Yield row ranges that hold about `wanted` items each and cut none of them in two."""
+def _runs(table: pa.Table, count: int) -> Iterator[tuple[int, int]]:
+    """Yield row ranges that hold about `count` items each and cut none of them in two."""
     keys = list(zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True))
     starts = [row for row in range(len(keys)) if row == 0 or keys[row] != keys[row - 1]]
     if len(starts) != len(set(keys)):
         raise InputError("predictions: the rows of an item are not together; expected order by benchmark and item")
-    cuts = [*starts[::wanted], len(keys)]
+    cuts = [*starts[::count], len(keys)]
     yield from pairwise(cuts)
 
 
 def _open_scores(spec: BrowserSpec, root: Path, model: str, suite: str) -> dict[tuple[str, str], dict[str, float]]:
     """Return the text metrics and the judges' verdicts of a model's open answers."""
-    found = judged(spec, root, model, suite)
+    scores = judged(spec, root, model, suite)
     for key, values in _text_scores(root / layout.scores(model, suite)).items():
-        found[key] = found.get(key, {}) | values
-    return found
+        scores[key] = scores.get(key, {}) | values
+    return scores
 
 
 def _text_scores(file: Path) -> dict[tuple[str, str], dict[str, float]]:
@@ -289,11 +289,11 @@ def _text_scores(file: Path) -> dict[tuple[str, str], dict[str, float]]:
         pc.and_(pc.equal(table["task"], "oeq"), pc.equal(table["variant"], "original")),
         pc.is_in(table["metric"].cast(pa.string()), value_set=pa.array(_TEXT_METRICS)),
     )
-    found: dict[tuple[str, str], dict[str, float]] = {}
+    scores: dict[tuple[str, str], dict[str, float]] = {}
     for row in table.filter(keep).select(["benchmark", "item", "metric", "value"]).to_pylist():
         if row["value"] is not None:
-            found.setdefault((row["benchmark"], row["item"]), {})[row["metric"]] = round(row["value"], 4)
-    return found
+            scores.setdefault((row["benchmark"], row["item"]), {})[row["metric"]] = round(row["value"], 4)
+    return scores
 
 
 def _add(index: _Index, spec: BrowserSpec, entry: Mapping[str, Any], benchmark: int, task: int) -> None:
@@ -304,7 +304,7 @@ def _add(index: _Index, spec: BrowserSpec, entry: Mapping[str, Any], benchmark: 
     ]
     gold = set(entry["gold"])
     marks = JUDGE_DIFFERS if entry["differs"] else 0
-    marks |= NEAR if any(one["mixes"] for one in entry["near"]) else 0
+    marks |= NEAR if any(match["mixes"] for match in entry["near"]) else 0
     if entry["task"] != "oeq":
         marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
         marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0

@@ -14,7 +14,7 @@ class Point:
     """One line of the checklist: a topic, what the study says of it, and what an author still has to see to."""
 
     topic: str
-    said: str
+    statement: str
     open: str = ""
 
 
@@ -60,8 +60,8 @@ def _contamination(inputs: Inputs) -> Point:
     worst: dict[str, int] = {}
     for row in rows:
         worst[row["suite"]] = max(worst.get(row["suite"], 0), int(row.number("n") or 0))
-    told = listed([f"{suite} {count:,}" for suite, count in worst.items()], 12)
-    return Point("Contamination", f"{screened}; tested items with a twin in a mix, at most: {told}")
+    counts = listed([f"{suite} {count:,}" for suite, count in worst.items()], 12)
+    return Point("Contamination", f"{screened}; tested items with a twin in a mix, at most: {counts}")
 
 
 def _prompts(inputs: Inputs) -> Point:
@@ -83,8 +83,8 @@ def _prompts(inputs: Inputs) -> Point:
 
 def _decoding(inputs: Inputs) -> Point:
     suites: dict[str, Any] = {}
-    for found in shared(inputs, "prediction", "suites"):
-        suites |= found
+    for settings in shared(inputs, "prediction", "suites"):
+        suites |= settings
     parts = [
         f"{name}: {suite['protocol']} protocol, {counted(suite['permutations'], 'permutation')}, at most "
         f"{suite['max_new_tokens']:,} new tokens"
@@ -92,8 +92,8 @@ def _decoding(inputs: Inputs) -> Point:
         if {"protocol", "permutations", "max_new_tokens"} <= suite.keys()
     ]
     thinking = any(chat.get("thinking") for chat in shared(inputs, "prediction", "chat"))
-    told = f"greedy, {'with' if thinking else 'without'} thoughts"
-    return Point("Decoding", "; ".join([told, *parts]), "" if parts else BY_HAND)
+    manner = f"greedy, {'with' if thinking else 'without'} thoughts"
+    return Point("Decoding", "; ".join([manner, *parts]), "" if parts else BY_HAND)
 
 
 def _licences(inputs: Inputs) -> Point:
@@ -104,18 +104,20 @@ def _licences(inputs: Inputs) -> Point:
     used += [row["name"] for row in tables if row.cells.get("by") == "source"]
     used += [model.backbone for model in inputs.models if model.backbone]
     missing = [name for name in dict.fromkeys(used) if name not in stated]
-    told = "; ".join(f"{name}: {license}" for name, license in stated.items())
-    return Point("Licences", told or "none stated under licenses", f"missing: {listed(missing, 12)}" if missing else "")
+    licenses = "; ".join(f"{name}: {license}" for name, license in stated.items())
+    return Point(
+        "Licences", licenses or "none stated under licenses", f"missing: {listed(missing, 12)}" if missing else ""
+    )
 
 
 def shared(inputs: Inputs, stage: str, key: str) -> list[Any]:
     """Return the different values that the specs of a stage have under a key."""
-    found: list[Any] = []
+    values: list[Any] = []
     for record in inputs.runs:
         value = record.facts.get("spec", {}).get(key)
-        if record.facts.get("stage") == stage and value is not None and value not in found:
-            found.append(value)
-    return found
+        if record.facts.get("stage") == stage and value is not None and value not in values:
+            values.append(value)
+    return values
 
 
 def sizes_of(inputs: Inputs, suite: str) -> tuple[int, int] | None:
@@ -127,9 +129,13 @@ def sizes_of(inputs: Inputs, suite: str) -> tuple[int, int] | None:
 
 def versions(inputs: Inputs) -> str:
     """Return the libraries that models ran on, with their versions; empty where none is recorded."""
-    found: dict[str, set[str]] = {}
+    versions_of: dict[str, set[str]] = {}
     for record in inputs.runs:
         for name, version in record.facts.get("libraries", {}).items():
             if name in ("torch", "transformers", "peft"):
-                found.setdefault(name, set()).add(str(version))
-    return joined([f"{name} {' and '.join(sorted(versions))}" for name, versions in found.items()]) if found else ""
+                versions_of.setdefault(name, set()).add(str(version))
+    return (
+        joined([f"{name} {' and '.join(sorted(versions))}" for name, versions in versions_of.items()])
+        if versions_of
+        else ""
+    )

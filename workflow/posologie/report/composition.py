@@ -29,13 +29,13 @@ def mixes(inputs: Inputs) -> list[MixContents]:
     place = {name: number for number, name in enumerate(inputs.spec.mixes)}
     drawn.sort(key=lambda key: (place.get(key[0], len(place)), key[1]))
     several = len({seed for _, seed in drawn}) > 1
-    found = []
+    contents = []
     for mix, seed in drawn:
         here = [row for row in rows if (row["mix"], row["seed"]) == (mix, seed)]
         train = [row for row in here if row["part"] == "train"]
         whole = next(row for row in train if (row["provenance"], row["by"]) == ("all", "all"))
         checked = [row for row in here if (row["part"], row["provenance"], row["by"]) == ("validation", "all", "all")]
-        found.append(
+        contents.append(
             MixContents(
                 f"{mix}, seed {seed}" if several else mix,
                 int(whole.needed("items")),
@@ -49,22 +49,22 @@ def mixes(inputs: Inputs) -> list[MixContents]:
                 int(checked[0].needed("items")) if checked else 0,
             )
         )
-    return found
+    return contents
 
 
-def components_of(inputs: Inputs, found: list[MixContents]) -> list[Shown]:
+def components_of(inputs: Inputs, contents: list[MixContents]) -> list[Shown]:
     """Return the components of the study in their order, then any that only the mixes know."""
-    shown = {one.name: one for one in inputs.spec.components}
-    names = in_order({name for mix in found for name in mix.components if name != "all"} | set(shown), shown)
+    shown = {component.name: component for component in inputs.spec.components}
+    names = in_order({name for mix in contents for name in mix.components if name != "all"} | set(shown), shown)
     return [shown.get(name) or Shown(name=name, title=name, colour="black") for name in names]
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     """Return the section on the composition of the mixes; None if the study has no such table."""
-    found = mixes(inputs)
-    if not found:
+    contents = mixes(inputs)
+    if not contents:
         return None
-    blocks: list[Block] = [Prose((held(inputs, found),), "lead"), *([figure] if figure else [])]
+    blocks: list[Block] = [Prose((held(inputs, contents),), "lead"), *([figure] if figure else [])]
     blocks.append(
         Prose(
             (
@@ -78,40 +78,51 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     return Section(
         "composition",
         "What each mix holds",
-        (*blocks, _table(found, components_of(inputs, found)), *(one for one in further if one)),
+        (*blocks, _table(contents, components_of(inputs, contents)), *(block for block in further if block)),
     )
 
 
-def held(inputs: Inputs, found: list[MixContents]) -> str:
+def held(inputs: Inputs, contents: list[MixContents]) -> str:
     """Say how many mixes there are, of what size and of how many components."""
-    sizes = sorted({mix.items for mix in found})
+    sizes = sorted({mix.items for mix in contents})
     size = f"{sizes[0]:,} training items" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} training items"
-    names = [one.title for one in components_of(inputs, found) if any(mix.components.get(one.name) for mix in found)]
-    pure = sum(sum(bool(mix.components.get(one)) for one in mix.components if one != "all") == 1 for mix in found)
-    each = "The mix holds" if len(found) == 1 else f"The study has {counted(len(found), 'mix')} of"
+    names = [
+        component.title
+        for component in components_of(inputs, contents)
+        if any(mix.components.get(component.name) for mix in contents)
+    ]
+    pure = sum(sum(bool(mix.components.get(name)) for name in mix.components if name != "all") == 1 for mix in contents)
+    each = "The mix holds" if len(contents) == 1 else f"The study has {counted(len(contents), 'mix')} of"
     alone = (
-        "" if len(found) == 1 or not pure else f"; {counted(pure, 'mix')} hold{'s' * (pure == 1)} one component alone"
+        ""
+        if len(contents) == 1 or not pure
+        else f"; {counted(pure, 'mix')} hold{'s' * (pure == 1)} one component alone"
     )
-    return f"{each} {size}{'' if len(found) == 1 or len(sizes) > 1 else ' each'}, from {joined(names)}{alone}."
+    return f"{each} {size}{'' if len(contents) == 1 or len(sizes) > 1 else ' each'}, from {joined(names)}{alone}."
 
 
-def _table(found: list[MixContents], components: list[Shown]) -> Table:
-    tasks = [task for task in ("mcqu", "mcq", "oeq", "preference") if any(mix.task.get(task) for mix in found)]
+def _table(contents: list[MixContents], components: list[Shown]) -> Table:
+    tasks = [task for task in ("mcqu", "mcq", "oeq", "preference") if any(mix.task.get(task) for mix in contents)]
     columns = [Column("mix", heading=True), Column("shares"), Column("items", number=True)]
-    columns += [Column(one.title, number=True) for one in components]
+    columns += [Column(component.title, number=True) for component in components]
     columns += [Column(task.upper(), number=True) for task in tasks]
     columns += [Column("characters an item", number=True), Column("validation items", number=True)]
     lines = []
-    for mix in found:
-        here = [one for one in components if mix.components.get(one.name)]
-        percent = [round(100 * mix.components[one.name] / mix.items, 2) for one in here]
-        told = ", ".join(f"{one.title} {decimal(share, 0)} %" for one, share in zip(here, percent, strict=True))
+    for mix in contents:
+        here = [component for component in components if mix.components.get(component.name)]
+        percent = [round(100 * mix.components[component.name] / mix.items, 2) for component in here]
+        text = ", ".join(
+            f"{component.title} {decimal(share, 0)} %" for component, share in zip(here, percent, strict=True)
+        )
         lines.append(
             (
                 Cell(mix.name),
-                Cell(told, shares=tuple((one.colour, share) for one, share in zip(here, percent, strict=True))),
+                Cell(
+                    text,
+                    shares=tuple((component.colour, share) for component, share in zip(here, percent, strict=True)),
+                ),
                 number_cell(mix.items),
-                *(number_cell(mix.components.get(one.name, 0)) for one in components),
+                *(number_cell(mix.components.get(component.name, 0)) for component in components),
                 *(number_cell(mix.task.get(task, 0)) for task in tasks),
                 number_cell(None if mix.characters is None else mix.characters / mix.items),
                 number_cell(mix.validation_items),
@@ -164,10 +175,10 @@ def _sources_table(inputs: Inputs) -> Table | None:
     columns += [*(Column(name, number=True) for name in ("read", "kept", "rejected")), Column("reasons")]
     lines = []
     for (source, split), rows in shards.items():
-        read, kept = (int(next(row for row in rows if row["by"] == by).needed("items")) for by in ("read", "kept"))
+        read, accepted = (int(next(row for row in rows if row["by"] == by).needed("items")) for by in ("read", "kept"))
         reasons = [row for row in rows if row["by"] == "rejected"]
         why = ", ".join(f"{row['name']} {decimal(row.needed('items'), 0)}" for row in reasons)
-        counts = (number_cell(count) for count in (read, kept, read - kept))
+        counts = (number_cell(count) for count in (read, accepted, read - accepted))
         lines.append([Cell(source), Cell(split), Cell(rows[0]["provenance"]), *counts, Cell(why)])
     caption = "Records of each source and split, and why some were rejected; every one of them is in a file of rejects."
     return table("sources", "What was read", caption, columns, lines, layout.table("composition"))

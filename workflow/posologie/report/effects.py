@@ -80,23 +80,23 @@ class Comparison:
 
 def comparisons(inputs: Inputs) -> list[Comparison]:
     """Return, for each suite that has contrasts, every arm against base under the suite's primary measure."""
-    found = []
+    all_comparisons = []
     for suite in inputs.suites_of("contrasts"):
         for measured in (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text):
             effects = _effects(inputs, suite, measured)
             if effects:
-                found.append(Comparison(suite, measured, effects, inputs.spec.components))
-    return found
+                all_comparisons.append(Comparison(suite, measured, effects, inputs.spec.components))
+    return all_comparisons
 
 
 def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ...]:
     rows = inputs.measured(inputs.rows("contrasts", suite=suite, right="base", task="all"), measured)
-    found = []
+    effects = []
     for arm in inputs.arms:
         for row in rows:
             if row["left_model"] != arm.model or row["scope_kind"] == "benchmark":
                 continue
-            found.append(
+            effects.append(
                 Effect(
                     arm=arm.arm,
                     backbone=arm.backbone,
@@ -121,7 +121,7 @@ def _effects(inputs: Inputs, suite: str, measured: Measured) -> tuple[Effect, ..
                     registered=row["registered"],
                 )
             )
-    return tuple(found)
+    return tuple(effects)
 
 
 def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
@@ -148,14 +148,14 @@ def smallest_p(inputs: Inputs, p_value: float | None, family_size: int) -> str:
     return f"the smallest p that {draws:,} draws can show"
 
 
-def section(inputs: Inputs, found: list[Comparison], figure: Figure | None, lead: str = "") -> Section | None:
+def section(inputs: Inputs, comparisons: list[Comparison], figure: Figure | None, lead: str = "") -> Section | None:
     """Return the section with the main figure and its tables; None if there is nothing to compare."""
-    if not found:
+    if not comparisons:
         return None
     blocks: list[Block] = [Prose((lead,), "lead")] if lead else []
     blocks += [figure] if figure else []
-    blocks += [_table(inputs, comparison) for comparison in found]
-    if any(effect.about == "adapters" for comparison in found for effect in comparison.effects):
+    blocks += [_table(inputs, comparison) for comparison in comparisons]
+    if any(effect.about == "adapters" for comparison in comparisons for effect in comparison.effects):
         blocks.append(
             Prose(
                 (
@@ -185,7 +185,7 @@ def _table(inputs: Inputs, comparison: Comparison) -> Table:
             if (effect.backbone, effect.arm) == (whole.backbone, whole.arm)
         }
         values = [_difference(here.get(scope)) for scope in comparison.scopes]
-        notes = [one for one in (short_note(whole.note), whole.registered) if one]
+        notes = [note for note in (short_note(whole.note), whole.registered) if note]
         verdict = Cell(whole.verdict, note="; ".join(notes))
         joint = NOTHING if whole.simultaneous is None else Cell(interval(*whole.simultaneous, 1, sign=True))
         p = p_cell(whole.p_adjusted, smallest_p(inputs, whole.p_adjusted, whole.family_size))
@@ -231,27 +231,27 @@ def _difference(effect: Effect | None) -> Cell:
 def compared(inputs: Inputs) -> list[tuple[str, list[Row]]]:
     """Return suite and rows of each primary measure that is compared between tested components."""
     primary = (inputs.spec.statistics.primary_choice, inputs.spec.statistics.primary_text)
-    found = (
+    by_measure = (
         (suite, inputs.measured(inputs.rows("transfer", suite=suite, task="all"), measured))
         for suite in inputs.suites_of("transfer")
         for measured in primary
     )
-    return [(suite, rows) for suite, rows in found if rows]
+    return [(suite, rows) for suite, rows in by_measure if rows]
 
 
 def transfer_section(inputs: Inputs, figure: Figure | None = None) -> Section | None:
     """Return the section; None if no suite has items of several components."""
-    found = compared(inputs)
-    if not found:
+    compared_suites = compared(inputs)
+    if not compared_suites:
         return None
-    blocks = [_transfer_table(inputs, suite, rows) for suite, rows in found]
-    told = (
+    blocks = [_transfer_table(inputs, suite, rows) for suite, rows in compared_suites]
+    explanation = (
         "A mix may gain on items of the component that it was trained on and on no others. Each row is a contrast of "
         "its own: the gain over base on items of one component, less the gain on items of another, for the same "
         "adapters. A gain that is missing on both, or the same on both, is no difference."
     )
-    opening: list[Block] = [Prose((carried(inputs, found[0][1]),), "lead"), *([figure] if figure else [])]
-    return Section("transfer", "Does a gain carry over?", (*opening, Prose((told,)), *blocks))
+    opening: list[Block] = [Prose((carried(inputs, compared_suites[0][1]),), "lead"), *([figure] if figure else [])]
+    return Section("transfer", "Does a gain carry over?", (*opening, Prose((explanation,)), *blocks))
 
 
 def carried(inputs: Inputs, rows: list[Row]) -> str:
@@ -266,9 +266,9 @@ def carried(inputs: Inputs, rows: list[Row]) -> str:
     ]
     if clear:
         return f"{'; '.join(clear)}."
-    seen = [value for row in rows if (value := row.number("detectable")) is not None]
-    least = f"{decimal(max(seen, default=0.0), 1)} {unit_name(rows[0]['unit'])}"
-    limit = f"; differences below about {least} would usually go undetected" if seen else ""
+    detectable = [value for row in rows if (value := row.number("detectable")) is not None]
+    least = f"{decimal(max(detectable, default=0.0), 1)} {unit_name(rows[0]['unit'])}"
+    limit = f"; differences below about {least} would usually go undetected" if detectable else ""
     return f"No mix is shown to gain more on the items of one component than on another's{limit}."
 
 

@@ -41,7 +41,7 @@ def ranks(entry: Mapping[str, Any], chosen: Sequence[Sequence[set[int]]], spec: 
     gold = set(entry["gold"])
     right = [float(options[0] == gold) for options in chosen]
     values = _open_values(entry, spec) if entry["task"] == "oeq" else right
-    pairs = [abs(one - other) for one, other in combinations(values, 2)]
+    pairs = [abs(first - second) for first, second in combinations(values, 2)]
     flips = [any(other != options[0] for other in options) for options in chosen]
     return {
         "disagreement": 100 * sum(pairs) / len(pairs) if pairs else 0.0,
@@ -62,15 +62,15 @@ def _open_values(entry: Mapping[str, Any], spec: BrowserSpec) -> list[float]:
 
 def _divergence(entry: Mapping[str, Any]) -> float:
     """Return the Jensen–Shannon divergence of the models' probabilities in the item's own order, from 0 to 1."""
-    told = [np.array(answers[0][3], dtype=float) for answers in entry["said"] if answers[0][3]]
-    if len(told) < 2 or any(not shares.sum() for shares in told):
+    probabilities = [np.array(answers[0][3], dtype=float) for answers in entry["said"] if answers[0][3]]
+    if len(probabilities) < 2 or any(not shares.sum() for shares in probabilities):
         return 0.0
-    shares = np.array([one / one.sum() for one in told])
+    shares = np.array([row / row.sum() for row in probabilities])
     logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
     middle = shares.mean(axis=0)
     of_middle = -(middle[middle > 0] * np.log2(middle[middle > 0])).sum()
-    found = float(of_middle + (shares * logs).sum(axis=1).mean())
-    return max(0.0, found) / float(np.log2(min(len(told), shares.shape[1])))
+    divergence = float(of_middle + (shares * logs).sum(axis=1).mean())
+    return max(0.0, divergence) / float(np.log2(min(len(probabilities), shares.shape[1])))
 
 
 def judged(spec: BrowserSpec, root: Path, model: str, suite: str) -> dict[tuple[str, str], Values]:
@@ -79,15 +79,15 @@ def judged(spec: BrowserSpec, root: Path, model: str, suite: str) -> dict[tuple[
     Raises:
         InputError: if a judge of the spec has not judged the model.
     """
-    found: dict[tuple[str, str], Values] = {}
+    verdicts: dict[tuple[str, str], Values] = {}
     for judge in spec.judges:
         file = root / layout.judgements(judge, model, suite)
         if not file.is_file():
             raise InputError(f"{file}: no such file; expected the verdicts of judge {judge} on {model}")
         for row in read_parquet(file, columns=["benchmark", "item", "label"]).to_pylist():
             if row["label"] is not None:
-                found.setdefault((row["benchmark"], row["item"]), {})[JUDGE + judge] = float(row["label"])
-    return found
+                verdicts.setdefault((row["benchmark"], row["item"]), {})[JUDGE + judge] = float(row["label"])
+    return verdicts
 
 
 def rated(spec: BrowserSpec, root: Path) -> dict[tuple[str, str], tuple[float, float]]:
@@ -156,7 +156,7 @@ def near_items(
     Raises:
         InputError: if an audit of the spec is missing, or an item that it names is in none of the shards.
     """
-    found: dict[tuple[str, str], dict[str, _Near]] = {}
+    near_by_item: dict[tuple[str, str], dict[str, _Near]] = {}
     for mix, seeds in spec.mixes.items():
         for seed in seeds:
             for suite in spec.suites:
@@ -165,44 +165,49 @@ def near_items(
                     raise InputError(f"{file}: no such file; expected the audit of mix {mix} against suite {suite}")
                 for row in read_parquet(file, columns=[*_MATCH, "place"]).to_pylist():
                     if row["place"] == "test":
-                        _near(found, suite, row).mixes.setdefault(mix, []).append(seed)
+                        _near(near_by_item, suite, row).mixes.setdefault(mix, []).append(seed)
     for path in matches:
         table = read_parquet(path, columns=[*_MATCH, "place", "suite", "removed"])
         for row in table.filter(pc.and_(pc.equal(table["place"], "test"), table["removed"])).to_pylist():
             if row["suite"] in spec.suites:
-                _near(found, row["suite"], row)
-    return _with_texts({key: sorted(ones.values(), key=lambda one: one.rank) for key, ones in found.items()}, trained)
+                _near(near_by_item, row["suite"], row)
+    return _with_texts(
+        {key: sorted(of_item.values(), key=lambda near: near.rank) for key, of_item in near_by_item.items()}, trained
+    )
 
 
-def _near(found: dict[tuple[str, str], dict[str, _Near]], suite: str, row: Mapping[str, Any]) -> _Near:
-    known = found.setdefault((suite, row["matched"]), {})
+def _near(near_by_item: dict[tuple[str, str], dict[str, _Near]], suite: str, row: Mapping[str, Any]) -> _Near:
+    known = near_by_item.setdefault((suite, row["matched"]), {})
     return known.setdefault(row["item"], _Near({name: row[name] for name in _MATCH}))
 
 
 def _with_texts(
-    found: Mapping[tuple[str, str], list[_Near]], trained: Sequence[str]
+    near_by_item: Mapping[tuple[str, str], list[_Near]], trained: Sequence[str]
 ) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    wanted = pa.array(sorted({one.match["item"] for near in found.values() for one in near[:NEAR_SHOWN]}), pa.string())
+    needed = pa.array(
+        sorted({near_item.match["item"] for near in near_by_item.values() for near_item in near[:NEAR_SHOWN]}),
+        pa.string(),
+    )
     texts: dict[str, dict[str, Any]] = {}
-    for path in dict.fromkeys(trained) if found else ():
+    for path in dict.fromkeys(trained) if near_by_item else ():
         table = read_item_table(path).select(["id", *_TEXT])
-        texts |= {row.pop("id"): row for row in table.filter(pc.is_in(table["id"], value_set=wanted)).to_pylist()}
+        texts |= {row.pop("id"): row for row in table.filter(pc.is_in(table["id"], value_set=needed)).to_pylist()}
     shown = {}
-    for key, near in found.items():
+    for key, near in near_by_item.items():
         shown[key] = [
             {
-                **{name: value for name, value in one.match.items() if name not in ("item", "matched")},
-                "id": one.match["item"],
-                "mixes": one.mixes,
+                **{name: value for name, value in near_item.match.items() if name not in ("item", "matched")},
+                "id": near_item.match["item"],
+                "mixes": near_item.mixes,
             }
-            for one in near
+            for near_item in near
         ]
-        for one in shown[key][:NEAR_SHOWN]:
+        for line in shown[key][:NEAR_SHOWN]:
             try:
-                one["text"] = texts[one["id"]]
+                line["text"] = texts[line["id"]]
             except KeyError:
                 raise InputError(
-                    f"item {one['id']} of source {one['source']} is near a tested item and in none of the shards of"
+                    f"item {line['id']} of source {line['source']} is near a tested item and in none of the shards of"
                     " --trained"
                 ) from None
     return shown

@@ -57,7 +57,7 @@ class Inputs:
         """Return whether the study has a table."""
         return table in self.spec.tables
 
-    def rows(self, table: str, **wanted: str) -> list[Row]:
+    def rows(self, table: str, **cells: str) -> list[Row]:
         """Return the rows of a table whose cells are as wanted, in the file's order; none if there is no such table.
 
         Raises:
@@ -67,17 +67,17 @@ class Inputs:
             return []
         if table not in self._tables:
             self._tables[table] = read_rows(self.root, table)
-        return [row for row in self._tables[table] if all(row[column] == value for column, value in wanted.items())]
+        return [row for row in self._tables[table] if all(row[column] == value for column, value in cells.items())]
 
     def measured(self, rows: list[Row], measured: Measured) -> list[Row]:
         """Return the rows of one measure, its decoding, option orders and aggregate."""
-        wanted = (measured.metric, measured.decoding, measured.variants, measured.aggregate)
-        return [row for row in rows if (row["metric"], row["decoding"], row["variants"], row["aggregate"]) == wanted]
+        key = (measured.metric, measured.decoding, measured.variants, measured.aggregate)
+        return [row for row in rows if (row["metric"], row["decoding"], row["variants"], row["aggregate"]) == key]
 
     def suites_of(self, table: str) -> list[str]:
         """Return the suites that a table has rows of, in the order of the study."""
-        found = {row["suite"] for row in self.rows(table)}
-        return [suite for suite in self.spec.suites if suite in found]
+        present = {row["suite"] for row in self.rows(table)}
+        return [suite for suite in self.spec.suites if suite in present]
 
     @cached_property
     def registration(self) -> Registration | None:
@@ -120,7 +120,7 @@ class Inputs:
     def parts(self, mix: str | None) -> tuple[str, ...]:
         """Return the components that a mix holds, in the order of the study; none for the base model."""
         held = self.shares.get(mix or "", {})
-        return tuple(name for name in in_order(held, (one.name for one in self.spec.components)))
+        return tuple(name for name in in_order(held, (component.name for component in self.spec.components)))
 
     def name(self, model: EvaluatedModel) -> str:
         """Return the short name of a single model, with its seed where the study has several."""

@@ -84,14 +84,14 @@ def nearest(inputs: Inputs, name: str) -> str:
 
 def mismatches(inputs: Inputs) -> list[str]:
     """Return one sentence for each set of ratings on which the rule chooses another judge than the configured one."""
-    told = []
+    sentences = []
     for name in dict.fromkeys(row["set"] for row in inputs.rows("judge_choice")):
         rows = inputs.rows("judge_choice", set=name)
         configured = next((row["judge"] for row in rows if row["configured"] == "1"), None)
         by_rule = next((row for row in rows if row["by_rule"] == "1"), None)
         if configured is not None and by_rule is not None and by_rule["judge"] != configured:
-            told.append(_mismatch(name, by_rule, next(row for row in rows if row["judge"] == configured)))
-    return told
+            sentences.append(_mismatch(name, by_rule, next(row for row in rows if row["judge"] == configured)))
+    return sentences
 
 
 def _mismatch(name: str, by_rule: Row, configured: Row) -> str:
@@ -109,23 +109,23 @@ def agreement_worth(inputs: Inputs) -> str:
     rows = inputs.rows("agreement", against="human", generator="pooled")
     most = max((int(row.needed("n")) for row in rows), default=0)
     several = len({row["rater"] for row in rows if row["rater_kind"] == "judge"}) > 1
-    told = "A judge's number is worth what its agreement with people is worth."
+    worth = "A judge's number is worth what its agreement with people is worth."
     rests = f" It rests here on {counted(most, 'rated answer')} at most, and its interval says how much they settle"
     order = ": judges whose intervals overlap are not ordered by them." if several else "."
-    return f"{told}{rests}{order}" if most else told
+    return f"{worth}{rests}{order}" if most else worth
 
 
 def _agreement_table(inputs: Inputs, name: str) -> Table:
     rows = agreements(inputs, name)
     statistics = [statistic for statistic in STATISTICS if any(row["statistic"] == statistic for row in rows)]
-    found = {(row["rater"], row["statistic"]): row for row in rows}
+    by_rater = {(row["rater"], row["statistic"]): row for row in rows}
     raters = dict.fromkeys((row["rater"], row["rater_kind"]) for row in rows)
     columns = [Column("rater", heading=True), Column("kind"), Column("n", number=True)]
     columns += [Column("without a verdict", number=True)]
     columns += [Column(STATISTICS[statistic], number=True) for statistic in statistics]
     lines = []
     for rater, kind in raters:
-        here = [found.get((rater, statistic)) for statistic in statistics]
+        here = [by_rater.get((rater, statistic)) for statistic in statistics]
         count = max((row.needed("n") for row in here if row is not None), default=None)
         silent = next((row.number("silent") for row in here if row is not None), None)
         cells = [Cell(rater_name(rater)), Cell(kind), number_cell(count), number_cell(silent)]
@@ -141,12 +141,12 @@ def _agreement_table(inputs: Inputs, name: str) -> Table:
 
 def _people_table(name: str, rows: list[Row]) -> Table:
     statistics = [statistic for statistic in STATISTICS if any(row["statistic"] == statistic for row in rows)]
-    found = {(row["rater"], row["against"], row["statistic"]): row for row in rows}
+    by_pair = {(row["rater"], row["against"], row["statistic"]): row for row in rows}
     columns = [Column("rater", heading=True), Column("and"), Column("n", number=True)]
     columns += [Column(STATISTICS[statistic], number=True) for statistic in statistics]
     lines = []
     for first, second in dict.fromkeys((row["rater"], row["against"]) for row in rows):
-        here = [found.get((first, second, statistic)) for statistic in statistics]
+        here = [by_pair.get((first, second, statistic)) for statistic in statistics]
         count = max((row.needed("n") for row in here if row is not None), default=None)
         lines.append(
             [Cell(rater_name(first)), Cell(rater_name(second)), number_cell(count), *(estimate(row, 2) for row in here)]
@@ -204,7 +204,7 @@ _LENGTH = {
 
 def _length_table(inputs: Inputs, suite: str) -> Table:
     rows = inputs.rows("length", suite=suite, scope_kind="all")
-    found = {(row["metric"], row["model"], row["statistic"]): row for row in rows}
+    by_statistic = {(row["metric"], row["model"], row["statistic"]): row for row in rows}
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     columns = [Column("model", heading=True), Column("judge"), Column("without a verdict", number=True)]
     columns += [Column("n at matched length", number=True)]
@@ -213,10 +213,12 @@ def _length_table(inputs: Inputs, suite: str) -> Table:
         [
             Cell(arm.name),
             Cell(metric_name(metric)),
-            number_cell(_number(found, (metric, arm.model, "mean"), "silent")),
-            number_cell(_number(found, (metric, arm.model, "at_matched_length"), "n")),
+            number_cell(_number(by_statistic, (metric, arm.model, "mean"), "silent")),
+            number_cell(_number(by_statistic, (metric, arm.model, "at_matched_length"), "n")),
             *(
-                estimate(found.get((metric, arm.model, statistic)), 2 if statistic == "length_correlation" else 1)
+                estimate(
+                    by_statistic.get((metric, arm.model, statistic)), 2 if statistic == "length_correlation" else 1
+                )
                 for statistic in _LENGTH
             ),
         ]
@@ -242,8 +244,8 @@ def length_effect(row: Row, several: bool) -> str:
     return f" Twice the words change {score} by {shown.text} points {shown.interval}".rstrip() + "."
 
 
-def _number(found: dict[tuple[str, str, str], Row], key: tuple[str, str, str], column: str) -> float | None:
-    row = found.get(key)
+def _number(rows: dict[tuple[str, str, str], Row], key: tuple[str, str, str], column: str) -> float | None:
+    row = rows.get(key)
     return None if row is None else row.number(column)
 
 
@@ -272,14 +274,14 @@ def _contrasts_table(name: str, rows: list[Row]) -> Table:
 
 
 def _verbosity_table(name: str, rows: list[Row]) -> Table:
-    there = [statistic for statistic in _VERBOSITY if any(row["statistic"] == statistic for row in rows)]
-    found = {
+    present = [statistic for statistic in _VERBOSITY if any(row["statistic"] == statistic for row in rows)]
+    by_judge = {
         (row["judge"], row["statistic"]): row for row in rows if not row["generator"] or row["generator"] == "pooled"
     }
-    columns = [Column("judge", heading=True), *(Column(_VERBOSITY[statistic], number=True) for statistic in there)]
+    columns = [Column("judge", heading=True), *(Column(_VERBOSITY[statistic], number=True) for statistic in present)]
     judges = dict.fromkeys(row["judge"] for row in rows)
     lines = [
-        [Cell(rater_name(judge) or "people"), *(estimate(found.get((judge, statistic)), 2) for statistic in there)]
+        [Cell(rater_name(judge) or "people"), *(estimate(by_judge.get((judge, statistic)), 2) for statistic in present)]
         for judge in judges
     ]
     caption = (

@@ -94,43 +94,43 @@ def audited(inputs: Inputs) -> dict[tuple[str, str], dict[str, int]]:
     drawn = list(dict.fromkeys((row["mix"], row["seed"]) for row in inputs.rows("composition", part="train", by="all")))
     if not (inputs.root / "leakage").is_dir():
         return {}
-    found: dict[tuple[str, str], dict[str, int]] = {}
+    matches: dict[tuple[str, str], dict[str, int]] = {}
     for mix, seed in drawn:
-        counts = found.setdefault((mix, seed), {})
+        counts = matches.setdefault((mix, seed), {})
         for suite in inputs.spec.suites:
             file = inputs.root / "leakage" / mix / f"seed-{seed}" / f"{suite}.parquet"
             if not file.is_file():
                 raise InputError(f"{file}: no such file; expected the audit of mix {mix} against suite {suite}")
             counts[suite] = len(set(read_parquet(file, columns=["item"])["item"].to_pylist()))
-    return found
+    return matches
 
 
 def contamination(inputs: Inputs) -> str:
     """Say how many training items match tested ones, and which verdicts rest on that."""
     moved = moved_verdicts(inputs)
-    found = audited(inputs)
-    if not found:
+    matches = audited(inputs)
+    if not matches:
         return moved or "Not audited: whether training items repeat tested ones is not known."
     most: dict[tuple[str, str], int] = {}
-    for (mix, _), counts in found.items():
+    for (mix, _), counts in matches.items():
         for suite, count in counts.items():
             most[mix, suite] = max(count, most.get((mix, suite), 0))
     leaky = [f"{count:,} of {mix} ({suite})" for (mix, suite), count in most.items() if count]
     if not leaky:
-        return f"No training item matches a tested one, in {counted(len({mix for mix, _ in found}), 'mix')}."
+        return f"No training item matches a tested one, in {counted(len({mix for mix, _ in matches}), 'mix')}."
     return f"Training items that match tested ones: {listed(leaky)}.{f' {moved}' if moved else ''}"
 
 
 def _audit_table(inputs: Inputs) -> Table | None:
     """Return how many training items of each mix match a tested item, from the audits; None if there are none."""
-    found = audited(inputs)
-    if not found:
+    matches = audited(inputs)
+    if not matches:
         return None
-    several = len({seed for _, seed in found}) > 1
+    several = len({seed for _, seed in matches}) > 1
     columns = [Column("mix", heading=True), *(Column(f"suite {suite}", number=True) for suite in inputs.spec.suites)]
     lines = [
         [Cell(f"{mix}, seed {seed}" if several else mix), *(number_cell(count) for count in counts.values())]
-        for (mix, seed), counts in found.items()
+        for (mix, seed), counts in matches.items()
     ]
     caption = (
         "Training items of each mix that match an item of a suite in any way; audited after the draw, also for suites "
@@ -145,12 +145,12 @@ _ITEMS = {"all": "all items", "without_leaked": "without leaked", "leaked": "lea
 def _scores_table(inputs: Inputs) -> Table:
     """Return the scores of each model on all items, without leaked ones, on those alone, and the difference."""
     rows = [row for row in inputs.rows("leakage") if row["statistic"] == "score"]
-    found = {(row["suite"], row["tasks"], row["model"], row["items"]): row for row in rows}
+    by_items = {(row["suite"], row["tasks"], row["model"], row["items"]): row for row in rows}
     columns = [Column("model", heading=True), Column("suite"), Column("tasks"), Column("leaked items", number=True)]
     columns += [Column(name, number=True) for name in _ITEMS.values()]
     lines = []
-    for suite, tasks, model in dict.fromkeys(key[:3] for key in found):
-        own = [found[suite, tasks, model, items] for items in _ITEMS]
+    for suite, tasks, model in dict.fromkeys(key[:3] for key in by_items):
+        own = [by_items[suite, tasks, model, items] for items in _ITEMS]
         line = [Cell(model), Cell(suite), Cell(tasks), number_cell(own[2].number("n"))]
         for row in own:
             value = row.number("value")
@@ -181,10 +181,10 @@ def moved_verdicts(inputs: Inputs) -> str:
     moved = [key for key, side in sides.items() if side.get("all") != side.get("without_leaked")]
     if not moved:
         return ""
-    told = ", ".join(f"{model} on {suite} ({tasks})" for suite, tasks, model in moved)
+    listed_models = ", ".join(f"{model} on {suite} ({tasks})" for suite, tasks, model in moved)
     return (
         "Leaving out the tested items that a mix trained on changes whether its gain over base has an interval above "
-        f"or below 0: {told}."
+        f"or below 0: {listed_models}."
     )
 
 

@@ -16,15 +16,15 @@ from posologie.running.seals import seal_of
 
 def notices(inputs: Inputs) -> list[Notice]:
     """Return what a reader must know before any number: a demonstration, or runs that are not alike."""
-    found = []
+    all_notices = []
     if inputs.spec.demonstration:
         points = ("It shows that the pipeline works; with so few questions its numbers settle nothing.",)
-        found.append(Notice("Demonstration: n too small for any verdict.", points))
+        all_notices.append(Notice("Demonstration: n too small for any verdict.", points))
     if differs := differences(inputs):
-        found.append(Notice("The tables on this page rest on runs that are not alike.", tuple(differs)))
+        all_notices.append(Notice("The tables on this page rest on runs that are not alike.", tuple(differs)))
     if others := mismatches(inputs):
-        found.append(Notice("The configured judge is not the one that the rule chooses.", tuple(others)))
-    return found
+        all_notices.append(Notice("The configured judge is not the one that the rule chooses.", tuple(others)))
+    return all_notices
 
 
 def differences(inputs: Inputs) -> list[str]:
@@ -32,19 +32,19 @@ def differences(inputs: Inputs) -> list[str]:
     stages: dict[str, list[RunRecord]] = {}
     for record in inputs.runs:
         stages.setdefault(record.facts["stage"], []).append(record)
-    found = []
+    sentences = []
     for stage, records in stages.items():
         for name in sorted({name for record in records for name in record.facts.get("libraries", {})}):
-            found += _different(inputs, stage, name, records, _library(name))
-        found += _different(inputs, stage, "the code", records, lambda record: record.facts.get("code"))
+            sentences += _different(inputs, stage, name, records, _library(name))
+        sentences += _different(inputs, stage, "the code", records, lambda record: record.facts.get("code"))
         for suite in dict.fromkeys(record.suite for record in records):  # suites have settings of their own
             same = [record for record in records if record.suite == suite]
-            found += _different(inputs, stage, "the recipe", same, _recipe)
-        found += _different(inputs, stage, "the processor", records, _processor)
+            sentences += _different(inputs, stage, "the recipe", same, _recipe)
+        sentences += _different(inputs, stage, "the processor", records, _processor)
         for backbone in dict.fromkeys(record.model.backbone for record in records):
             same = [record for record in records if record.model.backbone == backbone]
-            found += _different(inputs, stage, "the chat template", same, _template)
-    return list(dict.fromkeys(found))
+            sentences += _different(inputs, stage, "the chat template", same, _template)
+    return list(dict.fromkeys(sentences))
 
 
 def _different(
@@ -55,17 +55,17 @@ def _different(
         groups.setdefault(value_of(record), []).append(record)
     if len(groups) < 2:
         return []
-    told = []
+    values = []
     for value, members in sorted(groups.items(), key=lambda entry: (-len(entry[1]), str(entry[0]))):
         shown = "not recorded" if value is None else value if len(value) <= 24 else f"{value[:12]}…"
-        told.append(f"{shown} for {listed(dict.fromkeys(inputs.name(record.model) for record in members))}")
-    return [f"{stage}: {what} differs: {'; '.join(told)}."]
+        values.append(f"{shown} for {listed(dict.fromkeys(inputs.name(record.model) for record in members))}")
+    return [f"{stage}: {what} differs: {'; '.join(values)}."]
 
 
 def _library(name: str) -> Callable[[RunRecord], str | None]:
     def version(record: RunRecord) -> str | None:
-        found: str | None = record.facts.get("libraries", {}).get(name)
-        return found
+        recorded: str | None = record.facts.get("libraries", {}).get(name)
+        return recorded
 
     return version
 
@@ -83,8 +83,8 @@ def _recipe(record: RunRecord) -> str | None:
 
 
 def _template(record: RunRecord) -> str | None:
-    found: str | None = record.facts.get("chat_template_sha256")
-    return found
+    checksum: str | None = record.facts.get("chat_template_sha256")
+    return checksum
 
 
 def section(inputs: Inputs) -> Section:
@@ -115,7 +115,7 @@ def section(inputs: Inputs) -> Section:
         Heading("Metrics"),
         _signatures(inputs),
         Heading("Predictions and batches"),
-        bias.told(inputs),
+        bias.flipped_labels(inputs),
         Heading("Runs"),
         *_runs(inputs),
         *_accepted(inputs),
@@ -125,13 +125,13 @@ def section(inputs: Inputs) -> Section:
 
 
 def _signatures(inputs: Inputs) -> Table:
-    found = dict.fromkeys(
+    signatures = dict.fromkeys(
         (row["metric"], row["decoding"], row["signature"]) for name in ("mcqa", "oeq") for row in inputs.rows(name)
     )
     columns = (Column("metric", heading=True), Column("decoding"), Column("name in the files"), Column("signature"))
     lines = [
         (Cell(metric_name(metric)), Cell(DECODINGS.get(decoding, decoding)), Cell(metric), Cell(signature))
-        for metric, decoding, signature in found
+        for metric, decoding, signature in signatures
     ]
     caption = "A signature names the rule, the tokenizer and the versions that a value depends on."
     return table("signatures", "Metrics and their signatures", caption, columns, lines)
@@ -184,9 +184,9 @@ def _registered(inputs: Inputs) -> list[Block]:
     if known is None:
         return []
     changes = known.changes({"statistics": inputs.spec.statistics.model_dump(mode="json")})
-    told = (
+    sentences = (
         f"Contrasts, margin and primary measure were registered on {known.date}, when nothing was trained (SHA-256 "
         f"{known.checksum}).",
         "Nothing in them was changed afterwards." if not changes else f"Changed afterwards: {'; '.join(changes)}.",
     )
-    return [Heading("Registration"), Prose(told)]
+    return [Heading("Registration"), Prose(sentences)]

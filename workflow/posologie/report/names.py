@@ -108,8 +108,8 @@ def measure_name(metric: str, decoding: str) -> str:
 
 def component_title(name: str, components: Iterable[Shown]) -> str:
     """Return what the page calls a component, or several joined by `+`."""
-    titles = {one.name: one.title for one in components}
-    return " + ".join(titles.get(part, part) for part in name.split("+")) if "+" in name else titles.get(name, name)
+    titles = {component.name: component.title for component in components}
+    return " + ".join(titles.get(term, term) for term in name.split("+")) if "+" in name else titles.get(name, name)
 
 
 def scope_title(kind: str, scope: str, components: Iterable[Shown]) -> str:
@@ -119,9 +119,12 @@ def scope_title(kind: str, scope: str, components: Iterable[Shown]) -> str:
     return "all items" if kind == "all" else scope
 
 
-def scopes(found: Iterable[tuple[str, str]], components: Iterable[Shown]) -> list[tuple[str, str]]:
+def scopes(pairs: Iterable[tuple[str, str]], components: Iterable[Shown]) -> list[tuple[str, str]]:
     """Return kind and scope of all items, then of each component where there are several, in the study's order."""
-    names = in_order({scope for kind, scope in found if kind == "provenance"}, (one.name for one in components))
+    names = in_order(
+        {scope for kind, scope in pairs if kind == "provenance"},
+        (component.name for component in components),
+    )
     return [("all", "all"), *(("provenance", name) for name in names if len(names) > 1)]
 
 
@@ -137,9 +140,9 @@ def unit_name(unit: str) -> str:
 
 def listed(names: Iterable[str], most: int = 6) -> str:
     """Return names with commas, the last ones counted where there are many."""
-    found = list(names)
+    every = list(names)
     return (
-        ", ".join(found) if len(found) <= most else f"{', '.join(found[: most - 1])} and {len(found) - most + 1} more"
+        ", ".join(every) if len(every) <= most else f"{', '.join(every[: most - 1])} and {len(every) - most + 1} more"
     )
 
 

@@ -38,7 +38,7 @@ from posologie.running.installed import __version__, project
 
 def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
     """Return names and values, those that the study has."""
-    found = (
+    named_facts = (
         ("Backbone", _backbones(inputs)),
         ("Trained", _trained(inputs)),
         ("Tested", _tested(inputs)),
@@ -46,7 +46,7 @@ def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
         ("Run", _dates(inputs)),
         ("Program", f"posologie {__version__}{f', commit {known}' if (known := commit()) else ''}"),
     )
-    return tuple((name, value) for name, value in found if value)
+    return tuple((name, value) for name, value in named_facts if value)
 
 
 def _backbones(inputs: Inputs) -> str:
@@ -54,11 +54,11 @@ def _backbones(inputs: Inputs) -> str:
     names = dict.fromkeys(model.backbone for model in inputs.models if model.backbone)
     known = ((record.model.backbone, record.facts.get("backbone_revision")) for record in inputs.runs)
     revisions = {backbone: revision for backbone, revision in known if revision}
-    told = []
+    texts = []
     for name in names:
         revision = revisions.get(name)
-        told.append(f"{name} (revision {str(revision)[:12]})" if revision else str(name))
-    return ", ".join(told)
+        texts.append(f"{name} (revision {str(revision)[:12]})" if revision else str(name))
+    return ", ".join(texts)
 
 
 def _trained(inputs: Inputs) -> str:
@@ -77,12 +77,12 @@ def _trained(inputs: Inputs) -> str:
 
 def _tested(inputs: Inputs) -> str:
     """Return how many items each suite has."""
-    told = []
+    texts = []
     for suite in inputs.spec.suites:
         rows = [row for name in ("mcqa", "oeq") for row in inputs.rows(name, suite=suite, scope_kind="all", task="all")]
         if rows:
-            told.append(f"{suite} {counted(max(int(row.needed('n')) for row in rows), 'item')}")
-    return joined(told) if told else ""
+            texts.append(f"{suite} {counted(max(int(row.needed('n')) for row in rows), 'item')}")
+    return joined(texts) if texts else ""
 
 
 def _cost(inputs: Inputs) -> str:
@@ -188,7 +188,7 @@ def caption_of(inputs: Inputs, name: str) -> tuple[str, str]:
 def _without_interval(inputs: Inputs, name: str) -> list[str]:
     """Return the notes of the drawn values that have no interval, each once."""
     if name in ("answer", "effects"):
-        drawn = [effect for one in comparisons(inputs)[:1] for effect in one.effects]
+        drawn = [effect for comparison in comparisons(inputs)[:1] for effect in comparison.effects]
         drawn = [effect for effect in drawn if name == "effects" or effect.scope_kind == "all"]
         return _notes((effect.low, short_note(effect.note)) for effect in drawn)
     rows: list[Row] = []
@@ -202,9 +202,9 @@ def _without_interval(inputs: Inputs, name: str) -> list[str]:
     return _notes((row.number("low"), row["note"]) for row in rows if row.number("value") is not None)
 
 
-def _notes(found: Iterable[tuple[float | None, str]]) -> list[str]:
-    notes = dict.fromkeys(note or "no value differs from the others" for low, note in found if low is None)
-    return list(dict.fromkeys(part for note in notes for part in note.split("; ") if part))
+def _notes(lows_and_notes: Iterable[tuple[float | None, str]]) -> list[str]:
+    notes = dict.fromkeys(note or "no value differs from the others" for low, note in lows_and_notes if low is None)
+    return list(dict.fromkeys(text for note in notes for text in note.split("; ") if text))
 
 
 ITEMS = "report/items/index.js"
@@ -241,13 +241,13 @@ PLACED = frozenset(
 def sections(inputs: Inputs) -> list[Section]:
     """Return the sections of a study's page, in the order in which a reader wants them."""
     figures = _figures(inputs)
-    found = effects.comparisons(inputs)
-    made = [
-        answer.section(inputs, found, figures.get("answer")),
+    comparisons = effects.comparisons(inputs)
+    candidates = [
+        answer.section(inputs, comparisons, figures.get("answer")),
         surface.section(inputs, figures.get("surface")),
-        effects.section(inputs, found, figures.get("effects"), answer.counts(inputs, found)),
+        effects.section(inputs, comparisons, figures.get("effects"), answer.counts(inputs, comparisons)),
         effects.transfer_section(inputs, figures.get("transfer")),
-        attribution.section(inputs, figures, answer.added(inputs, found)),
+        attribution.section(inputs, figures, answer.contributions(inputs, comparisons)),
         scores.section(inputs, figures),
         published.section(inputs, figures.get("published")),
         bias.section(inputs, figures),
@@ -259,9 +259,9 @@ def sections(inputs: Inputs) -> list[Section]:
         _others(inputs),
         _items(inputs),
         method.section(inputs),
-        paper_text.section(inputs, found) if inputs.spec.suites else None,
+        paper_text.section(inputs, comparisons) if inputs.spec.suites else None,
     ]
-    return [section for section in made if section is not None]
+    return [section for section in candidates if section is not None]
 
 
 def _items(inputs: Inputs) -> Section | None:
@@ -300,26 +300,28 @@ def _others(inputs: Inputs) -> Section | None:
 
 
 def _figures(inputs: Inputs) -> dict[str, Figure]:
-    found = {}
+    figures = {}
     for name in inputs.spec.figures():
         title, caption = caption_of(inputs, name)
         svg = inlined(inputs.root / "figures" / f"{name}.svg", name, f"{title}. {caption}")
-        found[name] = Figure(name, title, caption, svg, f"figures/{name}")
-    return found
+        figures[name] = Figure(name, title, caption, svg, f"figures/{name}")
+    return figures
 
 
-def render(inputs: Inputs, made: Sequence[Section], notices: Sequence[Notice]) -> str:
+def render(inputs: Inputs, page_sections: Sequence[Section], notices: Sequence[Notice]) -> str:
     """Return the report as HTML that needs no other file."""
     spec = inputs.spec
     return as_html(
         Page(
             title=spec.title or f"The study “{spec.study}”",
             subtitle=f"Study {spec.study}: {counted(len(spec.models), 'model')}, suites {listed(spec.suites, 12)}",
-            sections=tuple(made),
+            sections=tuple(page_sections),
             notices=tuple(notices),
             facts=facts(inputs),
             closed=True,
-            components=tuple((one.name, one.title, one.colour) for one in inputs.spec.components),
+            components=tuple(
+                (component.name, component.title, component.colour) for component in inputs.spec.components
+            ),
             footer=f"Made by posologie {__version__} from the files of results/{spec.study}; nothing is loaded.",
         ),
         scripts=("page.js", "figures.js", "browser_item.js", "browser_selection.js", "browser.js"),

@@ -41,15 +41,15 @@ class Paper:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the citations, in the order in which the text has them."""
-        found = (key for text in self.paragraphs for match in CITED.finditer(text) for key in match[1].split("; "))
-        return tuple(dict.fromkeys(key.removeprefix("@") for key in found))
+        cited = (key for text in self.paragraphs for match in CITED.finditer(text) for key in match[1].split("; "))
+        return tuple(dict.fromkeys(key.removeprefix("@") for key in cited))
 
 
-def paper_of(inputs: Inputs, found: Sequence[Comparison]) -> Paper:
+def paper_of(inputs: Inputs, comparisons: Sequence[Comparison]) -> Paper:
     """Return what a paper says of a study.
 
     Args:
-        found: every arm against base (`posologie.report.effects.comparisons`).
+        comparisons: every arm against base (`posologie.report.effects.comparisons`).
     """
     texts = (
         _data(inputs),
@@ -59,7 +59,7 @@ def paper_of(inputs: Inputs, found: Sequence[Comparison]) -> Paper:
         _people(inputs),
         _program(inputs),
     )
-    heads, rows, caption = _results(inputs, found)
+    heads, rows, caption = _results(inputs, comparisons)
     return Paper(inputs.spec.study, tuple(text for text in texts if text), heads, rows, caption, checklist(inputs))
 
 
@@ -71,7 +71,7 @@ def _data(inputs: Inputs) -> str:
     mixes = composition.mixes(inputs)
     if not mixes:
         return ""
-    components = joined([one.title for one in composition.components_of(inputs, mixes)])
+    components = joined([component.title for component in composition.components_of(inputs, mixes)])
     sizes = [mix.items for mix in mixes]
     size = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
     names = list(dict.fromkeys(row["mix"] for row in inputs.rows("composition") if row["mix"]))
@@ -92,12 +92,12 @@ def _screened(inputs: Inputs) -> str:
         "equal texts and near-equal ones, by the Jaccard similarity of their character n-grams "
         "[@broder1997; @shrivastava2014]"
     ]
-    found = {kind for row in rows for kind in ("containment", "embedding", "cross_lingual") if row.number(kind)}
-    if "containment" in found:
+    methods = {kind for row in rows for kind in ("containment", "embedding", "cross_lingual") if row.number(kind)}
+    if "containment" in methods:
         ways.append("quotations of tested questions, by shared word n-grams [@brown2020]")
-    if "cross_lingual" in found:
+    if "cross_lingual" in methods:
         ways.append("the same question in another language, by character n-grams")
-    if "embedding" in found:
+    if "embedding" in methods:
         ways.append("the same meaning, by a sentence encoder [@reimers2019]")
     whole = {row["source"]: int(row.needed("items")) for row in rows}
     against = sum(int(row.needed("matched")) for row in rows if row["against"] == "suite")
@@ -150,7 +150,9 @@ def _evaluation(inputs: Inputs) -> str:
             questions = "choice questions" if name == "mcqa" else "open questions"
             measures.append(f"{measure_name(measured.metric, measured.decoding)} ({questions})")
     used = {row["metric"] for name in ("mcqa", "oeq") for row in inputs.rows(name)}
-    others = [f"{one.in_text} [@{one.cited}]" for name, one in METRICS.items() if one.in_text and name in used]
+    others = [
+        f"{metric.in_text} [@{metric.cited}]" for name, metric in METRICS.items() if metric.in_text and name in used
+    ]
     orders = any(row["variants"] == "permuted" for row in inputs.rows("mcqa"))
     return _sentences(
         f"Models were evaluated on {joined([_suite(inputs, suite) for suite in inputs.spec.suites])}.",
@@ -261,11 +263,13 @@ def _program(inputs: Inputs) -> str:
     )  # fmt: skip
 
 
-def _results(inputs: Inputs, found: Sequence[Comparison]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], str]:
+def _results(
+    inputs: Inputs, comparisons: Sequence[Comparison]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], str]:
     """Return the table of results: for each suite and model the primary measure, and the difference from base."""
     heads = ("suite", "model", "score", "difference from base", "p, corrected", "verdict")
     rows = []
-    for comparison in found:
+    for comparison in comparisons:
         measured = comparison.measured
         tables = [
             row
@@ -273,25 +277,26 @@ def _results(inputs: Inputs, found: Sequence[Comparison]) -> tuple[tuple[str, ..
             for row in inputs.rows(name, suite=comparison.suite, scope_kind="all", task="all")
         ]
         scores = {row["model"]: row for row in inputs.measured(tables, measured)}
-        effects = {(one.backbone, one.arm): one for one in comparison.on("all", "all")}
+        effects = {(effect.backbone, effect.arm): effect for effect in comparison.on("all", "all")}
         for arm in inputs.arms:
             row, effect = scores.get(arm.model), effects.get((arm.backbone, arm.arm))
             if row is None:
                 continue
             score = f"{decimal(row.number('value'), 1)} {interval(row.number('low'), row.number('high'), 1)}".strip()
-            told = ("–", "–", "–")
+            cells = ("–", "–", "–")
             if effect is not None:
                 between = effect.simultaneous or (effect.low, effect.high)
                 difference = f"{decimal(effect.value, 1, sign=True)} {interval(*between, 1, sign=True)}".strip()
-                told = (difference, p_text(effect.p_adjusted), effect.verdict)
-            rows.append((comparison.suite, arm.name, score, *told))
+                cells = (difference, p_text(effect.p_adjusted), effect.verdict)
+            rows.append((comparison.suite, arm.name, score, *cells))
     level = f"{100 * inputs.spec.statistics.level:g} %"
     measures = "; ".join(
         [
-            f"{one.suite}: {measure_name(one.measured.metric, one.measured.decoding)}, {unit_name(one.effects[0].unit)}"
-            for one in found
+            f"{comparison.suite}: {measure_name(comparison.measured.metric, comparison.measured.decoding)}, "
+            f"{unit_name(comparison.effects[0].unit)}"
+            for comparison in comparisons
         ]
-    ) if found else ""  # fmt: skip
+    ) if comparisons else ""  # fmt: skip
     warning = " Demonstration: n too small for any verdict." if inputs.spec.demonstration else ""
     return (
         heads,

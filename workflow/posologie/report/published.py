@@ -43,32 +43,33 @@ def compared(inputs: Inputs) -> list[ComparedAggregate]:
             if row["published"]:
                 key = tuple(row[part] for part in ("published_aggregate", "suite", "metric", "decoding", "variants"))
                 groups.setdefault(key, []).append(row)
-    found = []
+    aggregates_compared = []
     for (published, suite, metric, decoding, variants), rows in sorted(groups.items()):
-        there = {row["aggregate"] for row in rows}
+        present = {row["aggregate"] for row in rows}
         lines = []
         for arm in inputs.arms:
             ours = {row["aggregate"]: row for row in rows if row["model"] == arm.model}
             if ours:
                 value = next(iter(ours.values())).needed("published")
                 lines.append(ComparedRow(arm.name, arm.arm == "base", value, ours))
-        aggregates = tuple(aggregate for aggregate in AGGREGATES if aggregate in there)
-        found.append(
+        aggregates = tuple(aggregate for aggregate in AGGREGATES if aggregate in present)
+        aggregates_compared.append(
             ComparedAggregate(
                 titles.get(published, published), suite, metric, decoding, variants, aggregates, tuple(lines)
             )
         )
-    return sorted((one for one in found if one.rows), key=lambda one: -len(one.rows))
+    with_rows = (aggregate for aggregate in aggregates_compared if aggregate.rows)
+    return sorted(with_rows, key=lambda aggregate: -len(aggregate.rows))
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     """Return the section; None if no number of ours has a published counterpart."""
-    found = compared(inputs)
-    if not found:
+    aggregates = compared(inputs)
+    if not aggregates:
         return None
     rows = inputs.rows("published")
-    told = agreement(rows)
-    blocks: list[Block] = [Prose((told,), "lead")] if told else []
+    lead = agreement(rows)
+    blocks: list[Block] = [Prose((lead,), "lead")] if lead else []
     blocks += [figure] if figure else []
     blocks.append(
         Prose(
@@ -80,7 +81,7 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     )
     if rows:
         blocks.append(_agreement_table(rows))
-    blocks += [_table(number, one) for number, one in enumerate(found)]
+    blocks += [_table(number, aggregate) for number, aggregate in enumerate(aggregates)]
     return Section("published", f"{rows[0]['study'] if rows else 'A published study'} beside this one", tuple(blocks))
 
 
@@ -99,26 +100,26 @@ def agreement(rows: list[Row]) -> str:
     return ""
 
 
-def _table(number: int, one: ComparedAggregate) -> Table:
-    base = next((row for row in one.rows if row.is_base), None)
-    signs = base is not None and len(one.rows) > 1
+def _table(number: int, printed: ComparedAggregate) -> Table:
+    base = next((row for row in printed.rows if row.is_base), None)
+    signs = base is not None and len(printed.rows) > 1
     columns = [Column("model", heading=True), Column("published", number=True)]
-    columns += [Column(f"ours, {aggregate.replace('_', ' ')}", number=True) for aggregate in one.aggregates]
+    columns += [Column(f"ours, {aggregate.replace('_', ' ')}", number=True) for aggregate in printed.aggregates]
     if signs:
         columns += [Column("published − base", number=True), Column("ours − base", number=True), Column("sign")]
     lines = []
-    for row in one.rows:
+    for row in printed.rows:
         cells = [Cell(row.name), number_cell(row.published, 2)]
-        cells += [estimate(row.ours.get(aggregate), 1) for aggregate in one.aggregates]
+        cells += [estimate(row.ours.get(aggregate), 1) for aggregate in printed.aggregates]
         if base is not None and signs:
-            cells += _signs(row, base, one.aggregates[0])
+            cells += _signs(row, base, printed.aggregates[0])
         lines.append(cells)
-    variants = "" if one.variants == "original" else f", options {one.variants}"
-    counts = "; ".join(f"{name.replace('_', ' ')}: {AGGREGATES[name]}" for name in one.aggregates)
+    variants = "" if printed.variants == "original" else f", options {printed.variants}"
+    counts = "; ".join(f"{name.replace('_', ' ')}: {AGGREGATES[name]}" for name in printed.aggregates)
     return table(
         f"published-{number}",
-        f"Published “{one.title}” beside suite {one.suite}",
-        f"In %. Ours: {measure_name(one.metric, one.decoding)}{variants}; {counts}.",
+        f"Published “{printed.title}” beside suite {printed.suite}",
+        f"In %. Ours: {measure_name(printed.metric, printed.decoding)}{variants}; {counts}.",
         columns,
         lines,
     )

@@ -73,48 +73,49 @@ def highest(inputs: Inputs, name: str) -> str:
 
 def open_measures(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
     """Return the measures of open answers that a suite has: judges first, then the text metrics."""
-    found = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
-    judged = [measure for measure in found if measure[0].startswith("judge:")]
-    return judged + [column for column in shown_columns("open") if column in found]
+    present = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
+    judged = [measure for measure in present if measure[0].startswith("judge:")]
+    return judged + [column for column in shown_columns("open") if column in present]
 
 
 def drawn_choices(inputs: Inputs) -> list[Row]:
     """Return the rows that the figure of choice questions draws: exact match on the first suite."""
     aggregate = inputs.spec.statistics.primary_choice.aggregate
-    asked = {"task": "all", "metric": "em", "variants": "original", "aggregate": aggregate}
-    rows = [row for suite in inputs.suites_of("mcqa")[:1] for row in inputs.rows("mcqa", suite=suite, **asked)]
+    cells = {"task": "all", "metric": "em", "variants": "original", "aggregate": aggregate}
+    rows = [row for suite in inputs.suites_of("mcqa")[:1] for row in inputs.rows("mcqa", suite=suite, **cells)]
     return [row for row in rows if row["scope_kind"] != "benchmark"]
 
 
 def drawn_texts(inputs: Inputs) -> list[Row]:
     """Return the rows that the figure of open questions draws: every measure of the first suite but the length."""
-    found: list[Row] = []
+    drawn: list[Row] = []
     for suite in inputs.suites_of("oeq")[:1]:
         rows = inputs.rows("oeq", suite=suite, scope_kind="all", task="all", aggregate="item_weighted")
         for measure in open_measures(inputs, suite):
             if measure[0] != "words":
-                found += [row for row in rows if (row["metric"], row["decoding"]) == measure]
-    return found
+                drawn += [row for row in rows if (row["metric"], row["decoding"]) == measure]
+    return drawn
 
 
 def _silences(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
     """Return the measures that count a judge's replies without a verdict."""
-    found = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
-    return [measure for measure in found if measure[0].startswith("judge_unparsable:")]
+    present = dict.fromkeys((row["metric"], row["decoding"]) for row in inputs.rows("oeq", suite=suite))
+    return [measure for measure in present if measure[0].startswith("judge_unparsable:")]
 
 
 def _models_table(inputs: Inputs, name: str, suite: str, measures: Sequence[tuple[str, str]]) -> Table:
     """Return a row for each arm and a column for each measure, on all items in their original order of options."""
     rows = inputs.rows(name, suite=suite, scope_kind="all", task="all", variants="original", aggregate="item_weighted")
-    found = {(row["model"], row["metric"], row["decoding"]): row for row in rows}
+    by_measure = {(row["model"], row["metric"], row["decoding"]): row for row in rows}
     units = {(row["metric"], row["decoding"]): row["unit"] for row in rows}
-    there = [measure for measure in measures if measure in units]
+    present = [measure for measure in measures if measure in units]
     columns = [Column("model", heading=True)]
-    for measure in there:
+    for measure in present:
         title = measure_name(*measure)
         columns.append(Column(f"{title}, %" if units[measure] == "%" else title, number=True))
     lines = [
-        [Cell(arm.name), *(estimate(found.get((arm.model, *measure))) for measure in there)] for arm in inputs.arms
+        [Cell(arm.name), *(estimate(by_measure.get((arm.model, *measure))) for measure in present)]
+        for arm in inputs.arms
     ]
     count = max((int(row.needed("n")) for row in rows), default=0)
     caption = f"All {count:,} items in their original order of options, every item counting the same."
@@ -141,18 +142,18 @@ def _scopes_tables(inputs: Inputs, name: str, suite: str, measured: Measured) ->
         if row["variants"] == measured.variants and (row["aggregate"] == "item_weighted" or row["task"] == "all"):
             key = (row["task"], row["scope_kind"], row["scope"], row["aggregate"])
             groups.setdefault(key, {})[row["model"]] = row
-    components = in_order({key[2] for key in groups}, (one.name for one in inputs.spec.components))
+    components = in_order({key[2] for key in groups}, (component.name for component in inputs.spec.components))
     keys = sorted(groups, key=lambda key: _place(key, components))
     tasks = sorted({key[0] for key in keys}, key=lambda task: (task != "all", task))
     shown = [(task, [key for key in keys if key[0] == task and key[3] == "item_weighted"]) for task in tasks]
     shown = [(task, here) for task, here in shown if here and (task == "all" or len(tasks) > 2)]
     weights = [key for key in keys if key[:3] == ("all", "all", "all")]
     about = f"{sentence(measure_name(measured.metric, measured.decoding))}"
-    made = []
+    tables = []
     for task, here in shown:
         of = "" if task == "all" else f", {task.upper()}"
         titles = [scope_title(kind, scope, inputs.spec.components) for _, kind, scope, _ in here]
-        made.append(
+        tables.append(
             _grid(
                 inputs,
                 f"scopes-{suite}-{name}" + ("" if task == "all" else f"-{task}"),
@@ -165,8 +166,8 @@ def _scopes_tables(inputs: Inputs, name: str, suite: str, measured: Measured) ->
     if len(weights) > 1:
         columns = [(f"every {_WEIGHTED[key[3]]} counts the same", groups[key]) for key in weights]
         caption = f"{about}. An average over many items may count each item, each benchmark or each task the same."
-        made.append(_grid(inputs, f"weights-{suite}-{name}", f"By weighting, suite {suite}", caption, columns, name))
-    return made
+        tables.append(_grid(inputs, f"weights-{suite}-{name}", f"By weighting, suite {suite}", caption, columns, name))
+    return tables
 
 
 _TASKS = {"mcqu": " MCQU: one right answer.", "mcq": " MCQ: several right answers."}

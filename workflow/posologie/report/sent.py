@@ -70,7 +70,7 @@ class Sent:
             from the recorded one, the number of tokens that the prompt has now; and whether its context was shortened.
         """
         items = [_item(record) for record in records]
-        found: list[list[list[Any]]] = [[] for _ in items]
+        prompts_of: list[list[list[Any]]] = [[] for _ in items]
         for number, chats in enumerate(self._chats):
             rows = [
                 (place, item, order, recorded)
@@ -81,12 +81,12 @@ class Sent:
             if chats is not None:
                 texts = [chats.prompt(chat(item, order, self._prompting)) for _, item, order, _ in rows]
                 counts = [len(ids) for ids, _, _ in chats.tokens(texts)]
-            made: list[list[Any]] = [[] for _ in items]
+            of_form: list[list[Any]] = [[] for _ in items]
             for (place, item, order, recorded), count in zip(rows, counts, strict=True):
-                made[place].append(self._prompt(number, item, order, recorded, count))
-            for place, prompts in enumerate(made):
-                found[place].append(prompts)
-        return found
+                of_form[place].append(self._prompt(number, item, order, recorded, count))
+            for place, prompts in enumerate(of_form):
+                prompts_of[place].append(prompts)
+        return prompts_of
 
     def _prompt(self, form: int, item: Item, order: Sequence[int], recorded: int, count: int | None) -> Any:
         shortened = None if count is None or count <= recorded else self._shortened(form, item, order, recorded)

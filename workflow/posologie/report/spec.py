@@ -65,9 +65,9 @@ class ReportSpec(Spec):
             "agreement": ("agreement", "calibration"),
             **{name: (name,) for name in (*alone, "composition", "screening", "leakage", "compute")},
         }
-        found = [name for table, names in drawn.items() if table in self.tables for name in names]
+        names_drawn = [name for table, names in drawn.items() if table in self.tables for name in names]
         return (
-            *found,
+            *names_drawn,
             *(("training",) if any(model.kind == "mix" and not model.published for model in self.models) else ()),
         )
 

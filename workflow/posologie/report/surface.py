@@ -35,14 +35,14 @@ class SurfaceTable:
         """Return the rows of a kind."""
         return [row for row in self.every if row["row"] == kind]
 
-    def one(self, kind: str) -> Row:
+    def only_row(self, kind: str) -> Row:
         """Return the only row of a kind."""
         return self.rows(kind)[0]
 
     @property
     def components(self) -> list[str]:
         """Names of the components, in the order of the study."""
-        return list(mix_of(self.one("optimum")))
+        return list(mix_of(self.only_row("optimum")))
 
     @property
     def model(self) -> Row:
@@ -57,24 +57,24 @@ class SurfaceTable:
     @property
     def unit(self) -> str:
         """What differences are counted in."""
-        return unit_name(self.one("optimum")["unit"]) or "units"
+        return unit_name(self.only_row("optimum")["unit"]) or "units"
 
     @property
     def what(self) -> str:
         """What is measured, in words."""
-        row = self.one("optimum")
+        row = self.only_row("optimum")
         return "the weighted objective" if self.suite == OBJECTIVE else measure_name(row["metric"], row["decoding"])
 
     @property
     def axis(self) -> str:
         """Title of an axis of scores."""
-        unit = self.one("optimum")["unit"]
+        unit = self.only_row("optimum")["unit"]
         return f"{self.what} ({unit})" if unit else self.what
 
     @property
     def level(self) -> str:
         """Level of the intervals in percent."""
-        return decimal(100 * self.one("optimum").needed("level"), 0)
+        return decimal(100 * self.only_row("optimum").needed("level"), 0)
 
 
 def surface_table(inputs: Inputs) -> SurfaceTable | None:
@@ -86,7 +86,7 @@ def surface_table(inputs: Inputs) -> SurfaceTable | None:
     if not best:
         return None
     same = ("backbone", "metric", "decoding", "variants", "aggregate")
-    titles = tuple((one.name, one.title) for one in inputs.spec.components)
+    titles = tuple((component.name, component.title) for component in inputs.spec.components)
     return SurfaceTable(suites[0], tuple(row for row in every if all(row[key] == best[0][key] for key in same)), titles)
 
 
@@ -102,10 +102,10 @@ def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     if fitted is None:
         return None
     sentences = (dose(fitted), region(fitted), floors(fitted), rates(fitted), price(fitted), change_of_mind(fitted))
-    notes = "; ".join(dict.fromkeys(part for part in fitted.one("optimum")["note"].split("; ") if part))
+    notes = "; ".join(dict.fromkeys(part for part in fitted.only_row("optimum")["note"].split("; ") if part))
     blocks: list[Block] = [Prose((support(fitted),), "lead", notes)]
     blocks += [figure] if figure else []
-    blocks.append(Prose(tuple(one for one in sentences if one)))
+    blocks.append(Prose(tuple(text for text in sentences if text)))
     blocks += (
         [Source("The next mixes, to paste into the study", pasted)] if (pasted := to_paste(inputs, fitted)) else []
     )
@@ -138,7 +138,7 @@ def support(fitted: SurfaceTable) -> str:
 
 def dose(fitted: SurfaceTable) -> str:
     """Name the mix with the highest expected score, what it gains over base, and what it may lose against the best."""
-    best = fitted.one("optimum")
+    best = fitted.only_row("optimum")
     unit = fitted.unit
     size = best.number("size")
     items = "" if size is None else f" at {size:,.0f} items"
@@ -161,7 +161,7 @@ def dose(fitted: SurfaceTable) -> str:
 
 def dose_in_short(fitted: SurfaceTable) -> str:
     """Name the best dose, what it is expected to score, and the region of mixes that may be as good, in a sentence."""
-    best, base = fitted.one("optimum"), fitted.rows("base")
+    best, base = fitted.only_row("optimum"), fitted.rows("base")
     size = best.number("size")
     items = "" if size is None else f" at {size:,.0f} items"
     value = f"{decimal(best.needed('value'), 1)}{_percent(best)}{_interval(best, fitted.level)}"
@@ -169,7 +169,7 @@ def dose_in_short(fitted: SurfaceTable) -> str:
     if base:
         gain = best.needed("value") - base[0].needed("value")
         over = f", {decimal(abs(gain), 1)} {fitted.unit} {'above' if gain >= 0 else 'below'} the base model"
-    share = fitted.one("region").needed("value")
+    share = fitted.only_row("region").needed("value")
     where = "; hardly any other mix may be as good"
     if share > 0.995:
         where = "; but no mix can be distinguished from it"
@@ -189,7 +189,7 @@ def _ranges(fitted: SurfaceTable) -> list[str]:
 def region(fitted: SurfaceTable) -> str:
     """Say which mixes cannot be distinguished from the best."""
     ranges = {fitted.title(row["name"]): (row.needed("low"), row.needed("high")) for row in fitted.rows("share")}
-    return region_sentence(fitted.one("region").needed("value"), ranges)
+    return region_sentence(fitted.only_row("region").needed("value"), ranges)
 
 
 def floors(fitted: SurfaceTable) -> str:
@@ -211,10 +211,12 @@ def floors(fitted: SurfaceTable) -> str:
 def rates(fitted: SurfaceTable) -> str:
     """Say how many items of each other component do the work of one item of the first."""
     first = fitted.components[0]
-    found = [row for row in fitted.rows("rate") if row["of"] == first and row["name"] != "doses that score the same"]
-    if not found:
+    exchange_rates = [
+        row for row in fitted.rows("rate") if row["of"] == first and row["name"] != "doses that score the same"
+    ]
+    if not exchange_rates:
         return ""
-    return f"At equal shares, {'; '.join(_rate(fitted, row) for row in found)}."
+    return f"At equal shares, {'; '.join(_rate(fitted, row) for row in exchange_rates)}."
 
 
 def _rate(fitted: SurfaceTable, row: Row) -> str:
@@ -234,7 +236,7 @@ def price(fitted: SurfaceTable) -> str:
     rows = fitted.rows("cheapest")
     if not rows:
         return ""
-    present = fitted.one("present")
+    present = fitted.only_row("present")
     paid = f"{present['name']}, the best mix that was trained, costs {_money(present)}"
     if rows[0].number("cost") is None:
         cheaper = _as_good(fitted, present)
@@ -328,13 +330,13 @@ def _models(fitted: SurfaceTable) -> Table:
         Column("at least", number=True), Column("log density", number=True), Column("chosen"),
     )  # fmt: skip
     noted = dict.fromkeys(part for row in (*rows, *fitted.rows("check")) for part in row["note"].split("; ") if part)
-    said = sentence("; ".join(noted)) + "." if noted else ""
+    notes = sentence("; ".join(noted)) + "." if noted else ""
     return table(
         "surface-models",
         "How well each model predicts a mix that it has not seen",
         f"{sentence(fitted.what)}, in {fitted.unit}, each mix left out in turn; "
         f"n = {int(rows[0].needed('mixes'))} mixes, "
-        f"{int(rows[0].needed('n')):,} questions. {said}",
+        f"{int(rows[0].needed('n')):,} questions. {notes}",
         columns,
         lines,
         layout.table("surface"),
@@ -348,7 +350,10 @@ def _mixes(fitted: SurfaceTable) -> Table:
     columns += [Column("score", number=True), Column("predicted from the others", number=True)]
     left_out = {row["name"]: row for row in fitted.rows("left out")}
     lines = []
-    named = [("best", fitted.one("optimum")), *((f"as good, {row['name']}", row) for row in fitted.rows("as good"))]
+    named = [
+        ("best", fitted.only_row("optimum")),
+        *((f"as good, {row['name']}", row) for row in fitted.rows("as good")),
+    ]
     for name, row in [*named, *((row["name"], row) for row in fitted.rows("run"))]:
         shares = [number_cell(100 * share, 0) for share in mix_of(row).values()]
         own = left_out.get(row["name"]) if row["row"] == "run" else None

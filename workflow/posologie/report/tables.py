@@ -131,8 +131,8 @@ def table(
         for row in rows
     )
     explained = [caption, *(f"{mark} {note}." for note, mark in marks.items())]
-    said = " ".join(text for text in explained if text)
-    return Table(f"table-{name}", title, said, tuple(columns), marked, file, alike(columns, rows))
+    caption_text = " ".join(text for text in explained if text)
+    return Table(f"table-{name}", title, caption_text, tuple(columns), marked, file, alike(columns, rows))
 
 
 def alike(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:
@@ -144,16 +144,16 @@ def alike(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:
     if len(rows) < 2 or len(named) != 1 or not any(column.number for column in columns):
         return ""
     rest = [place for place in range(len(columns)) if place not in named]
-    said = {tuple((row[at].text, row[at].interval, row[at].shares, row[at].note) for at in rest) for row in rows}
-    if len(said) > 1:
+    distinct = {tuple((row[at].text, row[at].interval, row[at].shares, row[at].note) for at in rest) for row in rows}
+    if len(distinct) > 1:
         return ""
     values = [(columns[place].title, rows[0][place]) for place in rest if rows[0][place].text not in ("", NOTHING.text)]
     shown = "; ".join(f"{title}: {' '.join(filter(None, (cell.text, cell.interval)))}" for title, cell in values)
     names = ", ".join(row[named[0]].text for row in rows)
     parts = dict.fromkeys(part for cell in rows[0] for part in cell.note.split("; ") if part)
     notes = f" Note: {'; '.join(parts)}." if parts else ""
-    told = f"{names} have the same values. {sentence(shown)}." if shown else f"There is no value for {names}."
-    return told + notes
+    statement = f"{names} have the same values. {sentence(shown)}." if shown else f"There is no value for {names}."
+    return statement + notes
 
 
 def as_it_is(name: str, title: str, caption: str, rows: Sequence[Row]) -> Table:
@@ -183,15 +183,15 @@ _MOST_DIGITS = 4
 
 def _digits(texts: Iterable[str]) -> int:
     """Return the digits after the point that a column is shown with: those of its longest number, four at most."""
-    found = [_MOST_DIGITS if "e-" in text.lower() else len(text.partition(".")[2]) for text in texts]
-    return min(_MOST_DIGITS, max(found, default=0))
+    digits = [_MOST_DIGITS if "e-" in text.lower() else len(text.partition(".")[2]) for text in texts]
+    return min(_MOST_DIGITS, max(digits, default=0))
 
 
 def _all_numbers(texts: Iterable[str]) -> bool:
-    found = [text for text in texts if text]
+    filled = [text for text in texts if text]
     try:
-        for text in found:
+        for text in filled:
             float(text)
     except ValueError:
         return False
-    return bool(found)
+    return bool(filled)

@@ -28,7 +28,7 @@ def curves(inputs: Inputs) -> list[Curve]:
     Raises:
         InputError: if the history of one is missing.
     """
-    found = []
+    all_curves = []
     for model in inputs.models:
         if model.kind != "mix" or model.published:
             continue
@@ -36,7 +36,7 @@ def curves(inputs: Inputs) -> list[Curve]:
         if not file.is_file():
             raise InputError(f"{file}: no such file; expected the training history of {model.name}")
         rows = read_parquet(file, columns=["step", "loss", "validation_loss"]).to_pylist()
-        found.append(
+        all_curves.append(
             Curve(
                 inputs.name(model),
                 model.mix or "",
@@ -45,36 +45,36 @@ def curves(inputs: Inputs) -> list[Curve]:
                 [(row["step"], row["validation_loss"]) for row in rows if row["validation_loss"] is not None],
             )
         )
-    return found
+    return all_curves
 
 
 def section(inputs: Inputs, figure: Figure | None) -> Section | None:
     """Return the section on training; None if nothing was trained."""
-    found = curves(inputs)
-    if not found:
+    adapters = curves(inputs)
+    if not adapters:
         return None
-    blocks: list[Block] = [Prose((trend(found),), "lead"), *([figure] if figure else [])]
-    return Section("training", "Training curves", (*blocks, _table(found)))
+    blocks: list[Block] = [Prose((trend(adapters),), "lead"), *([figure] if figure else [])]
+    return Section("training", "Training curves", (*blocks, _table(adapters)))
 
 
-def trend(found: list[Curve]) -> str:
+def trend(adapters: list[Curve]) -> str:
     """Say how far the training losses fell, and whether the validation losses rose again."""
-    ends = [(curve.loss[0], curve.loss[-1]) for curve in found if curve.loss]
+    ends = [(curve.loss[0], curve.loss[-1]) for curve in adapters if curve.loss]
     fell = sum(last < first for first, last in ends)
-    told = f"The training loss fell in {fell} of {counted(len(found), 'adapter')}"
+    text = f"The training loss fell in {fell} of {counted(len(adapters), 'adapter')}"
     if ends:
         means = [sum(values) / len(ends) for values in zip(*ends, strict=True)]
-        told += f", on average from {decimal(means[0])} to {decimal(means[1])} nats"
-    several = [curve for curve in found if len(curve.validation) > 1]
+        text += f", on average from {decimal(means[0])} to {decimal(means[1])} nats"
+    several = [curve for curve in adapters if len(curve.validation) > 1]
     if not several:
-        return f"{told}."
+        return f"{text}."
     rose = [curve.name for curve in several if curve.validation[-1][1] > min(loss for _, loss in curve.validation)]
     if not rose:
-        return f"{told}; every validation loss was lowest at the end."
-    return f"{told}; the validation loss of {listed(rose)} rose again before the end, a sign of too many epochs."
+        return f"{text}; every validation loss was lowest at the end."
+    return f"{text}; the validation loss of {listed(rose)} rose again before the end, a sign of too many epochs."
 
 
-def _table(found: list[Curve]) -> Table:
+def _table(adapters: list[Curve]) -> Table:
     columns = (
         Column("adapter", heading=True),
         Column("updates", number=True),
@@ -85,7 +85,7 @@ def _table(found: list[Curve]) -> Table:
         Column("last validation loss", number=True),
     )
     lines = []
-    for curve in found:
+    for curve in adapters:
         at, lowest = min(curve.validation, key=lambda point: point[1], default=(None, None))
         last = curve.validation[-1][1] if curve.validation else None
         lines.append(
@@ -147,12 +147,12 @@ def compute_section(inputs: Inputs, figure: Figure | None) -> Section | None:
     hours = sum(row.number("hours") or 0 for row in rows)
     gpu_hours = sum(row.number("gpu_hours") or 0 for row in rows)
     energies = [energy for row in rows if (energy := row.number("energy_kwh")) is not None]
-    told = "" if not gpu_hours else " No GPU's energy counter could be read."
+    energy_text = "" if not gpu_hours else " No GPU's energy counter could be read."
     if energies:
         read = counted(len(energies), "job")
-        told = f" GPUs took {decimal(sum(energies), 2)} kWh in the {read} whose counters could be read."
+        energy_text = f" GPUs took {decimal(sum(energies), 2)} kWh in the {read} whose counters could be read."
     spent = f"{decimal(gpu_hours, 2)} of GPUs" if gpu_hours else "none of them on a GPU"
-    total = f"{counted(len(rows), 'job')} took {decimal(hours, 2)} hours, {spent}.{told}"
+    total = f"{counted(len(rows), 'job')} took {decimal(hours, 2)} hours, {spent}.{energy_text}"
     caption = "One row for each training and each prediction job, from their run records."
     blocks: list[Block] = [Prose((total,), "lead"), *([figure] if figure else [])]
     blocks.append(table("compute", "Jobs", caption, columns, lines, layout.table("compute")))

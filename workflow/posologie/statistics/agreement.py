@@ -82,33 +82,35 @@ def threshold_labels(
     groups, code = np.unique(group, return_inverse=True)
     fold = code % min(_FOLDS, len(groups))
     labels = np.zeros(len(score))
-    for one in np.unique(fold):
-        others = fold != one
+    for held_out in np.unique(fold):
+        others = fold != held_out
         values = np.unique(score[others])
         cuts = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
         accuracies = [np.mean((score[others] >= cut) == right[others]) for cut in cuts]
-        labels[fold == one] = score[fold == one] >= cuts[int(np.argmax(accuracies))]
+        labels[fold == held_out] = score[fold == held_out] >= cuts[int(np.argmax(accuracies))]
     return labels
 
 
 def _rater_rows(
     rated: RatedSet, rater: Rater, draws: NDArray[np.float64], spec: AgreementSpec
 ) -> Iterator[dict[str, Any]]:
-    kept = ~rater.excluded
+    included = ~rater.excluded
     pairs: list[tuple[str, Statistic, NDArray[np.float64], NDArray[np.float64]]] = [
         (name, statistic, rated.human, rater.score) for name, statistic in CORRELATIONS.items()
     ]
     if rated.right is not None:
         label = rater.label
         if label is None:  # a metric or a probability
-            label = np.zeros(len(kept))
-            label[kept] = threshold_labels(rater.score[kept], rated.right[kept], rated.group[kept])
+            label = np.zeros(len(included))
+            label[included] = threshold_labels(rater.score[included], rated.right[included], rated.group[included])
         pairs += [(name, statistic, rated.right, rater.score) for name, statistic in OF_SCORES.items()]
         pairs += [(name, statistic, rated.right, label) for name, statistic in OF_LABELS.items()]
     for name, statistic, people, other in pairs:
-        for scope, found in estimate(statistic, people, other, kept, rated.generator, draws, rated.weight).items():
-            row = _row(rated, scope, kept, found, spec.statistics)
-            inside = inside_scope(rated.generator, kept, scope)
+        for scope, estimated in estimate(
+            statistic, people, other, included, rated.generator, draws, rated.weight
+        ).items():
+            row = _row(rated, scope, included, estimated, spec.statistics)
+            inside = inside_scope(rated.generator, included, scope)
             if rater.too_silent_in(inside):
                 row |= _bounded(rated, rater, name, scope, inside, draws, spec.statistics)
             yield row | {
@@ -134,7 +136,7 @@ def _bounded(
     """Return what stands for a statistic of a judge that gives too few verdicts: bounds of the accuracy, or nothing."""
     silent, answers = int(rater.silent[inside].sum()), int(inside.sum())
     if name != "accuracy" or rated.right is None or scope == WITHIN:
-        found = without_score(silent, answers)
+        bounds = without_score(silent, answers)
     else:
         effective = effective_clusters(rated.group[inside], rated.weight[inside])
         ends = []
@@ -144,24 +146,24 @@ def _bounded(
                 OF_LABELS[name], rated.right, filled_in, ~rater.excluded, rated.generator, draws, rated.weight
             )[scope]
             ends.append((end.point, interval_of_agreement(end, effective, settings)))
-        found = bounds_of(ends[0], ends[1], silent, answers)
-    return {"value": None, "low": found.low, "high": found.high, "interval": found.method, "note": found.note}
+        bounds = bounds_of(ends[0], ends[1], silent, answers)
+    return {"value": None, "low": bounds.low, "high": bounds.high, "interval": bounds.method, "note": bounds.note}
 
 
 def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statistics) -> Iterator[dict[str, Any]]:
     for (first, ratings), (second, others) in itertools.combinations(rated.people.items(), 2):
-        kept = ~np.isnan(ratings) & ~np.isnan(others)
-        if not kept.any():
+        shared = ~np.isnan(ratings) & ~np.isnan(others)
+        if not shared.any():
             continue
         measures: Mapping[str, Statistic] = dict(CORRELATIONS)
-        if np.isin(np.concatenate([ratings[kept], others[kept]]), (0.0, 1.0)).all():
+        if np.isin(np.concatenate([ratings[shared], others[shared]]), (0.0, 1.0)).all():
             measures = {**measures, **OF_LABELS}
         for name, statistic in measures.items():
-            found = estimate(
-                statistic, np.nan_to_num(ratings), np.nan_to_num(others), kept, rated.generator, draws, rated.weight
+            by_scope = estimate(
+                statistic, np.nan_to_num(ratings), np.nan_to_num(others), shared, rated.generator, draws, rated.weight
             )
-            for scope, one in found.items():
-                yield _row(rated, scope, kept, one, settings) | {
+            for scope, estimated in by_scope.items():
+                yield _row(rated, scope, shared, estimated, settings) | {
                     "rater_kind": "human",
                     "rater": first,
                     "against": second,
@@ -173,16 +175,16 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statisti
 
 
 def _row(
-    rated: RatedSet, scope: str, kept: NDArray[np.bool_], found: Estimated, settings: Statistics
+    rated: RatedSet, scope: str, included: NDArray[np.bool_], estimated: Estimated, settings: Statistics
 ) -> dict[str, Any]:
-    inside = inside_scope(rated.generator, kept, scope)
-    interval = interval_of_agreement(found, effective_clusters(rated.group[inside], rated.weight[inside]), settings)
+    inside = inside_scope(rated.generator, included, scope)
+    interval = interval_of_agreement(estimated, effective_clusters(rated.group[inside], rated.weight[inside]), settings)
     return {
         "set": rated.name,
         "generator": scope,
         "n": int(inside.sum()),
         "clusters": len(np.unique(rated.group[inside])),
-        "value": None if np.isnan(found.point) else found.point,
+        "value": None if np.isnan(estimated.point) else estimated.point,
         "low": interval.low,
         "high": interval.high,
         "level": settings.level,
@@ -191,13 +193,13 @@ def _row(
     }
 
 
-def interval_of_agreement(found: Estimated, effective: float, settings: Statistics) -> Interval:
+def interval_of_agreement(estimated: Estimated, effective: float, settings: Statistics) -> Interval:
     """Return the percentile interval of an agreement statistic, or why there is none."""
-    if np.isnan(found.point):
+    if np.isnan(estimated.point):
         return Interval(None, None, "none", "undefined: a rating is constant")
     if effective < settings.minimum_clusters:
         return Interval(None, None, "none", TOO_SMALL)
-    draws = defined_draws(found.draws)
+    draws = defined_draws(estimated.draws)
     if not len(draws):
         return Interval(None, None, "none", UNDEFINED)
     if are_constant(draws):

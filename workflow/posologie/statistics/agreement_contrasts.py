@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from posologie.running.commands import run
 from posologie.statistics.agreement import interval_of_agreement
 from posologie.statistics.correlations import CORRELATIONS, pearson, steiger_p, zou_interval
-from posologie.statistics.intervals import defined_draws
+from posologie.statistics.intervals import bootstrap_p, defined_draws, holm
 from posologie.statistics.judged import silence_note
-from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import (
     POOLED,
     WITHIN,
@@ -74,12 +73,12 @@ def _pair_rows(
     rated: RatedSet, left: Rater, right: Rater, draws: NDArray[np.float64], spec: AgreementSpec
 ) -> Iterator[dict[str, Any]]:
     settings = spec.statistics
-    kept = ~left.excluded & ~right.excluded
-    effective = effective_clusters(rated.group[kept], rated.weight[kept])
+    included = ~left.excluded & ~right.excluded
+    effective = effective_clusters(rated.group[included], rated.weight[included])
     for name, statistic in CORRELATIONS.items():
         both = [
-            estimate(statistic, rated.human, one.score, kept, rated.generator, draws, rated.weight)
-            for one in (left, right)
+            estimate(statistic, rated.human, rater.score, included, rated.generator, draws, rated.weight)
+            for rater in (left, right)
         ]
         for scope in (POOLED, WITHIN):
             if scope not in both[0] or scope not in both[1]:
@@ -95,8 +94,8 @@ def _pair_rows(
                 "right": right.name,
                 "generator": scope,
                 "statistic": name,
-                "n": int(kept.sum()),
-                "clusters": len(np.unique(rated.group[kept])),
+                "n": int(included.sum()),
+                "clusters": len(np.unique(rated.group[included])),
                 "left_value": None if np.isnan(first.point) else first.point,
                 "right_value": None if np.isnan(second.point) else second.point,
                 "value": difference.point if shown else None,
@@ -111,15 +110,17 @@ def _pair_rows(
                 "zou_high": None,
                 "note": interval.note,
             }
-            row["silent_left"], row["silent_right"] = left.silent_in(kept), right.silent_in(kept)
-            mute = next((one for one in (left, right) if one.too_silent_in(kept)), None)
+            row["silent_left"], row["silent_right"] = left.silent_in(included), right.silent_in(included)
+            mute = next((rater for rater in (left, right) if rater.too_silent_in(included)), None)
             if mute is not None:
-                silence = silence_note(int(mute.silent[kept].sum()), int(kept.sum()))
+                silence = silence_note(int(mute.silent[included].sum()), int(included.sum()))
                 note = f"{mute.name.removeprefix('judge:')}: {silence}"
                 row |= {"value": None, "low": None, "high": None, "interval": "none", "p_bootstrap": None, "note": note}
-                row |= {f"{side}_value": None for side, one in (("left", left), ("right", right)) if one is mute}
+                row |= {f"{side}_value": None for side, rater in (("left", left), ("right", right)) if rater is mute}
             elif name == "pearson" and scope == POOLED and shown:
-                row |= _parametric(left.score[kept], right.score[kept], first.point, second.point, settings.level)
+                row |= _parametric(
+                    left.score[included], right.score[included], first.point, second.point, settings.level
+                )
             yield row
 
 

@@ -122,14 +122,14 @@ def _exact(
 ) -> Game | None:
     if len(players) > MOST_EXACT:
         return None
-    found: dict[Coalition, list[Entry]] = {}
+    by_coalition: dict[Coalition, list[Entry]] = {}
     for arm in arms:
         if (coalition := equal_blend(blends[arm.mix])) is not None:
-            found.setdefault(coalition, []).append(arm)
+            by_coalition.setdefault(coalition, []).append(arm)
     everyone = coalitions(players)[1:]
-    if any(coalition not in found for coalition in everyone):
+    if any(coalition not in by_coalition for coalition in everyone):
         return None
-    mixes, note = _of_one_size([found[coalition] for coalition in everyone], sizes)
+    mixes, note = _of_one_size([by_coalition[coalition] for coalition in everyone], sizes)
     return Game(base.backbone, players, (base, *mixes), _maps(players, [blends[arm.mix] for arm in mixes]), note)
 
 
@@ -146,8 +146,8 @@ def _linear(
         return None
     shares = shares_of([blends[mix] for mix in mixes], players)
     plane = coefficients(shares)
-    added = mean_game(len(players))
-    maps = {("shapley_linear", name): np.append(added[place, 0], added[place, 1:] @ plane)
+    game = mean_game(len(players))
+    maps = {("shapley_linear", name): np.append(game[place, 0], game[place, 1:] @ plane)
             for place, name in enumerate(players)}  # fmt: skip
     maps |= {("scheffe_linear", name): np.append(0.0, plane[place]) for place, name in enumerate(players)}
     residuals = np.hstack([np.zeros((len(mixes), 1)), np.eye(len(mixes)) - shares @ plane])
@@ -163,8 +163,8 @@ def _of_one_size(choices: Sequence[Sequence[Entry]], sizes: Mapping[str, str]) -
         if all(arm is not None for arm in same):
             return [arm for arm in same if arm is not None], ""
     mixes = [arms[0] for arms in choices]
-    told = ", ".join(dict.fromkeys(f"{arm.mix} {sizes.get(arm.mix, '?')}" for arm in mixes))
-    return mixes, f"mixes of different sizes ({told}): what a component adds holds the effect of more data"
+    listed = ", ".join(dict.fromkeys(f"{arm.mix} {sizes.get(arm.mix, '?')}" for arm in mixes))
+    return mixes, f"mixes of different sizes ({listed}): what a component adds holds the effect of more data"
 
 
 def _maps(players: Sequence[str], blends: Sequence[Mapping[str, float]]) -> dict[tuple[str, str], NDArray[np.float64]]:
@@ -185,8 +185,8 @@ def _rows(
     scored, settings = resampled.scored, resampled.settings
     arms = arm_entries(scored.models)
     place = {arm.model: number for number, arm in enumerate(arms)}
-    for found in models:
-        model = crossed(found.moments, arms, arms, sparse_items=sparse_items(measure, found.extent))
+    for cell_model in models:
+        model = crossed(cell_model.moments, arms, arms, sparse_items=sparse_items(measure, cell_model.extent))
         for game in games:
             columns = [place[arm.model] for arm in game.arms]
             linear = np.zeros((len(game.maps), len(arms)))
@@ -194,13 +194,13 @@ def _rows(
             fits = _fits(model, game, columns)
             for (method, term), weights in zip(game.maps, linear, strict=True):
                 estimated = model.of(weights)
-                interval = score_interval(estimated, found.extent, settings, is_share=False)
+                interval = score_interval(estimated, cell_model.extent, settings, is_share=False)
                 recipes = model.is_recipe(weights)
                 notes = ["" if recipes else ADAPTERS, game.note, fits]
                 unit = unit_of(measure.metric)
                 yield {
                     "suite": scored.suite,
-                    **found.cell.columns(),
+                    **cell_model.cell.columns(),
                     "metric": measure.metric,
                     "decoding": measure.decoding,
                     "variants": "original",
@@ -208,7 +208,7 @@ def _rows(
                     "method": method,
                     "term": term,
                     **estimate_columns(
-                        float(estimated.value), interval, found.extent, unit, settings.level, notes=notes
+                        float(estimated.value), interval, cell_model.extent, unit, settings.level, notes=notes
                     ),
                     "about": "recipes" if recipes else "adapters",
                 }
@@ -223,8 +223,8 @@ def _fits(model: Crossed, game: Game, columns: Sequence[int]) -> str:
     p = lack_of_fit(model, residuals)
     if p is None:
         return ""
-    told = "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
-    return f"the surface does not fit ({told})" if p < 1 - _LEVEL_OF_FIT else f"no lack of fit seen ({told})"
+    p_text = "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+    return f"the surface does not fit ({p_text})" if p < 1 - _LEVEL_OF_FIT else f"no lack of fit seen ({p_text})"
 
 
 Coalition = frozenset[str]
@@ -276,8 +276,8 @@ def scheffe_matrix(blends: Sequence[Mapping[str, float]], players: Sequence[str]
 def shares_of(blends: Sequence[Mapping[str, float]], components: Sequence[str]) -> Array:
     """Return [mix, component], shares that sum to 1."""
     shares = np.array([[blend.get(name, 0.0) for name in components] for blend in blends], dtype=float)
-    found: Array = shares / shares.sum(axis=1, keepdims=True)
-    return found
+    normalised: Array = shares / shares.sum(axis=1, keepdims=True)
+    return normalised
 
 
 def coefficients(shares: Array) -> Array:
@@ -300,11 +300,11 @@ def mean_game(count: int) -> Array:
 
 def covariance(model: Crossed, linear: Array) -> Array:
     """Return [combination, combination], the covariance of linear combinations of values, seeds included."""
-    found: Array = linear @ model.items @ linear.T
+    matrix: Array = linear @ model.items @ linear.T
     for backbone, seeds in model.seeds.items():
         here = np.array([entry.backbone == backbone for entry in model.entries])
-        found = found + float(seeds.variance) * (linear * (model.share * here)) @ linear.T
-    return found
+        matrix = matrix + float(seeds.variance) * (linear * (model.share * here)) @ linear.T
+    return matrix
 
 
 def lack_of_fit(model: Crossed, residuals: Array) -> float | None:
@@ -318,13 +318,13 @@ def lack_of_fit(model: Crossed, residuals: Array) -> float | None:
     """
     spread = covariance(model, residuals)
     values, vectors = np.linalg.eigh(spread)
-    kept = values > max(NOTHING, 1e-9 * float(values.max()))
-    if not kept.any():
+    nonzero = values > max(NOTHING, 1e-9 * float(values.max()))
+    if not nonzero.any():
         return None
-    distances = vectors[:, kept].T @ (residuals @ model.point)
-    statistic = float((distances**2 / values[kept]).sum()) / int(kept.sum())
+    distances = vectors[:, nonzero].T @ (residuals @ model.point)
+    statistic = float((distances**2 / values[nonzero]).sum()) / int(nonzero.sum())
     df = float(model.of(residuals).df.min())
-    return float(fdtrc(int(kept.sum()), df, statistic))
+    return float(fdtrc(int(nonzero.sum()), df, statistic))
 
 
 if __name__ == "__main__":

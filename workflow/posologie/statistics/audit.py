@@ -77,17 +77,17 @@ def audited(a: Evaluation, b: Evaluation, settings: Statistics, metrics: Sequenc
     tasks = []
     for name in sorted(a.tasks.keys() | b.tasks.keys()):
         if name in a.tasks and name in b.tasks:
-            found = _task(name, a, b, metrics)
-            if isinstance(found, _Task):
-                tasks.append(found)
+            compared = _task(name, a, b, metrics)
+            if isinstance(compared, _Task):
+                tasks.append(compared)
             else:
-                left_out[name] = found
+                left_out[name] = compared
         else:
             left_out[name] = f"only in {'A' if name in a.tasks else 'B'}"
     if not tasks:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(f"{a.name} and {b.name}: no task can be compared ({reasons})")
-    placed = [task for task in tasks if all(one.gold is not None for pair in task.pairs for one in pair)]
+    placed = [task for task in tasks if all(answer.gold is not None for pair in task.pairs for answer in pair)]
     return Audit(
         _differences(tasks, settings),
         _positions(placed, settings) if placed else [],
@@ -98,23 +98,23 @@ def audited(a: Evaluation, b: Evaluation, settings: Statistics, metrics: Sequenc
 
 def _task(name: str, a: Evaluation, b: Evaluation, metrics: Sequence[str]) -> _Task | str:
     """Return what is compared of a task, or why nothing is."""
-    here, there = a.tasks[name], b.tasks[name]
-    both = sorted(here.keys() & there.keys())
+    of_a, of_b = a.tasks[name], b.tasks[name]
+    both = sorted(of_a.keys() & of_b.keys())
     if not both:
         return "no item is in both"
-    pairs = [(here[item], there[item]) for item in both]
-    for one, other in pairs:
-        if one.question and other.question and one.question != other.question:
+    pairs = [(of_a[item], of_b[item]) for item in both]
+    for first, second in pairs:
+        if first.question and second.question and first.question != second.question:
             raise InputError(
-                f"{other.place}: item {other.item} is not the question of {one.place}; expected the same data"
+                f"{second.place}: item {second.item} is not the question of {first.place}; expected the same data"
             )
-        if one.gold is not None and other.gold is not None and one.gold != other.gold:
-            raise InputError(f"{other.place}: item {other.item} has another right option than in {one.place}")
+        if first.gold is not None and second.gold is not None and first.gold != second.gold:
+            raise InputError(f"{second.place}: item {second.item} has another right option than in {first.place}")
     metric = _metric(name, pairs, metrics, a.falling | b.falling)
     if metric is None:
-        known = ", ".join(sorted({key for pair in pairs for one in pair for key in one.scores})) or "none"
+        known = ", ".join(sorted({key for pair in pairs for answer in pair for key in answer.scores})) or "none"
         return f"no metric between 0 and 1 where higher is better (it has: {known})"
-    return _Task(name, metric, pairs, (len(here) - len(both), len(there) - len(both)))
+    return _Task(name, metric, pairs, (len(of_a) - len(both), len(of_b) - len(both)))
 
 
 def _metric(
@@ -123,14 +123,14 @@ def _metric(
     metrics: Sequence[str],
     falling: frozenset[tuple[str, str]],
 ) -> str | None:
-    everywhere = [key for key in pairs[0][0].scores if all(key in one.scores for pair in pairs for one in pair)]
+    everywhere = [key for key in pairs[0][0].scores if all(key in answer.scores for pair in pairs for answer in pair)]
     usable = [
         key
         for key in everywhere
-        if (name, key) not in falling and all(0 <= one.scores[key] <= 1 for pair in pairs for one in pair)
+        if (name, key) not in falling and all(0 <= answer.scores[key] <= 1 for pair in pairs for answer in pair)
     ]
-    wanted = metrics or [*PREFERRED, *usable]
-    return next((key for key in wanted if key in usable), None)
+    preferred = metrics or [*PREFERRED, *usable]
+    return next((key for key in preferred if key in usable), None)
 
 
 def _settings_with_family(settings: Statistics, tasks: Sequence[_Task]) -> Statistics:
@@ -168,11 +168,11 @@ def _differences(tasks: Sequence[_Task], settings: Statistics) -> list[dict[str,
     )
     own = _settings_with_family(settings, tasks)
     pairs = pairs_of(arm_entries(_MODELS), [("B", "A")])
-    found = list(tested_pairs(Resampled(scored, own), _MEASURE, "original", pairs, None))
-    wanted = {("benchmark", "item_weighted")} | (
+    tests = list(tested_pairs(Resampled(scored, own), _MEASURE, "original", pairs, None))
+    shown = {("benchmark", "item_weighted")} | (
         {("all", "item_weighted"), ("all", "mean_of_benchmarks")} if len(tasks) > 1 else set()
     )
-    chosen = [one for one in found if (one.row["scope_kind"], one.row["aggregate"]) in wanted]
+    chosen = [test for test in tests if (test.row["scope_kind"], test.row["aggregate"]) in shown]
     by_name = {task.name: task for task in tasks}
     return [_row(row, by_name) for row in judge_families(chosen, own, demonstration=False)]
 
@@ -186,8 +186,8 @@ def _row(row: dict[str, Any], tasks: dict[str, _Task]) -> dict[str, Any]:
         "metric": ", ".join(sorted({task.metric for task in mine})),
         "only_a": sum(task.only[0] for task in mine),
         "only_b": sum(task.only[1] for task in mine),
-        "other_prompts": sum(bool(one.prompt and other.prompt and one.prompt != other.prompt)
-                             for task in mine for one, other in task.pairs),
+        "other_prompts": sum(bool(first.prompt and second.prompt and first.prompt != second.prompt)
+                             for task in mine for first, second in task.pairs),
         "a": row["right_value"],
         "b": row["left_value"],
     }  # fmt: skip
@@ -210,8 +210,8 @@ def _positions(tasks: Sequence[_Task], settings: Statistics) -> list[dict[str, A
     )
     rows = []
     for row in suite_rows(answers, all_entries(_MODELS), settings):
-        kept = row["statistic"] in ("gold_share", "predicted_share", "recall", "recall_spread")
-        if kept and (row["scope_kind"] == "benchmark" or (row["scope_kind"] == "all" and len(tasks) > 1)):
+        is_shown = row["statistic"] in ("gold_share", "predicted_share", "recall", "recall_spread")
+        if is_shown and (row["scope_kind"] == "benchmark" or (row["scope_kind"] == "all" and len(tasks) > 1)):
             task = TOGETHER if row["scope_kind"] == "all" else row["scope"]
             own = {"task": task, "model": row["model"].removeprefix("published/")}
             rows.append({column: own[column] if column in own else row[column] for column in POSITIONS})

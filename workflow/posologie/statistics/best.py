@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
         for primary, scored in scored_parts(command.results, suite, spec, named.__contains__):
             resampled = Resampled(scored, spec.statistics)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
-                for variants in (one for one in sets if one in scored.variant_sets() and direction(measure)):
+                for variants in (name for name in sets if name in scored.variant_sets() and direction(measure)):
                     rows.extend(_rows(resampled, measure, variants, demonstration=spec.demonstration))
     write_table(command.table, COLUMNS, rows, LATEX)
 
@@ -59,9 +59,9 @@ def best_of(
         towards: 1 where more is better, −1 where less is. Everything returned is turned so that more is better.
     """
     pairs = list(combinations(range(len(mixes)), 2))
-    linear = towards * differences([(mixes[one], mixes[other]) for one, other in pairs], len(model.entries))
-    found = family(model, linear, settings.replicates, settings.seed)
-    best = compare_with_best(towards * model.point[mixes], pairs, found, settings.level)
+    linear = towards * differences([(mixes[first], mixes[second]) for first, second in pairs], len(model.entries))
+    members = family(model, linear, settings.replicates, settings.seed)
+    best = compare_with_best(towards * model.point[mixes], pairs, members, settings.level)
     value = corrected_for_choice(model, towards * np.eye(len(model.entries))[mixes], settings)
     if base is None:
         return best, value, None
@@ -75,8 +75,8 @@ def corrected_for_choice(model: Crossed, linear: Array, settings: Statistics) ->
     for backbone, seeds in model.seeds.items():
         here = np.array([entry.backbone == backbone for entry in model.entries])
         covariance += float(seeds.variance) * (linear * (model.share * here)) @ linear.T
-    found = family(model, linear, settings.replicates, settings.seed)
-    return corrected_best(found, covariance, settings.level)
+    members = family(model, linear, settings.replicates, settings.seed)
+    return corrected_best(members, covariance, settings.level)
 
 
 def _rows(resampled: Resampled, measure: Measure, variants: str, *, demonstration: bool) -> Iterator[dict[str, Any]]:
@@ -84,8 +84,8 @@ def _rows(resampled: Resampled, measure: Measure, variants: str, *, demonstratio
     arms = arm_entries(scored.models)
     scale = 100 if unit_of(measure.metric) == "%" else 1
     towards = direction(measure)
-    for found in next(resampled.many_moments([scored.over_variants(measure, variants)])):
-        model = crossed(found.moments, arms, arms, sparse_items=sparse_items(measure, found.extent))
+    for cell_model in next(resampled.many_moments([scored.over_variants(measure, variants)])):
+        model = crossed(cell_model.moments, arms, arms, sparse_items=sparse_items(measure, cell_model.extent))
         for backbone in dict.fromkeys(arm.backbone for arm in arms):
             mixes = [place for place, arm in enumerate(arms) if arm.kind == "mix" and arm.backbone == backbone]
             base = next((place for place, arm in enumerate(arms) if arm.model == f"{backbone}/base"), None)
@@ -93,14 +93,14 @@ def _rows(resampled: Resampled, measure: Measure, variants: str, *, demonstratio
                 continue
             best, value, gain = best_of(model, mixes, base, towards, settings)
             recipes = backbone in model.seeds
-            few = found.extent.effective < settings.minimum_clusters
+            few = cell_model.extent.effective < settings.minimum_clusters
             notes = [DEMONSTRATION] if demonstration else [TOO_SMALL] if few else []
             notes += [] if recipes else [ADAPTERS]
             for place, mix in enumerate(mixes):
                 is_chosen = place == best.chosen
                 yield {
                     "suite": scored.suite,
-                    **found.cell.columns(),
+                    **cell_model.cell.columns(),
                     "metric": measure.metric,
                     "decoding": measure.decoding,
                     "variants": variants,
@@ -108,8 +108,8 @@ def _rows(resampled: Resampled, measure: Measure, variants: str, *, demonstratio
                     "mix": arms[mix].label,
                     "model": arms[mix].model,
                     "about": "recipes" if recipes else "adapters",
-                    "n": found.extent.items,
-                    "clusters": found.extent.clusters,
+                    "n": cell_model.extent.items,
+                    "clusters": cell_model.extent.clusters,
                     "unit": unit_of(measure.metric),
                     "value": float(model.point[mix]) * scale,
                     "chosen": int(is_chosen),
@@ -128,14 +128,14 @@ def _rows(resampled: Resampled, measure: Measure, variants: str, *, demonstratio
 
 
 def _corrected(
-    name: str, bounds: str, found: Corrected | None, towards: int, scale: float, limits: tuple[float, float] | None
+    name: str, bounds: str, estimate: Corrected | None, towards: int, scale: float, limits: tuple[float, float] | None
 ) -> dict[str, float | None]:
     """Return the columns of a corrected value, turned back to the metric's own direction."""
-    if found is None:
+    if estimate is None:
         return {name: None, f"{bounds}_low": None, f"{bounds}_high": None}
-    if found.low is None or found.high is None:
-        return {name: found.value * towards * scale, f"{bounds}_low": None, f"{bounds}_high": None}
-    value, low, high = (part * towards for part in (found.value, found.low, found.high))
+    if estimate.low is None or estimate.high is None:
+        return {name: estimate.value * towards * scale, f"{bounds}_low": None, f"{bounds}_high": None}
+    value, low, high = (number * towards for number in (estimate.value, estimate.low, estimate.high))
     low, high = sorted((low, high))
     if limits is not None:
         low, high, value = max(low, limits[0]), min(high, limits[1]), min(max(value, limits[0]), limits[1])

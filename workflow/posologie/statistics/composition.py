@@ -68,9 +68,9 @@ def mix_rows(mix: str, seed: int, facts: Mapping[str, Any], components: Sequence
                     yield row(**common, by=f"gold_{task}", name=label, items=count, share=share)
             yield from _length_rows(common, "characters", held["characters"])
     common = {"subject": "mix", "mix": mix, "seed": seed, "part": "train", "by": "redistributed"}
-    for one in facts["redistributed"]:
-        note = f"{one['held']} held, {one['asked']} asked for"
-        yield row(**common, source=one["source"], name=one["stratum"], items=one["taken"], note=note)
+    for stratum in facts["redistributed"]:
+        note = f"{stratum['held']} held, {stratum['asked']} asked for"
+        yield row(**common, source=stratum["source"], name=stratum["stratum"], items=stratum["taken"], note=note)
 
 
 def repetition_rows(mix: str, seed: int, facts: Mapping[str, Any], spec: CompositionSpec) -> Iterator[dict[str, Any]]:
@@ -85,12 +85,12 @@ def repetition_rows(mix: str, seed: int, facts: Mapping[str, Any], spec: Composi
     for component in in_order(by_component, spec.components):
         items, held = by_component[component]["items"], facts.get("smallest_over", {}).get(component)
         different = by_component[component].get("different_items", items)
-        seen = items * spec.epochs / different if different else spec.epochs
+        times_seen = items * spec.epochs / different if different else spec.epochs
         yield row(
             **{"subject": "mix", "mix": mix, "seed": seed, "part": "train", "provenance": component},
-            **{"by": "repetition", "name": "all", "items": items * spec.epochs, "length": seen},
+            **{"by": "repetition", "name": "all", "items": items * spec.epochs, "length": times_seen},
             share=None if held is None else _percent(different, held),
-            note="" if held is None else f"{different} of {held} held, each seen {seen:.4g} times",
+            note="" if held is None else f"{different} of {held} held, each seen {times_seen:.4g} times",
         )
 
 
@@ -123,19 +123,23 @@ def source_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def published_rows(compared: Comparison, reports: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each printed number beside ours, then the printed numbers that contradict each other."""
     records = compared.published.records
-    for name, one in records.printed.items():
-        found = compared.records(one, reports)
-        kept, read = (None, None) if found is None else found
+    for name, printed in records.printed.items():
+        counts = compared.records(printed, reports)
+        accepted, read = (None, None) if counts is None else counts
         yield row(
-            **{"subject": "published", "part": one.split or "all", "provenance": one.component or "all"},
-            **{"by": one.counted(), "name": name, "items": kept, "published": one.records},
-            difference=None if kept is None else kept - one.records,
-            note="no shard of this study" if kept is None else "" if read in (None, kept) else f"{read} read",
+            **{"subject": "published", "part": printed.split or "all", "provenance": printed.component or "all"},
+            **{"by": printed.counted(), "name": name, "items": accepted, "published": printed.records},
+            difference=None if accepted is None else accepted - printed.records,
+            note="no shard of this study" if accepted is None else "" if read in (None, accepted) else f"{read} read",
         )
-    for found_one in contradictions(records):
+    for contradiction in contradictions(records):
         yield row(
-            **{"subject": "contradiction", "name": found_one.name, "items": found_one.one},
-            **{"published": found_one.other, "difference": found_one.one - found_one.other, "note": found_one.words},
+            **{"subject": "contradiction", "name": contradiction.name, "items": contradiction.one},
+            **{
+                "published": contradiction.other,
+                "difference": contradiction.one - contradiction.other,
+                "note": contradiction.words,
+            },
         )
 
 
@@ -148,8 +152,8 @@ def token_rows(spec: CompositionSpec, root: Path, manifest: str) -> Iterator[dic
     for name, seeds in spec.mixes.items():
         for seed in seeds:
             items = read_item_table(root / layout.mix(name, seed, "train"))
-            wanted = [item for item in items["id"].to_pylist() if item not in known]
-            fresh = items.filter(pc.is_in(items["id"], value_set=pa.array(wanted, pa.string())))
+            unknown = [item for item in items["id"].to_pylist() if item not in known]
+            fresh = items.filter(pc.is_in(items["id"], value_set=pa.array(unknown, pa.string())))
             known |= _token_counts(fresh, tokenizer, spec.prompting)
             counts = np.array([known[item] for item in items["id"].to_pylist()], dtype=np.int64)
             provenances = np.array(items["provenance"].to_pylist(), dtype=object)
@@ -178,17 +182,17 @@ def main(argv: list[str]) -> None:
     arguments = table_arguments("posologie.statistics.composition", __doc__ or "")
     arguments.add_argument("--published", help="file of the published study that is compared")
     arguments.add_argument("--backbone", help="manifest of the backbone whose tokens are counted")
-    given = arguments.parse_args(argv)
-    spec = CompositionSpec.from_json(given.spec)
-    root = Path(given.results)
+    options = arguments.parse_args(argv)
+    spec = CompositionSpec.from_json(options.spec)
+    root = Path(options.results)
     table: list[dict[str, Any]] = []
     for name, seeds in spec.mixes.items():
         for seed in seeds:
             facts = read_json(root / layout.mix(name, seed, "composition"))
             table += mix_rows(name, seed, facts, spec.components)
             table += repetition_rows(name, seed, facts, spec)
-    if given.backbone is not None:
-        table += token_rows(spec, root, given.backbone)
+    if options.backbone is not None:
+        table += token_rows(spec, root, options.backbone)
     reports = [
         read_json(root / layout.beside(layout.shard(source, split), ".json"))
         for source, splits in spec.shards.items()
@@ -196,11 +200,11 @@ def main(argv: list[str]) -> None:
     ]
     for report in reports:
         table += source_rows(report)
-    compared = comparison(given.published, spec.published)
+    compared = comparison(options.published, spec.published)
     if compared is not None:
         mixed = [report for report in reports if report["source"] not in spec.unmixed]
         table += published_rows(compared, mixed)
-    write_table(given.table, *shown(COLUMNS, table, compared), LATEX)
+    write_table(options.table, *shown(COLUMNS, table, compared), LATEX)
     log.info("%d mixes, %d shards, %d rows", len(spec.mixes), len(reports), len(table))
 
 

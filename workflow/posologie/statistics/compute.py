@@ -62,11 +62,11 @@ def _rows(spec: ComputeSpec, root: Path) -> Iterator[dict[str, Any]]:
 
 def _tokens(records: Sequence[dict[str, Any]]) -> dict[str, int | None]:
     """Return the tokens that records of one job count, added up; None where one of them does not say."""
-    found: dict[str, int | None] = {}
+    totals: dict[str, int | None] = {}
     for name in ("prompt_tokens", "generated_tokens"):
         counted = [record[name] for record in records if record.get(name) is not None]
-        found[name] = sum(counted) if len(counted) == len(records) else None
-    return found
+        totals[name] = sum(counted) if len(counted) == len(records) else None
+    return totals
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from posologie.running.errors import InputError
 from posologie.statistics.crossed import Crossed, crossed
 from posologie.statistics.entries import Entry, arm_entries
 from posologie.statistics.estimates import Model, Resampled
-from posologie.statistics.intervals import SPARSE, estimate_columns, score_interval
+from posologie.statistics.intervals import SPARSE, estimate_columns, mcnemar_p, score_interval
 from posologie.statistics.means import UNBOUNDED, measures_named, sparse_items, tested, unit_of
-from posologie.statistics.paired import mcnemar_p
 from posologie.statistics.registration import doses_of, registration_of
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.simultaneous import differences
@@ -62,18 +61,18 @@ def main(argv: list[str]) -> None:
     spec = command.spec
     listed = [
         *spec.statistics.contrasts,
-        *(pair for one in spec.statistics.families.values() for pair in one.contrasts),
+        *(pair for family in spec.statistics.families.values() for pair in family.contrasts),
     ]
     pairs = pairs_of(arm_entries(spec.models), listed)
     named = measures_named(spec.statistics)
-    found: list[Tested] = []
+    tests: list[Tested] = []
     for suite in spec.suites:
         for primary, scored in scored_parts(command.results, suite, spec, named.__contains__):
             resampled = Resampled(scored, spec.statistics)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
-                for variants in (one for one in sets if one in scored.variant_sets()):
-                    found.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
-    rows = judge_families(found, spec.statistics, demonstration=spec.demonstration)
+                for variants in (name for name in sets if name in scored.variant_sets()):
+                    tests.extend(tested_pairs(resampled, measure, variants, pairs, command.published))
+    rows = judge_families(tests, spec.statistics, demonstration=spec.demonstration)
     known, now = registration_of(command.results), doses_of(spec.blends, spec.sizes, spec.epochs)
     settings = spec.statistics.model_dump(mode="json")
     for row in rows:
@@ -95,14 +94,14 @@ def pairs_of(arms: Sequence[Entry], listed: Sequence[tuple[str, str]]) -> list[P
     pairs: dict[tuple[str, str], Pair] = {}
     for backbone in dict.fromkeys(arm.backbone for arm in arms):
         here = {arm.label: arm for arm in arms if arm.backbone == backbone}
-        wanted = [(label, "base") for label in here if label != "base" and "base" in here]
-        for left, right in [*wanted, *listed]:
+        against_base = [(label, "base") for label in here if label != "base" and "base" in here]
+        for left, right in [*against_base, *listed]:
             if left in here and right in here:
                 pairs[here[left].model, here[right].model] = Pair(here[left], here[right])
         mixes = [arm for arm in here.values() if arm.kind == "mix"]
-        for one, other in combinations(mixes, 2):
-            if (one.model, other.model) not in pairs and (other.model, one.model) not in pairs:
-                pairs[one.model, other.model] = Pair(one, other, planned=False)
+        for first, second in combinations(mixes, 2):
+            if (first.model, second.model) not in pairs and (second.model, first.model) not in pairs:
+                pairs[first.model, second.model] = Pair(first, second, planned=False)
     return list(pairs.values())
 
 
@@ -121,14 +120,14 @@ def tested_pairs(
         joined = crossed(model.moments, arms, arms, sparse_items=sparse_items(measure, model.extent))
         inside = np.isin(resampled.parts.of_item, [part for group in model.cell.groups for part in group])
         counted = resampled.single_items and model.cell.aggregate == "item_weighted"
-        for pair, one in zip(pairs, linear, strict=True):
+        for pair, weights in zip(pairs, linear, strict=True):
             sides = place[pair.left.model], place[pair.right.model]
-            row = _row(resampled, measure, variants, model, pair, joined, one)
+            row = _row(resampled, measure, variants, model, pair, joined, weights)
             row["note"] = "; ".join(filter(None, (row["note"], _procedures(scored, measure, pair))))
             if counted and all(binary[side] for side in sides):
                 row["p_mcnemar"] = mcnemar_p(*(of_arm[side][inside] for side in sides))
             _set_published(row, pair, published)
-            yield Tested(row, measure, joined, one, joined.of(one), planned=pair.planned)
+            yield Tested(row, measure, joined, weights, joined.of(weights), planned=pair.planned)
 
 
 def _procedures(scored: ScoredSuite, measure: Measure, pair: Pair) -> str:

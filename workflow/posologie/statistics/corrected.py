@@ -22,8 +22,8 @@ from posologie.records import layout
 from posologie.records.files import read_parquet
 from posologie.running.commands import run
 from posologie.running.errors import InputError
+from posologie.statistics.intervals import holm
 from posologie.statistics.judged import PANEL, is_too_silent, majority, silence_note
-from posologie.statistics.paired import holm
 from posologie.statistics.prediction_powered import (
     FEWEST,
     Answers,
@@ -101,8 +101,8 @@ class Judged:
 
 def main(argv: list[str]) -> None:
     """Write the table; Holm's correction is over the differences of one set, suite, judge and scope."""
-    given = table_arguments("posologie.statistics.corrected", __doc__ or "").parse_args(argv)
-    spec, root = CorrectedSpec.from_json(given.spec), Path(given.results)
+    options = table_arguments("posologie.statistics.corrected", __doc__ or "").parse_args(argv)
+    spec, root = CorrectedSpec.from_json(options.spec), Path(options.results)
     rows: list[dict[str, Any]] = []
     for name in spec.sets:
         ratings = read_ratings(root / layout.human(name), spec.thresholds.get(name))
@@ -115,9 +115,9 @@ def main(argv: list[str]) -> None:
                 verdicts = {model.name: _verdicts(root, judge, model.name, suite, spec) for model in spec.models}
                 for kind, scope in next(iter(verdicts.values())).scopes():
                     about = {"set": name, "suite": suite, "judge": judge, "scope_kind": kind, "scope": scope}
-                    inside = {model: given.within(kind, scope) for model, given in verdicts.items()}
+                    inside = {model: of_model.within(kind, scope) for model, of_model in verdicts.items()}
                     rows.extend({**row, **about} for row in _rows(ratings, inside, texts, spec))
-    write_table(given.table, COLUMNS, rows, LATEX)
+    write_table(options.table, COLUMNS, rows, LATEX)
 
 
 def read_ratings(file: Path, threshold: float | None) -> Ratings | None:
@@ -130,14 +130,14 @@ def read_ratings(file: Path, threshold: float | None) -> Ratings | None:
     columns = ("item", "generator", "candidate", "weight", "rating")
     if missing := [name for name in columns if name not in table.column_names]:
         raise InputError(f"{file}: column '{missing[0]}' is missing; expected a table of ratings")
-    given: dict[Key, list[float]] = {}
+    by_answer: dict[Key, list[float]] = {}
     weight, candidate = {}, {}
     for row in table.select(list(columns)).to_pylist():
         key = row["generator"], row["item"]
-        given.setdefault(key, []).append(row["rating"])
+        by_answer.setdefault(key, []).append(row["rating"])
         weight[key], candidate[key] = row["weight"], row["candidate"]
-    binary = all(rating in (0.0, 1.0) for ratings in given.values() for rating in ratings)
-    means = {key: sum(ratings) / len(ratings) for key, ratings in given.items()}
+    binary = all(rating in (0.0, 1.0) for ratings in by_answer.values() for rating in ratings)
+    means = {key: sum(ratings) / len(ratings) for key, ratings in by_answer.items()}
     if binary and threshold in (None, 0.5):
         return Ratings(means, weight, candidate)
     if threshold is None:
@@ -154,21 +154,23 @@ def _texts(file: Path) -> dict[Key, str]:
 def _verdicts(root: Path, judge: str, model: str, suite: str, spec: CorrectedSpec) -> Verdicts:
     """Read a judge's verdicts; its score is the probability of "1" where every answer has one, else the verdict."""
     if judge == PANEL:
-        members = [_verdicts(root, one, model, suite, spec) for one in spec.panel]
-        joint = majority(np.stack([one.label for one in members]), np.stack([one.silent for one in members]))
+        members = [_verdicts(root, member, model, suite, spec) for member in spec.panel]
+        joint = majority(
+            np.stack([member.label for member in members]), np.stack([member.silent for member in members])
+        )
         first = members[0]
         return Verdicts(first.keys, first.provenance, first.group, joint.label, joint.share, joint.silent)
     table = read_parquet(root / layout.judgements(judge, model, suite))
     rows = [row for row in table.to_pylist() if row["variant"] == "original"]
     rows.sort(key=lambda row: (row["benchmark"], row["item"]))
     label = np.array([float(row["label"] == 1) for row in rows])
-    told = all(row["probability"] is not None for row in rows)
+    has_probabilities = all(row["probability"] is not None for row in rows)
     return Verdicts(
         tuple((row["benchmark"], row["item"]) for row in rows),
         np.array([row["provenance"] for row in rows]),
         np.array([row["group"] for row in rows]),
         label,
-        np.array([row["probability"] for row in rows], dtype=float) if told else label,
+        np.array([row["probability"] for row in rows], dtype=float) if has_probabilities else label,
         np.array([row["outcome"] != "label" for row in rows]),
     )
 
@@ -177,7 +179,7 @@ def _rows(
     ratings: Ratings, verdicts: Mapping[str, Verdicts], texts: Mapping[str, Mapping[Key, str]], spec: CorrectedSpec
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each model, each mix over several seeds, and each difference."""
-    names = sorted({name for one in verdicts.values() for name in one.group})
+    names = sorted({name for of_model in verdicts.values() for name in of_model.group})
     groups = {name: place for place, name in enumerate(names)}
     single = [_model(model, verdicts[model.name], ratings, texts[model.name], groups, spec) for model in spec.models]
     arms: dict[tuple[str, ...], list[int]] = {}
@@ -185,14 +187,16 @@ def _rows(
         key = (model.kind, model.backbone or "", model.mix or "") if model.kind == "mix" else (model.kind, model.name)
         arms.setdefault(key, []).append(place)
     joined = [
-        single[places[0]] if len(places) == 1 else _mix(spec.models[places[0]], [single[one] for one in places], spec)
+        single[places[0]]
+        if len(places) == 1
+        else _mix(spec.models[places[0]], [single[index] for index in places], spec)
         for places in arms.values()
     ]
-    yield from (one.row for one in single)
-    yield from (one.row for one, places in zip(joined, arms.values(), strict=True) if len(places) > 1)
+    yield from (judged.row for judged in single)
+    yield from (judged.row for judged, places in zip(joined, arms.values(), strict=True) if len(places) > 1)
     of_arm = {
-        (spec.models[places[0]].backbone or "", one.label): one
-        for one, places in zip(joined, arms.values(), strict=True)
+        (spec.models[places[0]].backbone or "", judged.label): judged
+        for judged, places in zip(joined, arms.values(), strict=True)
     }
     pairs = [
         ((backbone, label), (backbone, other))
@@ -209,29 +213,29 @@ def _rows(
 
 def _model(
     model: EvaluatedModel,
-    given: Verdicts,
+    verdicts: Verdicts,
     ratings: Ratings,
     texts: Mapping[Key, str],
     groups: Mapping[str, int],
     spec: CorrectedSpec,
 ) -> Judged:
     level = spec.statistics.level
-    human, weight, stale = np.full(len(given.keys), np.nan), np.ones(len(given.keys)), 0
-    for place, key in enumerate(given.keys):
-        found = model.name, key[1]
-        if found not in ratings.human:
+    human, weight, stale = np.full(len(verdicts.keys), np.nan), np.ones(len(verdicts.keys)), 0
+    for place, key in enumerate(verdicts.keys):
+        answer = model.name, key[1]
+        if answer not in ratings.human:
             continue
-        if " ".join(ratings.candidate[found].split()) != " ".join(texts.get(key, "").split()):
+        if " ".join(ratings.candidate[answer].split()) != " ".join(texts.get(key, "").split()):
             stale += 1  # people rated another answer to this question
             continue
-        human[place], weight[place] = ratings.human[found], ratings.weight[found]
-    cluster = np.array([groups[group] for group in given.group])
-    answers = Answers(cluster, given.score, human, weight)
+        human[place], weight[place] = ratings.human[answer], ratings.weight[answer]
+    cluster = np.array([groups[group] for group in verdicts.group])
+    answers = Answers(cluster, verdicts.score, human, weight)
     rated = int(answers.rated.sum())
-    everything = Answers(cluster, given.label, given.label, np.ones(len(human)))
+    everything = Answers(cluster, verdicts.label, verdicts.label, np.ones(len(human)))
     naive = corrected(everything, len(groups), 0.0) if len(np.unique(cluster)) > 1 else None
     clusters = len(np.unique(cluster[answers.rated]))
-    silent = int(given.silent.sum())
+    silent = int(verdicts.silent.sum())
     notes = [f"{stale} ratings of other answers to these questions left out"] if stale else []
     row = dict.fromkeys(COLUMNS) | {
         "kind": "model",
@@ -256,7 +260,7 @@ def _model(
     else:
         estimate = corrected(answers, len(groups))
         alone = corrected(answers, len(groups), 0.0)
-        verdict = Answers(cluster, given.label, human, weight)
+        verdict = Answers(cluster, verdicts.label, human, weight)
         check = rogan_gladen(verdict, len(groups), level)
         row |= _value(min(max(estimate.value, 0.0), 1.0), estimate.share_interval(level), "prediction-powered")
         row |= {"tuning": estimate.tuning, "worth": round(rated * alone.variance / estimate.variance)}
@@ -271,18 +275,18 @@ def _model(
 def _mix(model: EvaluatedModel, members: Sequence[Judged], spec: CorrectedSpec) -> Judged:
     """Return the mean of a mix over its seeds; the adapters are taken as they are."""
     level, name = spec.statistics.level, f"{model.backbone}/{model.mix}"
-    estimates = [one.estimate for one in members if one.estimate is not None]
+    estimates = [member.estimate for member in members if member.estimate is not None]
     estimate = mean_of(estimates) if len(estimates) == len(members) else None
-    naives = [one.naive for one in members if one.naive is not None]
+    naives = [member.naive for member in members if member.naive is not None]
     naive = mean_of(naives) if len(naives) == len(members) else None
     row = dict.fromkeys(COLUMNS) | {
         **{column: members[0].row[column] for column in ("kind", "against", "n", "unit", "level", "interval")},
-        **{column: sum(one.row[column] for one in members) for column in ("rated", "stale", "silent")},
+        **{column: sum(member.row[column] for member in members) for column in ("rated", "stale", "silent")},
         "model": name,
-        "clusters": min(one.row["clusters"] for one in members),
+        "clusters": min(member.row["clusters"] for member in members),
         "note": ADAPTERS,
     }
-    if naive is not None and all(one.row["naive"] is not None for one in members):
+    if naive is not None and all(member.row["naive"] is not None for member in members):
         row |= _naive(naive.value, naive.share_interval(level))
     if estimate is not None:
         row |= _value(min(max(estimate.value, 0.0), 1.0), estimate.share_interval(level), "prediction-powered")
@@ -306,17 +310,19 @@ def _difference(left: Judged, right: Judged, spec: CorrectedSpec) -> dict[str, A
         "unit": "%",
         "level": level,
         "interval": "none",
-        "note": "; ".join(dict.fromkeys(note for one in (left, right) for note in one.row["note"].split("; ") if note)),
+        "note": "; ".join(
+            dict.fromkeys(note for side in (left, right) for note in side.row["note"].split("; ") if note)
+        ),
     }
     if left.naive is not None and right.naive is not None and None not in (left.row["naive"], right.row["naive"]):
         naive = left.naive.minus(right.naive)
         row |= _naive(naive.value, _possible(naive.interval(level)))
     if left.estimate is not None and right.estimate is not None:
-        found = left.estimate.minus(right.estimate)
-        row |= _value(found.value, _possible(found.interval(level)), "prediction-powered")
-        row["p_value"] = found.p_value()
+        difference = left.estimate.minus(right.estimate)
+        row |= _value(difference.value, _possible(difference.interval(level)), "prediction-powered")
+        row["p_value"] = difference.p_value()
         rated, answers = (left.row[column] + right.row[column] for column in ("rated", "n"))
-        row["more_ratings"] = further_ratings(found, rated, answers)
+        row["more_ratings"] = further_ratings(difference, rated, answers)
     return row
 
 

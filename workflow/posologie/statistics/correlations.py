@@ -53,7 +53,8 @@ def zou_interval(first: float, second: float, between: float, count: int, level:
     """Return the interval of first − second (Zou 2007, equations 11 to 13), from Fisher's intervals of the two."""
     half = float(ndtri((1 + level) / 2)) / math.sqrt(count - 3)
     (low_1, high_1), (low_2, high_2) = (
-        (math.tanh(math.atanh(one) - half), math.tanh(math.atanh(one) + half)) for one in (first, second)
+        (math.tanh(math.atanh(correlation) - half), math.tanh(math.atanh(correlation) + half))
+        for correlation in (first, second)
     )
     shared = (between - 0.5 * first * second) * (1 - first**2 - second**2 - between**2) + between**3
     shared /= (1 - first**2) * (1 - second**2)
@@ -123,9 +124,9 @@ OF_LABELS: dict[str, Statistic] = {"accuracy": accuracy, "f1": f1, "kappa": kapp
 """Of people's label and another label."""
 
 
-def partial_spearman(first: Values, second: Values, given: Values, weights: Values) -> Values:
+def partial_spearman(first: Values, second: Values, control: Values, weights: Values) -> Values:
     """Return Spearman's partial correlation of two ratings given a third."""
-    ranks = [mid_ranks(values, weights) for values in (first, second, given)]
+    ranks = [mid_ranks(values, weights) for values in (first, second, control)]
     between = _correlation(ranks[0], ranks[1], weights)
     with_first, with_second = (_correlation(rank, ranks[2], weights) for rank in ranks[:2])
     return _divide(between - with_first * with_second, np.sqrt((1 - with_first**2) * (1 - with_second**2)))
@@ -135,8 +136,8 @@ def mid_ranks(values: Values, weights: Values) -> Values:
     """Return [draw, answer], the mid-rank of each answer's value among the answers of a draw."""
     _, group = np.unique(values, return_inverse=True)
     held = np.zeros((len(weights), int(group.max()) + 1))
-    for place, one in enumerate(group):
-        held[:, one] += weights[:, place]
+    for place, code in enumerate(group):
+        held[:, code] += weights[:, place]
     ranks: Values = (np.cumsum(held, axis=1) - held + (held + 1) / 2)[:, group]
     return ranks
 

@@ -130,6 +130,7 @@ def seeds_of(moments: Moments, mixes: Sequence[Sequence[int]]) -> Seeds | None:
     for models in several:
         own = moments.point[..., models]
         between = between + ((own - own.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+        # Items alone give adapters with the covariance B a sum of squares about their mean of tr B − 1'B1 / k.
         block = moments.covariance[..., models, :][..., models]
         diagonal = np.trace(block, axis1=-2, axis2=-1)
         noise = noise + diagonal - block.sum(axis=(-2, -1)) / len(models)
@@ -186,15 +187,15 @@ class Crossed:
         """
         linear = np.asarray(linear, dtype=float)
         if linear.ndim == 1:
-            found = self.of(linear[None])
-            return Estimated(*(part[..., 0] for part in found))
+            combined = self.of(linear[None])
+            return Estimated(*(array[..., 0] for array in combined))
         items = np.einsum("...pj,pj->...p", linear @ self.items, linear)
         items = np.where(items > NOTHING, items + self.floor @ (linear**2).T, 0.0)
         variance, df = items, np.full(items.shape, float(self.df_items))
         for backbone, seeds in self.seeds.items():
             drawn, share = self.drawn(linear, backbone)
-            one = Seeds(seeds.between[..., None], seeds.noise[..., None], seeds.df)
-            with_seeds, df_with_seeds = total_variance(items, share, one, self.df_items)
+            broadcast = Seeds(seeds.between[..., None], seeds.noise[..., None], seeds.df)
+            with_seeds, df_with_seeds = total_variance(items, share, broadcast, self.df_items)
             variance, df = np.where(drawn, with_seeds, variance), np.where(drawn, df_with_seeds, df)
         return Estimated(self.point @ linear.T, variance, df, variance - items)
 
@@ -236,7 +237,7 @@ def crossed(
         backbone: seeds_of(moments, [entry.members for entry in trained if entry.backbone == backbone])
         for backbone in dict.fromkeys(entry.backbone for entry in trained)
     }
-    seeds = {backbone: found for backbone, found in known.items() if found is not None}
+    seeds = {backbone: estimate for backbone, estimate in known.items() if estimate is not None}
     whole = {entry.members for entry in trained}
     average = np.zeros((len(entries), moments.point.shape[-1]))
     share = np.zeros(len(entries))
@@ -265,8 +266,8 @@ def p_value(estimated: Estimated, null: float = 0.0) -> Array:
     """Return [...], the two-sided p-value of the t-test that the combination is `null`; NaN without variance."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.abs(estimated.value - null) / estimated.error
-    found: Array = 2 * stdtr(estimated.df, -np.where(estimated.variance > NOTHING, ratio, np.nan))
-    return found
+    p: Array = 2 * stdtr(estimated.df, -np.where(estimated.variance > NOTHING, ratio, np.nan))
+    return p
 
 
 def t_interval(estimated: Estimated, level: float) -> tuple[Array, Array]:

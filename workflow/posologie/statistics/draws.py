@@ -59,6 +59,7 @@ def make_clusters(
     of_benchmark = _joined(benchmark_codes, group_codes, len(benchmarks))
     of_group = np.empty(len(groups), dtype=np.int64)
     of_group[group_codes] = of_benchmark[benchmark_codes]
+    # A stratum is seeded by its first group, so that no name of a benchmark decides what is drawn.
     first_of = {int(label): int(np.flatnonzero(of_group == label)[0]) for label in np.unique(of_group)}
     ordered = sorted(first_of, key=first_of.__getitem__)
     position = {label: place for place, label in enumerate(ordered)}
@@ -68,6 +69,7 @@ def make_clusters(
     np.minimum.at(first_part, group_codes, part_rank)
     last_part = np.zeros(len(groups), dtype=np.int64)
     np.maximum.at(last_part, group_codes, part_rank)
+    # Clusters of one part get neighbouring numbers, so that its block of sums (`ClusterSums.blocks`) is narrow.
     rank = np.empty(len(groups), dtype=np.int64)
     order = np.lexsort((np.arange(len(groups)), last_part, first_part, stratum_of_group))
     rank[order] = np.arange(len(groups))
@@ -96,6 +98,7 @@ def _joined(benchmark: NDArray[np.int64], group: NDArray[np.int64], count: int) 
         count: number of benchmarks.
     """
     pairs = np.unique(group * count + benchmark)
+    # Sorted, the benchmarks of a group are neighbours: a link from each to the next one joins them all.
     same = np.flatnonzero(pairs[1:] // count == pairs[:-1] // count)
     links = np.unique(np.stack([pairs[same] % count, pairs[same + 1] % count], axis=1), axis=0)
     label = np.arange(count)
@@ -120,6 +123,7 @@ def bootstrap_counts(clusters: Clusters, replicates: int, seed: int) -> NDArray[
         for start in range(0, replicates, batch):
             rows = min(batch, replicates - start)
             drawn = numbers.integers(0, size, size=(rows, size), dtype=np.int32)
+            # Each replicate's numbers are moved to a range of their own, so that one count serves the whole batch.
             drawn += (np.arange(rows, dtype=np.int32) * size)[:, None]
             counted = np.bincount(drawn.ravel(), minlength=rows * size)
             counts[start : start + rows, stratum] = counted.reshape(rows, size)
@@ -185,13 +189,13 @@ def _whole_by(sums: NDArray[np.float64], most: int) -> NDArray[np.int64]:
         sums: [cluster, column].
         most: largest sum of the weights' sizes.
     """
-    found = np.zeros(sums.shape[1], dtype=np.int64)
+    factors = np.zeros(sums.shape[1], dtype=np.int64)
     largest = np.abs(sums).max(axis=0, initial=0.0)
-    for factor in reversed(_SCALES):
+    for factor in reversed(_SCALES):  # from the largest, so that the smallest one that fits is kept
         scaled = sums * factor
         whole = (np.abs(scaled - np.rint(scaled)) < 1e-9 * factor).all(axis=0) & (largest * factor * most < _WHOLE)
-        found[whole] = factor
-    return found
+        factors[whole] = factor
+    return factors
 
 
 def _product(weights: NDArray[np.uint8], sums: NDArray[Any]) -> NDArray[np.float64]:
@@ -210,9 +214,10 @@ def cluster_sums(clusters: Clusters, values: NDArray[np.float64]) -> ClusterSums
     starts = np.flatnonzero((np.diff(part, prepend=-1) != 0) | (np.diff(cluster, prepend=-1) != 0))
     sums = np.add.reduceat(values[order], starts, axis=0)
     blocks = []
-    for one in range(clusters.parts):
-        inside = part[starts] == one
+    for number in range(clusters.parts):
+        inside = part[starts] == number
         place = cluster[starts][inside]
+        # Clusters in between that have no item in this part keep sums of 0.
         first, last = int(place[0]), int(place[-1]) + 1
         block = np.zeros((last - first, values.shape[1]))
         block[place - first] = sums[inside]

@@ -72,17 +72,17 @@ def arm_entries(models: Sequence[EvaluatedModel]) -> list[Entry]:
         key = (entry.kind, entry.backbone, entry.mix) if entry.kind == "mix" else (entry.kind, entry.model)
         arms.setdefault(key, []).append(entry)
     return [
-        found[0]
-        if len(found) == 1
+        members[0]
+        if len(members) == 1
         else Entry(
-            f"{found[0].backbone}/{found[0].mix}",
+            f"{members[0].backbone}/{members[0].mix}",
             "mix",
-            found[0].backbone,
-            found[0].mix,
+            members[0].backbone,
+            members[0].mix,
             "all",
-            tuple(member for entry in found for member in entry.members),
+            tuple(member for entry in members for member in entry.members),
         )
-        for found in arms.values()
+        for members in arms.values()
     ]
 
 
@@ -150,7 +150,7 @@ def over_members(
     return value, value + stretch * (mean - value + np.sqrt(seeds) * weights.normal)
 
 
-def seed_term(part: NDArray[np.float64] | float, df: int) -> NDArray[np.float64]:
+def seed_term(fraction: NDArray[np.float64] | float, df: int) -> NDArray[np.float64]:
     """Return what the variance of seeds adds to 1 / df, times its own degrees of freedom: f² (1 + 2.4 (1 − f³) / df).
 
     f² alone is Satterthwaite's (1946). With few degrees of freedom a small S² is often small by chance: his tests then
@@ -158,9 +158,9 @@ def seed_term(part: NDArray[np.float64] | float, df: int) -> NDArray[np.float64]
     of seeds (by quadrature; `tests/unit/statistics/test_crossed.py`).
 
     Args:
-        part: f, what S² makes up of the whole variance, 0 to 1.
+        fraction: f, what S² makes up of the whole variance, 0 to 1.
         df: degrees of freedom of S².
     """
-    part = np.minimum(part, 1.0)
-    found: NDArray[np.float64] = part**2 * (1 + 2.4 * (1 - part**3) / df)
-    return found
+    fraction = np.minimum(fraction, 1.0)
+    term: NDArray[np.float64] = fraction**2 * (1 + 2.4 * (1 - fraction**3) / df)
+    return term

@@ -80,10 +80,10 @@ def make_parts(
     of_item = of_item.reshape(-1)
     provenances = []
     for part in range(names.shape[1]):
-        found = np.unique(provenance[of_item == part])
-        if len(found) > 1:
-            raise InputError(f"benchmark '{names[0, part]}': items of {' and '.join(found)}; expected one component")
-        provenances.append(str(found[0]))
+        of_part = np.unique(provenance[of_item == part])
+        if len(of_part) > 1:
+            raise InputError(f"benchmark '{names[0, part]}': items of {' and '.join(of_part)}; expected one component")
+        provenances.append(str(of_part[0]))
     benchmarks, tasks = (tuple(str(name) for name in row) for row in names)
     components = tuple(in_order(set(provenances), declared))
     return Parts(of_item.astype(np.int64), benchmarks, tasks, tuple(provenances), components)
@@ -167,13 +167,13 @@ def linear_parts(cell: Cell, sums: ClusterSums, total_sizes: NDArray[np.float64]
     Args:
         total_sizes: [part, 1 or column], the denominators.
     """
-    added = np.zeros((sums.clusters.count, sums.columns))
+    influence = np.zeros((sums.clusters.count, sums.columns))
     for group in cell.groups:
         weight = 1 / total_sizes[list(group)].sum(axis=0) / len(cell.groups)
         for part in group:
             chosen, block = sums.blocks[part]
-            added[chosen] += block * weight
-    return added
+            influence[chosen] += block * weight
+    return influence
 
 
 def extent(cell: Cell, sizes: ClusterSums) -> Extent:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from posologie.running.commands import run
 from posologie.statistics.agreement import interval_of_agreement
-from posologie.statistics.intervals import defined_draws
+from posologie.statistics.intervals import bootstrap_p, defined_draws, holm
 from posologie.statistics.judged import bounds_of, filled
-from posologie.statistics.paired import bootstrap_p, holm
 from posologie.statistics.ratings import POOLED, Estimated, RatedSet, Rater, effective_clusters, read_rated, scopes_of
 from posologie.statistics.spec import AgreementSpec
 from posologie.statistics.tables import Latex, agreement_command, write_table
@@ -49,9 +48,9 @@ def main(argv: list[str]) -> None:
 def _rows(
     rated: RatedSet, judge: Rater, right: NDArray[np.float64], draws: NDArray[np.float64], spec: AgreementSpec
 ) -> Iterator[dict[str, Any]]:
-    kept = ~judge.excluded
+    included = ~judge.excluded
     error = judge.score - right
-    for scope, inside in scopes_of(rated.generator, kept).items():
+    for scope, inside in scopes_of(rated.generator, included).items():
         mean = Estimated(float(np.average(error[inside], weights=rated.weight[inside])), _mean(error, inside, draws))
         interval = interval_of_agreement(
             mean, effective_clusters(rated.group[inside], rated.weight[inside]), spec.statistics
@@ -79,8 +78,8 @@ def _rows(
         }
         if judge.too_silent_in(inside):
             row |= _bounded(rated, judge, right, inside, draws, spec)
-        elif scope != POOLED and not judge.too_silent_in(kept & ~inside):
-            others = kept & ~inside
+        elif scope != POOLED and not judge.too_silent_in(included & ~inside):
+            others = included & ~inside
             defined = defined_draws(mean.draws - _mean(error, others, draws))
             row["against_others"] = 100 * (mean.point - float(np.average(error[others], weights=rated.weight[others])))
             row["p_value"] = bootstrap_p(defined) if len(defined) else None
@@ -108,15 +107,15 @@ def _bounded(
                 ),
             )
         )
-    found = bounds_of(ends[0], ends[1], int(judge.silent[inside].sum()), int(inside.sum()))
-    low, high = (None if end is None else 100 * end for end in (found.low, found.high))
+    bounds = bounds_of(ends[0], ends[1], int(judge.silent[inside].sum()), int(inside.sum()))
+    low, high = (None if end is None else 100 * end for end in (bounds.low, bounds.high))
     return {
         "judge_value": None,
         "value": None,
         "low": low,
         "high": high,
-        "interval": found.method,
-        "note": found.note,
+        "interval": bounds.method,
+        "note": bounds.note,
     }
 
 

@@ -140,25 +140,28 @@ def selected_interval(
 
 def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
     judges = [rater for rater in rated.raters if rater.kind == "judge" and rater.name != f"judge:{PANEL}"]
-    kept = ~np.any([judge.excluded for judge in judges], axis=0)
-    draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)[:, kept]
-    mute = [judge.too_silent_in(kept) for judge in judges]
+    included = ~np.any([judge.excluded for judge in judges], axis=0)
+    draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)[:, included]
+    mute = [judge.too_silent_in(included) for judge in judges]
     # A judge that gives too few verdicts has no correlation, and the rule cannot take it.
     scores = [
-        np.zeros(int(kept.sum())) if silent else judge.score[kept] for judge, silent in zip(judges, mute, strict=True)
+        np.zeros(int(included.sum())) if silent else judge.score[included]
+        for judge, silent in zip(judges, mute, strict=True)
     ]
-    effective = effective_clusters(rated.group[kept], rated.weight[kept])
-    choice = choice_of(rated.human[kept], np.stack(scores), draws, rated.weight[kept], effective, spec.statistics.level)
+    effective = effective_clusters(rated.group[included], rated.weight[included])
+    choice = choice_of(
+        rated.human[included], np.stack(scores), draws, rated.weight[included], effective, spec.statistics.level
+    )
     by_rule = None if np.isnan(choice.points).all() else int(np.nanargmax(choice.points))
     rows = []
     for place, judge in enumerate(judges):
         configured = spec.chosen is not None and judge.name == f"judge:{spec.chosen}"
-        found = Estimated(choice.points[place], choice.drawn[place])
-        interval = interval_of_agreement(found, effective, spec.statistics)
+        estimated = Estimated(choice.points[place], choice.drawn[place])
+        interval = interval_of_agreement(estimated, effective, spec.statistics)
         if place == by_rule and choice.interval is not None and len(judges) > 1 and interval.method != "none":
             interval = Interval(*choice.interval, SELECTED)
         if mute[place]:
-            interval = without_score(int(judge.silent[kept].sum()), int(kept.sum()))
+            interval = without_score(int(judge.silent[included].sum()), int(included.sum()))
         notes = [interval.note] if interval.note else []
         if configured and by_rule is not None and place != by_rule:
             notes.append(MISMATCH)
@@ -166,11 +169,11 @@ def _rows(rated: RatedSet, spec: AgreementSpec) -> list[dict[str, Any]]:
             {
                 "set": rated.name,
                 "judge": judge.name.removeprefix("judge:"),
-                "n": int(kept.sum()),
-                "clusters": len(np.unique(rated.group[kept])),
-                "excluded": int((~kept).sum()),
+                "n": int(included.sum()),
+                "clusters": len(np.unique(rated.group[included])),
+                "excluded": int((~included).sum()),
                 "triples": judge.triples,
-                "silent": judge.silent_in(kept),
+                "silent": judge.silent_in(included),
                 "value": None if np.isnan(choice.points[place]) else float(choice.points[place]),
                 "low": interval.low,
                 "high": interval.high,

@@ -49,7 +49,10 @@ def bounds_of(lower: tuple[float, Interval], upper: tuple[float, Interval], sile
     """
     low = lower[0] if lower[1].low is None else lower[1].low
     high = upper[0] if upper[1].high is None else upper[1].high
-    notes = [silence_note(silent, answers), *dict.fromkeys(one.note for _, one in (lower, upper) if one.note)]
+    notes = [
+        silence_note(silent, answers),
+        *dict.fromkeys(interval.note for _, interval in (lower, upper) if interval.note),
+    ]
     return Interval(low, high, BOUNDS, "; ".join(notes))
 
 

@@ -36,15 +36,15 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 def main(argv: list[str]) -> None:
     """Write the table."""
-    given = table_arguments("posologie.statistics.leakage", __doc__ or "").parse_args(argv)
-    spec = LeakageTableSpec.from_json(given.spec)
+    options = table_arguments("posologie.statistics.leakage", __doc__ or "").parse_args(argv)
+    spec = LeakageTableSpec.from_json(options.spec)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for measured, scored in scored_parts(given.results, suite, spec, lambda measure: True):
+        for measured, scored in scored_parts(options.results, suite, spec, lambda measure: True):
             measure = Measure(measured.metric, measured.decoding)
             if measure in scored.values:
-                rows.extend(_rows(Path(given.results), scored, measure, spec))
-    write_table(given.table, COLUMNS, rows, LATEX)
+                rows.extend(_rows(Path(options.results), scored, measure, spec))
+    write_table(options.table, COLUMNS, rows, LATEX)
 
 
 def leaked_items(root: Path, mix: str, seed: str, suite: str) -> dict[str, float]:
@@ -56,12 +56,12 @@ def leaked_items(root: Path, mix: str, seed: str, suite: str) -> dict[str, float
     if not file.is_file():
         [file] = sorted((root / "leakage" / mix).glob(f"seed-*/{suite}.parquet"))
     table = read_parquet(file, columns=["matched", "place", "kind", "similarity"])
-    found: dict[str, float] = {}
+    similarities: dict[str, float] = {}
     for row in table.to_pylist():
         if row["place"] == "test" and row["kind"] in TWINS:
             similarity = row["similarity"] if row["kind"] == "near" else 1.0
-            found[row["matched"]] = max(similarity, found.get(row["matched"], 0.0))
-    return found
+            similarities[row["matched"]] = max(similarity, similarities.get(row["matched"], 0.0))
+    return similarities
 
 
 def _rows(root: Path, scored: ScoredSuite, measure: Measure, spec: LeakageTableSpec) -> Iterator[dict[str, Any]]:
@@ -99,7 +99,7 @@ def _compared(
     defined = ~np.isnan(column)
     value = np.where(defined, column, 0.0)
     masks = (defined & inside, defined & ~inside)
-    columns = np.stack([part for mask in masks for part in (value * mask, mask.astype(float))], axis=1)
+    columns = np.stack([array for mask in masks for array in (value * mask, mask.astype(float))], axis=1)
     sums = cluster_sums(resampled.clusters, columns)
     point = sums.total().sum(axis=0)[:, None]
     draws = sums.weighted(resampled.counts).sum(axis=0)
@@ -112,9 +112,9 @@ def _compared(
             "difference": defined,
         }.items()
     }
-    sides = [_means(part) for part in (point, draws)]
+    sides = [_means(totals) for totals in (point, draws)]
     for name, (count, clusters) in extents.items():
-        one, replicates = float(sides[0][name][0]), sides[1][name]
+        mean, replicates = float(sides[0][name][0]), sides[1][name]
         share = statistic == "score" and name != "difference"
         row: dict[str, Any] = {
             "statistic": statistic,
@@ -124,12 +124,12 @@ def _compared(
             "clusters": clusters,
         }
         row |= {"unit": "%" if share else "points", "level": resampled.settings.level}
-        if np.isnan(one):
+        if np.isnan(mean):
             yield row | {"value": None, "low": None, "high": None, "interval": "none", "note": "no such item"}
             continue
-        interval = interval_of(one, replicates, clusters, resampled.settings, is_share=share)
+        interval = interval_of(mean, replicates, clusters, resampled.settings, is_share=share)
         low, high = (None if bound is None else 100 * bound for bound in (interval.low, interval.high))
-        yield row | {"value": 100 * one, "low": low, "high": high, "interval": interval.method, "note": interval.note}
+        yield row | {"value": 100 * mean, "low": low, "high": high, "interval": interval.method, "note": interval.note}
 
 
 def _means(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

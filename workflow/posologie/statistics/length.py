@@ -50,11 +50,11 @@ def main(argv: list[str]) -> None:
     rows: list[dict[str, Any]] = []
     for suite in command.spec.suites:
         scored = open_questions(
-            command.results, suite, command.spec, lambda one: one == WORDS or _judged(one), bounded=True
+            command.results, suite, command.spec, lambda measure: measure == WORDS or _judged(measure), bounded=True
         )
         if scored is not None:
             resampled = Resampled(scored, command.spec.statistics)
-            for measure in sorted(one for one in scored.values if one.metric.startswith(_SHOWN)):
+            for measure in sorted(measure for measure in scored.values if measure.metric.startswith(_SHOWN)):
                 rows.extend(_rows(resampled, measure, entries))
     write_table(command.table, COLUMNS, rows, LATEX)
 
@@ -113,15 +113,15 @@ def _rows(resampled: Resampled, measure: Measure, entries: Sequence[Entry]) -> I
             continue
         parts = list(cell.groups[0])
         point, draws = (
-            one[parts].sum(axis=0).T.reshape(one.shape[2], -1, len(loud)) for one in drawn_sums
+            array[parts].sum(axis=0).T.reshape(array.shape[2], -1, len(loud)) for array in drawn_sums
         )  # [draw, statistic, model]
         rest = _Rest.of(judge, loud, here, resampled.clusters.of_item)
-        found = {name: (function(point)[0], function(draws).T) for name, function in _STATISTICS.items()}
-        for statistic, (values, replicates) in found.items():
+        values_and_draws = {name: (function(point)[0], function(draws).T) for name, function in _STATISTICS.items()}
+        for statistic, (values, replicates) in values_and_draws.items():
             for entry, weight in zip(entries, weights, strict=True):
                 if judge.mute[list(entry.members)].any():
                     continue
-                own = replace(entry, members=tuple(int(np.searchsorted(loud, one)) for one in entry.members))
+                own = replace(entry, members=tuple(int(np.searchsorted(loud, member)) for member in entry.members))
                 value, drawn = over_members(own, values, replicates, weight)
                 yield _row(resampled, cell, held, judge, statistic, entry, value, drawn, here, rest.over(own))
         slope = equal_length_means(point[:, _REGRESSION])[1][0], equal_length_means(draws[:, _REGRESSION])[1]
@@ -131,7 +131,7 @@ def _rows(resampled: Resampled, measure: Measure, entries: Sequence[Entry]) -> I
 def _judge_of(scored: ScoredSuite, measure: Measure) -> _Judge:
     kind, _, name = measure.metric.partition(":")
     silence = Measure(f"judge_unparsable:{name}", "judged")
-    words, score, silent = (scored.over_variants(one, "original") for one in (WORDS, measure, silence))
+    words, score, silent = (scored.over_variants(source, "original") for source in (WORDS, measure, silence))
     mute = silent.sum(axis=1) > MOST_SILENT * silent.shape[1]
     mute &= kind == "judge"  # a probability needs no verdict
     return _Judge(measure, words, score, silent, mute, length_bins(words.ravel()).reshape(words.shape))
@@ -181,7 +181,7 @@ def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _matched(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    by_bin = (np.swapaxes(part, 1, 2) for part in (sums[:, :BINS], sums[:, BINS : 2 * BINS]))
+    by_bin = (np.swapaxes(array, 1, 2) for array in (sums[:, :BINS], sums[:, BINS : 2 * BINS]))
     return standardised(*by_bin)[0]
 
 
@@ -256,10 +256,14 @@ def _mute_rows(
     The bounds of the mean stand in the table of open questions.
     """
     replies = judge.silent[list(entry.members)][:, here]
-    found = without_score(int(replies.sum()), replies.size)
+    interval = without_score(int(replies.sum()), replies.size)
     for statistic in _STATISTICS:
         row = _empty(resampled, cell, held, judge, statistic, entry, here)
-        yield row | {"unit": "" if statistic == "length_correlation" else "%", "interval": "none", "note": found.note}
+        yield row | {
+            "unit": "" if statistic == "length_correlation" else "%",
+            "interval": "none",
+            "note": interval.note,
+        }
 
 
 def _empty(

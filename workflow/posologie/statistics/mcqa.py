@@ -67,16 +67,16 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
         (np.nan_to_num(confidence) * settings.calibration_bins).astype(int), settings.calibration_bins - 1
     )
     gap = right - confidence
-    told = [(entry, seed_weights(entry, settings)) for entry in having_values(scored, CONFIDENCE, entries)]
+    with_confidence = [(entry, seed_weights(entry, settings)) for entry in having_values(scored, CONFIDENCE, entries)]
     signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
     having = np.flatnonzero(~undefined.all(axis=(1, 2)))
     for variants in scored.drawn_sets():
         chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
         by_cell: dict[Cell, list[Estimate]] = {}
-        for some in np.split(having, range(_MODELS, len(having), _MODELS)):
+        for chunk in np.split(having, range(_MODELS, len(having), _MODELS)):
             by_bin = np.stack(
                 [
-                    np.where(undefined[some], np.nan, np.where(bins[some] == place, gap[some], 0.0))
+                    np.where(undefined[chunk], np.nan, np.where(bins[chunk] == place, gap[chunk], 0.0))
                     for place in range(settings.calibration_bins)
                 ]
             )[..., chosen].mean(axis=3)  # [bin, model, item]
@@ -91,7 +91,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
             point, replicates = np.zeros(len(gap)), np.zeros((len(gap), settings.replicates))
             point[having] = np.concatenate([part.point for part in parts])
             replicates[having] = np.concatenate([part.replicates for part in parts])
-            for entry, weight in told:
+            for entry, weight in with_confidence:
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)
                 yield row_of(

@@ -46,14 +46,16 @@ def mean_rows(
     arrays = (
         np.concatenate([scored.over_variants(measure, variants) for variants in drawn_sets]) for measure in defined
     )
-    for measure, found in zip(defined, resampled.many_moments(arrays), strict=True):
-        shown, arms = (having_values(scored, measure, one) for one in (entries, arm_entries(scored.models)))
-        for model in found:
+    for measure, models in zip(defined, resampled.many_moments(arrays), strict=True):
+        shown, arms = (
+            having_values(scored, measure, candidates) for candidates in (entries, arm_entries(scored.models))
+        )
+        for model in models:
             for variants, mixing in scored.set_weights().items():
                 values = crossed(joined_sets(model.moments, mixing), shown, arms, single_adapters=True)
                 estimated = values.of(np.eye(len(shown)))
                 for place, entry in enumerate(shown):
-                    own = Estimated(*(part[place] for part in estimated))
+                    own = Estimated(*(array[place] for array in estimated))
                     interval = score_interval(own, model.extent, settings, is_share=measure.metric not in UNBOUNDED)
                     yield row_of(
                         scored.suite,
@@ -129,18 +131,23 @@ def row_of(
 def measures_named(settings: Statistics) -> set[Measure]:
     """Return the measures that are tested on some suite: the primary ones and those of families."""
     families = (family.measured for family in settings.families.values())
-    return {Measure(one.metric, one.decoding) for one in (settings.primary_choice, settings.primary_text, *families)}
+    return {
+        Measure(measured.metric, measured.decoding)
+        for measured in (settings.primary_choice, settings.primary_text, *families)
+    }
 
 
-def tested(primary: Measured, suite: str, settings: Statistics, there: set[Measure]) -> list[tuple[Measure, list[str]]]:
+def tested(
+    primary: Measured, suite: str, settings: Statistics, available: set[Measure]
+) -> list[tuple[Measure, list[str]]]:
     """Return what is tested on a suite: measures that there are, each with its sets of variants."""
-    wanted = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
-    found: dict[Measure, list[str]] = {}
-    for one in wanted:
-        measure = Measure(one.metric, one.decoding)
-        if measure in there and one.variants not in found.setdefault(measure, []):
-            found[measure].append(one.variants)
-    return list(found.items())
+    measured = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
+    sets: dict[Measure, list[str]] = {}
+    for choice in measured:
+        measure = Measure(choice.metric, choice.decoding)
+        if measure in available and choice.variants not in sets.setdefault(measure, []):
+            sets[measure].append(choice.variants)
+    return list(sets.items())
 
 
 def direction(measure: Measure) -> int:

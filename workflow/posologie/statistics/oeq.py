@@ -112,10 +112,12 @@ def _with_silence(
         silent = int(replies.sum())
         if kind == "judge" and is_too_silent(silent, replies.size):
             above = upper[judge, *(row[name] for name in same)]
-            ends = [(one["value"], Interval(one["low"], one["high"], "", one["note"])) for one in (row, above)]
-            found = bounds_of(ends[0], ends[1], silent, replies.size)
-            row = row | {"value": None, "low": found.low, "high": found.high}
-            row |= {"interval": found.method, "note": found.note, "difference": None}
+            ends = [
+                (bound["value"], Interval(bound["low"], bound["high"], "", bound["note"])) for bound in (row, above)
+            ]
+            bounds = bounds_of(ends[0], ends[1], silent, replies.size)
+            row = row | {"value": None, "low": bounds.low, "high": bounds.high}
+            row |= {"interval": bounds.method, "note": bounds.note, "difference": None}
         yield {**row, "silent": silent}
 
 

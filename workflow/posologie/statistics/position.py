@@ -106,28 +106,28 @@ def ratios_of(answers: ChoiceAnswers, decoding: str, variants: Sequence[int], ki
     """
     gold, displayed = answers.gold[:, variants], answers.displayed[decoding][:, :, variants]
     labels = [(LABELS[place], np.uint32(1 << place)) for place in range(int(answers.gold.max()).bit_length())]
-    one = np.ones((1, len(answers.item)))
+    ones = np.ones((1, len(answers.item)))
     if kind == "recall":
         right, single = displayed == gold, (answers.task == "mcqu")[:, None]
         for label, bit in labels:
             here = single & (gold == bit)
             yield Ratio(kind, label, (right & here).sum(axis=2), here.sum(axis=1)[None])
     elif kind == "predicted_share":
-        given = np.bitwise_count(displayed).astype(float).sum(axis=2)
+        labels_given = np.bitwise_count(displayed).astype(float).sum(axis=2)
         for label, bit in labels:
-            yield Ratio(kind, label, ((displayed & bit) > 0).sum(axis=2), given)
+            yield Ratio(kind, label, ((displayed & bit) > 0).sum(axis=2), labels_given)
     elif kind == "gold_share":
         expected = np.bitwise_count(gold).astype(float).sum(axis=1)[None]
         for label, bit in labels:
             yield Ratio(kind, label, ((gold & bit) > 0).sum(axis=1)[None], expected)
     elif kind == "em":
-        every = len(variants) * one
+        every = len(variants) * ones
         yield Ratio("em_mapped", "", (displayed == gold).sum(axis=2), every)
         yield Ratio("em_unmapped", "", (displayed == answers.letters[:, None]).sum(axis=2), every)
     elif len(variants) > 1:
         chosen = answers.chosen[decoding][:, :, variants]
         same = (chosen == chosen[:, :, :1]).all(axis=2) & (chosen > 0).all(axis=2)
-        yield Ratio(kind, "", same, one)
+        yield Ratio(kind, "", same, ones)
 
 
 def draw(
@@ -150,7 +150,7 @@ def draw(
     sums = cluster_sums(clusters, np.concatenate([array for _, array in columns.values()]).T)
     total, weighted = sums.total(), sums.weighted(counts)
     for scope in scopes:
-        found = {}
+        drawn = {}
         parts = scope.parts
         points, draws = sum_over_parts(total, parts), sum_over_parts(weighted, parts)
         for ratio, (above, below) in zip(ratios, places, strict=True):
@@ -161,35 +161,37 @@ def draw(
                 held[sums.blocks[part][0]] += sums.blocks[part][1][:, below].mean(axis=1)
             inside = np.isin(clusters.part, parts) & (ratio.below > 0).any(axis=0)
             with np.errstate(invalid="ignore", divide="ignore"):
-                found[Key(variants, ratio.statistic, ratio.label, scope)] = Drawn(
+                drawn[Key(variants, ratio.statistic, ratio.label, scope)] = Drawn(
                     points[above] / points[below],
                     draws[above] / draws[below],
                     int(inside.sum()),
                     int((held > 0).sum()),
                     float(held.sum() ** 2 / (held @ held)),
                 )
-        yield found
+        yield drawn
 
 
 def spreads(drawn: Mapping[Key, Drawn], minimum: float) -> dict[Key, Drawn]:
     """Return `recall_spread`: largest minus smallest recall over the labels with at least `minimum` equal clusters."""
-    found: dict[Key, Drawn] = {}
+    drawn_spreads: dict[Key, Drawn] = {}
     for variants, scope in dict.fromkeys((key.variants, key.scope) for key in drawn):
         recalls = [
-            one
-            for key, one in drawn.items()
-            if (key.variants, key.statistic, key.scope) == (variants, "recall", scope) and one.effective >= minimum
+            recall
+            for key, recall in drawn.items()
+            if (key.variants, key.statistic, key.scope) == (variants, "recall", scope) and recall.effective >= minimum
         ]
         if len(recalls) > 1:
-            points, draws = (np.stack([getattr(one, name) for one in recalls]) for name in ("point", "replicates"))
-            smallest = min(recalls, key=lambda one: one.effective)
-            found[Key(variants, "recall_spread", "", scope)] = replace(
+            points, draws = (
+                np.stack([getattr(recall, name) for recall in recalls]) for name in ("point", "replicates")
+            )
+            smallest = min(recalls, key=lambda recall: recall.effective)
+            drawn_spreads[Key(variants, "recall_spread", "", scope)] = replace(
                 smallest,
                 point=points.max(axis=0) - points.min(axis=0),
                 replicates=draws.max(axis=0) - draws.min(axis=0),
-                items=sum(one.items for one in recalls),
+                items=sum(recall.items for recall in recalls),
             )
-    return found
+    return drawn_spreads
 
 
 def changes(drawn: Mapping[Key, Drawn]) -> dict[Key, Drawn]:
@@ -198,7 +200,7 @@ def changes(drawn: Mapping[Key, Drawn]) -> dict[Key, Drawn]:
     `em_drop`, `em_drop_unmapped`: original minus permuted. `ranking_tau`: Kendall's τ-b between the models in the
     original order and under permutation, from three models on.
     """
-    found: dict[Key, Drawn] = {}
+    drawn_changes: dict[Key, Drawn] = {}
     for scope in dict.fromkeys(key.scope for key in drawn):
         for suffix in ("mapped", "unmapped"):
             pair = [drawn.get(Key(variants, f"em_{suffix}", "", scope)) for variants in ("original", "permuted")]
@@ -207,12 +209,12 @@ def changes(drawn: Mapping[Key, Drawn]) -> dict[Key, Drawn]:
                 continue
             statistic = "em_drop" if suffix == "mapped" else "em_drop_unmapped"
             fallen = replace(before, point=before.point - after.point, replicates=before.replicates - after.replicates)
-            found[Key("permuted", statistic, "", scope)] = fallen
+            drawn_changes[Key("permuted", statistic, "", scope)] = fallen
             if suffix == "mapped" and len(before.point) >= 3:
                 tau = kendall_tau(before.point, after.point)[None]
                 taus = kendall_tau(before.replicates.T, after.replicates.T)[None]
-                found[Key("permuted", "ranking_tau", "", scope)] = replace(before, point=tau, replicates=taus)
-    return found
+                drawn_changes[Key("permuted", "ranking_tau", "", scope)] = replace(before, point=tau, replicates=taus)
+    return drawn_changes
 
 
 def suite_rows(
@@ -230,15 +232,15 @@ def suite_rows(
     count = len(answers.variants)
     sets = {"original": [0]} | ({"permuted": list(range(1, count)), "all": list(range(count))} if count > 1 else {})
 
-    def rows(decoding: str, found: Mapping[Key, Drawn]) -> Iterator[tuple[Key, dict[str, Any]]]:
-        for key, one in found.items():
+    def rows(decoding: str, drawn: Mapping[Key, Drawn]) -> Iterator[tuple[Key, dict[str, Any]]]:
+        for key, ratio in drawn.items():
             common = {"suite": answers.suite, "decoding": decoding}
-            if len(one.point) == 1 and key.statistic in _WITHOUT_MODEL:
-                yield key, common | _row(key, one, None, float(one.point[0]), one.replicates[0], settings)
+            if len(ratio.point) == 1 and key.statistic in _WITHOUT_MODEL:
+                yield key, common | _row(key, ratio, None, float(ratio.point[0]), ratio.replicates[0], settings)
                 continue
             for entry, weight in zip(entries, weights, strict=True):
-                value, replicates = over_members(entry, one.point, one.replicates, weight)
-                row = common | _row(key, one, entry, value, replicates, settings)
+                value, replicates = over_members(entry, ratio.point, ratio.replicates, weight)
+                row = common | _row(key, ratio, entry, value, replicates, settings)
                 if decoding == "constrained" and (named := sorted({*_procedures(answers, entry)} - {""})):
                     row["note"] = "; ".join(filter(None, (row["note"], f"labels by {', '.join(named)}")))
                 yield key, row
@@ -254,7 +256,7 @@ def suite_rows(
                 for place, drawn in enumerate(draw(variants, ratios, scopes, clusters, counts)):
                     for key, row in rows(decoding, drawn | spreads(drawn, settings.minimum_clusters)):
                         ordered.append(((place, not key.label, key.label, _ORDER.index(key.statistic)), row))
-                    compared |= {key: one for key, one in drawn.items() if kind == "em"}
+                    compared |= {key: ratio for key, ratio in drawn.items() if kind == "em"}
             yield from (row for _, row in sorted(ordered, key=lambda pair: pair[0]))
         yield from (row for _, row in rows(decoding, changes(compared)))
 
@@ -288,7 +290,7 @@ def _dependent_row(
 
 def _scopes(parts: Parts) -> list[Scope]:
     def scope(kind: str, name: str, names: tuple[str, ...]) -> Scope:
-        return Scope(kind, name, tuple(place for place, one in enumerate(names) if one == name))
+        return Scope(kind, name, tuple(place for place, other in enumerate(names) if other == name))
 
     everything = Scope("all", "all", tuple(range(len(parts))))
     provenances = [scope("provenance", name, parts.provenance) for name in parts.components]

@@ -44,11 +44,11 @@ class Components:
         share = self.sides / seeds
         of_items = np.asarray(factor * (self.fixed + share * self.noise))
         df_items = max(1.0, self.df_items / factor)
-        found = None
+        known = None
         if self.seeds is not None and self.mixes * (seeds - 1) >= 2:
             noise = factor * self.noise
-            found = Seeds(np.asarray(self.seeds + noise), np.asarray(noise), self.mixes * (seeds - 1))
-        variance, df = total_variance(of_items, np.asarray(share if found else 0.0), found, df_items)
+            known = Seeds(np.asarray(self.seeds + noise), np.asarray(noise), self.mixes * (seeds - 1))
+        variance, df = total_variance(of_items, np.asarray(share if known else 0.0), known, df_items)
         return float(variance), float(df)
 
     def detectable(self, items: float, seeds: int, z: float, power: float) -> float:
@@ -103,7 +103,7 @@ def components_of(model: Crossed, linear: Array, items: int) -> Components:
 
 
 def seeds_that_settle(
-    found: Components, target: float, seeds: int, critical: float, df: float, power: float
+    components: Components, target: float, seeds: int, critical: float, df: float, power: float
 ) -> int | None:
     """Return how many seeds of each mix would find a difference with these items; None where none do.
 
@@ -112,24 +112,24 @@ def seeds_that_settle(
         seeds: those that there are.
         critical, df: of the family as it is.
     """
-    if found.seeds is None or found.sides == 0:
+    if components.seeds is None or components.sides == 0:
         return None
     z = float(z_score(np.asarray(critical), np.asarray(df)))
     for more in range(max(seeds + 1, 2), _MOST_SEEDS + 1):
-        if found.detectable(found.items, more, z, power) <= target:
+        if components.detectable(components.items, more, z, power) <= target:
             return more
     return None
 
 
 def items_that_settle(
-    found: Components, target: float, seeds: int, critical: float, df: float, power: float
+    components: Components, target: float, seeds: int, critical: float, df: float, power: float
 ) -> int | None:
     """Return how many items would find a difference with these seeds; None where no number does."""
     z = float(z_score(np.asarray(critical), np.asarray(df)))
-    low, high = found.items, found.items * _MOST_TIMES
-    if target <= 0 or found.detectable(high, seeds, z, power) > target:
+    low, high = components.items, components.items * _MOST_TIMES
+    if target <= 0 or components.detectable(high, seeds, z, power) > target:
         return None
     while high - low > max(1, low // 1000):
         middle = (low + high) // 2
-        low, high = (low, middle) if found.detectable(middle, seeds, z, power) <= target else (middle, high)
+        low, high = (low, middle) if components.detectable(middle, seeds, z, power) <= target else (middle, high)
     return high

@@ -163,17 +163,17 @@ def mean_of(parts: Sequence[Corrected]) -> Corrected:
     )
 
 
-def further_ratings(found: Corrected, rated: int, answers: int) -> int:
+def further_ratings(estimate: Corrected, rated: int, answers: int) -> int:
     """Return how many more ratings bring the interval to within a tenth of its width if every answer were rated.
 
     The ratings' part of the variance falls as 1 / n − 1 / N; what is left when all answers are rated is that the
     questions themselves are a sample.
     """
-    if found.design <= 0 or rated >= answers:
+    if estimate.design <= 0 or rated >= answers:
         return 0
-    left = max(found.variance - found.design, 0.0)
-    falls = (1 / rated - 1 / answers) / found.design
-    needed = 1 / (1 / answers + (1.1**2 - 1) * left * falls)
+    remaining = max(estimate.variance - estimate.design, 0.0)
+    falls = (1 / rated - 1 / answers) / estimate.design
+    needed = 1 / (1 / answers + (1.1**2 - 1) * remaining * falls)
     return max(0, int(np.ceil(min(needed, answers))) - rated)
 
 

@@ -52,9 +52,9 @@ def main(argv: list[str]) -> None:
         if scored is None:
             continue
         resampled = Resampled(scored, spec.statistics)
-        for variants in (one for one in (measured.variants,) if one in scored.variant_sets()):
-            for found in next(resampled.many_moments([scored.over_variants(measure, variants)])):
-                rows.extend(_rows(resampled, spec, measure, variants, found))
+        for variants in (name for name in (measured.variants,) if name in scored.variant_sets()):
+            for cell_model in next(resampled.many_moments([scored.over_variants(measure, variants)])):
+                rows.extend(_rows(resampled, spec, measure, variants, cell_model))
     write_table(options.table, COLUMNS, [dict.fromkeys(COLUMNS) | row for row in rows], LATEX)
 
 
@@ -64,27 +64,27 @@ def _parts(spec: ProxySpec, name: str) -> dict[str, Any]:
 
 
 def _rows(
-    resampled: Resampled, spec: ProxySpec, measure: Measure, variants: str, found: Model
+    resampled: Resampled, spec: ProxySpec, measure: Measure, variants: str, cell_model: Model
 ) -> Iterator[dict[str, Any]]:
     scored, settings = resampled.scored, resampled.settings
     entries = single_entries(scored.models)
     place = {entry.model: number for number, entry in enumerate(entries)}
-    model = crossed(found.moments, entries, [])
+    model = crossed(cell_model.moments, entries, [])
     scale = 100 if unit_of(measure.metric) == "%" else 1
     shared = {
         "suite": scored.suite,
-        **found.cell.columns(),
+        **cell_model.cell.columns(),
         "metric": measure.metric,
         "decoding": measure.decoding,
         "variants": variants,
-        "n": found.extent.items,
-        "clusters": found.extent.clusters,
+        "n": cell_model.extent.items,
+        "clusters": cell_model.extent.clusters,
         "level": settings.level,
     }
     pairs: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, proxy in spec.proxies.items():
         entry = entries[place[name]]
-        own = _interval(model, [(name, 1.0)], place, found, resampled, is_share=measure.metric not in UNBOUNDED)
+        own = _interval(model, [(name, 1.0)], place, cell_model, resampled, is_share=measure.metric not in UNBOUNDED)
         row = {
             **shared,
             "backbone": proxy.backbone,
@@ -100,7 +100,7 @@ def _rows(
         }
         if proxy.stands_for is not None:
             trained = f"{proxy.backbone}/{proxy.stands_for}/seed-{proxy.seed}"
-            apart = _interval(model, [(name, 1.0), (trained, -1.0)], place, found, resampled, is_share=False)
+            apart = _interval(model, [(name, 1.0), (trained, -1.0)], place, cell_model, resampled, is_share=False)
             value = float(model.point[place[trained]])
             pairs.setdefault(proxy.backbone, {}).setdefault(proxy.name, []).append((own[0], value))
             row |= {
@@ -124,7 +124,7 @@ def _interval(
     model: Crossed,
     weights: Sequence[tuple[str, float]],
     place: dict[str, int],
-    found: Model,
+    cell_model: Model,
     resampled: Resampled,
     *,
     is_share: bool,
@@ -134,7 +134,7 @@ def _interval(
     for name, weight in weights:
         linear[place[name]] = weight
     estimated = model.of(linear)
-    interval = score_interval(estimated, found.extent, resampled.settings, is_share=is_share)
+    interval = score_interval(estimated, cell_model.extent, resampled.settings, is_share=is_share)
     return float(estimated.value), interval.low, interval.high, interval.method, interval.note
 
 

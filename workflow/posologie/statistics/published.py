@@ -104,19 +104,19 @@ def _backbone_rows(
         ]
         if not both:
             continue
-        their_values, our_values = np.array([one[1] for one in both]), np.array([100 * one[2] for one in both])
+        their_values, our_values = np.array([entry[1] for entry in both]), np.array([100 * entry[2] for entry in both])
         row = {
             "backbone": backbone,
             "mixes": len(both),
             "mean_difference": float(np.mean(our_values - their_values)),
-            **_signs([one[0].kind for one in both], their_values, our_values),
+            **_signs([entry[0].kind for entry in both], their_values, our_values),
         }
         tau = float(kendall_tau(our_values, their_values)) if len(both) >= _FEWEST else float("nan")
         if np.isnan(tau):
             nothing = {"kendall_tau": None, "low": None, "high": None, "interval": "none"}
             yield row | nothing | {"note": "too few models, or a constant ranking"}
             continue
-        taus = kendall_tau(np.stack([one[3] for one in both], axis=1), their_values)
+        taus = kendall_tau(np.stack([entry[3] for entry in both], axis=1), their_values)
         interval = interval_of(tau, taus, estimate.extent.effective, settings, is_share=False)
         shown = {"low": interval.low, "high": interval.high, "interval": interval.method, "note": interval.note}
         yield row | {"kendall_tau": tau} | shown

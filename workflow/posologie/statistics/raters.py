@@ -103,8 +103,8 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
     scale: Scale = "nominal" if np.isin(stacked[~np.isnan(stacked)], (0.0, 1.0)).all() else "ordinal"
     yield _row(rated, "people", "alpha", "", scale, stacked, alpha(stacked, scale, draws.astype(int)), spec)
     ones = np.ones((1, stacked.shape[1]))
-    found = Estimated(float(ceiling(stacked, ones)[0]), ceiling(stacked, draws))
-    yield _row(rated, "people", "ceiling", "", scale, stacked, found, spec)
+    estimated = Estimated(float(ceiling(stacked, ones)[0]), ceiling(stacked, draws))
+    yield _row(rated, "people", "ceiling", "", scale, stacked, estimated, spec)
     for name, own in people.items():
         others = np.stack([ratings for other, ratings in people.items() if other != name])
         known = ~np.isnan(own) & (~np.isnan(others)).any(axis=0)
@@ -112,8 +112,8 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
             continue
         mean = np.nanmean(others[:, known], axis=0)
         point = float(pearson(own[known], mean, ones[:, known])[0])
-        found = Estimated(point, pearson(own[known], mean, draws[:, known]))
-        yield _row(rated, "people", "against_others", name, scale, stacked, found, spec, known)
+        estimated = Estimated(point, pearson(own[known], mean, draws[:, known]))
+        yield _row(rated, "people", "against_others", name, scale, stacked, estimated, spec, known)
 
 
 def _judge_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpec) -> Iterator[dict[str, Any]]:
@@ -123,10 +123,10 @@ def _judge_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpec
     groups: Mapping[str, Sequence[str]] = {"judges": list(judges), **({PANEL: spec.panel} if spec.panel else {})}
     for kind, names in groups.items():
         if len(names) > 1:
-            said = np.stack([np.where(judges[name].silent, np.nan, judges[name].score) for name in names])
-            if ((~np.isnan(said)).sum(axis=0) > 1).any():
-                found = alpha(said, "nominal", draws.astype(int))
-                yield _row(rated, kind, "alpha", "", "nominal", said, found, spec)
+            labels = np.stack([np.where(judges[name].silent, np.nan, judges[name].score) for name in names])
+            if ((~np.isnan(labels)).sum(axis=0) > 1).any():
+                estimated = alpha(labels, "nominal", draws.astype(int))
+                yield _row(rated, kind, "alpha", "", "nominal", labels, estimated, spec)
 
 
 def _row(
@@ -136,14 +136,14 @@ def _row(
     rater: str,
     scale: str,
     ratings: NDArray[np.float64],
-    found: Estimated,
+    estimated: Estimated,
     spec: AgreementSpec,
     known: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     inside = (~np.isnan(ratings)).sum(axis=0) > 1 if known is None else known
     effective = effective_clusters(rated.group[inside], np.ones(int(inside.sum())))
-    interval = interval_of_agreement(found, effective, spec.statistics)
-    if statistic == "ceiling" and np.isnan(found.point):
+    interval = interval_of_agreement(estimated, effective, spec.statistics)
+    if statistic == "ceiling" and np.isnan(estimated.point):
         interval = Interval(None, None, "none", "undefined: these people have nothing in common")
     return {
         "set": rated.name,
@@ -155,7 +155,7 @@ def _row(
         "ratings": int((~np.isnan(ratings[:, inside])).sum()),
         "n": int(inside.sum()),
         "clusters": len(np.unique(rated.group[inside])),
-        "value": None if np.isnan(found.point) else found.point,
+        "value": None if np.isnan(estimated.point) else estimated.point,
         "low": interval.low,
         "high": interval.high,
         "level": spec.statistics.level,

@@ -161,15 +161,15 @@ def _right(
 def _metrics(file: Path, place: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
     table = read_parquet(file)
     _expect(table, ("answer", "metric", "value"), file)
-    found: dict[str, NDArray[np.float64]] = {}
+    by_metric: dict[str, NDArray[np.float64]] = {}
     for row in table.select(["answer", "metric", "value"]).to_pylist():
         if row["answer"] in place and not row["metric"].startswith(("bleu:", "chrf:")):
-            found.setdefault(row["metric"], np.full(len(place), np.nan))[place[row["answer"]]] = row["value"]
-    for metric, values in found.items():
+            by_metric.setdefault(row["metric"], np.full(len(place), np.nan))[place[row["answer"]]] = row["value"]
+    for metric, values in by_metric.items():
         if np.isnan(values).any():
             missing = [answer for answer, number in place.items() if np.isnan(values[number])]
             raise InputError(f"{file}: no {metric} of {listed(missing)}; expected one an answer")
-    return found
+    return by_metric
 
 
 def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
@@ -183,22 +183,22 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     excluded = np.array([row["excluded"] for row in ordered])
     silent = np.array([row["outcome"] != "label" for row in ordered])
     triples = sum(row["triple_seen"] for row in ordered)
-    found = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent, triples)]
+    raters = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent, triples)]
     probabilities = [row["probability"] for row in ordered]
     if None not in probabilities:
         score = np.array(probabilities, dtype=float)
-        found.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent, triples))
-    return found
+        raters.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent, triples))
+    return raters
 
 
 def _panel(members: Sequence[Rater]) -> list[Rater]:
     """Return the majority of a panel's judges, and the share of them as its probability."""
-    found = majority(np.stack([one.score for one in members]), np.stack([one.silent for one in members]))
-    excluded: NDArray[np.bool_] = np.any([one.excluded for one in members], axis=0)
-    triples = max(one.triples for one in members)
+    joint = majority(np.stack([member.score for member in members]), np.stack([member.silent for member in members]))
+    excluded: NDArray[np.bool_] = np.any([member.excluded for member in members], axis=0)
+    triples = max(member.triples for member in members)
     return [
-        Rater(f"judge:{PANEL}", "judge", found.label, found.label, excluded, found.silent, triples),
-        Rater(f"judge_probability:{PANEL}", "probability", found.share, None, excluded, found.silent, triples),
+        Rater(f"judge:{PANEL}", "judge", joint.label, joint.label, excluded, joint.silent, triples),
+        Rater(f"judge_probability:{PANEL}", "probability", joint.share, None, excluded, joint.silent, triples),
     ]
 
 
@@ -218,23 +218,23 @@ class Estimated:
     draws: NDArray[np.float64]
 
 
-def scopes_of(generator: NDArray[np.str_], kept: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+def scopes_of(generator: NDArray[np.str_], included: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     """Return which answers each scope holds: `pooled`, and each generator where there are several."""
-    names = [str(name) for name in np.unique(generator[kept]) if name]
-    single = {name: kept & (generator == name) for name in names} if len(names) > 1 else {}
-    return {POOLED: kept, **single}
+    names = [str(name) for name in np.unique(generator[included]) if name]
+    single = {name: included & (generator == name) for name in names} if len(names) > 1 else {}
+    return {POOLED: included, **single}
 
 
-def inside_scope(generator: NDArray[np.str_], kept: NDArray[np.bool_], scope: str) -> NDArray[np.bool_]:
+def inside_scope(generator: NDArray[np.str_], included: NDArray[np.bool_], scope: str) -> NDArray[np.bool_]:
     """Return [answer], which answers a value of a scope rests on; `within` rests on all of them."""
-    return kept if scope == WITHIN else scopes_of(generator, kept)[scope]
+    return included if scope == WITHIN else scopes_of(generator, included)[scope]
 
 
 def estimate(
     statistic: Statistic,
     first: NDArray[np.float64],
     second: NDArray[np.float64],
-    kept: NDArray[np.bool_],
+    included: NDArray[np.bool_],
     generator: NDArray[np.str_],
     draws: NDArray[np.float64],
     weight: NDArray[np.float64],
@@ -247,22 +247,22 @@ def estimate(
 
     Args:
         first, second: [answer].
-        kept: [answer], the answers that count.
+        included: [answer], the answers that count.
         draws: [draw, answer], how often each answer occurs in each draw, times its weight.
         weight: [answer].
     """
-    found = {}
-    for scope, inside in scopes_of(generator, kept).items():
+    by_scope = {}
+    for scope, inside in scopes_of(generator, included).items():
         pair = first[inside], second[inside]
         point = statistic(*pair, weight[None, inside])
-        found[scope] = Estimated(float(point[0]), statistic(*pair, draws[:, inside]))
-    parts = [(scope, found[scope]) for scope in found if scope != POOLED and not np.isnan(found[scope].point)]
+        by_scope[scope] = Estimated(float(point[0]), statistic(*pair, draws[:, inside]))
+    parts = [(scope, by_scope[scope]) for scope in by_scope if scope != POOLED and not np.isnan(by_scope[scope].point)]
     if parts:
-        counts = np.array([weight[kept & (generator == scope)].sum() for scope, _ in parts])
+        counts = np.array([weight[included & (generator == scope)].sum() for scope, _ in parts])
         shares = counts / counts.sum()
-        point_within = float(shares @ np.array([one.point for _, one in parts]))
-        found[WITHIN] = Estimated(point_within, shares @ np.stack([one.draws for _, one in parts]))
-    return found
+        point_within = float(shares @ np.array([estimated.point for _, estimated in parts]))
+        by_scope[WITHIN] = Estimated(point_within, shares @ np.stack([estimated.draws for _, estimated in parts]))
+    return by_scope
 
 
 def effective_clusters(group: NDArray[Any], weight: NDArray[np.float64]) -> float:

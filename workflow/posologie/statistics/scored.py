@@ -65,8 +65,8 @@ class ScoredSuite:
 
     def signature_of(self, measure: Measure, members: Sequence[int]) -> str:
         """Return how a measure of some models was computed."""
-        found = self.procedures_of(measure, members)
-        return self.signatures[measure] + (BY + found if found else "")
+        procedure = self.procedures_of(measure, members)
+        return self.signatures[measure] + (BY + procedure if procedure else "")
 
     def procedures_of(self, measure: Measure, members: Sequence[int]) -> str:
         """Return the procedures behind the constrained answers of some models; nothing where it is the automaton."""
@@ -106,14 +106,14 @@ def read_suite(
     suite: str,
     models: Sequence[EvaluatedModel],
     tasks: tuple[str, ...],
-    wanted: Callable[[Measure], bool] = lambda measure: True,
+    select: Callable[[Measure], bool] = lambda measure: True,
     path_of: Callable[[str, str], str] = layout.scores,
 ) -> ScoredSuite | None:
-    """Read the scores of the models on one suite; None if it has no wanted score of a question of these tasks.
+    """Read the scores of the models on one suite; None if it has no selected score of a question of these tasks.
 
     Args:
         tasks: the tasks whose questions are kept; they must have the same metrics and variants.
-        wanted: which measures are kept.
+        select: which measures are kept.
         path_of: where the scores of a model on a suite lie below `root`.
 
     Raises:
@@ -124,17 +124,17 @@ def read_suite(
     gathered: dict[Measure, list[NDArray[np.float64]]] = {}
     for model in models:
         file = Path(root) / path_of(model.name, suite)
-        one = _read_one(file, suite, model, tasks, wanted)
+        scored = _read_one(file, suite, model, tasks, select)
         if first is None:
-            if one is None:
+            if scored is None:
                 return None
-            first = one
-        elif one is None:
+            first = scored
+        elif scored is None:
             raise InputError(f"{file}: no scores of tasks {', '.join(tasks)}; expected those of {models[0].name}")
         else:
-            _check_same(first, one, file)
-        procedures += one.procedures
-        for measure, values in one.values.items():
+            _check_same(first, scored, file)
+        procedures += scored.procedures
+        for measure, values in scored.values.items():
             gathered.setdefault(measure, []).append(values)
     if first is None:
         return None
@@ -155,9 +155,9 @@ def read_suite(
 
 
 def _read_one(
-    file: Path, suite: str, model: EvaluatedModel, tasks: tuple[str, ...], wanted: Callable[[Measure], bool]
+    file: Path, suite: str, model: EvaluatedModel, tasks: tuple[str, ...], select: Callable[[Measure], bool]
 ) -> ScoredSuite | None:
-    table = read_scores(file, lambda metric, decoding: wanted(Measure(metric, decoding)))
+    table = read_scores(file, lambda metric, decoding: select(Measure(metric, decoding)))
     task_codes, task_names = _codes(table, "task")
     keep = np.isin(task_names, tasks)[task_codes] if len(task_names) else np.zeros(0, dtype=bool)
     if not keep.any():
@@ -168,24 +168,24 @@ def _read_one(
     block = coded["metric"][0].astype(np.int64) * (1 << 20) + coded["decoding"][0]
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     ends = np.append(starts[1:], len(block))
-    found: dict[Measure, slice] = {}
+    blocks: dict[Measure, slice] = {}
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         measure = Measure(*(str(coded[name][1][coded[name][0][start]]) for name in ("metric", "decoding")))
-        if not wanted(measure):
+        if not select(measure):
             continue
-        if measure in found:
+        if measure in blocks:
             raise InputError(f"{file}: the rows of {measure.metric} are not together; expected scores in their order")
-        found[measure] = slice(start, end)
-    if not found:
+        blocks[measure] = slice(start, end)
+    if not blocks:
         return None
-    rows = next(iter(found.values()))
+    rows = next(iter(blocks.values()))
     order, variants, item_rows = _grid({name: (codes[rows], names) for name, (codes, names) in coded.items()}, file)
     keys = {name: coded[name][1][coded[name][0][rows][item_rows]] for name in KEYS}
     values: dict[Measure, NDArray[np.float64]] = {}
     signatures: dict[Measure, str] = {}
     procedures = {""}
     value = table["value"].to_numpy()
-    for measure, block_rows in found.items():
+    for measure, block_rows in blocks.items():
         same = all(
             np.array_equal(coded[name][0][block_rows], coded[name][0][rows])
             for name in ("item", "benchmark", "variant")
@@ -236,14 +236,14 @@ def _codes(table: pa.Table, name: str) -> tuple[NDArray[np.int32], NDArray[np.st
 
 def _check_same(first: ScoredSuite, other: ScoredSuite, file: Path) -> None:
     if not all(np.array_equal(getattr(first, name), getattr(other, name)) for name in ("benchmark", "item")):
-        here, there = (set(zip(one.benchmark, one.item, strict=True)) for one in (first, other))
-        for lacking, where in ((here - there, file), (there - here, first.models[0].name)):
+        ours, theirs = (set(zip(side.benchmark, side.item, strict=True)) for side in (first, other))
+        for lacking, where in ((ours - theirs, file), (theirs - ours, first.models[0].name)):
             if lacking:
                 ids = listed(sorted(str(item) for _, item in lacking))
                 raise InputError(f"{where}: no scores of {ids}; expected one each")
     if first.variants != other.variants:
-        found, expected = ", ".join(other.variants), ", ".join(first.variants)
-        raise InputError(f"{file}: variants {found}; expected {expected}")
+        variants, expected = ", ".join(other.variants), ", ".join(first.variants)
+        raise InputError(f"{file}: variants {variants}; expected {expected}")
     for name in ("provenance", "task", "group"):
         differs = getattr(first, name) != getattr(other, name)
         if differs.any():
@@ -256,8 +256,8 @@ def _check_same(first: ScoredSuite, other: ScoredSuite, file: Path) -> None:
         raise InputError(f"{file}: {measure.metric} ({measure.decoding}) is not scored for every model")
     for measure, signature in first.signatures.items():
         if other.signatures[measure] != signature:
-            found = other.signatures[measure]
-            raise InputError(f"{file}: {measure.metric} was computed as '{found}'; expected '{signature}'")
+            computed = other.signatures[measure]
+            raise InputError(f"{file}: {measure.metric} was computed as '{computed}'; expected '{signature}'")
 
 
 def listed(ids: list[str]) -> str:

@@ -36,14 +36,14 @@ def z_score(ratio: Array, df: Array) -> Array:
 
     So members with different degrees of freedom can be compared.
     """
-    found: Array = np.sign(ratio) * np.sqrt(df * np.log1p(ratio**2 / df)) * (8 * df + 1) / (8 * df + 3)
-    return found
+    z: Array = np.sign(ratio) * np.sqrt(df * np.log1p(ratio**2 / df)) * (8 * df + 1) / (8 * df + 3)
+    return z
 
 
 def t_score(z: Array, df: Array) -> Array:
     """Return the t whose `z_score` is z."""
-    found: Array = np.sign(z) * np.sqrt(df * np.expm1((z * (8 * df + 3) / (8 * df + 1)) ** 2 / df))
-    return found
+    t: Array = np.sign(z) * np.sqrt(df * np.expm1((z * (8 * df + 3) / (8 * df + 1)) ** 2 / df))
+    return t
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Family:
         ordered = np.sort(largest)
         fewest = int(np.ceil((1 - level) * (1 + len(ordered)) - 1)) - 1  # draws that may lie beyond, as in the p-values
         joint = t_score(np.asarray(ordered[len(ordered) - 1 - max(fewest, 0)]), self.estimated.df)
-        found: Array = np.maximum(joint, pointwise)
-        return found
+        critical: Array = np.maximum(joint, pointwise)
+        return critical
 
     def _observed(self, bound: Array | float) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -93,6 +93,7 @@ class Family:
         if len(alone) == 1:
             single: Array = np.minimum(1.0, alone)
             return single
+        # The observed statistic counts as one of the draws, so no p-value is 0 (Davison and Hinkley 1997, section 4.2).
         ordered = np.sort(largest)
         reached = len(ordered) - np.searchsorted(ordered, observed - 1e-12, side="left")
         joint = (1 + reached) / (1 + len(ordered))
@@ -103,6 +104,7 @@ def family(model: Crossed, linear: Array, replicates: int, seed: int) -> Family:
     """Return a family of combinations [member, entry] of one model, without leading axes."""
     linear = np.asarray(linear, dtype=float)
     estimated = model.of(linear)
+    # Each draw has its own values and its own standard error, as another study would have.
     values, between = draw_model(model, replicates, seed, seeds_level=SEEDS_LEVEL)
     items = np.einsum("pj,pj->p", linear @ model.items, linear)
     items = np.where(items > NOTHING, items + linear**2 @ model.floor, 0.0)
@@ -147,8 +149,9 @@ def draw_model(
         here = [place for place, entry in enumerate(model.entries) if model.share[place] and entry.backbone == backbone]
         if model.bounded and _reach_an_edge(model.point[here], variance):
             adapters = [_skewed(model, place, variance, replicates, seed) for place in here]
-            moved[here] = [one.mean(axis=0) for one in adapters]
-            if sum(len(one) - 1 for one in adapters) == model.seeds[backbone].df:
+            moved[here] = [deviations.mean(axis=0) for deviations in adapters]
+            # S² goes with the adapters' values, if these are all the adapters that it is pooled over.
+            if sum(len(deviations) - 1 for deviations in adapters) == model.seeds[backbone].df:
                 between[backbone] = _between(adapters, float(model.seeds[backbone].noise), seed)
     return values + moved, between
 
@@ -161,11 +164,12 @@ def _reach_an_edge(point: Array, variance: float) -> bool:
 def _skewed(model: Crossed, place: int, variance: float, replicates: int, seed: int) -> Array:
     """Return [adapter, replicate], how far adapters lie from their mix: beta-distributed, as shares near an edge."""
     count = round(1 / model.share[place])
+    # Two variances from the edge there is always a beta distribution with this mean and variance.
     mean = float(np.clip(model.point[place], 2 * variance, 1 - 2 * variance)) if variance < 0.2 else 0.5
     whole = max(mean * (1 - mean) / variance - 1, 0.1)
     numbers = generator(seed, "skewed seeds", str(place))
-    found: Array = numbers.beta(mean * whole, (1 - mean) * whole, (count, replicates)) - mean
-    return found
+    deviations: Array = numbers.beta(mean * whole, (1 - mean) * whole, (count, replicates)) - mean
+    return deviations
 
 
 def _between(adapters: Sequence[Array], noise: float, seed: int) -> Array:
@@ -173,8 +177,8 @@ def _between(adapters: Sequence[Array], noise: float, seed: int) -> Array:
     numbers = generator(seed, "skewed S²")
     total, df = np.zeros(adapters[0].shape[1]), 0
     for own in adapters:
-        seen = own + np.sqrt(noise) * numbers.standard_normal(own.shape)
-        total += ((seen - seen.mean(axis=0)) ** 2).sum(axis=0)
+        observed = own + np.sqrt(noise) * numbers.standard_normal(own.shape)
+        total += ((observed - observed.mean(axis=0)) ** 2).sum(axis=0)
         df += len(own) - 1
     return total / df
 
@@ -183,8 +187,8 @@ def seeds_variance(seeds: Seeds, level: float | None = None) -> Array:
     """Return the variance of seeds, or the upper end of its one-sided interval: df S² / χ² − R, at least 0."""
     if level is None:
         return seeds.variance
-    found: Array = np.maximum(seeds.between * (seeds.df / 2) / gammaincinv(seeds.df / 2, 1 - level) - seeds.noise, 0.0)
-    return found
+    upper: Array = np.maximum(seeds.between * (seeds.df / 2) / gammaincinv(seeds.df / 2, 1 - level) - seeds.noise, 0.0)
+    return upper
 
 
 def _root(model: Crossed) -> Array:
@@ -204,6 +208,7 @@ def _item_variances(model: Crossed, linear: Array, items: Array, replicates: int
     """
     if model.df_items >= _KNOWN:
         return np.repeat(items[:, None], replicates, axis=1)
+    # With V = RR' and F'F a Wishart draw around the identity, |F R'c|² is a draw of the estimate of c'Vc.
     factors = _wishart(len(model.entries), float(model.df_items), replicates, seed)
     turned = (linear @ _root(model)).T
     variance = np.empty((len(linear), replicates))
@@ -222,14 +227,14 @@ def _wishart(count: int, df: float, replicates: int, seed: int) -> NDArray[np.fl
     numbers = generator(seed, "wishart")
     if df <= count:
         vectors = max(1, round(df))
-        found: NDArray[np.float64] = numbers.standard_normal((replicates, vectors, count)) / np.sqrt(vectors)
+        factors: NDArray[np.float64] = numbers.standard_normal((replicates, vectors, count)) / np.sqrt(vectors)
     else:
-        found = np.triu(numbers.standard_normal((replicates, count, count)), 1)
+        factors = np.triu(numbers.standard_normal((replicates, count, count)), 1)
         for place in range(count):
-            found[:, place, place] = np.sqrt(2 * numbers.standard_gamma((df - place) / 2, replicates))
-        found /= np.sqrt(df)
-    found.flags.writeable = False
-    return found
+            factors[:, place, place] = np.sqrt(2 * numbers.standard_gamma((df - place) / 2, replicates))
+        factors /= np.sqrt(df)
+    factors.flags.writeable = False
+    return factors
 
 
 @lru_cache(maxsize=4)
@@ -264,7 +269,7 @@ class Best:
     high: Array
 
 
-def compare_with_best(value: Array, pairs: Sequence[tuple[int, int]], found: Family, level: float) -> Best:
+def compare_with_best(value: Array, pairs: Sequence[tuple[int, int]], members: Family, level: float) -> Best:
     """Return multiple comparisons with the best (Hsu 1984; with unequal variances, Edwards and Hsu 1983).
 
     With d_i the quantile of the maximum over j of the one-sided statistics of i − j, mix i is in the set if
@@ -272,26 +277,28 @@ def compare_with_best(value: Array, pairs: Sequence[tuple[int, int]], found: Fam
 
     Args:
         value: [mix].
-        pairs: every pair of mixes once; `found` is their family.
+        pairs: every pair of mixes once; `members` is their family.
     """
     count = len(value)
     gap = np.full((count, count), np.nan)  # [one, other], one − other
     half = np.zeros((count, count))  # [control, other], d of the control × s
-    for one in range(count):
-        mine = [place for place, pair in enumerate(pairs) if one in pair]
-        signs = np.array([1.0 if pairs[place][0] == one else -1.0 for place in mine])
-        others = [pairs[place][1] if pairs[place][0] == one else pairs[place][0] for place in mine]
-        own = Family(Estimated(*(part[mine] for part in found.estimated)), found.scores[mine] * signs[:, None])
-        gap[one, others] = signs * own.estimated.value
-        half[one, others] = own.critical(level, two_sided=False) * own.estimated.error
+    for mix in range(count):
+        mine = [place for place, pair in enumerate(pairs) if mix in pair]
+        # The family has each pair once; the sign turns it into this mix less the other.
+        signs = np.array([1.0 if pairs[place][0] == mix else -1.0 for place in mine])
+        others = [pairs[place][1] if pairs[place][0] == mix else pairs[place][0] for place in mine]
+        own = Family(Estimated(*(array[mine] for array in members.estimated)), members.scores[mine] * signs[:, None])
+        gap[mix, others] = signs * own.estimated.value
+        half[mix, others] = own.critical(level, two_sided=False) * own.estimated.error
     upper = np.nanmin(gap + half, axis=1)
     in_set = upper > 0
     chosen = int(np.argmax(value))
     in_set[(gap >= 0).sum(axis=1) == count - 1] = True  # no other is better: ties without variance
     low = np.zeros(count)
-    for one in range(count):
-        rivals = [rival for rival in np.flatnonzero(in_set) if rival != one]
-        low[one] = min((min(0.0, gap[one, rival] - half[rival, one]) for rival in rivals), default=0.0)
+    # Only mixes of the set can be the best other one.
+    for mix in range(count):
+        rivals = [rival for rival in np.flatnonzero(in_set) if rival != mix]
+        low[mix] = min((min(0.0, gap[mix, rival] - half[rival, mix]) for rival in rivals), default=0.0)
     return Best(chosen, in_set, low, np.maximum(upper, 0.0))
 
 
@@ -307,7 +314,7 @@ class Corrected(NamedTuple):
     high: float | None
 
 
-def corrected_best(found: Family, covariance: Array, level: float) -> Corrected:
+def corrected_best(members: Family, covariance: Array, level: float) -> Corrected:
     """Return an estimate and an interval for the mean behind the highest value.
 
     The estimate is the empirical Bayes one (Efron and Morris 1973), which choosing does not bias (Efron 2011): the
@@ -318,28 +325,28 @@ def corrected_best(found: Family, covariance: Array, level: float) -> Corrected:
     tails are as large as they may be for the level to hold where all means are equal and where one stands alone.
 
     Args:
-        found: the mixes' values.
+        members: the mixes' values.
         covariance: [mix, mix], of the values.
         level: of the interval.
     """
-    value, count = found.estimated.value, len(found.estimated.value)
+    value, count = members.estimated.value, len(members.estimated.value)
     chosen = int(np.argmax(value))
-    if found.estimated.variance[chosen] <= NOTHING:
+    if members.estimated.variance[chosen] <= NOTHING:
         return Corrected(float(value[chosen]), None, None)
     mean = float(value.mean())
     spread = float(((value - mean) ** 2).sum()) / (count - 1)
     noise = float(np.trace(covariance) - covariance.sum() / count) / (count - 1)
     drawn = mean + max(0.0, 1 - noise / spread) * (float(value[chosen]) - mean) if spread > 0 else mean
-    down, up = _reaches(found, chosen, level)
-    error, df = float(found.estimated.error[chosen]), found.estimated.df[chosen]
+    down, up = _reaches(members, chosen, level)
+    error, df = float(members.estimated.error[chosen]), members.estimated.df[chosen]
     low, high = (float(value[chosen] + sign * t_score(np.asarray(z), df) * error) for sign, z in ((-1, down), (1, up)))
     return Corrected(min(max(drawn, low), high), low, high)
 
 
-def _reaches(found: Family, chosen: int, level: float) -> tuple[float, float]:
+def _reaches(members: Family, chosen: int, level: float) -> tuple[float, float]:
     """Return how far the interval reaches down and up, in z-scores."""
-    ordered = np.sort(found.scores.max(axis=0))
-    own = np.sort(found.scores[chosen])
+    ordered = np.sort(members.scores.max(axis=0))
+    own = np.sort(members.scores[chosen])
     draws = len(ordered)
 
     def reaches(tail: float) -> tuple[float, float]:
@@ -347,6 +354,7 @@ def _reaches(found: Family, chosen: int, level: float) -> tuple[float, float]:
         largest = float(np.interp((1 - tail) * (draws - 1), np.arange(draws), ordered))  # the quantile of sorted draws
         return max(largest, alone), alone
 
+    # Bisection for the largest tail on either side that keeps the level.
     low, high = (1 - level) / 2, 1 - level
     for _ in range(_STEPS):
         tail = (low + high) / 2

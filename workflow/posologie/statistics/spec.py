@@ -131,8 +131,8 @@ class TableSpec(Spec):
     @property
     def designed(self) -> dict[str, dict[str, float]]:
         """Blends of the mixes that shares and size tell apart (`least_repeated`)."""
-        kept = least_repeated(self.blends, self.sizes, self.epochs)
-        return {mix: shares for mix, shares in self.blends.items() if mix in kept}
+        least = least_repeated(self.blends, self.sizes, self.epochs)
+        return {mix: shares for mix, shares in self.blends.items() if mix in least}
 
 
 class LeakageTableSpec(TableSpec):

@@ -33,13 +33,13 @@ _COLUMNS = ("benchmark", "item", "variant", "outcome", "label", "probability")
 
 
 def scored_parts(
-    root: str | os.PathLike[str], suite: str, spec: TableSpec, wanted: Callable[[Measure], bool]
+    root: str | os.PathLike[str], suite: str, spec: TableSpec, select: Callable[[Measure], bool]
 ) -> Iterator[tuple[Measured, ScoredSuite]]:
     """Yield the choice questions and the open questions of a suite, where it has any, with their primary metric."""
-    choice = read_suite(root, suite, spec.models, CHOICE_TASKS, wanted)
+    choice = read_suite(root, suite, spec.models, CHOICE_TASKS, select)
     if choice is not None:
         yield spec.statistics.primary_choice, replace(choice, components=spec.components)
-    opened = open_questions(root, suite, spec, wanted)
+    opened = open_questions(root, suite, spec, select)
     if opened is not None:
         yield spec.statistics.primary_text, opened
 
@@ -48,11 +48,11 @@ def open_questions(
     root: str | os.PathLike[str],
     suite: str,
     spec: TableSpec,
-    wanted: Callable[[Measure], bool] = lambda measure: True,
+    select: Callable[[Measure], bool] = lambda measure: True,
     *,
     bounded: bool = False,
 ) -> ScoredSuite | None:
-    """Read all scores of a suite's open questions that are wanted; None if it has no open question.
+    """Read the selected scores of a suite's open questions; None if it has no open question.
 
     Judgements give `judge:{name}` (1 where the answer was found equivalent; a reply without a verdict counts as not
     equivalent), `judge_probability:{name}` where every answer has one, and `judge_unparsable:{name}`. A judge that
@@ -65,13 +65,13 @@ def open_questions(
     Raises:
         InputError: listing the answers that lack a score or a judgement.
     """
-    scored = read_suite(root, suite, spec.models, OPEN_TASKS, lambda measure: wanted(measure) or measure == WORDS)
+    scored = read_suite(root, suite, spec.models, OPEN_TASKS, lambda measure: select(measure) or measure == WORDS)
     if scored is None:
         return None
-    values = {measure: found for measure, found in scored.values.items() if wanted(measure)}
+    values = {measure: array for measure, array in scored.values.items() if select(measure)}
     signatures = {measure: scored.signatures[measure] for measure in values}
-    if spec.neural and wanted(BERTSCORE):
-        neural = read_suite(root, suite, spec.models, OPEN_TASKS, wanted, layout.scores_neural)
+    if spec.neural and select(BERTSCORE):
+        neural = read_suite(root, suite, spec.models, OPEN_TASKS, select, layout.scores_neural)
         if neural is None or not np.array_equal(neural.item, scored.item) or neural.variants != scored.variants:
             raise InputError(f"scores_neural of {suite}: not on the items of its scores; expected one score an answer")
         values |= neural.values
@@ -79,10 +79,10 @@ def open_questions(
     verdicts = {judge: _verdicts(Path(root), judge, scored, spec.models) for judge in spec.judges}
     if spec.panel:
         verdicts[PANEL] = _of_panel([verdicts[judge] for judge in spec.panel])
-    for judge, given in verdicts.items():
-        for measure, found in _measures(judge, given, scored, spec.models, bounded).items():
-            if wanted(measure):
-                values[measure] = found
+    for judge, of_judge in verdicts.items():
+        for measure, array in _measures(judge, of_judge, scored, spec.models, bounded).items():
+            if select(measure):
+                values[measure] = array
                 members = f"|majority of {', '.join(spec.panel)}" if judge == PANEL else ""
                 signatures[measure] = f"judge:{judge}{members}|no verdict counts as not equivalent"
     return replace(scored, values=values, signatures=signatures, components=spec.components)
@@ -124,33 +124,33 @@ def _verdicts(root: Path, judge: str, scored: ScoredSuite, models: Sequence[Eval
 def _of_panel(members: Sequence[_Verdicts]) -> _Verdicts:
     shape = members[0].equivalent.shape
     labels, silent = (
-        np.stack([part.ravel() for part in parts])
-        for parts in ([one.equivalent for one in members], [one.silent for one in members])
+        np.stack([array.ravel() for array in parts])
+        for parts in ([member.equivalent for member in members], [member.silent for member in members])
     )
-    found = majority(labels, silent == 1)
-    return _Verdicts(*(part.reshape(shape).astype(float) for part in (found.label, found.share, found.silent)))
+    joint = majority(labels, silent == 1)
+    return _Verdicts(*(array.reshape(shape).astype(float) for array in (joint.label, joint.share, joint.silent)))
 
 
 def _measures(
-    judge: str, given: _Verdicts, scored: ScoredSuite, models: Sequence[EvaluatedModel], bounded: bool
+    judge: str, verdicts: _Verdicts, scored: ScoredSuite, models: Sequence[EvaluatedModel], bounded: bool
 ) -> dict[Measure, NDArray[np.float64]]:
     """Return the measures that a judge's verdicts give."""
-    items = given.silent.shape[1]
-    found = {Measure(f"judge_unparsable:{judge}", "judged"): given.silent}
-    missing = zip(models, given.silent.sum(axis=(1, 2)), strict=True)
+    items = verdicts.silent.shape[1]
+    measures = {Measure(f"judge_unparsable:{judge}", "judged"): verdicts.silent}
+    missing = zip(models, verdicts.silent.sum(axis=(1, 2)), strict=True)
     mute = [model.name for model, count in missing if is_too_silent(int(count), items)]
     if bounded or not mute:
-        found[Measure(f"judge:{judge}", "judged")] = given.equivalent
+        measures[Measure(f"judge:{judge}", "judged")] = verdicts.equivalent
     else:
         log.warning(
             "%s: judge %s gave no verdict on more than 2 %% of the answers of %s; no table tests its scores",
             *(scored.suite, judge, ", ".join(mute)),
         )
     if bounded:
-        found[Measure(f"judge_upper:{judge}", "judged")] = np.where(given.silent == 1, 1.0, given.equivalent)
-    if not np.isnan(given.probability).any():
-        found[Measure(f"judge_probability:{judge}", "judged")] = given.probability
-    return found
+        measures[Measure(f"judge_upper:{judge}", "judged")] = np.where(verdicts.silent == 1, 1.0, verdicts.equivalent)
+    if not np.isnan(verdicts.probability).any():
+        measures[Measure(f"judge_probability:{judge}", "judged")] = verdicts.probability
+    return measures
 
 
 def items_of_scope(scored: ScoredSuite, kind: str, scope: str) -> NDArray[np.bool_]:
@@ -210,20 +210,20 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
     procedures: list[str] = []
     for model in models:
         file = Path(root) / layout.predictions(model.name, suite)
-        one = _read_one(file, suite)
-        if one is None:
+        answers = _read_one(file, suite)
+        if answers is None:
             return None
-        first = first or one
-        same = one.variants == first.variants and all(
-            np.array_equal(getattr(one, name), getattr(first, name))
+        first = first or answers
+        same = answers.variants == first.variants and all(
+            np.array_equal(getattr(answers, name), getattr(first, name))
             for name in (*_KEYS, "gold", "letters", "dependent")
         )
         if not same:
             raise InputError(f"{file}: items, variants or option orders differ from those of {models[0].name}")
-        procedures += one.procedures
+        procedures += answers.procedures
         for name in DECODINGS:
-            displayed[name].append(one.displayed[name])
-            chosen[name].append(one.chosen[name])
+            displayed[name].append(answers.displayed[name])
+            chosen[name].append(answers.chosen[name])
     if first is None:
         return None
     pa.default_memory_pool().release_unused()  # the draws need the room

@@ -48,7 +48,7 @@ class Latex:
 
 def latex_table(latex: Latex, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a `table` environment; its lines and columns stand in the order of the rows."""
-    chosen = [row for row in rows if all(str(row[column]) in kept for column, kept in latex.where.items())]
+    chosen = [row for row in rows if all(str(row[column]) in allowed for column, allowed in latex.where.items())]
     lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
     heads: dict[tuple[str, ...], None] = {}
     for number, row in enumerate(chosen):
@@ -143,9 +143,9 @@ def table_command(module: str, description: str, argv: list[str]) -> TableComman
     """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
     arguments = table_arguments(module, description)
     arguments.add_argument("--published", help=_PUBLISHED)
-    given = arguments.parse_args(argv)
-    spec = TableSpec.from_json(given.spec)
-    return TableCommand(spec, given.results, given.table, comparison(given.published, spec.published))
+    options = arguments.parse_args(argv)
+    spec = TableSpec.from_json(options.spec)
+    return TableCommand(spec, options.results, options.table, comparison(options.published, spec.published))
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,6 @@ def agreement_command(module: str, description: str, argv: list[str]) -> Agreeme
     """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]` of a table over human ratings."""
     arguments = table_arguments(module, description)
     arguments.add_argument("--published", help=_PUBLISHED)
-    given = arguments.parse_args(argv)
-    spec = AgreementSpec.from_json(given.spec)
-    return AgreementCommand(spec, given.results, given.table, comparison(given.published, spec.published))
+    options = arguments.parse_args(argv)
+    spec = AgreementSpec.from_json(options.spec)
+    return AgreementCommand(spec, options.results, options.table, comparison(options.published, spec.published))

@@ -58,14 +58,14 @@ def main(argv: list[str]) -> None:
     spec = command.spec
     settings = spec.statistics.model_copy(update={"families": {}})  # they name scopes, and these rows join two
     named = measures_named(spec.statistics)
-    found: list[Tested] = []
+    tests: list[Tested] = []
     for suite in spec.suites:
         for primary, scored in scored_parts(command.results, suite, spec, named.__contains__):
             resampled = Resampled(scored, settings)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
-                for variants in (one for one in sets if one in scored.variant_sets()):
-                    found.extend(_tested(resampled, measure, variants))
-    rows = judge_families(found, settings, demonstration=spec.demonstration)
+                for variants in (name for name in sets if name in scored.variant_sets()):
+                    tests.extend(_tested(resampled, measure, variants))
+    rows = judge_families(tests, settings, demonstration=spec.demonstration)
     write_table(command.table, COLUMNS, [_shown(row) for row in rows], LATEX)
 
 
@@ -87,9 +87,9 @@ def _tested(resampled: Resampled, measure: Measure, variants: str) -> Iterator[T
     linear = differences([(place[mix.model], place[bases[mix.backbone].model]) for mix in mixes], len(arms))
     values = scored.over_variants(measure, variants)  # [model, item]
     for left, right, joined, sides in between_components(resampled, measure, values, arms):
-        for mix, one in zip(mixes, linear, strict=True):
-            row = _row(resampled, measure, variants, left, right, mix, joined, one, sides)
-            yield Tested(row, measure, joined, one, joined.of(one), planned=True, largest=_LARGEST)
+        for mix, weights in zip(mixes, linear, strict=True):
+            row = _row(resampled, measure, variants, left, right, mix, joined, weights, sides)
+            yield Tested(row, measure, joined, weights, joined.of(weights), planned=True, largest=_LARGEST)
 
 
 def between_components(
@@ -107,7 +107,11 @@ def between_components(
     sums = cluster_sums(resampled.clusters, np.nan_to_num(values).T)
     total = sums.total()
     strata = [stratum for _, stratum in resampled.clusters.strata]
-    cells = [one for one in zip(below.cells, below.extents, strict=True) if one[0].scope_kind == "provenance"]
+    cells = [
+        (cell, extent)
+        for cell, extent in zip(below.cells, below.extents, strict=True)
+        if cell.scope_kind == "provenance"
+    ]
     influences = {id(cell): influence_of(cell, sums, total, below.sizes, below.total) for cell, _ in cells}
     for (left, left_extent), (right, right_extent) in combinations(cells, 2):
         if (left.task, left.aggregate) != (right.task, right.aggregate):

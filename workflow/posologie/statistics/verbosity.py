@@ -135,38 +135,38 @@ def _rows(root: Path, name: str, spec: AgreementSpec) -> Iterator[dict[str, Any]
     draws = rated.draws(spec.statistics.replicates, spec.statistics.seed)
     everyone = np.ones(len(rated.answer), dtype=bool)
     bins = length_bins(rated.words)
-    for scope, found in estimate(
+    for scope, estimated in estimate(
         spearman, rated.words, rated.human, everyone, rated.generator, draws, rated.weight
     ).items():
-        yield _row(rated, None, "length_human", scope, everyone, found, spec)
+        yield _row(rated, None, "length_human", scope, everyone, estimated, spec)
     yield from _length_rows(rated, None, rated.human, everyone, bins, draws, spec)
     for judge in rated.raters:
         if judge.kind == "metric":
             continue
-        kept = ~judge.excluded
-        for scope, found in estimate(
-            spearman, rated.words, judge.score, kept, rated.generator, draws, rated.weight
+        included = ~judge.excluded
+        for scope, estimated in estimate(
+            spearman, rated.words, judge.score, included, rated.generator, draws, rated.weight
         ).items():
-            yield _row(rated, judge, "length_judge", scope, kept, found, spec)
-        for scope, inside in scopes_of(rated.generator, kept).items():
+            yield _row(rated, judge, "length_judge", scope, included, estimated, spec)
+        for scope, inside in scopes_of(rated.generator, included).items():
             three = rated.words[inside], judge.score[inside], rated.human[inside]
             point = float(partial_spearman(*three, rated.weight[None, inside])[0])
-            found = Estimated(point, partial_spearman(*three, draws[:, inside]))
-            yield _row(rated, judge, "length_judge_given_human", scope, kept, found, spec)
-        yield from _length_rows(rated, judge, judge.score, kept, bins, draws, spec)
+            estimated = Estimated(point, partial_spearman(*three, draws[:, inside]))
+            yield _row(rated, judge, "length_judge_given_human", scope, included, estimated, spec)
+        yield from _length_rows(rated, judge, judge.score, included, bins, draws, spec)
 
 
 def _length_rows(
     rated: RatedSet,
     judge: Rater | None,
     score: NDArray[np.float64],
-    kept: NDArray[np.bool_],
+    included: NDArray[np.bool_],
     bins: NDArray[np.int64],
     draws: NDArray[np.float64],
     spec: AgreementSpec,
 ) -> Iterator[dict[str, Any]]:
     """Yield each generator's mean score, and its means at matched and at equal length, where there are several."""
-    scopes = [(scope, own) for scope, own in scopes_of(rated.generator, kept).items() if scope != POOLED]
+    scopes = [(scope, own) for scope, own in scopes_of(rated.generator, included).items() if scope != POOLED]
     if not scopes:
         return
     which = "judge" if judge else "human"
@@ -189,13 +189,13 @@ def _length_rows(
         count = draws[:, own].sum(axis=1)
         means = np.divide(draws[:, own] @ score[own], count, out=np.full(len(draws), np.nan), where=count > 0)
         plain = Estimated(float(np.average(score[own], weights=rated.weight[own])), means)
-        yield _row(rated, judge, f"{which}_mean", scope, kept, plain, spec)
+        yield _row(rated, judge, f"{which}_mean", scope, included, plain, spec)
         at_length = Estimated(float(points[0, place]), matched[:, place])
         rest = weights * own
-        row = _row(rated, judge, f"{which}_at_matched_length", scope, kept, at_length, spec, rest)
+        row = _row(rated, judge, f"{which}_at_matched_length", scope, included, at_length, spec, rest)
         yield row | {"support": 100 * float(support[0])}
-        found = Estimated(float(equal[place]), equal_draws[:, place])
-        row = _row(rated, judge, f"{which}_at_equal_length", scope, kept, found, spec)
+        adjusted = Estimated(float(equal[place]), equal_draws[:, place])
+        row = _row(rated, judge, f"{which}_at_equal_length", scope, included, adjusted, spec)
         if row["value"] is not None and row["interval"] != "none":
             extrapolated = effective_clusters(rated.group, rest) < spec.statistics.minimum_clusters
             row["note"] = EXTRAPOLATED if extrapolated else row["note"]
@@ -207,17 +207,17 @@ def _row(
     judge: Rater | None,
     statistic: str,
     scope: str,
-    kept: NDArray[np.bool_],
-    found: Estimated,
+    included: NDArray[np.bool_],
+    estimated: Estimated,
     spec: AgreementSpec,
     weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Return one row; `weights` [answer] say which answers the value rests on, where they are not all of the scope."""
-    scoped = scopes_of(rated.generator, kept).get(scope, kept)
+    scoped = scopes_of(rated.generator, included).get(scope, included)
     inside = scoped if weights is None else scoped & (weights > 0)
     effective = effective_clusters(rated.group, (rated.weight if weights is None else weights) * inside)
-    interval = interval_of_agreement(found, effective, spec.statistics)
-    value = None if np.isnan(found.point) else found.point
+    interval = interval_of_agreement(estimated, effective, spec.statistics)
+    value = None if np.isnan(estimated.point) else estimated.point
     if weights is not None and not inside.any():
         interval = Interval(None, None, "none", NO_COMMON_LENGTH)
     if judge is not None and judge.too_silent_in(scoped):
@@ -230,7 +230,7 @@ def _row(
         "generator": scope,
         "n": int(inside.sum()),
         "clusters": len(np.unique(rated.group[inside])),
-        "excluded": int((~kept).sum()),
+        "excluded": int((~included).sum()),
         "silent": None if judge is None else judge.silent_in(scoped),
         "value": value,
         "low": interval.low,

@@ -12,8 +12,8 @@ from scipy.special import stdtr, stdtrit
 
 from posologie.running.errors import InputError
 from posologie.statistics.crossed import NOTHING, Array, Crossed, Estimated, p_value
+from posologie.statistics.intervals import holm
 from posologie.statistics.means import UNBOUNDED, direction, unit_of
-from posologie.statistics.paired import holm
 from posologie.statistics.power import components_of, items_that_settle, seeds_that_settle
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import family
@@ -51,16 +51,16 @@ def judge_in_one_cell(
     model: Crossed, linear: Array, clusters: int, settings: Statistics, margin: float | None, direction: int
 ) -> Judged:
     """Judge combinations [member, entry] of one cell by max-T."""
-    found = family(model, linear, settings.replicates, settings.seed)
-    alone = _p_values(found.estimated, np.full(len(linear), clusters))
-    fixed = found.estimated.variance <= NOTHING
-    adjusted = np.where(fixed, np.minimum(1.0, alone * len(linear)), found.p_values())
+    members = family(model, linear, settings.replicates, settings.seed)
+    alone = _p_values(members.estimated, np.full(len(linear), clusters))
+    fixed = members.estimated.variance <= NOTHING
+    adjusted = np.where(fixed, np.minimum(1.0, alone * len(linear)), members.p_values())
     one_sided = (np.full(len(linear), np.nan),) * 2
     if margin is not None:
-        one_sided = (found.p_above(-margin), found.p_below(margin))
+        one_sided = (members.p_above(-margin), members.p_below(margin))
     correction = "max-T" if len(linear) > 1 else ""
     return _judged(
-        found.estimated, alone, adjusted, found.critical(settings.level), one_sided, settings, direction, correction
+        members.estimated, alone, adjusted, members.critical(settings.level), one_sided, settings, direction, correction
     )
 
 
@@ -136,8 +136,8 @@ def detectable_difference(error: Array, critical: Array, df: Array, power: float
 
     (critical t of the family + t of the power) × standard error.
     """
-    found: Array = (critical + stdtrit(df, power)) * error
-    return found
+    difference: Array = (critical + stdtrit(df, power)) * error
+    return difference
 
 
 def undone_by(value: float, variance: float, critical: float, share: float) -> float | None:
@@ -148,8 +148,8 @@ def undone_by(value: float, variance: float, critical: float, share: float) -> f
     Args:
         share: Σ weight² / seeds over the mixes.
     """
-    left = (value / critical) ** 2 - variance
-    return float(np.sqrt(left / share)) if left > 0 and share > 0 else None
+    excess = (value / critical) ** 2 - variance
+    return float(np.sqrt(excess / share)) if excess > 0 and share > 0 else None
 
 
 def seeds_share(linear: Array, kinds: Sequence[str], members: Sequence[int]) -> float:
@@ -158,9 +158,9 @@ def seeds_share(linear: Array, kinds: Sequence[str], members: Sequence[int]) -> 
     return float(sum(weight**2 / count for weight, kind, count in parts if kind == "mix"))
 
 
-def joined_family(found: Sequence[Estimated]) -> Estimated:
+def joined_family(estimates: Sequence[Estimated]) -> Estimated:
     """Return single estimates as the members of one family."""
-    return Estimated(*(np.array([float(part) for part in parts]) for parts in zip(*found, strict=True)))
+    return Estimated(*(np.array([float(value) for value in values]) for values in zip(*estimates, strict=True)))
 
 
 DEMONSTRATION = "demonstration: n too small"
@@ -189,7 +189,7 @@ class Tested:
     largest: float = 1.0
 
 
-def judge_families(found: Sequence[Tested], settings: Statistics, *, demonstration: bool) -> list[dict[str, Any]]:
+def judge_families(tests: Sequence[Tested], settings: Statistics, *, demonstration: bool) -> list[dict[str, Any]]:
     """Return the rows of contrasts with family, corrected p-values, simultaneous intervals, verdict and notes.
 
     A family of the configuration holds the rows that it names. Any other row belongs to the family of its own suite,
@@ -199,45 +199,46 @@ def judge_families(found: Sequence[Tested], settings: Statistics, *, demonstrati
     Raises:
         InputError: for a family of the configuration that holds no row, or a scope of two meanings.
     """
-    scopes = {(one.row["scope_kind"], one.row["scope"]) for one in found}
+    scopes = {(test.row["scope_kind"], test.row["scope"]) for test in tests}
     families: dict[tuple[str, ...], list[Tested]] = {}
-    for one in found:
-        families.setdefault(_family_of(one, settings, scopes), []).append(one)
-    for name, asked in settings.families.items():
+    for test in tests:
+        families.setdefault(_family_of(test, settings, scopes), []).append(test)
+    for name, declared in settings.families.items():
         if (name,) not in families:
             raise InputError(
                 f"statistics.families.{name}: no test belongs to it; expected suites, a metric with its decoding,"
-                f" variants and aggregate, scopes ({', '.join(asked.scopes)}) and pairs of this study"
+                f" variants and aggregate, scopes ({', '.join(declared.scopes)}) and pairs of this study"
             )
     for keys, members in families.items():
         _judge(members, "/".join(keys), settings, demonstration=demonstration)
-    return [one.row for one in found]
+    return [test.row for test in tests]
 
 
-def _family_of(one: Tested, settings: Statistics, scopes: set[tuple[str, str]]) -> tuple[str, ...]:
-    row = one.row
-    for name, asked in settings.families.items():
-        measured = asked.measured
+def _family_of(test: Tested, settings: Statistics, scopes: set[tuple[str, str]]) -> tuple[str, ...]:
+    row = test.row
+    for name, declared in settings.families.items():
+        measured = declared.measured
         same = (measured.metric, measured.decoding, measured.variants, measured.aggregate) == tuple(
             row[key] for key in ("metric", "decoding", "variants", "aggregate")
         )
-        listed = (not asked.contrasts and row["right"] == "base") or (row["left"], row["right"]) in asked.contrasts
-        here = same and listed and row["suite"] in asked.suites and row["task"] == "all"
-        if here and (row["scope_kind"], row["scope"]) in _scopes_of(name, asked, scopes):
+        pair = row["left"], row["right"]
+        listed = pair in declared.contrasts or (not declared.contrasts and row["right"] == "base")
+        here = same and listed and row["suite"] in declared.suites and row["task"] == "all"
+        if here and (row["scope_kind"], row["scope"]) in _scopes_of(name, declared, scopes):
             return (name,)
     cell = tuple(str(row[key]) for key in _CELL)
-    return cell if one.planned else (*cell, "pairs")
+    return cell if test.planned else (*cell, "pairs")
 
 
 def _scopes_of(name: str, family: Family, scopes: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the kind and name of each scope that a family lists."""
-    found = set()
+    listed = set()
     for scope in family.scopes:
         kind, _, rest = scope.partition(":")
         if kind in ("provenance", "benchmark") and rest:
-            found.add((kind, rest))
+            listed.add((kind, rest))
             continue
-        meant = sorted(one for one in scopes if one[1] == scope)
+        meant = sorted(known for known in scopes if known[1] == scope)
         if scope == "all":
             meant = [("all", "all")]
         elif len(meant) > 1:
@@ -245,8 +246,8 @@ def _scopes_of(name: str, family: Family, scopes: set[tuple[str, str]]) -> set[t
                 f"statistics.families.{name}.scopes: '{scope}' is a component and a benchmark; expected"
                 f" 'provenance:{scope}' or 'benchmark:{scope}'"
             )
-        found.update(meant)
-    return found
+        listed.update(meant)
+    return listed
 
 
 def _judge(members: Sequence[Tested], name: str, settings: Statistics, *, demonstration: bool) -> None:
@@ -254,32 +255,32 @@ def _judge(members: Sequence[Tested], name: str, settings: Statistics, *, demons
     towards = direction(first.measure)
     scale = 100 if unit_of(first.measure.metric) == "%" else 1
     margin = None if settings.margin is None else settings.margin / scale
-    clusters = np.array([one.row["clusters"] for one in members], dtype=float)
-    if all(one.model is first.model for one in members):
-        linear = np.stack([one.linear for one in members])
+    clusters = np.array([test.row["clusters"] for test in members], dtype=float)
+    if all(test.model is first.model for test in members):
+        linear = np.stack([test.linear for test in members])
         judged = judge_in_one_cell(first.model, linear, int(clusters[0]), settings, margin, towards)
     else:
         judged = judge_over_cells(
-            joined_family([one.estimated for one in members]), clusters, settings, margin, towards
+            joined_family([test.estimated for test in members]), clusters, settings, margin, towards
         )
-    for place, one in enumerate(members):
-        one.row.update(family=name, family_size=len(members), correction=judged.correction)
-        _set_numbers(one, judged, place, settings, scale)
-        _set_words(one, judged, place, settings, towards, demonstration=demonstration)
+    for place, test in enumerate(members):
+        test.row.update(family=name, family_size=len(members), correction=judged.correction)
+        _set_numbers(test, judged, place, settings, scale)
+        _set_words(test, judged, place, settings, towards, demonstration=demonstration)
 
 
-def _set_numbers(one: Tested, judged: Judged, place: int, settings: Statistics, scale: float) -> None:
-    varies = float(one.estimated.variance) > NOTHING
-    bound = np.inf if one.measure.metric in UNBOUNDED else one.largest
-    detectable = detectable_difference(one.estimated.error, judged.critical[place], one.estimated.df, settings.power)
+def _set_numbers(test: Tested, judged: Judged, place: int, settings: Statistics, scale: float) -> None:
+    varies = float(test.estimated.variance) > NOTHING
+    bound = np.inf if test.measure.metric in UNBOUNDED else test.largest
+    detectable = detectable_difference(test.estimated.error, judged.critical[place], test.estimated.df, settings.power)
     undone = None
-    if one.row["about"] == "adapters" and judged.settled[place] and varies:
-        kinds = [entry.kind for entry in one.model.entries]
-        share = seeds_share(one.linear, kinds, [len(entry.members) for entry in one.model.entries])
+    if test.row["about"] == "adapters" and judged.settled[place] and varies:
+        kinds = [entry.kind for entry in test.model.entries]
+        share = seeds_share(test.linear, kinds, [len(entry.members) for entry in test.model.entries])
         undone = undone_by(
-            float(one.estimated.value), float(one.estimated.variance), float(judged.critical[place]), share
+            float(test.estimated.value), float(test.estimated.variance), float(judged.critical[place]), share
         )
-    one.row.update(
+    test.row.update(
         p_value=float(judged.p_value[place]),
         p_adjusted=float(judged.p_adjusted[place]),
         simultaneous_low=max(float(judged.low[place]), -bound) * scale if varies else None,
@@ -289,30 +290,33 @@ def _set_numbers(one: Tested, judged: Judged, place: int, settings: Statistics, 
         p_noninferior=_number(judged.p_noninferior[place]),
         detectable=float(detectable) * scale if varies else None,
         undone_by_seed_sd=None if undone is None else undone * scale,
-        **_settling(one, judged, place, settings, scale),
-        test=_TESTS.get(one.row["about"], "crossed model") if varies else _FLIPS,
+        **_settling(test, judged, place, settings, scale),
+        test=_TESTS.get(test.row["about"], "crossed model") if varies else _FLIPS,
     )
 
 
-def _settling(one: Tested, judged: Judged, place: int, settings: Statistics, scale: float) -> dict[str, Any]:
+def _settling(test: Tested, judged: Judged, place: int, settings: Statistics, scale: float) -> dict[str, Any]:
     """Return how many seeds, or items, would settle a difference as large as the margin, or as the observed one."""
     nothing = {"settles_at_seeds": None, "settles_at_items": None}
-    if judged.settled[place] or judged.equivalent[place] or float(one.estimated.variance) <= NOTHING:
+    if judged.settled[place] or judged.equivalent[place] or float(test.estimated.variance) <= NOTHING:
         return nothing
-    target = abs(float(one.estimated.value)) if settings.margin is None else settings.margin / scale
-    found = components_of(one.model, one.linear, one.row["n"])
-    mixes = [len(entry.members) for entry, weight in zip(one.model.entries, one.linear, strict=True)
+    target = abs(float(test.estimated.value)) if settings.margin is None else settings.margin / scale
+    components = components_of(test.model, test.linear, test.row["n"])
+    mixes = [len(entry.members) for entry, weight in zip(test.model.entries, test.linear, strict=True)
              if weight and entry.kind == "mix"]  # fmt: skip
     seeds = min(mixes, default=1)
-    size = (target, seeds, float(judged.critical[place]), float(one.estimated.df), settings.power)
-    return {"settles_at_seeds": seeds_that_settle(found, *size), "settles_at_items": items_that_settle(found, *size)}
+    size = (target, seeds, float(judged.critical[place]), float(test.estimated.df), settings.power)
+    return {
+        "settles_at_seeds": seeds_that_settle(components, *size),
+        "settles_at_items": items_that_settle(components, *size),
+    }
 
 
 def _set_words(
-    one: Tested, judged: Judged, place: int, settings: Statistics, towards: int, *, demonstration: bool
+    test: Tested, judged: Judged, place: int, settings: Statistics, towards: int, *, demonstration: bool
 ) -> None:
     """Set the verdict and complete the note: what weakens the verdict, and why an interval says something else."""
-    row = one.row
+    row = test.row
     settled, equivalent = bool(judged.settled[place]), bool(judged.equivalent[place])
     row["verdict"] = verdict_of(row["value"], towards, settled=settled, equivalent=equivalent)
     notes = [DEMONSTRATION] if demonstration else [row["note"]] if row["note"] else []

@@ -61,14 +61,17 @@ def answer_of(
         },
         "rates": _rates(effects, region.level) if len(surface.components) <= _MOST_COMPONENTS and sized else [],
         "effects": _effects(effects, region.candidates.size or 1.0, region.level, sized=sized),
-        "per_money": [one._asdict() for one in points_per_money(effects, prices or {}, region.level)] if sized else [],
+        "per_money": [gain._asdict() for gain in points_per_money(effects, prices or {}, region.level)]
+        if sized
+        else [],
         "next": {
             "stop": prescription.stop,
             "reason": prescription.reason,
             "best_gain": prescription.best_gain,
             "region_now": prescription.region,
             "mixes": [
-                {**vars(one), "shares": _named(surface.components, one.shares)} for one in prescription.proposals
+                {**vars(proposal), "shares": _named(surface.components, proposal.shares)}
+                for proposal in prescription.proposals
             ],
         },
         "notes": list(notes),
@@ -87,10 +90,10 @@ def _named(components: Sequence[str], shares: Array) -> dict[str, float]:
 
 
 def _rates(effects: Effects, level: float) -> list[dict[str, Any]]:
-    found = []
+    rates = []
     for into, of in combinations(effects.components, 2):
         rate = effects.rate(into, of, level)
-        found.append(
+        rates.append(
             {
                 "of": into,
                 "into": of,
@@ -101,24 +104,24 @@ def _rates(effects: Effects, level: float) -> list[dict[str, Any]]:
                 "text": rate.text(),
             }
         )
-    return found
+    return rates
 
 
 def _effects(effects: Effects, size: float, level: float, *, sized: bool) -> list[dict[str, Any]]:
     """Return the effect of a tenth of the mix more of each component, with its interval."""
-    found = []
+    rows = []
     for name in effects.components:
-        value, low, high = (one * _STEP * size for one in effects.interval(name, level))
-        found.append({"component": name, "value": value, "low": low, "high": high, "grows": sized})
-    return found
+        value, low, high = (number * _STEP * size for number in effects.interval(name, level))
+        rows.append({"component": name, "value": value, "low": low, "high": high, "grows": sized})
+    return rows
 
 
 def mix_text(shares: Mapping[str, float]) -> str:
     """Return a mix in words: `45 % native, 55 % synthetic`, without components below half a percent."""
     percents = {name: 100 * share for name, share in shares.items()}
-    whole = all(abs(one - round(one)) < 0.05 for one in percents.values())
-    shown = [(name, one) for name, one in percents.items() if one >= 100 * NEVER]
-    return ", ".join(f"{one:.0f} % {name}" if whole else f"{one:.1f} % {name}" for name, one in shown)
+    whole = all(abs(percent - round(percent)) < 0.05 for percent in percents.values())
+    shown = [(name, percent) for name, percent in percents.items() if percent >= 100 * NEVER]
+    return ", ".join(f"{percent:.0f} % {name}" if whole else f"{percent:.1f} % {name}" for name, percent in shown)
 
 
 def region_sentence(share: float | None, ranges: Mapping[str, tuple[float, float]], points: int | None = None) -> str:
@@ -180,19 +183,19 @@ def in_words(answer: Mapping[str, Any], unit: str = "points") -> list[str]:
     others = [mix_text(mix) for mix in region["representatives"][1:]]
     if others:
         lines.append("As good as far as these runs can tell: " + "; ".join(others) + ".")
-    for one in answer["rates"]:
-        shown, bounds = f"{one['value'] or 0:.3g}", f"{percent} interval {one['text']}"
-        lines.append(f"Exchange rate: {rate_clause(one['of'], one['into'], one['value'], shown, bounds)}.")
-    for one in answer["effects"]:
-        how = "on top" if one["grows"] else "in place of the others"
+    for entry in answer["rates"]:
+        shown, bounds = f"{entry['value'] or 0:.3g}", f"{percent} interval {entry['text']}"
+        lines.append(f"Exchange rate: {rate_clause(entry['of'], entry['into'], entry['value'], shown, bounds)}.")
+    for entry in answer["effects"]:
+        how = "on top" if entry["grows"] else "in place of the others"
         lines.append(
-            f"A tenth of the mix more of {one['component']} {how}: {one['value']:+.2f} {unit} ({percent} interval"
-            f" {one['low']:+.2f} to {one['high']:+.2f})."
+            f"A tenth of the mix more of {entry['component']} {how}: {entry['value']:+.2f} {unit} ({percent} interval"
+            f" {entry['low']:+.2f} to {entry['high']:+.2f})."
         )
     lines += [
-        f"Price: one unit of money on {one['component']} brings {one['value']:.3g} {unit} ({percent} interval"
-        f" {one['low']:.3g} to {one['high']:.3g})."
-        for one in answer["per_money"]
+        f"Price: one unit of money on {entry['component']} brings {entry['value']:.3g} {unit} ({percent} interval"
+        f" {entry['low']:.3g} to {entry['high']:.3g})."
+        for entry in answer["per_money"]
     ]
     what = answer["next"]
     lines.append(("Stop: " if what["stop"] else "What would change our mind: ") + what["reason"] + ".")
@@ -205,18 +208,20 @@ def new_names(components: Sequence[str], proposed: Prescription, taken: Collecti
     `NAT40-SYN60` where so few components allow it, `next-1` otherwise.
     """
     short = _short_names(components)
-    used, found = set(taken), []
-    for one in proposed.proposals:
-        parts = [f"{name}{100 * share:.0f}" for name, share in zip(short, one.shares, strict=True) if share >= 0.005]
-        whole = np.allclose(100 * one.shares, np.rint(100 * one.shares))
-        name = "-".join(parts) if len(parts) <= 4 and whole else "next-1"
+    used, names = set(taken), []
+    for proposal in proposed.proposals:
+        terms = [
+            f"{name}{100 * share:.0f}" for name, share in zip(short, proposal.shares, strict=True) if share >= 0.005
+        ]
+        whole = np.allclose(100 * proposal.shares, np.rint(100 * proposal.shares))
+        name = "-".join(terms) if len(terms) <= 4 and whole else "next-1"
         number = 1
         while name in used:
             number += 1
-            name = f"{'-'.join(parts)}-{number}" if len(parts) <= 4 and whole else f"next-{number}"
+            name = f"{'-'.join(terms)}-{number}" if len(terms) <= 4 and whole else f"next-{number}"
         used.add(name)
-        found.append(name)
-    return found
+        names.append(name)
+    return names
 
 
 def _short_names(components: Sequence[str]) -> list[str]:
@@ -246,18 +251,20 @@ def mixes_yaml(
     if not proposed.proposals:
         return "mixes: {}\n"
     lines, further = ["mixes:"], {}
-    for name, one in zip(names, proposed.proposals, strict=True):
-        held = {key: float(share) for key, share in zip(components, one.shares, strict=True) if share > 0}
-        shares = {key: int(part) for key, part in lowest_terms({k: round(v, 6) for k, v in held.items()}).items()}
+    for name, proposal in zip(names, proposed.proposals, strict=True):
+        held = {key: float(share) for key, share in zip(components, proposal.shares, strict=True) if share > 0}
+        shares = {key: int(weight) for key, weight in lowest_terms({k: round(v, 6) for k, v in held.items()}).items()}
         mix: dict[str, Any] = {"shares": shares, "size": "smallest" if size is None else int(size)}
         gain = (
-            "to tell whether the surface fits" if one.reason == "interior" else f"expected gain {one.gain:.2g} points"
+            "to tell whether the surface fits"
+            if proposal.reason == "interior"
+            else f"expected gain {proposal.gain:.2g} points"
         )
-        seeds = "one seed" if one.seeds == 1 else f"{one.seeds} seeds"
+        seeds = "one seed" if proposal.seeds == 1 else f"{proposal.seeds} seeds"
         lines.append(f"  # {gain}; {seeds}")
         text = yaml.safe_dump({name: mix}, default_flow_style=None, sort_keys=False, width=1000, allow_unicode=True)
         lines += [f"  {line}" for line in text.splitlines()]
-        if study_seeds and (more := one.seeds - len(study_seeds)) > 0:
+        if study_seeds and (more := proposal.seeds - len(study_seeds)) > 0:
             further[name] = [max(study_seeds) + 1 + number for number in range(more)]
     if further:
         lines += ["training:", "  further_seeds:", *(f"    {name}: {seeds}" for name, seeds in further.items())]

@@ -113,6 +113,7 @@ class Beliefs:
 
     def values(self, taken: Sequence[tuple[int, int]], offers: NDArray[np.int64], seeds: int) -> Array:
         """Return [offer], the value of a batch with one more mix."""
+        # What is known after the mixes taken is computed once; one more mix then moves the means along one direction.
         before = np.repeat(self.mean[None], len(self.numbers), axis=0)
         covariance, own = self.covariance[:, offers], np.diag(self.of_offers)[offers]
         if taken:
@@ -124,11 +125,11 @@ class Beliefs:
         moves = covariance / np.sqrt(np.maximum(own, 0.0) + noise + 1e-12)
         chosen = int(np.argmax(self.mean))
         number = self.numbers[:, len(taken), None]
-        found = np.empty(len(offers))
+        values = np.empty(len(offers))
         for place in range(len(offers)):
             after = before + number * moves[:, place]
-            found[place] = (after.max(axis=1) - after[:, chosen]).mean()
-        return found
+            values[place] = (after.max(axis=1) - after[:, chosen]).mean()
+        return values
 
     def changes(self, batch: Sequence[tuple[int, int]], points: float) -> float:
         """Return the probability that after a batch another mix is expected to be better by more than some points."""

@@ -27,9 +27,9 @@ def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
     for steps in _STEPS:
         if _room(bounds, steps) > tried:
             continue
-        found = np.array(list(_compositions(bounds, steps)), float).reshape(-1, width) / steps
-        if len(found) <= most:
-            return found, 1 / steps
+        points = np.array(list(_compositions(bounds, steps)), float).reshape(-1, width) / steps
+        if len(points) <= most:
+            return points, 1 / steps
     return np.empty((0, width)), 1.0
 
 
@@ -54,14 +54,14 @@ def _compositions(bounds: Bounds, steps: int) -> Iterator[list[int]]:
     low = np.ceil(bounds.low * steps - _ROUNDING).astype(int)
     high = np.floor(bounds.high * steps + _ROUNDING).astype(int)
 
-    def fill(place: int, left: int) -> Iterator[list[int]]:
+    def fill(place: int, remaining: int) -> Iterator[list[int]]:
         if place == len(low) - 1:
-            if low[place] <= left <= high[place]:
-                yield [left]
+            if low[place] <= remaining <= high[place]:
+                yield [remaining]
             return
-        least, most = left - int(high[place + 1 :].sum()), left - int(low[place + 1 :].sum())
+        least, most = remaining - int(high[place + 1 :].sum()), remaining - int(low[place + 1 :].sum())
         for number in range(max(int(low[place]), least), min(int(high[place]), most) + 1):
-            yield from ([number, *rest] for rest in fill(place + 1, left - number))
+            yield from ([number, *rest] for rest in fill(place + 1, remaining - number))
 
     yield from fill(0, steps)
 
@@ -76,14 +76,14 @@ def uniform(bounds: Bounds, count: int, seed: int = 42) -> Array:
     if free < _ROUNDING or width == 1:
         return np.repeat(bounds.low[None] if free < _ROUNDING else np.ones((1, 1)), count, axis=0)
     sobol = qmc.Sobol(width - 1, seed=generator(seed, "simplex"))
-    kept, tried = np.empty((0, width)), 0
-    while len(kept) < count and (tried == 0 or len(kept) >= _FEWEST_ACCEPTED * tried):
+    accepted, tried = np.empty((0, width)), 0
+    while len(accepted) < count and (tried == 0 or len(accepted) >= _FEWEST_ACCEPTED * tried):
         cuts = np.sort(sobol.random(1 << int(np.ceil(np.log2(max(count, 2))))), axis=1)
         edges = np.column_stack([np.zeros(len(cuts)), cuts, np.ones(len(cuts))])
         drawn = bounds.low + free * np.diff(edges, axis=1)
         tried += len(drawn)
-        kept = np.concatenate([kept, drawn[bounds.contain(drawn)]])
-    return kept[:count] if len(kept) >= count else _walk(bounds, count, seed)
+        accepted = np.concatenate([accepted, drawn[bounds.contain(drawn)]])
+    return accepted[:count] if len(accepted) >= count else _walk(bounds, count, seed)
 
 
 def _walk(bounds: Bounds, count: int, seed: int) -> Array:
@@ -91,32 +91,32 @@ def _walk(bounds: Bounds, count: int, seed: int) -> Array:
     width = len(bounds.low)
     room = bounds.high - bounds.low
     at = bounds.low + room * (1 - bounds.low.sum()) / max(room.sum(), _ROUNDING)
-    found = np.empty((count, width))
+    mixes = np.empty((count, width))
     for place in range(count):
         for _ in range(2 * width):
             direction = numbers.standard_normal(width)
             direction[room < _ROUNDING] = 0.0
             direction -= np.where(room < _ROUNDING, 0.0, direction.sum() / max((room >= _ROUNDING).sum(), 1))
             with np.errstate(divide="ignore", invalid="ignore"):
-                one, other = (bounds.low - at) / direction, (bounds.high - at) / direction
+                ahead, behind = (bounds.low - at) / direction, (bounds.high - at) / direction
             usable = np.abs(direction) > _ROUNDING
             if not usable.any():
                 continue
-            least = np.minimum(one, other)[usable].max()
-            most = np.maximum(one, other)[usable].min()
+            least = np.minimum(ahead, behind)[usable].max()
+            most = np.maximum(ahead, behind)[usable].min()
             at = np.clip(at + numbers.uniform(min(least, most), most) * direction, bounds.low, bounds.high)
-        found[place] = at / at.sum()
-    return found
+        mixes[place] = at / at.sum()
+    return mixes
 
 
 def rounded(shares: Array, bounds: Bounds, steps: int = 100) -> Array:
     """Return mixes in whole steps by largest remainders, without those that rounding puts outside the bounds."""
     whole = np.floor(shares * steps + _ROUNDING)
     rest = shares * steps - whole
-    left = np.rint(steps - whole.sum(axis=1)).astype(int)
+    missing = np.rint(steps - whole.sum(axis=1)).astype(int)
     rank = np.argsort(np.argsort(-rest, axis=1, kind="stable"), axis=1)
-    found: Array = (whole + (rank < left[:, None])) / steps
-    return found[bounds.contain(found)]
+    mixes: Array = (whole + (rank < missing[:, None])) / steps
+    return mixes[bounds.contain(mixes)]
 
 
 def around(point: Array, step: float, bounds: Bounds) -> Array:
@@ -128,13 +128,13 @@ def around(point: Array, step: float, bounds: Bounds) -> Array:
         for giver in range(width)
         if taker != giver
     ]
-    found = np.array(moves).reshape(-1, width)
-    moved: Array = np.maximum(found[bounds.contain(found)], 0.0)
+    neighbours = np.array(moves).reshape(-1, width)
+    moved: Array = np.maximum(neighbours[bounds.contain(neighbours)], 0.0)
     return moved
 
 
 def distinct(shares: Array) -> Array:
     """Return the mixes without repeats, in their order."""
     _, first = np.unique(np.round(shares, 6), axis=0, return_index=True)
-    found: Array = shares[np.sort(first)]
-    return found
+    mixes: Array = shares[np.sort(first)]
+    return mixes

@@ -67,7 +67,7 @@ class Choice:
     @property
     def chosen(self) -> Candidate:
         """The candidate of the surface."""
-        return next(one for one in self.candidates if one.fitted is self.surface)
+        return next(candidate for candidate in self.candidates if candidate.fitted is self.surface)
 
 
 def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = None) -> Choice:
@@ -87,19 +87,19 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
         raise InputError(f"surface: {len(mixes_of(runs))} different mixes; expected three or more")
     noise = noise_test(runs)
     fits = [fit(runs, form, draws=draws, relative_noise=noise.relative) for form in dict.fromkeys((MEAN, *forms))]
-    left_out = [one.left_out() for one in fits]
-    densities = np.array([one.log_density for one in left_out])
+    left_out = [fitted.left_out() for fitted in fits]
+    densities = np.array([prediction.log_density for prediction in left_out])
     best = _richest_of_the_best(densities)
-    errors = np.array([_errors(runs, one) for one in left_out])
+    errors = np.array([_errors(runs, prediction) for prediction in left_out])
     candidates = []
-    for place, (fitted, one) in enumerate(zip(fits, left_out, strict=True)):
+    for place, (fitted, prediction) in enumerate(zip(fits, left_out, strict=True)):
         away = densities[place] - densities[best]
         gain, low = (0.0, None) if place == 0 else signed_ranks(np.abs(errors[0]) - np.abs(errors[place]))
         quantile = float(student.ppf((1 + _LEVEL) / 2, fitted.df) * np.sqrt(1 - 2 / fitted.df))
-        inside = np.abs(runs.score - one.mean) <= quantile * one.sd
+        inside = np.abs(runs.score - prediction.mean) <= quantile * prediction.sd
         candidates.append(
             Candidate(
-                fitted, one, float(np.sqrt(np.mean(errors[place] ** 2))), float(np.mean(inside)),
+                fitted, prediction, float(np.sqrt(np.mean(errors[place] ** 2))), float(np.mean(inside)),
                 float(densities[place].sum()), float(np.sqrt(len(away)) * np.std(away, ddof=1)), gain, low,
             )
         )  # fmt: skip
@@ -158,7 +158,7 @@ def permutation_test(mixes: Runs, forms: Sequence[Form] = (LINEAR, PROCESS)) -> 
             solved = inverse @ fixed
             information = fixed.T @ solved
             precision = inverse - solved @ np.linalg.solve(information, solved.T)
-            turned = precision @ dealt
+            turned = precision @ dealt  # leave-one-out errors are (P y)ᵢ / Pᵢᵢ, for every order at once
             constant = np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1]
             heights.append(-0.5 * (constant + (dealt * turned).sum(axis=0)))
             errors.append(turned / np.maximum(np.diag(precision), 1e-12)[:, None])
@@ -187,6 +187,7 @@ def signed_ranks(differences: Array) -> tuple[float, float | None]:
     if count < _FEWEST:
         return centre, None
     if count <= 50:
+        # In how many of the 2ⁿ patterns of signs the ranks of positive differences have each sum.
         ways = np.zeros(count * (count + 1) // 2 + 1)
         ways[0] = 1.0
         for rank in range(1, count + 1):

@@ -56,12 +56,12 @@ class Plan:
 
         With several sizes, z = log size from −1 to 1 and the columns xᵢ z follow (Cornell 2002, section 7.5).
         """
-        found = scheffe_terms(shares, SCHEFFE[self.model])
+        terms = scheffe_terms(shares, SCHEFFE[self.model])
         if len(self.sizes) < 2:
-            return found
+            return terms
         low, high = np.log(min(self.sizes)), np.log(max(self.sizes))
         z = (2 * np.log(sizes) - low - high) / (high - low)
-        return np.concatenate([found, shares * z[:, None]], axis=1)
+        return np.concatenate([terms, shares * z[:, None]], axis=1)
 
     @cached_property
     def products(self) -> Array:
@@ -79,8 +79,8 @@ class Plan:
         """[term, term], what the mixes that are there say: Σ runs f f'."""
         if not len(self.present):
             return np.zeros_like(self.products)
-        found = self.columns(self.present, self.present_sizes) * np.sqrt(self.present_runs)[:, None]
-        return np.asarray(found.T @ found)
+        rows = self.columns(self.present, self.present_sizes) * np.sqrt(self.present_runs)[:, None]
+        return np.asarray(rows.T @ rows)
 
     @property
     def unknown_terms(self) -> int:
@@ -98,9 +98,9 @@ class Plan:
         The level of the scores is open; how far they differ has this standard deviation, in those of a run.
         """
         count = len(self.region.components)
-        found = np.eye(len(self.products)) / deviation**2
-        found[:count, :count] += (1 / _FLAT_SD**4 - 1 / deviation**2) / count
-        return found
+        precision = np.eye(len(self.products)) / deviation**2
+        precision[:count, :count] += (1 / _FLAT_SD**4 - 1 / deviation**2) / count
+        return precision
 
     def variance(self, information: Array) -> float:
         """Return the mean prediction variance over the region, in that of a run; infinite where it is not estimable."""
@@ -114,18 +114,18 @@ def points_of(plan: Plan, count: int, kind: Kind, seed: int, starts: int) -> tup
     if kind == "i_optimal":
         return i_optimal(plan, count, seed, starts)
     if kind == "space_filling":
-        found = space_filling(plan.region, count, plan.present, seed)
+        shares = space_filling(plan.region, count, plan.present, seed)
     else:
-        made = _lattice_of(plan, count) if kind == "lattice" else _centroids_of(plan.region)
-        there = [bool(len(plan.present)) and np.abs(plan.present - one).max(axis=1).min() < 1e-6 for one in made]
-        found = made[~np.array(there, dtype=bool)]
-        if len(found) != count:
+        mixes = _lattice_of(plan, count) if kind == "lattice" else _centroids_of(plan.region)
+        is_present = [bool(len(plan.present)) and np.abs(plan.present - mix).max(axis=1).min() < 1e-6 for mix in mixes]
+        shares = mixes[~np.array(is_present, dtype=bool)]
+        if len(shares) != count:
             raise InputError(
-                f"design {kind}: has {len(found)} mixes that are not there yet, and {count} may be trained beside the"
+                f"design {kind}: has {len(shares)} mixes that are not there yet, and {count} may be trained beside the"
                 " repeats; expected the same number, or i_optimal or space_filling, which take any"
             )
     cycle = np.array(sorted(plan.sizes, reverse=True), dtype=float)
-    return found, np.resize(cycle, len(found))
+    return shares, np.resize(cycle, len(shares))
 
 
 def _lattice_of(plan: Plan, count: int) -> Array:
@@ -135,8 +135,8 @@ def _lattice_of(plan: Plan, count: int) -> Array:
         raise InputError("design lattice: expected lower bounds alone, which leave a simplex; with upper bounds take "
                          "i_optimal or space_filling")  # fmt: skip
     sizes = {degree: len(lattice(width, degree)) for degree in range(1, 7) if width <= 8 or degree < 3}
-    wanted = count + sum(1 for one in plan.present if region.contain(one, 1e-6))
-    degree = min(sizes, key=lambda one: (abs(sizes[one] - wanted), one))
+    total = count + sum(1 for mix in plan.present if region.contain(mix, 1e-6))
+    degree = min(sizes, key=lambda tried: (abs(sizes[tried] - total), tried))
     return np.asarray(region.low + (1 - region.low.sum()) * lattice(width, degree))
 
 
@@ -147,11 +147,11 @@ def _centroids_of(region: Bounds) -> Array:
     corners = region.vertices
     at = np.concatenate([np.isclose(corners, region.low), np.isclose(corners, region.high)], axis=1)
     edges = [
-        (one, other)
-        for one, other in combinations(range(len(corners)), 2)
-        if (at[one] & at[other]).sum() >= len(region.components) - 2
+        (first, second)
+        for first, second in combinations(range(len(corners)), 2)
+        if (at[first] & at[second]).sum() >= len(region.components) - 2
     ]
-    middles = [(corners[one] + corners[other]) / 2 for one, other in edges]
+    middles = [(corners[first] + corners[second]) / 2 for first, second in edges]
     return np.unique(np.concatenate([corners, *([middles] if middles else []), [corners.mean(axis=0)]]), axis=0)[::-1]
 
 
@@ -162,7 +162,10 @@ def space_filling(region: Bounds, count: int, present: Array, seed: int = 42) ->
     the least distance grows (Johnson, Moore and Ylvisaker 1990).
     """
     width = len(region.components)
-    degree = next((one for one in (24, 20, 12, 10, 6, 4) if width <= 10 and _lattice_size(width, one) < 2000), 2)
+    degree = next(
+        (tried for tried in (24, 20, 12, 10, 6, 4) if width <= 10 and _lattice_size(width, tried) < 2000),
+        2,
+    )
     grid = lattice(width, degree) if width <= 20 else np.eye(width)
     pool = np.concatenate([region.vertices, grid[region.contain(grid, 1e-9)], region.draws(_CANDIDATES, seed)])
     fixed = present.reshape(-1, width)
@@ -175,7 +178,7 @@ def space_filling(region: Bounds, count: int, present: Array, seed: int = 42) ->
     while improved:
         improved = False
         for place in range(count):
-            rest = [one for number, one in enumerate(chosen) if number != place]
+            rest = [index for number, index in enumerate(chosen) if number != place]
             others = np.concatenate([fixed, pool[rest]])
             if not len(others):
                 break
@@ -197,7 +200,7 @@ def _nearest(points: Array, others: Array) -> Array:
 
 def _least(points: Array, fixed: Array) -> float:
     """Return the least distance between points, and between them and fixed ones."""
-    among = [float(np.linalg.norm(one - other)) for one, other in combinations(points, 2)]
+    among = [float(np.linalg.norm(first - second)) for first, second in combinations(points, 2)]
     return min([*among, *(_nearest(points, fixed) if len(fixed) else [])], default=np.inf)
 
 
@@ -215,9 +218,9 @@ def i_optimal(plan: Plan, count: int, seed: int = 42, starts: int = 8) -> tuple[
     for start in range(starts):
         shares = plan.region.draws(count, seed + start)
         sizes = numbers.choice(np.array(plan.sizes, dtype=float), count)
-        found = _exchanged(plan, shares, sizes, prior)
-        if best is None or found < best[0] * (1 - 1e-9):
-            best = (found, shares, sizes)
+        variance = _exchanged(plan, shares, sizes, prior)
+        if best is None or variance < best[0] * (1 - 1e-9):
+            best = (variance, shares, sizes)
     if best is None:
         raise InputError(f"starts {starts}: expected at least one")
     return best[1], best[2]
@@ -244,6 +247,7 @@ def _exchanged(plan: Plan, shares: Array, sizes: Array, prior: Array) -> float:
                     information += np.outer(moved[best], moved[best]) - np.outer(rows[place], rows[place])
                     rows[place] = moved[best]
                     value, improved = value - float(gains[best]), True
+    # Anew, because the rounding errors of many exchanges add up.
     return float(np.trace(np.linalg.solve(plan.known + prior + rows.T @ rows, plan.products)))
 
 
@@ -259,8 +263,8 @@ def _gains(information: Array, products: Array, old: Array, new: Array) -> Array
     g00, g01, g11 = old @ spread @ old, new @ (spread @ old), ((new @ spread) * new).sum(axis=1)
     determinant = (d00 - 1) * (d11 + 1) - d01**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = ((d11 + 1) * g00 - 2 * d01 * g01 + (d00 - 1) * g11) / determinant
-    return np.where(determinant < -1e-9, found, -np.inf)
+        gains = ((d11 + 1) * g00 - 2 * d01 * g01 + (d00 - 1) * g11) / determinant
+    return np.where(determinant < -1e-9, gains, -np.inf)
 
 
 def _moves(point: Array, region: Bounds, window: float | None) -> Array:
@@ -270,33 +274,33 @@ def _moves(point: Array, region: Bounds, window: float | None) -> Array:
         window: steps of at most this much of a share; None takes the whole way between the bounds.
     """
     width = len(point)
-    found = []
-    for one in range(width):
-        rest = 1 - point[one]
+    lines = []
+    for component in range(width):
+        rest = 1 - point[component]
         towards = point / rest if rest > 1e-9 else np.full(width, 1 / (width - 1))
-        towards[one] = 0.0
+        towards[component] = 0.0
         moving = towards > 1e-12
-        low = max(1 - region.high[one], float((region.low[moving] / towards[moving]).max()))
-        high = min(1 - region.low[one], float((region.high[moving] / towards[moving]).min()))
+        low = max(1 - region.high[component], float((region.low[moving] / towards[moving]).max()))
+        high = min(1 - region.low[component], float((region.high[moving] / towards[moving]).min()))
         if low <= high:
             others = _steps(low, high, rest, window)
             line = others[:, None] * towards
-            line[:, one] = 1 - others
-            found.append(line)
-    for one, other in combinations(range(width), 2):
-        both = point[one] + point[other]
+            line[:, component] = 1 - others
+            lines.append(line)
+    for component, partner in combinations(range(width), 2):
+        both = point[component] + point[partner]
         low, high = (
-            max(region.low[one], both - region.high[other]),
-            min(region.high[one], both - region.low[other]),
+            max(region.low[component], both - region.high[partner]),
+            min(region.high[component], both - region.low[partner]),
         )
         if low < high:
-            steps = _steps(low, high, point[one], window)
+            steps = _steps(low, high, point[component], window)
             line = np.tile(point, (len(steps), 1))
-            line[:, one], line[:, other] = steps, both - steps
-            found.append(line)
-    moves = np.concatenate(found) if found else point[None]
-    kept = moves[region.contain(moves, 1e-9)]
-    return np.clip(kept, region.low, region.high) if len(kept) else point[None]
+            line[:, component], line[:, partner] = steps, both - steps
+            lines.append(line)
+    moves = np.concatenate(lines) if lines else point[None]
+    inside = moves[region.contain(moves, 1e-9)]
+    return np.clip(inside, region.low, region.high) if len(inside) else point[None]
 
 
 def _steps(low: float, high: float, here: float, window: float | None) -> Array:
@@ -307,8 +311,8 @@ def _steps(low: float, high: float, here: float, window: float | None) -> Array:
 
 def scaled(plan: Plan, shares: Array, sizes: Array) -> Array:
     """Return [mix, term], rows that count for all adapters of a mix."""
-    found: Array = plan.columns(shares, sizes) * np.sqrt(plan.runs)
-    return found
+    rows: Array = plan.columns(shares, sizes) * np.sqrt(plan.runs)
+    return rows
 
 
 def exact(row: Array, region: Bounds, units: Sequence[int] = UNITS) -> tuple[int, ...]:

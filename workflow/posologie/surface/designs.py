@@ -46,8 +46,8 @@ class Proposal:
 
     def information(self, plan: Plan) -> Array:
         """Return [term, term], what the mixes that are there and those proposed say together."""
-        found = _rows(plan, self.shares, self.sizes.astype(float))
-        return plan.known + found[list(self.order)].T @ found[list(self.order)]
+        rows = _rows(plan, self.shares, self.sizes.astype(float))
+        return plan.known + rows[list(self.order)].T @ rows[list(self.order)]
 
     def errors(self, plan: Plan, points: Array) -> Array:
         """Return [point], standard deviations of predictions at the largest size, in those of a run.
@@ -84,8 +84,8 @@ def propose(
             f" {_MOST_TERMS}: take a smaller model, or space_filling with linear"
         )
     if repeats is None:
-        wanted = max(2, trainings // 4) - plan.repeats
-        repeats = 0 if plan.runs > 1 else max(0, min(wanted, trainings - max(plan.unknown_terms, 1)))
+        missing = max(2, trainings // 4) - plan.repeats
+        repeats = 0 if plan.runs > 1 else max(0, min(missing, trainings - max(plan.unknown_terms, 1)))
     count = trainings // plan.runs - repeats
     if count < 1:
         raise InputError(
@@ -113,25 +113,25 @@ def _rows(plan: Plan, shares: Array, sizes: Array) -> Array:
 def _plain(plan: Plan, shares: Array, sizes: Array) -> list[tuple[int, ...]]:
     """Return each mix in whole numbers: the plainest whose design is at most 0.1 % worse."""
     prior = plan.known + plan.prior(PRIOR_SD)
-    kept = shares.copy()
-    found: list[tuple[int, ...]] = []
+    plain = shares.copy()
+    mixes: list[tuple[int, ...]] = []
 
     def value() -> float:
-        rows = scaled(plan, kept, sizes)
+        rows = scaled(plan, plain, sizes)
         return float(np.trace(np.linalg.solve(prior + rows.T @ rows, plan.products)))
 
     limit = value() * 1.001
     for place, row in enumerate(shares):
         for unit in UNITS:
             weights = exact(row, plan.region, (unit,))
-            kept[place] = np.array(weights) / sum(weights)
-            if plan.region.contain(kept[place], 1e-6) and value() <= limit:
+            plain[place] = np.array(weights) / sum(weights)
+            if plan.region.contain(plain[place], 1e-6) and value() <= limit:
                 break
         else:
             weights = exact(row, plan.region, UNITS[-2:])
-            kept[place] = np.array(weights) / sum(weights)
-        found.append(weights)
-    return found
+            plain[place] = np.array(weights) / sum(weights)
+        mixes.append(weights)
+    return mixes
 
 
 def _merged(weights: Sequence[tuple[int, ...]], sizes: Array) -> tuple[tuple[tuple[int, ...], ...], Array, list[int]]:
@@ -155,10 +155,10 @@ def _ordered(plan: Plan, shares: Array, sizes: Array, points: Sequence[int], rep
     information = prior + rows[chosen].T @ rows[chosen]
     free = list(range(len(rows)))
     for _ in range(repeats):
-        added = min(free or list(range(len(rows))), key=lambda one: _criterion(plan, information, rows[one], 1))
-        chosen.append(added)
-        free = [one for one in free if one != added]
-        information = information + np.outer(rows[added], rows[added])
+        repeated = min(free or list(range(len(rows))), key=lambda mix: _criterion(plan, information, rows[mix], 1))
+        chosen.append(repeated)
+        free = [mix for mix in free if mix != repeated]
+        information = information + np.outer(rows[repeated], rows[repeated])
     forward, backward = _forward(plan, rows, prior, chosen), _backward(plan, rows, prior, chosen)
     best = min((forward, backward), key=lambda order: _loss(plan, rows, prior, order))
     loss, improved = _loss(plan, rows, prior, best), True
@@ -166,8 +166,8 @@ def _ordered(plan: Plan, shares: Array, sizes: Array, points: Sequence[int], rep
         improved = False
         for place in range(len(best) - 1):
             tried = [*best[:place], best[place + 1], best[place], *best[place + 2 :]]
-            if (found := _loss(plan, rows, prior, tried)) < loss - 1e-9:
-                best, loss, improved = tried, found, True
+            if (tried_loss := _loss(plan, rows, prior, tried)) < loss - 1e-9:
+                best, loss, improved = tried, tried_loss, True
     return best
 
 
@@ -176,22 +176,22 @@ def _criterion(plan: Plan, information: Array, row: Array, sign: int) -> float:
 
 
 def _forward(plan: Plan, rows: Array, prior: Array, chosen: Sequence[int]) -> list[int]:
-    left, order, information = list(chosen), [], prior
-    while left:
-        best = min(dict.fromkeys(left), key=lambda one: _criterion(plan, information, rows[one], 1))
+    remaining, order, information = list(chosen), [], prior
+    while remaining:
+        best = min(dict.fromkeys(remaining), key=lambda mix: _criterion(plan, information, rows[mix], 1))
         order.append(best)
-        left.remove(best)
+        remaining.remove(best)
         information = information + np.outer(rows[best], rows[best])
     return order
 
 
 def _backward(plan: Plan, rows: Array, prior: Array, chosen: Sequence[int]) -> list[int]:
-    left, order = list(chosen), []
-    information = prior + rows[left].T @ rows[left]
-    while left:
-        last = min(dict.fromkeys(left), key=lambda one: _criterion(plan, information, rows[one], -1))
+    remaining, order = list(chosen), []
+    information = prior + rows[remaining].T @ rows[remaining]
+    while remaining:
+        last = min(dict.fromkeys(remaining), key=lambda mix: _criterion(plan, information, rows[mix], -1))
         order.append(last)
-        left.remove(last)
+        remaining.remove(last)
         information = information - np.outer(rows[last], rows[last])
     return order[::-1]
 
@@ -222,8 +222,8 @@ def power_of_surface(
     noise = known.noise
     items = np.asarray(known.fixed + leverage * noise)
     seeds = Seeds(np.asarray(known.seeds + noise), np.asarray(noise), df)
-    variance, found_df = total_variance(items, np.asarray(leverage), seeds, known.df_items)
-    critical = float(t_score(np.asarray(z), np.asarray(found_df)))
+    variance, variance_df = total_variance(items, np.asarray(leverage), seeds, known.df_items)
+    critical = float(t_score(np.asarray(z), np.asarray(variance_df)))
     error = float(np.sqrt(variance))
-    detectable = (critical + float(stdtrit(found_df, power))) * error
-    return detectable, float(1 - nctdtr(found_df, difference / error, critical))
+    detectable = (critical + float(stdtrit(variance_df, power))) * error
+    return detectable, float(1 - nctdtr(variance_df, difference / error, critical))

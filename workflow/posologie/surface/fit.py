@@ -153,9 +153,10 @@ class Fitted:
                 predicted, half, free = self._parts(draw, points, sizes)
                 mean.append(predicted)
                 halves.append((half, free))
-            (one, one_free), (two, two_free) = halves
+            (first_half, first_free), (second_half, second_free) = halves
             prior = self.process.covariance(left, right, draw.theta)
-            total += draw.weight * (prior - one.T @ two + one_free.T @ two_free)
+            total += draw.weight * (prior - first_half.T @ second_half + first_free.T @ second_free)
+        # Law of total covariance: within the draws of the parameters, and between their means.
         away = [np.array(mean) - weights @ np.array(mean) for mean in means]
         total += (weights[:, None] * away[0]).T @ away[1]
         return total
@@ -166,8 +167,8 @@ class Fitted:
             raise InputError(f"surface: shares {shares.shape}; expected a column for each of {self.components}")
         relative = None
         if self.reference_size is not None:
-            given = np.full(len(shares), self.reference_size) if sizes is None else np.asarray(sizes, dtype=np.float64)
-            relative = given / self.reference_size
+            filled = np.full(len(shares), self.reference_size) if sizes is None else np.asarray(sizes, dtype=np.float64)
+            relative = filled / self.reference_size
         means = np.zeros((len(self.draws), len(shares)))
         within = np.zeros((len(self.draws), len(shares)))
         total = np.zeros((len(shares), len(shares)) if whole else len(shares))
@@ -238,6 +239,7 @@ class Fitted:
                 densities[place, number] = -0.5 * (
                     error @ block @ error - np.log(values).sum() + len(group) * np.log(2 * np.pi)
                 )
+        # A draw's weight without mix I is w / p(y_I), so the predictive density of y_I is 1 / Σ (w / p).
         log_weights = np.log([draw.weight for draw in self.draws])[:, None] - densities
         top = log_weights.max(axis=0)
         weights = np.exp(log_weights - top)
@@ -296,9 +298,8 @@ def prepared(
     if form.flat:
         refuse_collinear(runs, form)
     sizes, reference = _relative_sizes(runs)
-    known = float(
-        np.sqrt(np.mean(np.diag(runs.items)))
-    )  # scores that differ by rounding alone have no scale of their own
+    # Scores that differ by rounding alone have no scale of their own.
+    known = float(np.sqrt(np.mean(np.diag(runs.items))))
     floor = max(_ROUNDING * known, _ROUNDING * float(np.abs(runs.score).max()))
     scale = max(float(np.std(runs.score, ddof=1)), floor) or 1.0
     centre = float(np.mean(runs.score))

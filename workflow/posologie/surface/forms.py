@@ -149,7 +149,7 @@ def scheffe_terms(shares: Array, degree: int) -> Array:
     if degree == 0:
         return np.ones((*shares.shape[:-1], 1))
     products = products_of(shares.shape[-1], degree)
-    return np.stack([reduce(np.multiply, (shares[..., one] for one in term)) for term in products], axis=-1)
+    return np.stack([reduce(np.multiply, (shares[..., component] for component in term)) for term in products], axis=-1)
 
 
 def squared_distances(left: Array, right: Array) -> Array:

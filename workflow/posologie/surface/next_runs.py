@@ -125,8 +125,8 @@ def offers_of(bounds: Bounds, tested: Array, most: int = 250, seed: int = 42) ->
     if not len(tested):
         return grid
     away = np.abs(grid[:, None] - tested).max(axis=2).min(axis=1)
-    found: Array = grid[away > 0.005]
-    return found
+    untested: Array = grid[away > 0.005]
+    return untested
 
 
 def saturated(runs: Runs, degree: int) -> bool:
@@ -191,7 +191,7 @@ def prescribe(
         if choice is None:
             break
         batches.append([*taken, (*choice, "interior" if interior else "decision")])
-        values.append(state.value([one[:2] for one in batches[-1]]))
+        values.append(state.value([offer[:2] for offer in batches[-1]]))
     net = [
         value - sum(prices.in_points(offer, count) for offer, count, _ in batch)
         for value, batch in zip(values, batches, strict=True)
@@ -214,7 +214,9 @@ def _larger(state: Beliefs, batch: Sequence[tuple[int, int, str]], prices: Price
         more = [(offer, times * count, reason) for offer, count, reason in batch]
         if sum(prices.of(offer, count) for offer, count, _ in more) > prices.budget + _MINIMUM:
             break
-        net = state.value([one[:2] for one in more]) - sum(prices.in_points(offer, count) for offer, count, _ in more)
+        net = state.value([offer[:2] for offer in more]) - sum(
+            prices.in_points(offer, count) for offer, count, _ in more
+        )
         if net > (0.0 if best is None else best[0]):
             best = (net, more)
     return None if best is None else best[1]
@@ -266,18 +268,18 @@ def _next(
     spent = sum(prices.of(offer, count) for offer, count, _ in taken)
     best: tuple[float, int, int] | None = None
     for count in seeds:
-        open_ones = [
+        affordable = [
             offer
             for offer in (range(len(prices.mixes)) if among is None else among)
             if offer not in used and spent + prices.of(int(offer), count) <= prices.budget + _MINIMUM
         ]
-        if not open_ones:
+        if not affordable:
             continue
-        gains = state.values([one[:2] for one in taken], np.array(open_ones), count) - value
-        worth = gains / np.array([max(prices.of(int(offer), count), _MINIMUM) for offer in open_ones])
+        gains = state.values([offer[:2] for offer in taken], np.array(affordable), count) - value
+        worth = gains / np.array([max(prices.of(int(offer), count), _MINIMUM) for offer in affordable])
         place = int(np.argmax(worth))
         if best is None or worth[place] > best[0] * (1 + 1e-6):
-            best = (float(worth[place]), int(open_ones[place]), count)
+            best = (float(worth[place]), int(affordable[place]), count)
     return None if best is None else best[1:]
 
 
@@ -288,12 +290,12 @@ def _described(
     offers: Array,
     regret: float,
 ) -> list[Proposal]:
-    found = []
-    values = [state.value([one[:2] for one in batch[:length]]) for length in range(len(batch) + 1)]
+    proposals = []
+    values = [state.value([offer[:2] for offer in batch[:length]]) for length in range(len(batch) + 1)]
     for place, (offer, count, reason) in enumerate(batch):
-        so_far = [one[:2] for one in batch[: place + 1]]
+        so_far = [offer[:2] for offer in batch[: place + 1]]
         alone = [(offer, count)]
-        found.append(
+        proposals.append(
             Proposal(
                 offers[offer],
                 count,
@@ -306,4 +308,4 @@ def _described(
                 reason,
             )
         )
-    return found
+    return proposals

@@ -64,7 +64,7 @@ def _repeated(runs: Runs) -> dict[tuple[int, ...], tuple[float, int]]:
 
     What items add to the differences of the rows is taken off; nothing below 0 remains.
     """
-    found = {}
+    variances = {}
     for group in mixes_of(runs):
         if len(group) > 1:
             rows = list(group)
@@ -73,8 +73,8 @@ def _repeated(runs: Runs) -> dict[tuple[int, ...], tuple[float, int]]:
             squares = float(weights @ (runs.score[rows] - mean) ** 2)
             items = runs.items[np.ix_(rows, rows)]
             by_items = float(weights @ np.diag(items) - weights @ items @ weights / weights.sum())
-            found[group] = (max(squares - by_items, 0.0) / (len(rows) - 1), len(rows) - 1)
-    return found
+            variances[group] = (max(squares - by_items, 0.0) / (len(rows) - 1), len(rows) - 1)
+    return variances
 
 
 def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:

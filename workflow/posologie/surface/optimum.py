@@ -46,11 +46,11 @@ class Candidates:
         """Return [point] sizes, or None where the surface knows none."""
         return None if self.size is None else np.full(len(self.shares), float(self.size))
 
-    def only(self, kept: NDArray[np.bool_]) -> "Candidates":
+    def only(self, selected: NDArray[np.bool_]) -> "Candidates":
         """Return some of the mixes, such as those that keep a demand; their even part is that of what is left."""
-        place = np.cumsum(kept) - 1
-        even, of_lattice = (place[part[kept[part]]] for part in (self.even, self.round))
-        return Candidates(self.shares[kept], even, of_lattice, self.step, self.size)
+        place = np.cumsum(selected) - 1
+        even, of_lattice = (place[places[selected[places]]] for places in (self.even, self.round))
+        return Candidates(self.shares[selected], even, of_lattice, self.step, self.size)
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ class Region:
         """
         shares = self.candidates.shares
         within = [place for place in self.candidates.round if self.inside[place] and place != self.chosen]
-        found = [self.chosen]
-        while within and len(found) < count:
-            distance = np.linalg.norm(shares[within][:, None] - shares[found], axis=2).min(axis=1)
+        far_apart = [self.chosen]
+        while within and len(far_apart) < count:
+            distance = np.linalg.norm(shares[within][:, None] - shares[far_apart], axis=2).min(axis=1)
             if distance.max() < self.candidates.step:
                 break
-            found.append(within.pop(int(np.argmax(distance))))
-        return shares[found]
+            far_apart.append(within.pop(int(np.argmax(distance))))
+        return shares[far_apart]
 
 
 def candidates_of(
@@ -151,8 +151,8 @@ def candidates_of(
 def _root(covariance: Array) -> Array:
     """Return a square root [point, rank] of a covariance, without what is rounding."""
     roots, axes = np.linalg.eigh(covariance)
-    kept = roots > _ROUNDING * max(float(roots.max(initial=0.0)), 0.0)
-    root: Array = axes[:, kept] * np.sqrt(roots[kept])
+    nonzero = roots > _ROUNDING * max(float(roots.max(initial=0.0)), 0.0)
+    root: Array = axes[:, nonzero] * np.sqrt(roots[nonzero])
     return root
 
 
@@ -160,10 +160,10 @@ def draw_errors(moments: Moments, df: float, draws: int, seed: int) -> Array:
     """Return [draw, point], joint errors of the means: normal, or Student's with one variance for all points."""
     root = _root(moments.covariance)
     numbers = generator(seed, "surface")
-    found: Array = numbers.standard_normal((draws, root.shape[1])) @ root.T
+    errors: Array = numbers.standard_normal((draws, root.shape[1])) @ root.T
     if np.isfinite(df):
-        found *= np.sqrt(df / numbers.chisquare(df, draws))[:, None]
-    return found
+        errors *= np.sqrt(df / numbers.chisquare(df, draws))[:, None]
+    return errors
 
 
 def region_of(
@@ -192,10 +192,10 @@ def region_of(
     rivals = np.setdiff1d(np.arange(len(mean)), candidates.even)
     chosen = int(np.argmax(mean))
     rivals = np.union1d(rivals, [chosen]) if len(rivals) else np.arange(len(mean))
-    inside, critical, spread = _told(mean, moments.covariance, errors, rivals, df, level)
+    inside, critical, spread = _compare_with_best(mean, moments.covariance, errors, rivals, df, level)
     regrets = (mean + errors).max(axis=1) - (mean + errors)[:, chosen]
     reach = mean[inside] - mean[chosen] + critical[inside] * spread[inside, chosen]
-    part = float(inside[candidates.even].mean()) if len(candidates.even) else float("nan")
+    share = float(inside[candidates.even].mean()) if len(candidates.even) else float("nan")
     return Region(
         candidates,
         surface.components,
@@ -207,12 +207,12 @@ def region_of(
         _corrected(mean, moments.covariance, errors, rivals, df, level, least_squares=least_squares),
         float(regrets.mean()),
         max(0.0, float(reach.max(initial=0.0))),
-        part,
-        float(np.sqrt(part * (1 - part) / len(candidates.even))) if len(candidates.even) else float("nan"),
+        share,
+        float(np.sqrt(share * (1 - share) / len(candidates.even))) if len(candidates.even) else float("nan"),
     )
 
 
-def _told(
+def _compare_with_best(
     mean: Array, covariance: Array, errors: Array, rivals: NDArray[np.int64], df: float, level: float
 ) -> tuple[NDArray[np.bool_], Array, Array]:
     """Return whether each mix is in the region, its critical value, and [point, point] errors of differences."""
@@ -256,11 +256,11 @@ def _corrected(
     variance = np.diag(covariance)[rivals]
     scores = z_score((errors[:, rivals] / np.sqrt(np.maximum(variance, 1e-300))).T, known[:, None])
     family = Family(Estimated(mean[rivals], variance, known), scores)
-    found = corrected_best(family, covariance[np.ix_(rivals, rivals)], level)
-    if least_squares or found.low is None or found.high is None:
-        return found
+    estimate = corrected_best(family, covariance[np.ix_(rivals, rivals)], level)
+    if least_squares or estimate.low is None or estimate.high is None:
+        return estimate
     value = float(mean[rivals].max())
-    return Corrected(min(max(value, found.low), found.high), found.low, found.high)
+    return Corrected(min(max(value, estimate.low), estimate.high), estimate.low, estimate.high)
 
 
 def mixes_told_apart(

@@ -30,12 +30,12 @@ def points_per_money(effects: Effects, prices: Mapping[str, float], level: float
     Raises:
         InputError: for a price of something that is no component.
     """
-    found = []
+    per_money = []
     for name, price in prices.items():
         place_of(effects.components, name)
         if price > 0:
-            found.append(PerMoney(name, *(one / price for one in effects.interval(name, level))))
-    return sorted(found, key=lambda one: (-one.value, one.component))
+            per_money.append(PerMoney(name, *(effect / price for effect in effects.interval(name, level))))
+    return sorted(per_money, key=lambda effect: (-effect.value, effect.component))
 
 
 class Plan(NamedTuple):
@@ -70,14 +70,14 @@ def costs_of(
         InputError: for a price of something that is no component, or below 0.
     """
     price = np.zeros(len(components))
-    for name, one in prices.items():
-        if one < 0:
-            raise InputError(f"price of {name} {one:g}: expected a number from 0")
-        price[place_of(components, name)] = one
+    for name, price_of_item in prices.items():
+        if price_of_item < 0:
+            raise InputError(f"price of {name} {price_of_item:g}: expected a number from 0")
+        price[place_of(components, name)] = price_of_item
     counts = shares * sizes[:, None]
     needed = counts if owned is None else np.maximum(counts - owned, 0.0)
-    found: Array = needed @ price
-    return found
+    costs: Array = needed @ price
+    return costs
 
 
 def cheapest_gain(
@@ -118,11 +118,11 @@ def frontier(
 ) -> list[Plan]:
     """Return the mixes that no cheaper mix is expected to reach, by rising cost and expected score."""
     moments = surface.moments(shares, sizes if sized else None)
-    found: list[Plan] = []
+    plans: list[Plan] = []
     for place in np.lexsort((-moments.mean, costs)):
-        if not found or moments.mean[place] > found[-1].value + _ROUNDING:
+        if not plans or moments.mean[place] > plans[-1].value + _ROUNDING:
             value, half = float(moments.mean[place]), _half(moments.covariance[place, place], surface.df, level)
-            found.append(
+            plans.append(
                 Plan(
                     shares[place],
                     float(sizes[place]),
@@ -133,7 +133,7 @@ def frontier(
                     float("nan"),
                 )
             )
-    return found
+    return plans
 
 
 def _half(variance: float, df: float, level: float) -> float:

@@ -36,11 +36,11 @@ def _inverses(stack: Array) -> Array:
     try:
         return np.asarray(np.linalg.inv(stack), dtype=np.float64)
     except np.linalg.LinAlgError:
-        found: Array = np.full_like(stack, np.nan)
+        inverses: Array = np.full_like(stack, np.nan)
         for place, matrix in enumerate(stack):
             with contextlib.suppress(np.linalg.LinAlgError):
-                found[place] = np.linalg.inv(matrix)
-        return found
+                inverses[place] = np.linalg.inv(matrix)
+        return inverses
 
 
 class Proxy(Protocol):
@@ -146,8 +146,8 @@ class Process:
     def variance(self, shares: Array, theta: Array) -> Array:
         """Return [point], the diagonal of `covariance`."""
         total = np.zeros(len(shares))
-        one, two, three = (shares**2).sum(1), (shares**4).sum(1), (shares**6).sum(1)
-        peaks = (one, 8 * (one**2 - two), 729 * (one**3 - 3 * one * two + 2 * three) / 6)
+        power_2, power_4, power_6 = (shares**2).sum(1), (shares**4).sum(1), (shares**6).sum(1)
+        peaks = (power_2, 8 * (power_2**2 - power_4), 729 * (power_2**3 - 3 * power_2 * power_4 + 2 * power_6) / 6)
         if not self.form.flat:
             for degree in range(1, self.form.degree + 1):
                 total += self._value(theta, f"degree {degree}") ** 2 * peaks[degree - 1]
@@ -199,10 +199,12 @@ class Process:
             information = cholesky(fixed.T @ solved)
         except LinAlgError:
             return _WORST, gradient
+        # Σ⁻¹ (y − Hβ) at the generalised least-squares β: what integrating over β leaves of Σ⁻¹ y.
         scores = cho_solve(root, moved)
         residual = scores - solved @ cho_solve(information, fixed.T @ scores)
         value = -float(np.log(np.diag(root)).sum() + np.log(np.diag(information)).sum() + 0.5 * moved @ residual)
         if self.seed_variance is not None and self.seed_df > 0:
+            # The measured variance is σ² χ² / ν, so it has a likelihood of σ² beside that of the scores.
             ratio = self.seed_variance / noise
             value += 0.5 * self.seed_df * (np.log(ratio) - ratio)
         for place, prior in enumerate(self.priors):
@@ -211,6 +213,8 @@ class Process:
             gradient[place] = steep
         if not slope:
             return value, gradient
+        # ∂L/∂θ = ½ tr[(rr' − P) ∂Σ/∂θ] with r = Py (Rasmussen and Williams 2006, equation 5.9, with P, the precision
+        # without the fixed terms, for Σ⁻¹); parameters are logs of standard deviations, so ∂Σ/∂θ is twice the part.
         inverse = cho_solve(root, np.eye(len(total)))
         inverse -= solved @ cho_solve(information, solved.T)
         weight = 0.5 * (np.outer(residual, residual) - inverse)
@@ -249,7 +253,7 @@ class Process:
         centre = np.array([prior.start for prior in self.priors])
         starts = [centre] if start is None else [start]
         if start is None:
-            quiet = centre.copy()
+            quiet = centre.copy()  # few runs may have a mode that is all noise: one start begins away from it
             quiet[self._place["noise"]] -= 1.5
             starts.append(quiet)
 
@@ -258,8 +262,8 @@ class Process:
             return -value, -gradient
 
         bounds = [(-2.0, 3.0) if prior.kind == "real" else (-7.0, 4.0) for prior in self.priors]
-        found = [minimize(negative, one, jac=True, method="L-BFGS-B", bounds=bounds) for one in starts]
-        best: Array = min(found, key=lambda one: float(one.fun)).x
+        optima = [minimize(negative, point, jac=True, method="L-BFGS-B", bounds=bounds) for point in starts]
+        best: Array = min(optima, key=lambda optimum: float(optimum.fun)).x
         return best
 
     def integrate(self, count: int) -> tuple[Array, Array]:
@@ -316,7 +320,7 @@ class Process:
             total += np.exp(2 * thetas[:, self._place[f"degree {degree}"]])[:, None, None] * kernel
         if self.form.process:
             warped = (self._warped(self.shares, theta) for theta in thetas)
-            squared = np.stack([squared_distances(one, one) for one in warped])
+            squared = np.stack([squared_distances(points, points) for points in warped])
             total += np.exp(2 * thetas[:, self._place["process"]])[:, None, None] * matern(squared)[0]
         noise = np.exp(2 * thetas[:, self._place["noise"]])
         total[:, np.arange(count), np.arange(count)] += noise[:, None] / self.repeats + _JITTER

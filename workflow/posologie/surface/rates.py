@@ -79,6 +79,7 @@ def fieller(top: float, bottom: float, covariance: Array, df: float, level: floa
         covariance: [2, 2], of top and bottom.
     """
     t2 = float(stdtrit(min(df, _NORMAL), (1 + level) / 2)) ** 2
+    # The set is where leading r² − 2 half r + constant ≤ 0: between its roots, outside them, or everywhere.
     leading = bottom**2 - t2 * covariance[1, 1]
     half = top * bottom - t2 * covariance[0, 1]
     constant = top**2 - t2 * covariance[0, 0]
@@ -235,18 +236,18 @@ def curves_of(runs: Runs) -> list[Curve]:
     if runs.sizes is None:
         raise InputError("dose–response curves: expected the numbers of items of the runs")
     counts = np.rint(runs.shares * runs.sizes[:, None])
-    found = []
+    curves = []
     for place, component in enumerate(runs.components):
         by_rest: dict[tuple[float, ...], list[int]] = {}
         for run, row in enumerate(counts):
-            by_rest.setdefault(tuple(float(one) for one in np.delete(row, place)), []).append(run)
+            by_rest.setdefault(tuple(float(count) for count in np.delete(row, place)), []).append(run)
         for rest, own in sorted(by_rest.items()):
             doses = counts[own, place]
             if len(set(doses)) == len(doses) >= 2:
                 order = np.argsort(doses)
                 whole = (*rest[:place], 0.0, *rest[place:])
-                found.append(Curve(component, whole, doses[order], np.array(own, dtype=np.int64)[order]))
-    return found
+                curves.append(Curve(component, whole, doses[order], np.array(own, dtype=np.int64)[order]))
+    return curves
 
 
 def horizontal_rate(runs: Runs, of: Curve, into: Curve, dose: float, level: float = 0.95) -> Rate:
@@ -273,6 +274,7 @@ def horizontal_rate(runs: Runs, of: Curve, into: Curve, dose: float, level: floa
     gap = linear @ runs.score
     of_seeds = linear**2 @ seeds
     variance = np.einsum("pr,rs,ps->p", linear, runs.items, linear) + of_seeds
+    # Satterthwaite's degrees of freedom: the variance of items is known, that of seeds is estimated.
     with np.errstate(divide="ignore", invalid="ignore"):
         df = runs.seed_df * (variance / of_seeds) ** 2 if runs.seed_df else np.full(len(rates), np.inf)
     critical = stdtrit(np.minimum(np.where(np.isnan(df), np.inf, df), _NORMAL), (1 + level) / 2)
@@ -287,36 +289,36 @@ def horizontal_rate(runs: Runs, of: Curve, into: Curve, dose: float, level: floa
 
 def _interpolation(curve: Curve, doses: Array, count: int) -> Array:
     """Return [dose, run], the weights of the runs in the linear interpolation of a curve."""
-    found = np.zeros((len(doses), count))
+    weights = np.zeros((len(doses), count))
     upper = np.clip(np.searchsorted(curve.doses, doses, side="right"), 1, len(curve.doses) - 1)
     low, high = curve.doses[upper - 1], curve.doses[upper]
-    part = (doses - low) / (high - low)
+    fraction = (doses - low) / (high - low)
     rows = np.arange(len(doses))
-    found[rows, curve.places[upper - 1]] += 1 - part
-    found[rows, curve.places[upper]] += part
-    return found
+    weights[rows, curve.places[upper - 1]] += 1 - fraction
+    weights[rows, curve.places[upper]] += fraction
+    return weights
 
 
 def _ranges(rates: Array, excess: Array, *, open_end: bool) -> list[tuple[float, float]]:
     """Return the intervals in which the excess is at most 0, by linear interpolation of its zeros."""
     inside = excess <= 0
-    found: list[tuple[float, float]] = []
+    ranges: list[tuple[float, float]] = []
     start: float | None = None
     for place, within in enumerate(inside):
         if within and start is None:
             start = float(rates[place]) if place == 0 else _zero(rates, excess, place - 1)
         if not within and start is not None:
-            found.append((start, _zero(rates, excess, place - 1)))
+            ranges.append((start, _zero(rates, excess, place - 1)))
             start = None
     if start is not None:
-        found.append((start, np.inf if open_end else float(rates[-1])))
-    return found
+        ranges.append((start, np.inf if open_end else float(rates[-1])))
+    return ranges
 
 
 def _zero(rates: Array, values: Array, place: int) -> float:
-    one, other = float(values[place]), float(values[place + 1])
-    part = one / (one - other) if one != other else 0.5
-    return float(rates[place] + part * (rates[place + 1] - rates[place]))
+    left, right = float(values[place]), float(values[place + 1])
+    fraction = left / (left - right) if left != right else 0.5
+    return float(rates[place] + fraction * (rates[place + 1] - rates[place]))
 
 
 def _crossings(rates: Array, gap: Array) -> list[float]:

@@ -66,9 +66,9 @@ class Runs:
     def __len__(self) -> int:
         return len(self.names)
 
-    def only(self, kept: Sequence[int] | NDArray[np.int64]) -> "Runs":
+    def only(self, selected: Sequence[int] | NDArray[np.int64]) -> "Runs":
         """Return some of the runs, in the order given."""
-        places = np.asarray(kept, dtype=np.int64)
+        places = np.asarray(selected, dtype=np.int64)
         return Runs(
             tuple(self.names[place] for place in places),
             self.components,
@@ -238,7 +238,7 @@ def with_items(runs: Runs, path: Path, weight: float) -> Runs:
         raise InputError(f"{path}: no rows of the runs; expected the names of the runs in the column 'run'")
     scores = np.array(list(by_item.values()))
     if np.isnan(scores).any():
-        row, run = (int(one[0]) for one in np.nonzero(np.isnan(scores)))
+        row, run = (int(index[0]) for index in np.nonzero(np.isnan(scores)))
         raise InputError(f"{path}: item {list(by_item)[row]} has no score of run {runs.names[run]}")
     means = scores.mean(axis=0)
     far = np.abs(means - runs.score) > _SAME * max(float(np.std(runs.score)), 1e-12)
@@ -279,15 +279,15 @@ def _table(path: Path) -> tuple[list[str] | None, dict[str, Array]]:
     if names is not None and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path}: two rows for run {twice}; expected one each")
-    found = {}
+    values_by_column = {}
     for place, column in enumerate(columns):
         if named and place == 0:
             continue
         values = [_number(path, row[place], number, column) for number, row in enumerate(rows, start=2)]
-        found[column.strip()] = np.array(values)
-    if not found:
+        values_by_column[column.strip()] = np.array(values)
+    if not values_by_column:
         raise InputError(f"{path}: no columns beside the names of the runs")
-    return names, found
+    return names, values_by_column
 
 
 def _number(path: Path, cell: str, row: int, column: str) -> float:

@@ -36,7 +36,7 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
         everything.append(points)
         densities.append(heights(points))
         drawn = np.concatenate(everything)
-        mixture = np.logaddexp.reduce([_student_density(drawn, *one) for one in proposals], axis=0)
+        mixture = np.logaddexp.reduce([_student_density(drawn, *proposal) for proposal in proposals], axis=0)
         raw = np.concatenate(densities) - mixture
         weights = np.exp(raw - raw.max())
         weights /= weights.sum()
@@ -45,14 +45,15 @@ def importance(heights: Callable[[Array], Array], mode: Array, spread: Array, co
         spread = (weights[:, None] * away).T @ away + 1e-3 * np.eye(len(mode))
     # systematic resampling: each draw costs time at every prediction, and dropping the light ones would be too sure
     ends = np.cumsum(weights)
-    kept = np.minimum(np.searchsorted(ends, (np.arange(count) + 0.5) / count), len(weights) - 1)
-    chosen, times = np.unique(kept, return_counts=True)
+    picked = np.minimum(np.searchsorted(ends, (np.arange(count) + 0.5) / count), len(weights) - 1)
+    chosen, times = np.unique(picked, return_counts=True)
     return drawn[chosen], times / count
 
 
 def _student_points(centre: Array, root: Array, count: int, turn: int) -> Array:
     sobol = qmc.Sobol(len(centre) + 1, scramble=True, rng=np.random.default_rng(_SEED + turn))
     uniform = np.clip(sobol.random_base2(int(np.ceil(np.log2(count))))[:count], 1e-9, 1 - 1e-9)
+    # The last coordinate is the χ² that makes a normal point Student's.
     scale = np.sqrt(_TAIL / chi2.ppf(uniform[:, -1], _TAIL))
     points: Array = centre + (norm.ppf(uniform[:, :-1]) * scale[:, None]) @ root.T
     return points
@@ -82,13 +83,14 @@ def hamiltonian(
 
     place = np.zeros(len(mode))
     height, gradient = energy(place)
-    kept: list[Array] = []
+    states: list[Array] = []
     warm = max(count // 2, 8)
     for turn in range(warm + _THINNING * count):
         momentum = rng.standard_normal(len(mode))
         step = _STEP * rng.uniform(0.7, 1.2)
         chance = np.log(rng.uniform())
         ahead, ahead_height, ahead_gradient = place, height, gradient
+        # Leapfrog: half a step of the momentum at both ends, whole steps in between.
         moved = momentum + 0.5 * step * gradient
         for number in range(_STEPS):
             ahead = ahead + step * moved
@@ -96,8 +98,9 @@ def hamiltonian(
             if ahead_height < _WORST:
                 break
             moved = moved + (step if number < _STEPS - 1 else 0.5 * step) * ahead_gradient
+        # Metropolis's rule corrects for the error of the steps.
         if chance < ahead_height - height - 0.5 * (moved @ moved - momentum @ momentum):
             place, height, gradient = ahead, ahead_height, ahead_gradient
         if turn >= warm and (turn - warm) % _THINNING == 0:
-            kept.append(mode + root @ place)
-    return np.array(kept), np.full(len(kept), 1 / len(kept))
+            states.append(mode + root @ place)
+    return np.array(states), np.full(len(states), 1 / len(states))

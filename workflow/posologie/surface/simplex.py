@@ -53,8 +53,8 @@ class Bounds:
     def centre(self) -> Array:
         """[component], a mix inside: between the lower and the upper bounds, as far as the sum of 1 allows."""
         room = self.high - self.low
-        found: Array = self.low + room * (1 - self.low.sum()) / max(room.sum(), _ROUNDING)
-        return found
+        mix: Array = self.low + room * (1 - self.low.sum()) / max(room.sum(), _ROUNDING)
+        return mix
 
     @cached_property
     def vertices(self) -> Array:
@@ -71,14 +71,14 @@ class Bounds:
                 f"{count} components with upper bounds: expected at most {_MOST_VERTICES}, or lower bounds alone"
             )
         sides = np.array(list(product((0, 1), repeat=count - 1)), dtype=bool)
-        found = []
+        blocks = []
         for free in range(count):
             others = [place for place in range(count) if place != free]
             points = np.empty((len(sides), count))
             points[:, others] = np.where(sides, self.high[others], self.low[others])
             points[:, free] = 1 - points[:, others].sum(axis=1)
-            found.append(points[self.contain(points)])
-        return np.unique(np.concatenate(found).round(12), axis=0)[::-1]
+            blocks.append(points[self.contain(points)])
+        return np.unique(np.concatenate(blocks).round(12), axis=0)[::-1]
 
     def draws(self, count: int, seed: int) -> Array:
         """Return [count, component], mixes drawn evenly from the region.
@@ -93,12 +93,12 @@ class Bounds:
         shares = np.tile(self.centre, (count, 1))
         for _ in range(_SWEEPS):
             order = numbers.permutation(width)
-            for one, other in zip(order, np.roll(order, 1), strict=True):
-                both = shares[:, one] + shares[:, other]
-                low = np.maximum(self.low[one], both - self.high[other])
-                high = np.minimum(self.high[one], both - self.low[other])
-                shares[:, one] = low + (high - low) * numbers.random(count)
-                shares[:, other] = both - shares[:, one]
+            for first, second in zip(order, np.roll(order, 1), strict=True):
+                both = shares[:, first] + shares[:, second]
+                low = np.maximum(self.low[first], both - self.high[second])
+                high = np.minimum(self.high[first], both - self.low[second])
+                shares[:, first] = low + (high - low) * numbers.random(count)
+                shares[:, second] = both - shares[:, first]
         return shares
 
 
@@ -145,7 +145,7 @@ def within_stock(
     Raises:
         InputError: for a component that holds less than its lowest share.
     """
-    found = dict(bounds)
+    feasible = dict(bounds)
     for name, items in held.items():
         low, high = bounds.get(name, (0.0, 1.0))
         times = (epochs or {}).get(name, 1)
@@ -157,8 +157,8 @@ def within_stock(
                 "repeat (design.epochs)"
             )
         if most < high:
-            found[name] = (low, most)
-    return found
+            feasible[name] = (low, most)
+    return feasible
 
 
 def lattice(count: int, degree: int) -> Array:
@@ -184,8 +184,8 @@ def average_products(region: Bounds, model: str, seed: int = 42, draws: int = 20
     if not region.is_whole:
         columns = scheffe_terms(region.draws(draws, seed), SCHEFFE[model])
         return columns.T @ columns / len(columns)
-    found = products_of(count, SCHEFFE[model])
-    powers = np.array([[term.count(place) for place in range(count)] for term in found])
+    terms = products_of(count, SCHEFFE[model])
+    powers = np.array([[term.count(place) for place in range(count)] for term in terms])
     both = powers[:, None] + powers[None]
     factorial = np.array([math.factorial(power) for power in range(both.max() + 1)], dtype=float)
     total = np.array([math.factorial(count - 1 + power) for power in range(both.sum(axis=2).max() + 1)], dtype=float)

@@ -71,7 +71,7 @@ def study_runs(results: str, spec: SurfaceSpec) -> Iterator[StudyRuns]:
         results: the folder of the study's results, with its scores.
     """
     primary = {spec.statistics.primary_choice, spec.statistics.primary_text}
-    named = {Measure(one.metric, one.decoding) for one in primary}
+    named = {Measure(measured.metric, measured.decoding) for measured in primary}
     for suite in spec.suites:
         for measured, scored in scored_parts(results, suite, spec, named.__contains__):
             measure = Measure(measured.metric, measured.decoding)
@@ -81,21 +81,21 @@ def study_runs(results: str, spec: SurfaceSpec) -> Iterator[StudyRuns]:
                 continue
             resampled = Resampled(scored, spec.statistics)
             arms = arm_entries(scored.models)
-            for found in next(resampled.many_moments([scored.over_variants(measure, measured.variants)])):
-                cell = found.cell
+            for cell_model in next(resampled.many_moments([scored.over_variants(measure, measured.variants)])):
+                cell = cell_model.cell
                 if (cell.scope_kind, cell.task, cell.aggregate) != ("all", "all", measured.aggregate):
                     continue
-                model = crossed(found.moments, arms, arms, sparse_items=sparse_items(measure, found.extent))
+                model = crossed(cell_model.moments, arms, arms, sparse_items=sparse_items(measure, cell_model.extent))
                 for backbone in dict.fromkeys(arm.backbone for arm in arms):
                     scale = 100.0 if unit_of(measure.metric) == "%" else 1.0
-                    made = runs_of(model, backbone, spec, scale * direction(measure))
-                    if made is None:
+                    built = runs_of(model, backbone, spec, scale * direction(measure))
+                    if built is None:
                         continue
-                    runs, gains, base, size, note = made
+                    runs, gains, base, size, note = built
                     yield StudyRuns(
                         suite, backbone, measured, unit_of(measure.metric), runs, gains, base, direction(measure),
-                        found.extent.items, found.extent.effective,
-                        found.extent.effective < spec.statistics.minimum_clusters, size, note,
+                        cell_model.extent.items, cell_model.extent.effective,
+                        cell_model.extent.effective < spec.statistics.minimum_clusters, size, note,
                     )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def runs_of(
         return None
     shares = shares / shares.sum(axis=1, keepdims=True)
     sizes, size, note = _sizes([spec.sizes.get(entries[place].mix, "") for place in places])
-    note = "; ".join(part for part in (note, _repeats(spec, designed)) if part)
+    note = "; ".join(text for text in (note, _repeats(spec, designed)) if text)
     seeds = model.seeds.get(backbone)
     known: dict[str, Any] = {}
     if seeds is not None:
@@ -138,7 +138,7 @@ def runs_of(
         np.array([len(entries[place].members) for place in places], dtype=np.int64),
         **known,
     )
-    base = next((p for p, one in enumerate(entries) if one.kind == "base" and one.backbone == backbone), None)
+    base = next((p for p, entry in enumerate(entries) if entry.kind == "base" and entry.backbone == backbone), None)
     if base is None:
         return runs, None, None, size, note
     across = model.items[places, base] * scale**2
@@ -171,13 +171,13 @@ def _repeats(spec: SurfaceSpec, designed: Mapping[str, object]) -> str:
     return "; ".join(notes)
 
 
-def _sizes(told: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] | None, int | None, str]:
+def _sizes(sizes: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] | None, int | None, str]:
     """Return sizes where they differ and are known, the common one where there is one, and what has to be said."""
-    if len(set(told)) == 1:
-        return None, int(told[0]) if told[0].isdigit() else None, ""
-    if all(one.isdigit() for one in told):
-        return np.array([float(one) for one in told]), None, ""
-    listed = ", ".join(dict.fromkeys(one or "not known" for one in told))
+    if len(set(sizes)) == 1:
+        return None, int(sizes[0]) if sizes[0].isdigit() else None, ""
+    if all(size.isdigit() for size in sizes):
+        return np.array([float(size) for size in sizes]), None, ""
+    listed = ", ".join(dict.fromkeys(size or "not known" for size in sizes))
     return None, None, f"mixes of different sizes ({listed}) are taken as alike: a share may stand for a size"
 
 
@@ -223,15 +223,16 @@ def chosen_model(runs: Runs, spec: SurfaceSpec) -> Choice:
     return choose(runs, [_FORMS[name] for name in spec.surface.models], draws=draws)
 
 
-def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
+def fitted(of_suite: StudyRuns, spec: SurfaceSpec) -> Fitted:
     """Return the surface of some runs, with its region."""
-    settings, runs = spec.surface, one.runs
+    settings, runs = spec.surface, of_suite.runs
     choice = chosen_model(runs, spec)
     bounds = bounds_of(runs.components, {k: v for k, v in settings.bounds.items() if k in runs.components})
     sized = runs.sizes is not None
-    size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else one.size)
-    every = [one for one in choice.candidates if one.fitted.form is not MEAN] or list(choice.candidates)
-    surface = choice.surface if choice.surface.form is not MEAN else max(every, key=lambda one: one.log_density).fitted
+    size = float(settings.size or 0) or (float(runs.sizes.max()) if runs.sizes is not None else of_suite.size)
+    every = [model for model in choice.candidates if model.fitted.form is not MEAN] or list(choice.candidates)
+    likeliest = max(every, key=lambda model: model.log_density)
+    surface = choice.surface if choice.surface.form is not MEAN else likeliest.fitted
     grid = shown(bounds, settings.lattice)  # the table says of each of its mixes whether it may be the best
     compared = np.concatenate([runs.shares, grid]) if len(grid) <= _MOST_COMPARED else runs.shares
     candidates = candidates_of(surface, bounds, compared, size=size if sized else None)
@@ -239,25 +240,25 @@ def fitted(one: StudyRuns, spec: SurfaceSpec) -> Fitted:
         surface, candidates, level=spec.statistics.level, draws=min(spec.statistics.replicates, _MOST_DRAWS),
         seed=spec.statistics.seed, least_squares=False,
     )  # fmt: skip
-    return Fitted(one, choice, surface, bounds, region, size, sized)
+    return Fitted(of_suite, choice, surface, bounds, region, size, sized)
 
 
 def objective_of(by_suite: Mapping[str, StudyRuns], weights: Mapping[str, float]) -> StudyRuns:
     """Return the runs of the weighted objective."""
-    runs = weighted({name: one.runs for name, one in by_suite.items()}, weights)
+    runs = weighted({name: member.runs for name, member in by_suite.items()}, weights)
     chosen = [by_suite[name] for name in weights]
-    bases = [one.base for one in chosen]
+    bases = [member.base for member in chosen]
     base = None if None in bases else sum(w * (b or 0.0) for w, b in zip(weights.values(), bases, strict=True))
-    units = {one.unit for one in chosen}
+    units = {member.unit for member in chosen}
     return StudyRuns(
         OBJECTIVE, chosen[0].backbone, Measured(metric=OBJECTIVE), units.pop() if len(units) == 1 else "", runs, None,
-        base, 1, sum(one.n for one in chosen), min(one.clusters for one in chosen), any(one.few for one in chosen),
-        chosen[0].size, chosen[0].note,
+        base, 1, sum(member.n for member in chosen), min(member.clusters for member in chosen),
+        any(member.few for member in chosen), chosen[0].size, chosen[0].note,
     )  # fmt: skip
 
 
-def floor_of(one: StudyRuns, spec: SurfaceSpec) -> Floor | None:
+def floor_of(of_suite: StudyRuns, spec: SurfaceSpec) -> Floor | None:
     """Return the demand that a suite does not fall below base; None without a base model."""
-    if one.gains is None:
+    if of_suite.gains is None:
         return None
-    return Floor(chosen_model(one.gains, spec).surface, 0.0, spec.statistics.level)
+    return Floor(chosen_model(of_suite.gains, spec).surface, 0.0, spec.statistics.level)

@@ -41,8 +41,8 @@ def chance_above(value: Array, variance: Array, df: float) -> Array:
     """Return the posterior probability that values are at least 0."""
     error = np.sqrt(np.maximum(variance, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = stdtr(min(df, _NORMAL), np.where(error > 0, value / error, np.inf * np.sign(value)))
-    return np.where((error == 0) & (value == 0), 1.0, found)
+        probability: Array = stdtr(min(df, _NORMAL), np.where(error > 0, value / error, np.inf * np.sign(value)))
+    return np.where((error == 0) & (value == 0), 1.0, probability)
 
 
 class Constrained(NamedTuple):
@@ -66,8 +66,8 @@ def best_above(surface: Surface, candidates: Candidates, floors: Sequence[Floor]
     """
     mean = surface.moments(candidates.shares, candidates.sizes()).mean
     chances = np.array([floor.chances(candidates) for floor in floors]).reshape(len(floors), len(mean))
-    wanted = np.array([floor.probability for floor in floors])[:, None]
-    allowed = np.asarray((chances >= wanted).all(axis=0), dtype=bool)
+    demanded = np.array([floor.probability for floor in floors])[:, None]
+    allowed = np.asarray((chances >= demanded).all(axis=0), dtype=bool)
     chosen = int(np.argmax(np.where(allowed, mean, -np.inf))) if allowed.any() else None
     return Constrained(chosen, chances, allowed)
 
@@ -120,17 +120,17 @@ def pareto(
 def undominated(first: Array, second: Array) -> NDArray[np.bool_]:
     """Return [draw, point], whether no other point of the draw is at least as good on both and better on one."""
     order = np.lexsort((-second, -first), axis=1) if first.ndim > 1 else np.lexsort((-second, -first))
-    one, other = np.take_along_axis(first, order, axis=1), np.take_along_axis(second, order, axis=1)
-    best = np.maximum.accumulate(other, axis=1)
-    before = np.column_stack([np.full(len(other), -np.inf), best[:, :-1]])
-    same = np.zeros(one.shape, dtype=bool)
-    same[:, 1:] = (one[:, 1:] == one[:, :-1]) & (other[:, 1:] == other[:, :-1])
-    kept = other > before
-    for column in range(1, one.shape[1]):  # a point that equals an undominated one is as good
-        kept[:, column] |= same[:, column] & kept[:, column - 1]
-    found = np.zeros(kept.shape, dtype=bool)
-    np.put_along_axis(found, order, kept, axis=1)
-    return found
+    ordered_first, ordered_second = np.take_along_axis(first, order, axis=1), np.take_along_axis(second, order, axis=1)
+    best = np.maximum.accumulate(ordered_second, axis=1)
+    before = np.column_stack([np.full(len(ordered_second), -np.inf), best[:, :-1]])
+    same = np.zeros(ordered_first.shape, dtype=bool)
+    same[:, 1:] = (ordered_first[:, 1:] == ordered_first[:, :-1]) & (ordered_second[:, 1:] == ordered_second[:, :-1])
+    on_front = ordered_second > before
+    for column in range(1, ordered_first.shape[1]):  # a point that equals an undominated one is as good
+        on_front[:, column] |= same[:, column] & on_front[:, column - 1]
+    front = np.zeros(on_front.shape, dtype=bool)
+    np.put_along_axis(front, order, on_front, axis=1)
+    return front
 
 
 def weighted(by_suite: Mapping[str, Runs], weights: Mapping[str, float]) -> Runs:
@@ -151,7 +151,11 @@ def weighted(by_suite: Mapping[str, Runs], weights: Mapping[str, float]) -> Runs
         if runs.names != first.names or not np.allclose(runs.shares, first.shares):
             raise InputError("objective: expected the same mixes, in the same order, on every suite")
     known = [runs.seed_variance for runs, _ in chosen]
-    deviation = [abs(weight) * np.sqrt(one) for one, (_, weight) in zip(known, chosen, strict=True) if one is not None]
+    deviation = [
+        abs(weight) * np.sqrt(variance)
+        for variance, (_, weight) in zip(known, chosen, strict=True)
+        if variance is not None
+    ]
     complete = len(deviation) == len(chosen)
     return Runs(
         first.names,

@@ -48,22 +48,23 @@ _REPRESENTATIVES = 4
 
 def main(argv: list[str]) -> None:
     """Write the table."""
-    given = table_arguments("posologie.surface.table", __doc__ or "").parse_args(argv)
-    spec = SurfaceSpec.from_json(given.spec)
-    rows = rows_of(list(study_runs(given.results, spec)), spec)
-    write_table(given.table, COLUMNS, [{**dict.fromkeys(COLUMNS), **row} for row in rows], LATEX)
+    options = table_arguments("posologie.surface.table", __doc__ or "").parse_args(argv)
+    spec = SurfaceSpec.from_json(options.spec)
+    rows = rows_of(list(study_runs(options.results, spec)), spec)
+    write_table(options.table, COLUMNS, [{**dict.fromkeys(COLUMNS), **row} for row in rows], LATEX)
 
 
 def rows_of(every: Sequence[StudyRuns], spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     """Yield the rows of all surfaces: of each suite and backbone, then of the weighted objective."""
-    for backbone in dict.fromkeys(one.backbone for one in every):
-        own = [one for one in every if one.backbone == backbone]
-        by_suite = {one.suite: one for one in reversed(own)}  # the choice questions of a suite that holds both
-        surfaces = {id(one): fitted(one, spec) for one in own}
+    for backbone in dict.fromkeys(of_suite.backbone for of_suite in every):
+        own = [of_suite for of_suite in every if of_suite.backbone == backbone]
+        # reversed: a suite that holds both kinds of questions is represented by its choice questions
+        by_suite = {of_suite.suite: of_suite for of_suite in reversed(own)}
+        surfaces = {id(of_suite): fitted(of_suite, spec) for of_suite in own}
         floors = {name: floor_of(by_suite[name], spec) for name in spec.surface.at_least_base if name in by_suite}
-        for one in own:
-            others = {name: floor for name, floor in floors.items() if name != one.suite and floor is not None}
-            yield from _rows(surfaces[id(one)], spec, others)
+        for of_suite in own:
+            others = {name: floor for name, floor in floors.items() if name != of_suite.suite and floor is not None}
+            yield from _rows(surfaces[id(of_suite)], spec, others)
         aims = spec.surface.objective
         if aims and set(aims) <= set(by_suite):
             objective = objective_of(by_suite, aims)
@@ -74,48 +75,48 @@ def rows_of(every: Sequence[StudyRuns], spec: SurfaceSpec) -> Iterator[dict[str,
                 yield from front_rows(surfaces[id(first)], surfaces[id(second)], spec)
 
 
-def _rows(found: Fitted, spec: SurfaceSpec, floors: Mapping[str, Floor]) -> Iterator[dict[str, Any]]:
-    one, settings = found.of, spec.surface
-    notes = [DEMONSTRATION] if spec.demonstration else [TOO_SMALL] if one.few else []
-    notes += [one.note] if one.note else []
+def _rows(fit: Fitted, spec: SurfaceSpec, floors: Mapping[str, Floor]) -> Iterator[dict[str, Any]]:
+    of_suite, settings = fit.of, spec.surface
+    notes = [DEMONSTRATION] if spec.demonstration else [TOO_SMALL] if of_suite.few else []
+    notes += [of_suite.note] if of_suite.note else []
     common = {
-        "suite": one.suite,
-        "metric": one.measured.metric,
-        "decoding": one.measured.decoding if one.suite != OBJECTIVE else "",
-        "variants": one.measured.variants if one.suite != OBJECTIVE else "",
-        "aggregate": one.measured.aggregate if one.suite != OBJECTIVE else "",
-        "backbone": one.backbone,
-        "n": one.n,
-        "clusters": one.clusters,
-        "mixes": len(distinct(one.runs.shares)),
-        "unit": one.unit,
+        "suite": of_suite.suite,
+        "metric": of_suite.measured.metric,
+        "decoding": of_suite.measured.decoding if of_suite.suite != OBJECTIVE else "",
+        "variants": of_suite.measured.variants if of_suite.suite != OBJECTIVE else "",
+        "aggregate": of_suite.measured.aggregate if of_suite.suite != OBJECTIVE else "",
+        "backbone": of_suite.backbone,
+        "n": of_suite.n,
+        "clusters": of_suite.clusters,
+        "mixes": len(distinct(of_suite.runs.shares)),
+        "unit": of_suite.unit,
         "level": spec.statistics.level,
-        "size": found.size,
+        "size": fit.size,
     }
-    best = constrained(found, floors)
-    made = [
-        _model_rows(found),
-        _run_rows(found),
-        _prediction_rows(found, settings),
-        _trace_rows(found),
-        _optimum_rows(found),
-        constraint_rows(found, floors, best),
-        rate_rows(found, spec.statistics.level),
-        price_rows(found, spec),
-        next_rows(found, best),
+    best = constrained(fit, floors)
+    sections = [
+        _model_rows(fit),
+        _run_rows(fit),
+        _prediction_rows(fit, settings),
+        _trace_rows(fit),
+        _optimum_rows(fit),
+        constraint_rows(fit, floors, best),
+        rate_rows(fit, spec.statistics.level),
+        price_rows(fit, spec),
+        next_rows(fit, best),
     ]
-    for rows in made:
+    for rows in sections:
         for row in rows:
-            own = [part for part in (row.get("note", ""),) if part]
+            own = [note for note in (row.get("note", ""),) if note]
             yield {**common, **row, "note": "; ".join([*notes, *own])}
 
 
-def _model_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+def _model_rows(fit: Fitted) -> Iterator[dict[str, Any]]:
     """Yield each model's error on left-out mixes, and the tests of fit and of equal noise."""
-    choice = found.choice
-    notes = [one for one in choice.notes if one]
-    mixes, terms = len(distinct(found.runs.shares)), len(products_of(len(found.runs.components), CUBIC.degree))
-    if mixes <= terms and any(one.fitted.form is CUBIC for one in choice.candidates):
+    choice = fit.choice
+    notes = [note for note in choice.notes if note]
+    mixes, terms = len(distinct(fit.runs.shares)), len(products_of(len(fit.runs.components), CUBIC.degree))
+    if mixes <= terms and any(candidate.fitted.form is CUBIC for candidate in choice.candidates):
         notes.append(
             f"{mixes} mixes saturate a special cubic ({terms} terms): nothing is left to test it, and shrinkage "
             "decides its coefficients"
@@ -140,66 +141,66 @@ def _model_rows(found: Fitted) -> Iterator[dict[str, Any]]:
         yield {"row": "check", "name": name, "p_value": test.p_value, "note": test.note}
 
 
-def _run_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+def _run_rows(fit: Fitted) -> Iterator[dict[str, Any]]:
     """Yield each measured mix: its score, and what the others predict for it."""
-    runs, left_out, df = found.runs, found.choice.chosen.left_out, found.choice.surface.df
+    runs, left_out, df = fit.runs, fit.choice.chosen.left_out, fit.choice.surface.df
     shrink = 1.0 if np.isinf(df) else np.sqrt((df - 2) / df)
-    half = float(student.ppf((1 + found.region.level) / 2, df) * shrink) * left_out.sd
+    half = float(student.ppf((1 + fit.region.level) / 2, df) * shrink) * left_out.sd
     for place, name in enumerate(runs.names):
         yield {
             "row": "run",
             "name": name,
             "shares": text_of(runs.components, runs.shares[place]),
-            "size": found.size if runs.sizes is None else runs.sizes[place],
+            "size": fit.size if runs.sizes is None else runs.sizes[place],
             "seeds": int(runs.seeds[place]),
-            "value": float(runs.score[place]) * found.of.towards,
+            "value": float(runs.score[place]) * fit.of.towards,
         }
-        low, high = found.ends(*(float(left_out.mean[place] + side * half[place]) for side in (-1, 1)))
+        low, high = fit.ends(*(float(left_out.mean[place] + side * half[place]) for side in (-1, 1)))
         yield {
             "row": "left out",
             "name": name,
             "shares": text_of(runs.components, runs.shares[place]),
-            "value": float(left_out.mean[place]) * found.of.towards,
+            "value": float(left_out.mean[place]) * fit.of.towards,
             "low": low,
             "high": high,
         }
 
 
-def _prediction_rows(found: Fitted, settings: SurfaceSettings) -> Iterator[dict[str, Any]]:
+def _prediction_rows(fit: Fitted, settings: SurfaceSettings) -> Iterator[dict[str, Any]]:
     """Yield the expected score at a lattice of mixes with its interval, and whether each may be the best."""
-    grid = shown(found.bounds, settings.lattice)
-    inside = _in_region(found, grid)
-    for row, member in zip(predicted(found, grid, "prediction"), inside, strict=True):
+    grid = shown(fit.bounds, settings.lattice)
+    inside = _in_region(fit, grid)
+    for row, member in zip(predicted(fit, grid, "prediction"), inside, strict=True):
         yield {**row, "in_region": member}
 
 
-def _in_region(found: Fitted, grid: Array) -> list[int | None]:
+def _in_region(fit: Fitted, grid: Array) -> list[int | None]:
     """Return whether lattice mixes are in the region; None for one that was no candidate."""
     known = {tuple(row): int(inside) for row, inside in zip(
-        np.round(found.region.candidates.shares, 6).tolist(), found.region.inside, strict=True)}  # fmt: skip
+        np.round(fit.region.candidates.shares, 6).tolist(), fit.region.inside, strict=True)}  # fmt: skip
     return [known.get(tuple(row)) for row in np.round(grid, 6).tolist()]
 
 
-def _trace_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+def _trace_rows(fit: Fitted) -> Iterator[dict[str, Any]]:
     """Yield the expected score as one component grows and the others keep their proportions (Cox 1971)."""
-    chosen = found.region.candidates.shares[found.region.chosen]
-    for place, component in enumerate(found.runs.components):
+    chosen = fit.region.candidates.shares[fit.region.chosen]
+    for place, component in enumerate(fit.runs.components):
         rest = 1 - chosen[place]
         others = chosen / rest if rest > 1e-6 else np.full(len(chosen), 1 / (len(chosen) - 1))
-        levels = np.linspace(found.bounds.low[place], found.bounds.high[place], _TRACE)
+        levels = np.linspace(fit.bounds.low[place], fit.bounds.high[place], _TRACE)
         line = (1 - levels)[:, None] * others
         line[:, place] = levels
-        line = line[found.bounds.contain(line)]
+        line = line[fit.bounds.contain(line)]
         if len(line) > 1:
-            yield from predicted(found, line, "trace", component)
+            yield from predicted(fit, line, "trace", component)
 
 
-def _optimum_rows(found: Fitted) -> Iterator[dict[str, Any]]:
+def _optimum_rows(fit: Fitted) -> Iterator[dict[str, Any]]:
     """Yield the best mix with its expected score and regret, the region's size and shares, and mixes that span it."""
-    region, towards = found.region, found.of.towards
-    components = found.runs.components
-    ends = [one for one in (region.expected.low, region.expected.high) if one is not None]
-    low, high = sorted(one * towards for one in ends) if len(ends) == 2 else (None, None)
+    region, towards = fit.region, fit.of.towards
+    components = fit.runs.components
+    ends = [end for end in (region.expected.low, region.expected.high) if end is not None]
+    low, high = sorted(end * towards for end in ends) if len(ends) == 2 else (None, None)
     yield {
         "row": "optimum",
         "name": "best",
@@ -209,10 +210,10 @@ def _optimum_rows(found: Fitted) -> Iterator[dict[str, Any]]:
         "high": high,
         "regret": region.regret,
         "most_regret": region.most_regret,
-        "supported": int(found.choice.supported),
+        "supported": int(fit.choice.supported),
     }
-    if found.of.base is not None:
-        yield {"row": "base", "name": "base", "value": found.of.base * towards}
+    if fit.of.base is not None:
+        yield {"row": "base", "name": "base", "value": fit.of.base * towards}
     half = 1.96 * region.share_error
     yield {
         "row": "region",
@@ -230,7 +231,7 @@ def _optimum_rows(found: Fitted) -> Iterator[dict[str, Any]]:
             "unit": "",
         }  # fmt: skip
     for number, shares in enumerate(region.representatives(_REPRESENTATIVES)[1:], start=1):
-        yield from predicted(found, shares[None], "as good", f"{number}")
+        yield from predicted(fit, shares[None], "as good", f"{number}")
 
 
 if __name__ == "__main__":

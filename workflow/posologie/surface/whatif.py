@@ -110,11 +110,11 @@ def check(
     blends = np.flatnonzero((shares > 1e-9).sum(axis=1) > 1)
     if not len(blends):
         raise InputError("whatif: no trained mix has two components; expected one to check predictions against")
-    named = component_names or [f"component {place + 1}" for place in range(len(components))]
+    titles = component_names or [f"component {place + 1}" for place in range(len(components))]
     measured = mixes[blends]
     right = np.stack([blended(components, row / row.sum()) for row in shares[blends]])
     squares = ((right - measured) ** 2).sum(axis=2)
-    wrong = {name: components[[place] * len(blends)] for place, name in enumerate(named)}
+    wrong = {name: components[[place] * len(blends)] for place, name in enumerate(titles)}
     wrong["equal shares"] = np.stack([components.mean(axis=0)] * len(blends))
     _, of_item = np.unique(np.arange(components.shape[1]) if groups is None else np.array(groups), return_inverse=True)
     place_of = of_item.astype(np.int64)
@@ -147,13 +147,14 @@ def check(
     )
     score_errors = np.array(
         [
-            right_share(one, gold) - right_share(other, gold)
-            for one, other in zip(right, measured, strict=True)
+            right_share(predicted, gold) - right_share(answered, gold)
+            for predicted, answered in zip(right, measured, strict=True)
         ]
     )  # fmt: skip
     return Check(
         tuple(names[int(place)] for place in blends), components.shape[1], int(place_of.max()) + 1, error, score_errors,
-        {name: one for name, (one, _, _) in compared.items()}, nearest, advantage, low, p_value, bool(reasons), note,
+        {name: wrong_error for name, (wrong_error, _, _) in compared.items()}, nearest, advantage, low, p_value,
+        bool(reasons), note,
     )  # fmt: skip
 
 
@@ -191,7 +192,7 @@ def _order_test(right: Array, measured: Array) -> float | None:
     count = len(right)
     if count < _FEWEST:
         return None
-    distance = np.array([[float(((one - other) ** 2).sum()) for other in measured] for one in right])
+    distance = np.array([[float(((predicted - answered) ** 2).sum()) for answered in measured] for predicted in right])
     own = float(np.trace(distance))
     if count <= 7:
         orders = np.array(list(islice(permutations(range(count)), _MOST)))

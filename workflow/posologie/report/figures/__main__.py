@@ -39,14 +39,14 @@ def main(argv: list[str]) -> None:
     arguments = parser("posologie.report.figures", __doc__ or "")
     arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
     arguments.add_argument("--figures", required=True, type=Path, help="the folder to write to")
-    given = arguments.parse_args(argv)
-    spec = ReportSpec.from_json(given.spec)
-    inputs = Inputs(spec, given.results)
+    options = arguments.parse_args(argv)
+    spec = ReportSpec.from_json(options.spec)
+    inputs = Inputs(spec, options.results)
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
         for name in spec.figures():
-            write(DRAWN[name](inputs) or empty_figure(name), given.figures / name)
+            write(DRAWN[name](inputs) or empty_figure(name), options.figures / name)
 
 
 if __name__ == "__main__":

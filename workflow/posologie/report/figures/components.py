@@ -51,7 +51,7 @@ def draw_attribution(inputs: Inputs) -> Figure | None:
         return None
     backbone = first[0]["backbone"]
     names = [row["term"] for row in first if row["backbone"] == backbone]
-    colours = {one.name: COLOURS[one.colour] for one in inputs.spec.components}
+    colours = {component.name: COLOURS[component.colour] for component in inputs.spec.components}
     figure, panels = row_panels([component_title(name, inputs.spec.components) for name in names], len(here))
     for panel, (kind, scope) in zip(panels, here, strict=True):
         panel.axvline(0, color=MUTED, linewidth=1)
@@ -59,8 +59,8 @@ def draw_attribution(inputs: Inputs) -> Figure | None:
             colour = colours.get(row["term"], INK)
             low, high = row.number("low"), row.number("high")
             title, value = component_title(row["term"], inputs.spec.components), row.needed("value")
-            said = f"{decimal(value, 1, sign=True)} {unit_name(row['unit'])} {interval(low, high, 1, sign=True)}"
-            mark = Mark(f"{title}: {said}".rstrip(), title, tuple(row["term"].split("+")), value)
+            value_text = f"{decimal(value, 1, sign=True)} {unit_name(row['unit'])} {interval(low, high, 1, sign=True)}"
+            mark = Mark(f"{title}: {value_text}".rstrip(), title, tuple(row["term"].split("+")), value)
             point(panel, value, names.index(row["term"]), low, high, colour=colour, mark=mark)
         panel.set_title(scope_title(kind, scope, inputs.spec.components))
     x_title(figure, f"{measure_name(first[0]['metric'], first[0]['decoding'])}: {unit_name(first[0]['unit'])} added")
@@ -105,16 +105,25 @@ _LEGEND_COLUMNS = 5
 
 def draw_composition(inputs: Inputs) -> Figure | None:
     """Return the number of training items of every mix by component."""
-    found = mixes(inputs)
-    if not found:
+    contents = mixes(inputs)
+    if not contents:
         return None
-    shown = [one for one in components_of(inputs, found) if any(mix.components.get(one.name) for mix in found)]
-    parts = [
-        _Part(one.title, [mix.components.get(one.name, 0) for mix in found], COLOURS[one.colour], hatch(number))
-        for number, one in enumerate(shown)
+    shown = [
+        component
+        for component in components_of(inputs, contents)
+        if any(mix.components.get(component.name) for mix in contents)
     ]
-    held = [tuple(one.name for one in shown if mix.components.get(one.name)) for mix in found]
-    figure = _bars([mix.name for mix in found], parts, held, "items", 0)
+    parts = [
+        _Part(
+            component.title,
+            [mix.components.get(component.name, 0) for mix in contents],
+            COLOURS[component.colour],
+            hatch(number),
+        )
+        for number, component in enumerate(shown)
+    ]
+    held = [tuple(component.name for component in shown if mix.components.get(component.name)) for mix in contents]
+    figure = _bars([mix.name for mix in contents], parts, held, "items", 0)
     x_title(figure, "training items")
     return figure
 
@@ -209,17 +218,17 @@ def _bars(
     lines = -(-len(parts) // _LEGEND_COLUMNS)
     figure, (panel,) = row_panels(names, 1, extra=0.9 + 0.2 * lines)
     name_rows(panel, [Mark(name, name, components) for name, components in zip(names, held, strict=True)])
-    left = [0.0] * len(names)
+    starts = [0.0] * len(names)
     for part in parts:  # part by part, so that the legend has them in order
         for place, length in enumerate(part.lengths):
             if length:
                 text = f"{names[place]}: {decimal(length, digits)} {unit}, {part.name}"
                 mark = Mark(text, names[place], held[place])
                 panel.barh(
-                    place, length, left=left[place], height=0.62, color=part.colour, edgecolor=PAPER, hatch=part.hatch,
-                    linewidth=0.6, label=part.name, gid=mark.gid,
+                    place, length, left=starts[place], height=0.62, color=part.colour, edgecolor=PAPER,
+                    hatch=part.hatch, linewidth=0.6, label=part.name, gid=mark.gid,
                 )  # fmt: skip
-            left[place] += length
+            starts[place] += length
     panel.set_xlim(left=0)
     legend_above(figure, panel, min(len(parts), _LEGEND_COLUMNS))
     return figure
@@ -248,8 +257,8 @@ def draw_surface(inputs: Inputs) -> Figure | None:
         panels = list(every[: len(components)])
         for panel in every[len(components) :]:
             panel.set_axis_off()
-    best = mix_of(fitted.one("optimum"))
-    shown = {one.name: one for one in inputs.spec.components}
+    best = mix_of(fitted.only_row("optimum"))
+    shown = {component.name: component for component in inputs.spec.components}
     for panel, component in zip(panels, components, strict=True):
         rows_of = [row for row in fitted.rows("trace") if row["name"] == component]
         known = shown.get(component)
@@ -268,11 +277,11 @@ def _triangle(panel: Axes, fitted: SurfaceTable) -> None:
     designs.frame(panel, fitted.components)
     _outline(panel, shares, rows)
     for row in rows:  # nothing is seen of them; the report shows the value under the pointer
-        designs.points(panel, _at(row), "", unseen=True, gid=_said(fitted, row, "expected"))
+        designs.points(panel, _at(row), "", unseen=True, gid=_mix_text(fitted, row, "expected"))
     for row in fitted.rows("run"):
-        designs.points(panel, _at(row), "trained", gid=_said(fitted, row, f"{row['name']}, trained"))
-    best = fitted.one("optimum")
-    designs.points(panel, _at(best), "best", marker="*", filled=False, gid=_said(fitted, best, "best"))
+        designs.points(panel, _at(row), "trained", gid=_mix_text(fitted, row, f"{row['name']}, trained"))
+    best = fitted.only_row("optimum")
+    designs.points(panel, _at(best), "best", marker="*", filled=False, gid=_mix_text(fitted, best, "best"))
     panel.plot([], [], color=INK, linestyle="--", linewidth=1, label="as good as the best")
     if filled is not None:
         panel.figure.colorbar(filled, ax=panel, shrink=0.7, label=fitted.axis)
@@ -283,7 +292,7 @@ def _at(row: Row) -> Array:
     return np.array([list(mix_of(row).values())])
 
 
-def _said(fitted: SurfaceTable, row: Row, what: str) -> str:
+def _mix_text(fitted: SurfaceTable, row: Row, what: str) -> str:
     """Return the id of a mark that says a row's score and mix."""
     value, low, high = (row.number(key) for key in ("value", "low", "high"))
     return Mark(f"{what}: {decimal(value, 1)} {interval(low, high, 1)}, {fitted.mix(row)}", row["name"]).gid

@@ -94,19 +94,19 @@ def design_figure(
     """
     figure = new_figure(3.4)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    scale, named = (1.0, "sd of one run") if unit is None else (unit, "points")
+    scale, unit_name = (1.0, "sd of one run") if unit is None else (unit, "points")
     known = np.isfinite(errors).all()
     if len(components) == 3:
         filled = contours(left, grid, errors * scale) if known else None
         frame(left, components)
         if filled is not None:
-            figure.colorbar(filled, ax=left, shrink=0.7, label=f"sd of a prediction ({named})")
+            figure.colorbar(filled, ax=left, shrink=0.7, label=f"sd of a prediction ({unit_name})")
         if len(present):
             points(left, present, "there", filled=False)
         points(left, proposed, "proposed")
         left.legend(loc="upper left")
     elif known:
-        _part_below(left, errors * scale, named)
+        _part_below(left, errors * scale, unit_name)
     else:
         left.set_axis_off()
     trainings = np.arange(len(variance))
@@ -115,7 +115,7 @@ def design_figure(
     right.set_xlim(-0.5, len(variance) - 0.5)
     right.set_ylim(bottom=0)
     right.set_xlabel("trainings")
-    right.set_ylabel(f"root mean variance ({named})")
+    right.set_ylabel(f"root mean variance ({unit_name})")
     right.grid(axis="y")
     return figure
 

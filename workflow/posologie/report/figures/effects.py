@@ -32,10 +32,10 @@ _MOST = 12
 
 def draw(inputs: Inputs) -> Figure | None:
     """Return the figure of the first suite that has contrasts; None if none has."""
-    found = comparisons(inputs)
-    if not found:
+    all_comparisons = comparisons(inputs)
+    if not all_comparisons:
         return None
-    comparison = found[0]
+    comparison = all_comparisons[0]
     whole = comparison.on("all", "all")
     names = [effect.name for effect in whole]
     figure, panels = row_panels(names, len(comparison.scopes))
@@ -78,9 +78,9 @@ def draw_answer(inputs: Inputs) -> Figure | None:
 
 def _dose(inputs: Inputs, fitted: SurfaceTable) -> Figure:
     """Return a row for each component: its share in the best mix, and in the mixes that may be as good."""
-    best = mix_of(fitted.one("optimum"))
+    best = mix_of(fitted.only_row("optimum"))
     bounds = {row["name"]: (100 * row.needed("low"), 100 * row.needed("high")) for row in fitted.rows("share")}
-    shown = {one.name: COLOURS[one.colour] for one in inputs.spec.components}
+    shown = {component.name: COLOURS[component.colour] for component in inputs.spec.components}
     figure, (panel,) = row_panels([fitted.title(name) for name in best], 1, extra=0.75, width=_NARROW)
     for y, (name, share) in enumerate(best.items()):
         low, high = bounds.get(name, (0.0, 100.0))
@@ -101,8 +101,12 @@ def _response(inputs: Inputs, comparison: Comparison, overall: Sequence[Effect])
     """Return a row for each mix, the highest first: bars of what it holds, and its difference from base."""
     ranked = sorted(overall, key=lambda effect: -effect.value)[:_MOST]
     contents = mixes(inputs)
-    parts = [one for one in components_of(inputs, contents) if any(mix.components.get(one.name) for mix in contents)]
-    columns = legend_columns([one.title for one in parts], _NARROW)
+    parts = [
+        component
+        for component in components_of(inputs, contents)
+        if any(mix.components.get(component.name) for mix in contents)
+    ]
+    columns = legend_columns([component.title for component in parts], _NARROW)
     lines = -(-len(parts) // columns) if parts else 0
     figure = new_figure(0.75 + 0.26 * max(len(ranked), 2) + 0.2 * lines, _NARROW)
     if parts:
@@ -113,14 +117,16 @@ def _response(inputs: Inputs, comparison: Comparison, overall: Sequence[Effect])
     left.set_yticks(range(len(ranked)), [effect.arm for effect in ranked])
     name_rows(left, [Mark(effect.arm, effect.arm, inputs.parts(effect.arm)) for effect in ranked])
     left.set_ylim(len(ranked) - 0.4, -0.6)
-    for number, one in enumerate(parts):
+    for number, component in enumerate(parts):
         start = [_start(inputs, effect.arm, [part.name for part in parts[:number]]) for effect in ranked]
         for y, effect in enumerate(ranked):
-            share = 100 * inputs.shares.get(effect.arm, {}).get(one.name, 0)
+            share = 100 * inputs.shares.get(effect.arm, {}).get(component.name, 0)
             if share:
-                mark = Mark(f"{effect.arm}: {decimal(share, 0)} % {one.title}", effect.arm, inputs.parts(effect.arm))
-                left.barh(y, share, left=start[y], height=0.6, color=COLOURS[one.colour], hatch=hatch(number),
-                          edgecolor=PAPER, linewidth=0.6, label=one.title, gid=mark.gid)  # fmt: skip
+                mark = Mark(
+                    f"{effect.arm}: {decimal(share, 0)} % {component.title}", effect.arm, inputs.parts(effect.arm)
+                )
+                left.barh(y, share, left=start[y], height=0.6, color=COLOURS[component.colour], hatch=hatch(number),
+                          edgecolor=PAPER, linewidth=0.6, label=component.title, gid=mark.gid)  # fmt: skip
     if parts:
         left.set_xlim(0, 100)
         left.set_xticks([])
@@ -148,10 +154,10 @@ def _start(inputs: Inputs, mix: str, names: Sequence[str]) -> float:
 
 def draw_transfer(inputs: Inputs) -> Figure | None:
     """Return, for the first suite, how much more each mix gains on items of one component than on another's."""
-    found = compared(inputs)
-    if not found:
+    by_suite = compared(inputs)
+    if not by_suite:
         return None
-    _, rows = found[0]
+    _, rows = by_suite[0]
     pairs = list(dict.fromkeys((row["left"], row["right"]) for row in rows))
     names = list(dict.fromkeys(_mix_name(row, rows) for row in rows))
     figure, panels = row_panels(names, len(pairs))

@@ -14,16 +14,16 @@ def draw(inputs: Inputs) -> Figure | None:
 
     Where a printed aggregate may be several of ours, the first is drawn, which counts every item the same if it can.
     """
-    found = [one for one in compared(inputs) if len(one.rows) > 1]
-    if not found:
+    aggregates = [aggregate for aggregate in compared(inputs) if len(aggregate.rows) > 1]
+    if not aggregates:
         return None
-    there = {row.name for one in found for row in one.rows}
-    names = [arm.name for arm in inputs.arms if arm.name in there]
-    figure, panels = row_panels(names, len(found), extra=1.3)
+    printed_names = {row.name for aggregate in aggregates for row in aggregate.rows}
+    names = [arm.name for arm in inputs.arms if arm.name in printed_names]
+    figure, panels = row_panels(names, len(aggregates), extra=1.3)
     crosses = COLOURS["vermillion"]
-    for panel, one in zip(panels, found, strict=True):
-        aggregate = one.aggregates[0]
-        for row in one.rows:
+    for panel, compared_aggregate in zip(panels, aggregates, strict=True):
+        aggregate = compared_aggregate.aggregates[0]
+        for row in compared_aggregate.rows:
             y = names.index(row.name)
             printed = Mark(f"{row.name}, published: {decimal(row.published)} %", row.name, (), row.published)
             point(
@@ -36,7 +36,7 @@ def draw(inputs: Inputs) -> Figure | None:
                 text = f"{row.name}, this study: {decimal(value, 1)} % {interval(low, high, 1)}".rstrip()
                 mark = Mark(text, row.name, (), value)
                 point(panel, value, y - 0.14, low, high, colour=INK, name="this study", mark=mark)
-        panel.set_title(f"{one.title}\n(ours: {aggregate.replace('_', ' ')})")
+        panel.set_title(f"{compared_aggregate.title}\n(ours: {aggregate.replace('_', ' ')})")
     legend_above(figure, panels[0], 2)
     x_title(figure, "%")
     return figure

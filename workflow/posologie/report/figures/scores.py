@@ -39,12 +39,12 @@ def draw_choices(inputs: Inputs) -> Figure | None:
     here = scopes(((row["scope_kind"], row["scope"]) for row in rows), inputs.spec.components)
     figure, panels = _panels(inputs, len(here), extra=1.1)
     for panel, (kind, scope) in zip(panels, here, strict=True):
-        found = [row for row in rows if (row["scope_kind"], row["scope"]) == (kind, scope)]
+        of_scope = [row for row in rows if (row["scope_kind"], row["scope"]) == (kind, scope)]
         for decoding, shift, marker, colour in (("constrained", -0.14, "o", INK), ("greedy", 0.14, "s", MUTED)):
             _points(
-                inputs, panel, (row for row in found if row["decoding"] == decoding), shift, marker, colour, decoding
+                inputs, panel, (row for row in of_scope if row["decoding"] == decoding), shift, marker, colour, decoding
             )
-        panel.set_title(f"{scope_title(kind, scope, inputs.spec.components)} (n = {int(found[0].needed('n')):,})")
+        panel.set_title(f"{scope_title(kind, scope, inputs.spec.components)} (n = {int(of_scope[0].needed('n')):,})")
     legend_above(figure, panels[0], 2)
     x_title(figure, "exact match, original order of options (%)")
     return figure
@@ -124,15 +124,15 @@ def draw_training(inputs: Inputs) -> Figure | None:
 
     After a single epoch the validation losses are a row of values.
     """
-    found = curves(inputs)
-    if not found:
+    training_curves = curves(inputs)
+    if not training_curves:
         return None
-    columns = min(8, legend_columns([curve.name for curve in found]))
-    lines = -(-len(found) // columns)
-    once = all(len(curve.validation) < 2 for curve in found)
-    figure = new_figure(max(2.9, (0.9 + 0.16 * len(found)) * once) + 0.2 * lines)
+    columns = min(8, legend_columns([curve.name for curve in training_curves]))
+    lines = -(-len(training_curves) // columns)
+    once = all(len(curve.validation) < 2 for curve in training_curves)
+    figure = new_figure(max(2.9, (0.9 + 0.16 * len(training_curves)) * once) + 0.2 * lines)
     left, right = figure.subplots(1, 2)
-    for place, curve in enumerate(found):
+    for place, curve in enumerate(training_curves):
         colour, dash = line_style(place)
         ends = f"from {decimal(curve.loss[0])} to {decimal(curve.loss[-1])} nats" if curve.loss else "no updates"
         mark = Mark(f"{curve.name}: {ends} in {len(curve.steps):,} updates", curve.name, inputs.parts(curve.mix))
@@ -152,8 +152,8 @@ def draw_training(inputs: Inputs) -> Figure | None:
         panel.grid(axis="y")
         panel.set_xlabel("update")
     if once:  # a row for each adapter: one value is no curve
-        right.set_yticks(range(len(found)), [curve.name for curve in found])
-        right.set_ylim(len(found) - 0.4, -0.6)
+        right.set_yticks(range(len(training_curves)), [curve.name for curve in training_curves])
+        right.set_ylim(len(training_curves) - 0.4, -0.6)
         right.set_xlabel("cross-entropy (nats)")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure
@@ -204,9 +204,9 @@ def draw_calibration(inputs: Inputs) -> Figure | None:
     ratings = inputs.root / layout.human(sets[0])
     if not names or not ratings.is_file():
         return None
-    given: dict[str, list[float]] = {}
+    ratings_of: dict[str, list[float]] = {}
     for row in read_parquet(ratings, columns=["answer", "rating"]).to_pylist():
-        given.setdefault(row["answer"], []).append(row["rating"])
+        ratings_of.setdefault(row["answer"], []).append(row["rating"])
     figure = new_figure(2.6)
     panels = figure.subplots(1, len(names[:4]), sharex=True, sharey=True, squeeze=False)[0]
     for panel, name in zip(panels, names, strict=False):
@@ -214,11 +214,11 @@ def draw_calibration(inputs: Inputs) -> Figure | None:
         verdicts = read_parquet(_verdicts_file(inputs, name, sets[0]), columns=columns).to_pylist()
         xs, ys = [], []
         for row in verdicts:
-            said = row["label"] if row["probability"] is None else row["probability"]
-            if row["answer"] in given and said is not None and not row["excluded"]:
-                people = given[row["answer"]]
+            verdict = row["label"] if row["probability"] is None else row["probability"]
+            if row["answer"] in ratings_of and verdict is not None and not row["excluded"]:
+                people = ratings_of[row["answer"]]
                 xs.append(sum(people) / len(people) + _spread(row["answer"], "x"))
-                ys.append(said + _spread(row["answer"], "y"))
+                ys.append(verdict + _spread(row["answer"], "y"))
         panel.plot(xs, ys, "o", color=INK, markersize=4, alpha=0.5, markeredgewidth=0)
         panel.set_title(f"{name.removeprefix('judge:')} (n = {len(xs):,})")
         panel.grid()

@@ -233,8 +233,8 @@ def _with_fonts(figure: Figure) -> None:
     known = get_font(fontManager.findfont(SETTINGS["font.family"][0])).get_charmap()
     for text in figure.findobj(Text):
         if any(ord(letter) not in known for letter in text.get_text() if not letter.isspace()):
-            there = set(fontManager.get_font_names())
-            text.set_fontfamily([*SETTINGS["font.family"], *(name for name in FALLBACKS if name in there)])
+            installed = set(fontManager.get_font_names())
+            text.set_fontfamily([*SETTINGS["font.family"], *(name for name in FALLBACKS if name in installed)])
 
 
 def _place_panels(figure: Figure) -> None:
@@ -251,8 +251,8 @@ def _place_panels(figure: Figure) -> None:
 def _with_marks(path: Path) -> None:
     """Turn the ids of marks and panels in an SVG into attributes, and give each mark a title that viewers show."""
 
-    def marked(found: re.Match[str]) -> str:
-        mark = json.loads(unquote(found[1]))
+    def marked(match: re.Match[str]) -> str:
+        mark = json.loads(unquote(match[1]))
         facts = {"row": mark["row"], "parts": " ".join(mark["parts"]), "value": mark["value"]}
         data = "".join(f' data-{key}="{escape(str(fact))}"' for key, fact in facts.items() if fact not in ("", None))
         return f'<g class="mark"{data}><title>{escape(mark["text"])}</title>'
