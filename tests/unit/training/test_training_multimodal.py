@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 import transformers
-from test_training_release import merged
+from test_release_models import merged
 
 from posologie.models.load import load_model, load_tokenizer
 from posologie.models.store import checked_folder, write_manifest
