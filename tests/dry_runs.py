@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-NETWORK = ["posologie.records.hub", "posologie.backends.openai_endpoint", "posologie.training.push"]
+NETWORK = ["posologie.records.hub", "posologie.backends.openai_endpoint", "posologie.release.push"]
 """The modules that speak to other machines."""
 
 # Starts Snakemake's dry runs as forks of one process that has imported it: half of the time of each is the import.

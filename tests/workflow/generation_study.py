@@ -60,7 +60,12 @@ def write_study(root, url, count=9):
         },
         "screening": {"mode": "off"},
         "mixes": {"TRAD-SYN": {"shares": {"translated": 1, "synthetic": 1}, "size": 8}},
-        "suites": {"mcqa": {"benchmarks": {"native": {"source": "native", "tasks": ["mcqu"]}}}},
+        "suites": {
+            "mcqa": {"benchmarks": {"native": {"source": "native", "tasks": ["mcqu"]}}},
+            "open": {"benchmarks": {"native": {"source": "native", "tasks": ["oeq"], "limit": 7}}},
+        },
+        "judges": {"reader": {"backend": backend, "running": running}},
+        "judging": {"chosen": "reader"},
         "backbones": {"tiny": tiny},
         "devices": {"gpus_per_training_job": 0, "gpus_per_prediction_job": 0},
         "prediction": {"threads": 1},

@@ -54,13 +54,16 @@ def test_the_plan_prints_requests_tokens_and_money_and_asks_nothing(plan):
     output, asked = plan
     assert asked == 0
     rows = {
-        line.split()[0]: line.split() for line in output.splitlines() if re.match(r"(generated|translat|all )", line)
+        line.split()[0]: line.split()
+        for line in output.splitlines()
+        if re.match(r"(generated|translat|judgements|all )", line)
     }
     assert {name: row[1] for name, row in rows.items()} == {
         "generated/writer/abstracts": "9",
         "translated/translator/english/train": "9",
         "translation_quality/translator": "8",
-        "all": "26",
+        "judgements/reader/open": "14",  # of the backbone and of the adapter
+        "all": "40",
     }
     assert float(rows["all"][-1]) == pytest.approx(sum(float(row[-1]) for row in rows.values()) / 2, abs=0.02)
     assert float(rows["all"][-1]) > 0

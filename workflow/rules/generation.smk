@@ -53,25 +53,6 @@ rule gather_parts:
         )
 
 
-# A target by hand: it makes the documents and shards that would be worked on, prints what their requests would cost, and
-# asks nothing.
-rule generation_plan:
-    input:
-        tables_to_work_on(),
-        prompts_in_use(),
-    log:
-        "<work>/logs/generation_plan.log",
-    localrule: True
-    conda:
-        ENVIRONMENT
-    params:
-        entries=plan_entries,
-    message:
-        "Say how many requests generation and translation would send"
-    shell:
-        command("posologie.generation.plan_study", "--entries {params.entries:q}", sealed=False)
-
-
 if "comet" in STUDY.translation_quality.metrics:
 
     # COMET's package pins its own torch. Where it or the checkpoint is absent, the file says so and the table too.

@@ -63,3 +63,25 @@ rule score_ratings:
             "--spec {params.spec:q} --human {input.human:q} {params.encoder:q} --scores {output:q}"
             " --threads {resources.torch_threads}",
         )
+
+
+# A target by hand: it makes the documents, shards and ratings that would be worked on, prints what the requests of all
+# stages would cost, and asks nothing.
+rule generation_plan:
+    input:
+        tables_to_work_on(),
+        tables_to_judge(),
+        prompts_in_use(),
+        judging_prompts_in_use(),
+    log:
+        "<work>/logs/generation_plan.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        entries=all_plan_entries,
+        later=not_counted_words,
+    message:
+        "Say how many requests generators, translators and judges would get"
+    shell:
+        command("posologie.judging.plan_study", "--entries {params.entries:q} {params.later:q}", sealed=False)

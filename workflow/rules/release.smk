@@ -24,7 +24,7 @@ rule merge_adapter:
         "Merge the adapter {wildcards.mix} (seed {wildcards.seed}) into {wildcards.backbone}"
     shell:
         command(
-            "posologie.training.merge",
+            "posologie.release.merge",
             "--spec {params.spec:q} --backbone {input.backbone:q} --adapter-weights {input.weights:q}"
             " --adapter-config {input.config:q} --manifest {output:q}",
         )
@@ -49,7 +49,7 @@ rule write_card:
         "Write the model card of {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}, {wildcards.form}"
     shell:
         command(
-            "posologie.training.card",
+            "posologie.release.card",
             "--spec {params.spec:q} --run {input.run:q} --composition {input.composition:q} --results {input.results:q} --card {output:q}",
         )
 
@@ -73,6 +73,6 @@ rule push_model:
         "Upload {wildcards.mix} (seed {wildcards.seed}) on {wildcards.backbone}, {wildcards.form}, to the hub"
     shell:
         command(
-            "posologie.training.push",
+            "posologie.release.push",
             "--spec {params.spec:q} --files {input.card:q} {params.files:q} --receipt {output:q}",
         )

@@ -11,13 +11,13 @@ from safetensors.torch import load_file, save_file
 
 from posologie.models.load import load_model
 from posologie.prediction.__main__ import main as predict
+from posologie.prediction.blending import Ingredient, blend
 from posologie.prediction.merged import main as predict_merged
 from posologie.prediction.model import merged
 from posologie.records.files import read_json, write_json, write_parquet
 from posologie.records.items import items_to_table
 from posologie.running.errors import InputError
 from posologie.running.seals import Identity, write_seal
-from posologie.training.merge import Ingredient, blend
 
 IDS = torch.tensor([[5, 9, 21, 80, 33, 47, 12, 60]])
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

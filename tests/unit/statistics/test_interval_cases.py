@@ -49,7 +49,10 @@ def test_the_percentile_interval_leaves_as_much_on_each_side(level):
     assert percentile(DRAWS, level) == pytest.approx(tuple(expected), abs=1e-12)
 
 
-@pytest.mark.parametrize(("right", "count", "level"), [(0, 7, 0.95), (1, 7, 0.9), (7, 7, 0.8), (40, 90, 0.99)])
+@pytest.mark.parametrize(
+    ("right", "count", "level"),
+    [(0, 7, 0.95), (1, 7, 0.9), (7, 7, 0.8), (40, 90, 0.99), (250, 1000, 0.95), (0, 1, 0.95), (2.5, 6.9, 0.95)],
+)
 def test_wilsons_interval_is_that_of_statsmodels(right, count, level):
     expected = proportion_confint(right, count, alpha=1 - level, method="wilson")
     assert wilson(right / count, count, level) == pytest.approx(expected, abs=1e-12)

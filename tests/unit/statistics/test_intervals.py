@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from clustered import clustered_scores
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from posologie.statistics.draws import make_clusters
 from posologie.statistics.estimates import Resampled
@@ -35,12 +34,6 @@ def test_percentile_intervals_are_scipys_on_the_same_draws():
     replicates = sample[drawn].mean(axis=1)
     ours = percentile(replicates, 0.9)
     assert ours == pytest.approx(theirs, abs=1e-9)
-
-
-@pytest.mark.parametrize(("right", "count"), [(0, 12), (3, 12), (12, 12), (250, 1000)])
-def test_wilsons_interval_is_that_of_statsmodels(right, count):
-    ours = wilson(right / count, count, 0.95)
-    assert ours == pytest.approx(proportion_confint(right, count, method="wilson"), abs=1e-9)
 
 
 def test_few_clusters_get_wilson_for_shares_and_nothing_otherwise():

@@ -31,10 +31,20 @@ def test_models_that_agree_everywhere_do_not_differ():
     assert mcnemar_p(np.ones(5), np.ones(5)) == 1
 
 
-def test_holms_correction_is_that_of_statsmodels():
-    numbers = np.random.default_rng(4)
-    p_values = np.append(numbers.random(9) ** 3, [0.02, 0.02])
-    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-9)
+@pytest.mark.parametrize(
+    "p_values",
+    [
+        [],
+        [0.3],
+        [0.0, 1.0, 0.0],
+        [*(np.random.default_rng(4).random(9) ** 3), 0.02, 0.02],
+        [np.nan, 0.01, 0.02],
+        [np.nan, np.nan],
+    ],
+)
+def test_holms_correction_is_that_of_statsmodels(p_values):
+    expected = multipletests(np.array(p_values), method="holm")[1]
+    assert list(holm(np.array(p_values))) == pytest.approx(list(expected), abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import peft
 
-from posologie.training.merge import main as merge
+from posologie.release.merge import main as merge
 
 SPEC = json.dumps({"model": "tiny/NAT/seed-42"})
 

@@ -132,7 +132,8 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def study_document(root: Path) -> tuple[dict[str, Any], str] | None:
     """Return the resolved study file of the run that made a study's tables last, and its path in its project.
 
-    The path is no absolute one: the page that shows it may be sent around. None where the work folder of that run is gone: runs are kept for a month, and a copy of results has none.
+    The path is relative, because the page that shows it may be sent around. Returns None where the work folder of that
+    run is gone: runs are kept for a month, and a copy of results has none.
     """
     seals = [read_json(path) for path in (root / "tables").glob("*.seal.json")]
     runs = {str(seal.get("made", {}).get("run")): str(seal.get("made", {}).get("started")) for seal in seals}

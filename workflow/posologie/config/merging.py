@@ -7,9 +7,9 @@ from posologie.config import job_specs, plan
 from posologie.config.plan import Model, models, trained_sources
 from posologie.config.study import Study
 from posologie.prediction.other_specs import MergedPredictionSpec
+from posologie.release.spec import CardSpec, Form, MergeSpec, PushSpec
 from posologie.running.errors import InputError
 from posologie.statistics.spec import ProxyModel, ProxySpec
-from posologie.training.release_spec import CardSpec, Form, MergeSpec, PushSpec
 
 
 @dataclass(frozen=True, slots=True)

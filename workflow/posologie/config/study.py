@@ -15,13 +15,13 @@ from posologie.records.components import Component
 from posologie.records.prompting import Prompting
 from posologie.records.published import PublishedKey
 from posologie.records.specs import Name, PathText, Spec
+from posologie.release.spec import Release
 from posologie.report.spec import Report
 from posologie.scoring.spec import Encoder, TextMetrics
 from posologie.screening.spec import Screening
 from posologie.sources.spec import Collection, Source
 from posologie.statistics.spec import Statistics
 from posologie.surface.spec import Design, SurfaceSettings
-from posologie.training.release_spec import Release
 from posologie.training.spec import Recipe
 
 

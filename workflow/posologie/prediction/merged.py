@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
+from posologie.prediction.blending import Ingredient, blend
 from posologie.prediction.job import add_job_arguments, predict
 from posologie.prediction.local import LocalModel
 from posologie.prediction.model import load, refuse_altered
 from posologie.prediction.other_specs import MergedPredictionSpec
 from posologie.running.commands import claim_devices, named_path, parser, run
 from posologie.running.errors import InputError
-from posologie.training.merge import Ingredient, blend
 
 
 def main(argv: list[str]) -> None:

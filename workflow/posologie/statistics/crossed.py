@@ -295,18 +295,25 @@ def share_interval(estimated: Estimated, level: float, items: int = 0) -> tuple[
             variance=np.where(few, np.maximum(estimated.variance, alone), estimated.variance)
         )
     p, t2 = estimated.value, stdtrit(estimated.df, (1 + level) / 2) ** 2
-    low, high = _wilson(p, estimated.variance, np.zeros(np.shape(p)), t2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        per_item = p * (1 - p)
+        low, high = wilson_bounds(p, estimated.variance / per_item, t2)
     if np.any(estimated.seeds > 0):
         seeds = np.clip(estimated.seeds, 0.0, estimated.variance)
-        wider = _wilson(p, estimated.variance - seeds, seeds, t2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            wider = wilson_bounds(p, (estimated.variance - seeds) / per_item, t2, seeds)
         low, high = np.minimum(low, wider[0]), np.maximum(high, wider[1])
     return np.maximum(low, 0.0), np.minimum(high, 1.0)
 
 
-def _wilson(p: Array, shrinking: Array, fixed: Array, t2: Array) -> tuple[Array, Array]:
-    """Return the shares q for which (p − q)² = t² (shrinking × q (1 − q) / (p (1 − p)) + fixed)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inverse = shrinking / (p * (1 - p))  # 1 / n*
+def wilson_bounds(p: Array, inverse: Array, t2: Array, fixed: Array | float = 0.0) -> tuple[Array, Array]:
+    """Return the shares q for which (p − q)² = t² (q (1 − q) / n + fixed), the lower and the higher.
+
+    Args:
+        inverse: 1 / n.
+        t2: square of the quantile.
+        fixed: variance that does not shrink towards the edges.
+    """
     centre = (p + t2 * inverse / 2) / (1 + t2 * inverse)
     half = np.sqrt(t2 * (p * (1 - p) * inverse + t2 * inverse**2 / 4 + (1 + t2 * inverse) * fixed)) / (1 + t2 * inverse)
     return centre - half, centre + half

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri
 
-from posologie.statistics.crossed import NOTHING, Estimated, share_interval, t_interval
+from posologie.statistics.crossed import NOTHING, Estimated, share_interval, t_interval, wilson_bounds
 from posologie.statistics.estimates import Extent
 from posologie.statistics.spec import Statistics
 
@@ -109,10 +109,9 @@ def wilson(share: float, effective: float, level: float) -> tuple[float, float]:
     Args:
         effective: number of equal independent clusters.
     """
-    z = float(ndtri((1 + level) / 2))
-    centre = (share + z * z / (2 * effective)) / (1 + z * z / effective)
-    half = z * np.sqrt(share * (1 - share) / effective + z * z / (4 * effective**2)) / (1 + z * z / effective)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    z2 = ndtri((1 + level) / 2) ** 2
+    low, high = wilson_bounds(np.asarray(share), np.asarray(1 / effective), z2)
+    return max(0.0, float(low)), min(1.0, float(high))
 
 
 def interval_of(

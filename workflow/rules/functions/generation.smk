@@ -216,8 +216,8 @@ def prompts_in_use():
     return list(dict.fromkeys([*generators, *(path for one in chats for path in (one.prompt, one.text_prompt))]))
 
 
-def plan_entries(wildcards):
-    """Return what everything that the study makes would be asked with, as JSON (see posologie.generation.plan_study)."""
+def plan_entries():
+    """Return what everything that the study makes would be asked with (see posologie.judging.plan_study)."""
     results = f"results/{STUDY.study}"
     entries = []
     for made in plan.made_artifacts(STUDY):
@@ -238,7 +238,7 @@ def plan_entries(wildcards):
         entries.append(
             plan_entry(f"translation_quality/{name}", "translation_quality", spec, pairs, prompts, maker, work)
         )
-    return json.dumps(entries, sort_keys=True, ensure_ascii=False)
+    return entries
 
 
 def plan_entry(made, kind, spec, table, prompts, maker, work):

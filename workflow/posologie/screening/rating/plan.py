@@ -4,10 +4,11 @@ python -m posologie.screening.rating.plan --spec RatingSpec --prompt FILE --item
     [--running JSON] [--plan OUT.json]
 """
 
+from argparse import Namespace
 from pathlib import Path
 
 from posologie.backends.prompts import read_prompt
-from posologie.generation.plan import add_plan_arguments, plan_of, show
+from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
 from posologie.running.commands import parser, run
 from posologie.screening.rating.command import rated_items, requests
 from posologie.screening.spec import RatingSpec
@@ -20,10 +21,15 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
     options = arguments.parse_args(argv)
+    show(planned(options), options)
+
+
+def planned(options: Namespace) -> Plan:
+    """Return the plan: `options` are those of `main`."""
     spec, prompt = RatingSpec.from_json(options.spec), read_prompt(options.prompt)
     asked = (request for _, request in requests(rated_items(options.items, spec), spec.rating, prompt))
     longest = spec.rating.decoding.max_new_tokens * 4
-    show(plan_of(asked, spec.backend, options, lambda request: longest), options)
+    return plan_of(asked, spec.backend, options, lambda request: longest)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What everything that a study generates and translates would ask and cost, before anything is asked.
+"""What everything that a study asks models for would cost, before anything is asked: texts, ratings, verdicts.
 
-python -m posologie.generation.plan_study --entries JSON
+python -m posologie.judging.plan_study --entries JSON [--not-counted ARTIFACT…]
 
-The entries name one artifact each, with what its `plan` command takes:
-{"made": …, "kind": "generated" | "translated" | "translation_quality", "spec": …, "table": …, "prompts": {name: file},
- "running": …, "work": …}; `table` maps names to files for translation_quality. One line per artifact is printed as soon
-as it is counted, then the sum. A total in money is only printed where every artifact of an endpoint has prices.
+The entries name one artifact each, with what the function that plans it takes:
+{"made": …, "kind": …, "spec": …, "table": …, "prompts": {name: file}, "running": …, "work": …}. `kind` is a key of
+`_PLANS`. `table` maps names to files for translation_quality, and sources to shards for the verdicts on a suite, which
+also have "suite", "seed" and "predictions". One line per artifact is printed as soon as it is counted, then the sum. A
+total in money is only printed where every artifact of an endpoint has prices.
 """
 
 import argparse
@@ -19,12 +20,17 @@ from posologie.generation.plan import Plan
 from posologie.generation.synthesis import plan as synthesis_plan
 from posologie.generation.translation import plan as translation_plan
 from posologie.generation.translation_quality import plan as quality_plan
+from posologie.judging import plan as judging_plan
 from posologie.running.commands import run
+from posologie.screening.rating import plan as rating_plan
 
 _PLANS: Mapping[str, Callable[[Namespace], Plan]] = {
     "generated": synthesis_plan.planned,
     "translated": translation_plan.planned,
     "translation_quality": quality_plan.planned,
+    "quality": rating_plan.planned,
+    "calibration": judging_plan.planned_ratings,
+    "judgements": judging_plan.planned_suite,
 }
 _ROW = "{:<44} {:>12} {:>12} {:>16} {:>16} {:>18} {:>14}"
 _HEAD = ("artifact", "requests", "answered", "prompt tokens", "new tokens", "tokens at most", "money")
@@ -32,18 +38,20 @@ _HEAD = ("artifact", "requests", "answered", "prompt tokens", "new tokens", "tok
 
 def main(argv: list[str]) -> None:
     """Print the plan of each artifact and their sum."""
-    arguments = argparse.ArgumentParser(prog="python -m posologie.generation.plan_study", description=__doc__)
+    arguments = argparse.ArgumentParser(prog="python -m posologie.judging.plan_study", description=__doc__)
     arguments.add_argument("--entries", required=True, type=json.loads, metavar="JSON")
+    arguments.add_argument("--not-counted", nargs="*", default=[], metavar="ARTIFACT")
     options = arguments.parse_args(argv)
+    if options.not_counted:
+        print(f"Not counted, because its items are still to be made: {', '.join(options.not_counted)}.")
     if not options.entries:
-        print("This study generates and translates nothing.")
+        print("There is nothing to count: this study asks no model to write, translate, rate or judge items at hand.")
         return
     print(_ROW.format(*_HEAD))
     plans = []
     for entry in options.entries:
-        one = _PLANS[entry["kind"]](_options(entry))
-        local = entry["spec"]["translator" if "translator" in entry["spec"] else "generator"]["backend"]["kind"]
-        plans.append((one, local != "openai_endpoint"))
+        one = planned(entry)
+        plans.append((one, _backend_kind(entry["spec"]) != "openai_endpoint"))
         print(_row(entry["made"], one, "local" if plans[-1][1] else "no price"), flush=True)
     print(_row("all", *_sum(plans)))
     for basis in sorted({one.basis for one, _ in plans}):
@@ -51,8 +59,19 @@ def main(argv: list[str]) -> None:
     print("Nothing was asked. Repairs and retries come on top.")
 
 
+def planned(entry: Mapping[str, Any]) -> Plan:
+    """Return the plan of one artifact."""
+    return _PLANS[entry["kind"]](_options(entry))
+
+
+def _backend_kind(spec: Mapping[str, Any]) -> str:
+    """Return the kind of backend in a spec, its own or its maker's."""
+    makers = (spec[name] for name in ("generator", "translator", "judge") if isinstance(spec.get(name), dict))
+    return str(next(makers, spec)["backend"]["kind"])
+
+
 def _options(entry: Mapping[str, Any]) -> Namespace:
-    """Return an entry as the options of its plan command."""
+    """Return an entry as the options of what plans it."""
     prompts = [(name, path) for name, path in entry["prompts"].items()]
     one = prompts[0][1] if prompts else None
     table = entry["table"]
@@ -66,6 +85,9 @@ def _options(entry: Mapping[str, Any]) -> Namespace:
         pairs=pairs,
         prompts=prompts,
         prompt=Path(one) if one is not None else None,
+        items=table if entry["kind"] == "judgements" else Path(table) if isinstance(table, str) else None,
+        human=table,
+        **{name: entry.get(name) for name in ("suite", "seed", "predictions")},
     )
 
 

@@ -1,6 +1,6 @@
 """Push a trained model to the hub, when asked to.
 
-    python -m posologie.training.push --spec PushSpec --files F… [--manifest M] --receipt OUT.json
+    python -m posologie.release.push --spec PushSpec --files F… [--manifest M] --receipt OUT.json
 
 With `--manifest` the model's files that it lists are pushed too, after a check. A pushed adapter names its backbone on
 the hub, which its configuration here does not.
@@ -18,16 +18,16 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from posologie.models.store import checked_folder, read_manifest
 from posologie.records.files import read_json, sha256_of_file, write_json
+from posologie.release.spec import PushSpec
 from posologie.running import commands
 from posologie.running.errors import InputError
-from posologie.training.release_spec import PushSpec
 
 log = logging.getLogger(__name__)
 
 
 def main(argv: list[str]) -> None:
     """Push files to a repository of the hub in one commit."""
-    arguments = commands.parser("posologie.training.push", __doc__ or "")
+    arguments = commands.parser("posologie.release.push", __doc__ or "")
     arguments.add_argument("--files", required=True, nargs="+", type=Path, help="files, pushed under their own names")
     arguments.add_argument("--manifest", type=Path, help="manifest of a merged model, whose files are pushed too")
     arguments.add_argument("--receipt", required=True, type=Path, help="what was pushed where, as JSON")

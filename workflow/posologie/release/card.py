@@ -1,6 +1,6 @@
 """Write the card of a trained model: its data, recipe, results and limits, from the records and nothing else.
 
-python -m posologie.training.card --spec CardSpec --run run.json --composition composition.json
+python -m posologie.release.card --spec CardSpec --run run.json --composition composition.json
     [--results CSV…] --card OUT/README.md
 """
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from posologie.records.files import read_json, read_rows, write_text
+from posologie.release.spec import CardSpec
 from posologie.running import commands
 from posologie.running.errors import InputError
-from posologie.training.release_spec import CardSpec
 
 LIMITS = (
     "Not validated for use in practice: answers can be wrong and sound right.",
@@ -25,7 +25,7 @@ _SHOWN = ("suite", "task", "metric", "decoding", "value", "low", "high", "base",
 
 def main(argv: list[str]) -> None:
     """Write a model card."""
-    arguments = commands.parser("posologie.training.card", __doc__ or "")
+    arguments = commands.parser("posologie.release.card", __doc__ or "")
     arguments.add_argument("--run", required=True, type=Path, help="the adapter's run.json")
     arguments.add_argument("--composition", required=True, type=Path, help="the mix's composition.json")
     arguments.add_argument("--results", nargs="*", default=[], type=Path, help="tables with a column 'model', as CSV")

@@ -1,0 +1,1 @@
+"""What leaves a study: merged models, model cards, uploads to the hub."""
