@@ -9,7 +9,7 @@ import pytest
 
 from hub_server import Hub, Repository
 from posologie.running.errors import InputError
-from posologie.models import folder, untrained
+from posologie.models import origins, untrained
 from posologie.models.spec import Backbone
 from posologie.models.store import checked_folder, read_manifest
 
@@ -49,7 +49,7 @@ def test_an_untrained_model_is_the_same_bytes_each_time(made, corpus, tmp_path):
 
 def test_the_files_of_a_model_are_checked_before_use(made, tmp_path):
     manifest = tmp_path / "copy" / "manifest.json"
-    folder.main(["--spec", spec_of(folder=str(made.parent)), "--manifest", str(manifest)])
+    origins.main(["--spec", spec_of(folder=str(made.parent)), "--manifest", str(manifest)])
     assert checked_folder(manifest) == manifest.parent
     weights = manifest.parent / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
@@ -67,13 +67,13 @@ def test_pickled_weights_are_not_taken_from_a_folder(made, tmp_path):
     (source / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     manifest = tmp_path / "model" / "manifest.json"
     with pytest.raises(InputError, match=r"no \.safetensors file found"):
-        folder.main(["--spec", spec_of(folder=str(source)), "--manifest", str(manifest)])
+        origins.main(["--spec", spec_of(folder=str(source)), "--manifest", str(manifest)])
     assert not manifest.parent.exists()
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no config\.json there"):
-        folder.main(["--spec", spec_of(folder=str(tmp_path)), "--manifest", str(tmp_path / "m" / "manifest.json")])
+        origins.main(["--spec", spec_of(folder=str(tmp_path)), "--manifest", str(tmp_path / "m" / "manifest.json")])
 
 
 def test_two_models_never_share_a_folder():
@@ -102,7 +102,7 @@ def fetch(repository, root, revision="main", **environment):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "posologie.models.hub"),
+                *(sys.executable, "-m", "posologie.models.origins"),
                 *("--spec", spec_of(hub="owner/model", revision=revision), "--manifest", str(manifest)),
             ],
             env={

