@@ -12,7 +12,7 @@ from screening_made import item
 from test_screening_twins import PARALLEL
 
 from posologie.mixes.__main__ import seen_in_training
-from posologie.models.encoding import SentenceVectors
+from posologie.models.encoders import SentenceVectors
 from posologie.records.files import read_parquet, write_parquet
 from posologie.records.items import items_to_table
 from posologie.running.errors import InputError

@@ -81,9 +81,9 @@ class Backbone(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [key for key in ("hub", "folder", "gguf_package", "untrained") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of hub, folder, gguf_package, untrained, not {given or 'none'}")
+        origins = [key for key in ("hub", "folder", "gguf_package", "untrained") if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"exactly one of hub, folder, gguf_package, untrained, not {origins or 'none'}")
         if (self.gguf_package is None) != (self.gguf_file is None):
             raise ValueError("gguf_package and gguf_file together")
         return self
@@ -124,9 +124,9 @@ class EncoderOrigin(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of package, folder, hub, not {given or 'none'}")
+        origins = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"exactly one of package, folder, hub, not {origins or 'none'}")
         return self
 
     def backbone(self) -> Backbone | None:
