@@ -339,7 +339,23 @@ def is_plain(name: str) -> bool:
     return not re.search(r"[\^@*\[\].]", name)
 
 
-def with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[Rows]:
+def read_columns(files: Mapping[str, Path], form: FileForm, named: Sequence[str]) -> Iterator[Rows]:
+    """Yield the records of files of which a study names columns, and note in `read_as` which of them no record has.
+
+    Args:
+        files: name as shown → path.
+        form: what the study says of the files.
+        named: columns by name or path; a table has to have those with plain names.
+
+    Raises:
+        InputError: as `read_rows` does.
+    """
+    wanted = [] if form.records is not None else [name for name in named if is_plain(name)]
+    for file, path in files.items():
+        yield from _with_absent_columns(read_rows({file: path}, form, wanted), named)
+
+
+def _with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[Rows]:
     """Pass on the batches of one file, and note in `read_as` which of the named columns no record has."""
     missing = set(named)
     for batch in rows:
