@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 from posologie.running.errors import InputError
 from posologie.sources.answers import is_absent
 from posologie.sources.cleaning import NOT_PLAIN, Malformed, Rejected, inner_records, value_at
-from posologie.sources.sheets import sheet_records
 from posologie.sources.spec import FileForm
-from posologie.sources.tables import cells_of, delimited_records, format_of, opened_text
+from posologie.sources.tables import cells_of, delimited_records, sheet_records
+from posologie.sources.text_files import format_of, opened_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -334,7 +334,7 @@ def float_key(key: Any) -> Any:
     return key if found is None else found.group(1)
 
 
-def is_plain(name: str) -> bool:
+def _is_plain(name: str) -> bool:
     """Say whether a name can only be that of a column, and is no path."""
     return not re.search(r"[\^@*\[\].]", name)
 
@@ -350,7 +350,7 @@ def read_columns(files: Mapping[str, Path], form: FileForm, named: Sequence[str]
     Raises:
         InputError: as `read_rows` does.
     """
-    wanted = [] if form.records is not None else [name for name in named if is_plain(name)]
+    wanted = [] if form.records is not None else [name for name in named if _is_plain(name)]
     for file, path in files.items():
         yield from _with_absent_columns(read_rows({file: path}, form, wanted), named)
 
