@@ -144,7 +144,7 @@ def _unescaped(text: str, repairs: set[str]) -> str:
 
 def _without_markup(text: str, repairs: set[str]) -> str:
     """Remove the tags of HTML, and nothing else between angle brackets: `<5 mg/L` and `p<0,05` are text."""
-    plain = _SUPERSCRIPT.sub(lambda found: found.group(1).translate(_SUPERSCRIPTS), text)
+    plain = _SUPERSCRIPT.sub(lambda match: match.group(1).translate(_SUPERSCRIPTS), text)
     plain = _TAG.sub("", _BLOCK_TAG.sub("\n", plain))
     if plain != text:
         repairs.add("HTML markup")
@@ -192,8 +192,8 @@ def _inside(record: Any, parts: list[str], path: str, holder: Any) -> Iterator[A
     first, *rest = parts
     if first != "*":
         if not isinstance(record, dict) or first not in record:
-            there = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
-            yield Malformed(f"no '{first}' on the path {path}; there is {there[:120]}", "")
+            content = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+            yield Malformed(f"no '{first}' on the path {path}; there is {content[:120]}", "")
             return
         yield from _inside(record[first], rest, path, holder)
         return
@@ -229,8 +229,8 @@ def path_of(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the segments of a path: a name each, and its selectors."""
     parts: list[tuple[str, tuple[str, ...]]] = []
     for piece in re.split(r"\.(?![^\[]*\])", name):
-        found = _SEGMENT.fullmatch(piece)
-        bare, selectors = (piece, "") if found is None else found.groups()
+        match = _SEGMENT.fullmatch(piece)
+        bare, selectors = (piece, "") if match is None else match.groups()
         parts.append((bare, tuple(_SELECTOR.findall(selectors))))
     return tuple(parts)
 
@@ -270,7 +270,7 @@ def _selected(value: Any, selector: str, name: str) -> Any:
         if not re.fullmatch(r"-?\d+", key) or not -len(value) <= int(key) < len(value):
             raise KeyError(name)
         return value[int(key)]
-    fitting = [one for one in value if isinstance(one, dict) and str(one.get(key)) == wanted]
+    fitting = [member for member in value if isinstance(member, dict) and str(member.get(key)) == wanted]
     if not fitting:
         raise KeyError(name)
     if len(fitting) > 1:

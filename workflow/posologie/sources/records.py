@@ -48,8 +48,8 @@ class Rows:
         columns = self.records.columns
         if not columns or not all(pyarrow.types.is_string(column.type) for column in columns):
             return [False] * self.records.num_rows
-        found = [pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False) for column in columns]
-        return [not any_found for any_found in reduce(pyarrow.compute.or_, found).to_pylist()]
+        unclean = [pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False) for column in columns]
+        return [not in_any for in_any in reduce(pyarrow.compute.or_, unclean).to_pylist()]
 
     def values(self) -> list[Any]:
         """Return the records, those of a Parquet batch as mappings."""
@@ -67,7 +67,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
     Args:
         files: name as shown → path; the suffix says the format (.json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet),
             and .gz, .bz2, .xz or .zst after it the compression.
-        form: what is told of the files; what it leaves open is found. Without one, text is UTF-8, CSV has commas and
+        form: what the study says of the files; the rest is detected. Without one, text is UTF-8, CSV has commas and
             TSV no quotes.
         wanted: columns that tables have to have.
 
@@ -158,12 +158,12 @@ class _TwiceError(Exception):
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object, of which every key stands once: the last would win over the others without a word."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    record = dict(pairs)
+    if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise _TwiceError(f"a record has the key {twice[:60]!r} twice; expected each key once")
-    return made
+    return record
 
 
 def _parquet_rows(name: str, path: Path, form: FileForm | None, wanted: Sequence[str]) -> Iterator[Rows]:
@@ -209,8 +209,8 @@ def _json_records(name: str, path: Path, form: FileForm | None, facts: dict[str,
             yield from _list_records(name, file)
             return
         if start != "{":
-            found = repr(start) if start else "nothing"
-            raise InputError(f"{name}: begins with {found}; expected a JSON list of records, or one record a line")
+            beginning = repr(start) if start else "nothing"
+            raise InputError(f"{name}: begins with {beginning}; expected a JSON list of records, or one record a line")
         file.seek(0)
         one_a_line = form is None or _is_json(next(iter(file), ""))
         if not one_a_line:
@@ -330,8 +330,8 @@ def present(record: Any, name: str | None) -> Any:
 
 def float_key(key: Any) -> Any:
     """Return a key without the `.0` that it gets where a table has made whole numbers fractions."""
-    found = _FLOAT_KEY.fullmatch(key) if isinstance(key, str) else None
-    return key if found is None else found.group(1)
+    match = _FLOAT_KEY.fullmatch(key) if isinstance(key, str) else None
+    return key if match is None else match.group(1)
 
 
 def _is_plain(name: str) -> bool:
