@@ -138,8 +138,8 @@ def _in_lowest_terms(mix: Mix) -> Mix:
     One epoch is no repetition, and is left out.
     """
     weights = {"shares": mix.shares, "stratum_shares": mix.stratum_shares}
-    found: dict[str, Any] = {key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
-    return mix.model_copy(update={**found, "epochs": {name: count for name, count in mix.epochs.items() if count > 1}})
+    lowest: dict[str, Any] = {key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
+    return mix.model_copy(update={**lowest, "epochs": {name: count for name, count in mix.epochs.items() if count > 1}})
 
 
 class MixSpec(Spec):
@@ -265,8 +265,8 @@ def mix_of(sweep: Sweep, value: float) -> Mix:
         case SizeSweep():
             return Mix(shares=sweep.shares, size=int(value), **drawing)
         case AdditiveSweep():
-            added = {sweep.of: int(value)} if value else {}
-            return Mix(counts=sweep.base | added, **drawing)
+            dose = {sweep.of: int(value)} if value else {}
+            return Mix(counts=sweep.base | dose, **drawing)
         case EpochSweep():
             return Mix(shares=sweep.shares, size=sweep.size, epochs={sweep.of: int(value)}, **drawing)
 
@@ -296,8 +296,8 @@ def equal_blend(blend: Blend) -> frozenset[str] | None:
 def has_all_coalitions(blends: Mapping[str, Blend]) -> bool:
     """Say whether every coalition of two to six components is a mix in equal shares."""
     everyone = components_of(blends)
-    found = {coalition for blend in blends.values() if (coalition := equal_blend(blend)) is not None}
-    return 1 < len(everyone) <= MOST_EXACT and len(found) == 2 ** len(everyone) - 1
+    coalitions = {coalition for blend in blends.values() if (coalition := equal_blend(blend)) is not None}
+    return 1 < len(everyone) <= MOST_EXACT and len(coalitions) == 2 ** len(everyone) - 1
 
 
 def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list[str]:
@@ -352,15 +352,15 @@ def _shares(blend: Blend, everyone: Sequence[str]) -> list[float]:
 
 def _rank(rows: Sequence[Sequence[float]]) -> int:
     """Return the rank of a small matrix, without numpy: this runs whenever the workflow is read."""
-    left = [list(row) for row in rows]
+    echelon = [list(row) for row in rows]
     rank = 0
     for column in range(len(rows[0])):
-        pivot = max(range(rank, len(left)), key=lambda row: abs(left[row][column]), default=None)
-        if pivot is None or abs(left[pivot][column]) < _ROUNDING:
+        pivot = max(range(rank, len(echelon)), key=lambda row: abs(echelon[row][column]), default=None)
+        if pivot is None or abs(echelon[pivot][column]) < _ROUNDING:
             continue
-        left[rank], left[pivot] = left[pivot], left[rank]
-        for row in range(rank + 1, len(left)):
-            factor = left[row][column] / left[rank][column]
-            left[row] = [one - factor * other for one, other in zip(left[row], left[rank], strict=True)]
+        echelon[rank], echelon[pivot] = echelon[pivot], echelon[rank]
+        for row in range(rank + 1, len(echelon)):
+            factor = echelon[row][column] / echelon[rank][column]
+            echelon[row] = [value - factor * other for value, other in zip(echelon[row], echelon[rank], strict=True)]
         rank += 1
     return rank
