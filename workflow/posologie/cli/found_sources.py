@@ -20,7 +20,7 @@ from posologie.records.specs import first_problem
 from posologie.running.errors import InputError
 from posologie.sources import columns
 from posologie.sources.cleaning import Elsewhere, Malformed, Rejected, value_at
-from posologie.sources.columns import Options
+from posologie.sources.column_options import Options
 from posologie.sources.drafts import finished
 from posologie.sources.records import read_rows
 from posologie.sources.shards import Place

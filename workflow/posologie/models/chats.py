@@ -27,7 +27,8 @@ _RENAMED = 0xF0000
 """First of the private characters by which the copy of the tokenizer knows control tokens."""
 _PROBE = "Probe"
 _THOUGHT = re.compile(r"[<\[◁](?:[^<>\n]{0,20})(?:think|thought|reason|reflection|channel|unused9[45])", re.IGNORECASE)
-"""What marks of thoughts look like; how a reply is parted by them is `posologie.language.marks`, which trains nothing anew."""
+"""What marks of thoughts look like. How a reply is split at them stands in `posologie.language.marks`, which is not
+behind training."""
 
 
 class Chats:
@@ -132,8 +133,8 @@ class Chats:
         if together[:first] != alone:
             raise InputError(
                 f"{self.name}: item '{name}': the prompt ends inside a token of the training example"
-                f" ({self.tokenizer.decode(together[max(0, first - 1) : first + 1])!r}); say in answer_prefix what stands"
-                " between prompt and answer"
+                f" ({self.tokenizer.decode(together[max(0, first - 1) : first + 1])!r}); say in answer_prefix what"
+                " stands between prompt and answer"
             )
 
     def _rendered(self, turns: Sequence[Turn], *, prompting: bool) -> str:

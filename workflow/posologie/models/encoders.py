@@ -1,6 +1,6 @@
 """Text encoders: where their files lie, loading them, batches of texts of like length, and one vector for each text.
 
-`torch` and `transformers` are imported only where an encoder runs: they take seconds, and looking for its files is quick.
+`torch` and `transformers` take seconds to import, so they are imported only where an encoder runs.
 """
 
 import importlib.metadata

