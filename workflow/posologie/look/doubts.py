@@ -11,7 +11,6 @@ from posologie.report.tables import NOTHING, number_cell, table
 
 REJECTED_TOO_MANY, REJECTED_MANY = 0.2, 0.01
 PROBLEM, WARNING = "problem", "warning"
-SINGLE, SEVERAL, OPEN = "mcqu", "mcq", "oeq"
 
 
 def with_doubts(facts: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def _reading(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _warns(shard: dict[str, Any]) -> bool:
-    """Whether the shard's report has evidence with warnings of its own, which are not repeated in other words."""
+    """Return whether the shard's report has warnings of its own, which are not repeated in other words."""
     evidence = shard["reading"].get("evidence")
     return isinstance(evidence, dict) and "warnings" in evidence
 
@@ -132,7 +131,7 @@ def _keys(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in shard["keys"]:
         items, options, labels = entry["items"], entry["options"], entry["labels"]
         equal, whole = items / options, sum(labels)
-        if entry["task"] != SINGLE:
+        if entry["task"] != "mcqu":
             continue
         questions = f"{count(items, 'single-answer question')} with {options} options in the {split} split"
         if (

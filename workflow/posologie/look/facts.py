@@ -33,7 +33,7 @@ Shard = tuple[str, Split]
 def screening_facts(
     spec: LookSpec, root: Path, screened: Mapping[Shard, Path], temporary: Path
 ) -> tuple[dict[Shard, dict[str, Any]], dict[Shard, Path]]:
-    """Return what screening says of each shard, and where the items that stay lie.
+    """Return what screening says of each shard, and the files of the items that remain.
 
     What the study has screened is read. The rest is screened here, into a temporary folder, where it is small; a screen
     by a judge is left out, because the ratings may not be there.
@@ -115,7 +115,7 @@ def _rows(path: Path) -> int:
 
 
 def mix_facts(spec: LookSpec, root: Path, remaining: Mapping[Shard, Path]) -> dict[str, Any]:
-    """Return what each mix takes of each source, and of what; a mix that cannot be met has a `problem`."""
+    """Return how many items each mix takes from what each source holds; a mix that cannot be met has a `problem`."""
     return {name: _mix(spec, name, root, remaining) for name in spec.mix_order}
 
 
@@ -156,7 +156,7 @@ def _mix(spec: LookSpec, name: str, root: Path, remaining: Mapping[Shard, Path])
 
 
 def _without_paths(text: str, files: Mapping[str, Path]) -> str:
-    """Say the source instead of its file, which may lie in a folder that is already gone."""
+    """Return a text that names sources instead of their files, which may lie in a folder that is already gone."""
     for source, path in files.items():
         text = text.replace(str(path), f"the training items of {source}")
     return text

@@ -52,7 +52,7 @@ class Twins:
         self.shards.append((source, split, path))
 
     def facts(self) -> dict[str, Any]:
-        """Return how many items have a twin where, and for each source examples of them."""
+        """Return how many items have twins, and where, with examples for each source."""
         if not self.shards:
             return {"items": 0, "pairs": [], "tests": [], "other_answer": [], "examples": {}}
         sizes = [len(texts) for texts in self.texts]

@@ -80,7 +80,7 @@ log = logging.getLogger("posologie.mixes")
 
 
 def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], dict[str, Any]]:
-    """Draw the training items, and say how each part was met.
+    """Draw the training items, and report how far each part was met.
 
     Raises:
         InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
@@ -99,7 +99,7 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
         parts[part.name] = {"asked": part.requested, "held": part.held, "taken": taken}
         if part.epochs > 1:
             parts[part.name]["epochs"] = part.epochs
-            log.info("mix %s: %d different items of '%s' stand there %d times each", spec.name, sum(taken.values()),
+            log.info("mix %s: %d different items of '%s' are repeated %d times each", spec.name, sum(taken.values()),
                      part.name, part.epochs)  # fmt: skip
     redistributed = [
         {"source": draw.source, "stratum": stratum, **facts}
@@ -143,7 +143,7 @@ def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw
 def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
     """Return the drawn items in the order of a seeded hash of their ids, which is not the order of sampling.
 
-    Of an item that stands there several times each copy has a place of its own, by its number.
+    Each copy of a repeated item gets a position of its own, by its number.
     """
     draws = sorted(draws, key=lambda draw: draw.source)
     table = pa.concat_tables([item_schema().empty_table(), *(read_rows(draw.path, draw.rows) for draw in draws)])
@@ -162,7 +162,7 @@ def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
 
 
 def _each_once(table: pa.Table) -> pa.Table:
-    """Return the items of a table, each once, at its first place."""
+    """Return the items of a table without repetitions, each at its first position."""
     _, first = np.unique(np.array(table["id"].to_pylist(), dtype=str), return_index=True)
     return table if len(first) == table.num_rows else table.take(pa.array(np.sort(first)))
 
@@ -170,7 +170,7 @@ def _each_once(table: pa.Table) -> pa.Table:
 def unseen(
     train: pa.Table, validation: pa.Table, spec: MixSpec, vectors: Vectors | None = None
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the validation items of which the mix trains on no twin or group, and what was found.
+    """Return the validation items that have no twin and no group in the training set, and what was found.
 
     Raises:
         InputError: if there are others, and the study refuses them.

@@ -23,8 +23,8 @@ def contents(table: pa.Table) -> dict[str, Any]:
 
     Counts are by value: provenance (which names the component), source, origin (from the record, where it names one),
     task, number of options. Gold labels are counted by task, since an item with several right answers has several.
-    Lengths are in characters of question, context, options and reference answer. An item that stands there several
-    times counts each time; `different_items` then says how many there are.
+    Lengths are in characters of question, context, options and reference answer. A repeated item
+    counts each time; `different_items` then says how many there are.
     """
     facts = _contents(table)
     facts["by_provenance"] = {

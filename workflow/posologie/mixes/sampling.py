@@ -221,10 +221,9 @@ def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
 
 
 def repeated(drawn: Draw, count: int, ids: Sequence[str], seed: int) -> Draw:
-    """Return a draw whose items stand in the training set so often that there are `count` rows.
+    """Return a draw whose items are repeated until there are `count` rows.
 
-    Every item stands there as often as every other or once more; which ones do is decided by a seeded hash of their
-    ids.
+    All items are repeated equally often, some once more; a seeded hash of their ids decides which.
 
     Args:
         ids: of the drawn items, in the order of their rows.

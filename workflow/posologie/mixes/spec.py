@@ -179,7 +179,7 @@ class ShareSweep(Drawing):
 
 
 class SizeSweep(Drawing):
-    """Mixes of the same shares that grow."""
+    """Mixes of the same shares in growing sizes."""
 
     kind: Literal["size"] = Field(description="this kind of sweep")
     shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each component or source")
@@ -208,7 +208,7 @@ class AdditiveSweep(Drawing):
 
 
 class EpochSweep(Drawing):
-    """Mixes of the same shares and size in which fewer items of one part stand there more often."""
+    """Mixes of the same shares and size in which fewer items of one part are repeated more often."""
 
     kind: Literal["epochs"] = Field(description="this kind of sweep")
     of: Name = Field(description="component or source whose items are repeated")
@@ -294,14 +294,14 @@ def equal_blend(blend: Blend) -> frozenset[str] | None:
 
 
 def has_all_coalitions(blends: Mapping[str, Blend]) -> bool:
-    """Say whether every coalition of two to six components is a mix in equal shares."""
+    """Return whether every coalition of two to six components is a mix in equal shares."""
     everyone = components_of(blends)
     coalitions = {coalition for blend in blends.values() if (coalition := equal_blend(blend)) is not None}
     return 1 < len(everyone) <= MOST_EXACT and len(coalitions) == 2 ** len(everyone) - 1
 
 
 def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list[str]:
-    """Return the mixes of one size through which a linear surface in the shares can be fitted, and seen not to fit.
+    """Return the mixes of one size to which a linear surface in the shares can be fitted with a test of its fit.
 
     There have to be more different blends than components, and they have to tell all components apart. Of several sizes
     it is the one with most mixes, the larger between equals. Mixes of several sizes are not joined, because their
@@ -326,10 +326,10 @@ def least_repeated(
 ) -> dict[str, Blend]:
     """Return the mixes that shares and size tell apart: of several with the same, those that repeat items least.
 
-    What depends on shares alone would take the others for the same mix with another seed.
+    A model of the shares alone would take the others for the same mix with another seed.
 
     Args:
-        epochs: of the mixes that repeat items, how often those of each part stand there.
+        epochs: for the mixes that repeat items, how often the items of each part occur.
     """
     keys = {
         mix: (tuple(sorted((name, round(share, 9)) for name, share in blend.items() if share)), sizes.get(mix, ""))

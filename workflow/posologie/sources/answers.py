@@ -57,7 +57,7 @@ def gold_indices(
 
 
 def is_absent(value: Any) -> bool:
-    """Say whether a published value stands for nothing: null, blank text, not a number."""
+    """Return whether a published value stands for nothing: null, blank text, not a number."""
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))

@@ -16,7 +16,7 @@ from posologie.records.reasons import check_reason
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error of the program
-    """Raised where a record is found not to fit.
+    """Raised for a record that does not fit.
 
     Attributes:
         reason: one of `posologie.records.reasons`, by which rejections are counted.
@@ -31,7 +31,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error o
 
 
 class Elsewhere(Exception):  # noqa: N818
-    """Raised where a record belongs to another split that the same file holds: neither kept nor rejected."""
+    """Raised for a record of another split in the same file: it is neither kept nor rejected."""
 
 
 # What needs no second look: printable Latin, Greek, general punctuation, arrows and mathematical operators, all of them
@@ -101,7 +101,7 @@ def as_text(value: Any, field: str, repairs: set[str]) -> str:
 
 
 def plain_text(value: Any, field: str, repairs: set[str]) -> str:
-    """Do what `as_text` does where `NOT_PLAIN` is known to find nothing."""
+    """Return what `as_text` does, for a value in which `NOT_PLAIN` matches nothing."""
     return value.strip() if type(value) is str else as_text(value, field, repairs)
 
 
@@ -153,7 +153,7 @@ def _without_markup(text: str, repairs: set[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Stands where a record should be that could not be read by itself.
+    """Stands in for a record that could not be read.
 
     Attributes:
         detail: what was found.
@@ -169,7 +169,7 @@ _SELECTOR = re.compile(r"\[([^\[\]]*)\]")
 
 
 class Inner(dict[str, Any]):
-    """A record out of another one, which it knows (`^` in a path), and its key there (`@key`)."""
+    """A record inside another one, with that one (`^` in a path) and its key in it (`@key`)."""
 
     holder: Any = None
     key: Any = None

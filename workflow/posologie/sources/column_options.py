@@ -29,7 +29,7 @@ class Carve(Spec):
         return self
 
     def split_of(self, group: Any, context: Any, question: Any) -> Split:
-        """Return the split of a record: by a seeded hash of its group, so that no other record changes it."""
+        """Return the split of a record by a seeded hash of its group, so other records do not change it."""
         kind, value = next(
             ((kind, value) for kind, value in (("group", group), ("context", context)) if value is not None),
             ("question", question),

@@ -142,7 +142,7 @@ def _groups_of(pattern: str, value: Any, what: str) -> dict[str, str]:
 
 
 def _options(record: Any, columns: Options, answer: Any) -> tuple[list[str], Any]:
-    """Return the labels of the options, none where they have no own ones, and the options."""
+    """Return the labels of the options (empty if they have none of their own) and the options."""
     if columns.options_in_question:
         return [], None
     if columns.options is None:

@@ -150,7 +150,7 @@ def _content(draft: Draft, question: str, text: Callable[[Any, str, set[str]], s
 
 
 def _meta(draft: Draft, content: _Content, depends: re.Pattern[str] | None) -> dict[str, Any]:
-    """Return the form's own fields, and what is known of the record beside what it asks."""
+    """Return the further fields of a record, and what cleaning found out about it."""
     meta = {name: storable(value) for name, value in draft.meta.items() if not is_absent(value)}
     if draft.native_key is not None:
         meta["native_id"] = storable(draft.native_key)
@@ -199,7 +199,7 @@ def _choices(
 
 
 def _names_other(draft: Draft, own: PrefixLabels, gold: tuple[int, ...]) -> bool:
-    """Say whether the answer names other options by the letters that stand in their texts than by their places."""
+    """Return whether the answer names other options by the letters that stand in their texts than by their places."""
     try:
         return gold_indices(draft.answer, own.options, draft.answer_form, set(), own.labels) != gold
     except Rejected:

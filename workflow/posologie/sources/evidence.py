@@ -44,7 +44,7 @@ class Reject(NamedTuple):
 
 
 class Numbered(NamedTuple):
-    """A row whose key tells from where its file counts."""
+    """A row whose key shows whether its file counts options from 0 or from 1."""
 
     row: int
     key: int
@@ -127,10 +127,10 @@ class Observations:
 
 
 def check_counting(source: str, file: str, observed: Observations) -> None:
-    """Check that no key contradicts the base from which the answers are said to count: a base is a file's, not a row's.
+    """Check that no key contradicts the number from which the study says that a file counts its options.
 
     Raises:
-        InputError: naming the first row that proves the other base.
+        InputError: naming the first row that proves the other number.
     """
     for form, proof in observed.counted.items():
         base, other = ("1", "0") if form == "index1" else ("0", "1")
@@ -191,7 +191,7 @@ def evidence_of(
     groups: Sequence[int],
     duplicates: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what the shard shows of its files, with one line for each thing that is odd.
+    """Return what the shard shows of its files, with a warning for each oddity.
 
     Args:
         spec: the shard's.
@@ -241,7 +241,7 @@ def evidence_of(
 
 
 def file_warnings(rejected: Mapping[str, int], read: int, read_as: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one line for each reason of rejection and each file that was read by a guess."""
+    """Return one line for each reason for rejection and each file whose encoding was guessed."""
     return [*_of_rejects(rejected, read), *_of_files(read_as)]
 
 

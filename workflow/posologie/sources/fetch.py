@@ -1,4 +1,4 @@
-"""A data set from the hub at one commit, with a manifest: the only step of the data's way that needs a network."""
+"""Download a data set from the hub at one commit, and write its manifest."""
 
 import logging
 import shutil

@@ -23,7 +23,7 @@ from posologie.sources.spec import ShardSpec
 
 
 class Options(Spec):
-    """Options of the reader: the names of the fields, the first that a record has being taken."""
+    """Options of the reader: names of fields; the first that a record has is read."""
 
     question: tuple[str, ...] = Field(
         default=("instruction", "question", "Question", "prompt"), description="fields of the question"

@@ -1,4 +1,7 @@
-"""Where each published form keeps the files of a split, by default; read with the configuration, by no reader."""
+"""Where each published form keeps the files of a split by default.
+
+No reader imports this module, so an edit re-makes only the shards whose files or patterns change.
+"""
 
 import importlib
 import importlib.util

@@ -156,7 +156,7 @@ def _gold(options: Options, record: Mapping[str, Any], choices: list[str]) -> in
 
 
 def _are_labels(choices: list[str]) -> bool:
-    """Say whether choices are letters in their order, behind which the text has to have options."""
+    """Return whether choices are letters in their order, behind which the text has to have options."""
     keys = [label_key(choice) for choice in choices]
     letters = [sequence for sequence in SEQUENCES if not sequence[0].isdecimal()]
     return len(keys) > 1 and any(keys == [label_key(label) for label in sequence[: len(keys)]] for sequence in letters)

@@ -261,7 +261,7 @@ def options_in_text(
 
 
 def _more_on_one_line(labels: Sequence[str], options: Sequence[str]) -> bool:
-    """Say whether options go on with the label that is missing, or comes next, on the line of another."""
+    """Return whether options go on with the label that is missing, or comes next, on the line of another."""
     missing = [label for label in LABELS[: len(labels) + 1] if label not in labels]
     return any(
         re.search(rf"(?<=\s)[(\[]?{label}[)\].:]\s", option, re.IGNORECASE) for label in missing for option in options

@@ -40,7 +40,7 @@ class Rows:
     read_as: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> list[bool]:
-        """Say for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
+        """Return for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
         if isinstance(self.records, list):
             return [False] * len(self.records)
         import pyarrow.compute
@@ -335,7 +335,7 @@ def float_key(key: Any) -> Any:
 
 
 def _is_plain(name: str) -> bool:
-    """Say whether a name can only be that of a column, and is no path."""
+    """Return whether a name can only be that of a column, and is no path."""
     return not re.search(r"[\^@*\[\].]", name)
 
 

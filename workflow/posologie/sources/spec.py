@@ -170,7 +170,7 @@ class FileForm(Spec):
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Say whether a relative path fits a pattern: `*` stays within a folder, `**` spans any number of folders."""
+    """Return whether a relative path fits a pattern: `*` stays within a folder, `**` spans any number of folders."""
     return _parts_match(path.split("/"), pattern.split("/"))
 
 

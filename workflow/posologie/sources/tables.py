@@ -126,6 +126,7 @@ def _dialect(
                 continue
             known = sum(column in [cell.strip() for cell in rows[0]] for column in wanted)
             even = sum(len(row) == width for row in rows) / len(rows)
+            # The columns that the study names decide; without them, a wide table is likelier than a narrow one.
             score = (known, width > 1, even, width if not wanted else 0, quoting, -place)
             if best is None or score > best[0]:
                 best = score, delimiter, quoting, rows

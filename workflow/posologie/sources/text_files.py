@@ -117,7 +117,7 @@ def _encoding(name: str, path: Path, form: FileForm, facts: dict[str, Any]) -> s
 
 
 def _not_utf8(raw: IO[bytes], start: bytes) -> tuple[bool, bool]:
-    """Say whether a file is not UTF-8 somewhere, and whether it has more than ASCII."""
+    """Return whether a file is not UTF-8 somewhere, and whether it has more than ASCII."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     beyond, block = False, start
     try:
@@ -132,7 +132,7 @@ def _not_utf8(raw: IO[bytes], start: bytes) -> tuple[bool, bool]:
 
 
 def _mostly_utf8(start: bytes) -> bool:
-    """Say whether most of what is not ASCII is UTF-8: single lines are damaged, and the file as a whole is UTF-8."""
+    """Return whether most of what is not ASCII is UTF-8: single lines are damaged, and the file as a whole is UTF-8."""
     text = start.decode("utf-8", "surrogateescape")
     damaged = sum("\udc80" <= character <= "\udcff" for character in text)
     return sum(character > "\x7f" for character in text) > 2 * damaged
