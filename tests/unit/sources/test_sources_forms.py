@@ -243,15 +243,13 @@ READERS = {
         "correct_option": g + 1,
     },
     "hub_records": lambda q, o, g: {
-        "instruction": f"{q}\nChoix de réponses :\n"
-        + "\n".join(f"({LETTERS[n]}) {text}" for n, text in enumerate(o)),
+        "instruction": f"{q}\nChoix de réponses :\n" + "\n".join(f"({LETTERS[n]}) {text}" for n, text in enumerate(o)),
         "context": "",
         "answer": LETTERS[g],
         "type": "mcqu",
     },
     "hub_records line": lambda q, o, g: {
-        "instruction": f"{q}\nChoix de réponses :\n"
-        + " ".join(f"({LETTERS[n]}) {text}" for n, text in enumerate(o)),
+        "instruction": f"{q}\nChoix de réponses :\n" + " ".join(f"({LETTERS[n]}) {text}" for n, text in enumerate(o)),
         "context": "",
         "answer": f"({LETTERS[g]})",
         "type": "QCU",
