@@ -13,7 +13,7 @@ from posologie.sources.answers import is_absent
 from posologie.sources.cleaning import NOT_PLAIN, Malformed, Rejected, inner_records, value_at
 from posologie.sources.spec import FileForm
 from posologie.sources.tables import cells_of, delimited_records, sheet_records
-from posologie.sources.text_files import format_of, opened_text
+from posologie.sources.text_files import PublishedFile, opened_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -75,20 +75,19 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
         InputError: if a file is of another format, or broken at a place where no record can be told from the next.
     """
     for name, path in files.items():
-        suffix, _ = format_of(path)
-        facts: dict[str, Any] = {}
-        if suffix == ".parquet":
-            yield from _parquet_rows(name, path, form, wanted)
+        file = PublishedFile(name, path, form, wanted)
+        if file.suffix == ".parquet":
+            yield from _parquet_rows(file)
             continue
         records: Iterator[Any]
-        if suffix in (".jsonl", ".ndjson"):
-            records = _line_records(name, path, form, facts)
-        elif suffix == ".json":
-            records = _json_records(name, path, form, facts)
-        elif suffix in (".csv", ".tsv"):
-            records = delimited_records(name, path, suffix, form, wanted, facts)
-        elif suffix == ".xlsx" and form is not None:
-            records = sheet_records(name, path, form, wanted, facts)
+        if file.suffix in (".jsonl", ".ndjson"):
+            records = _line_records(file)
+        elif file.suffix == ".json":
+            records = _json_records(file)
+        elif file.suffix in (".csv", ".tsv"):
+            records = delimited_records(file)
+        elif file.suffix == ".xlsx" and form is not None:
+            records = sheet_records(file, form)
         else:
             raise InputError(
                 f"{name}: '{path.suffix}' is no known format; expected .json, .jsonl, .csv, .tsv, .parquet"
@@ -96,7 +95,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
             )
         if form is not None and form.records is not None:
             records = inner_records(records, form.records)
-        yield from _batched(name, records, facts)
+        yield from _batched(name, records, file.facts)
 
 
 def read_keyed_rows(files: Mapping[str, Path]) -> Iterator[Rows]:
@@ -131,8 +130,8 @@ def parsed_json(name: str, path: Path) -> Any:
 def read_unlabelled_cells(files: Mapping[str, Path]) -> Iterator[Rows]:
     """Yield the rows of CSV files without a header, as lists of cells."""
     for name, path in files.items():
-        with opened_text(name, path, None, {}) as file:
-            yield from _batched(name, cells_of(name, file, ",", quoting=True))
+        with opened_text(PublishedFile(name, path)) as stream:
+            yield from _batched(name, cells_of(name, stream, ",", quoting=True))
 
 
 def _batched(name: str, records: Iterable[Any], facts: dict[str, Any] | None = None) -> Iterator[Rows]:
@@ -148,8 +147,8 @@ def _batched(name: str, records: Iterable[Any], facts: dict[str, Any] | None = N
 
 def text_of(name: str, path: Path) -> str:
     """Return the text of a file with its line ends as they are; bytes that are not UTF-8 become lone surrogates."""
-    with opened_text(name, path, None, {}) as file:
-        return file.read()
+    with opened_text(PublishedFile(name, path)) as stream:
+        return stream.read()
 
 
 class _TwiceError(Exception):
@@ -166,18 +165,19 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-def _parquet_rows(name: str, path: Path, form: FileForm | None, wanted: Sequence[str]) -> Iterator[Rows]:
+def _parquet_rows(file: PublishedFile) -> Iterator[Rows]:
     import pyarrow.parquet
 
+    name, form = file.name, file.form
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
+        with pyarrow.parquet.ParquetFile(file.path) as table:
+            names = table.schema_arrow.names
             if len(set(names)) < len(names):
                 twice = next(column for column in names if names.count(column) > 1)
                 raise InputError(f"{name}: column '{twice}' stands twice; give each its own name")
-            if missing := [column for column in wanted if column not in names]:
+            if missing := [column for column in file.wanted if column not in names]:
                 raise InputError(f"{name}: no column '{missing[0]}'; it has {', '.join(names)[:200]}")
-            batches = file.iter_batches(batch_size=BATCH)
+            batches = table.iter_batches(batch_size=BATCH)
             if form is not None and form.records is not None:
                 every = (record for batch in batches for record in Rows(name, 1, batch).values())
                 yield from _batched(name, inner_records(every, form.records))
@@ -200,26 +200,27 @@ def _row(batch: "pyarrow.RecordBatch", index: int) -> Any:
         return Malformed("text that is not UTF-8", ascii(error.object[:2000]))
 
 
-def _json_records(name: str, path: Path, form: FileForm | None, facts: dict[str, Any]) -> Iterator[Any]:
-    with opened_text(name, path, form, facts) as file:
-        start = file.read(1)
+def _json_records(file: PublishedFile) -> Iterator[Any]:
+    with opened_text(file) as stream:
+        start = stream.read(1)
         while start and start in _BLANK:
-            start = file.read(1)
+            start = stream.read(1)
         if start == "[":
-            yield from _list_records(name, file)
+            yield from _list_records(file.name, stream)
             return
         if start != "{":
             beginning = repr(start) if start else "nothing"
-            raise InputError(f"{name}: begins with {beginning}; expected a JSON list of records, or one record a line")
-        file.seek(0)
-        one_a_line = form is None or _is_json(next(iter(file), ""))
+            expected = "expected a JSON list of records, or one record a line"
+            raise InputError(f"{file.name}: begins with {beginning}; {expected}")
+        stream.seek(0)
+        one_a_line = file.form is None or _is_json(next(iter(stream), ""))
         if not one_a_line:
-            file.seek(0)
-            text = file.read()
+            stream.seek(0)
+            text = stream.read()
     if one_a_line:
-        yield from _line_records(name, path, form, facts)
+        yield from _line_records(file)
     else:
-        yield from _object_records(name, text)
+        yield from _object_records(file.name, text)
 
 
 def _is_json(line: str) -> bool:
@@ -247,12 +248,12 @@ def _object_records(name: str, text: str) -> Iterator[Any]:
         yield record
 
 
-def _line_records(name: str, path: Path, form: FileForm | None, facts: dict[str, Any]) -> Iterator[Any]:
+def _line_records(file: PublishedFile) -> Iterator[Any]:
     """Yield the records of JSON lines; a line that is no JSON is one malformed record."""
-    good = False
+    name, good = file.name, False
     # Lines end at "\n" alone: text may hold what Python also takes for line ends.
-    with opened_text(name, path, form, facts, newline="\n") as file:
-        for number, line in enumerate(file, 1):
+    with opened_text(file, newline="\n") as stream:
+        for number, line in enumerate(stream, 1):
             text = line.strip(_BLANK + "\ufeff")
             if not text:
                 continue
@@ -261,7 +262,7 @@ def _line_records(name: str, path: Path, form: FileForm | None, facts: dict[str,
             except _TwiceError as error:
                 raise InputError(f"{name}, line {number}: {error}") from error
             except (ValueError, RecursionError) as error:
-                if not good and number == 1 and format_of(path)[0] == ".json":
+                if not good and number == 1 and file.suffix == ".json":
                     raise InputError(
                         f"{name}, line 1: no whole JSON record; expected a JSON list of records, or one record a line"
                     ) from error

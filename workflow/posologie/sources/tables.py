@@ -14,7 +14,7 @@ from typing import IO, Any, Literal
 from posologie.running.errors import InputError
 from posologie.sources.cleaning import Malformed
 from posologie.sources.spec import FileForm
-from posologie.sources.text_files import opened_text
+from posologie.sources.text_files import PublishedFile, opened_text
 
 _SAMPLE = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
@@ -25,33 +25,22 @@ _NAMED = 0.75
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
-def delimited_records(
-    name: str, path: Path, suffix: str, form: FileForm | None, wanted: Sequence[str], facts: dict[str, Any]
-) -> Iterator[Any]:
-    """Yield the rows of a delimited file as records by column name.
-
-    Args:
-        name: file as shown.
-        path: the file.
-        suffix: `.csv` or `.tsv`.
-        form: what the study says of the file; where there is no form, the delimiter is that of the suffix, and TSV has
-            no quotes.
-        wanted: columns that have to be there, by which a dialect is known.
-        facts: receives the dialect.
+def delimited_records(file: PublishedFile) -> Iterator[Any]:
+    """Yield the rows of a CSV or TSV file as records by column name.
 
     Raises:
         InputError: if the file is empty, has one column twice, or a quote never closes.
     """
-    with opened_text(name, path, form, facts) as file:
-        if form is None:
-            delimiter, quoting, named = "\t" if suffix == ".tsv" else ",", suffix != ".tsv", True
+    with opened_text(file) as stream:
+        if file.form is None:
+            delimiter, quoting, named = "\t" if file.suffix == ".tsv" else ",", file.suffix != ".tsv", True
         else:
-            delimiter, quoting, named = _dialect(name, file, suffix, form, wanted, facts)
-        cells = cells_of(name, file, delimiter, quoting=quoting)
+            delimiter, quoting, named = _dialect(file, file.form, stream)
+        cells = cells_of(file.name, stream, delimiter, quoting=quoting)
         header = next(cells, None)
         if not header:
-            raise InputError(f"{name}: empty; expected a line of column names")
-        yield from named_rows(name, header, cells, named, delimiter, wanted)
+            raise InputError(f"{file.name}: empty; expected a line of column names")
+        yield from named_rows(file.name, header, cells, named, delimiter, file.wanted)
 
 
 def named_rows(
@@ -104,16 +93,15 @@ def cells_of(name: str, file: IO[str], delimiter: str, *, quoting: bool) -> Iter
         ) from error
 
 
-def _dialect(
-    name: str, file: IO[str], suffix: str, form: FileForm, wanted: Sequence[str], facts: dict[str, Any]
-) -> tuple[str, bool, bool]:
+def _dialect(file: PublishedFile, form: FileForm, stream: IO[str]) -> tuple[str, bool, bool]:
     """Return delimiter, quoting and whether there is a header: as stated, or those that make all rows equally wide."""
-    sample = file.read(_SAMPLE)
+    wanted, facts = file.wanted, file.facts
+    sample = stream.read(_SAMPLE)
     whole = len(sample) < _SAMPLE
     first_line = sample.split("\n", 1)[0].strip().strip('"')
     skipped = first_line.lower().startswith("sep=") and len(first_line) == 5
     stated = form.delimiter or (first_line[4] if skipped else None)
-    delimiters = (stated,) if stated else ("\t",) if suffix == ".tsv" else _DELIMITERS
+    delimiters = (stated,) if stated else ("\t",) if file.suffix == ".tsv" else _DELIMITERS
     body = sample.split("\n", 1)[1] if skipped and "\n" in sample else sample
     best: tuple[Any, ...] | None = None
     for place, delimiter in enumerate(delimiters):
@@ -132,7 +120,7 @@ def _dialect(
                 best = score, delimiter, quoting, rows
     if best is None:
         if not body.strip():
-            raise InputError(f"{name}: empty; expected a line of column names")
+            raise InputError(f"{file.name}: empty; expected a line of column names")
         best = (), delimiters[0], form.quoting is not False, []
     _, delimiter, quoting, rows = best
     numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
@@ -141,9 +129,9 @@ def _dialect(
     facts["delimiter"] = {"name": _NAMES.get(delimiter, delimiter), "told": stated is not None}
     facts["quoting"] = {"name": "double quotes" if quoting else "none", "told": form.quoting is not None}
     facts["header"] = {"name": "first row" if named else "none", "told": form.header is not None}
-    file.seek(0)
+    stream.seek(0)
     if skipped:
-        file.readline()
+        stream.readline()
     return delimiter, quoting, named
 
 
@@ -163,7 +151,7 @@ def _sampled(body: str, delimiter: str, quoting: bool, whole: bool) -> list[list
     return rows if whole or len(rows) < 2 else rows[:-1]
 
 
-def sheet_records(name: str, path: Path, form: FileForm, wanted: Sequence[str], facts: dict[str, Any]) -> Iterator[Any]:
+def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
     """Yield the rows of a sheet as records by column name; a title above the column names is passed over.
 
     A row is malformed if a cell of it holds an error or a percentage, which are no text that anyone wrote, or a formula
@@ -172,15 +160,16 @@ def sheet_records(name: str, path: Path, form: FileForm, wanted: Sequence[str], 
     Raises:
         InputError: if the file is no XLSX file, has no such sheet, or several with rows and the study names none.
     """
-    with _workbook(name, path) as book:
+    name, wanted = file.name, file.wanted
+    with _workbook(name, file.path) as book:
         filled = _filled(book)
         if form.sheet is not None and form.sheet not in book.sheetnames:
             raise InputError(f"{name}: no sheet '{form.sheet}'; it has {', '.join(book.sheetnames)}")
         if form.sheet is None and len(filled) > 1:
             raise InputError(f"{name}: several sheets hold rows ({', '.join(filled)}); say which with sheet")
         title = form.sheet or (filled[0] if filled else book.sheetnames[0])
-        facts["sheet"] = {"name": title, "told": form.sheet is not None}
-        rows = _sheet_rows(book[title], _formulas(name, path, title))
+        file.facts["sheet"] = {"name": title, "told": form.sheet is not None}
+        rows = _sheet_rows(book[title], _formulas(name, file.path, title))
         top = list(islice(rows, _TOP))
         if not top:
             raise InputError(f"{name}: sheet '{title}' is empty; expected a row of column names")
@@ -190,7 +179,7 @@ def sheet_records(name: str, path: Path, form: FileForm, wanted: Sequence[str], 
         if isinstance(first, Malformed):
             raise InputError(f"{name}: {first.detail}")
         if place:
-            facts["header"] = {"name": f"filled row {place + 1}", "told": False}
+            file.facts["header"] = {"name": f"filled row {place + 1}", "told": False}
         below = chain(top[place + 1 :], rows)
         padded = (row if isinstance(row, Malformed) else row + [None] * (len(first) - len(row)) for row in below)
         yield from named_rows(name, first, padded, named, "\t", wanted)

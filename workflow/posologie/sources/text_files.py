@@ -5,8 +5,9 @@ import codecs
 import gzip
 import io
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
@@ -60,26 +61,46 @@ def opened_bytes(name: str, path: Path) -> IO[bytes]:
         raise InputError(f"{name}: {error.strerror or error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A published file, what the study says of it, and how it turned out to be read.
+
+    Attributes:
+        name: as shown in reports and errors.
+        form: what the study says of the file; the rest is detected. Without one, text is UTF-8, CSV has commas and TSV
+            no quotes.
+        wanted: columns that a table has to have, by which its dialect is known.
+        facts: receives encoding, compression and dialect, where they are worth a word.
+    """
+
+    name: str
+    path: Path
+    form: FileForm | None = None
+    wanted: Sequence[str] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def suffix(self) -> str:
+        """The format by the name, without the compression."""
+        return format_of(self.path)[0]
+
+
 @contextmanager
-def opened_text(
-    name: str, path: Path, form: FileForm | None, facts: dict[str, Any], newline: str | None = ""
-) -> Iterator[IO[str]]:
+def opened_text(file: PublishedFile, newline: str | None = "") -> Iterator[IO[str]]:
     """Open a file as text; bytes that its encoding does not know become lone surrogates, which cleaning rejects.
 
     Args:
-        name: as shown.
-        form: what the study says of the file; UTF-8 where there is no form.
-        facts: receives encoding and compression, where they are worth a word.
         newline: as `open` takes it.
 
     Raises:
         InputError: if the file cannot be opened, is cut off, or is not in the encoding that the study states.
     """
-    encoding = "utf-8-sig" if form is None else _encoding(name, path, form, facts)
-    if compression := format_of(path)[1]:
-        facts["compression"] = compression.removeprefix(".")
+    name = file.name
+    encoding = "utf-8-sig" if file.form is None else _encoding(file, file.form)
+    if compression := format_of(file.path)[1]:
+        file.facts["compression"] = compression.removeprefix(".")
     try:
-        with opened_bytes(name, path) as raw:
+        with opened_bytes(name, file.path) as raw:
             yield io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise InputError(f"{name}: not a whole {compression} file ({error})") from error
@@ -89,8 +110,9 @@ def opened_text(
         raise InputError(f"{name}: {error.strerror or error}") from error
 
 
-def _encoding(name: str, path: Path, form: FileForm, facts: dict[str, Any]) -> str:
+def _encoding(file: PublishedFile, form: FileForm) -> str:
     """Return the encoding of a file: as stated, by its first bytes, UTF-8 where it is that, or else the likeliest."""
+    name, path, facts = file.name, file.path, file.facts
     try:
         with opened_bytes(name, path) as raw:
             start = raw.read(_SAMPLE)
