@@ -8,7 +8,7 @@ from posologie.config.study import Study
 from posologie.records.files import write_json, write_parquet
 from posologie.records.items import Item, items_to_table, stable_id
 from posologie.running.seals import Identity, write_seal
-from posologie.sources.shards import rejects_table
+from posologie.sources.evidence import rejects_table
 
 STARTS = ("cardio", "neuro", "hémo", "ostéo", "pneumo", "gastro", "hépato", "dermo", "rhino", "oto", "néphro", "psycho")
 ENDS = ("pathie", "logie", "gramme", "tomie", "scopie", "lyse", "plastie", "thérapie", "graphie", "phobie", "trophie")

@@ -153,7 +153,7 @@ def main():
 
 
 def compare(options, folder):
-    from posologie.models.gguf import main as convert
+    from posologie.models.origins import main as convert
 
     if options.model is None:
         options.model = str(options.work / "smollm2@package" / "manifest.json")

@@ -25,7 +25,7 @@ def rule_of_origin(kind):
         message:
             "Provide the model {wildcards.folder}"
         shell:
-            command(f"posologie.models.{kind}", "--spec {params.spec:q} --manifest {output:q}")
+            command(installer(kind), "--spec {params.spec:q} --manifest {output:q}")
 
 
 for kind in sorted({spec.backbone.kind() for spec in plan.model_specs(STUDY).values()}):

@@ -28,9 +28,9 @@ def doubts(facts, source="native"):
 
 def only(facts, words, source="native"):
     """Return the one doubt that holds the words; there must be no other of its kind."""
-    found = [text for text in doubts(facts, source) if words in text]
-    assert len(found) == 1, doubts(facts, source)
-    return found[0]
+    matching = [text for text in doubts(facts, source) if words in text]
+    assert len(matching) == 1, doubts(facts, source)
+    return matching[0]
 
 
 def test_data_in_which_nothing_is_odd_raise_no_doubt(root):
@@ -73,7 +73,8 @@ def test_many_rejects_are_a_problem_and_few_a_warning(root):
     assert "30 of 90 records of the train split (33 %) were rejected, most often because of" in only(facts, "rejected")
     assert [doubt["state"] for doubt in facts["sources"]["native"]["doubts"]] == ["problem"]
     shown = facts["sources"]["native"]["splits"]["train"]["rejects"]
-    assert [(one["reason"], one["records"], len(one["examples"])) for one in shown] == [("empty question", 30, 3)]
+    reasons = [(reject["reason"], reject["records"], len(reject["examples"])) for reject in shown]
+    assert reasons == [("empty question", 30, 3)]
     write_shard(root, [item(number) for number in range(60)], rejects[:6])
     assert [doubt["state"] for doubt in look(spec(), root)["sources"]["native"]["doubts"]] == ["warning"]
 
@@ -126,8 +127,8 @@ def test_items_in_another_language_are_counted_in_the_sample(root):
     facts = look(spec(), root)
     assert facts["sources"]["native"]["splits"]["train"]["languages"]["items"] == {"fr": 50, "es": 10}
     assert "17 % of 60 sampled items" in only(facts, "another language")
-    told = look(spec(report={"language": "es", "item_browser": False}), root)
-    assert "report.language is “es”" in only(told, "of the validation split are mostly")
+    facts = look(spec(report={"language": "es", "item_browser": False}), root)
+    assert "report.language is “es”" in only(facts, "of the validation split are mostly")
 
 
 def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(root):
@@ -141,8 +142,8 @@ def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(roo
     items[7] = item(7, question=item(6).question, options=item(6).options, gold=item(6).gold)
     write_shard(root, items)
     facts = look(spec(), root)
-    found = [one for one in facts["twins"]["pairs"] if one["source"] == "native"]
-    pairs = {(one["split"], one["with_source"], one["with_split"]): one["items"] for one in found}
+    own_pairs = [pair for pair in facts["twins"]["pairs"] if pair["source"] == "native"]
+    pairs = {(pair["split"], pair["with_source"], pair["with_split"]): pair["items"] for pair in own_pairs}
     assert pairs == {
         ("train", "native", "train"): 2,
         ("train", "native", "validation"): 1,
@@ -175,27 +176,27 @@ def test_what_a_mix_takes_is_what_its_draw_takes(root, tmp_path):
         words = ["--spec", wanted.canonical_json(), "--train", *train, "--validation", validation]
         mixes.main([*words, "--out-train", outputs[0], "--out-validation", outputs[1], "--composition", outputs[2]])
         drawn = read_json(outputs[2])["parts"]
-        told = {part["part"]: part["taken"] for part in facts["mixes"][name]["parts"]}
-        assert told == {part: found["taken"] for part, found in drawn.items()}
+        quotas = {part["part"]: part["taken"] for part in facts["mixes"][name]["parts"]}
+        assert quotas == {part: composition["taken"] for part, composition in drawn.items()}
     assert facts["mixes"]["BOTH"]["items"] == 31
 
 
 def test_a_mix_that_cannot_be_met_is_a_problem_and_a_part_without_a_seat_a_warning(root):
-    asked = {
+    mixes = {
         "MUCH": {"counts": {"native": 900}},
         "NONE": {"shares": {"native": 1000, "synthetic": 1}, "size": 10},
         "STRATA": {"shares": {"native": 1}, "size": 50, "strata": ["task"], "stratum_shares": {"mcq": 1}},
     }
-    facts = look(spec(mixes=asked), root)
-    told = {doubt["text"]: doubt["state"] for doubt in facts["doubts"]}
+    facts = look(spec(mixes=mixes), root)
+    states = {doubt["text"]: doubt["state"] for doubt in facts["doubts"]}
     much = (
         "Mix MUCH: 900 items of 'native' asked for, 60 of tasks mcqu+mcq held by native (60); lower the share or the "
         "size, or repeat items with epochs: {native: 15}."
     )
-    assert told[much] == "problem"
-    assert told["Mix NONE: the part synthetic gets no item at all."] == "warning"
-    assert any(text.startswith("Mix STRATA: source native: 50 items asked for") for text in told)
-    assert not any(str(root) in text or "/tmp/" in text for text in told)
+    assert states[much] == "problem"
+    assert states["Mix NONE: the part synthetic gets no item at all."] == "warning"
+    assert any(text.startswith("Mix STRATA: source native: 50 items asked for") for text in states)
+    assert not any(str(root) in text or "/tmp/" in text for text in states)
 
 
 def test_a_small_study_is_screened_here_and_a_screened_one_is_read(root, monkeypatch):
@@ -204,13 +205,13 @@ def test_a_small_study_is_screened_here_and_a_screened_one_is_read(root, monkeyp
     items[2] = item(2, question=leaked.question.replace("dans ce", "dans le"), options=leaked.options, gold=leaked.gold)
     write_shard(root, items)
     facts = look(spec(), root)
-    told = facts["sources"]["native"]["screening"]["train"]
-    assert (told["by"], told["removed"], told["suites"]["exam"]["near"]) == ("this look", 1, 1)
+    screening = facts["sources"]["native"]["screening"]["train"]
+    assert (screening["by"], screening["removed"], screening["suites"]["exam"]["near"]) == ("this look", 1, 1)
     assert facts["mixes"]["NAT"]["parts"][0]["held"] == {"native": 59}
     monkeypatch.setattr(doses, "SCREENED_AT_MOST", 50)
     facts = look(spec(), root)
-    told = facts["sources"]["native"]["screening"]["train"]
-    assert told == {"by": None, "reason": "100 items would have to be compared"}
+    screening = facts["sources"]["native"]["screening"]["train"]
+    assert screening == {"by": None, "reason": "100 items would have to be compared"}
     assert facts["mixes"]["NAT"]["parts"][0]["held"] == {"native": 60}
     screened = root / "screened/native/train.parquet"
     write_parquet(screened, items_to_table(items[:50]))
@@ -233,7 +234,7 @@ class Template:
 
 @pytest.mark.parametrize("tokenizer", [None, Template()])
 @pytest.mark.parametrize(
-    "one",
+    "item",
     [
         item(7, options=("foie", "le foie", "oie", "foie gras"), gold=(2,)),
         item(8, task="mcq", options=("(A) x", "x", "(B) x"), gold=(0, 2), context="Un cas."),
@@ -241,11 +242,11 @@ class Template:
         HOSTILE,
     ],
 )
-def test_an_item_is_shown_as_it_is_put_to_the_model_with_its_gold_marked(one, tokenizer):
+def test_an_item_is_shown_as_it_is_put_to_the_model_with_its_gold_marked(item, tokenizer):
     prompting = Prompting(system="Réponds.")
-    order = tuple(range(len(one.options)))
-    prompt, answer = user_turn(one, order, prompting), assistant_turn(one, order, prompting)
-    shown = example(one, prompting, tokenizer)
+    order = tuple(range(len(item.options)))
+    prompt, answer = user_turn(item, order, prompting), assistant_turn(item, order, prompting)
+    shown = example(item, prompting, tokenizer)
     whole = "".join(piece["text"] for piece in shown["pieces"])
     turns = [{"role": "system", "content": "Réponds."}, {"role": "user", "content": prompt}]
     expected = f"Réponds.\n\n{prompt}\n\n{answer}"
@@ -253,12 +254,12 @@ def test_an_item_is_shown_as_it_is_put_to_the_model_with_its_gold_marked(one, to
         expected = tokenizer.apply_chat_template([*turns, {"role": "assistant", "content": answer}], False)
     assert whole == expected
     gold = [piece["text"] for piece in shown["pieces"] if piece["kind"] == "gold"]
-    assert gold == [one.options[index] for index in one.gold]
+    assert gold == [item.options[index] for index in item.gold]
     assert shown["pieces"][-1]["text"].startswith(answer)
     before = shown["pieces"][
         : next(i for i, piece in enumerate(shown["pieces"]) if piece["kind"] in ("gold", "answer"))
     ]
-    assert gold == [] or "".join(piece["text"] for piece in before).endswith("(" + "ABC"[one.gold[0]] + ") ")
+    assert gold == [] or "".join(piece["text"] for piece in before).endswith("(" + "ABC"[item.gold[0]] + ") ")
 
 
 def test_whatever_a_shards_report_says_is_shown_and_its_warnings_stand_at_the_top(root):
@@ -276,11 +277,11 @@ def test_whatever_a_shards_report_says_is_shown_and_its_warnings_stand_at_the_to
     reading = next(section for section in page.sections if section.id == "reading")
     shown = next(block for block in reading.blocks if block.kind == "table" and block.id == "table-told")
     assert [column.title for column in shown.columns] == ["what", "train", "validation", "test"]
-    told = {row[0].text: row[1].text for row in shown.rows}
-    assert told["sheet"] == "Feuil1"
-    assert told["train.csv · encoding · name"] == "cp1252"
-    assert told["train.csv · delimiter"] == ";"
-    assert told["evidence · languages · declared"] == "fr"
+    cells = {row[0].text: row[1].text for row in shown.rows}
+    assert cells["sheet"] == "Feuil1"
+    assert cells["train.csv · encoding · name"] == "cp1252"
+    assert cells["train.csv · delimiter"] == ";"
+    assert cells["evidence · languages · declared"] == "fr"
     silent = " ".join(text for block in reading.blocks if block.kind == "prose" for text in block.paragraphs)
     assert "(validation, test) say nothing of dialect" in silent
 
@@ -292,8 +293,8 @@ def test_real_questions_are_counted_as_an_independent_reading_counts_them(real_d
     file = real_data / "frenchmedmcqa" / "train.json"
     stem = root / "shards/native/train"
     outputs = ["--items", f"{stem}.parquet", "--rejects", f"{stem}.rejects.parquet", "--report", f"{stem}.json"]
-    asked = {"source": "native", "provenance": "native", "split": "train", "patterns": []}
-    frenchmedmcqa.main(["--spec", json.dumps(asked), "--inputs", str(file), *outputs, "--processes", "1"])
+    shard_spec = {"source": "native", "provenance": "native", "split": "train", "patterns": []}
+    frenchmedmcqa.main(["--spec", json.dumps(shard_spec), "--inputs", str(file), *outputs, "--processes", "1"])
     facts = look(spec(mixes={}, suites={"exam": {"benchmarks": {"n": {"source": "native", "tasks": ["mcqu"]}}}}), root)
     records = json.loads(file.read_text(encoding="utf-8"))
     right = np.zeros(5, dtype=int)
@@ -307,4 +308,4 @@ def test_real_questions_are_counted_as_an_independent_reading_counts_them(real_d
     # one record loses an option that it has twice, so that its key may move by one place
     assert abs(counted - right).sum() <= 2
     assert train["items"] == len(records) == 2171
-    assert sum(train["right_options"].values()) == sum(len(one["correct_answers"]) > 1 for one in records)
+    assert sum(train["right_options"].values()) == sum(len(record["correct_answers"]) > 1 for record in records)

@@ -99,8 +99,8 @@ def test_the_facts_are_the_same_bytes_in_every_run(written):
 
 def test_signs_without_a_shape_are_written_out_and_letters_of_every_script_are_kept():
     assert visible("a\x1b[0m\u202eb\x9bc\ud800") == "a␛[0m\\u202eb\\u009bc\\ud800"
-    kept = "Ünïcödé, 中文, עברית, العربية, हिन्दी, می\u200cخواهم, 👩\u200d⚕️\n\tnext"
-    assert visible(kept) == kept
+    harmless = "Ünïcödé, 中文, עברית, العربية, हिन्दी, می\u200cخواهم, 👩\u200d⚕️\n\tnext"
+    assert visible(harmless) == harmless
     assert all_visible({"\x07": ["\x00", 3, None, {"a": "\u2066"}]}) == {"␇": ["␀", 3, None, {"a": "\\u2066"}]}
     assert quoted("two\n lines  here", 8) == "“\u2068two lin…\u2069”"
 

@@ -75,8 +75,8 @@ def test_a_smaller_dose_of_a_source_is_contained_in_a_larger_one_across_mixes(ma
 
 
 def test_another_seed_draws_other_items_in_another_order(make_mix):
-    one, other = (ids(make_mix({"counts": {"trad": 100}}, seed=seed)) for seed in (1, 2))
-    assert set(one) != set(other)
+    first, other = (ids(make_mix({"counts": {"trad": 100}}, seed=seed)) for seed in (1, 2))
+    assert set(first) != set(other)
     whole = [ids(make_mix({"counts": {"trad": 200}}, seed=seed)) for seed in (1, 2)]
     assert whole[0] != whole[1]
     assert set(whole[0]) == set(whole[1])
@@ -120,10 +120,10 @@ def test_the_validation_set_is_the_same_for_every_mix_and_seed(make_mix, tmp_pat
     write_parquet(validation["val"], items_to_table(made_items("val", "native", 20, split="validation")))
     write_parquet(validation["trad"], items_to_table(made_items("trad", "translated", 20, split="validation")))
     whole = {"provenances": ["native"], "size": 9, "seen": "keep"}
-    one = make_mix({"counts": {"native": 10}}, name="a", seed=1, validation=validation, validation_spec=whole)
+    first = make_mix({"counts": {"native": 10}}, name="a", seed=1, validation=validation, validation_spec=whole)
     other = make_mix({"counts": {"synthetic": 10}}, name="b", seed=2, validation=validation, validation_spec=whole)
-    assert (one / "validation.parquet").read_bytes() == (other / "validation.parquet").read_bytes()
-    assert {item.provenance for item in read_items(one / "validation.parquet")} == {"native"}
+    assert (first / "validation.parquet").read_bytes() == (other / "validation.parquet").read_bytes()
+    assert {item.provenance for item in read_items(first / "validation.parquet")} == {"native"}
 
 
 def test_what_the_data_cannot_meet_is_one_line_that_says_what_is_held(make_mix):
@@ -203,9 +203,9 @@ def seen_shards(shards):
     stems = ("la goutte aiguë du genou", "une embolie pulmonaire à haut risque", "l'asthme aigu grave de l'enfant")
     options = ("Colchicine", "Héparine", "Salbutamol", "Paracétamol")
     train = [
-        replace(one, question=f"Quel est le traitement de première intention de {stem} ?", options=options,
+        replace(item, question=f"Quel est le traitement de première intention de {stem} ?", options=options,
                 gold=(number,), task="mcqu", group=f"case-{number}")
-        for number, (stem, one) in enumerate(zip(stems, made_items("val", "native", 3), strict=True))
+        for number, (stem, item) in enumerate(zip(stems, made_items("val", "native", 3), strict=True))
     ]  # fmt: skip
     shards.clear()
     shards.add("val", train)
@@ -220,12 +220,12 @@ def seen_shards(shards):
 def test_a_validation_item_whose_twin_or_group_is_in_training_is_left_out_and_counted(make_mix, seen_shards):
     validation, fresh, grouped, twin = seen_shards
     out = make_mix({"counts": {"val": 3}}, validation=validation)
-    assert [one.id for one in read_items(out / "validation.parquet")] == [fresh.id]
+    assert [item.id for item in read_items(out / "validation.parquet")] == [fresh.id]
     expected = {"mode": "leave_out", "drawn": 3, "seen": 2, "by": {"group": 1, "near": 1}}
     assert read_json(out / "composition.json")["seen_in_training"] == expected
-    kept = make_mix({"counts": {"val": 3}}, validation=validation, validation_spec={"seen": "keep"}, folder="kept")
-    assert {one.id for one in read_items(kept / "validation.parquet")} == {fresh.id, grouped.id, twin.id}
-    assert read_json(kept / "composition.json")["seen_in_training"] == expected | {"mode": "keep"}
+    keeping = make_mix({"counts": {"val": 3}}, validation=validation, validation_spec={"seen": "keep"}, folder="kept")
+    assert {item.id for item in read_items(keeping / "validation.parquet")} == {fresh.id, grouped.id, twin.id}
+    assert read_json(keeping / "composition.json")["seen_in_training"] == expected | {"mode": "keep"}
 
 
 def test_a_study_may_refuse_seen_validation_items(make_mix, seen_shards):
@@ -243,7 +243,7 @@ def test_a_repeated_component_gives_fewer_items_more_often(make_mix):
     assert len(thrice) == len(once) == 60
     assert sorted(counts.values()) == [1] * 10 + [2] + [3] * 16
     assert set(thrice) < set(once), "the items of a smaller dose"
-    assert sum(one == other for one, other in pairwise(thrice)) < 10, "copies lie apart"
+    assert sum(first == other for first, other in pairwise(thrice)) < 10, "copies lie apart"
     assert composition["parts"]["native"]["epochs"] == 3
     assert composition["train"]["by_provenance"]["native"]["different_items"] == 17
     assert "different_items" not in composition["train"]["by_provenance"]["translated"]

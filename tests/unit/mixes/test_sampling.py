@@ -100,8 +100,8 @@ def test_equal_shares_take_as_many_from_a_small_stratum_as_from_a_large_one(shar
     equal = mix(strata=["task"], stratum_shares="equal")
     drawn = draw(read_pool("s", path, ("mcqu", "mcq"), equal), 6, 1, equal)
     assert drawn.strata == {"mcq": {"held": 4, "asked": 3, "taken": 3}, "mcqu": {"held": 8, "asked": 3, "taken": 3}}
-    given = mix(strata=["task"], stratum_shares={"mcqu": 1, "oeq": 1}, shortfall="redistribute")
-    drawn = draw(read_pool("s", path, ("mcqu", "mcq"), given), 6, 1, given)
+    spec = mix(strata=["task"], stratum_shares={"mcqu": 1, "oeq": 1}, shortfall="redistribute")
+    drawn = draw(read_pool("s", path, ("mcqu", "mcq"), spec), 6, 1, spec)
     assert drawn.strata == {"mcqu": {"held": 8, "asked": 3, "taken": 6}, "oeq": {"held": 0, "asked": 3, "taken": 0}}
     assert len(drawn.rows) == 6, "strata that have no share give nothing"
 

@@ -16,17 +16,17 @@ weights = st.dictionaries(
 
 
 def spec(**mix):
-    made = Mix(size=24, **mix)
+    drawn_mix = Mix(size=24, **mix)
     provenances = {"native": "native", "synthetic": "synthetic"}
-    return MixSpec(name="m", mix=made, seed=1, provenance_of=provenances, validation=Validation()).canonical_json()
+    return MixSpec(name="m", mix=drawn_mix, seed=1, provenance_of=provenances, validation=Validation()).canonical_json()
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [((1, 1), (2, 2)), ((1, 1), (0.5, 0.5)), ((1, 3), (0.25, 0.75)), ((1, 2), (0.1, 0.2)), ((1, 1), (1e-3, 0.001))],
 )
-def test_equal_ratios_are_equal_specs(one, other):
-    pairs = [dict(zip(("native", "synthetic"), values, strict=True)) for values in (one, other)]
+def test_equal_ratios_are_equal_specs(first, other):
+    pairs = [dict(zip(("native", "synthetic"), values, strict=True)) for values in (first, other)]
     first, second = (spec(shares=pair) for pair in pairs)
     assert first == second
     assert first == spec(shares=dict(reversed(pairs[1].items())))
@@ -34,9 +34,9 @@ def test_equal_ratios_are_equal_specs(one, other):
     assert first == second
 
 
-@pytest.mark.parametrize(("one", "other"), [((1, 1), (1, 2)), ((1, 2), (2, 1)), ((1, 2), (0.1, 0.20001))])
-def test_other_ratios_are_other_specs(one, other):
-    assert spec(shares={"native": one[0], "synthetic": one[1]}) != spec(
+@pytest.mark.parametrize(("first", "other"), [((1, 1), (1, 2)), ((1, 2), (2, 1)), ((1, 2), (0.1, 0.20001))])
+def test_other_ratios_are_other_specs(first, other):
+    assert spec(shares={"native": first[0], "synthetic": first[1]}) != spec(
         shares={"native": other[0], "synthetic": other[1]}
     )
 
@@ -66,14 +66,14 @@ def test_what_a_component_is_called_decides_no_tie():
 
     names = {"a": ("native", "translated", "synthetic"), "b": ("z", "y", "x"), "c": ("same", "other", "another")}
     for size in (7, 8, 9, 11):
-        found = []
-        for one, two, three in names.values():
-            component_of = {"books": one, "articles": two, "made": three, "exams": two}
-            counts = part_counts(Mix(shares={two: 1, three: 1, one: 1}, size=size), 0, component_of)
-            assert list(counts) == [two, one, three], "in the order of their first sources' names"
-            found.append(list(counts.values()))
-        assert found[0] == found[1] == found[2]
-        assert sum(found[0]) == size
+        counts_of_names = []
+        for first, second, third in names.values():
+            component_of = {"books": first, "articles": second, "made": third, "exams": second}
+            counts = part_counts(Mix(shares={second: 1, third: 1, first: 1}, size=size), 0, component_of)
+            assert list(counts) == [second, first, third], "in the order of their first sources' names"
+            counts_of_names.append(list(counts.values()))
+        assert counts_of_names[0] == counts_of_names[1] == counts_of_names[2]
+        assert sum(counts_of_names[0]) == size
 
 
 def test_a_mix_without_repetition_is_the_spec_that_it_always_was():

@@ -31,17 +31,17 @@ def test_a_rest_of_several_keeps_its_weights():
 
 
 def test_a_size_sweep_keeps_the_shares_and_how_items_are_drawn():
-    one = sweep(kind="size", shares={"native": 1, "translated": 1}, values=[1000, 250], strata=["task"])
-    assert expand_sweeps({"n": one}) == {
+    sizes = sweep(kind="size", shares={"native": 1, "translated": 1}, values=[1000, 250], strata=["task"])
+    assert expand_sweeps({"n": sizes}) == {
         "n-1000": Mix(shares={"native": 1, "translated": 1}, size=1000, strata=["task"]),
         "n-250": Mix(shares={"native": 1, "translated": 1}, size=250, strata=["task"]),
     }
-    assert doses("n", one) == {"n-1000": 1000, "n-250": 250}
+    assert doses("n", sizes) == {"n-1000": 1000, "n-250": 250}
 
 
 def test_an_additive_sweep_adds_growing_doses_to_a_fixed_base():
-    one = sweep(kind="additive", base={"native": 50}, of="translated", values=[0, 20, 150])
-    assert expand_sweeps({"plus": one}) == {
+    doses_of_translated = sweep(kind="additive", base={"native": 50}, of="translated", values=[0, 20, 150])
+    assert expand_sweeps({"plus": doses_of_translated}) == {
         "plus-0": Mix(counts={"native": 50}),
         "plus-20": Mix(counts={"native": 50, "translated": 20}),
         "plus-150": Mix(counts={"native": 50, "translated": 150}),
@@ -49,19 +49,19 @@ def test_an_additive_sweep_adds_growing_doses_to_a_fixed_base():
 
 
 def test_a_sweep_of_epochs_keeps_shares_and_size_and_repeats_fewer_items():
-    one = sweep(kind="epochs", of="native", values=[1, 4], shares={"native": 1, "translated": 1}, size=40)
-    assert expand_sweeps({"e": one}) == {
+    epochs = sweep(kind="epochs", of="native", values=[1, 4], shares={"native": 1, "translated": 1}, size=40)
+    assert expand_sweeps({"e": epochs}) == {
         "e-1": Mix(shares={"native": 1, "translated": 1}, size=40, epochs={"native": 1}),
         "e-4": Mix(shares={"native": 1, "translated": 1}, size=40, epochs={"native": 4}),
     }
-    assert doses("e", one) == {"e-1": 1, "e-4": 4}
+    assert doses("e", epochs) == {"e-1": 1, "e-4": 4}
 
 
 def test_every_mix_of_an_additive_sweep_contains_the_one_before(make_mix):
-    one = sweep(kind="additive", base={"native": 50}, of="translated", values=[0, 20, 150], strata=["task"])
+    additive = sweep(kind="additive", base={"native": 50}, of="translated", values=[0, 20, 150], strata=["task"])
     drawn = [
         {item.id for item in read_items(make_mix(mix.model_dump(exclude_none=True), name=name) / "train.parquet")}
-        for name, mix in expand_sweeps({"plus": one}).items()
+        for name, mix in expand_sweeps({"plus": additive}).items()
     ]
     assert [len(part) for part in drawn] == [50, 70, 200]
     assert drawn[0] < drawn[1] < drawn[2]

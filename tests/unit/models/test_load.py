@@ -4,8 +4,8 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from posologie.running.errors import InputError
 from posologie.models.load import load_tokenizer
+from posologie.running.errors import InputError
 
 CHAT = [{"role": "system", "content": "Bref."}, {"role": "user", "content": "Bonjour"}]
 

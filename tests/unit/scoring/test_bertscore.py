@@ -5,7 +5,7 @@ import torch
 import transformers
 from torchmetrics.functional.text.bert import bert_score
 
-from posologie.models.store import encoder_folder
+from posologie.models.encoders import encoder_folder
 from posologie.running.errors import InputError
 from posologie.scoring.neural import BertScorer, pair_f1
 from posologie.scoring.spec import Encoder

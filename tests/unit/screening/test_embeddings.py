@@ -11,7 +11,7 @@ import transformers
 from screening_made import PARALLEL, item
 
 from posologie.mixes.__main__ import seen_in_training
-from posologie.models.encoding import SentenceVectors
+from posologie.models.encoders import SentenceVectors
 from posologie.records.files import read_parquet, write_parquet
 from posologie.records.items import items_to_table
 from posologie.running.errors import InputError

@@ -28,9 +28,9 @@ class Shard:
         return self.report["repaired"]
 
 
-def accounts_for_every_record(report, kept, rejects):
+def accounts_for_every_record(report, items, rejects):
     assert report["read"] == report["kept"] + report["rejected"]["total"]
-    assert report["kept"] == len(kept)
+    assert report["kept"] == len(items)
     assert report["rejected"]["total"] == len(rejects) == sum(report["rejected"]["by_reason"].values())
     assert len({(reject["file"], reject["row"]) for reject in rejects}) == len(rejects)
 

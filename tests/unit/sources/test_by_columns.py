@@ -88,9 +88,9 @@ def test_the_dialect_of_a_table_is_found_and_reported(read, content, name):
 
 
 def test_a_dialect_may_be_told_and_quotes_are_then_text(read):
-    told = {**NAMES, "delimiter": "~", "quoting": False, "encoding": "cp1251", "header": True}
+    options = {**NAMES, "delimiter": "~", "quoting": False, "encoding": "cp1251", "header": True}
     content = 'q~a~b~key\n"Какой?~"печень"~сердце~A\n'.encode("cp1251")
-    shard = read("columns", {"a.csv": content}, options=told)
+    shard = read("columns", {"a.csv": content}, options=options)
     assert golds(shard) == [('"Какой?', '"печень"')]
     ((_, facts),) = shard.report["files"].items()
     assert facts["read_as"]["encoding"] == {"name": "cp1251", "told": True}
@@ -149,7 +149,7 @@ def test_cells_that_a_spreadsheet_made_something_else_are_rejected(read):
     book.save(out)
     shard = read("columns", {"a.xlsx": out.getvalue()}, options=NAMES)
     assert golds(shard) == [("Vier?", "4")]
-    assert [(one["row"], one["reason"]) for one in shard.rejects] == [
+    assert [(reject["row"], reject["reason"]) for reject in shard.rejects] == [
         *((1, "not a record"), (2, "not a record"), (3, "field is not text"))
     ]
     assert "cell B2" in shard.rejects[0]["detail"]
@@ -164,16 +164,17 @@ def test_several_files_of_several_formats_are_one_split(read):
 
 
 def test_a_file_may_be_one_pretty_printed_record_or_several_in_a_row(read):
-    one, two = (dict(zip(SHEET[0], row, strict=True)) for row in SHEET[1:])
-    assert golds(read("columns", {"a.json": json.dumps(one, indent=2)}, options=NAMES)) == READ[:1]
-    both = json.dumps(one, indent=2) + "\n" + json.dumps(two, indent=2)
+    first, second = (dict(zip(SHEET[0], row, strict=True)) for row in SHEET[1:])
+    assert golds(read("columns", {"a.json": json.dumps(first, indent=2)}, options=NAMES)) == READ[:1]
+    both = json.dumps(first, indent=2) + "\n" + json.dumps(second, indent=2)
     assert golds(read("columns", {"a.json": both}, options=NAMES)) == READ
 
 
 def test_records_inside_records_know_what_holds_them(read):
     data = {"data": [{"title": "T", "paragraphs": [{"context": "Ein Fall.", "qas": [{"id": 1}, {"id": 2}]}]}]}
-    for number, one in enumerate(data["data"][0]["paragraphs"][0]["qas"]):
-        one |= {"question": f"Frage {'ab'[number]}?", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "key": 2}
+    for number, question in enumerate(data["data"][0]["paragraphs"][0]["qas"]):
+        choices = {"text": ["x", "y"], "label": ["1", "2"]}
+        question |= {"question": f"Frage {'ab'[number]}?", "choices": choices, "key": 2}
     options = {
         "records": "data.*.paragraphs.*.qas.*",
         "question": "question",
@@ -283,13 +284,13 @@ def test_splits_are_carved_by_group_and_no_record_moves_when_others_come(read):
         split: read("columns", {"a.jsonl": records}, split=split, options=options)
         for split in ("train", "validation", "test")
     }
-    kept = {split: {item.meta["native_id"] for item in shard.items} for split, shard in shards.items()}
-    assert sum(map(len, kept.values())) == len(set().union(*kept.values())) == 300
+    ids = {split: {item.meta["native_id"] for item in shard.items} for split, shard in shards.items()}
+    assert sum(map(len, ids.values())) == len(set().union(*ids.values())) == 300
     groups = [{item.group for item in shard.items} for shard in shards.values()]
     assert sum(map(len, groups)) == len(set().union(*groups)) == 100
     assert [round(len(group) / 100, 1) for group in groups] == [0.5, 0.2, 0.3]
     fewer = read("columns", {"a.jsonl": records[:90][::-1]}, split="test", options=options)
-    assert {item.meta["native_id"] for item in fewer.items} == {one for one in kept["test"] if int(one) < 90}
+    assert {item.meta["native_id"] for item in fewer.items} == {name for name in ids["test"] if int(name) < 90}
     other = read("columns", {"a.jsonl": records}, split="test", options={**options, "carve": {"test": 0.3, "seed": 8}})
     assert {item.group for item in other.items} != groups[2]
 
@@ -309,23 +310,23 @@ def test_a_split_that_is_not_carved_is_an_error(read):
 def test_documents_are_read_by_columns(collect):
     rows = "id;titre;texte;cas\n1.0;T;Un résumé.;x\n2.0;;Deux.;x\n3.0;;;y\n".encode("cp1252")
     options = {"text": "texte", "title": "titre", "id": "id", "group": "cas", "meta": ["cas"]}
-    made = collect("document_columns", {"a.csv": rows}, options)
-    assert [(row["title"], row["text"]) for row in made.items] == [("T", "Un résumé."), ("", "Deux.")]
-    assert [json.loads(row["meta"]) for row in made.items] == [{"cas": "x", "native_id": n} for n in "12"]
-    assert made.items[0]["group"] == made.items[1]["group"]
-    assert made.reasons == {"empty text": 1}
-    assert any("cp1252" in warning for warning in made.report["evidence"]["warnings"])
+    collection = collect("document_columns", {"a.csv": rows}, options)
+    assert [(row["title"], row["text"]) for row in collection.items] == [("T", "Un résumé."), ("", "Deux.")]
+    assert [json.loads(row["meta"]) for row in collection.items] == [{"cas": "x", "native_id": n} for n in "12"]
+    assert collection.items[0]["group"] == collection.items[1]["group"]
+    assert collection.reasons == {"empty text": 1}
+    assert any("cp1252" in warning for warning in collection.report["evidence"]["warnings"])
 
 
 def test_parallel_text_is_read_by_columns(collect):
     rows = "en\tde\tdoc\nOne.\tEins.\t1\nTwo.\tZwei.\t1\nThree.\t\t2\n"
     options = {"source_text": "en", "target_text": "de", "target_language": "de", "group": "doc"}
-    made = collect("parallel_columns", {"a.tsv": rows}, options)
-    assert [(row["source_text"], row["target_text"], row["target_language"]) for row in made.items] == [
+    collection = collect("parallel_columns", {"a.tsv": rows}, options)
+    assert [(row["source_text"], row["target_text"], row["target_language"]) for row in collection.items] == [
         *(("One.", "Eins.", "de"), ("Two.", "Zwei.", "de"))
     ]
-    assert made.items[0]["group"] == made.items[1]["group"] != made.items[0]["id"]
-    assert made.reasons == {"empty segment": 1}
+    assert collection.items[0]["group"] == collection.items[1]["group"] != collection.items[0]["id"]
+    assert collection.reasons == {"empty segment": 1}
 
 
 def test_a_collection_of_which_too_much_is_rejected_stops(collect):
@@ -373,7 +374,8 @@ def test_preference_pairs_are_texts_or_chats_of_one_question(read, as_text):
     ]
     if as_text:  # as pandas writes lists into a table
         records = [{name: str(value) for name, value in record.items()} for record in records]
-    shard = read("columns", {"a.jsonl": "".join(json.dumps(one) + "\n" for one in records).encode()}, options=PAIRS)
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    shard = read("columns", {"a.jsonl": lines.encode()}, options=PAIRS)
     assert [(item.task, item.question, item.options, item.gold, item.answer) for item in shard.items] == [
         ("preference", "Why?", ("A good reason.", "No reason."), (0,), ""),
         ("preference", "How?", ("Slowly.", "Fast."), (0,), ""),

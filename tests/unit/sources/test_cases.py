@@ -144,7 +144,7 @@ def test_an_absent_column_is_an_option_less_and_an_answer_beyond_is_rejected(rea
     shard = read("columns", files("fewer_options.jsonl"), options=LETTERS)
     assert [len(item.options) for item in shard.items] == [5, 4]
     assert golds(shard) == ["e", "d"]
-    assert [(one["row"], one["reason"]) for one in shard.rejects] == [(3, "gold outside the options")]
+    assert [(reject["row"], reject["reason"]) for reject in shard.rejects] == [(3, "gold outside the options")]
 
 
 @both
@@ -195,7 +195,7 @@ def test_exams_in_a_file_are_read_by_a_path_with_the_labels_of_their_options(rea
     }
     shard = read("columns", files("wrapped_exams.json"), options=options)
     assert golds(shard) == ["Hígado"]
-    assert [(one["row"], one["reason"]) for one in shard.rejects] == [(2, "not for readers of text")]
+    assert [(reject["row"], reject["reason"]) for reject in shard.rejects] == [(2, "not for readers of text")]
     assert "1.png" in shard.rejects[0]["detail"]
     assert shard.items[0].meta["^.name"] == shard.items[0].meta["^.@key"]
 

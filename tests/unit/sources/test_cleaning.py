@@ -30,9 +30,9 @@ from posologie.sources.cleaning import NOT_PLAIN, Rejected, as_text, clean_text,
     ],
 )
 def test_text_is_cleaned_and_each_repair_is_named(published, clean, repairs):
-    found = set()
-    assert clean_text(published, found) == clean
-    assert found == repairs
+    found_repairs = set()
+    assert clean_text(published, found_repairs) == clean
+    assert found_repairs == repairs
 
 
 def test_cleaning_twice_changes_nothing_more():
@@ -61,8 +61,8 @@ def test_numbers_become_text_and_nothing_else_does():
 @given(st.lists(st.text(st.one_of(st.sampled_from(" \n\té\u00a0&<'’œα"), st.characters(codec="utf-8"))), max_size=60))
 def test_what_the_quick_look_at_a_column_passes_needs_no_cleaning(texts):
     column = pyarrow.array(texts, pyarrow.string())
-    found = pyarrow.compute.match_substring_regex(column, NOT_PLAIN).to_pylist()
-    for text, touched in zip(texts, found, strict=True):
+    unclean = pyarrow.compute.match_substring_regex(column, NOT_PLAIN).to_pylist()
+    for text, touched in zip(texts, unclean, strict=True):
         if not touched:
             repairs = set()
             assert clean_text(text, repairs) == text.strip() == plain_text(text, "question", repairs)

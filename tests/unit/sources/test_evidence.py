@@ -42,11 +42,11 @@ def test_a_shard_of_which_too_much_is_rejected_stops_with_the_reason_and_three_r
     rows = records(40, key=lambda number: "Z" if number % 4 == 0 else "" if number == 1 else "B")
     with pytest.raises(InputError) as error:
         read("columns", {"a.jsonl": rows}, options=NAMES, reject_limit=0.2)
-    said = str(error.value)
-    assert "11 of 40 records rejected, more than reject_limit 20%" in said
-    assert "the commonest reason, 10 times: gold outside the options" in said
-    assert [f"row {row} (" in said for row in (1, 5, 9, 13)] == [True, True, True, False]
-    assert "\n" not in said
+    message = str(error.value)
+    assert "11 of 40 records rejected, more than reject_limit 20%" in message
+    assert "the commonest reason, 10 times: gold outside the options" in message
+    assert [f"row {row} (" in message for row in (1, 5, 9, 13)] == [True, True, True, False]
+    assert "\n" not in message
     assert list((tmp_path / "out-1").iterdir()) == []
 
 

@@ -40,7 +40,7 @@ def repository():
 def fetch(repository, folder, revision="main", hub=None, address=None, **environment):
     manifest = folder / f"data@{revision}" / "manifest.json"
     with Hub(repository) as server:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
         done = subprocess.run(
             [
                 sys.executable,
@@ -52,7 +52,7 @@ def fetch(repository, folder, revision="main", hub=None, address=None, **environ
                 manifest,
             ],
             env={
-                **kept,
+                **inherited,
                 "HF_HOME": str(folder / "home"),
                 "HF_ENDPOINT": address or server.address,
                 "HF_HUB_DISABLE_XET": "1",

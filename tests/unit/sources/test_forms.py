@@ -48,7 +48,7 @@ WORDS += [
 LETTERS = "ABCDEF"
 
 
-def made(count=40, seed=3):
+def questions(count=40, seed=3):
     """Questions of two to six options, one right, whose texts hold what separates cells and options elsewhere."""
     draw = random.Random(seed)
     rows = []
@@ -63,10 +63,10 @@ def made(count=40, seed=3):
     return rows
 
 
-ROWS = made()
+ROWS = questions()
 
 
-def seen(shard):
+def contents(shard):
     return [(item.id, item.task, item.question, item.options, item.gold) for item in shard.items]
 
 
@@ -100,7 +100,7 @@ NAMES = {
 }
 
 
-def told(layout, answer):
+def options_for(layout, answer):
     return {
         "question": "q",
         "answer": "k",
@@ -124,11 +124,12 @@ def test_layouts_of_options_and_forms_of_answers_give_the_same_items(read, wante
         {"q": question, **LAYOUTS[layout](options), "k": ANSWERS[answer](options, gold)}
         for question, options, gold in ROWS
     ]
-    shard = read("columns", {"a.jsonl": records}, options=told(layout, answer))
+    shard = read("columns", {"a.jsonl": records}, options=options_for(layout, answer))
     assert shard.reasons == {}
-    assert [one[1:] for one in seen(shard)] == wanted
-    plain = read("columns", {"b.jsonl": [{"q": q, "o": o, "k": g} for q, o, g in ROWS]}, options=told("list", "index0"))
-    assert seen(shard) == seen(plain)
+    assert [content[1:] for content in contents(shard)] == wanted
+    lines = [{"q": q, "o": o, "k": g} for q, o, g in ROWS]
+    plain = read("columns", {"b.jsonl": lines}, options=options_for("list", "index0"))
+    assert contents(shard) == contents(plain)
 
 
 def delimited(records, delimiter, *, quoted=False):
@@ -181,9 +182,9 @@ FILES = {
 @pytest.mark.parametrize("layout", ["columns", "line"])
 def test_formats_of_files_give_the_same_items(read, wanted, file, layout):
     records = [{"q": question, **LAYOUTS[layout](options), "k": LETTERS[gold]} for question, options, gold in ROWS]
-    shard = read("columns", {file: FILES[file](records)}, options=told(layout, "labels"))
+    shard = read("columns", {file: FILES[file](records)}, options=options_for(layout, "labels"))
     assert shard.reasons == {}
-    assert [one[1:] for one in seen(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == wanted
 
 
 @pytest.mark.parametrize("file", ["a.csv", "a.xlsx", "a.tsv"])
@@ -192,10 +193,10 @@ def test_flags_in_columns_of_a_table_give_the_same_items(read, wanted, file):
     for question, options, gold in ROWS:
         flags = {f"k_{LETTERS[place]}": int(place == gold) for place in range(6)}
         records.append({"q": question, **LAYOUTS["columns"](options), **flags})
-    options = {**told("columns", "one_hot"), "answer": [f"k_{letter}" for letter in LETTERS]}
+    options = {**options_for("columns", "one_hot"), "answer": [f"k_{letter}" for letter in LETTERS]}
     shard = read("columns", {file: FILES[file](records)}, options=options)
     assert shard.reasons == {}
-    assert [one[1:] for one in seen(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == wanted
 
 
 def test_options_in_the_question_give_the_same_items_on_lines_and_on_one_line(read, wanted):
@@ -210,7 +211,7 @@ def test_options_in_the_question_give_the_same_items_on_lines_and_on_one_line(re
         options = {"question": "q", "answer": "k", "answer_form": "labels", "options_in_question": True}
         shard = read("columns", {"a.jsonl": records}, options=options)
         assert shard.reasons == {}
-        assert [one[1:] for one in seen(shard)] == wanted
+        assert [content[1:] for content in contents(shard)] == wanted
 
 
 def four(rows):
@@ -232,29 +233,29 @@ READERS = {
     },
     "medxpertqa list": lambda q, o, g: {
         "question": q,
-        "options": [{"letter": LETTERS[n], "content": one} for n, one in reversed(list(enumerate(o)))],
+        "options": [{"letter": LETTERS[n], "content": option} for n, option in reversed(list(enumerate(o)))],
         "label": LETTERS[g],
     },
     "casimedicos": lambda q, o, g: {"question": q, "options": o, "correct": g + 1},
     "casimedicos map": lambda q, o, g: {
         "full_question": q,
-        "options": {str(n + 1): one for n, one in enumerate(o)},
+        "options": {str(n + 1): option for n, option in enumerate(o)},
         "correct_option": g + 1,
     },
     "hub_records": lambda q, o, g: {
-        "instruction": f"{q}\nChoix de réponses :\n" + "\n".join(f"({LETTERS[n]}) {one}" for n, one in enumerate(o)),
+        "instruction": f"{q}\nChoix de réponses :\n" + "\n".join(f"({LETTERS[n]}) {text}" for n, text in enumerate(o)),
         "context": "",
         "answer": LETTERS[g],
         "type": "mcqu",
     },
     "hub_records line": lambda q, o, g: {
-        "instruction": f"{q}\nChoix de réponses :\n" + " ".join(f"({LETTERS[n]}) {one}" for n, one in enumerate(o)),
+        "instruction": f"{q}\nChoix de réponses :\n" + " ".join(f"({LETTERS[n]}) {text}" for n, text in enumerate(o)),
         "context": "",
         "answer": f"({LETTERS[g]})",
         "type": "QCU",
     },
     "instruction_pairs": lambda q, o, g: {
-        "instruction": f"{q}\n" + "\n".join(f"{LETTERS[n]}) {one}" for n, one in enumerate(o)),
+        "instruction": f"{q}\n" + "\n".join(f"{LETTERS[n]}) {text}" for n, text in enumerate(o)),
         "output": LETTERS[g],
     },
     "frbmedqa": lambda q, o, g: {"question": q, "context": "", "candidates": o, "answer": o[g]},
@@ -277,7 +278,7 @@ def test_readers_of_published_forms_give_the_items_that_columns_give(read, wante
     records = [READERS[form](question, options, gold) for question, options, gold in ROWS]
     shard = read(form.split()[0], {"Train/mcqu/train.jsonl": records})
     assert shard.reasons == {}
-    assert [one[1:] for one in seen(shard)] == wanted
+    assert [content[1:] for content in contents(shard)] == wanted
 
 
 def test_medmcqa_counts_alike_from_0_and_1_and_mmlu_reads_the_same_table(read):
@@ -289,7 +290,7 @@ def test_medmcqa_counts_alike_from_0_and_1_and_mmlu_reads_the_same_table(read):
             for q, o, g in rows
         ]
         shard = read("medmcqa", {"train.json": FILES["a.jsonl"](records)}, options={"cop_from": base})
-        assert [one[1:] for one in seen(shard)] == expected
-    cells = [{"q": q, **{str(n): one for n, one in enumerate(o)}, "k": LETTERS[g]} for q, o, g in rows]
+        assert [content[1:] for content in contents(shard)] == expected
+    cells = [{"q": q, **{str(n): option for n, option in enumerate(o)}, "k": LETTERS[g]} for q, o, g in rows]
     shard = read("mmlu", {"anatomy_test.csv": delimited(cells, ",").split("\r\n", 1)[1]})
-    assert [one[1:] for one in seen(shard)] == expected
+    assert [content[1:] for content in contents(shard)] == expected

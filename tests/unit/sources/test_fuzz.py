@@ -127,7 +127,7 @@ def fuzzing(test):
 @pytest.fixture(autouse=True)
 def _keys_are_drawn_blindly(monkeypatch):
     """No evidence on counting: keys that are drawn from -3 to 9 contradict any base, which would stop every shard."""
-    monkeypatch.setattr(shards, "check_counting", lambda source, file, seen: None)
+    monkeypatch.setattr(shards, "check_counting", lambda source, file, observed: None)
 
 
 @pytest.mark.parametrize("reader", sorted(FORMS))
@@ -213,7 +213,7 @@ def test_every_line_of_garbage_is_one_rejected_record(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("garbage") / "train.jsonl"
     path.write_bytes(b"{}\n" + b"\n".join(lines))
     records = [record for rows in read_rows({"train": path}) for record in rows.values()]
-    kept = [line for line in lines if line.decode("utf-8", "surrogateescape").strip(" \t\r\n\ufeff")]
-    assert len(records) == 1 + len(kept)
-    pairs = zip(records, [b"{}", *kept], strict=True)
+    filled = [line for line in lines if line.decode("utf-8", "surrogateescape").strip(" \t\r\n\ufeff")]
+    assert len(records) == 1 + len(filled)
+    pairs = zip(records, [b"{}", *filled], strict=True)
     assert all(isinstance(record, Malformed) != is_json(line) for record, line in pairs)

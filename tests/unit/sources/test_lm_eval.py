@@ -21,8 +21,8 @@ def item(record=RECORD, output_type="multiple_choice", **templates):
 
 
 def test_options_behind_letters_are_taken_out_of_the_text():
-    found = item(doc_to_text=LETTERED, doc_to_choice=["A", "B", "C"], doc_to_target="answer")
-    assert (found.question, found.options, found.gold) == (
+    result = item(doc_to_text=LETTERED, doc_to_choice=["A", "B", "C"], doc_to_target="answer")
+    assert (result.question, result.options, result.gold) == (
         "Which bone: is the longest?",
         ("Femur", "Tibia", "Ulna"),
         (0,),
@@ -42,32 +42,32 @@ def test_options_behind_letters_are_taken_out_of_the_text():
     ],
 )
 def test_the_target_is_an_index_a_label_or_a_text(target, record):
-    found = item(
+    result = item(
         {**RECORD, **record},
         doc_to_text="Question: {{question}}\nRéponse :",
         doc_to_choice="choices",
         doc_to_target=target,
     )
-    assert found.options[found.gold[0]] == "Ulna"
-    assert found.question == "Which bone: is the longest?"
+    assert result.options[result.gold[0]] == "Ulna"
+    assert result.question == "Which bone: is the longest?"
 
 
 @pytest.mark.parametrize("choices", ["{{choices}}", "choices", "{{[choices[0], choices[1], choices[2]]}}"])
 def test_choices_are_a_column_or_a_list_that_a_template_writes(choices):
-    found = item(doc_to_text="question", doc_to_choice=choices, doc_to_target="answer")
-    assert found.options == ("Femur", "Tibia", "Ulna")
+    result = item(doc_to_text="question", doc_to_choice=choices, doc_to_target="answer")
+    assert result.options == ("Femur", "Tibia", "Ulna")
 
 
 def test_a_label_of_the_record_picks_one_of_fixed_choices():
     record = {"premise": "It rains.", "label": True}
-    found = item(record, doc_to_text="{{premise}} True or false?", doc_to_choice=["no", "yes"], doc_to_target="label")
-    assert (found.options, found.gold) == (("no", "yes"), (1,))
-    assert found.question == "It rains. True or false?", "what is asked stays"
+    result = item(record, doc_to_text="{{premise}} True or false?", doc_to_choice=["no", "yes"], doc_to_target="label")
+    assert (result.options, result.gold) == (("no", "yes"), (1,))
+    assert result.question == "It rains. True or false?", "what is asked stays"
 
 
 def test_open_questions_have_a_reference():
-    found = item({"q": "Why?", "a": 18}, "generate_until", doc_to_text="Q: {{q}}\nA:", doc_to_target="{{a}}")
-    assert (found.task, found.question, found.answer) == ("oeq", "Why?", "18")
+    result = item({"q": "Why?", "a": 18}, "generate_until", doc_to_text="Q: {{q}}\nA:", doc_to_target="{{a}}")
+    assert (result.task, result.question, result.answer) == ("oeq", "Why?", "18")
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_records_that_do_not_fit_are_rejected_with_a_reason(record, templates, r
 
 
 def test_text_of_a_record_is_never_a_template():
-    found = item(
+    result = item(
         {**RECORD, "question": "What is {{answer}} of {% raw %}?"},
         doc_to_text="{{question}}",
         doc_to_choice="choices",
         doc_to_target="answer",
     )
-    assert found.question == "What is {{answer}} of {% raw %}?"
+    assert result.question == "What is {{answer}} of {% raw %}?"
 
 
 def test_a_shard_is_written(read):
     records = [{**RECORD, "question": f"Which bone {number}?", "answer": number % 4} for number in range(8)]
-    lines = "\n".join(json.dumps(one) for one in records)
+    lines = "\n".join(json.dumps(record) for record in records)
     options = {"output_type": "multiple_choice", "doc_to_text": LETTERED, "doc_to_choice": ["A", "B", "C"],
                "doc_to_target": "answer"}  # fmt: skip
     shard = read("lm_eval", {"test.jsonl": lines}, split="test", options=options)

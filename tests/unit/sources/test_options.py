@@ -24,8 +24,8 @@ def test_options_are_found_after_the_choices_line_and_its_near_variants(text):
 @pytest.mark.parametrize("language", ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"])
 def test_options_are_found_after_the_line_that_prompts_of_each_language_have(language):
     line = settings_of(language).prompting.choices_line
-    found = options_in_text(f"Quel organe ?\n{line}\nA. Le foie\nB. La rate", set())
-    assert found == ("Quel organe ?", ["A", "B"], ["Le foie", "La rate"])
+    split = options_in_text(f"Quel organe ?\n{line}\nA. Le foie\nB. La rate", set())
+    assert split == ("Quel organe ?", ["A", "B"], ["Le foie", "La rate"])
 
 
 def test_an_option_may_run_over_several_lines():
@@ -79,8 +79,8 @@ def test_texts_that_only_look_like_prefixes_are_kept(options):
 
 def test_empty_and_repeated_options_are_dropped_and_the_gold_follows():
     repairs = set()
-    kept = distinct_options(["un", "nan", "deux", "un", "", "trois"], (2, 5), repairs)
-    assert kept == (("un", "deux", "trois"), (1, 2))
+    distinct = distinct_options(["un", "nan", "deux", "un", "", "trois"], (2, 5), repairs)
+    assert distinct == (("un", "deux", "trois"), (1, 2))
     assert repairs == {"'nan' options dropped", "duplicate options dropped", "empty options dropped"}
 
 

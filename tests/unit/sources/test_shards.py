@@ -42,22 +42,22 @@ def test_items_of_equal_content_keep_one_id_with_a_counted_suffix_and_one_group(
 
 
 def test_an_id_depends_on_the_source_and_the_content_and_not_on_the_row(read):
-    one = read("hub_records", {FILE: [hub(), hub("Deux ?")]}).items
+    forward = read("hub_records", {FILE: [hub(), hub("Deux ?")]}).items
     other = read("hub_records", {FILE: [hub("Deux ?"), hub(origin="ailleurs")]}).items
-    assert [item.id for item in one] == [item.id for item in reversed(other)]
-    assert read("hub_records", {FILE: [hub()]}, source="autre").items[0].id != one[0].id
+    assert [item.id for item in forward] == [item.id for item in reversed(other)]
+    assert read("hub_records", {FILE: [hub()]}, source="autre").items[0].id != forward[0].id
 
 
 def test_items_on_one_context_share_a_group_across_sources_splits_and_files(read):
     case = "Un homme de 58 ans."
-    one = read(
+    shard = read(
         "hub_records", {FILE: [hub(context=case), hub("Deux ?", context=f"<p>{case}</p>\u00a0"), hub("Trois ?")]}
     )
-    assert one.items[0].group == one.items[1].group == stable_id("context", case)
-    assert one.items[2].group == one.items[2].id
-    assert one.report["groups"] == {"groups": 2, "items_in_shared_groups": 2, "largest": 2}
+    assert shard.items[0].group == shard.items[1].group == stable_id("context", case)
+    assert shard.items[2].group == shard.items[2].id
+    assert shard.report["groups"] == {"groups": 2, "items_in_shared_groups": 2, "largest": 2}
     other = read("hub_records", {FILE: [hub("Quatre ?", context=case)]}, split="test", source="autre")
-    assert other.items[0].group == one.items[0].group
+    assert other.items[0].group == shard.items[0].group
 
 
 def test_the_original_of_a_repaired_field_is_kept_and_of_no_other(read):
@@ -71,9 +71,9 @@ def test_the_shard_is_the_same_whatever_the_processes_and_the_hash_seed(read, mo
     monkeypatch.setattr(records, "BATCH", 16)
     monkeypatch.setattr(shards, "_WORTH_PROCESSES", 0)
     published = [hub(f"Question {number % 70} ?", answer="AZ"[number % 7 == 0]) for number in range(120)]
-    one, two = (read("hub_records", {FILE: published}, processes=processes).folder for processes in (1, 2))
+    first, second = (read("hub_records", {FILE: published}, processes=processes).folder for processes in (1, 2))
     for name in ("items.parquet", "rejects.parquet", "report.json"):
-        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert (first / name).read_bytes() == (second / name).read_bytes()
     spec = {"source": "essai", "provenance": "native", "split": "train", "patterns": [], "reject_limit": 1}
     again = tmp_path / "again"
     outputs = [f"--items={again}/items.parquet", f"--rejects={again}/rejects.parquet", f"--report={again}/report.json"]
@@ -81,7 +81,7 @@ def test_the_shard_is_the_same_whatever_the_processes_and_the_hash_seed(read, mo
     inputs = ["--inputs", str(tmp_path / "published" / FILE)]
     subprocess.run([*command, *inputs], env={**os.environ, "PYTHONHASHSEED": "7"}, check=True)
     for name in ("items.parquet", "rejects.parquet", "report.json"):
-        assert (one / name).read_bytes() == (again / name).read_bytes()
+        assert (first / name).read_bytes() == (again / name).read_bytes()
 
 
 def test_row_groups_have_one_size_whatever_the_parts(tmp_path, monkeypatch):

@@ -15,8 +15,10 @@ def plain(text):
     """What cleaning leaves of these files' texts, written down anew: NFC, ordinary spaces, no invisible characters."""
     text = html.unescape(html.unescape("" if text is None else str(text)))
     text = re.sub("\r\n?|[\v\f\x85\u2028\u2029]", "\n", text)
-    text = "".join(" " if unicodedata.category(one) == "Zs" else one for one in text)
-    text = "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf"))
+    text = "".join(" " if unicodedata.category(character) == "Zs" else character for character in text)
+    text = "".join(
+        character for character in text if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf")
+    )
     text = unicodedata.normalize("NFC", text)
     lines = [re.sub("[ \t]+", " ", line).strip() for line in text.split("\n")]
     return re.sub("\n{3,}", "\n\n", "\n".join(lines)).strip()
@@ -25,8 +27,8 @@ def plain(text):
 def choices(options, right):
     """Options and the texts of the right ones, without the empty and the repeated."""
     texts = [plain(option) for option in options]
-    kept = list(dict.fromkeys(text for text in texts if text and text != "nan"))
-    return tuple(kept), tuple(sorted({texts[place] for place in right}))
+    distinct = list(dict.fromkeys(text for text in texts if text and text != "nan"))
+    return tuple(distinct), tuple(sorted({texts[place] for place in right}))
 
 
 def items_of(shard):
@@ -54,15 +56,15 @@ def test_headqa_in_spanish_by_a_path_and_without_its_images(read, real_data):
     }
     shard = read("columns", files, options=options, language="es", reject_limit=0.2)
     exams = json.loads(files["HEAD-QA-test.json"])["exams"].values()
-    records = [one for exam in exams for one in exam["data"]]
+    records = [record for exam in exams for record in exam["data"]]
     expected = []
-    for one in records:
-        texts = {str(answer["aid"]): answer["atext"] for answer in one["answers"]}
-        if not one["image"]:
-            kept, right = choices(texts.values(), [list(texts).index(one["ra"])])
-            expected.append((plain(one["qtext"]), "", kept, right))
+    for record in records:
+        texts = {str(answer["aid"]): answer["atext"] for answer in record["answers"]}
+        if not record["image"]:
+            options, right = choices(texts.values(), [list(texts).index(record["ra"])])
+            expected.append((plain(record["qtext"]), "", options, right))
     assert (len(records), shard.report["read"]) == (2742, 2742)
-    assert sum(bool(one["image"]) for one in records) == shard.reasons["not for readers of text"] == 67
+    assert sum(bool(record["image"]) for record in records) == shard.reasons["not for readers of text"] == 67
     assert items_of(shard) == sorted(expected)
 
 
@@ -74,8 +76,8 @@ def test_mmlu_in_spanish_by_its_reader_and_by_columns(read, real_data):
         for question, *options, letter in csv.reader(content.decode().splitlines(keepends=True)):
             expected.append((plain(question), "", *choices(options, ["ABCD".index(letter)])))
     by_reader = read("mmlu", files, split="test", reject_limit=0.2)
-    told = {"question": "1", "options": ["2", "3", "4", "5"], "answer": "6", "answer_form": "labels"}
-    by_columns = read("columns", files, split="test", options=told, language="es", reject_limit=0.2)
+    options = {"question": "1", "options": ["2", "3", "4", "5"], "answer": "6", "answer_form": "labels"}
+    by_columns = read("columns", files, split="test", options=options, language="es", reject_limit=0.2)
     assert len(expected) == 500
     assert items_of(by_reader) == items_of(by_columns) == sorted(expected)
     assert [item.id for item in by_reader.items] == [item.id for item in by_columns.items]
@@ -86,20 +88,20 @@ def test_medqa_in_chinese(read, real_data):
     files = read_bytes(real_data / "mcmle_zh", "MedQA-MCMLE.jsonl")
     records = [json.loads(line) for line in files["MedQA-MCMLE.jsonl"].decode().splitlines() if line]
     expected, contradictory = [], 0
-    for one in records:
-        texts = [plain(option) for option in one["options"].values()]
-        right = list(one["options"]).index(one["answer_idx"])
-        assert one["options"][one["answer_idx"]] == one["answer"]
+    for record in records:
+        texts = [plain(option) for option in record["options"].values()]
+        right = list(record["options"]).index(record["answer_idx"])
+        assert record["options"][record["answer_idx"]] == record["answer"]
         if texts.count(texts[right]) > 1:
             contradictory += 1
             continue
-        expected.append((plain(one["question"]), "", *choices(texts, [right])))
+        expected.append((plain(record["question"]), "", *choices(texts, [right])))
     shard = read("medqa", files, reject_limit=0.2)
     assert (shard.report["read"], contradictory) == (3426, 1)
     assert shard.reasons == {"duplicate options with different keys": 1}
     assert items_of(shard) == sorted(expected)
-    told = {"question": "question", "options": "options", "answer": "answer_idx", "answer_text": "answer"}
-    by_columns = read("columns", files, options={**told, "answer_form": "labels"}, language="zh", reject_limit=0.2)
+    options = {"question": "question", "options": "options", "answer": "answer_idx", "answer_text": "answer"}
+    by_columns = read("columns", files, options={**options, "answer_form": "labels"}, language="zh", reject_limit=0.2)
     assert items_of(by_columns) == items_of(shard)
 
 
@@ -109,9 +111,13 @@ def test_casimedicos(read, real_data, language):
     records = [json.loads(line) for line in next(iter(files.values())).decode().splitlines() if line]
     for split, published in (("train", "train"), ("validation", "dev"), ("test", "test")):
         expected = [
-            (plain(one["question"]), plain(one["clinical_case"]), *choices(one["options"], [one["correct"] - 1]))
-            for one in records
-            if one["split"] == published and any(map(str.isalpha, one["question"]))
+            (
+                plain(record["question"]),
+                plain(record["clinical_case"]),
+                *choices(record["options"], [record["correct"] - 1]),
+            )
+            for record in records
+            if record["split"] == published and any(map(str.isalpha, record["question"]))
         ]
         shard = read("casimedicos", files, split=split, language=language, reject_limit=0.2)
         assert items_of(shard) == sorted(expected)
@@ -122,10 +128,11 @@ def test_casimedicos(read, real_data, language):
 def test_frenchmedmcqa(read, real_data, name):
     files = read_bytes(real_data / "frenchmedmcqa", f"{name}.json")
     expected = []
-    for one in json.loads(files[f"{name}.json"]):
-        letters = sorted(one["answers"])
-        right = [letters.index(letter) for letter in one["correct_answers"]]
-        expected.append((plain(one["question"]), "", *choices([one["answers"][letter] for letter in letters], right)))
+    for record in json.loads(files[f"{name}.json"]):
+        letters = sorted(record["answers"])
+        right = [letters.index(letter) for letter in record["correct_answers"]]
+        options = [record["answers"][letter] for letter in letters]
+        expected.append((plain(record["question"]), "", *choices(options, right)))
     assert items_of(read("frenchmedmcqa", files, language="fr", reject_limit=0.2)) == sorted(expected)
 
 
@@ -140,7 +147,7 @@ def test_mmlu_in_english_and_the_open_questions_of_mediqal(read, real_data):
     records = [json.loads(line) for line in next(iter(files.values())).decode().splitlines() if line]
     shard = read("mediqal", files, split="test", reject_limit=0.2)
     assert sorted((item.question, item.answer) for item in shard.items) == sorted(
-        (plain(one["question"]), plain(one["answer"])) for one in records
+        (plain(record["question"]), plain(record["answer"])) for record in records
     )
 
 
@@ -148,8 +155,13 @@ def test_pubmedqa(read, real_data):
     files = read_bytes(real_data / "pubmedqa", "ori_pqal.json", "test_ground_truth.json")
     records, test = (json.loads(content) for content in files.values())
     expected = [
-        (plain(one["QUESTION"]), plain("\n".join(one["CONTEXTS"])), ("yes", "no", "maybe"), (one["final_decision"],))
-        for key, one in records.items()
+        (
+            plain(record["QUESTION"]),
+            plain("\n".join(record["CONTEXTS"])),
+            ("yes", "no", "maybe"),
+            (record["final_decision"],),
+        )
+        for key, record in records.items()
         if key in test
     ]
     assert items_of(read("pubmedqa", files, split="test", reject_limit=0.2)) == sorted(expected)
@@ -165,10 +177,10 @@ def test_morfitt_is_every_abstract_line_by_line(collect, real_data):
         for key, abstract, labels in records
         if key not in damaged
     ]
-    made = collect("morfitt", read_bytes(real_data / "morfitt", *names))
-    found = [(json.loads(row["meta"]), row["text"]) for row in made.items]
+    collection = collect("morfitt", read_bytes(real_data / "morfitt", *names))
+    texts = [(json.loads(row["meta"]), row["text"]) for row in collection.items]
     assert len(damaged) == 2
-    assert sorted((meta["native_id"], text, meta["specialities"]) for meta, text in found) == sorted(expected)
+    assert sorted((meta["native_id"], text, meta["specialities"]) for meta, text in texts) == sorted(expected)
 
 
 def test_wmt_is_every_pair_of_lines(collect, real_data):
@@ -180,5 +192,5 @@ def test_wmt_is_every_pair_of_lines(collect, real_data):
         for source, target in zip(lines[f"medline{year}_en2fr.en"], lines[f"medline{year}_en2fr.fr"], strict=True)
         if plain(source) and plain(target)
     ]
-    made = collect("wmt_biomedical", read_bytes(real_data / "wmt_biomed", *names))
-    assert sorted((row["source_text"], row["target_text"]) for row in made.items) == sorted(expected)
+    collection = collect("wmt_biomedical", read_bytes(real_data / "wmt_biomed", *names))
+    assert sorted((row["source_text"], row["target_text"]) for row in collection.items) == sorted(expected)

@@ -122,6 +122,6 @@ def test_a_backbone_of_the_world_knows_its_names_whole_and_has_weights_as_wide_a
 
 def test_the_overview_asks_about_an_item_of_the_demonstration(tmp_path):
     overview = (SHIPPED.parents[2] / "docs/overview.md").read_text(encoding="utf-8")
-    [asked] = re.findall(r"posologie testcase ([0-9a-f]+) ", overview)
+    [case] = re.findall(r"posologie testcase ([0-9a-f]+) ", overview)
     recipe = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-    assert asked in {item.id for item in shard(tmp_path, "board", recipe, name="board")}
+    assert case in {item.id for item in shard(tmp_path, "board", recipe, name="board")}

@@ -20,8 +20,9 @@ from posologie.config.language import is_there
 from posologie.config.study import Study
 from posologie.generation.spec import Generator, Translator
 from posologie.judging.spec import Judge
+from posologie.models.encoders import encoder_folder
 from posologie.models.spec import Backbone, EncoderOrigin
-from posologie.models.store import encoder_folder, installed_version
+from posologie.models.store import installed_version
 from posologie.prediction.other_specs import Served
 from posologie.records import layout
 from posologie.records.files import read_json

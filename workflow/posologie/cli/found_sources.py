@@ -20,13 +20,13 @@ from posologie.records.specs import first_problem
 from posologie.running.errors import InputError
 from posologie.sources import columns
 from posologie.sources.cleaning import Elsewhere, Malformed, Rejected, value_at
-from posologie.sources.columns import Options
+from posologie.sources.column_options import Options
 from posologie.sources.drafts import finished
 from posologie.sources.records import read_rows
 from posologie.sources.shards import Place
-from posologie.sources.sheets import filled_sheets
 from posologie.sources.spec import FileForm, ShardSpec, Source
-from posologie.sources.tables import format_of
+from posologie.sources.tables import filled_sheets
+from posologie.sources.text_files import format_of
 
 FORMATS = (".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".ndjson", ".parquet")
 RECORDS = 400

@@ -19,11 +19,13 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--backbone", type=Path, help="manifest of the backbone whose chat template is shown")
     arguments.add_argument("--facts", required=True, type=Path, help="facts.json; the pages are written beside it")
     arguments.add_argument("--processes", type=int, default=1, help="changes no result")
-    given = arguments.parse_args(argv)
-    facts = look(LookSpec.from_json(given.spec), given.results, given.screened, given.backbone, given.processes)
-    write_pages(facts, given.facts.parent)
+    options = arguments.parse_args(argv)
+    facts = look(
+        LookSpec.from_json(options.spec), options.results, options.screened, options.backbone, options.processes
+    )
+    write_pages(facts, options.facts.parent)
     # The order of sources, mixes and languages says something, so the keys are not sorted.
-    write_text(given.facts, json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(options.facts, json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
 def write_pages(facts: dict[str, object], folder: Path) -> None:

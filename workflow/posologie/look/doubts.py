@@ -11,7 +11,6 @@ from posologie.report.tables import NOTHING, number_cell, table
 
 REJECTED_TOO_MANY, REJECTED_MANY = 0.2, 0.01
 PROBLEM, WARNING = "problem", "warning"
-SINGLE, SEVERAL, OPEN = "mcqu", "mcq", "oeq"
 
 
 def with_doubts(facts: dict[str, Any]) -> dict[str, Any]:
@@ -43,15 +42,15 @@ def percent(part: float, whole: float) -> str:
 
 
 def _of_source(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for split, found in source["splits"].items():
-        if found is None:
+    for split, shard in source["splits"].items():
+        if shard is None:
             yield WARNING, f"The {split} split is not read yet, so this page says nothing of it."
             continue
-        yield from _rejected(split, found)
-        yield from _reading(split, found)
-        yield from _keys(split, found)
-        yield from _languages(facts, source, split, found)
-        yield from _texts(split, found)
+        yield from _rejected(split, shard)
+        yield from _reading(split, shard)
+        yield from _keys(split, shard)
+        yield from _languages(facts, source, split, shard)
+        yield from _texts(split, shard)
     yield from _twins(facts, name, source)
     tokens = source["tokens"]
     if tokens and tokens["too_long"]:
@@ -61,59 +60,59 @@ def _of_source(facts: dict[str, Any], name: str, source: dict[str, Any]) -> Iter
             f"longer than training.recipe.max_length ({facts['max_length']:,} tokens): training cuts their context, or "
             "leaves them out where that is not enough.",
         )
-    uses = [mix for mix, one in facts["mixes"].items() for part in one["parts"] if part["taken"].get(name)]
+    uses = [mix for mix, quotas in facts["mixes"].items() for part in quotas["parts"] if part["taken"].get(name)]
     tested = any(f"{name}/{split}" in places for places in facts["tested"].values() for split in source["splits"])
-    known = all(one["problem"] is None for one in facts["mixes"].values())
+    known = all(mix["problem"] is None for mix in facts["mixes"].values())
     if source["described"].get("mixed", True) and not uses and not tested and known:
         yield WARNING, "No mix draws from this source, and no suite tests on it."
 
 
-def _rejected(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    read, rejected = found["read"], found["rejected"]
-    if not found["items"]:
+def _rejected(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    read, rejected = shard["read"], shard["rejected"]
+    if not shard["items"]:
         yield PROBLEM, f"The {split} split holds no item: {count(read or 0, 'record')} read, all of them rejected."
     elif read and rejected and rejected >= REJECTED_MANY * read:
-        first = found["rejects"][0] if found["rejects"] else None
+        first = shard["rejects"][0] if shard["rejects"] else None
         why = f", most often because of {quoted(first['reason'])} ({first['records']:,})" if first else ""
         state = PROBLEM if rejected > REJECTED_TOO_MANY * read else WARNING
         records = f"{rejected:,} of {count(read, 'record')} of the {split} split"
         yield state, f"{records} ({percent(rejected, read)}) were rejected{why}."
 
 
-def _reading(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for text in told_doubts(found["reading"]):
+def _reading(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for text in stated_doubts(shard["reading"]):
         if " records rejected: " not in text:  # said in one sentence for all reasons
             yield WARNING, f"The files of the {split} split: {text}"
-    for what, number in (found["reading"].get("repeated_ids") or {}).items():
+    for what, number in (shard["reading"].get("repeated_ids") or {}).items():
         yield (
             WARNING,
             f"{count(number, 'item')} of the {split} split had the id of another one ({what}) and got a new one.",
         )
-    groups = found["groups"]
-    if _told(found):
+    groups = shard["groups"]
+    if _warns(shard):
         return
-    if found["items"] >= 20 and groups["largest"] > found["items"] / 2:
+    if shard["items"] >= 20 and groups["largest"] > shard["items"] / 2:
         yield (
             WARNING,
-            f"{groups['largest']:,} of {count(found['items'], 'item')} of the {split} split are one group "
+            f"{groups['largest']:,} of {count(shard['items'], 'item')} of the {split} split are one group "
             f"({quoted(str(groups['largest_name']))}); a value that stands for “none” may have been read as a case.",
         )
-    for prefix, number in found["prefixes"].items():
-        if number >= 0.05 * found["items"]:
+    for prefix, number in shard["prefixes"].items():
+        if number >= 0.05 * shard["items"]:
             yield (
                 WARNING,
-                f"{percent(number, found['items'])} of the questions of the {split} split begin like {quoted(prefix)}, "
+                f"{percent(number, shard['items'])} of the questions of the {split} split begin like {quoted(prefix)}, "
                 "and the others do not.",
             )
 
 
-def _told(found: dict[str, Any]) -> bool:
-    """Whether the shard's report has evidence with warnings of its own, which are not repeated in other words."""
-    evidence = found["reading"].get("evidence")
+def _warns(shard: dict[str, Any]) -> bool:
+    """Return whether the shard's report has warnings of its own, which are not repeated in other words."""
+    evidence = shard["reading"].get("evidence")
     return isinstance(evidence, dict) and "warnings" in evidence
 
 
-def told_doubts(reading: Any) -> Iterator[str]:
+def stated_doubts(reading: Any) -> Iterator[str]:
     """Yield the sentences that a shard's report calls doubts or warnings, wherever they stand."""
     if isinstance(reading, dict):
         for key, value in reading.items():
@@ -122,25 +121,25 @@ def told_doubts(reading: Any) -> Iterator[str]:
                     if isinstance(text, str) and text:
                         yield text if text.endswith((".", "!", "?")) else f"{text}."
             else:
-                yield from told_doubts(value)
+                yield from stated_doubts(value)
     elif isinstance(reading, list):
         for value in reading:
-            yield from told_doubts(value)
+            yield from stated_doubts(value)
 
 
-def _keys(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for entry in found["keys"]:
+def _keys(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in shard["keys"]:
         items, options, labels = entry["items"], entry["options"], entry["labels"]
         equal, whole = items / options, sum(labels)
-        if entry["task"] != SINGLE:
+        if entry["task"] != "mcqu":
             continue
-        asked = f"{count(items, 'single-answer question')} with {options} options in the {split} split"
+        questions = f"{count(items, 'single-answer question')} with {options} options in the {split} split"
         if (
-            not _told(found)
+            not _warns(shard)
             and equal >= 20
             and (never := [LABELS[index] for index, number in enumerate(labels) if not number])
         ):
-            yield WARNING, f"{' and '.join(never)} is never the right answer of {asked}."
+            yield WARNING, f"{' and '.join(never)} is never the right answer of {questions}."
         largest = max(labels)
         deviation = (largest - equal) / math.sqrt(items / options * (1 - 1 / options))
         if items >= 50 and largest >= 1.5 * equal and deviation > 4:
@@ -148,18 +147,18 @@ def _keys(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
             nearly = "nearly always " if largest >= 0.8 * whole else ""
             yield (
                 WARNING,
-                f"{label} is {nearly}the right answer of {asked}: {percent(largest, whole)}, where equal shares are "
-                f"{percent(1, options)}. A model that always says {label} is right as often.",
+                f"{label} is {nearly}the right answer of {questions}: {percent(largest, whole)}, where equal shares "
+                f"are {percent(1, options)}. A model that always says {label} is right as often.",
             )
 
 
 def _languages(
-    facts: dict[str, Any], source: dict[str, Any], split: str, found: dict[str, Any]
+    facts: dict[str, Any], source: dict[str, Any], split: str, shard: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    languages = found["languages"]
+    languages = shard["languages"]
     if languages["identified"] < 10:
         return
-    evidence = found["reading"].get("evidence")
+    evidence = shard["reading"].get("evidence")
     declared = (evidence.get("languages") or {}).get("declared") if isinstance(evidence, dict) else None
     (main, most), *others = languages["items"].items()
     rest = languages["identified"] - most
@@ -171,17 +170,17 @@ def _languages(
             f"{share} of the {split} split are in another language than the most frequent one ({main}): {named}.",
         )
     if main != facts["language"] and declared is None and source["described"].get("mixed", True):
-        said = f"report.language is “{facts['language']}”"
+        stated = f"report.language is “{facts['language']}”"
         if facts["language"] == "und":
-            said = f"the study names no language; add `language: {main}`"
-        yield (WARNING, f"The items of the {split} split are mostly in the language “{main}”, and {said}.")
+            stated = f"the study names no language; add `language: {main}`"
+        yield (WARNING, f"The items of the {split} split are mostly in the language “{main}”, and {stated}.")
 
 
-def _texts(split: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for kind, fault in found["texts"].items():
-        items = f"{count(fault['items'], 'item')} of the {split} split ({percent(fault['items'], found['items'])})"
+def _texts(split: str, shard: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for kind, fault in shard["texts"].items():
+        items = f"{count(fault['items'], 'item')} of the {split} split ({percent(fault['items'], shard['items'])})"
         yield WARNING, f"{items}: {kind}, as in {quoted(fault['example'], 100)}."
-    alike = found["options_alike"]
+    alike = shard["options_alike"]
     if alike["right_and_wrong"]:
         items = f"{count(alike['right_and_wrong'], 'item')} of the {split} split"
         yield WARNING, f"{items}: one text is a right and a wrong option, as in {quoted(alike['example'])}."
@@ -212,7 +211,7 @@ def _of_study(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
             if not part["asked"]:
                 yield WARNING, f"Mix {name}: the part {part['part']} gets no item at all."
     missing = [
-        name for name, source in facts["sources"].items() if all(one is None for one in source["splits"].values())
+        name for name, source in facts["sources"].items() if all(shard is None for shard in source["splits"].values())
     ]
     if missing:
         yield WARNING, f"Not read yet: {', '.join(missing)}."
@@ -262,9 +261,9 @@ def taken_cells(facts: Mapping[str, Any], name: str, part: Mapping[str, Any]) ->
 def of_tasks(facts: Mapping[str, Any]) -> str:
     """Return the caption of the tables of mixes."""
     screened = [
-        one["by"]
+        report["by"]
         for source in facts["sources"].values()
-        for split, one in source["screening"].items()
+        for split, report in source["screening"].items()
         if split == "train"
     ]
     stage = "" if screened and all(screened) else " Not all sources are screened yet: screening may take more away."
@@ -275,13 +274,13 @@ def mixes(facts: Mapping[str, Any], name: str) -> Iterator[Block]:
     """Yield what each mix takes of a source."""
     rows = [
         (Cell(mix), Cell(part["part"]), *taken_cells(facts, name, part))
-        for mix, found in facts["mixes"].items()
-        for part in found["parts"]
+        for mix, quotas in facts["mixes"].items()
+        for part in quotas["parts"]
         if name in part["held"]
     ]
     if rows:
         yield table("takes", "What each mix takes of this source", of_tasks(facts), takes("as part of"), rows)
-    elif any(found["problem"] for found in facts["mixes"].values()):
+    elif any(mix["problem"] for mix in facts["mixes"].values()):
         yield Prose(("Not known while a mix cannot be met; the page about all sources says why.",))
     else:
         yield Prose(("No mix draws from this source.",))

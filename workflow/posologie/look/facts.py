@@ -21,7 +21,7 @@ from posologie.records.files import read_json, sha256_of_file
 from posologie.records.items import Item, Split, read_item_table, table_to_items
 from posologie.records.prompting import Prompting, assistant_turn, chat, option_order
 from posologie.running.errors import InputError
-from posologie.screening import __main__ as screening
+from posologie.screening.__main__ import main as screen
 from posologie.screening.spec import ScreeningSpec
 
 SCREENED_AT_MOST = 20_000
@@ -31,29 +31,29 @@ Shard = tuple[str, Split]
 
 
 def screening_facts(
-    spec: LookSpec, root: Path, made: Mapping[Shard, Path], temporary: Path
+    spec: LookSpec, root: Path, screened: Mapping[Shard, Path], temporary: Path
 ) -> tuple[dict[Shard, dict[str, Any]], dict[Shard, Path]]:
-    """Return what screening says of each shard, and where the items that stay lie.
+    """Return what screening says of each shard, and the files of the items that remain.
 
     What the study has screened is read. The rest is screened here, into a temporary folder, where it is small; a screen
     by a judge is left out, because the ratings may not be there.
 
     Args:
-        made: the screened shards of the study that exist.
+        screened: the screened shards of the study that exist.
     """
     facts: dict[Shard, dict[str, Any]] = {}
-    kept: dict[Shard, Path] = {}
+    remaining: dict[Shard, Path] = {}
     for source, splits in spec.screened.items():
         for split in splits:
             shard = root / layout.shard(source, split)
             if not shard.is_file():
                 continue
-            file = made.get((source, split))
+            file = screened.get((source, split))
             if file is not None:
                 report = _counts(file.with_suffix(".json"))
                 if report["read"] == _rows(shard):
                     facts[source, split] = {**report, "by": "the study"}
-                    kept[source, split] = file
+                    remaining[source, split] = file
                     continue
             inputs = _inputs(spec, root, source, split)
             items = sum(_rows(path) for path in {shard, *(path for paths in inputs.values() for path in paths)})
@@ -63,11 +63,11 @@ def screening_facts(
                 facts[source, split] = {"by": None, "reason": reason}
                 continue
             try:
-                kept[source, split], report = _screened(spec, source, split, shard, inputs, temporary)
+                remaining[source, split], report = _screened(spec, source, split, shard, inputs, temporary)
                 facts[source, split] = {**report, "by": "this look"}
             except InputError as error:
                 facts[source, split] = {"by": None, "reason": str(error)}
-    return facts, kept
+    return facts, remaining
 
 
 def _inputs(spec: LookSpec, root: Path, source: str, split: Split) -> dict[str, list[Path]]:
@@ -88,12 +88,14 @@ def _screened(
         split=split,
         screening=spec.screening.model_copy(update={"quality": None}),
         suites={} if off else {name: spec.suites[name] for name in spec.screening.against},
-        languages={name: one.language for name, one in spec.sources.items() if one.language is not None and not off},
+        languages={
+            name: other.language for name, other in spec.sources.items() if other.language is not None and not off
+        },
     )
     target = temporary / source / f"{split}.parquet"
     named = {key: [f"{path.parent.name}={path}" for path in paths] for key, paths in inputs.items()}
     report, matches = target.with_suffix(".json"), target.with_suffix(".matches.parquet")
-    screening.main(
+    screen(
         [
             *("--spec", wanted.canonical_json(), "--items", str(shard)),
             *("--earlier", *named["earlier"], "--tests", *named["tests"]),
@@ -112,15 +114,16 @@ def _rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows) if path.is_file() else 0
 
 
-def mix_facts(spec: LookSpec, root: Path, kept: Mapping[Shard, Path]) -> dict[str, Any]:
-    """Return what each mix takes of each source, and of what; a mix that cannot be met has a `problem`."""
-    return {name: _mix(spec, name, root, kept) for name in spec.mix_order}
+def mix_facts(spec: LookSpec, root: Path, remaining: Mapping[Shard, Path]) -> dict[str, Any]:
+    """Return how many items each mix takes from what each source holds; a mix that cannot be met has a `problem`."""
+    return {name: _mix(spec, name, root, remaining) for name in spec.mix_order}
 
 
-def _mix(spec: LookSpec, name: str, root: Path, kept: Mapping[Shard, Path]) -> dict[str, Any]:
+def _mix(spec: LookSpec, name: str, root: Path, remaining: Mapping[Shard, Path]) -> dict[str, Any]:
     mix = spec.mixes[name]
     files = {
-        source: kept.get((source, "train"), root / layout.shard(source, "train")) for source in spec.mix_sources[name]
+        source: remaining.get((source, "train"), root / layout.shard(source, "train"))
+        for source in spec.mix_sources[name]
     }
     missing = [source for source, path in files.items() if not path.is_file()]
     facts: dict[str, Any] = {"tasks": list(mix.tasks), "parts": [], "strata": [], "problem": None, "items": None}
@@ -140,20 +143,20 @@ def _mix(spec: LookSpec, name: str, root: Path, kept: Mapping[Shard, Path]) -> d
     except InputError as error:
         return {**facts, "problem": _without_paths(str(error).removeprefix(f"mix {name}: "), files)}
     facts["parts"] = [
-        {"part": part.name, "asked": part.asked, "held": part.held, "taken": part.quotas} for part in parts
+        {"part": part.name, "asked": part.requested, "held": part.held, "taken": part.quotas} for part in parts
     ]
-    facts["items"] = sum(part.asked for part in parts)
+    facts["items"] = sum(part.requested for part in parts)
     facts["strata"] = [
         {"source": source, "stratum": stratum, **counts}
-        for source, found in strata
-        for stratum, counts in found.items()
+        for source, quotas in strata
+        for stratum, counts in quotas.items()
         if mix.strata
     ]
     return facts
 
 
 def _without_paths(text: str, files: Mapping[str, Path]) -> str:
-    """Say the source instead of its file, which may lie in a folder that is already gone."""
+    """Return a text that names sources instead of their files, which may lie in a folder that is already gone."""
     for source, path in files.items():
         text = text.replace(str(path), f"the training items of {source}")
     return text
@@ -228,8 +231,12 @@ def identity(spec: LookSpec, root: Path, screened: Sequence[Path], backbone: Pat
     """Return a hash over all that the facts depend on: equal hashes mean that the facts need not be computed again."""
     digest = hashlib.sha256(f"{FORM}\0{spec.canonical_json()}".encode())
     shards = [root / layout.shard(name, split) for name, source in spec.sources.items() for split in source.splits]
-    made = [*shards, *sorted(screened)]
-    for path in [*made, *(path.with_suffix(".json") for path in made), *([backbone] if backbone is not None else [])]:
+    tables = [*shards, *sorted(screened)]
+    for path in [
+        *tables,
+        *(path.with_suffix(".json") for path in tables),
+        *([backbone] if backbone is not None else []),
+    ]:
         digest.update(f"\0{path.name}\0{sha256_of_file(path) if path.is_file() else 'missing'}".encode())
     return digest.hexdigest()
 
@@ -252,11 +259,11 @@ def look(
         tokenizer = load_tokenizer(backbone.parent)
     twins = Twins(spec.suites, processes)
     sources = {name: _source(spec, name, root, twins, tokenizer) for name in spec.order}
-    made: dict[tuple[str, Split], Path] = {(path.parent.name, path.stem): path for path in screened}  # type: ignore[misc]
+    screened_shards: dict[Shard, Path] = {(path.parent.name, path.stem): path for path in screened}  # type: ignore[misc]
     with temporary_folder() as temporary:
-        found, kept = screening_facts(spec, root, made, Path(temporary))
-        mixes = mix_facts(spec, root, kept)
-    for (name, split), facts in found.items():
+        screening, remaining = screening_facts(spec, root, screened_shards, Path(temporary))
+        mixes = mix_facts(spec, root, remaining)
+    for (name, split), facts in screening.items():
         sources[name]["screening"][split] = facts
     facts = {
         **{"form": FORM, "identity": identity(spec, root, screened, backbone)},

@@ -20,20 +20,20 @@ def pages(facts: Mapping[str, Any]) -> list[Page]:
 
 def index_page(facts: Mapping[str, Any]) -> Page:
     """Return the page about all sources."""
-    made = [
+    parts = [
         Section("sources", "Sources", (_overview(facts),)),
         _all_twins(facts),
         _all_mixes(facts),
         Section("method", "How this was counted", (Prose(_method()),)),
     ]
-    return _page(facts, None, [section for section in made if section is not None], _all_doubts(facts))
+    return _page(facts, None, [section for section in parts if section is not None], _all_doubts(facts))
 
 
 def source_page(facts: Mapping[str, Any], name: str) -> Page:
     """Return the page about one source."""
     source = facts["sources"][name]
-    here = {split: found for split, found in source["splits"].items() if found is not None}
-    made = [
+    here = {split: shard for split, shard in source["splits"].items() if shard is not None}
+    parts = [
         Section("short", "In short", tuple(sections.short(source, here))),
         Section("items", "Items as the model sees them", tuple(sections.examples(facts, source))),
         Section("reading", "How the files were read", tuple(sections.reading(here))),
@@ -43,10 +43,10 @@ def source_page(facts: Mapping[str, Any], name: str) -> Page:
         Section("twins", "Twins", tuple(sections.twins(facts, name))),
         Section("mixes", "What mixes take", tuple(mixes(facts, name))),
     ]
-    return _page(facts, name, made, _notices(source["doubts"]))
+    return _page(facts, name, parts, _notices(source["doubts"]))
 
 
-def _page(facts: Mapping[str, Any], name: str | None, made: Sequence[Section], notices: Sequence[Notice]) -> Page:
+def _page(facts: Mapping[str, Any], name: str | None, parts: Sequence[Section], notices: Sequence[Notice]) -> Page:
     others = [("All sources", "index.html"), *((source, f"{source}.html") for source in facts["sources"])]
     count = len(facts["sources"])
     title = facts["title"] or f"study {facts['study']}"
@@ -55,7 +55,7 @@ def _page(facts: Mapping[str, Any], name: str | None, made: Sequence[Section], n
         subtitle=f"Source {name} of study {facts['study']}, before anything is trained"
         if name
         else f"Study {facts['study']}: {count} source{'s' if count != 1 else ''}, before anything is trained",
-        sections=tuple(section for section in made if section.blocks),
+        sections=tuple(section for section in parts if section.blocks),
         notices=tuple(notices),
         footer=f"Made by posologie {__version__} from the shards of results/{facts['study']}; nothing is loaded.",
         others=tuple(others),
@@ -84,21 +84,21 @@ def _overview(facts: Mapping[str, Any]) -> Table:
     columns = columns_of("source*", "split", "read#", "items#", "rejected#", "groups#", "doubts#", "language", "tasks")
     rows = []
     for name, source in facts["sources"].items():
-        for split, found in source["splits"].items():
+        for split, shard in source["splits"].items():
             link = Cell(name, link=f"{name}.html")
-            if found is None:
+            if shard is None:
                 rows.append((link, Cell(split), *[NOTHING] * 5, NOTHING, Cell("not read yet")))
                 continue
-            numbers = [found["read"], found["items"], found["rejected"], found["groups"]["groups"]]
-            tasks = ", ".join(f"{number:,} {TASKS[task]}" for task, number in found["tasks"].items())
+            numbers = [shard["read"], shard["items"], shard["rejected"], shard["groups"]["groups"]]
+            tasks = ", ".join(f"{number:,} {TASKS[task]}" for task, number in shard["tasks"].items())
             counted = [number_cell(number) for number in (*numbers, len(source["doubts"]))]
-            rows.append((link, Cell(split), *counted, Cell(_language(found)), Cell(tasks)))
+            rows.append((link, Cell(split), *counted, Cell(_language(shard)), Cell(tasks)))
     caption = "Records read and items kept, by source and split; doubts are those about the whole source."
     return table("sources", "What each source holds", caption, columns, rows)
 
 
-def _language(found: Mapping[str, Any]) -> str:
-    languages = found["languages"]
+def _language(shard: Mapping[str, Any]) -> str:
+    languages = shard["languages"]
     shown = [f"{name} {percent(number, languages['identified'])}" for name, number in languages["items"].items()]
     return ", ".join(shown[:2]) if shown else "–"
 
@@ -134,12 +134,12 @@ def _all_twins(facts: Mapping[str, Any]) -> Section | None:
 
 def _all_mixes(facts: Mapping[str, Any]) -> Section | None:
     rows = []
-    for mix, found in facts["mixes"].items():
-        if found["problem"]:
-            rows.append((Cell(mix), Cell(found["problem"]), *[NOTHING] * 8))
+    for mix, quotas in facts["mixes"].items():
+        if quotas["problem"]:
+            rows.append((Cell(mix), Cell(quotas["problem"]), *[NOTHING] * 8))
         rows += [
             (Cell(mix), Cell(source), *taken_cells(facts, source, part))
-            for part in found["parts"]
+            for part in quotas["parts"]
             for source in part["held"]
         ]
     if not rows:
@@ -148,13 +148,13 @@ def _all_mixes(facts: Mapping[str, Any]) -> Section | None:
     strata = [
         (
             Cell(mix),
-            Cell(one["source"]),
-            Cell(one["stratum"]),
-            *(number_cell(one[key]) for key in ("held", "asked", "taken")),
+            Cell(stratum["source"]),
+            Cell(stratum["stratum"]),
+            *(number_cell(stratum[key]) for key in ("held", "asked", "taken")),
         )
-        for mix, found in facts["mixes"].items()
-        for one in found["strata"]
-        if one["asked"] != one["taken"]
+        for mix, quotas in facts["mixes"].items()
+        for stratum in quotas["strata"]
+        if stratum["asked"] != stratum["taken"]
     ]
     if strata:
         columns = columns_of("mix*", "source", "stratum", "held#", "asked for#", "taken#")

@@ -35,14 +35,14 @@ def short(source: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Block]
     yield Facts(tuple(shown))
     columns = columns_of("split*", "read#", "items#", "rejected#", "repaired#", "tasks", "options")
     rows = []
-    for split, found in source["splits"].items():
-        if found is None:
+    for split, shard in source["splits"].items():
+        if shard is None:
             rows.append((Cell(split), *[NOTHING] * 4, Cell("not read yet"), NOTHING))
             continue
-        tasks = ", ".join(f"{number:,} {TASKS[task]}" for task, number in found["tasks"].items())
-        options = ", ".join(f"{number:,} with {options}" for options, number in found["options"].items())
-        repaired = sum((found["reading"].get("repaired") or {}).values())
-        counted = (number_cell(found["read"]), number_cell(found["items"]), number_cell(found["rejected"]))
+        tasks = ", ".join(f"{number:,} {TASKS[task]}" for task, number in shard["tasks"].items())
+        options = ", ".join(f"{number:,} with {options}" for options, number in shard["options"].items())
+        repaired = sum((shard["reading"].get("repaired") or {}).values())
+        counted = (number_cell(shard["read"]), number_cell(shard["items"]), number_cell(shard["rejected"]))
         rows.append((Cell(split), *counted, number_cell(repaired), Cell(tasks), Cell(options or "–")))
     if rows and here:
         yield table("splits", "Splits", "Every record that was read is an item or a reject.", columns, rows)
@@ -74,29 +74,29 @@ def reading(here: Mapping[str, Any]) -> Iterator[Block]:
     """Yield what the reports of the shards say of the files: all of it, whatever keys they have."""
     rows = [
         (Cell(split), Cell(name), number_cell(counts.get("read")), number_cell(counts.get("kept")))
-        for split, found in here.items()
-        for name, counts in (found["reading"].get("files") or {}).items()
+        for split, shard in here.items()
+        for name, counts in (shard["reading"].get("files") or {}).items()
         if isinstance(counts, dict)
     ]
     columns = columns_of("split*", "file", "read#", "items#")
     if rows:
         yield table("files", "Files", "Records read and items kept from each file.", columns, rows)
     repaired = [
-        (Cell(split), Cell(kind), number_cell(number), share(number, found["items"]))
-        for split, found in here.items()
-        for kind, number in sorted((found["reading"].get("repaired") or {}).items())
+        (Cell(split), Cell(kind), number_cell(number), share(number, shard["items"]))
+        for split, shard in here.items()
+        for kind, number in sorted((shard["reading"].get("repaired") or {}).items())
     ]
     if repaired:
         columns = columns_of("split*", "repair", "items#", "share#")
         caption = "Texts that cleaning changed; the record keeps the original."
         yield table("repairs", "Repairs", caption, columns, repaired)
-    told = {split: dict(_flat(_beside_counts(found["reading"]))) for split, found in here.items()}
-    names = list(dict.fromkeys(name for said in told.values() for name in said))
+    stated = {split: dict(_flat(_beside_counts(shard["reading"]))) for split, shard in here.items()}
+    names = list(dict.fromkeys(name for values in stated.values() for name in values))
     if names:
-        lines = [(Cell(name), *(Cell(told[split].get(name, "–")) for split in here)) for name in names]
+        lines = [(Cell(name), *(Cell(stated[split].get(name, "–")) for split in here)) for name in names]
         caption = "All that the reports of the shards say beside the counts; their warnings are at the top of the page."
         yield table("told", "What the reports say", caption, columns_of("what*", *here), lines)
-    silent = [split for split, said in told.items() if not said]
+    silent = [split for split, values in stated.items() if not values]
     if silent:
         yield Prose(
             (
@@ -127,7 +127,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield (
                 name,
                 ", ".join(
-                    json.dumps(one, ensure_ascii=False) if isinstance(one, dict | list) else str(one) for one in value
+                    json.dumps(member, ensure_ascii=False) if isinstance(member, dict | list) else str(member)
+                    for member in value
                 ),
             )
     elif value not in (None, "", {}):
@@ -141,26 +142,27 @@ def _words(key: str) -> str:
 def rejects(here: Mapping[str, Any]) -> Iterator[Block]:
     """Yield the reasons of the rejects, and examples of each."""
     rows = [
-        (Cell(reject["reason"]), Cell(split), number_cell(reject["records"]), share(reject["records"], found["read"]))
-        for split, found in here.items()
-        for reject in found["rejects"]
+        (Cell(reject["reason"]), Cell(split), number_cell(reject["records"]), share(reject["records"], shard["read"]))
+        for split, shard in here.items()
+        for reject in shard["rejects"]
     ]
     if not rows:
         yield Prose(("No record was rejected.",))
         return
     columns = columns_of("reason*", "split", "records#", "of those read#")
     yield table("reasons", "Reasons", "Examples of each stand below.", columns, rows)
-    for split, found in here.items():
-        for reject in found["rejects"]:
+    for split, shard in here.items():
+        for reject in shard["rejects"]:
             examples = "\n\n".join(
-                f"{one['file']}, row {one['row']}: {one['detail']}\n{one['record']}" for one in reject["examples"]
+                f"{record['file']}, row {record['row']}: {record['detail']}\n{record['record']}"
+                for record in reject["examples"]
             )
             yield Source(f"{sentence(reject['reason'])} ({split})", examples)
 
 
 def keys(here: Mapping[str, Any]) -> Iterator[Block]:
     """Yield how often each label is right."""
-    entries = [(split, entry) for split, found in here.items() for entry in found["keys"]]
+    entries = [(split, entry) for split, shard in here.items() for entry in shard["keys"]]
     if not entries:
         yield Prose(("This source has no choice question.",))
         return
@@ -178,9 +180,9 @@ def keys(here: Mapping[str, Any]) -> Iterator[Block]:
     )
     yield table("keys", "Balance of the right answers", caption, columns, rows)
     several = [
-        (Cell(number), Cell(split), number_cell(items), share(items, sum(found["right_options"].values())))
-        for split, found in here.items()
-        for number, items in found["right_options"].items()
+        (Cell(number), Cell(split), number_cell(items), share(items, sum(shard["right_options"].values())))
+        for split, shard in here.items()
+        for number, items in shard["right_options"].items()
     ]
     if several:
         columns = columns_of("right options*", "split", "items#", "share#")
@@ -189,86 +191,93 @@ def keys(here: Mapping[str, Any]) -> Iterator[Block]:
 
 def texts(source: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Block]:
     """Yield lengths, languages, groups, and what in texts looks wrong."""
-    quantiles = ("min", "5%", "50%", "95%", "max")
-    rows = [
-        (
-            Cell(name),
-            Cell(split),
-            number_cell(found["texts"]),
-            *(number_cell(found["quantiles"].get(one)) for one in quantiles),
-        )
-        for split, facts in here.items()
-        for name, found in facts["lengths"].items()
-    ]
-    columns = columns_of("text*", "split", "texts#", "min#", "5%#", "median#", "95%#", "max#")
-    if rows:
-        yield table("lengths", "Lengths in characters", "Texts that are not empty.", columns, rows)
-    if tokens := source["tokens"]:
-        told = tokens["quantiles"]
-        yield Prose(
-            (
-                f"In tokens, as whole examples, {tokens['sampled']:,} sampled items of the {tokens['split']} split: "
-                "median "
-                f"{told.get('50%', 0):,}, 95 % below {told.get('95%', 0):,}, longest {told.get('max', 0):,}.",
-            )
-        )
-    languages = [
-        (
-            Cell(language),
-            Cell(split),
-            number_cell(number),
-            share(number, found["languages"]["identified"]),
-            Cell(found["languages"]["examples"].get(language, "")),
-        )
-        for split, found in here.items()
-        for language, number in found["languages"]["items"].items()
-    ]
-    if languages:
-        columns = columns_of("language*", "split", "items#", "share#", "example of the rarer ones")
-        n = ", ".join(
-            f"{found['languages']['identified']:,} of {found['languages']['sampled']:,} ({split})"
-            for split, found in here.items()
-        )
-        caption = (
-            f"Identified in sampled items that are long enough: {n}. Short texts and names can mislead the identifier."
-        )
-        yield table("languages", "Languages", caption, columns, languages)
+    yield from _lengths(source, here)
+    yield from _languages(here)
     yield Facts(
         tuple(
             (
                 f"groups, {split}",
-                f"{found['groups']['groups']:,}; {found['groups']['items_in_shared_groups']:,} items share theirs; the "
-                f"largest has {found['groups']['largest']:,}",
+                f"{shard['groups']['groups']:,}; {shard['groups']['items_in_shared_groups']:,} items share theirs; the "
+                f"largest has {shard['groups']['largest']:,}",
             )
-            for split, found in here.items()
+            for split, shard in here.items()
         )
     )
     yield from _faults(here)
 
 
+def _lengths(source: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Block]:
+    quantiles = ("min", "5%", "50%", "95%", "max")
+    rows = [
+        (
+            Cell(name),
+            Cell(split),
+            number_cell(lengths["texts"]),
+            *(number_cell(lengths["quantiles"].get(quantile)) for quantile in quantiles),
+        )
+        for split, shard in here.items()
+        for name, lengths in shard["lengths"].items()
+    ]
+    columns = columns_of("text*", "split", "texts#", "min#", "5%#", "median#", "95%#", "max#")
+    if rows:
+        yield table("lengths", "Lengths in characters", "Texts that are not empty.", columns, rows)
+    if tokens := source["tokens"]:
+        median, high, longest = (tokens["quantiles"].get(quantile, 0) for quantile in ("50%", "95%", "max"))
+        yield Prose(
+            (
+                f"In tokens, as whole examples, {tokens['sampled']:,} sampled items of the {tokens['split']} split: "
+                f"median {median:,}, 95 % below {high:,}, longest {longest:,}.",
+            )
+        )
+
+
+def _languages(here: Mapping[str, Any]) -> Iterator[Block]:
+    rows = [
+        (
+            Cell(language),
+            Cell(split),
+            number_cell(number),
+            share(number, shard["languages"]["identified"]),
+            Cell(shard["languages"]["examples"].get(language, "")),
+        )
+        for split, shard in here.items()
+        for language, number in shard["languages"]["items"].items()
+    ]
+    if rows:
+        columns = columns_of("language*", "split", "items#", "share#", "example of the rarer ones")
+        n = ", ".join(
+            f"{shard['languages']['identified']:,} of {shard['languages']['sampled']:,} ({split})"
+            for split, shard in here.items()
+        )
+        caption = (
+            f"Identified in sampled items that are long enough: {n}. Short texts and names can mislead the identifier."
+        )
+        yield table("languages", "Languages", caption, columns, rows)
+
+
 def _faults(here: Mapping[str, Any]) -> Iterator[Block]:
     rows = [
         (Cell(kind), Cell(split), number_cell(fault["items"]), Cell(fault["example"]))
-        for split, found in here.items()
-        for kind, fault in found["texts"].items()
+        for split, shard in here.items()
+        for kind, fault in shard["texts"].items()
     ]
-    for split, found in here.items():
-        alike = found["options_alike"]
+    for split, shard in here.items():
+        alike = shard["options_alike"]
         if alike["items"]:
             rows.append((Cell("two options alike"), Cell(split), number_cell(alike["items"]), Cell(alike["example"])))
         rows += [
             (Cell(f"questions begin like “{prefix}”"), Cell(split), number_cell(number), NOTHING)
-            for prefix, number in found["prefixes"].items()
+            for prefix, number in shard["prefixes"].items()
         ]
         rows += [
             (Cell(f"marked as {_words(name)}"), Cell(split), number_cell(number), NOTHING)
-            for name, number in found["marked"].items()
+            for name, number in shard["marked"].items()
         ]
     if rows:
         columns = columns_of("what*", "split", "items#", "example")
         yield table("faults", "What texts hold", "Counted in all items.", columns, rows)
-    if any(found["keys"] and not found["marked"] for found in here.values()):
-        looked = all("position_dependent" in (found["reading"].get("evidence") or {}) for found in here.values())
+    if any(shard["keys"] and not shard["marked"] for shard in here.values()):
+        looked = all("position_dependent" in (shard["reading"].get("evidence") or {}) for shard in here.values())
         none = "No option is marked as one that depends on the place of the others (“all of the above”)"
         yield Prose(
             (f"{none}." if looked else f"{none}, and the reports do not say that such options were looked for.",)
@@ -321,16 +330,16 @@ def _pairs(examples: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
         yield table("pairs", "Examples of twins", "", columns, rows)
 
 
-def _screening(found: Mapping[str, Any], mode: str) -> Iterator[Block]:
+def _screening(reports: Mapping[str, Any], mode: str) -> Iterator[Block]:
     rows = []
     waiting = []
-    for split, report in found.items():
+    for split, report in reports.items():
         if report["by"] is None:
             waiting.append(f"The {split} split is not screened yet ({report['reason']}): `snakemake mixes` does it.")
             continue
         counted = {"in the split": report.get("within", {})}
-        counted |= {f"source {name}": one for name, one in report.get("across", {}).items()}
-        counted |= {f"suite {name}": one for name, one in report.get("suites", {}).items()}
+        counted |= {f"source {name}": kinds for name, kinds in report.get("across", {}).items()}
+        counted |= {f"suite {name}": kinds for name, kinds in report.get("suites", {}).items()}
         for place, kinds in counted.items():
             if kinds.get("items"):
                 rows.append(
@@ -339,8 +348,10 @@ def _screening(found: Mapping[str, Any], mode: str) -> Iterator[Block]:
                         *(number_cell(kinds.get(kind, 0)) for kind in ("exact", "near", "case", "group")),
                     )
                 )
-        removed, kept = report.get("removed", 0), report.get("kept", 0)
-        waiting.append(f"Screening (mode {mode}) of the {split} split removes {removed:,} items, and {kept:,} stay.")
+        removed, remaining = report.get("removed", 0), report.get("kept", 0)
+        waiting.append(
+            f"Screening (mode {mode}) of the {split} split removes {removed:,} items, and {remaining:,} stay."
+        )
     if rows:
         columns = columns_of("found against*", "split", "items#", "same text#", "similar#", "same case#", "same group#")
         caption = "Items with at least one match, as the study's screening counts them."

@@ -41,7 +41,7 @@ _PREFIX = r"^(?P<prefix>\(?\p{L}{0,15}[ ]?[0-9]{0,6}[ ]?[:.)\]])\s"
 
 def visible(text: str) -> str:
     """Return a text in which control characters and signs that turn the reading direction are written out."""
-    return _UNSAFE.sub(lambda found: _written(found[0]), text)
+    return _UNSAFE.sub(lambda match: _written(match[0]), text)
 
 
 def _written(sign: str) -> str:
@@ -75,23 +75,23 @@ def faulty_rows(texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
     if not len(suspects):
         return {}
     few = texts.take(pa.array(suspects))
-    found = {kind: suspects[pc.match_substring_regex(few, form).to_numpy()] for kind, form in FAULTS.items()}
-    return {kind: rows for kind, rows in found.items() if len(rows)}
+    rows_of_kind = {kind: suspects[pc.match_substring_regex(few, form).to_numpy()] for kind, form in FAULTS.items()}
+    return {kind: rows for kind, rows in rows_of_kind.items() if len(rows)}
 
 
 def around(kind: str, text: str, before: int = 30, after: int = 45) -> str:
     """Return the part of a text in which a fault stands."""
-    found = re.search(FAULTS[kind], text) if kind in FAULTS else None
-    start = max(0, found.start() - before) if found else 0
-    end = (found.end() if found else start + before) + after
+    match = re.search(FAULTS[kind], text) if kind in FAULTS else None
+    start = max(0, match.start() - before) if match else 0
+    end = (match.end() if match else start + before) + after
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
 def prefixes(questions: pa.ChunkedArray) -> dict[str, int]:
     """Return how many questions begin with each numbering or heading (`Question 0:`; digits count as 0)."""
     starts = pc.utf8_slice_codeunits(questions, 0, 26)
-    found = pc.struct_field(pc.extract_regex(starts, _PREFIX), "prefix").drop_null()
-    plain = pc.replace_substring_regex(found, "[0-9]+", "0")
+    beginnings = pc.struct_field(pc.extract_regex(starts, _PREFIX), "prefix").drop_null()
+    plain = pc.replace_substring_regex(beginnings, "[0-9]+", "0")
     counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(plain).to_pylist()}
     return {prefix: count for prefix, count in counts.items() if len(prefix) > 1}
 
@@ -139,22 +139,22 @@ def _keys(choices: pa.Table) -> list[dict[str, Any]]:
     tasks = choices["task"].combine_chunks().dictionary_encode()
     of_item = tasks.indices.to_numpy().astype(np.int64)
     parents, right = pc.list_parent_indices(gold).to_numpy(), pc.list_flatten(gold).to_numpy()
-    found = []
+    balance = []
     for number, task in sorted(enumerate(tasks.dictionary.to_pylist()), key=lambda entry: entry[1]):
         for count in np.unique(options[of_item == number]).tolist():
             inside = (of_item == number) & (options == count)
             labels = np.bincount(right[inside[parents]], minlength=count).tolist()
-            found.append({"task": task, "options": count, "items": int(inside.sum()), "labels": labels})
-    return found
+            balance.append({"task": task, "options": count, "items": int(inside.sum()), "labels": labels})
+    return balance
 
 
 def _lengths(table: pa.Table) -> dict[str, Any]:
     context, answer = (pc.utf8_length(table[name]).to_numpy() for name in ("context", "answer"))
     options = pc.utf8_length(pc.list_flatten(table["options"].combine_chunks())).to_numpy()
     question = pc.utf8_length(table["question"]).to_numpy()
-    found = {"question": question, "context": context[context > 0], "option": options, "answer": answer[answer > 0]}
-    found["whole item"] = characters(table) + answer
-    return {name: {"texts": len(values), **lengths(values)} for name, values in found.items() if len(values)}
+    counts = {"question": question, "context": context[context > 0], "option": options, "answer": answer[answer > 0]}
+    counts["whole item"] = characters(table) + answer
+    return {name: {"texts": len(values), **lengths(values)} for name, values in counts.items() if len(values)}
 
 
 def _groups(groups: pa.ChunkedArray) -> dict[str, Any]:
@@ -190,12 +190,12 @@ def _languages(table: pa.Table) -> dict[str, Any]:
         "\n".join([row["question"], row["context"][:1000], *row["options"], row["answer"]])[:2000]
         for row in chosen.to_pylist()
     ]
-    found = [language_of(text) for text in texts]
-    guessed = Counter(language for language in found if language is not None)
+    languages = [language_of(text) for text in texts]
+    guessed = Counter(language for language in languages if language is not None)
     main = min(guessed, key=lambda name: (-guessed[name], name), default="")
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for text, language, question in zip(texts, found, chosen["question"].to_pylist(), strict=True):
+    for text, language, question in zip(texts, languages, chosen["question"].to_pylist(), strict=True):
         if language is not None:
             certain = language != main and language_problem((text,), main) is not None
             counts[language if certain else main] += 1
@@ -223,15 +223,15 @@ def _texts(table: pa.Table) -> dict[str, dict[str, Any]]:
     columns = {name: (table[name], None) for name in ("question", "context", "answer")}
     columns["options"] = (pa.chunked_array([pc.list_flatten(options)], pa.string()), parents)
     for name, (texts, of_item) in columns.items():
-        found = faulty_rows(texts)
+        rows_of_kind = faulty_rows(texts)
         if name != "question":
             plain = pc.utf8_lower(pc.utf8_trim_whitespace(texts)) if name == "options" else texts
             empty = np.flatnonzero(pc.is_in(plain, value_set=pa.array([*EMPTY_WORDS, "NaN"])).to_numpy())
-            found |= {"“nan” or “null” alone": empty} if len(empty) else {}
+            rows_of_kind |= {"“nan” or “null” alone": empty} if len(empty) else {}
         else:
             wordless = np.flatnonzero(~pc.match_substring_regex(texts, r"\p{L}").to_numpy())
-            found |= {"question without a letter": wordless} if len(wordless) else {}
-        for kind, rows in found.items():
+            rows_of_kind |= {"question without a letter": wordless} if len(wordless) else {}
+        for kind, rows in rows_of_kind.items():
             note(kind, texts[int(rows[0])].as_py(), (rows if of_item is None else of_item[rows]).tolist())
     return {kind: {"items": len(rows), "example": examples[kind]} for kind, rows in sorted(items.items())}
 
@@ -260,8 +260,8 @@ def _options_alike(choices: pa.Table) -> dict[str, Any]:
 def _partial_prefixes(questions: pa.ChunkedArray) -> dict[str, int]:
     """Return the beginnings that a part of the questions has, from 2 % on, and the others have not."""
     total = len(questions)
-    found = {name: count for name, count in prefixes(questions).items() if 0.02 <= count / total < 0.98 and count > 4}
-    return dict(sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))[:5])
+    partial = {name: count for name, count in prefixes(questions).items() if 0.02 <= count / total < 0.98 and count > 4}
+    return dict(sorted(partial.items(), key=lambda entry: (-entry[1], entry[0]))[:5])
 
 
 def _marked(meta: pa.ChunkedArray) -> dict[str, int]:
@@ -285,12 +285,12 @@ def reject_facts(path: Path) -> list[dict[str, Any]]:
     table = read_parquet(path)
     counted = pc.value_counts(table["reason"]).to_pylist()
     counted.sort(key=lambda entry: (-entry["counts"], entry["values"]))
-    found = []
+    reasons = []
     for entry in counted[:_REASONS]:
         rows = table.filter(pc.equal(table["reason"], entry["values"])).slice(0, _EXAMPLES).to_pylist()
         examples = [{**row, "record": _cut(row["record"]), "detail": _cut(row["detail"])} for row in rows]
-        found.append({"reason": entry["values"], "records": entry["counts"], "examples": examples})
-    return found
+        reasons.append({"reason": entry["values"], "records": entry["counts"], "examples": examples})
+    return reasons
 
 
 def _cut(text: str) -> str:
@@ -302,9 +302,9 @@ def example_items(table: pa.Table, count: int) -> list[Item]:
     waiting = [
         list(table_to_items(sample(table, count, task))) for task in sorted(pc.unique(table["task"]).to_pylist())
     ]
-    found: list[Item] = []
-    while len(found) < count and any(waiting):
+    chosen: list[Item] = []
+    while len(chosen) < count and any(waiting):
         for items in waiting:
-            if items and len(found) < count:
-                found.append(items.pop(0))
-    return found
+            if items and len(chosen) < count:
+                chosen.append(items.pop(0))
+    return chosen

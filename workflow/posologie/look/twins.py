@@ -14,7 +14,7 @@ from posologie.screening.spec import Tested
 
 _EXAMPLES = 2
 _SHOWN = 300
-_TOLD = ("id", "source", "split", "question", "options", "gold", "answer")
+_COLUMNS = ("id", "source", "split", "question", "options", "gold", "answer")
 _KINDS = ("another key", "with a tested item", "in another split", "in another source", "in one split")
 
 
@@ -37,9 +37,9 @@ class Twins:
 
     def add(self, source: str, split: str, path: str, table: pa.Table) -> None:
         """Add the items of a shard."""
-        found = sketches(table, None, self.processes)
-        self.texts.append(_numbers(found.texts))
-        self.answers.append(_numbers(found.answers))
+        digests = sketches(table, None, self.processes)
+        self.texts.append(_numbers(digests.texts))
+        self.answers.append(_numbers(digests.answers))
         wanted = {
             suite: [part for part in parts if (part.source, part.split) == (source, split)]
             for suite, parts in self.suites.items()
@@ -52,7 +52,7 @@ class Twins:
         self.shards.append((source, split, path))
 
     def facts(self) -> dict[str, Any]:
-        """Return how many items have a twin where, and for each source examples of them."""
+        """Return how many items have twins, and where, with examples for each source."""
         if not self.shards:
             return {"items": 0, "pairs": [], "tests": [], "other_answer": [], "examples": {}}
         sizes = [len(texts) for texts in self.texts]
@@ -63,25 +63,25 @@ class Twins:
         self._torn = self._other_answer(code)
         pairs: list[dict[str, Any]] = []
 
-        def note(one: int, other: int, items: int) -> None:
-            (source, split, _), (with_source, with_split, _) = self.shards[one], self.shards[other]
+        def note(shard: int, other: int, items: int) -> None:
+            (source, split, _), (with_source, with_split, _) = self.shards[shard], self.shards[other]
             entry = {"source": source, "split": split, "with_source": with_source, "with_split": with_split}
             pairs.extend([{**entry, "items": items}] if items else [])
 
-        for one, codes in enumerate(self._codes):
-            note(one, one, sizes[one] - int(self._here[one].sum()))
+        for shard, codes in enumerate(self._codes):
+            note(shard, shard, sizes[shard] - int(self._here[shard].sum()))
             for other in range(len(self.shards)):
-                if other != one:
-                    note(one, other, int(self._here[other][codes].sum()))
+                if other != shard:
+                    note(shard, other, int(self._here[other][codes].sum()))
         tests = []
         for suite, of_shard in sorted(self.tested.items()):
-            asked = self._asked(suite)
-            for one, (source, split, _) in enumerate(self.shards):
-                if one not in of_shard and (shared := int(asked[self._codes[one]].sum())):
+            tested = self._tested_texts(suite)
+            for shard, (source, split, _) in enumerate(self.shards):
+                if shard not in of_shard and (shared := int(tested[self._codes[shard]].sum())):
                     tests.append({"source": source, "split": split, "suite": suite, "items": shared})
         torn = [
-            {"source": source, "split": split, "items": int(self._torn[self._codes[one]].sum())}
-            for one, (source, split, _) in enumerate(self.shards)
+            {"source": source, "split": split, "items": int(self._torn[self._codes[shard]].sum())}
+            for shard, (source, split, _) in enumerate(self.shards)
         ]
         return {
             "items": sum(sizes),
@@ -96,12 +96,12 @@ class Twins:
         present[codes] = True
         return present
 
-    def _asked(self, suite: str) -> np.ndarray:
+    def _tested_texts(self, suite: str) -> np.ndarray:
         """Return for each text whether a suite tests on it."""
-        asked = np.zeros(self._count, dtype=bool)
+        tested = np.zeros(self._count, dtype=bool)
         for shard, inside in self.tested[suite].items():
-            asked[self._codes[shard][inside]] = True
-        return asked
+            tested[self._codes[shard][inside]] = True
+        return tested
 
     def _other_answer(self, code: np.ndarray) -> np.ndarray:
         """Return for each text whether it stands with different right answers."""
@@ -112,74 +112,75 @@ class Twins:
     def _examples(self) -> dict[str, list[dict[str, Any]]]:
         """Return for each source a few pairs of each kind of twin, with their texts."""
         wanted: dict[str, list[tuple[str, tuple[int, int], tuple[int, int]]]] = {}
-        asked = np.zeros(self._count, dtype=bool)
+        tested = np.zeros(self._count, dtype=bool)
         for suite in self.tested:
-            asked |= self._asked(suite)
-        for one, (source, _, _) in enumerate(self.shards):
-            codes = self._codes[one]
+            tested |= self._tested_texts(suite)
+        for shard, (source, _, _) in enumerate(self.shards):
+            codes = self._codes[shard]
             order = np.argsort(codes, kind="stable")
             repeated = np.zeros(len(codes), dtype=bool)
             repeated[order[1:]] = codes[order[1:]] == codes[order[:-1]]
-            others = {other: self._here[other][codes] for other in range(len(self.shards)) if other != one}
+            others = {other: self._here[other][codes] for other in range(len(self.shards)) if other != shard}
             for kind in _KINDS:
-                for row, other in self._rows_of(kind, one, codes, repeated, others, asked):
-                    pair = (kind, (one, row), other)
+                for row, other in self._rows_of(kind, shard, codes, repeated, others, tested):
+                    pair = (kind, (shard, row), other)
                     known = wanted.setdefault(source, [])
                     shown = {frozenset(entry[1:]) for entry in known}
                     if sum(entry[0] == kind for entry in known) < _EXAMPLES and frozenset(pair[1:]) not in shown:
                         known.append(pair)
-        return self._told(wanted)
+        return self._with_texts(wanted)
 
     def _rows_of(
         self,
         kind: str,
-        one: int,
+        shard: int,
         codes: np.ndarray,
         repeated: np.ndarray,
         others: Mapping[int, np.ndarray],
-        asked: np.ndarray,
+        tested: np.ndarray,
     ) -> list[tuple[int, tuple[int, int]]]:
         """Return the first rows of a shard that have a twin of one kind, each with shard and row of the twin."""
-        source = self.shards[one][0]
-        found: list[tuple[int, tuple[int, int]]] = []
-        for other in (one, *others):
+        source = self.shards[shard][0]
+        rows: list[tuple[int, tuple[int, int]]] = []
+        for other in (shard, *others):
             same_source = self.shards[other][0] == source
-            mask = repeated if other == one else others[other]
+            mask = repeated if other == shard else others[other]
             if kind == "another key":
                 mask = mask & self._torn[codes]
             elif kind == "with a tested item":
-                mask = mask & asked[codes] & any(other in of_shard for of_shard in self.tested.values())
+                mask = mask & tested[codes] & any(other in of_shard for of_shard in self.tested.values())
             elif kind == "in one split":
-                mask = mask & (other == one)
+                mask = mask & (other == shard)
             else:
-                mask = mask & (other != one) & (same_source == (kind == "in another split"))
+                mask = mask & (other != shard) & (same_source == (kind == "in another split"))
             for row in np.flatnonzero(mask)[:20].tolist():
                 twins = np.flatnonzero(self._codes[other] == codes[row])
                 if kind == "another key":
-                    twins = twins[self.answers[other][twins] != self.answers[one][row]]
-                twins = twins[twins != row] if other == one else twins
-                if len(twins) and len(found) < _EXAMPLES:
-                    found.append((row, (other, int(twins[0]))))
-        return found
+                    twins = twins[self.answers[other][twins] != self.answers[shard][row]]
+                twins = twins[twins != row] if other == shard else twins
+                if len(twins) and len(rows) < _EXAMPLES:
+                    rows.append((row, (other, int(twins[0]))))
+        return rows
 
-    def _told(
+    def _with_texts(
         self, wanted: Mapping[str, Sequence[tuple[str, tuple[int, int], tuple[int, int]]]]
     ) -> dict[str, list[dict[str, Any]]]:
+        """Return for each source its pairs of twins with what is shown of them."""
         rows: dict[int, set[int]] = {}
         for pairs in wanted.values():
-            for _, (one, row), (other, row_2) in pairs:
-                rows.setdefault(one, set()).add(row)
-                rows.setdefault(other, set()).add(row_2)
+            for _, *places in pairs:
+                for shard, row in places:
+                    rows.setdefault(shard, set()).add(row)
         items = {}
         for shard, needed in rows.items():
             ordered = np.array(sorted(needed), dtype=np.int64)
-            read = read_rows(self.shards[shard][2], ordered, _TOLD).to_pylist()
+            read = read_rows(self.shards[shard][2], ordered, _COLUMNS).to_pylist()
             items.update({(shard, row): item for row, item in zip(ordered.tolist(), read, strict=True)})
-        told: dict[str, list[dict[str, Any]]] = {}
+        shown: dict[str, list[dict[str, Any]]] = {}
         for source, pairs in wanted.items():
             for kind, *places in pairs:
                 two = [items[place] for place in places]
-                told.setdefault(source, []).append(
+                shown.setdefault(source, []).append(
                     {
                         "kind": kind,
                         "question": _cut(two[0]["question"]),
@@ -192,7 +193,7 @@ class Twins:
                         ],
                     }
                 )
-        return told
+        return shown
 
 
 def _cut(text: str) -> str:

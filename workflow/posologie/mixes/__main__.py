@@ -23,12 +23,12 @@ from posologie.screening.spec import Comparing
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Which validation items were seen.
+class Repetition:
+    """Which validation items repeat what a mix trains on.
 
     Attributes:
         rows: one truth value for each row of the validation table.
-        kinds: number of seen items by the closest way in which they were found: a kind of match, or `group`.
+        kinds: number of such items by the closest way in which they repeat it: a kind of match, or `group`.
     """
 
     rows: np.ndarray
@@ -37,7 +37,7 @@ class Seen:
 
 def seen_in_training(
     train: pa.Table, validation: pa.Table, comparing: Comparing, vectors: Vectors | None = None
-) -> Seen:
+) -> Repetition:
     """Return which validation items ask what a training item asks, or share a case or a group with one.
 
     Groups are compared inside a source, where they are defined.
@@ -51,7 +51,7 @@ def seen_in_training(
     table = pa.concat_tables([validation, train])
     held = validation.num_rows
     if not held or not train.num_rows:
-        return Seen(np.zeros(held, dtype=bool), {})
+        return Repetition(np.zeros(held, dtype=bool), {})
     rank = np.empty(table.num_rows, dtype=np.int64)
     rank[np.lexsort((np.array(table["id"].to_pylist(), dtype=str), np.arange(table.num_rows) >= held))] = np.arange(
         table.num_rows
@@ -68,7 +68,7 @@ def seen_in_training(
             kind_of.setdefault(row, "group")
     rows = np.zeros(held, dtype=bool)
     rows[list(kind_of)] = True
-    return Seen(rows, dict(sorted(Counter(kind_of.values()).items())))
+    return Repetition(rows, dict(sorted(Counter(kind_of.values()).items())))
 
 
 def _closer(kind: str, other: str) -> bool:
@@ -80,7 +80,7 @@ log = logging.getLogger("posologie.mixes")
 
 
 def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], dict[str, Any]]:
-    """Draw the training items, and say how each part was met.
+    """Draw the training items, and report how far each part was met.
 
     Raises:
         InputError: if a part names no source, a source is drawn from twice, or a part holds too little.
@@ -93,23 +93,23 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
         except InputError as error:
             raise InputError(f"mix {spec.name}: {error}") from error
         draws += drawn
-        if not part.asked:
+        if not part.requested:
             log.warning("mix %s: '%s' gets no item: its share is too small for the size", spec.name, part.name)
-        taken = {one.source: len(one.rows) for one in drawn}
-        parts[part.name] = {"asked": part.asked, "held": part.held, "taken": taken}
+        taken = {draw.source: len(draw.rows) for draw in drawn}
+        parts[part.name] = {"asked": part.requested, "held": part.held, "taken": taken}
         if part.epochs > 1:
             parts[part.name]["epochs"] = part.epochs
-            log.info("mix %s: %d different items of '%s' stand there %d times each", spec.name, sum(taken.values()),
+            log.info("mix %s: %d different items of '%s' are repeated %d times each", spec.name, sum(taken.values()),
                      part.name, part.epochs)  # fmt: skip
     redistributed = [
-        {"source": one.source, "stratum": stratum, **facts}
-        for one in draws
-        for stratum, facts in one.strata.items()
+        {"source": draw.source, "stratum": stratum, **facts}
+        for draw in draws
+        for stratum, facts in draw.strata.items()
         if facts["asked"] != facts["taken"]
     ]
     if redistributed:
         log.warning("mix %s: %d strata differ from what was asked; see composition.json", spec.name, len(redistributed))
-    strata = {one.source: one.strata for one in draws} if spec.mix.strata else {}
+    strata = {draw.source: draw.strata for draw in draws} if spec.mix.strata else {}
     of_provenance = held_by_provenance(spec, pools)
     facts = {"parts": parts, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
     return draws, facts
@@ -143,15 +143,17 @@ def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw
 def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
     """Return the drawn items in the order of a seeded hash of their ids, which is not the order of sampling.
 
-    Of an item that stands there several times each copy has a place of its own, by its number.
+    Each copy of a repeated item gets a position of its own, by its number.
     """
-    draws = sorted(draws, key=lambda one: one.source)
-    table = pa.concat_tables([item_schema().empty_table(), *(read_rows(one.path, one.rows) for one in draws)])
+    draws = sorted(draws, key=lambda draw: draw.source)
+    table = pa.concat_tables([item_schema().empty_table(), *(read_rows(draw.path, draw.rows) for draw in draws)])
     ids = table["id"].to_pylist()
     if len(set(ids)) < len(ids):
         raise InputError("two sources hold an item with the same id; expected ids that are hashes of source and key")
-    if any(one.repeats is not None for one in draws):
-        times = np.concatenate([np.ones(len(one.rows), int) if one.repeats is None else one.repeats for one in draws])
+    if any(draw.repeats is not None for draw in draws):
+        times = np.concatenate(
+            [np.ones(len(draw.rows), int) if draw.repeats is None else draw.repeats for draw in draws]
+        )
         rows = np.repeat(np.arange(len(ids)), times)
         copies = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
         table = table.take(pa.array(rows))
@@ -160,7 +162,7 @@ def assembled(draws: Sequence[Draw], seed: int) -> pa.Table:
 
 
 def _each_once(table: pa.Table) -> pa.Table:
-    """Return the items of a table, each once, at its first place."""
+    """Return the items of a table without repetitions, each at its first position."""
     _, first = np.unique(np.array(table["id"].to_pylist(), dtype=str), return_index=True)
     return table if len(first) == table.num_rows else table.take(pa.array(np.sort(first)))
 
@@ -168,24 +170,24 @@ def _each_once(table: pa.Table) -> pa.Table:
 def unseen(
     train: pa.Table, validation: pa.Table, spec: MixSpec, vectors: Vectors | None = None
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the validation items of which the mix trains on no twin or group, and what was found.
+    """Return the validation items that have no twin and no group in the training set, and what was found.
 
     Raises:
         InputError: if there are others, and the study refuses them.
     """
-    seen = seen_in_training(train, validation, spec.comparing, vectors)
-    count = int(seen.rows.sum())
+    repetition = seen_in_training(train, validation, spec.comparing, vectors)
+    count = int(repetition.rows.sum())
     mode = spec.validation.seen
-    facts = {"mode": mode, "drawn": validation.num_rows, "seen": count, "by": seen.kinds}
+    facts = {"mode": mode, "drawn": validation.num_rows, "seen": count, "by": repetition.kinds}
     if count and mode == "refuse":
-        first = validation["id"].filter(pa.array(seen.rows)).to_pylist()[0]
+        first = validation["id"].filter(pa.array(repetition.rows)).to_pylist()[0]
         raise InputError(
             f"mix {spec.name}: it trains on a twin or the group of {count} of {validation.num_rows} validation items, "
             f"such as {first}; set validation.seen: leave_out, or screen the sources"
         )
     if count:
         log.warning("mix %s: %d validation items have a twin or their group in training", spec.name, count)
-    return (validation.filter(pa.array(~seen.rows)) if mode == "leave_out" else validation), facts
+    return (validation.filter(pa.array(~repetition.rows)) if mode == "leave_out" else validation), facts
 
 
 def main(argv: list[str]) -> None:
@@ -197,19 +199,19 @@ def main(argv: list[str]) -> None:
         arguments.add_argument(f"--out-{output}", required=True)
     arguments.add_argument("--composition", required=True)
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of a sentence encoder from the hub")
-    given = arguments.parse_args(argv)
-    claim_devices(given.devices)
-    spec = MixSpec.from_json(given.spec)
-    for source, path in [*given.train, *given.validation]:
+    options = arguments.parse_args(argv)
+    claim_devices(options.devices)
+    spec = MixSpec.from_json(options.spec)
+    for source, path in [*options.train, *options.validation]:
         if source not in spec.provenance_of:
             raise InputError(f"{path}: source {source} has no component in the spec")
 
-    pools = {source: read_pool(source, path, spec.mix.tasks, spec.mix) for source, path in given.train}
+    pools = {source: read_pool(source, path, spec.mix.tasks, spec.mix) for source, path in options.train}
     draws, facts = train_draws(spec, pools)
     wanted = spec.validation.provenances
     common = [
         read_pool(source, path, spec.validation.tasks)
-        for source, path in sorted(given.validation)
+        for source, path in sorted(options.validation)
         if wanted is None or spec.provenance_of[source] in wanted
     ]
     train = assembled(draws, spec.seed)
@@ -217,14 +219,14 @@ def main(argv: list[str]) -> None:
     facts["also_in_validation"] = len(set(train["id"].to_pylist()) & set(validation["id"].to_pylist()))
     if facts["also_in_validation"]:
         log.warning("mix %s: %d items are in the validation set too", spec.name, facts["also_in_validation"])
-    vectors = opened(spec.comparing.encoder, spec.encoder_version, given.encoder)
+    vectors = opened(spec.comparing.encoder, spec.encoder_version, options.encoder)
     validation, facts["seen_in_training"] = unseen(_each_once(train), validation, spec, vectors)
     if not validation.num_rows:
         log.warning("mix %s: the validation set is empty", spec.name)
-    write_parquet(given.out_train, train)
-    write_parquet(given.out_validation, validation)
+    write_parquet(options.out_train, train)
+    write_parquet(options.out_validation, validation)
     write_json(
-        given.composition,
+        options.composition,
         {
             "mix": spec.name,
             "seed": spec.seed,

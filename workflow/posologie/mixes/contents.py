@@ -23,8 +23,8 @@ def contents(table: pa.Table) -> dict[str, Any]:
 
     Counts are by value: provenance (which names the component), source, origin (from the record, where it names one),
     task, number of options. Gold labels are counted by task, since an item with several right answers has several.
-    Lengths are in characters of question, context, options and reference answer. An item that stands there several
-    times counts each time; `different_items` then says how many there are.
+    Lengths are in characters of question, context, options and reference answer. A repeated item
+    counts each time; `different_items` then says how many there are.
     """
     facts = _contents(table)
     facts["by_provenance"] = {
@@ -85,12 +85,12 @@ class Part:
     """A key of `shares` or `counts`: how many items it gives, what its sources hold, and what each of them gives.
 
     Attributes:
-        asked, quotas: rows of the training set; a repeated item counts each time.
+        requested, quotas: rows of the training set; a repeated item counts each time.
         epochs: how often each item stands in the training set; some once less where that does not divide a quota.
     """
 
     name: str
-    asked: int
+    requested: int
     held: dict[str, int]
     quotas: dict[str, int]
     epochs: int = 1
@@ -120,8 +120,8 @@ def part_counts(mix: Mix, smallest: int, provenance_of: Mapping[str, str]) -> di
     # Numbers with leading zeros sort as the parts do.
     places = {part: f"{number:09d}" for number, part in enumerate(parts)}
     shares = {places[part]: share for part, share in mix.shares.items()}
-    given = sainte_lague(shares, smallest if mix.size == "smallest" else mix.size)
-    return {part: given[places[part]] for part in parts}
+    seats = sainte_lague(shares, smallest if mix.size == "smallest" else mix.size)
+    return {part: seats[places[part]] for part in parts}
 
 
 def held_by_provenance(spec: MixSpec, pools: Mapping[str, Pool]) -> dict[str, int]:

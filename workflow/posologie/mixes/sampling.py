@@ -45,19 +45,19 @@ def sainte_lague(
         return dict.fromkeys(exact, 0)
     # All awards with (2 × award + 1) / weight below this bound come before any other, and are at most `seats`.
     bound = max(Fraction(0), 2 * (seats - len(exact)) / sum(exact.values(), Fraction(0)))
-    given = {name: min(limit[name], max(0, math.ceil((bound * exact[name] - 1) / 2))) for name in exact}
-    queue = [((2 * given[name] + 1) / exact[name], name) for name in exact if given[name] < limit[name]]
+    awards = {name: min(limit[name], max(0, math.ceil((bound * exact[name] - 1) / 2))) for name in exact}
+    queue = [((2 * awards[name] + 1) / exact[name], name) for name in exact if awards[name] < limit[name]]
     heapq.heapify(queue)
-    for _ in range(seats - sum(given.values())):
+    for _ in range(seats - sum(awards.values())):
         if not queue:
             break
         _, name = queue[0]
-        given[name] += 1
-        if given[name] < limit[name]:
-            heapq.heapreplace(queue, ((2 * given[name] + 1) / exact[name], name))
+        awards[name] += 1
+        if awards[name] < limit[name]:
+            heapq.heapreplace(queue, ((2 * awards[name] + 1) / exact[name], name))
         else:
             heapq.heappop(queue)
-    return given
+    return awards
 
 
 _TEXT = ("question", "context", "options")
@@ -191,18 +191,18 @@ def stratum_quotas(pool: Pool, count: int, mix: Mix | None = None) -> dict[str, 
     else:
         weights = dict(mix.stratum_shares)
     held = {name: held.get(name, 0) for name in weights}
-    asked = sainte_lague(weights, count)
+    requested = sainte_lague(weights, count)
     taken = sainte_lague(weights, count, held)
     if sum(taken.values()) < count:
         stock = ", ".join(f"{name or 'all'} {number}" for name, number in sorted(held.items()))
         raise InputError(f"source {pool.source}: {count} items asked for; held in {pool.path}: {stock}")
-    short = next((name for name in sorted(asked) if asked[name] > held[name]), None)
+    short = next((name for name in sorted(requested) if requested[name] > held[name]), None)
     if short is not None and mix is not None and mix.shortfall == "fail":
         raise InputError(
-            f"source {pool.source}, stratum {short}: {asked[short]} items asked for, {held[short]} held in "
+            f"source {pool.source}, stratum {short}: {requested[short]} items asked for, {held[short]} held in "
             f"{pool.path}; lower the size or the share, or set shortfall: redistribute"
         )
-    return {name: {"held": held[name], "asked": asked[name], "taken": taken[name]} for name in sorted(taken)}
+    return {name: {"held": held[name], "asked": requested[name], "taken": taken[name]} for name in sorted(taken)}
 
 
 def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
@@ -221,10 +221,9 @@ def draw(pool: Pool, count: int, seed: int, mix: Mix | None = None) -> Draw:
 
 
 def repeated(drawn: Draw, count: int, ids: Sequence[str], seed: int) -> Draw:
-    """Return a draw whose items stand in the training set so often that there are `count` rows.
+    """Return a draw whose items are repeated until there are `count` rows.
 
-    Every item stands there as often as every other or once more; which ones do is decided by a seeded hash of their
-    ids.
+    All items are repeated equally often, some once more; a seeded hash of their ids decides which.
 
     Args:
         ids: of the drawn items, in the order of their rows.

@@ -138,8 +138,8 @@ def _in_lowest_terms(mix: Mix) -> Mix:
     One epoch is no repetition, and is left out.
     """
     weights = {"shares": mix.shares, "stratum_shares": mix.stratum_shares}
-    found: dict[str, Any] = {key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
-    return mix.model_copy(update={**found, "epochs": {name: count for name, count in mix.epochs.items() if count > 1}})
+    lowest: dict[str, Any] = {key: lowest_terms(value) for key, value in weights.items() if isinstance(value, dict)}
+    return mix.model_copy(update={**lowest, "epochs": {name: count for name, count in mix.epochs.items() if count > 1}})
 
 
 class MixSpec(Spec):
@@ -179,7 +179,7 @@ class ShareSweep(Drawing):
 
 
 class SizeSweep(Drawing):
-    """Mixes of the same shares that grow."""
+    """Mixes of the same shares in growing sizes."""
 
     kind: Literal["size"] = Field(description="this kind of sweep")
     shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each component or source")
@@ -208,7 +208,7 @@ class AdditiveSweep(Drawing):
 
 
 class EpochSweep(Drawing):
-    """Mixes of the same shares and size in which fewer items of one part stand there more often."""
+    """Mixes of the same shares and size in which fewer items of one part are repeated more often."""
 
     kind: Literal["epochs"] = Field(description="this kind of sweep")
     of: Name = Field(description="component or source whose items are repeated")
@@ -265,8 +265,8 @@ def mix_of(sweep: Sweep, value: float) -> Mix:
         case SizeSweep():
             return Mix(shares=sweep.shares, size=int(value), **drawing)
         case AdditiveSweep():
-            added = {sweep.of: int(value)} if value else {}
-            return Mix(counts=sweep.base | added, **drawing)
+            dose = {sweep.of: int(value)} if value else {}
+            return Mix(counts=sweep.base | dose, **drawing)
         case EpochSweep():
             return Mix(shares=sweep.shares, size=sweep.size, epochs={sweep.of: int(value)}, **drawing)
 
@@ -294,14 +294,14 @@ def equal_blend(blend: Blend) -> frozenset[str] | None:
 
 
 def has_all_coalitions(blends: Mapping[str, Blend]) -> bool:
-    """Say whether every coalition of two to six components is a mix in equal shares."""
+    """Return whether every coalition of two to six components is a mix in equal shares."""
     everyone = components_of(blends)
-    found = {coalition for blend in blends.values() if (coalition := equal_blend(blend)) is not None}
-    return 1 < len(everyone) <= MOST_EXACT and len(found) == 2 ** len(everyone) - 1
+    coalitions = {coalition for blend in blends.values() if (coalition := equal_blend(blend)) is not None}
+    return 1 < len(everyone) <= MOST_EXACT and len(coalitions) == 2 ** len(everyone) - 1
 
 
 def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list[str]:
-    """Return the mixes of one size through which a linear surface in the shares can be fitted, and seen not to fit.
+    """Return the mixes of one size to which a linear surface in the shares can be fitted with a test of its fit.
 
     There have to be more different blends than components, and they have to tell all components apart. Of several sizes
     it is the one with most mixes, the larger between equals. Mixes of several sizes are not joined, because their
@@ -326,10 +326,10 @@ def least_repeated(
 ) -> dict[str, Blend]:
     """Return the mixes that shares and size tell apart: of several with the same, those that repeat items least.
 
-    What depends on shares alone would take the others for the same mix with another seed.
+    A model of the shares alone would take the others for the same mix with another seed.
 
     Args:
-        epochs: of the mixes that repeat items, how often those of each part stand there.
+        epochs: for the mixes that repeat items, how often the items of each part occur.
     """
     keys = {
         mix: (tuple(sorted((name, round(share, 9)) for name, share in blend.items() if share)), sizes.get(mix, ""))
@@ -352,15 +352,15 @@ def _shares(blend: Blend, everyone: Sequence[str]) -> list[float]:
 
 def _rank(rows: Sequence[Sequence[float]]) -> int:
     """Return the rank of a small matrix, without numpy: this runs whenever the workflow is read."""
-    left = [list(row) for row in rows]
+    echelon = [list(row) for row in rows]
     rank = 0
     for column in range(len(rows[0])):
-        pivot = max(range(rank, len(left)), key=lambda row: abs(left[row][column]), default=None)
-        if pivot is None or abs(left[pivot][column]) < _ROUNDING:
+        pivot = max(range(rank, len(echelon)), key=lambda row: abs(echelon[row][column]), default=None)
+        if pivot is None or abs(echelon[pivot][column]) < _ROUNDING:
             continue
-        left[rank], left[pivot] = left[pivot], left[rank]
-        for row in range(rank + 1, len(left)):
-            factor = left[row][column] / left[rank][column]
-            left[row] = [one - factor * other for one, other in zip(left[row], left[rank], strict=True)]
+        echelon[rank], echelon[pivot] = echelon[pivot], echelon[rank]
+        for row in range(rank + 1, len(echelon)):
+            factor = echelon[row][column] / echelon[rank][column]
+            echelon[row] = [value - factor * other for value, other in zip(echelon[row], echelon[rank], strict=True)]
         rank += 1
     return rank

@@ -27,7 +27,8 @@ _RENAMED = 0xF0000
 """First of the private characters by which the copy of the tokenizer knows control tokens."""
 _PROBE = "Probe"
 _THOUGHT = re.compile(r"[<\[◁](?:[^<>\n]{0,20})(?:think|thought|reason|reflection|channel|unused9[45])", re.IGNORECASE)
-"""What marks of thoughts look like; how a reply is parted by them is `posologie.language.marks`, which trains nothing anew."""
+"""What marks of thoughts look like. How a reply is split at them stands in `posologie.language.marks`, which is not
+behind training."""
 
 
 class Chats:
@@ -106,7 +107,7 @@ class Chats:
         )
         ids = iter(encoded.get("input_ids", ()))
         offsets = iter(encoded.get("offset_mapping", ()))
-        found = []
+        tokenised = []
         for place, (text, plain) in enumerate(zip(rendered, harmless, strict=True)):
             prompt = prompts[place] if prompts else ""
             if plain:
@@ -117,8 +118,8 @@ class Chats:
             ends = np.array(spans, np.int64).reshape(-1, 2)
             first = int(np.searchsorted(ends[:, 1], len(prompt), side="right")) if prompts else 0
             last = int(np.searchsorted(ends[:, 0], len(text.rstrip()), side="left")) if prompts else len(tokens)
-            found.append((tokens, first, last))
-        return found
+            tokenised.append((tokens, first, last))
+        return tokenised
 
     def prove(self, name: str, turns: Sequence[Turn], answer: str) -> None:
         """Check that prompt and answer are tokenised apart as they are in an example of training.
@@ -132,8 +133,8 @@ class Chats:
         if together[:first] != alone:
             raise InputError(
                 f"{self.name}: item '{name}': the prompt ends inside a token of the training example"
-                f" ({self.tokenizer.decode(together[max(0, first - 1) : first + 1])!r}); say in answer_prefix what stands"
-                " between prompt and answer"
+                f" ({self.tokenizer.decode(together[max(0, first - 1) : first + 1])!r}); say in answer_prefix what"
+                " stands between prompt and answer"
             )
 
     def _rendered(self, turns: Sequence[Turn], *, prompting: bool) -> str:
@@ -168,10 +169,10 @@ def cuts_of(text: str, tokenizer: Any) -> list[str]:
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     beginnings = {""}
     for _, end in offsets[:-1]:
-        kept = text[:end]
-        if not text[end : end + 1].isspace() and (word := re.search(r"\s\S{0,40}\Z", kept)):
-            kept = kept[: word.start()]
-        beginnings.add(kept.rstrip())
+        beginning = text[:end]
+        if not text[end : end + 1].isspace() and (word := re.search(r"\s\S{0,40}\Z", beginning)):
+            beginning = beginning[: word.start()]
+        beginnings.add(beginning.rstrip())
     return sorted(beginnings, key=len)
 
 
@@ -182,13 +183,13 @@ def _controls(tokenizer: Any) -> list[str]:
     vocabulary may also have blanks and HTML tags among its added tokens.
     """
     template = tokenizer.chat_template if isinstance(getattr(tokenizer, "chat_template", None), str) else ""
-    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
-    found = {
+    extra_tokens = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    controls = {
         token.content
-        for token in added
+        for token in extra_tokens
         if token.content.strip() and (token.special or token.content in template or _THOUGHT.search(token.content))
     }
-    return sorted(found, key=lambda content: (-len(content), content))
+    return sorted(controls, key=lambda content: (-len(content), content))
 
 
 def _copy_without(tokenizer: Any, controls: Sequence[str], name: str) -> Any:

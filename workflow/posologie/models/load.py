@@ -22,7 +22,7 @@ Precision = Literal["bfloat16", "float32", "auto"]
 
 
 TEMPLATE_DAY = datetime.date(2024, 7, 26)
-"""What chat templates that write today's date are told: the day that Llama's fall back to. A prompt has no clock."""
+"""The date that chat templates get for today, so that prompts never change: the day that Llama's fall back to."""
 
 _DIRECTIVES = "".join(f" | replace('%{letter}', '{TEMPLATE_DAY:%{letter}}')" for letter in "dmYyBbAaHMSIpj")
 _STOPPED_CLOCK = f"{{%- macro strftime_now(form) -%}}{{{{ form{_DIRECTIVES} }}}}{{%- endmacro -%}}"

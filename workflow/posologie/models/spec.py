@@ -57,8 +57,8 @@ class ChatForm(Spec):
     )
     thinking: bool = Field(
         default=False,
-        description="the model thinks before it answers: its thoughts are kept apart, and constrained answers and label "
-        "probabilities come after them",
+        description="the model thinks before it answers: its thoughts are kept apart, and constrained answers and "
+        "label probabilities come after them",
     )
     thought_tokens: int = Field(default=2048, ge=1, description="tokens of a thought, at most")
 
@@ -81,15 +81,15 @@ class Backbone(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [key for key in ("hub", "folder", "gguf_package", "untrained") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of hub, folder, gguf_package, untrained, not {given or 'none'}")
+        origins = [key for key in ("hub", "folder", "gguf_package", "untrained") if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"exactly one of hub, folder, gguf_package, untrained, not {origins or 'none'}")
         if (self.gguf_package is None) != (self.gguf_file is None):
             raise ValueError("gguf_package and gguf_file together")
         return self
 
     def kind(self) -> str:
-        """Return the module of `posologie.models` that brings the model."""
+        """Return what the model comes from: `hub`, `folder`, `gguf` (in a package) or `untrained`."""
         if self.hub is not None:
             return "hub"
         if self.folder is not None:
@@ -124,9 +124,9 @@ class EncoderOrigin(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of package, folder, hub, not {given or 'none'}")
+        origins = [key for key in ("package", "folder", "hub") if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"exactly one of package, folder, hub, not {origins or 'none'}")
         return self
 
     def backbone(self) -> Backbone | None:

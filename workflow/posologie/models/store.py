@@ -1,7 +1,6 @@
-"""The store of models: manifests and checksums, installed packages that hold a model, and text encoders."""
+"""The store of models: manifests with checksums, and the versions of installed packages that hold a model."""
 
 import importlib.metadata
-import importlib.util
 import logging
 import os
 from collections.abc import Iterable
@@ -9,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from posologie.models.spec import EncoderOrigin
 from posologie.records.files import read_json, sha256_of_file, write_json
 from posologie.running.errors import InputError
 
@@ -45,10 +43,10 @@ def checked_folder(manifest: str | os.PathLike[str]) -> Path:
         file = path.parent / name
         if not file.is_file():
             raise InputError(f"{file}: missing, although {path} lists it; delete the manifest to fetch it again")
-        found = sha256_of_file(file)
-        if found != expected:
+        checksum = sha256_of_file(file)
+        if checksum != expected:
             expectation = f"expected {expected[:12]}… ({path}); delete the manifest to fetch it again"
-            raise InputError(f"{file}: sha256 is {found[:12]}…, {expectation}")
+            raise InputError(f"{file}: sha256 is {checksum[:12]}…, {expectation}")
     log.info("%s: %d files checked", path.parent, len(facts["files"]))
     return path.parent
 
@@ -82,42 +80,9 @@ def check_version(key: str, package: str | None, planned: str | None) -> None:
     """
     if package is None or planned is None:
         return
-    found = installed_version(package)
-    if found != planned:
+    installed = installed_version(package)
+    if installed != planned:
         raise InputError(
-            f"{key} = '{package}': version {planned} was planned, {found or 'none'} is installed here; "
+            f"{key} = '{package}': version {planned} was planned, {installed or 'none'} is installed here; "
             f"run Snakemake again, or install version {planned}"
         )
-
-
-def encoder_folder(encoder: EncoderOrigin, manifest: str | None) -> Path:
-    """Return the folder that holds an encoder.
-
-    Raises:
-        InputError: if the package is not installed or holds no encoder, or the manifest of a hub encoder is missing.
-    """
-    if encoder.hub is not None:
-        if manifest is None:
-            raise InputError("--encoder: missing; expected the manifest of the encoder from the hub")
-        return checked_folder(manifest)
-    if encoder.folder is not None:
-        folders = [Path(encoder.folder)]
-    else:
-        found = importlib.util.find_spec(str(encoder.package))
-        if found is None or not found.submodule_search_locations:
-            raise InputError(f"encoder.package = '{encoder.package}': not installed")
-        root = Path(found.submodule_search_locations[0])
-        folders = sorted((path.parent for path in root.rglob("model.safetensors")), key=lambda path: len(path.parts))
-    if not folders or not (folders[0] / "config.json").is_file() or not (folders[0] / "model.safetensors").is_file():
-        where = encoder.folder or encoder.package
-        raise InputError(f"encoder: '{where}' has no config.json with model.safetensors; expected an encoder")
-    return folders[0]
-
-
-def encoder_name(encoder: EncoderOrigin, folder: Path, manifest: str | None) -> str:
-    """Return which encoder it is: name, revision or checksum, and the library that runs it."""
-    if encoder.hub is not None and manifest is not None:
-        which = f"{encoder.hub}@{read_manifest(manifest)['revision']}"
-    else:
-        which = f"{encoder.package or folder.name}@sha256:{sha256_of_file(folder / 'model.safetensors')[:12]}"
-    return f"encoder:{which}|transformers:{importlib.metadata.version('transformers')}"

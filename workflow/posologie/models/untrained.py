@@ -7,7 +7,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from posologie.models.install import install
+from posologie.models.origins import install
 from posologie.models.spec import Backbone, Untrained
 from posologie.records.files import read_json, read_text
 from posologie.running.commands import run

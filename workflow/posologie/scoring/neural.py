@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from posologie.language.marks import without_control
-from posologie.models.encoding import batches, load_encoder
-from posologie.models.store import check_version, encoder_folder, encoder_name
+from posologie.models.encoders import batches, encoder_folder, encoder_name, load_encoder
+from posologie.models.store import check_version
 from posologie.records.files import write_parquet
 from posologie.records.items import Item, read_items
 from posologie.running.commands import claim_devices, named_path, parser, run

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from posologie.models.store import check_version, encoder_folder
+from posologie.models.encoders import SentenceVectors, encoder_folder
+from posologie.models.store import check_version
 from posologie.records.tables import TableRows
 from posologie.screening.across import foreign_sides
 from posologie.screening.population import Match, Population, place_of
@@ -87,8 +88,7 @@ def opened(encoder: SentenceEncoder | None, version: str | None, manifest: str |
 
     @functools.cache
     def loaded() -> Vectors:
-        from posologie.models.encoding import SentenceVectors  # torch takes seconds, which one language need not spend
-
+        # Only now, because torch takes seconds, which a study of one language need not spend.
         return SentenceVectors(folder, encoder.pooling, encoder.prefix)
 
     return lambda texts: loaded()(texts)

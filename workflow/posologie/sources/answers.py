@@ -41,23 +41,23 @@ def gold_indices(
     """
     printed = LABELS[: len(options)] if labels is None else labels
     if type(answer) is str and form == "labels" and _PLAIN.fullmatch(answer):
-        found = [printed.index(label) for label in answer.split(",") if label in printed]
-        if len(found) == answer.count(",") + 1:
-            return _counted(found, repairs)
+        places = [printed.index(label) for label in answer.split(",") if label in printed]
+        if len(places) == answer.count(",") + 1:
+            return _without_repeats(places, repairs)
     if form == "one_hot":
         return _flagged(answer, len(options))
-    given = list(answer) if isinstance(answer, list | tuple | set) else [answer]
-    given = [one for one in given if not is_absent(one)]
-    if not given:
+    parts = list(answer) if isinstance(answer, list | tuple | set) else [answer]
+    parts = [part for part in parts if not is_absent(part)]
+    if not parts:
         raise Rejected("unlabelled")
-    found = []
-    for one in given:
-        found.extend(_indices(one, options, form, repairs, printed))
-    return _counted(found, repairs)
+    places = []
+    for part in parts:
+        places.extend(_indices(part, options, form, repairs, printed))
+    return _without_repeats(places, repairs)
 
 
 def is_absent(value: Any) -> bool:
-    """Say whether a published value stands for nothing: null, blank text, not a number."""
+    """Return whether a published value stands for nothing: null, blank text, not a number."""
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
@@ -65,32 +65,32 @@ def is_absent(value: Any) -> bool:
 
 def numbers_in(answer: Any) -> list[int]:
     """Return the whole numbers that an answer names, none where it is anything else."""
-    given = answer if isinstance(answer, list | tuple) else [answer]
-    found: list[int] = []
-    for one in given:
-        if type(one) is int:
-            found.append(one)
-        elif isinstance(one, float) and one.is_integer():
-            found.append(int(one))
-        elif isinstance(one, str):
-            pieces = [piece.strip() for piece in one.split(",")]
+    parts = answer if isinstance(answer, list | tuple) else [answer]
+    numbers: list[int] = []
+    for part in parts:
+        if type(part) is int:
+            numbers.append(part)
+        elif isinstance(part, float) and part.is_integer():
+            numbers.append(int(part))
+        elif isinstance(part, str):
+            pieces = [piece.strip() for piece in part.split(",")]
             if all(_NUMBER.fullmatch(piece) for piece in pieces):
-                found.extend(int(float(piece)) for piece in pieces)
-    return found
+                numbers.extend(int(float(piece)) for piece in pieces)
+    return numbers
 
 
-def _counted(found: Sequence[int], repairs: set[str]) -> tuple[int, ...]:
-    if len(set(found)) != len(found):
+def _without_repeats(places: Sequence[int], repairs: set[str]) -> tuple[int, ...]:
+    if len(set(places)) != len(places):
         repairs.add("label repeated in the answer")
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(places)))
 
 
 def _indices(
-    one: Any, options: Sequence[str], form: AnswerForm, repairs: set[str], printed: Sequence[str]
+    answer: Any, options: Sequence[str], form: AnswerForm, repairs: set[str], printed: Sequence[str]
 ) -> tuple[int, ...]:
     if form in ("index0", "index1"):
-        return _numbered(one, 0 if form == "index0" else 1, printed)
-    text = as_text(one, "answer", repairs)
+        return _numbered(answer, 0 if form == "index0" else 1, printed)
+    text = as_text(answer, "answer", repairs)
     by_text = _by_text(text, options)
     if form == "text":
         if by_text:
@@ -130,9 +130,9 @@ def _check_not_a_number(text: str, options: Sequence[str], known: dict[str, int]
 def labels_in(text: str) -> list[str] | None:
     """Return the letters that a text names (upper case, in its order), or None if it is anything but letters."""
     pieces = [piece for piece in _BETWEEN_LABELS.split(text) if piece]
-    found = [_ONE_LABEL.fullmatch(piece) for piece in pieces]
-    if pieces and all(found):
-        return [label.group(1).upper() for label in found if label]
+    matches = [_ONE_LABEL.fullmatch(piece) for piece in pieces]
+    if pieces and all(matches):
+        return [match.group(1).upper() for match in matches if match]
     if _COMPACT.fullmatch(text) and list(text) == sorted(set(text)):
         return list(text)
     return None
@@ -160,7 +160,7 @@ def _positions(labels: Sequence[str], known: dict[str, int], shown: str, repairs
     for label in labels:
         if label not in known:
             raise Rejected("gold outside the options", f"{shown[:80]!r} among {len(set(known.values()))} options")
-    return _counted([known[label] for label in labels], repairs)
+    return _without_repeats([known[label] for label in labels], repairs)
 
 
 def _flagged(answer: Any, count: int) -> tuple[int, ...]:
@@ -170,7 +170,7 @@ def _flagged(answer: Any, count: int) -> tuple[int, ...]:
         answer = [piece.strip() for piece in answer.strip("[] ").replace(";", ",").split(",")]
     if not isinstance(answer, list | tuple):
         raise Rejected("unreadable answer", f"{type(answer).__name__}; expected a flag for each option")
-    flags = ["" if is_absent(one) else str(one).strip().casefold() for one in answer]
+    flags = ["" if is_absent(flag) else str(flag).strip().casefold() for flag in answer]
     # Columns of options that this record has not, such as a fifth one, have flags all the same.
     while len(flags) > count and flags[-1] in _UNSET:
         flags.pop()
@@ -185,12 +185,12 @@ def _flagged(answer: Any, count: int) -> tuple[int, ...]:
     return right
 
 
-def _numbered(one: Any, base: int, printed: Sequence[str]) -> tuple[int, ...]:
-    if isinstance(one, bool) or not isinstance(one, str | int | float):
-        raise Rejected("unreadable answer", f"{type(one).__name__}; expected a number from {base}")
-    numbers = numbers_in(one)
+def _numbered(answer: Any, base: int, printed: Sequence[str]) -> tuple[int, ...]:
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        raise Rejected("unreadable answer", f"{type(answer).__name__}; expected a number from {base}")
+    numbers = numbers_in(answer)
     if not numbers:
-        raise Rejected("unreadable answer", f"{one!a:.82}; expected a number from {base}")
+        raise Rejected("unreadable answer", f"{answer!a:.82}; expected a number from {base}")
     return tuple(_at_number(number, base, printed) for number in numbers)
 
 

@@ -15,7 +15,7 @@ from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.cleaning import Elsewhere, Rejected
-from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.drafts import Draft, first_field, native_key
 from posologie.sources.options import in_order_of_labels
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
@@ -34,9 +34,9 @@ def draft(record: Any, place: Place, split: Split) -> Draft:
     if isinstance(options, dict):
         labels, options = in_order_of_labels(options)
     return Draft(
-        question=given(record, "question", "full_question"),
+        question=first_field(record, "question", "full_question"),
         context=record.get("clinical_case"),
-        answer=given(record, "correct", "correct_option"),
+        answer=first_field(record, "correct", "correct_option"),
         task="mcqu",
         options=options,
         labels=labels,
@@ -44,8 +44,8 @@ def draft(record: Any, place: Place, split: Split) -> Draft:
         native_key=native_key(record.get("id")),
         meta={
             "origin": "CasiMedicos",
-            "subject": given(record, "subject", "type", required=False),
-            "explanation": given(record, "explanation", "full_answer", required=False),
+            "subject": first_field(record, "subject", "type", required=False),
+            "explanation": first_field(record, "explanation", "full_answer", required=False),
         },
     )
 

@@ -16,7 +16,7 @@ from posologie.records.reasons import check_reason
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error of the program
-    """Raised where a record is found not to fit.
+    """Raised for a record that does not fit.
 
     Attributes:
         reason: one of `posologie.records.reasons`, by which rejections are counted.
@@ -31,7 +31,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on a record, not an error o
 
 
 class Elsewhere(Exception):  # noqa: N818
-    """Raised where a record belongs to another split that the same file holds: neither kept nor rejected."""
+    """Raised for a record of another split in the same file: it is neither kept nor rejected."""
 
 
 # What needs no second look: printable Latin, Greek, general punctuation, arrows and mathematical operators, all of them
@@ -101,7 +101,7 @@ def as_text(value: Any, field: str, repairs: set[str]) -> str:
 
 
 def plain_text(value: Any, field: str, repairs: set[str]) -> str:
-    """Do what `as_text` does where `NOT_PLAIN` is known to find nothing."""
+    """Return what `as_text` does, for a value in which `NOT_PLAIN` matches nothing."""
     return value.strip() if type(value) is str else as_text(value, field, repairs)
 
 
@@ -144,7 +144,7 @@ def _unescaped(text: str, repairs: set[str]) -> str:
 
 def _without_markup(text: str, repairs: set[str]) -> str:
     """Remove the tags of HTML, and nothing else between angle brackets: `<5 mg/L` and `p<0,05` are text."""
-    plain = _SUPERSCRIPT.sub(lambda found: found.group(1).translate(_SUPERSCRIPTS), text)
+    plain = _SUPERSCRIPT.sub(lambda match: match.group(1).translate(_SUPERSCRIPTS), text)
     plain = _TAG.sub("", _BLOCK_TAG.sub("\n", plain))
     if plain != text:
         repairs.add("HTML markup")
@@ -153,7 +153,7 @@ def _without_markup(text: str, repairs: set[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Stands where a record should be that could not be read by itself.
+    """Stands in for a record that could not be read.
 
     Attributes:
         detail: what was found.
@@ -169,7 +169,7 @@ _SELECTOR = re.compile(r"\[([^\[\]]*)\]")
 
 
 class Inner(dict[str, Any]):
-    """A record out of another one, which it knows (`^` in a path), and its key there (`@key`)."""
+    """A record inside another one, with that one (`^` in a path) and its key in it (`@key`)."""
 
     holder: Any = None
     key: Any = None
@@ -192,8 +192,8 @@ def _inside(record: Any, parts: list[str], path: str, holder: Any) -> Iterator[A
     first, *rest = parts
     if first != "*":
         if not isinstance(record, dict) or first not in record:
-            there = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
-            yield Malformed(f"no '{first}' on the path {path}; there is {there[:120]}", "")
+            content = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+            yield Malformed(f"no '{first}' on the path {path}; there is {content[:120]}", "")
             return
         yield from _inside(record[first], rest, path, holder)
         return
@@ -229,8 +229,8 @@ def path_of(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the segments of a path: a name each, and its selectors."""
     parts: list[tuple[str, tuple[str, ...]]] = []
     for piece in re.split(r"\.(?![^\[]*\])", name):
-        found = _SEGMENT.fullmatch(piece)
-        bare, selectors = (piece, "") if found is None else found.groups()
+        match = _SEGMENT.fullmatch(piece)
+        bare, selectors = (piece, "") if match is None else match.groups()
         parts.append((bare, tuple(_SELECTOR.findall(selectors))))
     return tuple(parts)
 
@@ -270,7 +270,7 @@ def _selected(value: Any, selector: str, name: str) -> Any:
         if not re.fullmatch(r"-?\d+", key) or not -len(value) <= int(key) < len(value):
             raise KeyError(name)
         return value[int(key)]
-    fitting = [one for one in value if isinstance(one, dict) and str(one.get(key)) == wanted]
+    fitting = [member for member in value if isinstance(member, dict) and str(member.get(key)) == wanted]
     if not fitting:
         raise KeyError(name)
     if len(fitting) > 1:

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,9 +17,9 @@ from posologie.running import commands
 from posologie.running.errors import InputError
 from posologie.sources.cleaning import Malformed, Rejected, as_text
 from posologie.sources.drafts import storable
-from posologie.sources.evidence import check_rejects, file_warnings
+from posologie.sources.evidence import Reject, check_rejects, file_warnings, rejects_table, shown
 from posologie.sources.records import Rows
-from posologie.sources.shards import input_files, rejects_table, shown
+from posologie.sources.shards import input_files
 from posologie.sources.spec import CollectionSpec
 
 log = logging.getLogger(__name__)
@@ -54,50 +55,73 @@ def main(
     arguments = parser.parse_args(argv)
     spec = CollectionSpec.from_json(arguments.spec)
     files = input_files(arguments.inputs, spec.patterns)
-    kept: list[Row] = []
-    rejects: list[tuple[str, int, str, str, str]] = []
-    read, repaired, seen, repeated = 0, Counter[str](), Counter[str](), 0
-    read_as: dict[str, dict[str, Any]] = {}
+    collected = _Collected()
     for batch in rows(files, spec):
-        if batch.read_as:
-            read_as[batch.file] = batch.read_as
-        for place, record in enumerate(batch.values(), batch.first):
-            read += 1
-            repairs: set[str] = set()
-            try:
-                row = _collected(collect, record, spec, repairs)
-            except Rejected as rejected:
-                rejects.append((batch.file, place, rejected.reason, rejected.detail, shown(record)))
-                continue
-            repaired.update(repairs)
-            seen[row["id"]] += 1
-            if (times := seen[row["id"]]) > 1:
-                repeated += 1
-                row["id"] = f"{row['id']}-{times}"
-            kept.append(row)
-    check_rejects(f"collections.{spec.collection}", spec.reject_limit, read, rejects)
-    by_reason = Counter(reject[2] for reject in rejects)
-    warnings = file_warnings(by_reason, read, read_as)
-    for warning in warnings:
+        collected.add(batch, collect, spec)
+    check_rejects(f"collections.{spec.collection}", spec.reject_limit, collected.read, collected.rejects)
+    report = collected.report(spec, "source_text" if pairs else "text")
+    for warning in report["evidence"]["warnings"]:
         log.warning("%s: %s", spec.collection, warning)
     import pyarrow
 
     schema = pair_schema() if pairs else document_schema()
-    write_parquet(arguments.documents, pyarrow.Table.from_pylist(kept, schema=schema))
-    write_parquet(arguments.rejects, rejects_table(rejects))
-    report = {
-        "collection": spec.collection,
-        "read": read,
-        "kept": len(kept),
-        "rejected": {"total": len(rejects), "by_reason": dict(by_reason)},
-        "repaired": dict(repaired),
-        "repeated_ids": repeated,
-        "groups": len({row["group"] for row in kept}),
-        "files": {name: {"read_as": facts} for name, facts in read_as.items()},
-        "evidence": {"warnings": warnings, "reject_limit": spec.reject_limit},
-        "characters": sum(len(row["source_text" if pairs else "text"]) for row in kept),
-    }
+    write_parquet(arguments.documents, pyarrow.Table.from_pylist(collected.rows, schema=schema))
+    write_parquet(arguments.rejects, rejects_table(collected.rejects))
     write_json(arguments.report, report)
+
+
+@dataclass(slots=True)
+class _Collected:
+    """The rows of a collection, its rejects, and the counts of its report.
+
+    Attributes:
+        ids: id → rows that had it as published.
+        read_as: file → how it was read.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    read: int = 0
+    repaired: Counter[str] = field(default_factory=Counter)
+    ids: Counter[str] = field(default_factory=Counter)
+    read_as: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, batch: Rows, collect: Collecting, spec: CollectionSpec) -> None:
+        """Add the records of a batch; the second row of an id gets `-2`, and so on."""
+        if batch.read_as:
+            self.read_as[batch.file] = batch.read_as
+        for place, record in enumerate(batch.values(), batch.first):
+            self.read += 1
+            repairs: set[str] = set()
+            try:
+                row = _collected(collect, record, spec, repairs)
+            except Rejected as rejected:
+                self.rejects.append(Reject(batch.file, place, rejected.reason, rejected.detail, shown(record)))
+                continue
+            self.repaired.update(repairs)
+            self.ids[row["id"]] += 1
+            if (times := self.ids[row["id"]]) > 1:
+                row["id"] = f"{row['id']}-{times}"
+            self.rows.append(row)
+
+    def report(self, spec: CollectionSpec, text_column: str) -> dict[str, Any]:
+        """Return what was read, kept, rejected and repaired, and what is odd."""
+        by_reason = Counter(reject.reason for reject in self.rejects)
+        return {
+            "collection": spec.collection,
+            "read": self.read,
+            "kept": len(self.rows),
+            "rejected": {"total": len(self.rejects), "by_reason": dict(by_reason)},
+            "repaired": dict(self.repaired),
+            "repeated_ids": len(self.rows) - len(self.ids),
+            "groups": len({row["group"] for row in self.rows}),
+            "files": {name: {"read_as": facts} for name, facts in self.read_as.items()},
+            "evidence": {
+                "warnings": file_warnings(by_reason, self.read, self.read_as),
+                "reject_limit": spec.reject_limit,
+            },
+            "characters": sum(len(row[text_column]) for row in self.rows),
+        }
 
 
 Options = TypeVar("Options", bound=Spec)
@@ -127,16 +151,16 @@ def document(
     if not clean:
         raise Rejected("empty text")
     row_id = stable_id(spec.collection, "content", clean) if key is None else stable_id(spec.collection, "key", key)
-    kept = {name: storable(value) for name, value in meta.items() if value not in (None, "", [])}
+    facts = {name: storable(value) for name, value in meta.items() if value not in (None, "", [])}
     if key is not None:
-        kept["native_id"] = storable(key)
+        facts["native_id"] = storable(key)
     return {
         "id": row_id,
         "collection": spec.collection,
         "title": as_text(title, "title", repairs),
         "text": clean,
         "group": row_id,
-        "meta": meta_json(kept),
+        "meta": meta_json(facts),
     }
 
 

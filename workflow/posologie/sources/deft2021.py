@@ -6,14 +6,14 @@ from typing import Any
 
 from posologie.running.commands import run
 from posologie.sources import collecting
-from posologie.sources.drafts import given, native_key
+from posologie.sources.drafts import first_field, native_key
 from posologie.sources.records import Rows, read_rows, text_of
 from posologie.sources.spec import CollectionSpec
 
 
 def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.Row:
     """Return the document of one clinical case."""
-    key = native_key(given(record, "document_id", "id", required=False))
+    key = native_key(first_field(record, "document_id", "id", required=False))
     return collecting.document(spec, key, None, record["text"], repairs, {"specialities": record.get("specialities")})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from posologie.running.commands import run
 from posologie.sources import collecting
-from posologie.sources.drafts import given, native_key
+from posologie.sources.drafts import first_field, native_key
 from posologie.sources.records import Rows, read_rows
 from posologie.sources.spec import CollectionSpec
 
@@ -16,7 +16,7 @@ def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.
     meta = {
         "topic": record.get("topic"),
         "keywords": record.get("keywords"),
-        "domains": given(record, "domain", "domains", required=False),
+        "domains": first_field(record, "domain", "domains", required=False),
         "icd10_chapter": record.get("icd-10"),
         "source_url": record.get("source_url"),
         "license": record.get("license"),

@@ -14,7 +14,7 @@ from posologie.running.commands import run
 from posologie.sources import collecting
 from posologie.sources.cleaning import value_at
 from posologie.sources.drafts import native_key
-from posologie.sources.records import Rows, float_key, is_plain, present, read_rows, with_absent_columns
+from posologie.sources.records import Rows, float_key, present, read_columns
 from posologie.sources.spec import CollectionSpec, FileForm
 
 
@@ -45,12 +45,9 @@ def collect(record: Any, spec: CollectionSpec, repairs: set[str]) -> collecting.
 
 
 def rows(files: Mapping[str, Path], spec: CollectionSpec) -> Iterator[Rows]:
-    """Yield the records of the files, read as told or found."""
+    """Yield the records of the files."""
     options = collecting.options_of(spec, Options)
-    named = options.named_columns()
-    wanted = [] if options.records is not None else [name for name in named if is_plain(name)]
-    for file, path in files.items():
-        yield from with_absent_columns(read_rows({file: path}, options.form(), wanted), named)
+    return read_columns(files, options.form(), options.named_columns())
 
 
 def main(argv: list[str]) -> None:

@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from posologie.records.items import LABELS, TASKS, Item, Task, published, stable_id
 from posologie.sources.answers import AnswerForm, gold_indices, is_absent
@@ -79,59 +79,89 @@ def finished(
         Rejected: if the record does not fit.
     """
     text = plain_text if plain else as_text
-    published_text = question = text(draft.question, "question", repairs)
+    published_text = text(draft.question, "question", repairs)
     context = text(draft.context, "context", repairs)
     if context in _NOT_A_NUMBER and context:
         repairs.add("'nan' context dropped")
         context = ""
-    if not question or question in _NOT_A_NUMBER:
-        raise Rejected("empty question", question)
-    task = draft.task
-    if task is not None and task not in TASKS:
-        raise Rejected("unknown type", f"{task!a:.60}; expected {', '.join(TASKS)}")
+    if not published_text or published_text in _NOT_A_NUMBER:
+        raise Rejected("empty question", published_text)
+    if draft.task is not None and draft.task not in TASKS:
+        raise Rejected("unknown type", f"{draft.task!a:.60}; expected {', '.join(TASKS)}")
+    content = _content(draft, published_text, text, repairs)
+    case = stable_id("context", context) if context else ""
+    if draft.native_key is not None:
+        item_id = stable_id(spec.source, "key", draft.native_key)
+    else:
+        # Cleaning has removed control characters, so that this separator keeps the fields apart.
+        fields = (content.task, content.question, case, *content.options, str(content.gold), content.answer)
+        item_id = stable_id(spec.source, "content", "\x1f".join(fields))
+    meta = _meta(draft, content, depends)
+    if repairs and (original := _original(draft, published_text, context, content.options, content.answer)):
+        meta["original"] = original
+    item = Item(
+        id=item_id,
+        source=spec.source,
+        provenance=spec.provenance,
+        split=spec.split,
+        task=content.task,
+        question=content.question,
+        context=context,
+        options=content.options,
+        gold=content.gold,
+        answer=content.answer,
+        group=case or item_id if draft.group is None else stable_id("group", spec.source, draft.group),
+        meta=meta,
+    )
+    if problem := item.problem():
+        raise Rejected(problem)
+    return item
+
+
+class _Content(NamedTuple):
+    """What an item asks, and what is right.
+
+    Attributes:
+        labels: the printed labels of the options, None where they are A, B, C ….
+    """
+
+    task: Task
+    question: str
     options: tuple[str, ...] = ()
     gold: tuple[int, ...] = ()
-    answer = ""
+    answer: str = ""
     labels: tuple[str, ...] | None = None
-    if task == "preference":
-        options = text(draft.answer, "answer", repairs), text(draft.rejected, "rejected answer", repairs)
-        gold = (0,)
-    elif task == "oeq" or (task is None and draft.options is not None and not draft.options):
-        task = "oeq"
+
+
+def _content(draft: Draft, question: str, text: Callable[[Any, str, set[str]], str], repairs: set[str]) -> _Content:
+    if draft.task == "preference":
+        pair = text(draft.answer, "answer", repairs), text(draft.rejected, "rejected answer", repairs)
+        return _Content("preference", question, pair, (0,))
+    if draft.task == "oeq" or (draft.task is None and draft.options is not None and not draft.options):
         answer = text(draft.answer, "answer", repairs)
         if answer in _NOT_A_NUMBER:
             raise Rejected("empty answer", answer)
         if draft.options:
             raise Rejected("options on an open question")
-    else:
-        question, labels, options, gold = _choices(draft, question, repairs)
-        if task is None:
-            task = "mcqu" if len(gold) == 1 else "mcq"
-    key = draft.native_key
-    case = stable_id("context", context) if context else ""
-    if key is not None:
-        item_id = stable_id(spec.source, "key", key)
-    else:
-        # Cleaning has removed control characters, so that this separator keeps the fields apart.
-        item_id = stable_id(spec.source, "content", "\x1f".join((task, question, case, *options, str(gold), answer)))
-    group = case or item_id if draft.group is None else stable_id("group", spec.source, draft.group)
+        return _Content("oeq", question, answer=answer)
+    question, labels, options, gold = _choices(draft, question, repairs)
+    task = draft.task or ("mcqu" if len(gold) == 1 else "mcq")
+    return _Content(task, question, options, gold, labels=labels)
+
+
+def _meta(draft: Draft, content: _Content, depends: re.Pattern[str] | None) -> dict[str, Any]:
+    """Return the further fields of a record, and what cleaning found out about it."""
     meta = {name: storable(value) for name, value in draft.meta.items() if not is_absent(value)}
-    if key is not None:
-        meta["native_id"] = storable(key)
-    if labels is not None:
-        meta["labels"] = storable(list(labels))
-    if depends is not None and options and task != "preference" and depends.search("\n".join(options)):
+    if draft.native_key is not None:
+        meta["native_id"] = storable(draft.native_key)
+    if content.labels is not None:
+        meta["labels"] = storable(list(content.labels))
+    options = () if content.task == "preference" else content.options
+    if depends is not None and options and depends.search("\n".join(options)):
         meta["position_dependent"] = True
     if "lineage" not in meta and (lineage := published(meta)):
         meta["lineage"] = lineage
-    if repairs and (original := _original(draft, published_text, context, options, answer)):
-        meta["original"] = original
-    item = Item(
-        item_id, spec.source, spec.provenance, spec.split, task, question, context, options, gold, answer, group, meta
-    )
-    if problem := item.problem():
-        raise Rejected(problem)
-    return item
+    return meta
 
 
 def _choices(
@@ -164,28 +194,30 @@ def _choices(
         second = gold_indices(draft.second_answer[0], options, draft.second_answer[1], set(), labels)
         if second != gold:
             raise Rejected("answers disagree", f"{draft.answer!a:.60} and {draft.second_answer[0]!a:.60}")
-    kept, gold = distinct_options(options, gold, repairs)
-    return question, _own_labels(labels, options, kept), kept, gold
+    distinct, gold = distinct_options(options, gold, repairs)
+    return question, _own_labels(labels, options, distinct), distinct, gold
 
 
 def _names_other(draft: Draft, own: PrefixLabels, gold: tuple[int, ...]) -> bool:
-    """Say whether the answer names other options by the letters that stand in their texts than by their places."""
+    """Return whether the answer names other options by the letters that stand in their texts than by their places."""
     try:
         return gold_indices(draft.answer, own.options, draft.answer_form, set(), own.labels) != gold
     except Rejected:
         return False
 
 
-def _own_labels(labels: Sequence[str] | None, options: Sequence[str], kept: tuple[str, ...]) -> tuple[str, ...] | None:
+def _own_labels(
+    labels: Sequence[str] | None, options: Sequence[str], distinct: tuple[str, ...]
+) -> tuple[str, ...] | None:
     """Return the printed labels of the options that are kept, or None where they are the letters in their order."""
-    if labels is None or (len(kept) == len(options) and "".join(labels) == LABELS[: len(labels)]):
+    if labels is None or (len(distinct) == len(options) and "".join(labels) == LABELS[: len(labels)]):
         return None
     first = dict(zip(reversed(options), reversed(labels), strict=True))
-    own = tuple(first[option] for option in kept)
+    own = tuple(first[option] for option in distinct)
     return None if [label_key(label) for label in own] == list(LABELS[: len(own)].lower()) else own
 
 
-def given(record: Mapping[str, Any], *names: str, required: bool = True) -> Any:
+def first_field(record: Mapping[str, Any], *names: str, required: bool = True) -> Any:
     """Return the first of the named fields that the record has with a value, or None.
 
     Raises:
@@ -213,9 +245,9 @@ def storable(value: Any) -> Any:
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple):
-        return [storable(one) for one in value]
+        return [storable(member) for member in value]
     if isinstance(value, dict):
-        return {str(storable(str(name))): storable(one) for name, one in value.items()}
+        return {str(storable(str(name))): storable(member) for name, member in value.items()}
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 1 << 64):
         return value
     return value if isinstance(value, float) and math.isfinite(value) else storable(f"{value!r:.200}")

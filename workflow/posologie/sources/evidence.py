@@ -1,4 +1,4 @@
-"""What a shard as a whole says of its files: facts that no single record can show, and warnings where they are odd."""
+"""What a shard as a whole says of its files: rejects, facts that no single record can show, and warnings."""
 
 import heapq
 import json
@@ -7,13 +7,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posologie.language.languages import known_languages, language_of, language_problem
 from posologie.records.items import LABELS, Item
 from posologie.running.errors import InputError
 from posologie.sources.answers import numbers_in
+from posologie.sources.cleaning import Malformed
+from posologie.sources.drafts import storable
 from posologie.sources.spec import ShardSpec
+
+if TYPE_CHECKING:
+    import pyarrow
 
 SAMPLE = 200
 """Items whose language and characters are looked at: those with the smallest ids, which are hashes."""
@@ -28,8 +33,18 @@ _PREFIX = re.compile(r"\s*([^\W\d_]{0,12}\s?(?:n[°ºo]\s?)?\d{0,4}\s?[.):\-–]
 _LETTER_PREFIX = re.compile(r"[(\[]?[A-Za-z][)\].:]\s+\S")
 
 
+class Reject(NamedTuple):
+    """A rejected record: where it stands (row from 1), why it was rejected, and the record as JSON."""
+
+    file: str
+    row: int
+    reason: str
+    detail: str
+    record: str
+
+
 class Numbered(NamedTuple):
-    """A row whose key tells from where its file counts."""
+    """A row whose key shows whether its file counts options from 0 or from 1."""
 
     row: int
     key: int
@@ -37,7 +52,7 @@ class Numbered(NamedTuple):
 
 
 @dataclass(slots=True)
-class Seen:
+class Observations:
     """What the records of one part show, to be added up over a shard.
 
     Attributes:
@@ -79,20 +94,19 @@ class Seen:
                 self.keys[len(item.options), place] += 1
             if "position_dependent" in item.meta:
                 self.depends += 1
-        if found := _PREFIX.match(item.question):
-            self.prefixes[re.sub(r"\d+", "#", found.group(1))] += 1
+        if match := _PREFIX.match(item.question):
+            self.prefixes[re.sub(r"\d+", "#", match.group(1))] += 1
 
     def look_at_all(self, items: Sequence[Item]) -> None:
         """Note what the items of a part show together."""
         for item in heapq.nsmallest(SAMPLE, items, key=lambda item: item.id):
             self.sample.append((item.id, " ".join((item.question, item.context, *item.options, item.answer))[:2000]))
         for item in items:
-            if item.options and 0 < sum(_LETTER_PREFIX.match(one) is not None for one in item.options) < len(
-                item.options
-            ):
+            prefixed = sum(_LETTER_PREFIX.match(option) is not None for option in item.options)
+            if 0 < prefixed < len(item.options):
                 self.part_prefixed += 1
 
-    def add(self, other: "Seen") -> None:
+    def add(self, other: "Observations") -> None:
         """Add what another part shows."""
         for form, number in other.smallest.items():
             self.smallest[form] = min(number, self.smallest.get(form, number))
@@ -104,14 +118,21 @@ class Seen:
         self.depends += other.depends
         self.sample = heapq.nsmallest(SAMPLE, self.sample + other.sample)
 
+    def key_counts(self) -> dict[str, int]:
+        """Return label → items that have the option at its place among the right ones, in the order of the labels."""
+        counts = Counter[int]()
+        for (_, place), items in self.keys.items():
+            counts[place] += items
+        return {LABELS[place]: items for place, items in sorted(counts.items())}
 
-def check_counting(source: str, file: str, seen: Seen) -> None:
-    """Check that no key contradicts the base from which the answers are said to count: a base is a file's, not a row's.
+
+def check_counting(source: str, file: str, observed: Observations) -> None:
+    """Check that no key contradicts the number from which the study says that a file counts its options.
 
     Raises:
-        InputError: naming the first row that proves the other base.
+        InputError: naming the first row that proves the other number.
     """
-    for form, proof in seen.counted.items():
+    for form, proof in observed.counted.items():
         base, other = ("1", "0") if form == "index1" else ("0", "1")
         raise InputError(
             f"{file}, row {proof.row}: the key {proof.key} among {proof.options} options shows that the file counts "
@@ -120,7 +141,27 @@ def check_counting(source: str, file: str, seen: Seen) -> None:
         )
 
 
-def check_rejects(what: str, limit: float, read: int, rejects: Sequence[tuple[str, int, str, str, str]]) -> None:
+def shown(record: Any) -> str:
+    """Return a rejected record as JSON."""
+    raw = record.raw if isinstance(record, Malformed) else record
+    try:
+        return str(storable(json.dumps(raw, ensure_ascii=False, default=str)))
+    except (ValueError, RecursionError):
+        return str(storable(f"{type(raw).__name__} that JSON cannot hold"))
+
+
+def rejects_table(rejects: Sequence[Reject]) -> "pyarrow.Table":
+    """Return the rejected records: file, row (from 1), reason, detail, record (JSON)."""
+    import pyarrow
+
+    types = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.string())
+    arrays = [
+        pyarrow.array([storable(reject[column]) for reject in rejects], kind) for column, kind in enumerate(types)
+    ]
+    return pyarrow.table(arrays, names=Reject._fields)
+
+
+def check_rejects(what: str, limit: float, read: int, rejects: Sequence[Reject]) -> None:
     """Check that no more than `reject_limit` of the records of a shard or collection were rejected.
 
     Raises:
@@ -128,9 +169,11 @@ def check_rejects(what: str, limit: float, read: int, rejects: Sequence[tuple[st
     """
     if not read or len(rejects) <= limit * read:
         return
-    (reason, times), *_ = Counter(reject[2] for reject in rejects).most_common(1)
-    shown = [reject for reject in rejects if reject[2] == reason][:_SHOWN]
-    rows = "; ".join(f"{file}, row {row}{f' ({detail[:80]})' if detail else ''}" for file, row, _, detail, _ in shown)
+    (reason, times), *_ = Counter(reject.reason for reject in rejects).most_common(1)
+    examples = [reject for reject in rejects if reject.reason == reason][:_SHOWN]
+    rows = "; ".join(
+        f"{file}, row {row}{f' ({detail[:80]})' if detail else ''}" for file, row, _, detail, _ in examples
+    )
     raise InputError(
         f"{what}: {len(rejects):,} of {read:,} records rejected, more than reject_limit "
         f"{limit:.0%}; the commonest reason, {times:,} times: {reason}: {rows}".replace("\n", " ")
@@ -139,7 +182,8 @@ def check_rejects(what: str, limit: float, read: int, rejects: Sequence[tuple[st
 
 def evidence_of(
     spec: ShardSpec,
-    seen: Seen,
+    observed: Observations,
+    *,
     read: int,
     elsewhere: int,
     rejected: Mapping[str, int],
@@ -147,11 +191,11 @@ def evidence_of(
     groups: Sequence[int],
     duplicates: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what the shard shows of its files, with one line for each thing that is odd.
+    """Return what the shard shows of its files, with a warning for each oddity.
 
     Args:
         spec: the shard's.
-        seen: what its records show.
+        observed: what its records show.
         read: records read.
         elsewhere: records of other splits in the same files.
         rejected: reason → records.
@@ -159,22 +203,20 @@ def evidence_of(
         groups: sizes of the groups.
         duplicates: ids that stand at items of different content.
     """
-    questions = sum(seen.offered.values())
+    questions = sum(observed.offered.values())
     kept = read - sum(rejected.values())
-    # without a declared language nothing is compared, and `look` shows which languages there are
-    judged = [text for _, text in seen.sample] if spec.language is not None else []
+    # Without a declared language nothing is compared, and `look` shows which languages there are.
+    judged = [text for _, text in observed.sample] if spec.language is not None else []
     languages = Counter(filter(None, map(language_of, judged)))
-    keys = Counter[int]()
-    for (_, place), times in seen.keys.items():
-        keys[place] += times
-    prefixes = {one: times for one, times in seen.prefixes.items() if times >= max(3, _PART[0] * kept)}
-    doubly = sum(_DOUBLY_ENCODED.search(text) is not None for _, text in seen.sample)
+    prefixes = {prefix: times for prefix, times in observed.prefixes.items() if times >= max(3, _PART[0] * kept)}
+    doubly = sum(_DOUBLY_ENCODED.search(text) is not None for _, text in observed.sample)
     facts = {
         "reject_limit": spec.reject_limit,
         "rejected_share": round(sum(rejected.values()) / read, 6) if read else 0.0,
-        "keys": {LABELS[place]: times for place, times in sorted(keys.items())},
+        "keys": observed.key_counts(),
         "counting": {
-            form: {"smallest": seen.smallest[form], "largest": seen.largest[form]} for form in sorted(seen.smallest)
+            form: {"smallest": smallest, "largest": observed.largest[form]}
+            for form, smallest in sorted(observed.smallest.items())
         },
         "languages": {
             "declared": spec.language,
@@ -183,27 +225,23 @@ def evidence_of(
         },
         "prefixes": {
             "questions": dict(sorted(prefixes.items(), key=lambda pair: (-pair[1], pair[0]))[:10]),
-            "some_options": seen.part_prefixed,
+            "some_options": observed.part_prefixed,
         },
         "doubly_encoded": doubly,
         "duplicate_ids": dict(duplicates),
-        "position_dependent": seen.depends,
+        "position_dependent": observed.depends,
     }
-    warnings = [*file_warnings(rejected, read, read_as), *_of_keys(seen, questions)]
-    warnings += [*_of_languages(spec, seen, languages, doubly)]
-    warnings += [*_of_prefixes(prefixes, kept, seen.part_prefixed, questions)]
-    if duplicates.get("ids"):
-        examples = ", ".join(duplicates["examples"])
-        warnings.append(f"{duplicates['ids']:,} native ids stand at items of different content, such as {examples}")
-    if len(groups) > 1 and kept >= 20 and max(groups) > kept / 2:
-        warnings.append(f"{max(groups):,} of {kept:,} items share one group: is their context or group a filler?")
+    warnings = [*file_warnings(rejected, read, read_as), *_of_keys(observed, questions)]
+    warnings += [*_of_languages(spec, observed, languages, doubly)]
+    warnings += [*_of_prefixes(prefixes, kept, observed.part_prefixed, questions)]
+    warnings += [*_of_identity(duplicates, groups, kept)]
     if elsewhere and not read:
         warnings.append(f"no record of this split: all {elsewhere:,} in its files are of others")
     return {"warnings": warnings, **facts}
 
 
 def file_warnings(rejected: Mapping[str, int], read: int, read_as: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one line for each reason of rejection and each file that was read by a guess."""
+    """Return one line for each reason for rejection and each file whose encoding was guessed."""
     return [*_of_rejects(rejected, read), *_of_files(read_as)]
 
 
@@ -221,30 +259,30 @@ def _of_files(read_as: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             yield f"{file}: no record has {', '.join(facts['absent'])}"
 
 
-def _of_keys(seen: Seen, questions: int) -> Iterator[str]:
-    places = range(max(seen.offered, default=0))
+def _of_keys(observed: Observations, questions: int) -> Iterator[str]:
+    places = range(max(observed.offered, default=0))
     for place in places:
-        used = sum(times for (_, position), times in seen.keys.items() if position == place)
-        chance = sum(items * math.log1p(-1 / options) for options, items in seen.offered.items() if options > place)
-        offered = sum(items for options, items in seen.offered.items() if options > place)
+        used = sum(times for (_, position), times in observed.keys.items() if position == place)
+        chance = sum(items * math.log1p(-1 / options) for options, items in observed.offered.items() if options > place)
+        offered = sum(items for options, items in observed.offered.items() if options > place)
         if not used and offered and chance < math.log(_CERTAIN):
             yield f"label {LABELS[place]} is the key of none of {offered:,} questions that offer it"
-        if questions >= 20 and used > _NEARLY_ALL * questions and sum(seen.keys.values()) < 1.5 * questions:
+        if questions >= 20 and used > _NEARLY_ALL * questions and sum(observed.keys.values()) < 1.5 * questions:
             yield f"label {LABELS[place]} is the key of {used:,} of {questions:,} questions"
 
 
-def _of_languages(spec: ShardSpec, seen: Seen, languages: Counter[str], doubly: int) -> Iterator[str]:
+def _of_languages(spec: ShardSpec, observed: Observations, languages: Counter[str], doubly: int) -> Iterator[str]:
     judged = sum(languages.values())
     if spec.language is not None and spec.language not in known_languages():
         yield f"language '{spec.language}' is none that texts can be checked for"
     elif spec.language is not None and judged:
-        texts = [text for _, text in seen.sample]
+        texts = [text for _, text in observed.sample]
         others = sum(language_problem((text,), spec.language) is not None for text in texts)
         if others > _OTHER_LANGUAGE * judged:
             most = max((code for code in languages if code != spec.language), key=lambda code: (languages[code], code))
             yield f"{others} of {judged} sampled items look like another language than '{spec.language}': '{most}'"
-    if doubly > 0.01 * len(seen.sample):
-        yield f"{doubly} of {len(seen.sample)} sampled items hold characters that were encoded twice, such as Ã©"
+    if doubly > 0.01 * len(observed.sample):
+        yield f"{doubly} of {len(observed.sample)} sampled items hold characters that were encoded twice, such as Ã©"
 
 
 def _of_prefixes(prefixes: Mapping[str, int], kept: int, part: int, questions: int) -> Iterator[str]:
@@ -253,6 +291,14 @@ def _of_prefixes(prefixes: Mapping[str, int], kept: int, part: int, questions: i
             yield f"{times:,} of {kept:,} questions begin with {prefix!r}, and the others do not"
     if part > 0.01 * questions:
         yield f"in {part:,} of {questions:,} questions some options begin with a letter like A) and others do not"
+
+
+def _of_identity(duplicates: Mapping[str, Any], groups: Sequence[int], kept: int) -> Iterator[str]:
+    if duplicates.get("ids"):
+        examples = ", ".join(duplicates["examples"])
+        yield f"{duplicates['ids']:,} native ids stand at items of different content, such as {examples}"
+    if len(groups) > 1 and kept >= 20 and max(groups) > kept / 2:
+        yield f"{max(groups):,} of {kept:,} items share one group: is their context or group a filler?"
 
 
 def ids_of_other_content(path: Any, copies: Mapping[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A data set from the hub at one commit, with a manifest: the only step of the data's way that needs a network."""
+"""Download a data set from the hub at one commit, and write its manifest."""
 
 import logging
 import shutil
@@ -35,14 +35,14 @@ def fetch(spec: FetchSpec, manifest: Path) -> None:
     """
     folder = manifest.parent
     patterns = [f"*.{suffix}" for suffix in SUFFIXES]
-    found = download(spec.hub, kind="dataset", revision=spec.revision, patterns=patterns, beside=folder)
-    if not found.checksums:
+    downloaded = download(spec.hub, kind="dataset", revision=spec.revision, patterns=patterns, beside=folder)
+    if not downloaded.checksums:
         raise InputError(f"hub = '{spec.hub}': no data files; expected some of .{', .'.join(SUFFIXES)}")
     shutil.rmtree(folder, ignore_errors=True)
-    found.folder.replace(folder)
-    facts = {"name": spec.hub, "kind": "hub", "requested_revision": spec.revision, "revision": found.commit}
-    write_json(manifest, {**facts, "files": found.checksums})
-    log.info("%s at %s: %d files", spec.hub, found.commit, len(found.checksums))
+    downloaded.folder.replace(folder)
+    facts = {"name": spec.hub, "kind": "hub", "requested_revision": spec.revision, "revision": downloaded.commit}
+    write_json(manifest, {**facts, "files": downloaded.checksums})
+    log.info("%s at %s: %d files", spec.hub, downloaded.commit, len(downloaded.checksums))
 
 
 if __name__ == "__main__":

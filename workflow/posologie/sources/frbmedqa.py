@@ -11,7 +11,7 @@ from typing import Any
 from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.sources import shards
-from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.drafts import Draft, first_field, native_key
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 
@@ -20,12 +20,12 @@ _CANDIDATES = ("candidates", "candidate_entities", "entities", "choices", "optio
 
 def draft(record: Any, place: Place) -> Draft:
     """Make a draft of one FrBMedQA record."""
-    candidates = given(record, *_CANDIDATES, required=False)
+    candidates = first_field(record, *_CANDIDATES, required=False)
     options = list(candidates.values()) if isinstance(candidates, dict) else list(candidates or ())
     return Draft(
-        question=given(record, "question", "query"),
-        context=given(record, "context", "passage"),
-        answer=given(record, "answer", "correct_answer"),
+        question=first_field(record, "question", "query"),
+        context=first_field(record, "context", "passage"),
+        answer=first_field(record, "answer", "correct_answer"),
         task="mcqu" if options else "oeq",
         options=options,
         answer_form="text",

@@ -25,10 +25,10 @@ def draft(record: Any, place: Place) -> Draft:
         raise Rejected("unreadable options", f"options {', '.join(map(ascii, letters))[:80]}; expected a, b, c, …")
     correct = record["correct_answers"]
     declared = {"simple": "mcqu", "multiple": "mcq", None: None}.get(record.get("type"), "unknown")
-    found = None if not isinstance(correct, list) or not correct else "mcqu" if len(set(correct)) == 1 else "mcq"
+    counted = None if not isinstance(correct, list) or not correct else "mcqu" if len(set(correct)) == 1 else "mcq"
     if declared == "unknown":
         raise Rejected("unknown type", f"{ascii(record['type'])[:80]}; expected simple or multiple")
-    if declared and found and declared != found:
+    if declared and counted and declared != counted:
         raise Rejected("type contradicts the key", f"'{record['type']}' with {len(correct)} right answers")
     return Draft(
         question=record["question"],

@@ -16,14 +16,14 @@ from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.answers import labels_in
 from posologie.sources.cleaning import Rejected, as_text
-from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.drafts import Draft, first_field, native_key
 from posologie.sources.options import options_in_text
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 
 
 class Options(Spec):
-    """Options of the reader: the names of the fields, the first that a record has being taken."""
+    """Options of the reader: names of fields; the first that a record has is read."""
 
     question: tuple[str, ...] = Field(
         default=("instruction", "question", "Question", "prompt"), description="fields of the question"
@@ -44,11 +44,11 @@ class Options(Spec):
 
 def draft(record: Any, place: Place, options: Options, source: str) -> Draft:
     """Make a draft of one instruction pair."""
-    question, answer = given(record, *options.question), given(record, *options.answer)
+    question, answer = first_field(record, *options.question), first_field(record, *options.answer)
     choice = isinstance(question, str) and isinstance(answer, str) and _is_choice(question, answer)
     return Draft(
         question=question,
-        context=given(record, *options.context, required=False),
+        context=first_field(record, *options.context, required=False),
         answer=answer,
         task=None if choice else "oeq",
         options=None if choice else (),
@@ -56,7 +56,7 @@ def draft(record: Any, place: Place, options: Options, source: str) -> Draft:
         group="\x1f".join(str(record[name]) for name in options.group) if options.group else None,
         meta={
             "origin": options.origin or source,
-            "subject": given(record, *options.subject, required=False),
+            "subject": first_field(record, *options.subject, required=False),
         },
     )
 

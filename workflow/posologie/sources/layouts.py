@@ -1,4 +1,7 @@
-"""Where each published form keeps the files of a split, by default; read with the configuration, by no reader."""
+"""Where each published form keeps the files of a split by default.
+
+No reader imports this module, so an edit re-makes only the shards whose files or patterns change.
+"""
 
 import importlib
 import importlib.util
@@ -123,8 +126,8 @@ def local_files(source: Source, split: Split) -> list[str]:
     Raises:
         InputError: if there is none.
     """
-    found = _files_of(source.path or ".", patterns(source, split), f" (split {split})")
-    return [f"{source.path}/{name}" for name in found]
+    names = _files_of(source.path or ".", patterns(source, split), f" (split {split})")
+    return [f"{source.path}/{name}" for name in names]
 
 
 def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
@@ -135,12 +138,12 @@ def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
     """
     if not os.path.isdir(folder):
         raise InputError(f"path = '{folder}': no such folder{of}")
-    found = chosen(files_below(folder), wanted)
-    if not found:
+    names = chosen(files_below(folder), wanted)
+    if not names:
         most = 3
         more = f" or {len(wanted) - most} other patterns" if len(wanted) > most else ""
         raise InputError(f"path = '{folder}': no file fits {' or '.join(wanted[:most])}{more}{of}")
-    return found
+    return names
 
 
 def collection_patterns(collection: Collection) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Options(Spec):
     @field_validator("doc_to_choice", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
-        return [str(one) for one in value] if isinstance(value, list) else value
+        return [str(choice) for choice in value] if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _choices(self) -> Self:
@@ -68,7 +68,7 @@ def draft(record: Any, place: Place, options: Options) -> Draft:
     gold = _gold(options, record, choices)
     if _are_labels(choices):
         question, labels, texts = options_in_text(text, set())
-        if [label_key(one) for one in labels] != [label_key(one) for one in choices]:
+        if [label_key(label) for label in labels] != [label_key(choice) for choice in choices]:
             raise Rejected("unreadable options", f"the text has {', '.join(labels)}; the choices are {choices!a:.60}")
         text, choices = question, texts
     return Draft(question=text, answer=gold, options=choices, answer_form="index0", task="mcqu", meta=meta)
@@ -114,18 +114,18 @@ def _framed(template: str, record: Mapping[str, Any]) -> str:
 
 
 def _choices(options: Options, record: Mapping[str, Any]) -> list[str]:
-    found: Any = options.doc_to_choice
-    if isinstance(found, dict):
-        found = tuple(found.values())
-    if isinstance(found, str):
-        found = _value(found, record)
-        if isinstance(found, str):
-            found = _literal(found)
-    if isinstance(found, dict):
-        found = list(found.values())
-    if not isinstance(found, list | tuple) or any(isinstance(one, list | dict) for one in found):
-        raise Rejected("unreadable options", f"{found!a:.60}; expected a list of texts")
-    return [str(one).strip() for one in found]
+    choices: Any = options.doc_to_choice
+    if isinstance(choices, dict):
+        choices = tuple(choices.values())
+    if isinstance(choices, str):
+        choices = _value(choices, record)
+        if isinstance(choices, str):
+            choices = _literal(choices)
+    if isinstance(choices, dict):
+        choices = list(choices.values())
+    if not isinstance(choices, list | tuple) or any(isinstance(choice, list | dict) for choice in choices):
+        raise Rejected("unreadable options", f"{choices!a:.60}; expected a list of texts")
+    return [str(choice).strip() for choice in choices]
 
 
 def _literal(text: str) -> Any:
@@ -156,10 +156,10 @@ def _gold(options: Options, record: Mapping[str, Any], choices: list[str]) -> in
 
 
 def _are_labels(choices: list[str]) -> bool:
-    """Say whether choices are letters in their order, behind which the text has to have options."""
-    keys = [label_key(one) for one in choices]
+    """Return whether choices are letters in their order, behind which the text has to have options."""
+    keys = [label_key(choice) for choice in choices]
     letters = [sequence for sequence in SEQUENCES if not sequence[0].isdecimal()]
-    return len(keys) > 1 and any(keys == [label_key(one) for one in sequence[: len(keys)]] for sequence in letters)
+    return len(keys) > 1 and any(keys == [label_key(label) for label in sequence[: len(keys)]] for sequence in letters)
 
 
 def reader(spec: ShardSpec, files: Mapping[str, Path]) -> Drafting:

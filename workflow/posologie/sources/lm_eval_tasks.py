@@ -80,16 +80,16 @@ class Task:
         Args:
             own_data: the data come from elsewhere than the task says.
         """
-        found = [
+        lacking = [
             f"{key} calls Python ({_functions(self.keys[key])})" for key in _WITH_CODE if _has_code(self.keys.get(key))
         ]
         if self.output not in OUTPUTS:
-            found.append(f"output_type {self.output}; only {' and '.join(OUTPUTS)} are imported")
-        found += [f"{key}: only text is read" for key in _MEDIA if self.keys.get(key)]
+            lacking.append(f"output_type {self.output}; only {' and '.join(OUTPUTS)} are imported")
+        lacking += [f"{key}: only text is read" for key in _MEDIA if self.keys.get(key)]
         if self.keys.get("use_prompt"):
-            found.append("use_prompt: a prompt of promptsource")
-        found += self._needs_of_templates() if not found else []
-        return found or self._needs_of_data(own_data)
+            lacking.append("use_prompt: a prompt of promptsource")
+        lacking += self._needs_of_templates() if not lacking else []
+        return lacking or self._needs_of_data(own_data)
 
     def _needs_of_templates(self) -> list[str]:
         wanted = ("doc_to_text", "doc_to_target", *(("doc_to_choice",) if self.output == CHOICE else ()))
@@ -115,8 +115,8 @@ class Task:
     @property
     def split(self) -> str | None:
         """The data set's split that is asked."""
-        found = self.keys.get("test_split") or self.keys.get("validation_split")
-        return None if found is None else str(found)
+        name = self.keys.get("test_split") or self.keys.get("validation_split")
+        return None if name is None else str(name)
 
 
 def _has_code(value: Any) -> bool:
@@ -128,7 +128,7 @@ def _functions(value: Any) -> str:
     if isinstance(value, Code):
         return value.function
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return ", ".join(name for one in inside if (name := _functions(one)))
+    return ", ".join(name for member in inside if (name := _functions(member)))
 
 
 def read_task(file: Path) -> dict[str, Any]:
@@ -155,12 +155,12 @@ def _parsed(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{file}: no such task file")
     try:
-        found = yaml.load(read_text(file), _Loader)  # noqa: S506 - a SafeLoader
+        keys = yaml.load(read_text(file), _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{file}: expected a map of a task's keys, found {type(found).__name__}")
-    return found
+    if not isinstance(keys, dict):
+        raise InputError(f"{file}: expected a map of a task's keys, found {type(keys).__name__}")
+    return keys
 
 
 def tasks_of(where: str) -> list[Task]:
@@ -174,10 +174,10 @@ def tasks_of(where: str) -> list[Task]:
     path = Path(where)
     if path.is_dir():
         read = {file: read_task(file) for file in sorted(path.rglob("*.yaml"))}
-        found = [Task(keys["task"], file, keys) for file, keys in read.items() if isinstance(keys.get("task"), str)]
-        if not found:
+        tasks = [Task(keys["task"], file, keys) for file, keys in read.items() if isinstance(keys.get("task"), str)]
+        if not tasks:
             raise InputError(f"{where}: holds no task file (.yaml with a key 'task')")
-        return found
+        return tasks
     if path.is_file():
         return _of_keys(read_task(path), path, _Folder(path.parent), ())
     if path.suffix in (".yaml", ".yml") or "/" in where:
@@ -207,17 +207,18 @@ def _of_keys(keys: dict[str, Any], file: Path, folder: _Folder, above: tuple[str
         return [Task(members, file, keys)]
     if not isinstance(members, list):
         raise InputError(f"{file}: no 'task'; expected a task's name, or a group's list of them")
-    found: list[Task] = []
+    tasks: list[Task] = []
     for member in members:
         if isinstance(member, str):
-            found += _named(member, folder, above)
+            tasks += _named(member, folder, above)
         elif isinstance(member, dict) and isinstance(member.get("task"), list):
-            found += _of_keys(member, file, folder, above)
+            tasks += _of_keys(member, file, folder, above)
         elif isinstance(member, dict) and isinstance(member.get("task"), str):
-            found += [Task(one.name, one.file, {**one.keys, **member}) for one in _named(member["task"], folder, above)]
+            named = _named(member["task"], folder, above)
+            tasks += [Task(task.name, task.file, {**task.keys, **member}) for task in named]
         else:
             raise InputError(f"{file}: task {member!r:.60}; expected a name")
-    return found
+    return tasks
 
 
 def _named(name: str, folder: _Folder, above: tuple[str, ...]) -> list[Task]:

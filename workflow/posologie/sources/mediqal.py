@@ -13,7 +13,7 @@ from posologie.records.specs import Spec
 from posologie.running.commands import run
 from posologie.sources import shards
 from posologie.sources.cleaning import Rejected
-from posologie.sources.drafts import Draft, given, native_key
+from posologie.sources.drafts import Draft, first_field, native_key
 from posologie.sources.shards import Drafting, Place
 from posologie.sources.spec import ShardSpec
 
@@ -25,7 +25,7 @@ def draft(record: Any, place: Place) -> Draft:
     task = _task(record, place)
     return Draft(
         question=record["question"],
-        context=given(record, "clinical_case", "context"),
+        context=first_field(record, "clinical_case", "context"),
         answer=record["answer"] if task == "oeq" else record["correct_answers"],
         task=task,
         options=() if task == "oeq" else [record.get(f"answer_{letter}") for letter in "abcde"],

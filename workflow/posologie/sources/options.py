@@ -174,10 +174,10 @@ def _marks_by_style(text: str) -> Iterator[list[_Mark]]:
         if opening and opening not in text:
             continue
         by_mark: dict[str, list[_Mark]] = {}
-        for found in pattern.finditer(text):
-            if depths[found.start()] == 0:
-                mark = _Mark(sequence[found.group(1)], found.start(), found.end())
-                by_mark.setdefault(found.group(2), []).append(mark)
+        for match in pattern.finditer(text):
+            if depths[match.start()] == 0:
+                mark = _Mark(sequence[match.group(1)], match.start(), match.end())
+                by_mark.setdefault(match.group(2), []).append(mark)
         yield from by_mark.values()
 
 
@@ -261,7 +261,7 @@ def options_in_text(
 
 
 def _more_on_one_line(labels: Sequence[str], options: Sequence[str]) -> bool:
-    """Say whether options go on with the label that is missing, or comes next, on the line of another."""
+    """Return whether options go on with the label that is missing, or comes next, on the line of another."""
     missing = [label for label in LABELS[: len(labels) + 1] if label not in labels]
     return any(
         re.search(rf"(?<=\s)[(\[]?{label}[)\].:]\s", option, re.IGNORECASE) for label in missing for option in options
@@ -272,21 +272,21 @@ _DEFAULT_LINE = re.compile(CHOICES_LINE, re.IGNORECASE | re.MULTILINE)
 
 
 def _lenient_split(text: str, repairs: set[str], choices_line: re.Pattern[str]) -> tuple[str, list[str], list[str]]:
-    found = None
-    for found in choices_line.finditer(text):  # noqa: B007 - the last one counts
+    line = None
+    for line in choices_line.finditer(text):  # noqa: B007 - the last one counts
         pass
-    question, block = (text[: found.start()], text[found.end() :]) if found else ("", text)
+    question, block = (text[: line.start()], text[line.end() :]) if line else ("", text)
     parts = _LENIENT_OPTION.split("\n" + block.lstrip("\n"))
     labels: list[str] = []
     options: list[str] = []
     before = parts[0]
-    found_labels = [label.upper() for label in parts[1::2]]
+    all_labels = [label.upper() for label in parts[1::2]]
     for place, (label, option) in enumerate(zip(parts[1::2], parts[2::2], strict=True)):
         # A line that begins like an option but does not carry on the sequence belongs to the option before it; so does
         # one that would leave out a label that is still to come.
         last = labels[-1] if labels else "@"
         following = chr(ord(last) + 1)
-        leaps = label.upper() > following and following in found_labels[place + 1 :]
+        leaps = label.upper() > following and following in all_labels[place + 1 :]
         if label.upper() > last and (labels or label.upper() == "A") and not leaps:
             labels.append(label.upper())
             options.append(option)
@@ -298,25 +298,25 @@ def _lenient_split(text: str, repairs: set[str], choices_line: re.Pattern[str]) 
         raise Rejected("fewer than two options", "no lines `(A) …`, `(B) …` in the question")
     if "".join(labels) != LABELS[: len(labels)]:
         repairs.add("option labels with gaps")
-    if not found:
+    if not line:
         repairs.add("options without the choices line")
     elif before.strip():
         raise Rejected("unreadable options", f"{before.strip()[:60]!r} between the choices line and the options")
-    return (question if found else before).strip(), labels, [option.strip() for option in options]
+    return (question if line else before).strip(), labels, [option.strip() for option in options]
 
 
 def without_prefixes(options: Sequence[str], repairs: set[str]) -> list[str]:
     """Return the options without `A)`, `b.` …, if each of them carries its own letter; one alone may be a text."""
     if len(options) < 2 or options[0].lstrip("([")[:1] not in ("A", "a"):
         return list(options)
-    found = [_PREFIX.match(option) for option in options]
-    for position, (option, prefix) in enumerate(zip(options, found, strict=True)):
+    prefixes = [_PREFIX.match(option) for option in options]
+    for position, (option, prefix) in enumerate(zip(options, prefixes, strict=True)):
         if option in _EMPTY:
             continue
         if position >= len(LABELS) or not prefix or prefix.group(1).upper() != LABELS[position]:
             return list(options)
     repairs.add("letter prefixes in options")
-    return [option[prefix.end() :] if prefix else option for option, prefix in zip(options, found, strict=True)]
+    return [option[prefix.end() :] if prefix else option for option, prefix in zip(options, prefixes, strict=True)]
 
 
 class PrefixLabels(NamedTuple):
@@ -335,12 +335,12 @@ class PrefixLabels(NamedTuple):
 
 def prefix_labels(options: Sequence[str]) -> PrefixLabels | None:
     """Return the letters that all options carry, each another, where they are not those of their places."""
-    found = [_PREFIX.match(option) for option in options]
-    letters = [prefix.group(1).upper() for prefix in found if prefix]
+    prefixes = [_PREFIX.match(option) for option in options]
+    letters = [prefix.group(1).upper() for prefix in prefixes if prefix]
     if len(options) < 2 or len(set(letters)) != len(options):
         return None
-    texts = [option[prefix.end() :] for option, prefix in zip(options, found, strict=True) if prefix]
-    marks = [prefix.group(0).rstrip()[-1] for prefix in found if prefix]
+    texts = [option[prefix.end() :] for option, prefix in zip(options, prefixes, strict=True) if prefix]
+    marks = [prefix.group(0).rstrip()[-1] for prefix in prefixes if prefix]
     return PrefixLabels(letters, texts, all(mark in ")]:" for mark in marks))
 
 
@@ -355,16 +355,16 @@ def distinct_options(
     if len(set(options)) == len(options) and _EMPTY.isdisjoint(options):
         return tuple(options), gold
     right = set(gold)
-    kept: dict[str, bool] = {}
+    is_right: dict[str, bool] = {}
     for index, option in enumerate(options):
         if option in _EMPTY:
             if index in right:
                 raise Rejected("gold names an empty option", f"option {index + 1} of {len(options)} is {option!r}")
             repairs.add("empty options dropped" if not option else "'nan' options dropped")
-        elif option in kept:
-            if kept[option] != (index in right):
+        elif option in is_right:
+            if is_right[option] != (index in right):
                 raise Rejected("duplicate options with different keys", repr(option[:80]))
             repairs.add("duplicate options dropped")
         else:
-            kept[option] = index in right
-    return tuple(kept), tuple(index for index, correct in enumerate(kept.values()) if correct)
+            is_right[option] = index in right
+    return tuple(is_right), tuple(index for index, correct in enumerate(is_right.values()) if correct)

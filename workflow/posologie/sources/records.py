@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 from posologie.running.errors import InputError
 from posologie.sources.answers import is_absent
 from posologie.sources.cleaning import NOT_PLAIN, Malformed, Rejected, inner_records, value_at
-from posologie.sources.sheets import sheet_records
 from posologie.sources.spec import FileForm
-from posologie.sources.tables import cells_of, delimited_records, format_of, opened_text
+from posologie.sources.tables import cells_of, delimited_records, sheet_records
+from posologie.sources.text_files import PublishedFile, opened_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -40,7 +40,7 @@ class Rows:
     read_as: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> list[bool]:
-        """Say for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
+        """Return for each record whether all its texts are known to need no cleaning: one pass over a Parquet batch."""
         if isinstance(self.records, list):
             return [False] * len(self.records)
         import pyarrow.compute
@@ -48,8 +48,8 @@ class Rows:
         columns = self.records.columns
         if not columns or not all(pyarrow.types.is_string(column.type) for column in columns):
             return [False] * self.records.num_rows
-        found = [pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False) for column in columns]
-        return [not any_found for any_found in reduce(pyarrow.compute.or_, found).to_pylist()]
+        unclean = [pyarrow.compute.match_substring_regex(column, NOT_PLAIN).fill_null(False) for column in columns]
+        return [not in_any for in_any in reduce(pyarrow.compute.or_, unclean).to_pylist()]
 
     def values(self) -> list[Any]:
         """Return the records, those of a Parquet batch as mappings."""
@@ -67,7 +67,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
     Args:
         files: name as shown → path; the suffix says the format (.json, .jsonl, .ndjson, .csv, .tsv, .xlsx, .parquet),
             and .gz, .bz2, .xz or .zst after it the compression.
-        form: what is told of the files; what it leaves open is found. Without one, text is UTF-8, CSV has commas and
+        form: what the study says of the files; the rest is detected. Without one, text is UTF-8, CSV has commas and
             TSV no quotes.
         wanted: columns that tables have to have.
 
@@ -75,20 +75,19 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
         InputError: if a file is of another format, or broken at a place where no record can be told from the next.
     """
     for name, path in files.items():
-        suffix, _ = format_of(path)
-        facts: dict[str, Any] = {}
-        if suffix == ".parquet":
-            yield from _parquet_rows(name, path, form, wanted)
+        file = PublishedFile(name, path, form, wanted)
+        if file.suffix == ".parquet":
+            yield from _parquet_rows(file)
             continue
         records: Iterator[Any]
-        if suffix in (".jsonl", ".ndjson"):
-            records = _line_records(name, path, form, facts)
-        elif suffix == ".json":
-            records = _json_records(name, path, form, facts)
-        elif suffix in (".csv", ".tsv"):
-            records = delimited_records(name, path, suffix, form, wanted, facts)
-        elif suffix == ".xlsx" and form is not None:
-            records = sheet_records(name, path, form, wanted, facts)
+        if file.suffix in (".jsonl", ".ndjson"):
+            records = _line_records(file)
+        elif file.suffix == ".json":
+            records = _json_records(file)
+        elif file.suffix in (".csv", ".tsv"):
+            records = delimited_records(file)
+        elif file.suffix == ".xlsx" and form is not None:
+            records = sheet_records(file, form)
         else:
             raise InputError(
                 f"{name}: '{path.suffix}' is no known format; expected .json, .jsonl, .csv, .tsv, .parquet"
@@ -96,7 +95,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
             )
         if form is not None and form.records is not None:
             records = inner_records(records, form.records)
-        yield from _batched(name, records, facts)
+        yield from _batched(name, records, file.facts)
 
 
 def read_keyed_rows(files: Mapping[str, Path]) -> Iterator[Rows]:
@@ -131,8 +130,8 @@ def parsed_json(name: str, path: Path) -> Any:
 def read_unlabelled_cells(files: Mapping[str, Path]) -> Iterator[Rows]:
     """Yield the rows of CSV files without a header, as lists of cells."""
     for name, path in files.items():
-        with opened_text(name, path, None, {}) as file:
-            yield from _batched(name, cells_of(name, file, ",", quoting=True))
+        with opened_text(PublishedFile(name, path)) as stream:
+            yield from _batched(name, cells_of(name, stream, ",", quoting=True))
 
 
 def _batched(name: str, records: Iterable[Any], facts: dict[str, Any] | None = None) -> Iterator[Rows]:
@@ -148,8 +147,8 @@ def _batched(name: str, records: Iterable[Any], facts: dict[str, Any] | None = N
 
 def text_of(name: str, path: Path) -> str:
     """Return the text of a file with its line ends as they are; bytes that are not UTF-8 become lone surrogates."""
-    with opened_text(name, path, None, {}) as file:
-        return file.read()
+    with opened_text(PublishedFile(name, path)) as stream:
+        return stream.read()
 
 
 class _TwiceError(Exception):
@@ -158,26 +157,27 @@ class _TwiceError(Exception):
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object, of which every key stands once: the last would win over the others without a word."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    record = dict(pairs)
+    if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise _TwiceError(f"a record has the key {twice[:60]!r} twice; expected each key once")
-    return made
+    return record
 
 
-def _parquet_rows(name: str, path: Path, form: FileForm | None, wanted: Sequence[str]) -> Iterator[Rows]:
+def _parquet_rows(file: PublishedFile) -> Iterator[Rows]:
     import pyarrow.parquet
 
+    name, form = file.name, file.form
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
+        with pyarrow.parquet.ParquetFile(file.path) as table:
+            names = table.schema_arrow.names
             if len(set(names)) < len(names):
                 twice = next(column for column in names if names.count(column) > 1)
                 raise InputError(f"{name}: column '{twice}' stands twice; give each its own name")
-            if missing := [column for column in wanted if column not in names]:
+            if missing := [column for column in file.wanted if column not in names]:
                 raise InputError(f"{name}: no column '{missing[0]}'; it has {', '.join(names)[:200]}")
-            batches = file.iter_batches(batch_size=BATCH)
+            batches = table.iter_batches(batch_size=BATCH)
             if form is not None and form.records is not None:
                 every = (record for batch in batches for record in Rows(name, 1, batch).values())
                 yield from _batched(name, inner_records(every, form.records))
@@ -200,26 +200,27 @@ def _row(batch: "pyarrow.RecordBatch", index: int) -> Any:
         return Malformed("text that is not UTF-8", ascii(error.object[:2000]))
 
 
-def _json_records(name: str, path: Path, form: FileForm | None, facts: dict[str, Any]) -> Iterator[Any]:
-    with opened_text(name, path, form, facts) as file:
-        start = file.read(1)
+def _json_records(file: PublishedFile) -> Iterator[Any]:
+    with opened_text(file) as stream:
+        start = stream.read(1)
         while start and start in _BLANK:
-            start = file.read(1)
+            start = stream.read(1)
         if start == "[":
-            yield from _list_records(name, file)
+            yield from _list_records(file.name, stream)
             return
         if start != "{":
-            found = repr(start) if start else "nothing"
-            raise InputError(f"{name}: begins with {found}; expected a JSON list of records, or one record a line")
-        file.seek(0)
-        one_a_line = form is None or _is_json(next(iter(file), ""))
+            beginning = repr(start) if start else "nothing"
+            expected = "expected a JSON list of records, or one record a line"
+            raise InputError(f"{file.name}: begins with {beginning}; {expected}")
+        stream.seek(0)
+        one_a_line = file.form is None or _is_json(next(iter(stream), ""))
         if not one_a_line:
-            file.seek(0)
-            text = file.read()
+            stream.seek(0)
+            text = stream.read()
     if one_a_line:
-        yield from _line_records(name, path, form, facts)
+        yield from _line_records(file)
     else:
-        yield from _object_records(name, text)
+        yield from _object_records(file.name, text)
 
 
 def _is_json(line: str) -> bool:
@@ -247,12 +248,12 @@ def _object_records(name: str, text: str) -> Iterator[Any]:
         yield record
 
 
-def _line_records(name: str, path: Path, form: FileForm | None, facts: dict[str, Any]) -> Iterator[Any]:
+def _line_records(file: PublishedFile) -> Iterator[Any]:
     """Yield the records of JSON lines; a line that is no JSON is one malformed record."""
-    good = False
+    name, good = file.name, False
     # Lines end at "\n" alone: text may hold what Python also takes for line ends.
-    with opened_text(name, path, form, facts, newline="\n") as file:
-        for number, line in enumerate(file, 1):
+    with opened_text(file, newline="\n") as stream:
+        for number, line in enumerate(stream, 1):
             text = line.strip(_BLANK + "\ufeff")
             if not text:
                 continue
@@ -261,7 +262,7 @@ def _line_records(name: str, path: Path, form: FileForm | None, facts: dict[str,
             except _TwiceError as error:
                 raise InputError(f"{name}, line {number}: {error}") from error
             except (ValueError, RecursionError) as error:
-                if not good and number == 1 and format_of(path)[0] == ".json":
+                if not good and number == 1 and file.suffix == ".json":
                     raise InputError(
                         f"{name}, line 1: no whole JSON record; expected a JSON list of records, or one record a line"
                     ) from error
@@ -330,16 +331,32 @@ def present(record: Any, name: str | None) -> Any:
 
 def float_key(key: Any) -> Any:
     """Return a key without the `.0` that it gets where a table has made whole numbers fractions."""
-    found = _FLOAT_KEY.fullmatch(key) if isinstance(key, str) else None
-    return key if found is None else found.group(1)
+    match = _FLOAT_KEY.fullmatch(key) if isinstance(key, str) else None
+    return key if match is None else match.group(1)
 
 
-def is_plain(name: str) -> bool:
-    """Say whether a name can only be that of a column, and is no path."""
+def _is_plain(name: str) -> bool:
+    """Return whether a name can only be that of a column, and is no path."""
     return not re.search(r"[\^@*\[\].]", name)
 
 
-def with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[Rows]:
+def read_columns(files: Mapping[str, Path], form: FileForm, named: Sequence[str]) -> Iterator[Rows]:
+    """Yield the records of files of which a study names columns, and note in `read_as` which of them no record has.
+
+    Args:
+        files: name as shown → path.
+        form: what the study says of the files.
+        named: columns by name or path; a table has to have those with plain names.
+
+    Raises:
+        InputError: as `read_rows` does.
+    """
+    wanted = [] if form.records is not None else [name for name in named if _is_plain(name)]
+    for file, path in files.items():
+        yield from _with_absent_columns(read_rows({file: path}, form, wanted), named)
+
+
+def _with_absent_columns(rows: Iterator[Rows], named: Sequence[str]) -> Iterator[Rows]:
     """Pass on the batches of one file, and note in `read_as` which of the named columns no record has."""
     missing = set(named)
     for batch in rows:

@@ -26,8 +26,17 @@ from posologie.running import commands
 from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.sources.cleaning import Elsewhere, Malformed, Rejected
-from posologie.sources.drafts import Draft, finished, storable
-from posologie.sources.evidence import Seen, check_counting, check_rejects, evidence_of, ids_of_other_content
+from posologie.sources.drafts import Draft, finished
+from posologie.sources.evidence import (
+    Observations,
+    Reject,
+    check_counting,
+    check_rejects,
+    evidence_of,
+    ids_of_other_content,
+    rejects_table,
+    shown,
+)
 from posologie.sources.records import Rows, read_rows
 from posologie.sources.spec import ShardSpec, chosen
 
@@ -61,13 +70,13 @@ class Part:
     file: str
     read: int
     table: "pyarrow.Table"
-    rejects: list[tuple[str, int, str, str, str]]
+    rejects: list[Reject]
     repaired: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
     origins: Counter[str] = field(default_factory=Counter)
     options: Counter[int] = field(default_factory=Counter)
     elsewhere: int = 0
-    seen: Seen = field(default_factory=Seen)
+    observed: Observations = field(default_factory=Observations)
 
 
 def read_plainly(files: Mapping[str, Path], _: ShardSpec) -> Iterator[Rows]:
@@ -101,21 +110,21 @@ def input_files(inputs: Sequence[Path], patterns: Sequence[str]) -> dict[str, Pa
         InputError: if a manifest lists no file that fits, or a file is not the one whose checksum it recorded.
     """
     files: dict[str, Path] = {}
-    for given in inputs:
-        if given.name != "manifest.json":
-            files[given.as_posix()] = given
+    for source in inputs:
+        if source.name != "manifest.json":
+            files[source.as_posix()] = source
             continue
-        manifest = read_json(given)
-        names = chosen(manifest["files"], patterns)
+        checksums = read_json(source)["files"]
+        names = chosen(checksums, patterns)
         if not names:
-            listed = ", ".join(sorted(manifest["files"])[:8])
-            raise InputError(f"{given}: no file fits {' or '.join(patterns)}; it lists {listed}, …")
+            listed = ", ".join(sorted(checksums)[:8])
+            raise InputError(f"{source}: no file fits {' or '.join(patterns)}; it lists {listed}, …")
         for name in names:
-            path = given.parent / name
+            path = source.parent / name
             if not path.is_file():
-                raise InputError(f"{path}: missing, though {given} lists it; delete the manifest to fetch it again")
-            if sha256_of_file(path) != manifest["files"][name]:
-                raise InputError(f"{path}: not the file whose checksum {given} records; delete both to fetch it again")
+                raise InputError(f"{path}: missing, though {source} lists it; delete the manifest to fetch it again")
+            if sha256_of_file(path) != checksums[name]:
+                raise InputError(f"{path}: not the file whose checksum {source} records; delete both to fetch it again")
             files[name] = path
     return files
 
@@ -134,13 +143,13 @@ def write_shard(
     counts = Counts(files)
     check_unedited(spec.phrases)
     depends = position_dependent(spec.phrases)
-    rejects: list[tuple[str, int, str, str, str]] = []
+    rejects: list[Reject] = []
     large = sum(path.stat().st_size for path in files.values() if path.is_file()) >= _WORTH_PROCESSES
     work = partial(_part, draft=draft, spec=spec, depends=depends)
     parts = _parts(counts.noted(rows), work, outputs.processes if large else 1)
     with whole_file(outputs.items) as partial_path, _Writer(partial_path) as writer:
         for part in parts:
-            check_counting(spec.source, part.file, part.seen)
+            check_counting(spec.source, part.file, part.observed)
             counts.add(part)
             rejects.extend(part.rejects)
             writer.write(_with_unique_ids(part.table, counts))
@@ -159,7 +168,7 @@ def _part(rows: Rows, draft: Drafting, spec: ShardSpec, depends: re.Pattern[str]
     gc.disable()
     try:
         items = list(_kept(rows, draft, spec, part, depends))
-        part.seen.look_at_all(items)
+        part.observed.look_at_all(items)
         part.table = items_to_table(items)
     finally:
         if collecting:
@@ -174,16 +183,16 @@ def _kept(rows: Rows, draft: Drafting, spec: ShardSpec, part: Part, depends: re.
         try:
             if isinstance(record, Malformed):
                 raise Rejected("not a record", record.detail)
-            made = _drafted(draft, record, Place(rows.file, row))
-            if made.answer_form in ("index0", "index1") and isinstance(made.options, list | tuple):
-                part.seen.look_at_key(row, made.answer, made.answer_form, len(made.options))
-            item = finished(made, spec, repairs, plain=plain, depends=depends)
+            drafted = _drafted(draft, record, Place(rows.file, row))
+            if drafted.answer_form in ("index0", "index1") and isinstance(drafted.options, list | tuple):
+                part.observed.look_at_key(row, drafted.answer, drafted.answer_form, len(drafted.options))
+            item = finished(drafted, spec, repairs, plain=plain, depends=depends)
         except Elsewhere:
             part.read -= 1
             part.elsewhere += 1
             continue
         except Rejected as rejected:
-            part.rejects.append((rows.file, row, rejected.reason, rejected.detail, shown(record)))
+            part.rejects.append(Reject(rows.file, row, rejected.reason, rejected.detail, shown(record)))
             continue
         if repairs:
             part.repaired.update(repairs)
@@ -191,7 +200,7 @@ def _kept(rows: Rows, draft: Drafting, spec: ShardSpec, part: Part, depends: re.
         part.origins[str(item.meta.get("origin", ""))] += 1
         if item.options:
             part.options[len(item.options)] += 1
-        part.seen.look_at(item)
+        part.observed.look_at(item)
         yield item
 
 
@@ -202,15 +211,6 @@ def _drafted(draft: Drafting, record: Any, place: Place) -> Draft:
         raise Rejected("missing field", str(error)) from error
     except (TypeError, AttributeError, IndexError, ValueError) as error:
         raise Rejected("not a record of this form", f"{error}"[:200]) from error
-
-
-def shown(record: Any) -> str:
-    """Return a rejected record as JSON."""
-    raw = record.raw if isinstance(record, Malformed) else record
-    try:
-        return str(storable(json.dumps(raw, ensure_ascii=False, default=str)))
-    except (ValueError, RecursionError):
-        return str(storable(f"{type(raw).__name__} that JSON cannot hold"))
 
 
 def _parts(rows: Iterator[Rows], work: Callable[[Rows], Part], processes: int) -> Iterator[Part]:
@@ -283,12 +283,12 @@ class Counts:
     tasks: Counter[str] = field(default_factory=Counter)
     origins: Counter[str] = field(default_factory=Counter)
     options: Counter[int] = field(default_factory=Counter)
-    seen: set[str] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
     copies: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     groups: "list[pyarrow.ChunkedArray]" = field(default_factory=list)
     elsewhere: int = 0
-    shown: Seen = field(default_factory=Seen)
+    observed: Observations = field(default_factory=Observations)
     read_as: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def noted(self, rows: Iterator[Rows]) -> Iterator[Rows]:
@@ -302,13 +302,13 @@ class Counts:
         """Add the counts of a part."""
         self.read[part.file] += part.read
         self.kept[part.file] += part.table.num_rows
-        self.rejected.update(reject[2] for reject in part.rejects)
+        self.rejected.update(reject.reason for reject in part.rejects)
         self.repaired.update(part.repaired)
         self.tasks.update(part.tasks)
         self.origins.update(part.origins)
         self.options.update(part.options)
         self.elsewhere += part.elsewhere
-        self.shown.add(part.seen)
+        self.observed.add(part.observed)
         self.groups.extend(part.table["group"].chunks)
 
     def report(self, spec: ShardSpec, duplicates: Mapping[str, Any]) -> dict[str, Any]:
@@ -347,7 +347,14 @@ class Counts:
                 for name in self.files
             },
             "evidence": evidence_of(
-                spec, self.shown, read, self.elsewhere, self.rejected, self.read_as, sizes, duplicates
+                spec,
+                self.observed,
+                read=read,
+                elsewhere=self.elsewhere,
+                rejected=self.rejected,
+                read_as=self.read_as,
+                groups=sizes,
+                duplicates=duplicates,
             ),
         }
 
@@ -357,30 +364,18 @@ def _with_unique_ids(table: "pyarrow.Table", counts: Counts) -> "pyarrow.Table":
 
     ids = table["id"].to_pylist()
     new = set(ids)
-    if len(new) == len(ids) and counts.seen.isdisjoint(new):
-        counts.seen |= new
+    if len(new) == len(ids) and counts.ids.isdisjoint(new):
+        counts.ids |= new
         return table
     for index, item_id in enumerate(ids):
-        if item_id not in counts.seen:
-            counts.seen.add(item_id)
+        if item_id not in counts.ids:
+            counts.ids.add(item_id)
             continue
         counts.copies[item_id] += 1
         ids[index] = f"{item_id}-{counts.copies[item_id] + 1}"
         native = "native_id" in json.loads(table["meta"][index].as_py())
         counts.repeated["same native id" if native else "same content"] += 1
     return table.set_column(0, item_schema().field("id"), [pyarrow.array(ids)])
-
-
-def rejects_table(rejects: Sequence[tuple[str, int, str, str, str]]) -> "pyarrow.Table":
-    """Return the rejected records: file, row (from 1), reason, detail, record (JSON)."""
-    import pyarrow
-
-    names = ("file", "row", "reason", "detail", "record")
-    types = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.string())
-    arrays = [
-        pyarrow.array([storable(reject[column]) for reject in rejects], kind) for column, kind in enumerate(types)
-    ]
-    return pyarrow.table(arrays, names=names)
 
 
 Options = TypeVar("Options", bound=Spec)

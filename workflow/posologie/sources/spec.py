@@ -64,11 +64,11 @@ class Source(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [
+        origins = [
             key for key, value in (("hub", self.hub), ("path", self.path), ("from", self.made)) if value is not None
         ]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of hub, path, from, not {given or 'none'}")
+        if len(origins) != 1:
+            raise ValueError(f"exactly one of hub, path, from, not {origins or 'none'}")
         return self
 
 
@@ -170,7 +170,7 @@ class FileForm(Spec):
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Say whether a relative path fits a pattern: `*` stays within a folder, `**` spans any number of folders."""
+    """Return whether a relative path fits a pattern: `*` stays within a folder, `**` spans any number of folders."""
     return _parts_match(path.split("/"), pattern.split("/"))
 
 
@@ -189,9 +189,9 @@ def chosen(paths: Iterable[str], patterns: Sequence[str]) -> list[str]:
 
 def files_below(folder: str | os.PathLike[str]) -> list[str]:
     """Return the relative paths of all files below a folder, with `/`, hidden ones left out."""
-    found: list[str] = []
+    paths: list[str] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = Path(parent).relative_to(folder)
-        found.extend((relative / name).as_posix() for name in files if not name.startswith("."))
-    return sorted(found)
+        paths.extend((relative / name).as_posix() for name in files if not name.startswith("."))
+    return sorted(paths)

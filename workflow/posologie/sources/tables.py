@@ -1,191 +1,46 @@
-"""Published files opened, whatever their compression and encoding, and their tables: CSV and TSV."""
+"""Tables in published files: CSV and TSV, and the sheets of workbooks (XLSX), as records by column name."""
 
-import bz2
-import codecs
 import csv
-import gzip
 import io
-import lzma
+import re
+import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal
 
 from posologie.running.errors import InputError
 from posologie.sources.cleaning import Malformed
 from posologie.sources.spec import FileForm
-
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_LEGACY = (
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "iso8859_2", "koi8_r"),
-    *("gb18030", "big5", "cp932", "euc_jp", "euc_kr", "cp949", "tis_620", "mac_roman", "cp850"),
-)
-
-
-def format_of(path: Path) -> tuple[str, str]:
-    """Return the format and the compression of a file by its name, such as `.csv` and `.gz`."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        return (suffixes[-2] if len(suffixes) > 1 else ""), suffixes[-1]
-    return (suffixes[-1] if suffixes else ""), ""
-
-
-def opened_bytes(name: str, path: Path) -> IO[bytes]:
-    """Open a file for reading, decompressed.
-
-    Raises:
-        InputError: if it cannot be opened.
-    """
-    compression = format_of(path)[1]
-    try:
-        if compression == ".gz":
-            return cast(IO[bytes], gzip.open(path))
-        if compression == ".bz2":
-            return bz2.open(path)
-        if compression == ".xz":
-            return lzma.open(path)
-        if compression == ".zst":
-            import pyarrow
-
-            return io.BytesIO(pyarrow.input_stream(str(path), compression="zstd").read())
-        return open(path, "rb")
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from error
-
-
-@contextmanager
-def opened_text(
-    name: str, path: Path, form: FileForm | None, facts: dict[str, Any], newline: str | None = ""
-) -> Iterator[IO[str]]:
-    """Open a file as text; bytes that its encoding does not know become lone surrogates, which cleaning rejects.
-
-    Args:
-        name: as shown.
-        form: what is told of the file; UTF-8 where there is no form.
-        facts: receives encoding and compression, where they are worth a word.
-        newline: as `open` takes it.
-
-    Raises:
-        InputError: if the file cannot be opened, is cut off, or is not in the encoding that is told.
-    """
-    encoding = "utf-8-sig" if form is None else _encoding(name, path, form, facts)
-    if compression := format_of(path)[1]:
-        facts["compression"] = compression.removeprefix(".")
-    try:
-        with opened_bytes(name, path) as raw:
-            yield io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise InputError(f"{name}: not a whole {compression} file ({error})") from error
-    except UnicodeError as error:
-        raise InputError(f"{name}: not {encoding} throughout ({error})") from error
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from error
-
-
-def _encoding(name: str, path: Path, form: FileForm, facts: dict[str, Any]) -> str:
-    """Return the encoding of a file: told, or by its first bytes, or UTF-8 where it is that, or else the likeliest."""
-    try:
-        with opened_bytes(name, path) as raw:
-            start = raw.read(_SAMPLE)
-            boms = [encoding for bom, encoding in _BOMS if start.startswith(bom)]
-            broken, beyond_ascii = _not_utf8(raw, start)
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise InputError(f"{name}: not a whole {format_of(path)[1]} file ({error})") from error
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from error
-    if form.encoding is not None:
-        told = codecs.lookup(form.encoding).name
-        if told not in ("utf-8", "utf-8-sig", "ascii") and not told.startswith("utf-") and not broken and beyond_ascii:
-            raise InputError(f"{name}: is UTF-8 throughout, though encoding says {form.encoding}; leave encoding out")
-        facts["encoding"] = {"name": told, "told": True}
-        return "utf-8-sig" if told == "utf-8" else form.encoding
-    if boms or not broken or _mostly_utf8(start):
-        found = boms[0] if boms else "utf-8-sig"
-        facts["encoding"] = {"name": found.removesuffix("-sig"), "told": False}
-        return found
-    found = _likeliest(start)
-    facts["encoding"] = {"name": found, "told": False}
-    return found
-
-
-def _not_utf8(raw: IO[bytes], start: bytes) -> tuple[bool, bool]:
-    """Say whether a file is not UTF-8 somewhere, and whether it has more than ASCII."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    beyond, block = False, start
-    try:
-        while block:
-            beyond = beyond or not block.isascii()
-            decoder.decode(block)
-            block = raw.read(_SAMPLE)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return True, True
-    return False, beyond
-
-
-def _mostly_utf8(start: bytes) -> bool:
-    """Say whether most of what is not ASCII is UTF-8: single lines are damaged, and the file as a whole is UTF-8."""
-    text = start.decode("utf-8", "surrogateescape")
-    damaged = sum("\udc80" <= character <= "\udcff" for character in text)
-    return sum(character > "\x7f" for character in text) > 2 * damaged
-
-
-def _likeliest(start: bytes) -> str:
-    """Return the likeliest encoding of bytes that are not UTF-8; short Latin text is taken for Windows' own."""
-    from charset_normalizer import from_bytes
-
-    lines = [line for line in start.split(b"\n") if not line.isascii()]
-    best = from_bytes(b"\n".join(lines)[: 1 << 16], cp_isolation=list(_LEGACY)).best()
-    likeliest = "cp1252" if best is None else str(best.encoding)
-    letters = sum(byte > 0x7F for byte in b"".join(lines))
-    text = b"".join(lines)
-    if letters < 0.25 * len(text) and not any(byte in b"\x81\x8d\x8f\x90\x9d" for byte in text):
-        western = text.decode("cp1252", "ignore")
-        odd = sum(not (one.isalpha() or one in "«»’‘“”–—…°€£§±µ²³·¿¡ ºª½¼¾×÷•") for one in western if one > "\x7f")
-        capitals = sum(a.islower() and b > "\x7f" and b.isupper() for a, b in pairwise(western))
-        if not odd and not capitals:
-            return "cp1252"
-    return likeliest
-
+from posologie.sources.text_files import PublishedFile, opened_text
 
 _SAMPLE = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
+_TOP = 20
+"""Filled rows of a sheet among which the column names are looked for."""
+_NAMED = 0.75
+"""Share of the columns that the first row of a sheet has to name; below it, the row is a title."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
-def delimited_records(
-    name: str, path: Path, suffix: str, form: FileForm | None, wanted: Sequence[str], facts: dict[str, Any]
-) -> Iterator[Any]:
-    """Yield the rows of a delimited file as records by column name.
-
-    Args:
-        name: file as shown.
-        path: the file.
-        suffix: `.csv` or `.tsv`.
-        form: what is told; the delimiter is that of the suffix, and TSV has no quotes, where there is no form.
-        wanted: columns that have to be there, by which a dialect is known.
-        facts: receives the dialect.
+def delimited_records(file: PublishedFile) -> Iterator[Any]:
+    """Yield the rows of a CSV or TSV file as records by column name.
 
     Raises:
         InputError: if the file is empty, has one column twice, or a quote never closes.
     """
-    with opened_text(name, path, form, facts) as file:
-        told = FileForm(delimiter="\t" if suffix == ".tsv" else ",", quoting=suffix != ".tsv", header=True)
-        delimiter, quoting, named = _dialect(name, file, suffix, form, wanted, facts) if form else _as_told(told)
-        cells = cells_of(name, file, delimiter, quoting=quoting)
+    with opened_text(file) as stream:
+        if file.form is None:
+            delimiter, quoting, named = "\t" if file.suffix == ".tsv" else ",", file.suffix != ".tsv", True
+        else:
+            delimiter, quoting, named = _dialect(file, file.form, stream)
+        cells = cells_of(file.name, stream, delimiter, quoting=quoting)
         header = next(cells, None)
         if not header:
-            raise InputError(f"{name}: empty; expected a line of column names")
-        yield from named_rows(name, header, cells, named, delimiter, wanted)
+            raise InputError(f"{file.name}: empty; expected a line of column names")
+        yield from named_rows(file.name, header, cells, named, delimiter, file.wanted)
 
 
 def named_rows(
@@ -238,20 +93,15 @@ def cells_of(name: str, file: IO[str], delimiter: str, *, quoting: bool) -> Iter
         ) from error
 
 
-def _as_told(form: FileForm) -> tuple[str, bool, bool]:
-    return form.delimiter or ",", bool(form.quoting), True
-
-
-def _dialect(
-    name: str, file: IO[str], suffix: str, form: FileForm, wanted: Sequence[str], facts: dict[str, Any]
-) -> tuple[str, bool, bool]:
-    """Return delimiter, quoting and whether there is a header: as told, or those by which the rows are of one width."""
-    sample = file.read(_SAMPLE)
+def _dialect(file: PublishedFile, form: FileForm, stream: IO[str]) -> tuple[str, bool, bool]:
+    """Return delimiter, quoting and whether there is a header: as stated, or those that make all rows equally wide."""
+    wanted, facts = file.wanted, file.facts
+    sample = stream.read(_SAMPLE)
     whole = len(sample) < _SAMPLE
     first_line = sample.split("\n", 1)[0].strip().strip('"')
     skipped = first_line.lower().startswith("sep=") and len(first_line) == 5
-    told = form.delimiter or (first_line[4] if skipped else None)
-    delimiters = (told,) if told else ("\t",) if suffix == ".tsv" else _DELIMITERS
+    stated = form.delimiter or (first_line[4] if skipped else None)
+    delimiters = (stated,) if stated else ("\t",) if file.suffix == ".tsv" else _DELIMITERS
     body = sample.split("\n", 1)[1] if skipped and "\n" in sample else sample
     best: tuple[Any, ...] | None = None
     for place, delimiter in enumerate(delimiters):
@@ -264,23 +114,24 @@ def _dialect(
                 continue
             known = sum(column in [cell.strip() for cell in rows[0]] for column in wanted)
             even = sum(len(row) == width for row in rows) / len(rows)
+            # The columns that the study names decide; without them, a wide table is likelier than a narrow one.
             score = (known, width > 1, even, width if not wanted else 0, quoting, -place)
             if best is None or score > best[0]:
                 best = score, delimiter, quoting, rows
     if best is None:
         if not body.strip():
-            raise InputError(f"{name}: empty; expected a line of column names")
+            raise InputError(f"{file.name}: empty; expected a line of column names")
         best = (), delimiters[0], form.quoting is not False, []
     _, delimiter, quoting, rows = best
     numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
     named = form.header if form.header is not None else not (numbered and rows and not set(wanted) & set(rows[0]))
     quoting = quoting and ('"' in sample or form.quoting is True or delimiter != "\t")
-    facts["delimiter"] = {"name": _NAMES.get(delimiter, delimiter), "told": told is not None}
+    facts["delimiter"] = {"name": _NAMES.get(delimiter, delimiter), "told": stated is not None}
     facts["quoting"] = {"name": "double quotes" if quoting else "none", "told": form.quoting is not None}
     facts["header"] = {"name": "first row" if named else "none", "told": form.header is not None}
-    file.seek(0)
+    stream.seek(0)
     if skipped:
-        file.readline()
+        stream.readline()
     return delimiter, quoting, named
 
 
@@ -298,3 +149,130 @@ def _sampled(body: str, delimiter: str, quoting: bool, whole: bool) -> list[list
         if whole or len(rows) < 2:
             return []
     return rows if whole or len(rows) < 2 else rows[:-1]
+
+
+def sheet_records(file: PublishedFile, form: FileForm) -> Iterator[Any]:
+    """Yield the rows of a sheet as records by column name; a title above the column names is passed over.
+
+    A row is malformed if a cell of it holds an error or a percentage, which are no text that anyone wrote, or a formula
+    whose result was never stored.
+
+    Raises:
+        InputError: if the file is no XLSX file, has no such sheet, or several with rows and the study names none.
+    """
+    name, wanted = file.name, file.wanted
+    with _workbook(name, file.path) as book:
+        filled = _filled(book)
+        if form.sheet is not None and form.sheet not in book.sheetnames:
+            raise InputError(f"{name}: no sheet '{form.sheet}'; it has {', '.join(book.sheetnames)}")
+        if form.sheet is None and len(filled) > 1:
+            raise InputError(f"{name}: several sheets hold rows ({', '.join(filled)}); say which with sheet")
+        title = form.sheet or (filled[0] if filled else book.sheetnames[0])
+        file.facts["sheet"] = {"name": title, "told": form.sheet is not None}
+        rows = _sheet_rows(book[title], _formulas(name, file.path, title))
+        top = list(islice(rows, _TOP))
+        if not top:
+            raise InputError(f"{name}: sheet '{title}' is empty; expected a row of column names")
+        numbered = bool(wanted) and all(column.isdecimal() for column in wanted)
+        named = form.header if form.header is not None else not numbered
+        place, first = _header(top, wanted) if named and form.header is None else (0, top[0])
+        if isinstance(first, Malformed):
+            raise InputError(f"{name}: {first.detail}")
+        if place:
+            file.facts["header"] = {"name": f"filled row {place + 1}", "told": False}
+        below = chain(top[place + 1 :], rows)
+        padded = (row if isinstance(row, Malformed) else row + [None] * (len(first) - len(row)) for row in below)
+        yield from named_rows(name, first, padded, named, "\t", wanted)
+
+
+def filled_sheets(name: str, path: Path) -> list[str]:
+    """Return the names of the sheets that hold rows.
+
+    Raises:
+        InputError: if the file is no XLSX file.
+    """
+    with _workbook(name, path) as book:
+        return _filled(book)
+
+
+def _filled(book: Any) -> list[str]:
+    return [sheet.title for sheet in book.worksheets if any(_sheet_rows(sheet))]
+
+
+@contextmanager
+def _workbook(name: str, path: Path, *, results: bool = True) -> Iterator[Any]:
+    """Open a workbook for reading: what its formulas gave when it was saved, or the formulas themselves."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=results)
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: no such file") from error
+    except Exception as error:  # openpyxl lets through whatever zip and XML parsers raise
+        raise InputError(f"{name}: not a whole XLSX file ({type(error).__name__}: {error})"[:300]) from error
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+def _formulas(name: str, path: Path, title: str) -> set[str]:
+    """Return the cells of a sheet that hold formulas."""
+    with zipfile.ZipFile(path) as parts:
+        sheets = (part for part in parts.namelist() if part.startswith("xl/worksheets/"))
+        if not any(re.search(rb"<f[\s/>]", parts.read(part)) for part in sheets):
+            return set()  # most files: a second reading would take as long as the first
+    with _workbook(name, path, results=False) as book:
+        return {cell.coordinate for row in book[title].iter_rows() for cell in row if cell.data_type == "f"}
+
+
+def _header(top: list[Any], wanted: Sequence[str]) -> tuple[int, Any]:
+    """Return which of the first rows has the column names, and these: the first one unless a title stands above them.
+
+    A cell that is merged over several rows holds its text in the first of them, so names are completed from above. The
+    row is the first with all wanted columns; else, where the first one names too few columns, the one of different
+    texts that names the most.
+    """
+    if isinstance(top[0], Malformed):
+        return 0, top[0]
+    filled = [(place, row) for place, row in enumerate(top) if not isinstance(row, Malformed)]
+    columns = sum(any(cell is not None for cell in column) for column in zip_longest(*(row for _, row in filled)))
+    best: tuple[int, Any] = (0, top[0])
+    above: list[Any] = []
+    most = 0
+    for place, row in filled:
+        cells = [over if own in (None, "") else own for own, over in zip_longest(row, above)]
+        texts = [str(cell).strip() for cell in cells if cell is not None]
+        if wanted and set(wanted) <= set(texts):
+            return place, cells
+        named = len(texts) if not place or all(isinstance(cell, str | None) for cell in cells) else 0
+        if len(set(texts)) == len(texts) and named > most and most < _NAMED * columns:
+            best, most = (place, cells), named
+        above = cells
+    return best
+
+
+def _sheet_rows(sheet: Any, formulas: Collection[str] = ()) -> Iterator[Any]:
+    for row in sheet.iter_rows():
+        values = [cell.value for cell in row]
+        while values and values[-1] is None:
+            values.pop()
+        spoilt = next(((cell, why) for cell in row if (why := _is_error(cell, formulas))), None)
+        if spoilt is None and (not values or all(value is None or value == "" for value in values)):
+            continue
+        if spoilt is not None:
+            raw = "\t".join("" if value is None else str(value) for value in values)
+            yield Malformed(f"cell {spoilt[0].coordinate} holds {spoilt[1]}", raw)
+        else:
+            yield values
+
+
+def _is_error(cell: Any, formulas: Collection[str]) -> str:
+    if getattr(cell, "data_type", "") == "e":
+        return f"{cell.value!r}, an error of the spreadsheet"
+    if cell.value is None:
+        lost = bool(formulas) and getattr(cell, "coordinate", None) in formulas
+        return "a formula without its result: open the file in a spreadsheet program and save it" if lost else ""
+    number = isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
+    shown = number and "%" in str(cell.number_format)
+    return f"{cell.value!r}, shown as a percentage: write it as text" if shown else ""

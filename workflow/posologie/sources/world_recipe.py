@@ -77,13 +77,16 @@ class Recipe(Spec):
 
     def fact_names(self) -> list[str]:
         """Return the name of each fact; no two are equal."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         attempt = 0
-        while len(found) < self.facts:
-            lists = enumerate(self.names)
-            found["".join(one[self.draw("name", attempt, place) % len(one)] for place, one in lists)] = None
+        while len(names) < self.facts:
+            drawn = (
+                syllables[self.draw("name", attempt, place) % len(syllables)]
+                for place, syllables in enumerate(self.names)
+            )
+            names["".join(drawn)] = None
             attempt += 1
-        return list(found)
+        return list(names)
 
     def key(self, fact: int) -> int:
         """Return the index of the option that is right for a fact."""

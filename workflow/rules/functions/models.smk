@@ -9,6 +9,11 @@ def manifest_of_encoder(encoder):
     return [] if encoder is None or encoder.hub is None else manifest_of(encoder.backbone())
 
 
+def installer(kind):
+    """Return the module that installs models of one kind; how untrained ones are made fetches nothing again."""
+    return "posologie.models.untrained" if kind == "untrained" else "posologie.models.origins"
+
+
 def model_files(wildcards):
     """Return the local files that a model is made from: its folder's, or the corpus of an untrained one's tokenizer."""
     return plan.model_specs(STUDY)[wildcards.folder].backbone.files()

@@ -1,15 +1,21 @@
-"""Running a text encoder: loading it, batches of texts of like length, and one vector for each text."""
+"""Text encoders: where their files lie, loading them, batches of texts of like length, and one vector for each text.
 
+`torch` and `transformers` take seconds to import, so they are imported only where an encoder runs.
+"""
+
+import importlib.metadata
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-import transformers
 from numpy.typing import NDArray
 
+from posologie.models.spec import EncoderOrigin
+from posologie.models.store import checked_folder, read_manifest
+from posologie.records.files import sha256_of_file
 from posologie.running.errors import InputError
 
 Pooling = Literal["mean", "first"]
@@ -31,12 +37,48 @@ class Loaded:
     device: str
 
 
+def encoder_folder(encoder: EncoderOrigin, manifest: str | None) -> Path:
+    """Return the folder that holds an encoder.
+
+    Raises:
+        InputError: if the package is not installed or holds no encoder, or the manifest of a hub encoder is missing.
+    """
+    if encoder.hub is not None:
+        if manifest is None:
+            raise InputError("--encoder: missing; expected the manifest of the encoder from the hub")
+        return checked_folder(manifest)
+    if encoder.folder is not None:
+        folders = [Path(encoder.folder)]
+    else:
+        module = importlib.util.find_spec(str(encoder.package))
+        if module is None or not module.submodule_search_locations:
+            raise InputError(f"encoder.package = '{encoder.package}': not installed")
+        root = Path(module.submodule_search_locations[0])
+        folders = sorted((path.parent for path in root.rglob("model.safetensors")), key=lambda path: len(path.parts))
+    if not folders or not (folders[0] / "config.json").is_file() or not (folders[0] / "model.safetensors").is_file():
+        where = encoder.folder or encoder.package
+        raise InputError(f"encoder: '{where}' has no config.json with model.safetensors; expected an encoder")
+    return folders[0]
+
+
+def encoder_name(encoder: EncoderOrigin, folder: Path, manifest: str | None) -> str:
+    """Return which encoder it is: name, revision or checksum, and the library that runs it."""
+    if encoder.hub is not None and manifest is not None:
+        which = f"{encoder.hub}@{read_manifest(manifest)['revision']}"
+    else:
+        which = f"{encoder.package or folder.name}@sha256:{sha256_of_file(folder / 'model.safetensors')[:12]}"
+    return f"encoder:{which}|transformers:{importlib.metadata.version('transformers')}"
+
+
 def load_encoder(folder: Path, device: str = "cpu") -> Loaded:
     """Load the encoder of a folder: safetensors only, no remote code, float32.
 
     Raises:
         InputError: if transformers cannot load the folder.
     """
+    import torch
+    import transformers
+
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
@@ -73,16 +115,20 @@ class SentenceVectors:
             prefix: put before every text.
             chunk_tokens: tokens in one forward pass, padding included; changes no result beyond float noise.
         """
+        import torch
+
         self.encoder = load_encoder(folder, "cuda" if torch.cuda.is_available() else "cpu")
         self.pooling, self.prefix, self.chunk_tokens = pooling, prefix, chunk_tokens
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return vectors of length 1, shape (texts, dimensions). A text that is too long loses its end."""
+        import torch
+
         different = list(dict.fromkeys(texts))
         tokenizer = self.encoder.tokenizer
-        found = np.empty((len(different), int(self.encoder.model.config.hidden_size)), dtype=np.float32)
+        vectors = np.empty((len(different), int(self.encoder.model.config.hidden_size)), dtype=np.float32)
         if not different:
-            return found
+            return vectors
         encoded = tokenizer(
             [self.prefix + text for text in different], truncation=True, max_length=self.encoder.longest
         )["input_ids"]
@@ -97,6 +143,6 @@ class SentenceVectors:
             else:
                 first = padded["attention_mask"].argmax(dim=1)  # padding may stand on the left
                 pooled = hidden[torch.arange(len(batch), device=hidden.device), first]
-            found[batch] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+            vectors[batch] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
         place = {text: number for number, text in enumerate(different)}
-        return found[[place[text] for text in texts]]
+        return vectors[[place[text] for text in texts]]
