@@ -217,8 +217,13 @@ def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
         ("posologie.judging.causal", "posologie.judging.command+posologie.backends.causal"),
         (
             "posologie.generation.translation.seq2seq",
-            "posologie.generation.translation.command+posologie.backends.seq2seq",
+            "posologie.generation.translation+posologie.backends.seq2seq",
         ),
+        (
+            "posologie.generation.synthesis.command+posologie.backends.causal",
+            "posologie.generation.synthesis+posologie.backends.causal",
+        ),
+        ("posologie.generation.translation_quality.table", "posologie.generation.translation_quality_table"),
         ("posologie.prediction.engine", "posologie.prediction.served+posologie.backends.engine"),
         ("posologie.judging.outside", "posologie.judging.outside"),
         ("posologie.training", "posologie.training"),

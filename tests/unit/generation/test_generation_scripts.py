@@ -2,11 +2,9 @@
 
 import pytest
 
+from posologie.generation.questions import TASKS, SupportedQuestion, problem_of
 from posologie.generation.spec import Generator
-from posologie.generation.synthesis.items import problem_of
-from posologie.generation.synthesis.requests import TASKS, SupportedQuestion
-from posologie.generation.translation.checks import Languages, problems_of
-from posologie.generation.translation.requests import Fields
+from posologie.generation.translation_checks import Fields, Languages, problems_of
 
 CHINESE = "患者女，32岁，因发热3天就诊。尿试纸显示白细胞和亚硝酸盐。诊断为急性肾盂肾炎，给予头孢曲松每日1克治疗。"
 

@@ -11,21 +11,13 @@ as it is counted, then the sum. A total in money is only printed where every art
 import argparse
 import json
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.generation.plan import Plan
-from posologie.generation.synthesis import plan as synthesis_plan
-from posologie.generation.translation import plan as translation_plan
-from posologie.generation.translation_quality import plan as quality_plan
+from posologie.generation.plan import PLANS, Plan
 from posologie.running.commands import run
 
-_PLANS: Mapping[str, Callable[[Namespace], Plan]] = {
-    "generated": synthesis_plan.planned,
-    "translated": translation_plan.planned,
-    "translation_quality": quality_plan.planned,
-}
 _ROW = "{:<44} {:>12} {:>12} {:>16} {:>16} {:>18} {:>14}"
 _HEAD = ("artifact", "requests", "answered", "prompt tokens", "new tokens", "tokens at most", "money")
 
@@ -41,7 +33,8 @@ def main(argv: list[str]) -> None:
     print(_ROW.format(*_HEAD))
     plans = []
     for entry in options.entries:
-        one = _PLANS[entry["kind"]](_options(entry))
+        plan, _ = PLANS[entry["kind"]]
+        one = plan(_options(entry))
         local = entry["spec"]["translator" if "translator" in entry["spec"] else "generator"]["backend"]["kind"]
         plans.append((one, local != "openai_endpoint"))
         print(_row(entry["made"], one, "local" if plans[-1][1] else "no price"), flush=True)

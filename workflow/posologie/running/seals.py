@@ -75,14 +75,26 @@ _OF_A_BACKEND = re.compile(
     r"|prediction)\.(causal|seq2seq|openai_endpoint|engine)"
 )
 
+_RENAMED = {
+    "posologie.generation.synthesis.command": "posologie.generation.synthesis",
+    "posologie.generation.translation.command": "posologie.generation.translation",
+    "posologie.generation.translation_quality.command": "posologie.generation.translation_quality",
+    "posologie.generation.translation_quality.comet": "posologie.generation.comet",
+    "posologie.generation.translation_quality.table": "posologie.generation.translation_quality_table",
+}
+"""Modules of commands that earlier versions called otherwise."""
+
 
 def called_now(code: str) -> str:
-    """Return the name of the code behind a command; earlier versions had a module for each stage and backend."""
-    former = _OF_A_BACKEND.fullmatch(code)
-    if former is None:
-        return code
-    stage = "prediction.served" if former[1] == "prediction" else f"{former[1]}.command"
-    return f"posologie.{stage}+posologie.backends.{former[2]}"
+    """Return the name of the code behind a command, also where an earlier version called its module otherwise.
+
+    The earliest versions had a module for each stage and backend.
+    """
+    if former := _OF_A_BACKEND.fullmatch(code):
+        stage = "prediction.served" if former[1] == "prediction" else f"{former[1]}.command"
+        code = f"posologie.{stage}+posologie.backends.{former[2]}"
+    module, plus, backend = code.partition("+")
+    return f"{_RENAMED.get(module, module)}{plus}{backend}"
 
 
 def write_seal(

@@ -1,28 +1,176 @@
-"""Replies become items: what is accepted, what is to be repaired, what is rejected and why."""
+"""The questions of synthesis: what each task asks for, the form of its reply, and what makes a question acceptable."""
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from posologie.backends.interface import Failure, Reply
-from posologie.backends.texts import MalformedError, Problem, contains, read_reply, shared, words
+from pydantic import BaseModel, ConfigDict
+
+from posologie.backends.interface import Reply, Request
+from posologie.backends.prompts import Prompt
+from posologie.backends.texts import Problem, contains, json_schema, packed, shared, words
 from posologie.generation.quantities import quantities
-from posologie.generation.spec import Generator, SynthesisSpec
-from posologie.generation.synthesis.requests import (
-    TASKS,
-    Ask,
-    ChoiceQuestion,
-    Question,
-    SupportedQuestion,
-    SynthesisTask,
-    document_text,
-)
+from posologie.generation.spec import Generator, TaskName
 from posologie.language.languages import language_data, language_problem, position_dependent
-from posologie.records.items import Item, document_descent, stable_id
-from posologie.records.prompting import option_order
+from posologie.records.items import Task
 from posologie.running.errors import InputError
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class LabelledOption(_Form):
+    """An option and the label that it is called by."""
+
+    label: str
+    text: str
+
+
+class ChoiceQuestion(_Form):
+    """A question with labelled options; `answers` are the labels of the right ones, `evidence` quotes the document."""
+
+    question: str
+    options: list[LabelledOption]
+    answers: list[str]
+    evidence: str
+
+    def texts(self) -> list[str]:
+        """Return the texts of the options."""
+        return [option.text for option in self.options]
+
+
+class SupportedQuestion(_Form):
+    """An open question whose answer stands in the document; `evidence` quotes it."""
+
+    question: str
+    answer: str
+    evidence: str
+
+
+class OpenQuestion(_Form):
+    """An open question on the document."""
+
+    question: str
+    answer: str
+
+
+class ChoiceReply(_Form):
+    """The reply to a choice task."""
+
+    questions: list[ChoiceQuestion]
+
+
+class SupportedReply(_Form):
+    """The reply to an extractive open task."""
+
+    questions: list[SupportedQuestion]
+
+
+class OpenReply(_Form):
+    """The reply to any other open task."""
+
+    questions: list[OpenQuestion]
+
+
+Question = ChoiceQuestion | SupportedQuestion | OpenQuestion
+
+
+@dataclass(frozen=True)
+class SynthesisTask:
+    """What one task makes.
+
+    Attributes:
+        task: the items' task.
+        form: the form of the reply.
+        shows_document: whether the items carry the document as their context; otherwise a question must stand alone.
+        faithful: whether the document must bear the answer out: a quoted passage where the form has one, and in any
+            case its numbers and, of an open answer, half of its words of content.
+    """
+
+    task: Task
+    form: type[ChoiceReply] | type[SupportedReply] | type[OpenReply]
+    shows_document: bool
+    faithful: bool
+
+
+TASKS: Mapping[TaskName, SynthesisTask] = {
+    "mcqu": SynthesisTask("mcqu", ChoiceReply, shows_document=False, faithful=True),
+    "mcq": SynthesisTask("mcq", ChoiceReply, shows_document=False, faithful=True),
+    "factual": SynthesisTask("oeq", SupportedReply, shows_document=False, faithful=True),
+    "summary": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=True),
+    "differential": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=False),
+    "treatment": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=False),
+    "results": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=False),
+    "patient": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=False),
+    "mechanism": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=False),
+    "followup": SynthesisTask("oeq", OpenReply, shows_document=True, faithful=False),
+}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One task put to one document."""
+
+    document: Mapping[str, str]
+    task: TaskName
+    request: Request
+
+
+def asks(documents: Sequence[Mapping[str, str]], generator: Generator, prompts: Mapping[str, Prompt]) -> Iterator[Ask]:
+    """Yield the requests for documents, by document and task."""
+    for document in documents:
+        for task in sorted(generator.tasks):
+            yield Ask(document, task, _request(document, task, generator, prompts[task]))
+
+
+def check_prompts(generator: Generator, prompts: Mapping[str, Prompt]) -> None:
+    """Check that every task has a prompt in the right language, with a section for the repair.
+
+    Raises:
+        InputError: naming the first task whose prompt does not fit.
+    """
+    for task in sorted(generator.tasks):
+        if task not in prompts:
+            raise InputError(f"task '{task}': no prompt; expected --prompts {task}=FILE")
+        if "repair" not in prompts[task].sections:
+            raise InputError(f"prompt {prompts[task].name}: no section '== repair'; expected one")
+        if prompts[task].language != generator.language:
+            raise InputError(
+                f"prompt {prompts[task].name}: language '{prompts[task].language}'; expected '{generator.language}'"
+            )
+
+
+def document_text(document: Mapping[str, str], generator: Generator) -> str:
+    """Return what is shown of a document: title and text, cut at a sentence border where it is too long."""
+    text = f"{document['title']}\n\n{document['text']}" if document["title"] else document["text"]
+    return next(packed(text, len, generator.longest_document), "").strip()
+
+
+def repair_request(ask: Ask, reply: Reply, problems: Sequence[str], prompt: Prompt) -> Request:
+    """Return the request that shows a model its reply and what is wrong with it."""
+    listed = "\n".join(f"- {problem}" for problem in problems)
+    turns = (
+        *ask.request.turns,
+        ("assistant", reply.text or "{}"),
+        ("user", prompt.filled("repair", {"problems": listed})),
+    )
+    return Request(turns, ask.request.decoding, schema=ask.request.schema, attempt=1)
+
+
+def _request(document: Mapping[str, str], task: TaskName, generator: Generator, prompt: Prompt) -> Request:
+    places = {
+        "document": document_text(document, generator),
+        "count": str(generator.tasks[task]),
+        "options": str(generator.options),
+    }
+    # A seed of its own for every document and task: with one for all, an endpoint may draw alike everywhere.
+    own = hashlib.blake2b(f"{generator.decoding.seed}\x1f{document['id']}\x1f{task}".encode(), digest_size=4).digest()
+    decoding = generator.decoding.model_copy(update={"seed": int.from_bytes(own, "big") >> 1})
+    return Request(prompt.turns(places), decoding, schema=json_schema(TASKS[task].form))
+
 
 _LEAST_SHARED = 0.5
 """Share of an answer's content words that must occur in the document. A paraphrase keeps most of its nouns."""
@@ -147,120 +295,3 @@ def _of_support(question: Question, answers: list[str], document: str, language:
                 yield Problem("number not in the document", quantity.text)
     if not isinstance(question, ChoiceQuestion) and shared(answers[0], document) < _LEAST_SHARED:
         yield Problem("answer not supported by the document", f"{shared(answers[0], document):.0%} of its words")
-
-
-@dataclass
-class Reading:
-    """What one reply holds: at each position a question or the problem that it has.
-
-    A reply that cannot be read, is too short, or never came has its problem at every missing position.
-    """
-
-    questions: dict[int, Question] = field(default_factory=dict)
-    problems: dict[int, Problem] = field(default_factory=dict)
-
-    def described(self) -> list[str]:
-        """Return the problems as the model is told of them."""
-        if len(set(self.problems.values())) == 1 and not self.questions:
-            return [str(next(iter(self.problems.values())))]
-        return [f"question {position + 1}: {problem}" for position, problem in sorted(self.problems.items())]
-
-
-def read(outcome: Reply | Failure, ask: Ask, spec: SynthesisSpec) -> Reading:
-    """Return what an outcome holds of the questions that were asked for."""
-    wanted = spec.generator.tasks[ask.task]
-    if isinstance(outcome, Failure):
-        return _nothing(Problem("failed", outcome.error), wanted)
-    if outcome.finish == "filtered":
-        return _nothing(Problem("withheld by the endpoint"), wanted)
-    task = TASKS[ask.task]
-    try:
-        questions = read_reply(outcome.text, task.form).questions
-    except MalformedError as error:
-        cut = outcome.finish == "length"
-        return _nothing(Problem("reply cut at the token limit" if cut else "malformed reply", str(error)), wanted)
-    reading, document = Reading(), document_text(ask.document, spec.generator)
-    seen = set()
-    for position in range(wanted):
-        if position >= len(questions):
-            reading.problems[position] = Problem("too few questions", f"{len(questions)} of {wanted}")
-            continue
-        question = questions[position]
-        problem = problem_of(question, task, spec.generator, document)
-        if problem is None and question.question.casefold() in seen:
-            problem = Problem("repeats another question")
-        seen.add(question.question.casefold())
-        if problem is None:
-            reading.questions[position] = question
-        else:
-            reading.problems[position] = problem
-    return reading
-
-
-def merged(first: Reading, second: Reading) -> Reading:
-    """Return the accepted questions of the first reply, and the repaired reply's where the first had a problem."""
-    whole = Reading(dict(first.questions))
-    known = {question.question.casefold() for question in first.questions.values()}
-    for position in first.problems:
-        question = second.questions.get(position)
-        if question is None:
-            whole.problems[position] = second.problems[position]
-        elif question.question.casefold() in known:
-            whole.problems[position] = Problem("repeats another question")
-        else:
-            known.add(question.question.casefold())
-            whole.questions[position] = question
-    return whole
-
-
-def item_of(question: Question, ask: Ask, spec: SynthesisSpec, prompt_sha256: str, repaired: bool) -> Item:
-    """Return the item of an accepted question, its options in an order that depends on seed and item alone.
-
-    Models write the right option first more often than not; the order in which they wrote them is not kept.
-    """
-    task = TASKS[ask.task]
-    options = question.texts() if isinstance(question, ChoiceQuestion) else []
-    identity = stable_id("generated", spec.name, ask.document["id"], ask.task, question.question, *sorted(options))
-    order = option_order(identity, len(options), "generated", spec.generator.seed)
-    right = right_options(question) if isinstance(question, ChoiceQuestion) else ()
-    meta: dict[str, Any] = {
-        "origin": ask.document["collection"],
-        "document": ask.document["id"],
-        "lineage": document_descent(ask.document),
-        "synthesis_task": ask.task,
-        "prompt": prompt_sha256,
-        "repaired": repaired,
-    }
-    evidence = getattr(question, "evidence", "")
-    if evidence:
-        meta["evidence"] = evidence
-    return Item(
-        id=identity,
-        source=spec.name,
-        provenance="synthetic",  # until a source takes it and names its component
-        split="train",
-        task=task.task,
-        question=question.question,
-        context=document_text(ask.document, spec.generator) if task.shows_document else "",
-        options=tuple(options[index] for index in order),
-        gold=tuple(sorted(order.index(index) for index in right)),
-        answer="" if isinstance(question, ChoiceQuestion) else question.answer,
-        group=ask.document["group"],
-        meta=meta,
-    )
-
-
-def reject(ask: Ask, position: int, problem: Problem, outcome: Reply | Failure) -> Mapping[str, Any]:
-    """Return the row of a rejected question."""
-    return {
-        "document": ask.document["id"],
-        "task": ask.task,
-        "position": position,
-        "reason": problem.reason,
-        "detail": problem.detail,
-        "reply": outcome.text if isinstance(outcome, Reply) else "",
-    }
-
-
-def _nothing(problem: Problem, wanted: int) -> Reading:
-    return Reading(problems=dict.fromkeys(range(wanted), problem))

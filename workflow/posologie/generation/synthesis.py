@@ -1,6 +1,6 @@
-"""The command behind generated items, whatever the backend.
+"""Synthesis: documents become questions, whatever the backend that is asked.
 
-python -m posologie.generation.synthesis.command --backend KIND --spec SynthesisSpec --documents DOCUMENTS.parquet
+python -m posologie.generation.synthesis --backend KIND --spec SynthesisSpec --documents DOCUMENTS.parquet
     --prompts TASK=FILE… [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet
     --report OUT.json --work DIR [--running JSON]
 
@@ -9,9 +9,9 @@ are those of the whole collection; the outputs of parts go through `posologie.ge
 item.
 """
 
-import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,27 @@ import pyarrow as pa
 from posologie.backends.asking import Asking, add_asking_arguments, asking
 from posologie.backends.interface import Failure, Reply, Request
 from posologie.backends.prompts import Prompt, read_prompt
+from posologie.backends.texts import MalformedError, Problem, read_reply
 from posologie.generation.parts import add_part_argument, part_of
+from posologie.generation.questions import (
+    TASKS,
+    Ask,
+    ChoiceQuestion,
+    Question,
+    asks,
+    check_prompts,
+    document_text,
+    problem_of,
+    repair_request,
+    right_options,
+)
 from posologie.generation.spec import SynthesisSpec
-from posologie.generation.synthesis.items import Reading, item_of, merged, read, reject
-from posologie.generation.synthesis.requests import TASKS, Ask, asks, check_prompts, repair_request
 from posologie.language.languages import check_unedited
 from posologie.records.files import write_json, write_parquet
-from posologie.records.items import Item, items_to_table
+from posologie.records.items import Item, document_descent, items_to_table, stable_id
+from posologie.records.prompting import option_order
 from posologie.records.tables import read_documents
 from posologie.running.commands import named_path, parser, run
-
-log = logging.getLogger(__name__)
 
 
 def reject_schema() -> pa.Schema:
@@ -42,7 +52,7 @@ def reject_schema() -> pa.Schema:
 
 def main(argv: list[str]) -> None:
     """Make items from documents."""
-    arguments = parser("posologie.generation.synthesis.command", __doc__ or "")
+    arguments = parser("posologie.generation.synthesis", __doc__ or "")
     add_asking_arguments(arguments)
     add_part_argument(arguments)
     arguments.add_argument("--documents", required=True, type=Path)
@@ -66,6 +76,23 @@ def main(argv: list[str]) -> None:
     write_parquet(options.items, items_to_table(made))
     write_parquet(options.rejects, pa.Table.from_pylist(rejects, schema=reject_schema()))
     write_json(options.report, report)
+
+
+@dataclass
+class Reading:
+    """What one reply holds: at each position a question or the problem that it has.
+
+    A reply that cannot be read, is too short, or never came has its problem at every missing position.
+    """
+
+    questions: dict[int, Question] = field(default_factory=dict)
+    problems: dict[int, Problem] = field(default_factory=dict)
+
+    def described(self) -> list[str]:
+        """Return the problems as the model is told of them."""
+        if len(set(self.problems.values())) == 1 and not self.questions:
+            return [str(next(iter(self.problems.values())))]
+        return [f"question {position + 1}: {problem}" for position, problem in sorted(self.problems.items())]
 
 
 class _Synthesis:
@@ -153,6 +180,106 @@ def _report(work: _Synthesis, made: list[Item], rejects: list[Any], count: Count
         "backend": {name: count[name] for name in names},
         "prompts": prompts,
     }
+
+
+def read(outcome: Reply | Failure, ask: Ask, spec: SynthesisSpec) -> Reading:
+    """Return what an outcome holds of the questions that were asked for."""
+    wanted = spec.generator.tasks[ask.task]
+    if isinstance(outcome, Failure):
+        return _nothing(Problem("failed", outcome.error), wanted)
+    if outcome.finish == "filtered":
+        return _nothing(Problem("withheld by the endpoint"), wanted)
+    task = TASKS[ask.task]
+    try:
+        questions = read_reply(outcome.text, task.form).questions
+    except MalformedError as error:
+        cut = outcome.finish == "length"
+        return _nothing(Problem("reply cut at the token limit" if cut else "malformed reply", str(error)), wanted)
+    reading, document = Reading(), document_text(ask.document, spec.generator)
+    seen = set()
+    for position in range(wanted):
+        if position >= len(questions):
+            reading.problems[position] = Problem("too few questions", f"{len(questions)} of {wanted}")
+            continue
+        question = questions[position]
+        problem = problem_of(question, task, spec.generator, document)
+        if problem is None and question.question.casefold() in seen:
+            problem = Problem("repeats another question")
+        seen.add(question.question.casefold())
+        if problem is None:
+            reading.questions[position] = question
+        else:
+            reading.problems[position] = problem
+    return reading
+
+
+def merged(first: Reading, second: Reading) -> Reading:
+    """Return the accepted questions of the first reply, and the repaired reply's where the first had a problem."""
+    whole = Reading(dict(first.questions))
+    known = {question.question.casefold() for question in first.questions.values()}
+    for position in first.problems:
+        question = second.questions.get(position)
+        if question is None:
+            whole.problems[position] = second.problems[position]
+        elif question.question.casefold() in known:
+            whole.problems[position] = Problem("repeats another question")
+        else:
+            known.add(question.question.casefold())
+            whole.questions[position] = question
+    return whole
+
+
+def item_of(question: Question, ask: Ask, spec: SynthesisSpec, prompt_sha256: str, repaired: bool) -> Item:
+    """Return the item of an accepted question, its options in an order that depends on seed and item alone.
+
+    Models write the right option first more often than not; the order in which they wrote them is not kept.
+    """
+    task = TASKS[ask.task]
+    options = question.texts() if isinstance(question, ChoiceQuestion) else []
+    identity = stable_id("generated", spec.name, ask.document["id"], ask.task, question.question, *sorted(options))
+    order = option_order(identity, len(options), "generated", spec.generator.seed)
+    right = right_options(question) if isinstance(question, ChoiceQuestion) else ()
+    meta: dict[str, Any] = {
+        "origin": ask.document["collection"],
+        "document": ask.document["id"],
+        "lineage": document_descent(ask.document),
+        "synthesis_task": ask.task,
+        "prompt": prompt_sha256,
+        "repaired": repaired,
+    }
+    evidence = getattr(question, "evidence", "")
+    if evidence:
+        meta["evidence"] = evidence
+    return Item(
+        id=identity,
+        source=spec.name,
+        provenance="synthetic",  # until a source takes it and names its component
+        split="train",
+        task=task.task,
+        question=question.question,
+        context=document_text(ask.document, spec.generator) if task.shows_document else "",
+        options=tuple(options[index] for index in order),
+        gold=tuple(sorted(order.index(index) for index in right)),
+        answer="" if isinstance(question, ChoiceQuestion) else question.answer,
+        group=ask.document["group"],
+        meta=meta,
+    )
+
+
+def reject(ask: Ask, position: int, problem: Problem, outcome: Reply | Failure) -> Mapping[str, Any]:
+    """Return the row of a rejected question."""
+    return {
+        "document": ask.document["id"],
+        "task": ask.task,
+        "position": position,
+        "reason": problem.reason,
+        "detail": problem.detail,
+        "reply": outcome.text if isinstance(outcome, Reply) else "",
+    }
+
+
+def _nothing(problem: Problem, wanted: int) -> Reading:
+    return Reading(problems=dict.fromkeys(range(wanted), problem))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Audit of a parallel benchmark: the same items in two languages, and those pairs that do not say the same.
 
-The checks are those that a model's translations pass (`posologie.generation.translation.checks`); here all findings
+The checks are those that a model's translations pass (`posologie.generation.translation_checks`); here all findings
 of a pair are kept, and the gold is compared too.
 """
 
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posologie.backends.texts import Problem
-from posologie.generation.translation.checks import Languages, problems_of, problems_of_whole
-from posologie.generation.translation.requests import fields_of
+from posologie.generation.translation_checks import Languages, fields_of, problems_of, problems_of_whole
 from posologie.records.items import LABELS, Item, ancestors
 from posologie.running.errors import InputError
 
