@@ -223,6 +223,7 @@ def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
             "posologie.generation.synthesis.command+posologie.backends.causal",
             "posologie.generation.synthesis+posologie.backends.causal",
         ),
+        ("posologie.screening.rating.causal", "posologie.screening.rating+posologie.backends.causal"),
         ("posologie.generation.translation_quality.table", "posologie.generation.translation_quality_table"),
         ("posologie.prediction.engine", "posologie.prediction.served+posologie.backends.engine"),
         ("posologie.judging.outside", "posologie.judging.outside"),

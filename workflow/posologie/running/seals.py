@@ -81,6 +81,7 @@ _RENAMED = {
     "posologie.generation.translation_quality.command": "posologie.generation.translation_quality",
     "posologie.generation.translation_quality.comet": "posologie.generation.comet",
     "posologie.generation.translation_quality.table": "posologie.generation.translation_quality_table",
+    "posologie.screening.rating.command": "posologie.screening.rating",
 }
 """Modules of commands that earlier versions called otherwise."""
 

@@ -1,6 +1,6 @@
 """What rating the training items of a source would ask and cost.
 
-python -m posologie.screening.rating.plan --spec RatingSpec --prompt FILE --items SHARD --work DIR
+python -m posologie.screening.rating_plan --spec RatingSpec --prompt FILE --items SHARD --work DIR
     [--running JSON] [--plan OUT.json]
 """
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from posologie.backends.prompts import read_prompt
 from posologie.generation.plan import add_plan_arguments, plan_of, show
 from posologie.running.commands import parser, run
-from posologie.screening.rating.command import rated_items, requests
+from posologie.screening.rating import rated_items, requests
 from posologie.screening.spec import RatingSpec
 
 
 def main(argv: list[str]) -> None:
     """Print the plan."""
-    arguments = parser("posologie.screening.rating.plan", __doc__ or "")
+    arguments = parser("posologie.screening.rating_plan", __doc__ or "")
     add_plan_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
