@@ -13,8 +13,9 @@ from posologie.records.files import read_parquet, write_json, write_parquet
 from posologie.records.items import read_item_table
 from posologie.running.commands import claim_devices, named_path, parser, run
 from posologie.running.errors import InputError
-from posologie.screening.comparison import Compared, compare, match_schema, match_table
+from posologie.screening.comparison import Compared, compare
 from posologie.screening.embeddings import opened
+from posologie.screening.matches import match_schema, match_table
 from posologie.screening.population import TWINS, Match, Population, is_duplicate, kept, population, unwanted
 from posologie.screening.spec import Quality, Screening, ScreeningSpec
 

@@ -16,7 +16,8 @@ from posologie.records.files import write_json, write_parquet
 from posologie.records.items import QUOTED, Item, items_to_table, meta_json, text_hash
 from posologie.records.tables import TableRows, document_schema, read_documents
 from posologie.running.commands import named_path, parser, run
-from posologie.screening.comparison import Compared, match_table
+from posologie.screening.comparison import Compared
+from posologie.screening.matches import match_table
 from posologie.screening.population import Match, Population, population
 from posologie.screening.quoting import quotable, quotes, quoting_matches
 from posologie.screening.spec import DocumentsSpec

@@ -5,8 +5,9 @@ import logging
 from posologie.records.files import write_parquet
 from posologie.records.items import read_item_table
 from posologie.running.commands import claim_devices, named_path, parser, run
-from posologie.screening.comparison import compare, match_table
+from posologie.screening.comparison import compare
 from posologie.screening.embeddings import opened
+from posologie.screening.matches import match_table
 from posologie.screening.population import leaking, population
 from posologie.screening.spec import LeakageSpec
 
