@@ -4,7 +4,6 @@ An option that is the same in both languages is most often a name: *Candida albi
 have been translated stands alone among translated ones, has several words, or words that the other language lacks.
 """
 
-import contextlib
 import math
 import re
 import unicodedata
@@ -14,22 +13,24 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-import num2words
 import numpy as np
+import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from posologie.backends.texts import aligned, sentences
 from posologie.language.facts import facts
 from posologie.language.languages import known_languages, language_data, plainer, runs
+from posologie.language.numbers import number_words
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[<>≤≥=+±%°/→↑↓]")
+_TOKEN = regex.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[<>≤≥=+±%°/→↑↓]")
+"""By the package `regex`, for which the vowel signs of Hindi are letters of a word."""
+
 _SPELLINGS: dict[str, str] = {"ph": "f", "th": "t", "rh": "r", "ch": "c", "k": "c", "qu": "c", "y": "i", "ae": "e"}
 _SPELLINGS |= {"oe": "e", "sc": "c", "z": "s", "x": "s", "h": "", "w": "v", "j": "i"}
 """Spellings of Greek and Latin sounds, in one form."""
 
 _NUMERALS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
 _ROMAN = {numeral: value for value, numeral in enumerate(_NUMERALS, start=2)}
-_LARGEST_WORD = 100
 _SHORTEST_COGNATE = 4
 _LEAST_ALIKE = 0.35
 
@@ -65,27 +66,15 @@ def _word(token: str, language: str) -> Word:
         return Word(token, re.sub(r"[.,]0+$", "", token).replace(",", "."))
     if token in _ROMAN:
         return Word(token, str(_ROMAN[token]))
-    number = _number_words(language).get(token) or _number_words(language).get(token[:-1], "")
-    return Word(_folded(token), number, _meanings(token, language))
+    values = number_words(language)
+    value = values.get(token) or values.get(token[:-1])
+    return Word(_folded(token), "" if value is None else str(value), _meanings(token, language))
 
 
 def _folded(token: str) -> str:
     for spelling, plain in _SPELLINGS.items():
         token = token.replace(spelling, plain)
     return re.sub(r"(.)\1", r"\1", token)
-
-
-@cache
-def _number_words(language: str) -> dict[str, str]:
-    """Return number words, ordinals also without their last letter; `one`, an article elsewhere, is left out."""
-    found: dict[str, str] = {}
-    with contextlib.suppress(NotImplementedError):  # a language whose number words nobody wrote down
-        for value in range(_LARGEST_WORD, 0, -1):
-            ordinal = plainer(num2words.num2words(value, lang=language, to="ordinal"))
-            found |= {form: str(value) for form in (ordinal, ordinal[:-1]) if form.isalpha() and len(form) > 3}
-            if value > 1:
-                found[plainer(num2words.num2words(value, lang=language))] = str(value)
-    return found
 
 
 @cache
