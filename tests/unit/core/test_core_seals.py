@@ -157,7 +157,7 @@ def test_checksums_are_remembered_in_a_folder_of_their_own_and_written_only_wher
     assert os.listdir("new/folder") == [], "nothing new"
     hashes.remember("b.txt", "known", [1, 2, 3, 4])
     hashes.keep()
-    assert set(FileHashes("new/folder/hashes.json").kept) == {"a.txt", "b.txt"}
+    assert set(FileHashes("new/folder/hashes.json").checksums) == {"a.txt", "b.txt"}
 
 
 def test_where_checksums_cannot_be_written_they_are_computed_again():
@@ -208,7 +208,7 @@ def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
     os.remove("a.txt")
     hashes = FileHashes("hashes.json")
     hashes.remember_sealed(seal)
-    assert hashes.kept == {}
+    assert hashes.checksums == {}
 
 
 @pytest.mark.parametrize(

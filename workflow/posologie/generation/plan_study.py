@@ -33,13 +33,13 @@ def main(argv: list[str]) -> None:
     print(_ROW.format(*_HEAD))
     plans = []
     for entry in options.entries:
-        plan, _ = PLANS[entry["kind"]]
-        one = plan(_options(entry))
+        planned, _ = PLANS[entry["kind"]]
+        plan = planned(_options(entry))
         local = entry["spec"]["translator" if "translator" in entry["spec"] else "generator"]["backend"]["kind"]
-        plans.append((one, local != "openai_endpoint"))
-        print(_row(entry["made"], one, "local" if plans[-1][1] else "no price"), flush=True)
+        plans.append((plan, local != "openai_endpoint"))
+        print(_row(entry["made"], plan, "local" if plans[-1][1] else "no price"), flush=True)
     print(_row("all", *_sum(plans)))
-    for basis in sorted({one.basis for one, _ in plans}):
+    for basis in sorted({plan.basis for plan, _ in plans}):
         print(f"Estimated {basis}.")
     print("Nothing was asked. Repairs and retries come on top.")
 
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
 def _options(entry: Mapping[str, Any]) -> Namespace:
     """Return an entry as the options of its plan command."""
     prompts = [(name, path) for name, path in entry["prompts"].items()]
-    one = prompts[0][1] if prompts else None
+    prompt = prompts[0][1] if prompts else None
     table = entry["table"]
     pairs = [(name, path) for name, path in table.items()] if isinstance(table, dict) else []
     return Namespace(
@@ -58,20 +58,20 @@ def _options(entry: Mapping[str, Any]) -> Namespace:
         source=table,
         pairs=pairs,
         prompts=prompts,
-        prompt=Path(one) if one is not None else None,
+        prompt=Path(prompt) if prompt is not None else None,
     )
 
 
 def _sum(plans: list[tuple[Plan, bool]]) -> tuple[Plan, str]:
     """Return the sum of the plans, and what stands where no sum of money is known."""
-    paid = [one.money for one, local in plans if not local]
-    money = sum(one for one in paid if one is not None) if paid and None not in paid else None
+    paid = [plan.money for plan, local in plans if not local]
+    money = sum(price for price in paid if price is not None) if paid and None not in paid else None
     whole = Plan(
-        requests=sum(one.requests for one, _ in plans),
-        answered=sum(one.answered for one, _ in plans),
-        prompt_tokens=sum(one.prompt_tokens for one, _ in plans),
-        generated_tokens=sum(one.generated_tokens for one, _ in plans),
-        most_tokens=sum(one.most_tokens for one, _ in plans),
+        requests=sum(plan.requests for plan, _ in plans),
+        answered=sum(plan.answered for plan, _ in plans),
+        prompt_tokens=sum(plan.prompt_tokens for plan, _ in plans),
+        generated_tokens=sum(plan.generated_tokens for plan, _ in plans),
+        most_tokens=sum(plan.most_tokens for plan, _ in plans),
         money=money,
         basis="",
     )

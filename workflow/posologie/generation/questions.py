@@ -192,12 +192,12 @@ def right_options(question: ChoiceQuestion) -> tuple[int, ...]:
         ValueError: naming a label that no option has, or two have.
     """
     labels = [_label(option.label) for option in question.options]
-    found = set()
+    positions = set()
     for answer in question.answers:
         if labels.count(_label(answer)) != 1:
             raise ValueError(answer)
-        found.add(labels.index(_label(answer)))
-    return tuple(sorted(found))
+        positions.add(labels.index(_label(answer)))
+    return tuple(sorted(positions))
 
 
 def _label(text: str) -> str:
@@ -245,8 +245,8 @@ def _of_choices(question: ChoiceQuestion, task: SynthesisTask, generator: Genera
     if not 1 <= len(right) <= most:
         yield Problem("number of right answers", f"{len(right)} of {len(keys)}")
         return
-    wrong_given = any(_given_away(question.question, options[one]) for one in set(range(len(keys))) - set(right))
-    if not wrong_given and any(_given_away(question.question, options[one]) for one in right):
+    wrong_given = any(_given_away(question.question, options[place]) for place in set(range(len(keys))) - set(right))
+    if not wrong_given and any(_given_away(question.question, options[place]) for place in right):
         yield Problem("question gives the answer away")
     pattern = _on_the_options(generator.language)
     if pattern is not None and pattern.search("\n".join(options)):
@@ -265,10 +265,10 @@ def _given_away(question: str, answer: str) -> bool:
 def _of_wording(texts: tuple[str, ...], task: SynthesisTask, language: str) -> Iterator[Problem]:
     whole = "\n".join(texts).replace("’", "'")
     itself, elsewhere = _phrases(language, "speaks_of_itself"), _phrases(language, "refers_to_text")
-    if itself is not None and (found := itself.search(whole)):
-        yield Problem("speaks of itself", found.group())
-    if elsewhere is not None and not task.shows_document and (found := elsewhere.search(whole)):
-        yield Problem("refers to a text that is not shown", found.group())
+    if itself is not None and (match := itself.search(whole)):
+        yield Problem("speaks of itself", match.group())
+    if elsewhere is not None and not task.shows_document and (match := elsewhere.search(whole)):
+        yield Problem("refers to a text that is not shown", match.group())
 
 
 @cache

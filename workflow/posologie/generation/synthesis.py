@@ -71,9 +71,9 @@ def main(argv: list[str]) -> None:
     with asking(spec.generator.backend, options, what) as session:
         work = _Synthesis(spec, prompts, documents, session)
         work.ask()
-        made, rejects, report = work.result()
+        items, rejects, report = work.result()
         report |= session.described()
-    write_parquet(options.items, items_to_table(made))
+    write_parquet(options.items, items_to_table(items))
     write_parquet(options.rejects, pa.Table.from_pylist(rejects, schema=reject_schema()))
     write_json(options.report, report)
 
@@ -112,7 +112,7 @@ class _Synthesis:
             (ask.request for ask in self.asks()), len(self.documents) * len(self.spec.generator.tasks)
         )
         repairs = sum(self._repair(ask) is not None for ask in self.asks())
-        self.session.complete((one for ask in self.asks() if (one := self._repair(ask))), repairs, "repairs")
+        self.session.complete((repair for ask in self.asks() if (repair := self._repair(ask))), repairs, "repairs")
 
     def _repair(self, ask: Ask) -> Request | None:
         outcome = self.session.reply(ask.request)
@@ -123,7 +123,7 @@ class _Synthesis:
 
     def result(self) -> tuple[list[Item], list[Any], dict[str, Any]]:
         """Return the items, the rejected questions and the report."""
-        made: list[Item] = []
+        items: list[Item] = []
         rejects: list[Any] = []
         count: Counter[str] = Counter()
         failed: dict[str, str] = {}
@@ -133,10 +133,12 @@ class _Synthesis:
                 failed[f"document {ask.document['id']}, {ask.task}"] = outcome.error
             for position, question in sorted(reading.questions.items()):
                 prompt = self.prompts[ask.task].sha256
-                made.append(item_of(question, ask, self.spec, prompt, position in repaired))
-            rejects += [reject(ask, position, one, outcome) for position, one in sorted(reading.problems.items())]
+                items.append(item_of(question, ask, self.spec, prompt, position in repaired))
+            rejects += [
+                reject(ask, position, problem, outcome) for position, problem in sorted(reading.problems.items())
+            ]
         self.session.check_failures(failed)
-        return made, rejects, _report(self, made, rejects, count)
+        return items, rejects, _report(self, items, rejects, count)
 
     def _outcome(self, ask: Ask, count: Counter[str]) -> tuple[Reading, Reply | Failure, set[int]]:
         """Return what is left after the repair, the last outcome, and the positions that the repair mended."""
@@ -159,11 +161,11 @@ def _counts(outcome: Reply | Failure) -> dict[str, int]:
     return {"requests": 1, "prompt_tokens": outcome.prompt_tokens, "generated_tokens": outcome.generated_tokens}
 
 
-def _report(work: _Synthesis, made: list[Item], rejects: list[Any], count: Counter[str]) -> dict[str, Any]:
+def _report(work: _Synthesis, items: list[Item], rejects: list[Any], count: Counter[str]) -> dict[str, Any]:
     """Return the yield: what was asked for is accepted + rejected, by task and by reason."""
     tasks = {}
     for task, wanted in sorted(work.spec.generator.tasks.items()):
-        accepted = [item for item in made if item.meta["synthesis_task"] == task]
+        accepted = [item for item in items if item.meta["synthesis_task"] == task]
         reasons = Counter(row["reason"] for row in rejects if row["task"] == task)
         tasks[task] = {
             "asked": wanted * len(work.documents),
@@ -173,7 +175,10 @@ def _report(work: _Synthesis, made: list[Item], rejects: list[Any], count: Count
             "item_task": TASKS[task].task,
         }
     names = ("requests", "failed_requests", "repairs", "prompt_tokens", "generated_tokens")
-    prompts = {task: f"{one.name}, version {one.version}, {one.sha256}" for task, one in sorted(work.prompts.items())}
+    prompts = {
+        task: f"{prompt.name}, version {prompt.version}, {prompt.sha256}"
+        for task, prompt in sorted(work.prompts.items())
+    }
     return {
         "documents": len(work.documents),
         "tasks": tasks,
@@ -196,16 +201,16 @@ def read(outcome: Reply | Failure, ask: Ask, spec: SynthesisSpec) -> Reading:
         cut = outcome.finish == "length"
         return _nothing(Problem("reply cut at the token limit" if cut else "malformed reply", str(error)), wanted)
     reading, document = Reading(), document_text(ask.document, spec.generator)
-    seen = set()
+    earlier = set()
     for position in range(wanted):
         if position >= len(questions):
             reading.problems[position] = Problem("too few questions", f"{len(questions)} of {wanted}")
             continue
         question = questions[position]
         problem = problem_of(question, task, spec.generator, document)
-        if problem is None and question.question.casefold() in seen:
+        if problem is None and question.question.casefold() in earlier:
             problem = Problem("repeats another question")
-        seen.add(question.question.casefold())
+        earlier.add(question.question.casefold())
         if problem is None:
             reading.questions[position] = question
         else:

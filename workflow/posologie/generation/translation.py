@@ -81,17 +81,17 @@ class ChatTranslation:
     def requests(self, part: Fields) -> tuple[Request, ...]:
         """Return the request for a part."""
         options = [{"label": label, "text": text} for label, text in zip(LABELS, part.options, strict=False)]
-        given = {"question": part.question, "context": part.context, "options": options, "answer": part.answer}
-        turns = self.prompt.turns({"item": json.dumps(given, ensure_ascii=False, indent=1)})
+        content = {"question": part.question, "context": part.context, "options": options, "answer": part.answer}
+        turns = self.prompt.turns({"item": json.dumps(content, ensure_ascii=False, indent=1)})
         return (Request(turns, self.translator.decoding, schema=self.schema),)
 
     def retries(self, part: Fields, outcomes: Sequence[Reply | Failure], problem: Problem) -> tuple[Request, ...]:
         """Return the request that shows the model its translation and what is wrong with it."""
         (first,), (outcome,) = self.requests(part), outcomes
-        said = outcome.text if isinstance(outcome, Reply) else ""
+        reply = outcome.text if isinstance(outcome, Reply) else ""
         turns = (
             *first.turns,
-            ("assistant", said or "{}"),
+            ("assistant", reply or "{}"),
             ("user", self.prompt.filled("repair", {"problems": f"- {problem}"})),
         )
         return (Request(turns, first.decoding, schema=first.schema, attempt=1),)
@@ -122,12 +122,12 @@ def label_problem(labels: Sequence[str], expected: Sequence[str]) -> str | None:
     Labels in another order are not put right: which of label and place the model meant is not known.
     """
     counts = Counter(labels)
-    found = [f"{label} is missing" for label in expected if not counts[label]]
-    found += [f"{label} stands {counts[label]} times" for label in expected if counts[label] > 1]
-    found += [f"{label[:20]!r} is no label of the original" for label in counts if label not in expected]
-    if not found and list(labels) != list(expected):
-        found.append(f"in the order {', '.join(labels)}")
-    return "; ".join(found) or None
+    problems = [f"{label} is missing" for label in expected if not counts[label]]
+    problems += [f"{label} stands {counts[label]} times" for label in expected if counts[label] > 1]
+    problems += [f"{label[:20]!r} is no label of the original" for label in counts if label not in expected]
+    if not problems and list(labels) != list(expected):
+        problems.append(f"in the order {', '.join(labels)}")
+    return "; ".join(problems) or None
 
 
 def around(before: str, after: str) -> str:
@@ -198,9 +198,9 @@ def main(argv: list[str]) -> None:
     with asking(spec.translator.backend, options, what) as session:
         work = _Translation(spec, manner, items, session)
         work.ask()
-        made, rejects, report = work.result()
+        translated, rejects, report = work.result()
         report |= session.described()
-    write_parquet(options.items, items_to_table(made))
+    write_parquet(options.items, items_to_table(translated))
     write_parquet(options.rejects, pa.Table.from_pylist(rejects, schema=reject_schema()))
     write_json(options.report, report)
 
@@ -282,29 +282,31 @@ class _Translation:
 
     def result(self) -> tuple[list[Item], list[Any], dict[str, Any]]:
         """Return the translated items, the rejected ones and the report."""
-        made: list[Item] = []
+        translated: list[Item] = []
         rejects: list[Any] = []
         count: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         failed: dict[str, str] = {}
         for item in self.items:
             parts = [self._part(part) for part in self.manner.parts(fields_of(item))]
-            for one in parts:
-                count.update(_counts(one))
-            problem = next((one.result for one in parts if isinstance(one.result, Problem)), None)
+            for part in parts:
+                count.update(_counts(part))
+            problem = next((part.result for part in parts if isinstance(part.result, Problem)), None)
             if problem is None:
-                whole = joined([one.result for one in parts if isinstance(one.result, Fields)])
+                whole = joined([part.result for part in parts if isinstance(part.result, Fields)])
                 problem = problem_of_whole(fields_of(item), whole, self.languages)
             if problem is None:
-                made.append(self._item(item, whole, any(one.retried for one in parts)))
+                translated.append(self._item(item, whole, any(part.retried for part in parts)))
                 continue
             if problem.reason == "failed":
                 failed[f"item {item.id}"] = problem.detail
             reasons[problem.reason] += 1
-            said = "\n".join(one.text for part in parts for one in part.outcomes if isinstance(one, Reply))
-            rejects.append({"item": item.id, "reason": problem.reason, "detail": problem.detail, "reply": said})
+            replies = "\n".join(
+                outcome.text for part in parts for outcome in part.outcomes if isinstance(outcome, Reply)
+            )
+            rejects.append({"item": item.id, "reason": problem.reason, "detail": problem.detail, "reply": replies})
         self.session.check_failures(failed)
-        return made, rejects, self._report(made, reasons, count)
+        return translated, rejects, self._report(translated, reasons, count)
 
     def _item(self, item: Item, fields: Fields, retried: bool) -> Item:
         """Return the translated item: an id of its own, the gold as it was."""
@@ -329,13 +331,13 @@ class _Translation:
             meta=meta,
         )
 
-    def _report(self, made: list[Item], reasons: Counter[str], count: Counter[str]) -> dict[str, Any]:
+    def _report(self, translated: list[Item], reasons: Counter[str], count: Counter[str]) -> dict[str, Any]:
         names = ("requests", "retried_parts", "prompt_tokens", "generated_tokens")
         prompt = getattr(self.manner, "prompt", None)
         return {
             "items": len(self.items),
-            "accepted": len(made),
-            "accepted_after_retry": sum(item.meta["retried"] for item in made),
+            "accepted": len(translated),
+            "accepted_after_retry": sum(item.meta["retried"] for item in translated),
             "rejected": dict(sorted(reasons.items())),
             "backend": {name: count[name] for name in names},
             "prompt": None if prompt is None else f"{prompt.name}, version {prompt.version}, {prompt.sha256}",

@@ -78,7 +78,9 @@ def matched(source: Sequence[str], translation: Sequence[str], source_language: 
     rows, columns = linear_sum_assignment(scores, maximize=True)
     gain = float(scores[rows, columns].sum() - np.trace(scores))
     certainty = softmax(scores, axis=1).diagonal()
-    return Matching(tuple(map(int, columns)), max(0.0, gain), tuple(round(float(one), 3) for one in certainty))
+    return Matching(
+        tuple(map(int, columns)), max(0.0, gain), tuple(round(float(probability), 3) for probability in certainty)
+    )
 
 
 def features(
@@ -102,14 +104,14 @@ def features(
     for k in range(len(translation)):
         for j in range(len(source)):
             numbers = _shared({word.number for word in before[j]} - {""}, {word.number for word in after[k]} - {""})
-            one, other = denials[0][j], denials[1][k]
+            denial, translated_denial = denials[0][j], denials[1][k]
             values[k, j] = (
                 _words_alike(own[0][j], own[1][k]),
                 trigram_overlap(letters[0][j], letters[1][k]),
                 -abs(math.log(_matching_length(translation[k]) / _matching_length(source[j])) - ratio),
                 *numbers,
                 *_meanings(own[0][j], own[1][k]),
-                float(one.least > other.most or other.least > one.most),
+                float(denial.least > translated_denial.most or translated_denial.least > denial.most),
                 _in_order(before[j], after[k]),
             )
     return values
@@ -129,14 +131,14 @@ def _words_alike(before: Sequence[Word], after: Sequence[Word]) -> float:
     """Return the share of letters in words that have a counterpart, the mean of both directions."""
     if not before or not after:
         return 0.0
-    table = np.array([[alike(one, other) for other in after] for one in before])
+    table = np.array([[alike(word, counterpart) for counterpart in after] for word in before])
     weights = [np.array([len(word.form) for word in side]) for side in (before, after)]
     return float(np.average(table.max(1), weights=weights[0]) + np.average(table.max(0), weights=weights[1])) / 2
 
 
-def _shared(one: set[str], other: set[str]) -> tuple[float, float]:
-    most = max(len(one), len(other))
-    return (len(one & other) / most, 1 - len(one & other) / most) if most else (0.0, 0.0)
+def _shared(a: set[str], b: set[str]) -> tuple[float, float]:
+    most = max(len(a), len(b))
+    return (len(a & b) / most, 1 - len(a & b) / most) if most else (0.0, 0.0)
 
 
 def _meanings(before: Sequence[Word], after: Sequence[Word]) -> tuple[float, float]:
@@ -144,9 +146,11 @@ def _meanings(before: Sequence[Word], after: Sequence[Word]) -> tuple[float, flo
     sides = [[word.meanings for word in side if word.meanings] for side in (before, after)]
     if not sides[0] or not sides[1]:
         return 0.0, 0.0
-    found = sum(any(one & other for other in sides[1]) for one in sides[0]) / len(sides[0])
-    found = (found + sum(any(one & other for other in sides[0]) for one in sides[1]) / len(sides[1])) / 2
-    return found, 1 - found
+    share = sum(any(meanings & counterpart for counterpart in sides[1]) for meanings in sides[0]) / len(sides[0])
+    share = (
+        share + sum(any(meanings & counterpart for counterpart in sides[0]) for meanings in sides[1]) / len(sides[1])
+    ) / 2
+    return share, 1 - share
 
 
 def _in_order(before: Sequence[Word], after: Sequence[Word]) -> float:
@@ -232,11 +236,11 @@ def problems_of(source: Fields, translation: Fields, languages: Languages) -> It
     # Text by text, so that an option that changed place with another is found by its numbers.
     texts = [(name, before, after) for (name, before), (_, after) in both if before.strip() and after.strip()]
     for name, before, after in texts:
-        if found := problems(before, after, languages.source, languages.target):
-            yield Problem("numbers and units", f"{name}: {'; '.join(found)}"[:200])
+        if differences := problems(before, after, languages.source, languages.target):
+            yield Problem("numbers and units", f"{name}: {'; '.join(differences)}"[:200])
     for name, before, after in texts:
-        if found := polarity_problems(before, after, languages.source, languages.target):
-            yield Problem("says the opposite", f"{name}: {'; '.join(found)}"[:200])
+        if differences := polarity_problems(before, after, languages.source, languages.target):
+            yield Problem("says the opposite", f"{name}: {'; '.join(differences)}"[:200])
     matching = match_of(source, translation, languages)
     if matching is not None and matching.exchanged:
         now = ", ".join(

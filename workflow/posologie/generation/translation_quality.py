@@ -47,7 +47,11 @@ def main(argv: list[str]) -> None:
     with asking(spec.translator.backend, options, f"{spec.name}/parallel") as session:
         session.complete(iter(requests), len(requests), "segments")
         outcomes = [session.reply(request) for request in requests]
-        failed = {row["id"]: one.error for row, one in zip(rows, outcomes, strict=True) if isinstance(one, Failure)}
+        failed = {
+            row["id"]: outcome.error
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if isinstance(outcome, Failure)
+        }
         session.check_failures(failed)
         of_backend = session.facts()
     table = [{**row, **_columns(outcome)} for row, outcome in zip(rows, outcomes, strict=True)]
@@ -69,8 +73,8 @@ def parallel_rows(files: dict[str, str], translator: Translator) -> list[dict[st
             if languages != (translator.source_language, translator.target_language):
                 expected = f"{translator.source_language} to {translator.target_language}"
                 raise InputError(f"{path}: {languages[0]} to {languages[1]}; expected {expected}")
-            kept = {"source": pair["source_text"], "reference": pair["target_text"]}
-            rows.append({"test_set": test_set, "id": pair["id"], "group": pair["group"], **kept})
+            texts = {"source": pair["source_text"], "reference": pair["target_text"]}
+            rows.append({"test_set": test_set, "id": pair["id"], "group": pair["group"], **texts})
     return rows
 
 

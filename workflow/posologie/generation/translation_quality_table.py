@@ -176,8 +176,8 @@ def _of_set(table: pa.Table, test_set: str) -> pa.Table:
 def _check_same_segments(test_set: str, own: Mapping[str, pa.Table]) -> None:
     """Check that all translators translated the same segments: a paired comparison has no smaller denominator."""
     (first, expected), *others = ((name, table.select(["id", "reference"])) for name, table in own.items())
-    for name, found in others:
-        if not found.equals(expected):
+    for name, segments in others:
+        if not segments.equals(expected):
             raise InputError(f"{test_set}: the segments of '{name}' are not those of '{first}'; expected the same")
 
 
@@ -229,10 +229,10 @@ def _shown(value: float) -> str:
 
 def _beside(published: Comparison, name: str, test_set: str, metric: str, value: float) -> dict[str, Any]:
     """Return the published value of a translator, with the difference only where it is of the same test set."""
-    found = published.translation(name, metric, test_set)
-    if found is None:
+    published_value = published.translation(name, metric, test_set)
+    if published_value is None:
         return {}
-    printed, elsewhere = found
+    printed, elsewhere = published_value
     if elsewhere:
         return {"published": printed, "note": f"published on another test set, {elsewhere}"}
     return {"published": printed, "difference": _shown(value - printed)}

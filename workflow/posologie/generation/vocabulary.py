@@ -94,28 +94,28 @@ def _concepts(language: str) -> tuple[dict[str, frozenset[str]], dict[str, froze
 
 def _meanings(token: str, language: str) -> frozenset[str]:
     whole, beginnings = _concepts(language)
-    found = whole.get(token, frozenset())
+    concepts = whole.get(token, frozenset())
     for length in range(1, len(token) + 1):
-        found |= beginnings.get(token[:length], frozenset())
-    return found
+        concepts |= beginnings.get(token[:length], frozenset())
+    return concepts
 
 
 @lru_cache(1 << 18)
-def alike(one: Word, other: Word) -> float:
+def alike(word: Word, other: Word) -> float:
     """Return how much two words resemble each other, from 0 to 1."""
-    if one.number or other.number:
-        return float(one.number == other.number)
-    if one.form == other.form or one.meanings & other.meanings:
+    if word.number or other.number:
+        return float(word.number == other.number)
+    if word.form == other.form or word.meanings & other.meanings:
         return 1.0
-    if min(len(one.form), len(other.form)) < _SHORTEST_COGNATE:
+    if min(len(word.form), len(other.form)) < _SHORTEST_COGNATE:
         return 0.0
     same = 0
-    for a, b in zip(one.form, other.form, strict=False):
+    for a, b in zip(word.form, other.form, strict=False):
         if a != b:
             break
         same += 1
-    beginning = same / max(len(one.form), len(other.form)) if same >= _SHORTEST_COGNATE - 1 else 0.0
-    alike = max(beginning, trigram_overlap(trigrams(one.form), trigrams(other.form)))
+    beginning = same / max(len(word.form), len(other.form)) if same >= _SHORTEST_COGNATE - 1 else 0.0
+    alike = max(beginning, trigram_overlap(trigrams(word.form), trigrams(other.form)))
     return alike if alike >= _LEAST_ALIKE else 0.0
 
 
@@ -126,9 +126,9 @@ def trigrams(text: str) -> Counter[str]:
     return Counter(padded[start : start + 3] for start in range(len(padded) - 2))
 
 
-def trigram_overlap(one: Counter[str], other: Counter[str]) -> float:
+def trigram_overlap(first: Counter[str], second: Counter[str]) -> float:
     """Return Dice's coefficient of two bags of trigrams."""
-    return 2 * (one & other).total() / max(one.total() + other.total(), 1)
+    return 2 * (first & second).total() / max(first.total() + second.total(), 1)
 
 
 WEIGHTS = (11.24, 11.19, 3.21, 3.98)
@@ -154,7 +154,7 @@ def resemblance(source: str, translation: str, source_language: str, target_lang
     )
     if min(len(before), len(after)) < _ENOUGH:
         return None
-    table = np.array([[alike(one, other) for other in after] for one in before]) >= 0.5
+    table = np.array([[alike(word, counterpart) for counterpart in after] for word in before]) >= 0.5
     weights = [[len(word.form) for word in side] for side in (before, after)]
     shares = [float(np.average(table.any(1 - axis), weights=weights[axis])) for axis in (0, 1)]
     letters = [trigrams(" ".join(word.form for word in side)) for side in (before, after)]
@@ -194,16 +194,16 @@ def untranslated_options(
 ) -> list[int]:
     """Return the places of the options that stayed in the language of the original."""
     same = [_spelled(before) == _spelled(after) for before, after in zip(source, translation, strict=True)]
-    found = []
+    places = []
     for place, option in enumerate(translation):
         if same[place]:
             others = (sum(same) - 1) / max(len(same) - 1, 1)
-            left = log_odds(option, others, source_language, target_language) >= UNTRANSLATED_LEAST
+            untranslated = log_odds(option, others, source_language, target_language) >= UNTRANSLATED_LEAST
         else:
-            left = in_other_language(option, source_language, target_language)
-        if left:
-            found.append(place)
-    return found
+            untranslated = in_other_language(option, source_language, target_language)
+        if untranslated:
+            places.append(place)
+    return places
 
 
 def _spelled(text: str) -> list[str]:
@@ -237,10 +237,10 @@ def features(option: str, others: float, source_language: str, target_language: 
     signs = [sign for sign in option if sign.isalnum()]
     capitals = sum(sign.isupper() or sign.isdigit() for sign in signs) / max(len(signs), 1)
     meanings = [
-        (one.meanings, other.meanings)
-        for one, other in zip(words_of(option, source_language), words_of(option, target_language), strict=True)
+        (word.meanings, translated.meanings)
+        for word, translated in zip(words_of(option, source_language), words_of(option, target_language), strict=True)
     ]
-    known = sum(bool(one) and not other for one, other in meanings)
+    known = sum(bool(concepts) and not translated_concepts for concepts, translated_concepts in meanings)
     return np.array(
         (
             others,
@@ -319,15 +319,15 @@ def polarity_problems(source: str, translation: str, source_language: str, targe
     """Return where a translation may say the opposite; nothing where a language has no words for negation."""
     if not language_data(source_language).get("negation") or not language_data(target_language).get("negation"):
         return []
-    found: list[str] = []
+    messages: list[str] = []
     for before, after in aligned(sentences(source), sentences(translation)):
-        one, other = negations(before, source_language), negations(after, target_language)
-        if one.least > other.most + max(0, other.possible - one.possible):
-            found.append(f"a negation of {_short(before)} is missing")
-        elif other.least > one.most + max(0, one.possible - other.possible):
-            found.append(f"a negation was added: {_short(after)}")
-        found += _turned(before, after, source_language, target_language)
-    return found
+        original, translated = negations(before, source_language), negations(after, target_language)
+        if original.least > translated.most + max(0, translated.possible - original.possible):
+            messages.append(f"a negation of {_short(before)} is missing")
+        elif translated.least > original.most + max(0, original.possible - translated.possible):
+            messages.append(f"a negation was added: {_short(after)}")
+        messages += _turned(before, after, source_language, target_language)
+    return messages
 
 
 def negations(text: str, language: str) -> Negations:
@@ -363,13 +363,13 @@ def _pattern(language: str, key: str) -> re.Pattern[str] | None:
 
 
 def _turned(before: str, after: str, source_language: str, target_language: str) -> Iterator[str]:
-    one, other = (
+    source_poles, target_poles = (
         facts(_without_idioms(plainer(text), language), language).polarity
         for text, language in ((before, source_language), (after, target_language))
     )
     for pole, opposite in OPPOSITES:
         for a, b in ((pole, opposite), (opposite, pole)):
-            if a in one and b not in one and b in other and a not in other:
+            if a in source_poles and b not in source_poles and b in target_poles and a not in target_poles:
                 yield f"'{a}' became '{b}' in {_short(after)}"
 
 

@@ -89,20 +89,20 @@ def _is_negative(before: str) -> bool:
     """Return whether the text before a number ends in its sign."""
     if not before.endswith("-"):
         return False
-    left = before[:-1].rstrip()
-    if not left or left != before[:-1]:
-        return not left or not (left[-1].isdigit() or left[-1] in "%°")
-    return left[-1] in "([=<>≤≥:;,/±~≈"
+    stripped = before[:-1].rstrip()
+    if not stripped or stripped != before[:-1]:
+        return not stripped or not (stripped[-1].isdigit() or stripped[-1] in "%°")
+    return stripped[-1] in "([=<>≤≥:;,/±~≈"
 
 
 def _unit(text: str, end: int, units: Mapping[str, str]) -> str:
     """Return the unit that follows a number, in one spelling; an empty text where none does."""
     if symbol := _SYMBOL.match(text, end):
         return symbol["unit"].casefold().replace("μ", "µ").replace(".", "").replace("ui", "iu")
-    found = _WORD_AFTER.match(text, end)
-    if found is None:
+    match = _WORD_AFTER.match(text, end)
+    if match is None:
         return ""
-    word = plainer(found["word"])
+    word = plainer(match["word"])
     if _UNSPACED_LETTER.match(word):
         return next((units[word[:long]] for long in range(len(word), 0, -1) if word[:long] in units), "")
     return units.get(word, "")
@@ -151,8 +151,8 @@ def values_in_words(text: str, language: str) -> frozenset[int]:
     values, pattern = _words_of(language)
     if pattern is None:
         return frozenset()
-    found = (_one_space(match["word"]) for match in pattern.finditer(plainer(text)))
-    return frozenset(value for word in found for value in values[word])
+    words = (_one_space(match["word"]) for match in pattern.finditer(plainer(text)))
+    return frozenset(value for word in words for value in values[word])
 
 
 def _one_space(word: str) -> str:

@@ -16,7 +16,7 @@ from posologie.running.errors import InputError
 from posologie.screening.comparison import Compared, compare
 from posologie.screening.embeddings import opened
 from posologie.screening.matches import match_schema, match_table
-from posologie.screening.population import TWINS, Match, Population, is_duplicate, kept, population, unwanted
+from posologie.screening.population import TWINS, Match, Population, is_duplicate, population, staying, unwanted
 from posologie.screening.spec import Quality, Screening, ScreeningSpec
 
 log = logging.getLogger("posologie.screening")
@@ -34,24 +34,24 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--quality", help="ratings of the items, where the spec has a quality screen")
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of a sentence encoder from the hub")
     arguments.add_argument("--processes", type=int, default=1, help="changes no result")
-    given = arguments.parse_args(argv)
-    claim_devices(given.devices)
-    spec = ScreeningSpec.from_json(given.spec)
+    options = arguments.parse_args(argv)
+    claim_devices(options.devices)
+    spec = ScreeningSpec.from_json(options.spec)
 
-    items = read_item_table(given.items)
+    items = read_item_table(options.items)
     head = {"source": spec.source, "split": spec.split, "mode": spec.screening.mode}
     for name in ("source", "split"):
         if foreign := set(items[name].to_pylist()) - {head[name]}:
-            raise InputError(f"{given.items}: items of {name} {min(foreign)}; expected {head[name]} alone")
+            raise InputError(f"{options.items}: items of {name} {min(foreign)}; expected {head[name]} alone")
     if spec.screening.mode == "off":
-        write_parquet(given.screened, items)
-        write_parquet(given.matches, match_schema().empty_table())
-        write_json(given.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0})
+        write_parquet(options.screened, items)
+        write_parquet(options.matches, match_schema().empty_table())
+        write_json(options.report, {**head, "read": items.num_rows, "kept": items.num_rows, "removed": 0})
         return
 
-    whole = population(items, given.earlier, given.tests, spec.suites, given.compared)
-    vectors = opened(spec.screening.encoder, spec.encoder_version, given.encoder)
-    compared = compare(whole, spec.screening, spec.screening.scope, given.processes, vectors, spec.languages)
+    whole = population(items, options.earlier, options.tests, spec.suites, options.compared)
+    vectors = opened(spec.screening.encoder, spec.encoder_version, options.encoder)
+    compared = compare(whole, spec.screening, spec.screening.scope, options.processes, vectors, spec.languages)
     if compared.guessed:
         log.warning(
             "%s %s: no language is declared for %s; that of their items is guessed",
@@ -59,18 +59,18 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
     below, quality = set[str](), {}
     if (wanted := spec.rated()) is not None:
-        if given.quality is None:
-            raise InputError(f"{given.items}: no ratings of source {spec.source} are given; expected --quality")
-        below, quality["quality"] = below_threshold(items, given.quality, wanted)
+        if options.quality is None:
+            raise InputError(f"{options.items}: no ratings of source {spec.source} are given; expected --quality")
+        below, quality["quality"] = below_threshold(items, options.quality, wanted)
     rules = {"same_answer": spec.screening.same_answer, "same_facts": spec.screening.same_facts}
-    flagged = unwanted(whole, compared.found, below, **rules)
+    flagged = unwanted(whole, compared.matches, below, **rules)
     removed = flagged if spec.screening.mode == "remove" else set()
-    screened = items.filter(pa.array(kept(whole, removed)))
-    write_parquet(given.screened, screened)
-    write_parquet(given.matches, match_table(whole, compared, removed))
+    screened = items.filter(pa.array(staying(whole, removed)))
+    write_parquet(options.screened, screened)
+    write_parquet(options.matches, match_table(whole, compared, removed))
     counts = report(whole, compared, flagged, spec.suites, spec.screening)
     write_json(
-        given.report,
+        options.report,
         {**head, **counts, **quality, "kept": screened.num_rows, "removed": len(removed)},
     )
     log.info(
@@ -85,25 +85,25 @@ def report(
 
     Items are counted once per line: an item that matches three items of a suite is one leaked item.
     """
-    found = compared.found
+    matches = compared.matches
     sources = whole.table["source"].to_pylist()
     originals: dict[str, list[Match]] = {name: [] for name in sources[whole.tested : whole.targets.stop]}
     across: dict[str, list[Match]] = {name: [] for name in sources[whole.targets.stop : whole.screened.start]}
-    for match in found:
+    for match in matches:
         if match.place == "across":
             across[sources[match.other]].append(match)
         elif match.place == "compared":
             originals[sources[match.other]].append(match)
-    training = [match for match in found if match.place in ("within", "across")]
+    training = [match for match in matches if match.place in ("within", "across")]
     alike = [match for match in training if not is_duplicate(match, screening.same_answer, screening.same_facts)]
     return {
         "read": len(whole.screened),
         "flagged": len(flagged),
-        "within": _by_kind(match for match in found if match.place == "within"),
+        "within": _by_kind(match for match in matches if match.place == "within"),
         "across": {source: _by_kind(inside) for source, inside in across.items()},
-        "suites": {suite: _suite(whole, found, suite) for suite in sorted(suites)},
+        "suites": {suite: _suite(whole, matches, suite) for suite in sorted(suites)},
         "compared": {source: _by_kind(inside) for source, inside in originals.items()},
-        "same_text_other_answer": sum(match.kind == "exact" and match.same_answer is False for match in found),
+        "same_text_other_answer": sum(match.kind == "exact" and match.same_answer is False for match in matches),
         "alike_but_different": {
             "items": len({match.item for match in alike}),
             "other_answer": len({match.item for match in alike if match.same_answer is False}),
@@ -115,8 +115,8 @@ def report(
     }
 
 
-def _suite(whole: Population, found: Sequence[Match], suite: str) -> dict[str, Any]:
-    inside = [match for match in found if match.place == "test" and suite in whole.suites[match.other]]
+def _suite(whole: Population, matches: Sequence[Match], suite: str) -> dict[str, Any]:
+    inside = [match for match in matches if match.place == "test" and suite in whole.suites[match.other]]
     return {
         "tested": sum(suite in names for names in whole.suites),
         "tested_matched": len({match.other for match in inside if match.kind in TWINS}),
@@ -124,9 +124,9 @@ def _suite(whole: Population, found: Sequence[Match], suite: str) -> dict[str, A
     }
 
 
-def _by_kind(found: Iterable[Match]) -> dict[str, int]:
+def _by_kind(matches: Iterable[Match]) -> dict[str, int]:
     """Count the items that match, whole and by kind."""
-    items = {(match.kind, match.item) for match in found}
+    items = {(match.kind, match.item) for match in matches}
     return {"items": len({item for _, item in items}), **Counter(kind for kind, _ in items)}
 
 

@@ -17,7 +17,7 @@ from posologie.screening.population import (
     Similar,
     classes,
     group_matches,
-    matches,
+    text_matches,
     with_originals,
 )
 from posologie.screening.quoting import quotable, quoting_matches
@@ -32,14 +32,14 @@ class Compared:
     """What a comparison found.
 
     Attributes:
-        found: every match of the screened items. With targets, a pair is listed once, by the closest kind.
+        matches: every match of the screened items. With targets, a pair is listed once, by the closest kind.
         answers: digest of each item's right answer, by position.
         crowded: how often a training text was similar to so many others that it was not compared with all of them.
         languages: number of screened items by language, and of targets; an empty code where it is unknown.
         guessed: sources whose items were read to tell their language, because none is declared.
     """
 
-    found: list[Match]
+    matches: list[Match]
     answers: list[bytes]
     crowded: int
     languages: dict[str, dict[str, int]]
@@ -86,7 +86,7 @@ def compare(
         if whole.targets:
             cases = _similar_contexts(whole, same, threshold, shape)
     del signatures
-    found, shared_cases = matches(whole, same, similar, cases, scope, answers)
+    matches, shared_cases = text_matches(whole, same, similar, cases, scope, answers)
     declared = declared or {}
     spoken = languages(whole, declared) if whole.targets else [""] * whole.table.num_rows
     guessed = set(whole.table["source"].to_pylist()) - declared.keys() if whole.targets else set()
@@ -106,15 +106,15 @@ def compare(
             searches.append(cross_lingual_matches(whole, spoken, processes))
         if comparing.encoder is not None and vectors is not None:
             searches.append(embedding_matches(whole, spoken, comparing.encoder, vectors))
-        known = {(match.item, match.other) for match in found}
+        known = {(match.item, match.other) for match in matches}
         for more in searches:
             new = [match for match in more if (match.item, match.other) not in known]
             known |= {(match.item, match.other) for match in new}
-            found += new
-        found += [match for match in shared_cases if (match.item, match.other) not in known]
-        found = with_originals(whole, found)
-    found = with_agreement(whole, found, spoken, threshold or 1.0, comparing.shingle)
-    return Compared(found + group_matches(whole, found), answers, crowded, _counted(whole, spoken), sorted(guessed))
+            matches += new
+        matches += [match for match in shared_cases if (match.item, match.other) not in known]
+        matches = with_originals(whole, matches)
+    matches = with_agreement(whole, matches, spoken, threshold or 1.0, comparing.shingle)
+    return Compared(matches + group_matches(whole, matches), answers, crowded, _counted(whole, spoken), sorted(guessed))
 
 
 def _counted(whole: Population, spoken: list[str]) -> dict[str, dict[str, int]]:
@@ -165,4 +165,4 @@ def _similar_contexts(whole: Population, same: Classes, threshold: float, shape:
     targets = np.isin(numbers, same.of_context[: whole.targets.stop])
     nothing = np.zeros(len(numbers), dtype=bool)
     similar, _ = near_duplicates(values, fields, nothing, threshold, shape.width, Join(targets, screened, nothing))
-    return [Similar(int(numbers[pair.one]), int(numbers[pair.other]), pair.similarity) for pair in similar]
+    return [Similar(int(numbers[pair.first]), int(numbers[pair.second]), pair.similarity) for pair in similar]

@@ -55,7 +55,7 @@ def match_table(whole: Population, compared: Compared, removed: set[int]) -> pa.
             match.same_facts,
             match.item in removed,
         )
-        for match in compared.found
+        for match in compared.matches
         for suite in (whole.suites[match.other] if match.place == "test" else (None,))
     ]
     rows.sort(key=lambda row: (row[0], row[3], row[5] or "", row[4], row[6]))

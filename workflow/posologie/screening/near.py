@@ -79,19 +79,19 @@ def candidates(
     for band in range(values.shape[2]):
         keys, members = _repeated(band_keys(values, band)[numbers], numbers)
         if join is not None:
-            for one, other in _joined(keys, members, join):
-                near = _may_be_similar(first_look, one, other, threshold)
-                one, other = one[near], other[near]
-                joined.append(np.minimum(one, other) * count + np.maximum(one, other))
+            for first, second in _joined(keys, members, join):
+                near = _may_be_similar(first_look, first, second, threshold)
+                first, second = first[near], second[near]
+                joined.append(np.minimum(first, second) * count + np.maximum(first, second))
             joined = [_distinct(np.concatenate([np.empty(0, np.int64), *joined]))]
             keys, members = keys[join.trained[members]], members[join.trained[members]]
         for distance in range(1, _CROWD + 1):
             equal = np.flatnonzero(keys[distance:] == keys[:-distance])
             if not len(equal):
                 break
-            one, other = members[equal], members[equal + distance]
-            wanted = of_interest[one] | of_interest[other]
-            limited.append(one[wanted] * count + other[wanted])
+            first, second = members[equal], members[equal + distance]
+            wanted = of_interest[first] | of_interest[second]
+            limited.append(first[wanted] * count + second[wanted])
         crowded += int((keys[_CROWD + 1 :] == keys[: -_CROWD - 1]).sum()) if len(keys) > _CROWD + 1 else 0
     codes = _distinct(np.concatenate([np.empty(0, np.int64), *limited, *joined]))
     return Candidates(np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), crowded)
@@ -120,18 +120,18 @@ def _joined(keys: np.ndarray, members: np.ndarray, join: Join) -> Iterator[tuple
         stop = max(start + 1, int(np.searchsorted(bounds, done + _JOINED_AT_ONCE, side="right")))
         own = sizes[start:stop]
         within = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
-        one = members[np.repeat(left[start:stop], own)]
-        other = members[right[np.repeat(first[start:stop], own) + within]]
-        yield one[one != other], other[one != other]
+        target = members[np.repeat(left[start:stop], own)]
+        query = members[right[np.repeat(first[start:stop], own) + within]]
+        yield target[target != query], query[target != query]
         start = stop
 
 
-def _may_be_similar(look: np.ndarray, one: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
+def _may_be_similar(look: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: float) -> np.ndarray:
     """Return which pairs a part of their signatures, shape (texts, entries), does not rule out."""
     least = _least(threshold, look.shape[1])
-    blocks = range(0, len(one), _PAIRS_AT_ONCE)
+    blocks = range(0, len(left), _PAIRS_AT_ONCE)
     parts = [slice(first, first + _PAIRS_AT_ONCE) for first in blocks]
-    equal = [np.count_nonzero(look[one[part]] == look[other[part]], axis=1) for part in parts]
+    equal = [np.count_nonzero(look[left[part]] == look[right[part]], axis=1) for part in parts]
     possible: np.ndarray = np.concatenate([np.empty(0, np.int64), *equal]) / look.shape[1] >= least
     return possible
 
@@ -162,24 +162,26 @@ def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> l
     They are, if the Jaccard similarity of their shingles is at least the threshold, and if at least that part of what
     each one asks (question and options, without context) occurs in the other: two questions on one case are not alike.
     """
-    found: list[Similar] = []
+    similar: list[Similar] = []
     for part in np.array_split(_by_neighbourhood(pairs), len(pairs) // _VERIFIED_AT_ONCE + 1):
         numbers = np.unique(part)
         block = texts(numbers)
         whole = _sets(block, width)
         close = []
-        for one, other in np.searchsorted(numbers, part).tolist():
-            common = _common(whole[one], whole[other])
-            similarity = common / (len(whole[one]) + len(whole[other]) - common)
+        for i, j in np.searchsorted(numbers, part).tolist():
+            common = _common(whole[i], whole[j])
+            similarity = common / (len(whole[i]) + len(whole[j]) - common)
             if similarity >= threshold:
-                close.append((one, other, similarity))
-        needed = sorted({side for one, other, _ in close for side in (one, other)})
-        asked = dict(zip(needed, _sets([(block[side][0], *block[side][2:]) for side in needed], width), strict=True))
-        for one, other, similarity in close:
-            sides = ((one, other), (other, one))
-            if all(_common(asked[left], whole[right]) >= threshold * len(asked[left]) for left, right in sides):
-                found.append(Similar(int(numbers[one]), int(numbers[other]), similarity))
-    return sorted(found, key=lambda pair: (pair.one, pair.other))
+                close.append((i, j, similarity))
+        needed = sorted({side for i, j, _ in close for side in (i, j)})
+        questions = dict(
+            zip(needed, _sets([(block[side][0], *block[side][2:]) for side in needed], width), strict=True)
+        )
+        for i, j, similarity in close:
+            sides = ((i, j), (j, i))
+            if all(_common(questions[left], whole[right]) >= threshold * len(questions[left]) for left, right in sides):
+                similar.append(Similar(int(numbers[i]), int(numbers[j]), similarity))
+    return sorted(similar, key=lambda pair: (pair.first, pair.second))
 
 
 def _by_neighbourhood(pairs: np.ndarray) -> np.ndarray:
@@ -204,9 +206,9 @@ def _distinct(values: np.ndarray) -> np.ndarray:
     return ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered
 
 
-def _common(one: np.ndarray, other: np.ndarray) -> int:
+def _common(a: np.ndarray, b: np.ndarray) -> int:
     """Return the number of values that two sets, ascending, share."""
-    both = np.concatenate([one, other])
+    both = np.concatenate([a, b])
     both.sort(kind="stable")  # which merges two sorted runs
     return int(np.count_nonzero(both[1:] == both[:-1]))
 
@@ -266,7 +268,7 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int, quotable: Quo
     contexts: list[bytes | None] = []
     answers: list[bytes] = []
     options: list[bytes] = []
-    found = [np.empty((0, 2), dtype=np.int64)]
+    hits = [np.empty((0, 2), dtype=np.int64)]
     values = None if shape is None else np.empty((items.num_rows, shape.rows, shape.bands), dtype=np.uint32)
     rows = TableRows(items.select(["id", "question", "context", "options", "gold", "answer"]))
     firsts = range(0, items.num_rows, _ITEMS_AT_ONCE)
@@ -274,12 +276,12 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int, quotable: Quo
     for block in in_blocks(Sketcher(shape, quotable).sketch, blocks, len(firsts), processes):
         if values is not None:
             values[len(texts) : len(texts) + len(block.texts)] = block.signatures
-        found.append(block.quotes + np.array([len(texts), 0]))
+        hits.append(block.quotes + np.array([len(texts), 0]))
         texts += block.texts
         contexts += block.contexts
         answers += block.answers
         options += block.options
-    return Sketches(texts, contexts, answers, options, values, np.concatenate(found))
+    return Sketches(texts, contexts, answers, options, values, np.concatenate(hits))
 
 
 @dataclass
@@ -304,16 +306,16 @@ class Sketcher:
         block = texts(items)
         quoted = np.empty((0, 2), dtype=np.int64)
         if self.quotable is not None and self.table is not None:
-            lines = [" ".join(field for field in (*one.fields, *one.answer) if field) for one in block]
+            lines = [" ".join(field for field in (*text.fields, *text.answer) if field) for text in block]
             quoted = quotes(lines, self.quotable, self.table)
         return Sketches(
             texts=[
-                digest(one.fields if any(one.fields) else (name,))
-                for one, name in zip(block, items["id"].to_pylist(), strict=True)
+                digest(text.fields if any(text.fields) else (name,))
+                for text, name in zip(block, items["id"].to_pylist(), strict=True)
             ],
-            contexts=[digest(one.fields[1:2]) if one.fields[1] else None for one in block],
-            answers=[digest(one.answer) for one in block],
-            options=[digest(one.fields[2:]) if one.fields[2:] else b"" for one in block],
-            signatures=None if self.shape is None else signatures_of([one.fields for one in block], self.shape),
+            contexts=[digest(text.fields[1:2]) if text.fields[1] else None for text in block],
+            answers=[digest(text.answer) for text in block],
+            options=[digest(text.fields[2:]) if text.fields[2:] else b"" for text in block],
+            signatures=None if self.shape is None else signatures_of([text.fields for text in block], self.shape),
             quotes=quoted,
         )

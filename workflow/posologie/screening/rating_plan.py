@@ -21,9 +21,9 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
     options = arguments.parse_args(argv)
     spec, prompt = RatingSpec.from_json(options.spec), read_prompt(options.prompt)
-    asked = (request for _, request in requests(rated_items(options.items, spec), spec.rating, prompt))
+    planned = (request for _, request in requests(rated_items(options.items, spec), spec.rating, prompt))
     longest = spec.rating.decoding.max_new_tokens * 4
-    show(plan_of(asked, spec.backend, options, lambda request: longest), options)
+    show(plan_of(planned, spec.backend, options, lambda request: longest), options)
 
 
 if __name__ == "__main__":
