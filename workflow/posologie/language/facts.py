@@ -89,11 +89,6 @@ def _told_apart(polarity: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(pole for pole in polarity if pole != "true")
 
 
-def facts_agree(text: str | Facts, other: str | Facts, language: str | None = None) -> bool:
-    """Return whether two texts in one language have the same facts."""
-    return not facts_differ(text, other, language)
-
-
 def facts_differ_across(text: str, language: str, other: str, other_language: str) -> tuple[str, ...]:
     """Return which facts of a text and its translation differ: some of `numbers`, `negation`, `exception`, `polarity`.
 

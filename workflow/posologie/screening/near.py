@@ -75,6 +75,7 @@ def candidates(
     joined: list[np.ndarray] = []
     crowded = 0
     numbers = np.flatnonzero((values != EMPTY).any(axis=(1, 2)))
+    # Of each entry of one row the low byte alone: it decides most pairs of a join, and fits in the processor's cache.
     first_look = np.ascontiguousarray(values[:, 0]).astype(np.uint8)
     for band in range(values.shape[2]):
         keys, members = _repeated(band_keys(values, band)[numbers], numbers)
@@ -83,8 +84,10 @@ def candidates(
                 near = _may_be_similar(first_look, first, second, threshold)
                 first, second = first[near], second[near]
                 joined.append(np.minimum(first, second) * count + np.maximum(first, second))
+            # A similar pair agrees in many bands; kept once, it takes the same memory however many there are.
             joined = [_distinct(np.concatenate([np.empty(0, np.int64), *joined]))]
             keys, members = keys[join.trained[members]], members[join.trained[members]]
+        # Equal keys stand in a row, so that a text meets those up to `_CROWD` places before it in one comparison each.
         for distance in range(1, _CROWD + 1):
             equal = np.flatnonzero(keys[distance:] == keys[:-distance])
             if not len(equal):
@@ -110,6 +113,7 @@ def _repeated(keys: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.nda
 def _joined(keys: np.ndarray, members: np.ndarray, join: Join) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield all pairs of a target and a query with one key, at most about `_JOINED_AT_ONCE` at a time."""
     left, right = np.flatnonzero(join.targets[members]), np.flatnonzero(join.queries[members])
+    # The queries with a target's key are a run of `right`, because keys ascend: where it begins, and how long it is.
     first = np.searchsorted(keys[right], keys[left], side="left")
     sizes = np.searchsorted(keys[right], keys[left], side="right") - first
     left, first, sizes = left[sizes > 0], first[sizes > 0], sizes[sizes > 0]
@@ -118,6 +122,7 @@ def _joined(keys: np.ndarray, members: np.ndarray, join: Join) -> Iterator[tuple
     while start < len(left):
         done = bounds[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(bounds, done + _JOINED_AT_ONCE, side="right")))
+        # Counts from 0 in each run, all runs one after another, without a loop over the targets.
         own = sizes[start:stop]
         within = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
         target = members[np.repeat(left[start:stop], own)]
@@ -173,6 +178,7 @@ def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> l
             similarity = common / (len(whole[i]) + len(whole[j]) - common)
             if similarity >= threshold:
                 close.append((i, j, similarity))
+        # Few pairs are close, so what is asked is cut into shingles for those alone.
         needed = sorted({side for i, j, _ in close for side in (i, j)})
         questions = dict(
             zip(needed, _sets([(block[side][0], *block[side][2:]) for side in needed], width), strict=True)
@@ -189,6 +195,7 @@ def _by_neighbourhood(pairs: np.ndarray) -> np.ndarray:
 
     The questions on one case are all alike: so each of their texts is cut into shingles once, not once a pair.
     """
+    # The smallest number that a text is paired with stands for its neighbourhood; pairs have the smaller number first.
     first = np.arange(pairs.max(initial=-1) + 1)
     np.minimum.at(first, pairs[:, 1], pairs[:, 0])
     return pairs[np.argsort(first[pairs[:, 0]], kind="stable")]
