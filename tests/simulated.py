@@ -22,7 +22,7 @@ from posologie.report.browser import write_browser
 from posologie.report.spec import BrowserSpec, PromptForm, Report, ReportSpec
 from posologie.running.seals import Identity, write_seal
 from posologie.scoring.spec import ScoringSpec
-from posologie.screening.report import match_schema
+from posologie.screening.matches import match_schema
 from posologie.statistics.spec import CompositionSpec, ComputeSpec, EvaluatedModel, Statistics, TableSpec
 from posologie.training.checkpoints import SCHEMA as HISTORY
 

@@ -115,7 +115,7 @@ def measured(
     rank = np.arange(table.num_rows)
     whole = Population(table, len(tested), 0, 0, rank, [("suite",)] * len(tested))
     started = time.perf_counter()
-    found = [match for match in compare(whole, comparing, (), vectors=vectors).found if match.kind in TWINS]
+    found = [match for match in compare(whole, comparing, (), vectors=vectors).matches if match.kind in TWINS]
     seconds = time.perf_counter() - started
     everything = [*tested, *training]
     names = [truth[one.group] for one in everything]

@@ -69,7 +69,7 @@ def ours(training: list[Item], tested: list[Item]) -> dict[str, Pairs]:
     table = items_to_table([*tested, *training])
     whole = Population(table, len(tested), 0, 0, np.arange(table.num_rows), [("suite",)] * len(tested))
     ids = table["id"].to_pylist()
-    twins = (match for match in compare(whole, Comparing(), ()).found if match.kind in TWINS)
+    twins = (match for match in compare(whole, Comparing(), ()).matches if match.kind in TWINS)
     return {"screening": {(ids[match.item], ids[match.other]) for match in twins}}
 
 

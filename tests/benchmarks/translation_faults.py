@@ -30,13 +30,16 @@ LANGUAGES = {"en": "English", "fr": "French", "es": "Spanish"}
 
 WORKER = """
 import json, sys
-from posologie.generation.translation.requests import Fields
 from posologie.generation.spec import Translator
 try:
-    from posologie.generation.translation.checks import Languages, problem_of, problem_of_whole
+    from posologie.generation.translation_checks import Fields, Languages, problem_of, problem_of_whole
 except ImportError:
-    from posologie.generation.translation.requests import problem_of, problem_of_whole
-    Languages = None
+    from posologie.generation.translation.requests import Fields
+    try:
+        from posologie.generation.translation.checks import Languages, problem_of, problem_of_whole
+    except ImportError:
+        from posologie.generation.translation.requests import problem_of, problem_of_whole
+        Languages = None
 translators = {}
 def fields(value):
     return Fields(value["question"], value["context"], tuple(value["options"]), value["answer"])

@@ -42,7 +42,7 @@ def test_every_column_of_the_stored_tables_is_specified():
     from posologie.prediction.spec import prediction_schema
     from posologie.records.items import item_schema
     from posologie.scoring.spec import score_schema
-    from posologie.screening.report import match_schema
+    from posologie.screening.matches import match_schema
 
     text = (REPOSITORY / "results/README.md").read_text(encoding="utf-8")
     schemas = (item_schema(), prediction_schema(), score_schema(), match_schema())

@@ -1,4 +1,11 @@
 import re
+import sys
+import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from itertools import chain
+
+from packaging.requirements import Requirement
 
 
 def test_the_lock_pins_exact_public_versions(repository):
@@ -21,3 +28,31 @@ def test_the_lock_holds_everything_that_is_asked_for(repository):
             name = re.split(r"[\[=<>#\s]", line)[0]
             if name:
                 assert re.sub(r"[-_.]+", "-", name).lower() in locked, f"{name}: run `make lock`"
+
+
+def test_every_package_that_the_library_imports_comes_with_what_it_declares(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    declared = set()
+    while waiting:
+        asked = Requirement(waiting.pop())
+        for extra in ("", *asked.extras):
+            if (name := plain(asked.name), extra) not in declared:
+                declared.add((name, extra))
+                with suppress(PackageNotFoundError):  # an option's package that is not installed here
+                    lines = [line for line in requires(name) or () if ("extra ==" in line) == bool(extra)]
+                    waiting += [line for line in lines if applies(Requirement(line), extra)]
+    names = {name for name, _ in declared}
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (repository / "workflow/posologie").rglob("*.py"))
+    imported = set(re.findall(r"^ *(?:import|from) (\w+)", source, re.MULTILINE)) - sys.stdlib_module_names
+    installed = packages_distributions()
+    missing = {name for name in imported & installed.keys() if not names & set(map(plain, installed[name]))}
+    assert missing - {"posologie"} == set()
+
+
+def applies(requirement, extra):
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()

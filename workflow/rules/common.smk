@@ -21,7 +21,7 @@ from posologie.config import job_specs, merging, plan
 from posologie.config.load import study_document, study_from
 from posologie.config.tables import TABLES as REGISTERED_TABLES, tables
 from posologie.running.errors import InputError
-from posologie.generation.translation_quality.spec import QualitySpec, QualityTableSpec
+from posologie.generation.translation_quality_spec import QualitySpec, QualityTableSpec
 from posologie.records.items import SPLITS
 from posologie.judging.spec import KitSpec, RatingsSpec, SuitesJudgingSpec
 from posologie.records.layout import downloaded

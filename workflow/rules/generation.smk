@@ -82,7 +82,7 @@ if "comet" in STUDY.translation_quality.metrics:
             "Score the translations of {wildcards.translator} with COMET"
         shell:
             command(
-                "posologie.generation.translation_quality.comet",
+                "posologie.generation.comet",
                 "--spec '{{}}' --sentences {input.sentences:q} {params.model:q} --comet {output.comet:q}"
                 " --facts {output.facts:q} --devices {resources.devices}",
             )
@@ -113,7 +113,7 @@ rule tabulate_translation_quality:
         "Tabulate the quality of translations"
     shell:
         command(
-            "posologie.generation.translation_quality.table",
+            "posologie.generation.translation_quality_table",
             "--spec {params.spec:q} --sentences {params.sentences:q} {params.comet:q} {params.published:q}"
             " --table {output:q}",
         )

@@ -79,7 +79,7 @@ def rule_of_synthesis(kind):
             "Generate questions from {wildcards.collection} with {wildcards.generator}, part {wildcards.part} of {wildcards.parts}"
         shell:
             command(
-                "posologie.generation.synthesis.command",
+                "posologie.generation.synthesis",
                 "--spec {params.spec:q} --documents {input.documents:q} --prompts {params.prompts:q} {params.backbone:q}"
                 " --part {wildcards.part}/{wildcards.parts} --items {output.made:q} --rejects {output.rejects:q}"
                 " --report {output.report:q} --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
@@ -131,7 +131,7 @@ def rule_of_translation(kind):
             "Translate {wildcards.source} ({wildcards.split}) with {wildcards.translator}, part {wildcards.part} of {wildcards.parts}"
         shell:
             command(
-                "posologie.generation.translation.command",
+                "posologie.generation.translation",
                 "--spec {params.spec:q} --source {input.source:q} {params.prompt:q} {params.backbone:q}"
                 " --part {wildcards.part}/{wildcards.parts} --items {output.made:q} --rejects {output.rejects:q}"
                 " --report {output.report:q} --work {params.work:q} --running {params.running:q} --devices {resources.devices}",
@@ -180,7 +180,7 @@ def rule_of_quality(kind):
             "Translate parallel text with {wildcards.translator}"
         shell:
             command(
-                "posologie.generation.translation_quality.command",
+                "posologie.generation.translation_quality",
                 "--spec {params.spec:q} --pairs {params.pairs:q} {params.prompt:q} {params.backbone:q}"
                 " --sentences {output.sentences:q} --run {output.run:q} --work {params.work:q}"
                 " --running {params.running:q} --devices {resources.devices}",

@@ -34,7 +34,7 @@ def rule_of_rating(kind):
             "Rate the items of {wildcards.source} with {wildcards.judge}"
         shell:
             command(
-                "posologie.screening.rating.command",
+                "posologie.screening.rating",
                 "--spec {params.spec:q} --prompt {input.prompt:q} --items {input.shard:q} {params.backbone:q}"
                 " --ratings {output.ratings:q} --run {output.run:q} --work {params.work:q} --running {params.running:q}"
                 " --devices {resources.devices}",

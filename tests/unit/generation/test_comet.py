@@ -50,7 +50,7 @@ def test_scores_are_those_of_comet_asked_one_segment_at_a_time(python, tmp_path)
     translations = [worse(text, 3) if place % 2 else text for place, text in enumerate(REFERENCES)]
     translations[4] = ""  # as of a translation that was withheld
     named = [sentences(tmp_path, "good", translations)]
-    module = "posologie.generation.translation_quality.comet"
+    module = "posologie.generation.comet"
     python(
         "-m", module, "--spec", '{"batch_size": 4}', "--sentences", str(tmp_path / "good.parquet"),
         "--checkpoint", str(made / "checkpoints/model.ckpt"),

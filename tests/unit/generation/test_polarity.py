@@ -1,8 +1,7 @@
 import pytest
 
 from posologie.backends.texts import aligned
-from posologie.generation.translation.checks import polarity_problems
-from posologie.generation.translation.vocabulary import untranslated_options
+from posologie.generation.vocabulary import polarity_problems, untranslated_options
 
 SAME = [
     ("Which is not a symptom?", "Lequel n'est pas un symptôme ?", "fr"),

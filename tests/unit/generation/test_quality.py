@@ -11,8 +11,8 @@ from quality_made import REFERENCES, ROOT, made_table, sentences, worse
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-from posologie.generation.translation_quality import comet, command
-from posologie.generation.translation_quality.scores import CorpusMetric, cluster_draws, resampled
+from posologie.generation import comet, translation_quality
+from posologie.generation.translation_quality_table import CorpusMetric, cluster_draws, resampled
 from posologie.records.files import read_json, write_parquet
 from posologie.records.tables import pair_schema
 from posologie.running.errors import InputError
@@ -141,7 +141,7 @@ def test_parallel_text_goes_through_the_backend(tmp_path):
             *("--prompt", str(ROOT / "resources" / "prompts" / "fr" / "translation" / "text.md")),
             *("--sentences", str(tmp_path / "mock.parquet"), "--run", str(tmp_path / "mock.run.json")),
         ]
-        command.main(["--backend", "openai_endpoint", *arguments])
+        translation_quality.main(["--backend", "openai_endpoint", *arguments])
     rows = pa.parquet.read_table(tmp_path / "mock.parquet").to_pylist()
     assert [(row["id"], row["reference"], row["translation"]) for row in rows] == [
         (f"p{number}", f"texte {number}", f"TEXT {number}") for number in range(5)
@@ -150,4 +150,4 @@ def test_parallel_text_goes_through_the_backend(tmp_path):
     pairs[0]["source_language"] = "de"
     write_parquet(tmp_path / "pairs.parquet", pa.Table.from_pylist(pairs, schema=pair_schema()))
     with pytest.raises(InputError, match="de to fr; expected en to fr"):
-        command.main(["--backend", "openai_endpoint", *arguments])
+        translation_quality.main(["--backend", "openai_endpoint", *arguments])

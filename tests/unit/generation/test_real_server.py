@@ -79,7 +79,7 @@ def synthesis(served, folder, count=6):
     spec = {"name": "served", "collection": "cas", "generator": generator}
     outputs = {name: folder / f"{name}.parquet" for name in ("items", "rejects")} | {"report": folder / "report.json"}
     command = [
-        *(sys.executable, "-m", "posologie.generation.synthesis.command", "--backend", "openai_endpoint"),
+        *(sys.executable, "-m", "posologie.generation.synthesis", "--backend", "openai_endpoint"),
         *("--spec", json.dumps(spec)),
         *("--documents", str(folder / "documents.parquet"), "--work", str(folder / "work")),
         *("--prompts", *(f"{task}={PROMPTS / task}.md" for task in ("mcqu", "factual"))),

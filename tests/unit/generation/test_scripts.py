@@ -2,11 +2,10 @@
 
 import pytest
 
+from posologie.generation.questions import TASKS, SupportedQuestion, problem_of
 from posologie.generation.spec import Generator
-from posologie.generation.synthesis.items import problem_of
-from posologie.generation.synthesis.requests import TASKS, SupportedQuestion
-from posologie.generation.translation.checks import Languages, problems_of
-from posologie.generation.translation.requests import Fields
+from posologie.generation.translation_checks import Fields, Languages, matched, problems_of
+from posologie.generation.vocabulary import words_of
 
 CHINESE = "患者女，32岁，因发热3天就诊。尿试纸显示白细胞和亚硝酸盐。诊断为急性肾盂肾炎，给予头孢曲松每日1克治疗。"
 
@@ -101,3 +100,27 @@ def test_a_faithful_translation_into_another_script_has_no_problem_either_way(co
     assert list(problems_of(translated, ENGLISH, Languages(code, "en"))) == []
     half = Fields(translated.question[: len(translated.question) // 3], options=translated.options)
     assert "length" in {problem.reason for problem in problems_of(ENGLISH, half, Languages("en", code))}
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "number"),
+    [
+        ("तीन", "hi", "3"),
+        ("चालीस", "hi", "40"),
+        ("三十", "zh", "30"),
+        ("九十九", "zh", "99"),
+        ("三十", "ja", "30"),
+        ("trois", "fr", "3"),
+    ],
+)
+def test_a_number_in_words_is_one_in_every_language_that_has_words_for_numbers(word, code, number):
+    assert [found.number for found in words_of(word, code)] == [number]
+
+
+@pytest.mark.parametrize(
+    ("code", "options"), [("hi", ("तीन दिन", "पाँच दिन", "नौ दिन")), ("zh", ("三天", "五天", "九天"))]
+)
+def test_exchanged_options_are_found_by_their_numbers_in_words(code, options):
+    english = ("3 days", "5 days", "9 days")
+    assert matched(english, options, "en", code).order == (0, 1, 2)
+    assert matched(english, (options[1], options[0], options[2]), "en", code).order == (1, 0, 2)

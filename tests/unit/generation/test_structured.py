@@ -3,7 +3,7 @@ import json
 import pytest
 
 from posologie.backends.texts import MalformedError, json_schema, read_reply
-from posologie.generation.synthesis.requests import ChoiceReply, OpenReply
+from posologie.generation.questions import ChoiceReply, OpenReply
 
 GOOD = '{"questions": [{"question": "Q ?", "answer": "A"}]}'
 

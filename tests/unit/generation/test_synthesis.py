@@ -8,11 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from endpoint_server import Answer, EndpointServer, completion
 
-from posologie.generation import gather
+from posologie.generation import gather, plan, synthesis
+from posologie.generation.questions import TASKS, ChoiceQuestion, OpenQuestion, SupportedQuestion, problem_of
 from posologie.generation.spec import Generator
-from posologie.generation.synthesis import command, plan
-from posologie.generation.synthesis.items import problem_of
-from posologie.generation.synthesis.requests import TASKS, ChoiceQuestion, OpenQuestion, SupportedQuestion
 from posologie.records.files import read_json, write_parquet
 from posologie.records.items import read_items
 from posologie.records.tables import document_schema
@@ -206,7 +204,7 @@ def run_synthesis(server, folder, part="1/1", tasks=None, running=None):
         for kind, end in (("items", "parquet"), ("rejects", "parquet"), ("report", "json"))
     }
     prompts = [f"{task}={PROMPTS}/{task}.md" for task in tasks]
-    command.main(
+    synthesis.main(
         [
             *("--backend", "openai_endpoint"),
             *("--spec", json.dumps(spec), "--documents", str(folder / "documents.parquet"), "--prompts", *prompts),
@@ -290,7 +288,7 @@ def test_the_plan_names_requests_tokens_and_money_and_sends_nothing(tmp_path, ca
     source = documents(tmp_path, 30)
     spec = {"name": "made", "collection": "cas", "generator": {"backend": backend(), "tasks": {"mcqu": 2}}}
     arguments = [
-        *("--spec", json.dumps(spec), "--documents", str(source), "--work", str(tmp_path / "work")),
+        *("generated", "--spec", json.dumps(spec), "--documents", str(source), "--work", str(tmp_path / "work")),
         *("--prompts", f"mcqu={PROMPTS}/mcqu.md", "--plan", str(tmp_path / "plan.json")),
         *("--running", '{"price_prompt": 2, "price_generated": 10}'),
     ]
@@ -305,7 +303,7 @@ def test_the_plan_names_requests_tokens_and_money_and_sends_nothing(tmp_path, ca
         documents(tmp_path, 24)
         run_synthesis(server, tmp_path, tasks={"mcqu": 2})
         documents(tmp_path, 30)
-        plan.main([arguments[0], json.dumps(spec), *arguments[2:]])
+        plan.main([*arguments[:2], json.dumps(spec), *arguments[3:]])
     later = read_json(tmp_path / "plan.json")
     assert (later["requests"], later["answered"]) == (30, 24)
     assert later["generated_tokens"] == 6 * 5
@@ -317,10 +315,10 @@ def test_a_prompt_that_is_missing_or_of_another_language_is_named(tmp_path):
     spec = {"name": "made", "collection": "cas", "generator": {"backend": backend(), "tasks": {"mcqu": 1}}}
     common = ["--documents", str(tmp_path / "documents.parquet"), "--work", str(tmp_path / "work")]
     with pytest.raises(InputError, match="task 'mcqu': no prompt"):
-        plan.main(["--spec", json.dumps(spec), *common, "--prompts", f"mcq={PROMPTS}/mcq.md"])
+        plan.main(["generated", "--spec", json.dumps(spec), *common, "--prompts", f"mcq={PROMPTS}/mcq.md"])
     spec["generator"]["language"] = "es"
     with pytest.raises(InputError, match="language 'fr'; expected 'es'"):
-        plan.main(["--spec", json.dumps(spec), *common, "--prompts", f"mcqu={PROMPTS}/mcqu.md"])
+        plan.main(["generated", "--spec", json.dumps(spec), *common, "--prompts", f"mcqu={PROMPTS}/mcqu.md"])
 
 
 FAULTS = (

@@ -5,9 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 from endpoint_server import Answer, EndpointServer, completion
 
-from posologie.generation.translation import command, plan
-from posologie.generation.translation.checks import Languages, match_of, problem_of, problem_of_whole
-from posologie.generation.translation.requests import Fields
+from posologie.generation import plan, translation
+from posologie.generation.translation_checks import Fields, Languages, match_of, problem_of, problem_of_whole
 from posologie.records.files import read_json, write_parquet
 from posologie.records.items import Item, items_to_table, read_items
 from posologie.running.errors import InputError
@@ -88,7 +87,7 @@ def spec(server, **translator):
 
 def run_translation(folder, specification, *more):
     outputs = {"items": folder / "fr.parquet", "rejects": folder / "fr.rejects.parquet", "report": folder / "fr.json"}
-    command.main(
+    translation.main(
         [
             *("--backend", specification["translator"]["backend"]["kind"], "--spec", json.dumps(specification)),
             *("--source", str(folder / "english.parquet")),
@@ -276,7 +275,7 @@ def test_a_prompt_is_required_where_the_model_takes_instructions(tmp_path):
 def test_the_plan_counts_items_without_asking(tmp_path):
     shard(tmp_path, [item(number) for number in range(40)])
     with EndpointServer(faithful) as server:
-        arguments = ["--spec", json.dumps(spec(server)), "--source", str(tmp_path / "english.parquet")]
+        arguments = ["translated", "--spec", json.dumps(spec(server)), "--source", str(tmp_path / "english.parquet")]
         arguments += ["--prompt", str(PROMPT), "--work", str(tmp_path / "work"), "--plan", str(tmp_path / "plan.json")]
         plan.main(arguments)
         assert server.requests == []

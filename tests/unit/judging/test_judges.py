@@ -25,14 +25,14 @@ def test_the_reasoning_judge_is_read_after_its_reasoning():
     assert last_match(pattern, "## Thinking\n1") is None
 
 
-STAGES = ("judging", "generation.synthesis", "generation.translation", "generation.translation_quality")
+STAGES = ("judging.command", "generation.synthesis", "generation.translation", "generation.translation_quality")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_mending_one_backend_leaves_the_code_behind_the_others_alone(stage):
     backends = "posologie.backends"
-    local = modules_behind(f"posologie.{stage}.command+{backends}.causal")
-    remote = modules_behind(f"posologie.{stage}.command+{backends}.openai_endpoint")
+    local = modules_behind(f"posologie.{stage}+{backends}.causal")
+    remote = modules_behind(f"posologie.{stage}+{backends}.openai_endpoint")
     assert f"{backends}.openai_endpoint" not in local
     assert f"{backends}.causal" not in remote
     assert f"{backends}.causal" in local

@@ -20,7 +20,6 @@ from posologie.models.load import load_model
 from posologie.models.store import checked_folder, write_manifest
 from posologie.release.card import main as write_card
 from posologie.release.card import results_of
-from posologie.release.merge import main as merge
 from posologie.release.push import main as push
 from posologie.running.errors import InputError
 

@@ -302,7 +302,7 @@ def test_a_file_that_was_altered_after_its_seal_is_not_remembered_as_sealed(benc
     os.utime("more.txt", ns=(later, later))
     hashes = FileHashes("hashes.json")
     hashes.remember_sealed(read_seal("out.txt.seal.json"))
-    assert list(hashes.kept) == ["out.txt"]
+    assert list(hashes.checksums) == ["out.txt"]
     assert hashes.of("more.txt") != read_seal("out.txt.seal.json").outputs["more.txt"]
 
 

@@ -157,7 +157,7 @@ def test_checksums_are_remembered_in_a_folder_of_their_own_and_written_only_wher
     assert os.listdir("new/folder") == [], "nothing new"
     hashes.remember("b.txt", "known", [1, 2, 3, 4])
     hashes.keep()
-    assert set(FileHashes("new/folder/hashes.json").kept) == {"a.txt", "b.txt"}
+    assert set(FileHashes("new/folder/hashes.json").checksums) == {"a.txt", "b.txt"}
 
 
 def test_where_checksums_cannot_be_written_they_are_computed_again():
@@ -208,7 +208,7 @@ def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
     os.remove("a.txt")
     hashes = FileHashes("hashes.json")
     hashes.remember_sealed(seal)
-    assert hashes.kept == {}
+    assert hashes.checksums == {}
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,14 @@ def test_files_that_are_gone_when_they_are_to_be_remembered_are_passed_over():
         ("posologie.judging.causal", "posologie.judging.command+posologie.backends.causal"),
         (
             "posologie.generation.translation.seq2seq",
-            "posologie.generation.translation.command+posologie.backends.seq2seq",
+            "posologie.generation.translation+posologie.backends.seq2seq",
         ),
+        (
+            "posologie.generation.synthesis.command+posologie.backends.causal",
+            "posologie.generation.synthesis+posologie.backends.causal",
+        ),
+        ("posologie.screening.rating.causal", "posologie.screening.rating+posologie.backends.causal"),
+        ("posologie.generation.translation_quality.table", "posologie.generation.translation_quality_table"),
         ("posologie.prediction.engine", "posologie.prediction.served+posologie.backends.engine"),
         ("posologie.judging.outside", "posologie.judging.outside"),
         ("posologie.training", "posologie.training"),

@@ -161,7 +161,7 @@ def test_reading_some_metrics_skips_row_groups_and_loses_no_row(tmp_path):
 
 
 def test_no_command_that_may_ask_for_a_gpu_rests_on_the_metrics_of_the_cpu():
-    asking = ("judging.command", "generation.synthesis.command")
+    asking = ("judging.command", "generation.synthesis")
     asking = ("training", "prediction", "scoring.neural", *(f"{one}+posologie.backends.causal" for one in asking))
     for stage in asking:
         behind = modules_behind(f"posologie.{stage}")

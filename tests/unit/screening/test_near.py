@@ -42,7 +42,7 @@ def test_nearly_all_similar_pairs_are_found_and_none_else(threshold, width):
     found, _ = near_duplicates(values, lambda chosen: [fields[one] for one in chosen], everything, threshold, width)
     expected = every_pair(fields, threshold, width)
     assert len(expected) > 100
-    pairs = {(pair.one, pair.other): pair.similarity for pair in found}
+    pairs = {(pair.first, pair.second): pair.similarity for pair in found}
     assert pairs.keys() <= expected.keys()
     assert len(pairs) >= 0.98 * len(expected)
     assert all(similarity == pytest.approx(expected[pair]) for pair, similarity in pairs.items())
@@ -62,7 +62,7 @@ def test_how_many_pairs_are_verified_at_once_changes_nothing_and_questions_on_a_
 
     at_once, _ = near_duplicates(values, given, everything, 0.7, 5)
     assert (len(at_once), cut) == (60 * 6, [240])
-    assert at_once == sorted(at_once, key=lambda pair: (pair.one, pair.other))
+    assert at_once == sorted(at_once, key=lambda pair: (pair.first, pair.second))
     cut.clear()
     monkeypatch.setattr(near, "_VERIFIED_AT_ONCE", 30)
     in_parts, _ = near_duplicates(values, given, everything, 0.7, 5)
@@ -99,7 +99,7 @@ def test_nothing_is_cut_where_a_test_is_concerned(monkeypatch, at_once):
     join = Join(targets=tested, queries=~tested, trained=~tested)
     values = signatures_of(fields, shape_for(0.7, 5))
     found, crowded = near_duplicates(values, lambda chosen: [fields[one] for one in chosen], ~tested, 0.7, 5, join)
-    pairs = {(pair.one, pair.other) for pair in found}
+    pairs = {(pair.first, pair.second) for pair in found}
     assert {pair for pair in pairs if pair[0] < 2} == {(one, other) for one in (0, 1) for other in range(2, 60)}
     assert (0, 1) not in pairs
     assert crowded > 0

@@ -7,9 +7,9 @@ from posologie.backends.interface import Failure, Reply
 from posologie.records.files import read_json, read_parquet, write_parquet
 from posologie.records.items import Item, items_to_table
 from posologie.running.errors import InputError
+from posologie.screening import rating, rating_plan
 from posologie.screening.__main__ import main as screen
-from posologie.screening.rating import command, plan
-from posologie.screening.rating.command import places, rated, rating_schema
+from posologie.screening.rating import places, rated, rating_schema
 from posologie.screening.spec import Quality, Rating
 from studies import REPOSITORY
 
@@ -37,9 +37,9 @@ def rate(tmp_path):
         words = ["--spec", json.dumps(spec), "--prompt", str(PROMPT), "--items", str(tmp_path / "items.parquet")]
         words += ["--work", str(tmp_path / "work"), "--running", json.dumps({"attempts": 1, **running})]
         if planned:
-            plan.main([*words, "--plan", str(tmp_path / "plan.json")])
+            rating_plan.main([*words, "--plan", str(tmp_path / "plan.json")])
             return read_json(tmp_path / "plan.json")
-        command.main(
+        rating.main(
             [
                 "--backend",
                 "openai_endpoint",

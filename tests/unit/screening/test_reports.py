@@ -10,7 +10,7 @@ from posologie.records.items import items_to_table
 from posologie.running.errors import InputError
 from posologie.screening import leakage, matrix
 from posologie.screening.__main__ import main
-from posologie.screening.report import match_schema
+from posologie.screening.matches import match_schema
 
 
 def test_the_audit_of_a_mix_lists_what_leaks_into_a_suite_and_changes_nothing(tmp_path):

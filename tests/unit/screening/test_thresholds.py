@@ -7,8 +7,8 @@ from screening_made import item
 
 from posologie.records.files import write_parquet
 from posologie.records.items import items_to_table
+from posologie.screening.__main__ import below_threshold
 from posologie.screening.near import verified
-from posologie.screening.report import below_threshold
 from posologie.screening.spec import Quality
 
 

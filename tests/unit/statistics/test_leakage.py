@@ -6,7 +6,7 @@ from study_tables import pick, table, two_benchmarks, write_models
 
 from posologie.records import layout
 from posologie.records.files import write_parquet
-from posologie.screening.report import match_schema
+from posologie.screening.matches import match_schema
 from posologie.statistics import leakage
 
 

@@ -8,11 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 import transformers
-<<<<<<< HEAD:tests/unit/training/test_multimodal.py
 from adapted_models import merged
-=======
-from test_release_models import merged
->>>>>>> house:tests/unit/training/test_training_multimodal.py
 
 from posologie.models.load import load_model, load_tokenizer
 from posologie.models.store import checked_folder, write_manifest

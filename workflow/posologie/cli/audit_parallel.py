@@ -26,8 +26,8 @@ from rich.table import Table
 from rich.text import Text
 
 from posologie.cli.places import console, print_json, results_folder
-from posologie.generation.translation.audit import Audit, By, Entry, Finding, audited
-from posologie.generation.translation.checks import Languages
+from posologie.generation.translation_audit import Audit, By, Entry, Finding, audited
+from posologie.generation.translation_checks import Languages
 from posologie.language.languages import known_languages
 from posologie.records.files import read_json, read_parquet, write_text
 from posologie.records.items import SPLITS, read_items

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from posologie.generation.spec import Generator, Translator
-from posologie.generation.translation_quality.spec import TranslationQuality
+from posologie.generation.translation_quality_spec import TranslationQuality
 from posologie.judging.spec import Judge, Kit, Ratings
 from posologie.mixes.spec import Mix, Sweep, Validation
 from posologie.models.spec import Backbone

@@ -130,7 +130,7 @@ TABLES: dict[str, Table] = {
         "what the study cost", "statistics.compute", _always, "records_of_all_jobs", job_specs.compute_spec, of="study"
     ),
     "translation_quality": _own_rule(
-        "the quality of translations", "generation.translation_quality.table",
+        "the quality of translations", "generation.translation_quality_table",
         lambda study: bool(plan.parallel_collections(study)),
     ),
 }  # fmt: skip

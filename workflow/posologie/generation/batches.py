@@ -24,8 +24,8 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--cancel", action="store_true", help="cancel them")
     arguments.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
     options = arguments.parse_args(argv)
-    found = batches_in(options.work / "batches")
-    for batch in found:
+    batches = batches_in(options.work / "batches")
+    for batch in batches:
         client = client_of(batch.url, os.environ.get(options.key_variable) or "none", Running(attempts=2))
         if batch.id is None:
             print(f"{batch.name}  {len(batch.requests)} requests  not known to be ordered")
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
         except openai.APIError as error:
             raise InputError(f"{batch.url}: batch {batch.id}: {' '.join(str(error).split())[:200]}") from error
         print(f"{batch.id}  {len(batch.requests)} requests  {state.status}")
-    if not found:
+    if not batches:
         print("No batch is under way.")
 
 

@@ -32,10 +32,10 @@ def main(argv: list[str]) -> None:
     rejects = rejects.sort_by([(name, "ascending") for name in rejects.column_names])
     write_parquet(options.out_items, items)
     write_parquet(options.out_rejects, rejects)
-    write_json(options.out_report, added([read_json(path) for path in options.reports], "report"))
+    write_json(options.out_report, summed([read_json(path) for path in options.reports], "report"))
 
 
-def added(values: Sequence[Any], place: str) -> Any:
+def summed(values: Sequence[Any], place: str) -> Any:
     """Return reports added up: numbers summed, maps key by key, everything else equal.
 
     Raises:
@@ -43,7 +43,7 @@ def added(values: Sequence[Any], place: str) -> Any:
     """
     if all(isinstance(value, dict) for value in values):
         names = sorted({name for value in values for name in value})
-        return {name: added([value[name] for value in values if name in value], f"{place}.{name}") for name in names}
+        return {name: summed([value[name] for value in values if name in value], f"{place}.{name}") for name in names}
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return sum(values)
     if any(value != values[0] for value in values):

@@ -1,18 +1,38 @@
-"""What a run would ask and cost, before anything is asked: requests, estimated tokens, estimated money."""
+"""What generating or translating would ask and cost, before anything is asked: requests, tokens, money.
+
+python -m posologie.generation.plan generated --spec SynthesisSpec --documents DOCUMENTS.parquet --prompts TASK=FILE…
+python -m posologie.generation.plan translated --spec TranslationSpec --source SHARD.parquet [--prompt FILE]
+python -m posologie.generation.plan translation_quality --spec QualitySpec --pairs TEST_SET=PAIRS.parquet…
+    [--prompt FILE]
+
+each with --work DIR [--running JSON] [--plan OUT.json]. `posologie.judging.plan_study` does so for a whole study.
+"""
 
 import argparse
-from collections.abc import Callable, Iterable
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from posologie.backends.asking import cache_path
 from posologie.backends.cache import Cache
 from posologie.backends.interface import Request, Session
 from posologie.backends.openai_endpoint import OpenaiEndpointBackend
-from posologie.backends.prompts import Prompt
+from posologie.backends.prompts import Prompt, read_prompt
 from posologie.backends.spec import OpenaiEndpoint, Running
+from posologie.generation.questions import asks, check_prompts
+from posologie.generation.spec import SynthesisSpec, TranslationSpec
+from posologie.generation.translation import ChatTranslation, manner_of
+from posologie.generation.translation_checks import fields_of
+from posologie.generation.translation_quality import parallel_rows, prompt_of, request_for
+from posologie.generation.translation_quality_spec import QualitySpec
 from posologie.records.files import write_json
+from posologie.records.items import Item, read_item_table, table_to_items
+from posologie.records.tables import read_documents
+from posologie.running.commands import named_path, parser, run
 
 _ENOUGH_REPLIES = 20
 """Replies from which on the estimate rests on what they used instead of on assumptions."""
@@ -59,7 +79,7 @@ def add_plan_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--plan", type=Path, help="write the plan as JSON too")
 
 
-def show(plan: Plan, options: argparse.Namespace) -> None:
+def show(plan: Plan, options: Namespace) -> None:
     """Print a plan, and write it where that is wanted."""
     print(plan.lines())
     if options.plan is not None:
@@ -73,7 +93,7 @@ def as_long_as_the_text(prompt: Prompt | None) -> Callable[[Request], int]:
 
 
 def plan_of(
-    requests: Iterable[Request], backend: Any, options: argparse.Namespace, reply_characters: Callable[[Request], int]
+    requests: Iterable[Request], backend: Any, options: Namespace, reply_characters: Callable[[Request], int]
 ) -> Plan:
     """Return the plan for requests; nothing is held in memory.
 
@@ -118,3 +138,68 @@ def _counted(
         basis = f"from {observed.replies:,} replies in {cache.path if cache else ''}"
     prompt, generated = round(prompt_tokens), round(generated_tokens)
     return Plan(total, answered, prompt, generated, most, running.money(prompt, generated), basis)
+
+
+def planned_synthesis(options: Namespace) -> Plan:
+    """Return the plan of a synthesis; `options` are those of `main`."""
+    generator = SynthesisSpec.from_json(options.spec).generator
+    prompts = {task: read_prompt(path) for task, path in options.prompts}
+    check_prompts(generator, prompts)
+    table = read_documents(options.documents)
+    documents = (row for batch in table.to_batches(max_chunksize=1000) for row in batch.to_pylist())
+    requests = (ask.request for document in documents for ask in asks([document], generator, prompts))
+    longest = int(generator.decoding.max_new_tokens * 1e6)  # nothing is known of a reply's length but its limit
+    return plan_of(requests, generator.backend, options, lambda request: longest)
+
+
+def planned_translation(options: Namespace) -> Plan:
+    """Return the plan of a translation of items; `options` are those of `main`."""
+    translator = TranslationSpec.from_json(options.spec).translator
+    manner = manner_of(translator, options)
+    parts = (part for item in _items(options.source) for part in manner.parts(fields_of(item)))
+    requests = (request for part in parts for request in manner.requests(part))
+    prompt = manner.prompt if isinstance(manner, ChatTranslation) else None
+    return plan_of(requests, translator.backend, options, as_long_as_the_text(prompt))
+
+
+def _items(path: Path) -> Iterator[Item]:
+    for batch in read_item_table(path).to_batches(max_chunksize=1000):
+        yield from table_to_items(pa.Table.from_batches([batch]))
+
+
+def planned_quality(options: Namespace) -> Plan:
+    """Return the plan of a translation of parallel text; `options` are those of `main`."""
+    translator = QualitySpec.from_json(options.spec).translator
+    prompt = prompt_of(translator, options)
+    rows = parallel_rows(dict(options.pairs), translator)
+    requests = (request_for(row["source"], translator, prompt) for row in rows)
+    return plan_of(requests, translator.backend, options, as_long_as_the_text(prompt))
+
+
+PLANS: Mapping[str, tuple[Callable[[Namespace], Plan], tuple[str, ...]]] = {
+    "generated": (planned_synthesis, ("documents", "prompts")),
+    "translated": (planned_translation, ("source",)),
+    "translation_quality": (planned_quality, ("pairs",)),
+}
+"""Kind of artifact → the function that plans it, and the options of `main` that it needs."""
+
+
+def main(argv: list[str]) -> None:
+    """Print the plan of one artifact."""
+    arguments = parser("posologie.generation.plan", __doc__ or "")
+    arguments.add_argument("kind", choices=PLANS)
+    add_plan_arguments(arguments)
+    arguments.add_argument("--documents", type=Path)
+    arguments.add_argument("--source", type=Path)
+    arguments.add_argument("--pairs", nargs="+", type=named_path, metavar="TEST_SET=PAIRS")
+    arguments.add_argument("--prompts", nargs="+", type=named_path, metavar="TASK=FILE")
+    arguments.add_argument("--prompt", type=Path)
+    options = arguments.parse_args(argv)
+    plan, needed = PLANS[options.kind]
+    if missing := [name for name in needed if getattr(options, name) is None]:
+        arguments.error(f"{options.kind} needs --{missing[0]}")
+    show(plan(options), options)
+
+
+if __name__ == "__main__":
+    run(main)

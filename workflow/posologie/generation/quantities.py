@@ -123,8 +123,8 @@ def _units(language: str) -> tuple[dict[str, str], re.Pattern[str], str]:
     own = language_data(language).get("units") or {unit: [spelling] for unit, spelling in _TIMES.items()}
     known = _UNITS | {plainer(str(spelling)): str(unit) for unit, spellings in own.items() for spelling in spellings}
     per = "|".join((_PER, *(f" {re.escape(plainer(str(word)))} " for word in language_data(language).get("per", ()))))
-    one = "|".join(re.escape(spelling) for spelling in sorted(known, key=len, reverse=True))
-    pattern = rf"(?!s(?!\w))[ -]{{0,2}}(?P<unit>(?:{one})(?:(?:{per})(?:{one}))*)(?![^\W\d_{UNSPACED}])"
+    names = "|".join(re.escape(spelling) for spelling in sorted(known, key=len, reverse=True))
+    pattern = rf"(?!s(?!\w))[ -]{{0,2}}(?P<unit>(?:{names})(?:(?:{per})(?:{names}))*)(?![^\W\d_{UNSPACED}])"
     return known, re.compile(pattern, re.IGNORECASE), per
 
 
@@ -138,12 +138,12 @@ class _Side:
 def quantities(text: str, language: str) -> list[Quantity]:
     """Return the numbers of a text with their units, in order; of `5 or 10 mg` both have the unit."""
     text = _plain(text)
-    found = list(_quantities(text, language))
-    for position in range(len(found) - 2, -1, -1):
-        this, following = found[position], found[position + 1]
+    numbers = list(_quantities(text, language))
+    for position in range(len(numbers) - 2, -1, -1):
+        this, following = numbers[position], numbers[position + 1]
         if not this.unit and following.unit and _BETWEEN.fullmatch(text, this.end, following.start):
-            found[position] = replace(this, unit=following.unit, borrowed=True)
-    return found
+            numbers[position] = replace(this, unit=following.unit, borrowed=True)
+    return numbers
 
 
 def _plain(text: str) -> str:
@@ -220,45 +220,47 @@ def problems(source: str, translation: str, source_language: str, target_languag
     A whole number up to 100 may be written in words or in Roman digits on either side.
     """
     source, translation = _plain(source), _plain(translation)
-    given, left = quantities(source, source_language), quantities(translation, target_language)
-    everything = [*given, *left]
-    found: list[str] = []
+    unmatched, remaining = quantities(source, source_language), quantities(translation, target_language)
+    everything = [*unmatched, *remaining]
+    messages: list[str] = []
     # Numbers with the same unit first: of "3 weeks" and "3 times", neither may take the other's counterpart.
     for unit_too in (True, False):
         lost: list[Quantity] = []
-        for quantity in given:
-            same = (one for one in left if one.readings & quantity.readings)
-            other = next((one for one in same if one.unit == quantity.unit or not unit_too), None)
+        for quantity in unmatched:
+            same = (candidate for candidate in remaining if candidate.readings & quantity.readings)
+            other = next((candidate for candidate in same if candidate.unit == quantity.unit or not unit_too), None)
             if other is None:
                 lost.append(quantity)
                 continue
-            left.remove(other)
+            remaining.remove(other)
             sides = _Side(quantity, source, source_language), _Side(other, translation, target_language)
             if quantity.unit and not _same_unit(*sides):
-                found.append(f"unit of {quantity.text} is now {other.unit or 'missing'}")
-        given = lost
-    found += [
+                messages.append(f"unit of {quantity.text} is now {other.unit or 'missing'}")
+        unmatched = lost
+    messages += [
         f"{quantity.text} is missing"
         for quantity in lost
         if not (_in_words(quantity, translation, target_language) or _each(quantity, translation, target_language))
         and not _repeated(quantity, everything)
     ]
-    found += [
+    messages += [
         f"{quantity.text} was added"
-        for quantity in left
+        for quantity in remaining
         if not (_in_words(quantity, source, source_language) or _each(quantity, source, source_language))
         and not _repeated(quantity, everything)
     ]
-    return found
+    return messages
 
 
-def _same_unit(one: _Side, other: _Side) -> bool:
+def _same_unit(source: _Side, translation: _Side) -> bool:
     """Return whether a number kept its unit; a part may stand apart, as in `50 dernières années`, `2 mg daily`."""
-    parts = [side.quantity.unit.split("/") if side.quantity.unit else [] for side in (one, other)]
-    if not parts[1] and (one.quantity.borrowed or not language_data(other.language).get("units")):
+    parts = [side.quantity.unit.split("/") if side.quantity.unit else [] for side in (source, translation)]
+    if not parts[1] and (source.quantity.borrowed or not language_data(translation.language).get("units")):
         return True  # the name of the unit may be one that nobody wrote down
     only = [[part for part in parts[this] if part not in parts[1 - this]] for this in (0, 1)]
-    return all(_stands_apart(part, other) for part in only[0]) and all(_stands_apart(part, one) for part in only[1])
+    return all(_stands_apart(part, translation) for part in only[0]) and all(
+        _stands_apart(part, source) for part in only[1]
+    )
 
 
 def _stands_apart(unit: str, side: _Side) -> bool:

@@ -16,18 +16,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from posologie.generation.plan import Plan
-from posologie.generation.synthesis import plan as synthesis_plan
-from posologie.generation.translation import plan as translation_plan
-from posologie.generation.translation_quality import plan as quality_plan
+from posologie.generation.plan import PLANS, Plan
 from posologie.judging import plan as judging_plan
 from posologie.running.commands import run
-from posologie.screening.rating import plan as rating_plan
+from posologie.screening import rating_plan
 
 _PLANS: Mapping[str, Callable[[Namespace], Plan]] = {
-    "generated": synthesis_plan.planned,
-    "translated": translation_plan.planned,
-    "translation_quality": quality_plan.planned,
+    **{kind: planned for kind, (planned, _) in PLANS.items()},
     "quality": rating_plan.planned,
     "calibration": judging_plan.planned_ratings,
     "judgements": judging_plan.planned_suite,
@@ -50,11 +45,11 @@ def main(argv: list[str]) -> None:
     print(_ROW.format(*_HEAD))
     plans = []
     for entry in options.entries:
-        one = planned(entry)
-        plans.append((one, _backend_kind(entry["spec"]) != "openai_endpoint"))
-        print(_row(entry["made"], one, "local" if plans[-1][1] else "no price"), flush=True)
+        plan = planned(entry)
+        plans.append((plan, _backend_kind(entry["spec"]) != "openai_endpoint"))
+        print(_row(entry["made"], plan, "local" if plans[-1][1] else "no price"), flush=True)
     print(_row("all", *_sum(plans)))
-    for basis in sorted({one.basis for one, _ in plans}):
+    for basis in sorted({plan.basis for plan, _ in plans}):
         print(f"Estimated {basis}.")
     print("Nothing was asked. Repairs and retries come on top.")
 
@@ -73,7 +68,7 @@ def _backend_kind(spec: Mapping[str, Any]) -> str:
 def _options(entry: Mapping[str, Any]) -> Namespace:
     """Return an entry as the options of what plans it."""
     prompts = [(name, path) for name, path in entry["prompts"].items()]
-    one = prompts[0][1] if prompts else None
+    prompt = prompts[0][1] if prompts else None
     table = entry["table"]
     pairs = [(name, path) for name, path in table.items()] if isinstance(table, dict) else []
     return Namespace(
@@ -84,7 +79,7 @@ def _options(entry: Mapping[str, Any]) -> Namespace:
         source=table,
         pairs=pairs,
         prompts=prompts,
-        prompt=Path(one) if one is not None else None,
+        prompt=Path(prompt) if prompt is not None else None,
         items=table if entry["kind"] == "judgements" else Path(table) if isinstance(table, str) else None,
         human=table,
         **{name: entry.get(name) for name in ("suite", "seed", "predictions")},
@@ -93,14 +88,14 @@ def _options(entry: Mapping[str, Any]) -> Namespace:
 
 def _sum(plans: list[tuple[Plan, bool]]) -> tuple[Plan, str]:
     """Return the sum of the plans, and what stands where no sum of money is known."""
-    paid = [one.money for one, local in plans if not local]
-    money = sum(one for one in paid if one is not None) if paid and None not in paid else None
+    paid = [plan.money for plan, local in plans if not local]
+    money = sum(price for price in paid if price is not None) if paid and None not in paid else None
     whole = Plan(
-        requests=sum(one.requests for one, _ in plans),
-        answered=sum(one.answered for one, _ in plans),
-        prompt_tokens=sum(one.prompt_tokens for one, _ in plans),
-        generated_tokens=sum(one.generated_tokens for one, _ in plans),
-        most_tokens=sum(one.most_tokens for one, _ in plans),
+        requests=sum(plan.requests for plan, _ in plans),
+        answered=sum(plan.answered for plan, _ in plans),
+        prompt_tokens=sum(plan.prompt_tokens for plan, _ in plans),
+        generated_tokens=sum(plan.generated_tokens for plan, _ in plans),
+        most_tokens=sum(plan.most_tokens for plan, _ in plans),
         money=money,
         basis="",
     )

@@ -106,7 +106,7 @@ def _edges(word: str, key: str) -> str:
 @cache
 def _checked() -> Mapping[str, Mapping[str, list[str]]]:
     """Return the words by language and key, English and French first: most texts are read by them."""
-    found: dict[str, Mapping[str, list[str]]] = {}
+    words: dict[str, Mapping[str, list[str]]] = {}
     for code in sorted(described_languages(), key=lambda code: (code not in ("en", "fr"), code)):
         answers: Any = language_data(code).get("answers") or {}
         where = f"resources/languages/{code}.yaml, answers"
@@ -118,5 +118,5 @@ def _checked() -> Mapping[str, Mapping[str, list[str]]]:
                     re.compile(str(word))
                 except re.error as error:
                     raise InputError(f"{where}.{key}: '{word}' is not a regular expression ({error})") from error
-        found[code] = {key: [str(word) for word in listed] for key, listed in answers.items()}
-    return found
+        words[code] = {key: [str(word) for word in listed] for key, listed in answers.items()}
+    return words

@@ -59,9 +59,9 @@ def facts(text: str, language: str | None = None) -> Facts:
 
 
 def _polarity(plain: str, language: str | None) -> tuple[str, ...]:
-    found = [pole for word in _WORD.findall(plain) for pole in _poles_of(word, language)]
-    found += [pole for pole, pattern in _words_of(language).phrases for _ in pattern.findall(plain)]
-    return tuple(sorted(found))
+    poles = [pole for word in _WORD.findall(plain) for pole in _poles_of(word, language)]
+    poles += [pole for pole, pattern in _words_of(language).phrases for _ in pattern.findall(plain)]
+    return tuple(sorted(poles))
 
 
 @lru_cache(maxsize=1 << 17)
@@ -70,9 +70,9 @@ def _poles_of(word: str, language: str | None) -> tuple[str, ...]:
     return tuple(pole for pole, pattern in _words_of(language).single for _ in pattern.findall(word))
 
 
-def facts_differ(one: str | Facts, other: str | Facts, language: str | None = None) -> tuple[str, ...]:
+def facts_differ(text: str | Facts, other: str | Facts, language: str | None = None) -> tuple[str, ...]:
     """Return which facts of two texts in one language differ: some of `KINDS`, in that order."""
-    a, b = (facts(side, language) if isinstance(side, str) else side for side in (one, other))
+    a, b = (facts(side, language) if isinstance(side, str) else side for side in (text, other))
     numbers_differ = _numbers_left(a.numbers, b.numbers, with_units=True) != ([], [])
     differ = (
         numbers_differ,
@@ -89,26 +89,21 @@ def _told_apart(polarity: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(pole for pole in polarity if pole != "true")
 
 
-def facts_agree(one: str | Facts, other: str | Facts, language: str | None = None) -> bool:
-    """Return whether two texts in one language have the same facts."""
-    return not facts_differ(one, other, language)
-
-
-def facts_differ_across(one: str, language: str, other: str, other_language: str) -> tuple[str, ...]:
+def facts_differ_across(text: str, language: str, other: str, other_language: str) -> tuple[str, ...]:
     """Return which facts of a text and its translation differ: some of `numbers`, `negation`, `exception`, `polarity`.
 
     Numbers are compared by value alone, as units are translated too; a whole number up to 100 may be in words or Roman
     digits on either side. Negations are compared by parity, because languages double them; polarity by whether right
     or wrong statements are asked for. What a language has no data for is not compared.
     """
-    a, b = facts(one, language), facts(other, other_language)
-    lost, added = _numbers_left(a.numbers, b.numbers, with_units=False)
+    a, b = facts(text, language), facts(other, other_language)
+    lost, extra = _numbers_left(a.numbers, b.numbers, with_units=False)
     lost = [number for number in lost if not is_in_words(number.value, other, other_language)]
-    added = [number for number in added if not is_in_words(number.value, one, language)]
+    extra = [number for number in extra if not is_in_words(number.value, text, language)]
     known = {key for key in ("negation", "exception", "polarity") if _have(key, language, other_language)}
     asked_a, asked_b = (sum(pole == "false" for pole in side.polarity) for side in (a, b))
     differ = {
-        "numbers": bool(lost or added),
+        "numbers": bool(lost or extra),
         "negation": a.negations % 2 != b.negations % 2,
         "exception": a.exception != b.exception,
         "polarity": (asked_a > 0) != (asked_b > 0),
@@ -117,19 +112,23 @@ def facts_differ_across(one: str, language: str, other: str, other_language: str
 
 
 def _numbers_left(
-    one: Sequence[Number], other: Sequence[Number], with_units: bool
+    first: Sequence[Number], second: Sequence[Number], with_units: bool
 ) -> tuple[list[Number], list[Number]]:
     """Return the numbers of each side that the other lacks."""
-    left = list(other)
+    remaining = list(second)
     lost = []
-    for number in one:
-        same = (found for found in left if number.same_value(found) and (not with_units or number.unit == found.unit))
+    for number in first:
+        same = (
+            candidate
+            for candidate in remaining
+            if number.same_value(candidate) and (not with_units or number.unit == candidate.unit)
+        )
         match = next(same, None)
         if match is None:
             lost.append(number)
         else:
-            left.remove(match)
-    return lost, left
+            remaining.remove(match)
+    return lost, remaining
 
 
 def _codes(text: str, words: "_Words") -> frozenset[str]:
@@ -139,7 +138,7 @@ def _codes(text: str, words: "_Words") -> frozenset[str]:
     """
     capitals = text.upper() == text
     patterns = [words.negation, words.exception, *(pattern for _, pattern in words.single)]
-    found = set()
+    codes = set()
     for match in _CODE.finditer(text.translate(LIKE)):
         token = match[0]
         if token.isdigit() or (token.islower() and token.isalpha()):
@@ -149,8 +148,8 @@ def _codes(text: str, words: "_Words") -> frozenset[str]:
         if named or abbreviation:
             plain = plainer(token)
             if not any(pattern.fullmatch(plain) for pattern in patterns if pattern):
-                found.add(plain)
-    return frozenset(found)
+                codes.add(plain)
+    return frozenset(codes)
 
 
 @dataclass(frozen=True)
@@ -184,12 +183,12 @@ def _words_of(language: str | None) -> _Words:
     for pole, patterns in sorted(poles.items()):
         for inside in (True, False):
             pattern = _pattern(
-                [one for one in patterns if bool(_IN_ONE_WORD.fullmatch(one)) is inside], language, "polarity"
+                [text for text in patterns if bool(_IN_ONE_WORD.fullmatch(text)) is inside], language, "polarity"
             )
             if pattern is not None:
                 split[inside].append((pole, pattern))
     negation, exception = (
-        _pattern([one for code in codes for one in language_data(code).get(key, ())], language, key)
+        _pattern([text for code in codes for text in language_data(code).get(key, ())], language, key)
         for key in ("negation", "exception")
     )
     return _Words(negation, exception, tuple(split[True]), tuple(split[False]))

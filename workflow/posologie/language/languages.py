@@ -30,8 +30,8 @@ _SHIPPED = project() / _FOLDER
 
 def described_languages() -> tuple[str, ...]:
     """Return the codes of the languages that have a file: those of the study's folder, and those that ship."""
-    found = {path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml") if path.name != GENERAL}
-    return tuple(sorted(found))
+    codes = {path.stem for folder in (_FOLDER, _SHIPPED) for path in folder.glob("*.yaml") if path.name != GENERAL}
+    return tuple(sorted(codes))
 
 
 def language_digest(code: str) -> str | None:
@@ -132,8 +132,8 @@ _LABEL = r"[(\[]?(?-i:[A-J])[)\].]?"
 
 
 def _file(code: str) -> Path | None:
-    found = (folder / f"{code}.yaml" for folder in (_FOLDER, _SHIPPED))
-    return next((path for path in found if path.is_file()), None)
+    paths = (folder / f"{code}.yaml" for folder in (_FOLDER, _SHIPPED))
+    return next((path for path in paths if path.is_file()), None)
 
 
 @cache
@@ -191,8 +191,8 @@ LIKE = _WIDE | str.maketrans("’ʼ٫٬٪‐‑–−", "''.,%----")
 
 def runs(text: str) -> list[str]:
     """Return the runs of letters and digits with their marks: `l'œdème à 3,5` → `l`, `œdème`, `à`, `3`, `5`."""
-    found: list[str] = _RUN.findall(text)
-    return found
+    words: list[str] = _RUN.findall(text)
+    return words
 
 
 def unicode_words(text: str) -> list[str]:

@@ -89,20 +89,20 @@ def _is_negative(before: str) -> bool:
     """Return whether the text before a number ends in its sign."""
     if not before.endswith("-"):
         return False
-    left = before[:-1].rstrip()
-    if not left or left != before[:-1]:
-        return not left or not (left[-1].isdigit() or left[-1] in "%°")
-    return left[-1] in "([=<>≤≥:;,/±~≈"
+    stripped = before[:-1].rstrip()
+    if not stripped or stripped != before[:-1]:
+        return not stripped or not (stripped[-1].isdigit() or stripped[-1] in "%°")
+    return stripped[-1] in "([=<>≤≥:;,/±~≈"
 
 
 def _unit(text: str, end: int, units: Mapping[str, str]) -> str:
     """Return the unit that follows a number, in one spelling; an empty text where none does."""
     if symbol := _SYMBOL.match(text, end):
         return symbol["unit"].casefold().replace("μ", "µ").replace(".", "").replace("ui", "iu")
-    found = _WORD_AFTER.match(text, end)
-    if found is None:
+    match = _WORD_AFTER.match(text, end)
+    if match is None:
         return ""
-    word = plainer(found["word"])
+    word = plainer(match["word"])
     if _UNSPACED_LETTER.match(word):
         return next((units[word[:long]] for long in range(len(word), 0, -1) if word[:long] in units), "")
     return units.get(word, "")
@@ -151,8 +151,8 @@ def values_in_words(text: str, language: str) -> frozenset[int]:
     values, pattern = _words_of(language)
     if pattern is None:
         return frozenset()
-    found = (_one_space(match["word"]) for match in pattern.finditer(plainer(text)))
-    return frozenset(value for word in found for value in values[word])
+    words = (_one_space(match["word"]) for match in pattern.finditer(plainer(text)))
+    return frozenset(value for word in words for value in values[word])
 
 
 def _one_space(word: str) -> str:
@@ -169,25 +169,44 @@ def spelled(number: int, language: str) -> frozenset[str]:
     Raises:
         InputError: if the file lists not one cardinal for each number from 0 to 100.
     """
-    data = language_data(language)
-    found = {str(word) for word in data.get("number_words", {}).get(number, ())}
-    cardinals = data.get("cardinals")
-    if cardinals:
+    forms = [str(word) for word in language_data(language).get("number_words", {}).get(number, ())]
+    for word in _cardinal_and_ordinal(number, language):
+        forms += [word, word.replace(" و ", " و")]  # Arabic writes `and` in one word with what follows it
+    return frozenset(plainer(word) for word in forms if word)
+
+
+def _cardinal_and_ordinal(number: int, language: str) -> tuple[str, str]:
+    """Return the cardinal and the ordinal of a number up to 100 in words; an empty text for one that is not known."""
+    if cardinals := language_data(language).get("cardinals"):
         if len(cardinals) != LARGEST_WORD + 1:
             raise InputError(
                 f"resources/languages/{language}.yaml: cardinals has {len(cardinals)} words; expected "
                 f"{LARGEST_WORD + 1}, of the numbers from 0 to {LARGEST_WORD}"
             )
-        found.add(str(cardinals[number]))
-    else:
-        for form in ("cardinal", "ordinal"):
-            try:
-                word = num2words.num2words(number, lang=language, to=form)
-            except NotImplementedError:
-                break
-            # Arabic writes `and` in one word with what follows it.
-            found |= {word, word.replace(" و ", " و")}
-    return frozenset(plainer(word) for word in found if word)
+        return str(cardinals[number]), ""
+    words = ["", ""]
+    for place, form in enumerate(("cardinal", "ordinal")):
+        try:
+            words[place] = num2words.num2words(number, lang=language, to=form)
+        except NotImplementedError:
+            break
+    return words[0], words[1]
+
+
+@cache
+def number_words(language: str) -> Mapping[str, int]:
+    """Return the value of each word that stands for a number from 1 to 100 by itself, in plain letters.
+
+    Ordinals count without their last letter too, which is an ending in many languages. The cardinal of 1 is left out,
+    because it is often an article, and so are the ordinals of fewer than four letters.
+    """
+    values: dict[str, int] = {}
+    for number in range(LARGEST_WORD, 0, -1):
+        cardinal, ordinal = map(plainer, _cardinal_and_ordinal(number, language))
+        values |= {form: number for form in (ordinal, ordinal[:-1]) if form.isalpha() and len(form) > 3}
+        if cardinal and number > 1:
+            values[cardinal] = number
+    return values
 
 
 @cache

@@ -58,7 +58,7 @@ def seen_in_training(
     )
     whole = Population(table, held, 0, 0, rank, [("validation",)] * held)
     kind_of: dict[int, str] = {}
-    for match in compare(whole, comparing, scope=(), vectors=vectors).found:
+    for match in compare(whole, comparing, scope=(), vectors=vectors).matches:
         kind = match.kind if match.kind in TWINS else "group"
         if match.kind != "group" and (match.other not in kind_of or _closer(kind, kind_of[match.other])):
             kind_of[match.other] = kind

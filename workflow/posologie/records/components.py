@@ -49,8 +49,8 @@ class Shown(Spec):
     def of(cls, components: Mapping[str, Component]) -> "tuple[Shown, ...]":
         """Return what is shown of components, in their order."""
         return tuple(
-            cls(name=name, title=one.title, colour=one.colour or PALETTE[0])
-            for name, one in completed(components).items()
+            cls(name=name, title=component.title, colour=component.colour or PALETTE[0])
+            for name, component in completed(components).items()
         )
 
 
@@ -58,11 +58,11 @@ def completed(declared: Mapping[str, Component]) -> dict[str, Component]:
     """Return components with title and colour, in their order; colours repeat where the palette has too few."""
     taken = [component.colour for component in declared.values() if component.colour is not None]
     free = [colour for colour in PALETTE if colour not in taken]
-    found = {}
+    filled = {}
     for number, (name, component) in enumerate(declared.items()):
         colour = component.colour or (free.pop(0) if free else PALETTE[number % len(PALETTE)])
-        found[name] = component.model_copy(update={"title": component.title or name, "colour": colour})
-    return found
+        filled[name] = component.model_copy(update={"title": component.title or name, "colour": colour})
+    return filled
 
 
 def in_order(names: Iterable[str], declared: Iterable[str]) -> list[str]:

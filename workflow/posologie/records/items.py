@@ -161,12 +161,12 @@ def read_item_table(path: str | os.PathLike[str], columns: list[str] | None = No
     from posologie.running.seals import check_seal
 
     check_seal(path)
-    found = parquet_schema(path)
+    stored = parquet_schema(path)
     schema = item_schema()
     for expected in schema:
-        if expected.name not in found.names:
+        if expected.name not in stored.names:
             raise InputError(f"{path}: column '{expected.name}' is missing; expected a table of items")
-        kind = found.field(expected.name).type
+        kind = stored.field(expected.name).type
         if kind != expected.type:
             raise InputError(f"{path}: column '{expected.name}' is {kind}; expected {expected.type}")
     wanted = schema if columns is None else pyarrow.schema([schema.field(name) for name in columns])
@@ -200,8 +200,8 @@ def _names(value: Any) -> Iterator[str]:
         for key in _NAMING:
             yield from _names(value.get(key))
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _names(one)
+        for element in value:
+            yield from _names(element)
 
 
 _NAMING_ORIGINS = ("MedMCQA",)

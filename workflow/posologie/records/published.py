@@ -144,22 +144,28 @@ class Published(Spec):
     def known(self) -> dict[str, list[str]]:
         """Return the names that the file has, by kind, as `PublishedNames` maps them."""
         aggregates = self.aggregates.values()
-        raters = [one.compared_with.metric for one in aggregates] + [
-            one for of in self.agreement.values() for one in of
+        raters = [aggregate.compared_with.metric for aggregate in aggregates] + [
+            rater for of in self.agreement.values() for rater in of
         ]
-        found: dict[str, Iterable[str]] = {
-            "backbones": (backbone for one in aggregates for backbone in one.values),
+        by_kind: dict[str, Iterable[str]] = {
+            "backbones": (backbone for aggregate in aggregates for backbone in aggregate.values),
             "mixes": (
-                label for one in aggregates for values in one.values.values() for label in values if label != BASE
+                label
+                for aggregate in aggregates
+                for values in aggregate.values.values()
+                for label in values
+                if label != BASE
             ),
-            "suites": (one.suite for one in aggregates),
-            "judges": (one.removeprefix("judge:") for one in raters if one.startswith("judge:")),
+            "suites": (aggregate.suite for aggregate in aggregates),
+            "judges": (rater.removeprefix("judge:") for rater in raters if rater.startswith("judge:")),
             "ratings": self.agreement,
-            "components": (one.component for one in self.records.printed.values() if one.component is not None),
+            "components": (
+                number.component for number in self.records.printed.values() if number.component is not None
+            ),
             "translators": (system for systems in self.translation.values() for system in systems),
             "test_sets": self.translation,
         }
-        return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}
+        return {kind: list(dict.fromkeys(names)) for kind, names in by_kind.items()}
 
 
 def read_published(path: str | os.PathLike[str]) -> Published:
@@ -177,8 +183,8 @@ def read_published(path: str | os.PathLike[str]) -> Published:
     except ValidationError as error:
         raise InputError(f"{path}: {first_problem(error)}") from error
     printed = published.records.printed
-    for name, one in published.records.sums.items():
-        for key in (*one.parts, one.total):
+    for name, expected in published.records.sums.items():
+        for key in (*expected.parts, expected.total):
             if key not in printed:
                 raise InputError(f"{path}: records.sums.{name} = '{key}': expected one of {', '.join(printed)}")
     return published
@@ -202,9 +208,9 @@ def check_names(file: str, published: Published, names: PublishedNames, ours: Ma
     common = {kind: {names.theirs(kind, own) for own in ours[kind]} & {*theirs[kind]} for kind in theirs}
     scored = (
         {BASE, *common["mixes"]} & values.keys()
-        for one in published.aggregates.values()
-        if one.suite in common["suites"]
-        for backbone, values in one.values.items()
+        for aggregate in published.aggregates.values()
+        if aggregate.suite in common["suites"]
+        for backbone, values in aggregate.values.items()
         if backbone in common["backbones"]
     )
     of_scores = any(scored)
@@ -280,9 +286,9 @@ class Comparison:
         scope, task, aggregate = cell
         if scope != "all" or task != "all":
             return None
-        for name, one in self.aggregates(suite, *measure):
-            if variants == one.compared_with.variants and aggregate in one.compared_with.aggregates:
-                value = self.points(one, *model)
+        for name, candidate in self.aggregates(suite, *measure):
+            if variants == candidate.compared_with.variants and aggregate in candidate.compared_with.aggregates:
+                value = self.points(candidate, *model)
                 if value is not None:
                     return PublishedValue(value, name)
         return None
@@ -302,7 +308,7 @@ class Comparison:
                 return values[metric], "" if test_set == own else test_set
         return None
 
-    def records(self, one: Printed, reports: Sequence[Mapping[str, Any]]) -> tuple[int, int | None] | None:
+    def records(self, printed: Printed, reports: Sequence[Mapping[str, Any]]) -> tuple[int, int | None] | None:
         """Return how many records of a kind our shards kept and read, or None if no shard can hold any.
 
         Rejected records have no known task or origin: what was read is None where the number counts only some of these.
@@ -313,17 +319,17 @@ class Comparison:
         shards = [
             report
             for report in reports
-            if one.component in (None, self.names.theirs("components", report["provenance"]))
-            and one.split in (None, report["split"])
+            if printed.component in (None, self.names.theirs("components", report["provenance"]))
+            and printed.split in (None, report["split"])
         ]
-        if one.origin is not None:
-            name = one.origin.casefold()
-            found = [count for of in shards for origin, count in of["origins"].items() if origin.casefold() == name]
-            return (sum(found), None) if found else None
+        if printed.origin is not None:
+            name = printed.origin.casefold()
+            counts = [count for of in shards for origin, count in of["origins"].items() if origin.casefold() == name]
+            return (sum(counts), None) if counts else None
         if not shards:
             return None
-        if one.tasks is not None:
-            return sum(report["tasks"].get(task, 0) for report in shards for task in one.tasks), None
+        if printed.tasks is not None:
+            return sum(report["tasks"].get(task, 0) for report in shards for task in printed.tasks), None
         return sum(report["kept"] for report in shards), sum(report["read"] for report in shards)
 
 
@@ -338,8 +344,8 @@ def shown(
     """Return the columns and rows of a table, without published numbers where no published study is compared."""
     if compared is not None:
         return columns, rows
-    kept = [name for name in columns if name not in _COLUMNS]
-    return kept, [{name: row[name] for name in kept} for row in rows]
+    own_columns = [name for name in columns if name not in _COLUMNS]
+    return own_columns, [{name: row[name] for name in own_columns} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +368,7 @@ def contradictions(records: Records) -> Iterator[Contradiction]:
             shown = " + ".join(f"{part:,}" for part in parts)
             yield Contradiction(name, sum(parts), total, f"{shown} = {sum(parts):,}, not {total:,}")
     for key, other in combinations(printed, 2):
-        one, two = printed[key], printed[other]
-        if one.counted() == two.counted() and one.records != two.records:
-            words = f"{one.records:,} ({key}) and {two.records:,} ({other}) are printed for the same records"
-            yield Contradiction(f"{one.counted()}: two numbers", one.records, two.records, words)
+        first, second = printed[key], printed[other]
+        if first.counted() == second.counted() and first.records != second.records:
+            words = f"{first.records:,} ({key}) and {second.records:,} ({other}) are printed for the same records"
+            yield Contradiction(f"{first.counted()}: two numbers", first.records, second.records, words)

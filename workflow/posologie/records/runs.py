@@ -78,13 +78,13 @@ def _module(stage: str) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that a number can depend on, where installed."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def hardware() -> dict[str, Any]:

@@ -39,13 +39,13 @@ def checked_path(value: str) -> str:
     Raises:
         ValueError: saying what is expected instead.
     """
-    found = _NOT_IN_PATHS.search(value)
+    forbidden = _NOT_IN_PATHS.search(value)
     if value.startswith("~"):
         raise ValueError("a path written in full: '~' would mean another folder for every user")
     if not value or value.startswith("-"):
         raise ValueError("a path that is not empty and does not begin with '-'")
-    if found is not None:
-        raise ValueError(f"a path without {found[0]!r}, which Snakemake takes for something else; rename it")
+    if forbidden is not None:
+        raise ValueError(f"a path without {forbidden[0]!r}, which Snakemake takes for something else; rename it")
     if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_COMPONENT for part in value.split("/")):
         raise ValueError(f"a path whose parts have at most {_LONGEST_COMPONENT} bytes, as file systems have it")
     return value

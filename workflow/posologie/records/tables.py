@@ -93,8 +93,8 @@ def _xlsx(path: Path, sheet: str | None) -> list[Row]:
     if not rows:
         raise InputError(f"{path}: empty; expected a row of column names")
     names = [_cell(value) for value in rows[0]]
-    found = ((number, [_cell(value) for value in cells]) for number, cells in enumerate(rows[1:], 2))
-    return [_row(f"{path}, row {number}", names, cells) for number, cells in found if any(cells)]
+    numbered = ((number, [_cell(value) for value in cells]) for number, cells in enumerate(rows[1:], 2))
+    return [_row(f"{path}, row {number}", names, cells) for number, cells in numbered if any(cells)]
 
 
 def _json(path: Path, text: str) -> list[Row]:

@@ -131,10 +131,10 @@ class _Claim:
     def __init__(self, folder: Path, job: str, artifact: Path) -> None:
         self.folder, self.artifact = folder, artifact
         process = psutil.Process()
-        told = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+        host = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
         if slurm := os.environ.get("SLURM_JOB_ID"):
-            told = f"SLURM job {slurm} on {told}"
-        self.me = Owner(job, _machine(), process.pid, process.create_time(), told)
+            host = f"SLURM job {slurm} on {host}"
+        self.me = Owner(job, _machine(), process.pid, process.create_time(), host)
         self.number = 0
         self.released = threading.Event()
         self._seen: dict[int, tuple[bytes, float]] = {}

@@ -71,13 +71,13 @@ def modules_behind(code: str) -> frozenset[str]:
         waiting.append(f"{module}.__main__" if _file_of(f"{module}.__main__") else module)
         if _file_of(waiting[-1]) is None:
             raise ModuleNotFoundError(f"no module named {module!r} below {PACKAGE}")
-    seen: set[str] = set()
+    modules: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
+        if name not in modules:
+            modules.add(name)
             waiting.extend(_imports(name))
-    return frozenset(seen)
+    return frozenset(modules)
 
 
 def _find_file(module: str) -> Path | None:
@@ -127,10 +127,10 @@ def _file_of_facts() -> Path:
 @cache
 def _kept() -> dict[str, Any]:
     try:
-        kept = json.loads(_file_of_facts().read_text(encoding="utf-8"))
+        stored = json.loads(_file_of_facts().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _keep() -> None:
@@ -149,7 +149,7 @@ def _find_imports(module: str) -> tuple[str, ...]:
     """Return the package modules that a module imports, with the parent packages that Python runs on the way."""
     path = _file_of(module)
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
-    found: set[str] = set()
+    candidates: set[str] = set()
     for level, base, imported in _facts(module)["imports"]:
         if level is None:
             names = imported
@@ -160,10 +160,10 @@ def _find_imports(module: str) -> tuple[str, ...]:
             names = [base, *(f"{base}.{name}" for name in imported)]
         for name in names:
             parts = name.split(".")
-            found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
+            candidates.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
     parts = module.split(".")
-    found.update(".".join(parts[:length]) for length in range(1, len(parts)))
-    counted = (name for name in found if name != module and not is_neutral(name))
+    candidates.update(".".join(parts[:length]) for length in range(1, len(parts)))
+    counted = (name for name in candidates if name != module and not is_neutral(name))
     return tuple(sorted(name for name in counted if _file_of(name) is not None))
 
 

@@ -180,13 +180,13 @@ def _counted_statement(statement: ast.stmt) -> ast.stmt | None:
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
             return None if name in _LOGGERS and called(call) == "getLogger" else statement
         case ast.Import(names=names):
-            kept = [alias for alias in names if alias.name not in _LOG_MODULES and not is_neutral(alias.name)]
-            kept += [alias for alias in names if alias.name in _LOG_MODULES and alias.asname]
-            return ast.Import(kept) if kept else None
+            counted = [alias for alias in names if alias.name not in _LOG_MODULES and not is_neutral(alias.name)]
+            counted += [alias for alias in names if alias.name in _LOG_MODULES and alias.asname]
+            return ast.Import(counted) if counted else None
         case ast.ImportFrom(module=str(module), names=names, level=0):
-            kept = [alias for alias in names if not is_neutral(module) and not is_neutral(f"{module}.{alias.name}")]
-            ordered = sorted(kept, key=lambda alias: (alias.name, alias.asname or ""))
-            return ast.ImportFrom(module, ordered, 0) if kept else None
+            counted = [alias for alias in names if not is_neutral(module) and not is_neutral(f"{module}.{alias.name}")]
+            ordered = sorted(counted, key=lambda alias: (alias.name, alias.asname or ""))
+            return ast.ImportFrom(module, ordered, 0) if counted else None
     return statement
 
 

@@ -38,24 +38,24 @@ def machine_error(error: BaseException, place: str | os.PathLike[str] | None = N
         error: what was raised, or a group of errors; what it goes back to counts too.
         place: the file to name where the error names none.
     """
-    for one in _behind(error):
-        number = _number(one)
+    for cause in _behind(error):
+        number = _number(cause)
         if number in _LINES:
             # where a file could not be moved, its place is what a person knows
-            named = getattr(one, "filename2", None) or getattr(one, "filename", None) or place
+            named = getattr(cause, "filename2", None) or getattr(cause, "filename", None) or place
             return f"{os.fsdecode(named)}: {_LINES[number]}" if named else _LINES[number]
     return None
 
 
 def _behind(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error, those in it where it is a group, and those that it goes back to."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
+    visited: list[BaseException] = []
+    while error is not None and error not in visited:
+        visited.append(error)
         yield error
         if isinstance(error, BaseExceptionGroup):
-            for one in error.exceptions:
-                yield from _behind(one)
+            for member in error.exceptions:
+                yield from _behind(member)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 

@@ -69,7 +69,7 @@ def orphans(folder: Path, own: str) -> list[Orphan]:
         InputError: where SLURM cannot be asked.
     """
     marked = marks(folder)
-    found = []
+    orphaned = []
     for line in _squeue():
         job, state, node, elapsed, reason, run, rest = line.split("|", 6)
         place, _, comment = rest.rpartition("|")
@@ -77,8 +77,8 @@ def orphans(folder: Path, own: str) -> list[Orphan]:
             continue
         rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
         what = f"{rule} {wildcards.replace('_', ' ')}".strip()
-        found.append(Orphan(job, state, node, elapsed, what, run, _outputs_of(folder, job, marked), reason))
-    return sorted(found, key=lambda orphan: int(orphan.job))
+        orphaned.append(Orphan(job, state, node, elapsed, what, run, _outputs_of(folder, job, marked), reason))
+    return sorted(orphaned, key=lambda orphan: int(orphan.job))
 
 
 def _squeue() -> list[str]:
@@ -102,21 +102,21 @@ def marks(folder: Path) -> dict[str, str | None]:
     long). A job that has begun marks its outputs anew without its number; when it succeeds it takes the marks away.
     """
     place = folder / ".snakemake/incomplete"
-    found: dict[str, str | None] = {}
+    jobs: dict[str, str | None] = {}
     for mark in sorted(path for path in place.rglob("*") if path.is_file()):
         encoded = "".join(part.removeprefix("@") for part in mark.relative_to(place).parts)
         try:
             output = base64.urlsafe_b64decode(encoded).decode()
-            found[output] = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
+            jobs[output] = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
         except (ValueError, OSError, AttributeError):  # being written or removed while we look
             continue
-    return found
+    return jobs
 
 
 def _outputs_of(folder: Path, job: str, marked: dict[str, str | None]) -> tuple[str, ...]:
     """Return what a job makes: what was marked when it was submitted, or what it says in its log once it has begun."""
     submitted = {output for output, number in marked.items() if str(number) == job}
-    begun = {output for log in _logs(folder) if log.stem == job for output in _told_in(log)}
+    begun = {output for log in _logs(folder) if log.stem == job for output in _outputs_in(log)}
     return tuple(sorted(submitted | begun))
 
 
@@ -124,9 +124,9 @@ def _logs(folder: Path) -> list[Path]:
     return list((folder / ".snakemake/slurm_logs").rglob("*.log"))
 
 
-def _told_in(log: Path) -> set[str]:
-    told = _MADE.findall(log.read_text(encoding="utf-8", errors="replace"))
-    return {output for outputs in told for output in outputs.split(", ")}
+def _outputs_in(log: Path) -> set[str]:
+    named = _MADE.findall(log.read_text(encoding="utf-8", errors="replace"))
+    return {output for outputs in named for output in outputs.split(", ")}
 
 
 LOOK = 60.0
@@ -175,27 +175,27 @@ def _plan(workflow: Any) -> dict[str, Identity]:
 def _settle(folder: Path, plan: Mapping[str, Identity]) -> bool:
     """Wait for the orphans that make what is planned, and cancel the others; return whether one was waited for."""
     try:
-        found = [job for job in orphans(Path.cwd(), own=folder.name) if _has_lost_its_head(job, folder, plan)]
+        orphaned = [job for job in orphans(Path.cwd(), own=folder.name) if _has_lost_its_head(job, folder, plan)]
     except InputError as error:
         logger.warning(f"Jobs of earlier runs cannot be looked for: {error}")
         return False
-    kept = {orphan.job: orphan for orphan in found if not orphan.held and _as_planned(orphan, folder, plan)}
-    for orphan in found:
-        if orphan.job in kept:
+    awaited = {orphan.job: orphan for orphan in orphaned if not orphan.held and _as_planned(orphan, folder, plan)}
+    for orphan in orphaned:
+        if orphan.job in awaited:
             logger.warning(f"{_named(orphan)} makes what is planned: waiting for it.")
         else:
             _cancel(orphan, "is held" if orphan.held else "is not of this plan")
-    left = dict(kept)
-    while left:
+    remaining = dict(awaited)
+    while remaining:
         time.sleep(WAIT)
         try:
-            there = {orphan.job: orphan for orphan in orphans(Path.cwd(), own=folder.name)}
+            present = {orphan.job: orphan for orphan in orphans(Path.cwd(), own=folder.name)}
         except InputError:  # the scheduler does not answer just now
             continue
-        for orphan in (there[job] for job in left if job in there and there[job].held):
+        for orphan in (present[job] for job in remaining if job in present and present[job].held):
             _cancel(orphan, "is held")
-        left = {job: orphan for job, orphan in left.items() if job in there and not there[job].held}
-    return bool(kept)
+        remaining = {job: orphan for job, orphan in remaining.items() if job in present and not present[job].held}
+    return bool(awaited)
 
 
 def _has_lost_its_head(job: Orphan, folder: Path, plan: Mapping[str, Identity]) -> bool:

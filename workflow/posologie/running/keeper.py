@@ -76,13 +76,13 @@ def descendants(ancestor: int) -> list[int]:
                 )
                 if state != "Z":
                     parents.setdefault(int(parent), []).append(int(folder.name))
-    found: list[int] = []
+    processes: list[int] = []
     waiting = [ancestor]
     while waiting:
         below = parents.get(waiting.pop(), [])
-        found += below
+        processes += below
         waiting += below
-    return found
+    return processes
 
 
 def _die_with_the_keeper() -> None:

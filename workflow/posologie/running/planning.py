@@ -138,10 +138,10 @@ def frozen_study() -> dict[str, Any] | None:
     Raises:
         InputError: if the run's folder is gone.
     """
-    found = own_run()
-    if found is None:
+    own = own_run()
+    if own is None:
         return None
-    study: dict[str, Any] = json.loads((found[0] / "study.json").read_bytes())
+    study: dict[str, Any] = json.loads((own[0] / "study.json").read_bytes())
     return study
 
 
@@ -161,13 +161,13 @@ def check_code(module: str, code: str) -> None:
     Raises:
         InputError: naming the module and both digests.
     """
-    found = own_run()
-    if found is None:
+    own = own_run()
+    if own is None:
         return
-    planned_code = found[1].code.get(module)
+    planned_code = own[1].code.get(module)
     if planned_code is not None and planned_code != code:
         raise InputError(
-            f"{module}: its code changed after run {found[1].name} was planned ({planned_code} then, {code} now);"
+            f"{module}: its code changed after run {own[1].name} was planned ({planned_code} then, {code} now);"
             " nothing was made; start Snakemake again"
         )
 
@@ -180,12 +180,12 @@ def check_current(file: str, identity: Identity) -> None:
     Raises:
         InputError: naming the file and the run.
     """
-    found = own_run()
-    if found is None:
+    own = own_run()
+    if own is None:
         return
-    folder, run, plan = found
-    asked = [identity.text(), identity.code]
-    if plan.get(file, asked) != asked:
+    folder, run, plan = own
+    identity_and_code = [identity.text(), identity.code]
+    if plan.get(file, identity_and_code) != identity_and_code:
         raise InputError(
             f"{file}: not what run {run.name} planned: the rules of the workflow, or a file or package that they look"
             " at, changed meanwhile; nothing was made; start Snakemake again"
@@ -196,7 +196,7 @@ def check_current(file: str, identity: Identity) -> None:
             return
         if (wanted := planned(place).get(file)) is None:
             continue
-        if wanted != asked:
+        if wanted != identity_and_code:
             raise InputError(
                 f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
             )
@@ -209,16 +209,16 @@ def check_input(file: str, seal: Seal) -> None:
     Raises:
         InputError: naming the file.
     """
-    found = own_run()
-    if found is None or file not in found[2]:
+    own = own_run()
+    if own is None or file not in own[2]:
         return
-    text, code = found[2][file]
+    text, code = own[2][file]
     identity = seal.identity
-    if identity.text() == text and same_code(identity.module, identity.code, code, found[1].accepted):
+    if identity.text() == text and same_code(identity.module, identity.code, code, own[1].accepted):
         return
     by = seal.made.get("run") or "a command given by hand"
     raise InputError(
-        f"{file}: made with other settings or code than run {found[1].name} planned (by {by}); start Snakemake again,"
+        f"{file}: made with other settings or code than run {own[1].name} planned (by {by}); start Snakemake again,"
         " which makes it anew"
     )
 
@@ -293,8 +293,8 @@ class Comparison:
     def stale(self, job: PlannedJob) -> Stale | None:
         """Return why a job's artifact would be made again; None where it is as planned, or not there at all."""
         seal = read_seal(seal_path(job.outputs))
-        there = [path for path in job.outputs if Path(path).exists()]
-        if not there and not (job.passing and seal is not None):
+        existing = [path for path in job.outputs if Path(path).exists()]
+        if not existing and not (job.passing and seal is not None):
             return None
         if seal is None:
             return Stale(spec=(f"seal: {seal_path(job.outputs).name} is missing or unreadable",))
@@ -320,17 +320,17 @@ class Comparison:
         for path in outputs:
             if path not in sealed:
                 different.append(f"file: {path} is not in the seal")
-            elif not (found := self.checksum(path)):
+            elif not (current := self.checksum(path)):
                 different.append(f"file: {path} is gone")
-            elif found != sealed[path]:
+            elif current != sealed[path]:
                 different.append(f"file: {path} was altered after it was made")
         return different
 
 
 def command_of(shell: str | None) -> tuple[str, str] | None:
     """Return the name of the code that a rule's command runs (`code_name`) and its digest."""
-    found = _COMMAND.match(shell or "")
-    return None if found is None else (code_name(found[1], found[0].split()), found[2])
+    match = _COMMAND.match(shell or "")
+    return None if match is None else (code_name(match[1], match[0].split()), match[2])
 
 
 def acceptances(study_folder: str | Path) -> list[dict[str, Any]]:

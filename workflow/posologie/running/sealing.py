@@ -168,9 +168,9 @@ class Staging:
             self.folders = [parent / name for parent in dict.fromkeys(Path(output).parent for output in outputs)]
             self.staged = {output: str(Path(output).parent / name / Path(output).name) for output in outputs}
             for folder in self.folders:
-                for left in folder.parent.glob(f"{glob.escape(f'.{Path(outputs[0]).name}.staging.')}*"):
-                    if is_abandoned(left):
-                        shutil.rmtree(left, ignore_errors=True)
+                for abandoned in folder.parent.glob(f"{glob.escape(f'.{Path(outputs[0]).name}.staging.')}*"):
+                    if is_abandoned(abandoned):
+                        shutil.rmtree(abandoned, ignore_errors=True)
 
     def words(self, argv: Sequence[str]) -> list[str]:
         """Return arguments with each file of the artifact, as PATH or NAME=PATH, replaced by its staged one."""
@@ -186,8 +186,8 @@ class Staging:
 
     def files(self) -> list[tuple[Path, Path]]:
         """Return every staged file and its place, those that are not declared among them."""
-        there = [folder for folder in self.folders if folder.is_dir()]
-        return [(path, folder.parent / path.name) for folder in there for path in sorted(folder.iterdir())]
+        existing = [folder for folder in self.folders if folder.is_dir()]
+        return [(path, folder.parent / path.name) for folder in existing for path in sorted(folder.iterdir())]
 
     def remove(self) -> None:
         """Remove the folders with what a failed job has left in them."""
@@ -213,9 +213,9 @@ def end(making: Making, code: str, staging: Staging | None = None) -> None:
             " Snakemake again"
         )
     files = [] if staging is None else staging.files()
-    there = {str(place) for _, place in files}
+    placed = {str(place) for _, place in files}
     # files that the command writes in place by itself (figures, say) are not staged
-    missing = [output for output in making.outputs if output not in there and not os.path.exists(output)]
+    missing = [output for output in making.outputs if output not in placed and not os.path.exists(output)]
     if missing:
         raise InputError(f"{missing[0]}: {module} ended without writing it; nothing is sealed")
     check_current(making.outputs[0], making.identity)

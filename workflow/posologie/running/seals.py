@@ -75,14 +75,27 @@ _OF_A_BACKEND = re.compile(
     r"|prediction)\.(causal|seq2seq|openai_endpoint|engine)"
 )
 
+_RENAMED = {
+    "posologie.generation.synthesis.command": "posologie.generation.synthesis",
+    "posologie.generation.translation.command": "posologie.generation.translation",
+    "posologie.generation.translation_quality.command": "posologie.generation.translation_quality",
+    "posologie.generation.translation_quality.comet": "posologie.generation.comet",
+    "posologie.generation.translation_quality.table": "posologie.generation.translation_quality_table",
+    "posologie.screening.rating.command": "posologie.screening.rating",
+}
+"""Modules of commands that earlier versions called otherwise."""
+
 
 def called_now(code: str) -> str:
-    """Return the name of the code behind a command; earlier versions had a module for each stage and backend."""
-    former = _OF_A_BACKEND.fullmatch(code)
-    if former is None:
-        return code
-    stage = "prediction.served" if former[1] == "prediction" else f"{former[1]}.command"
-    return f"posologie.{stage}+posologie.backends.{former[2]}"
+    """Return the name of the code behind a command, also where an earlier version called its module otherwise.
+
+    The earliest versions had a module for each stage and backend.
+    """
+    if former := _OF_A_BACKEND.fullmatch(code):
+        stage = "prediction.served" if former[1] == "prediction" else f"{former[1]}.command"
+        code = f"posologie.{stage}+posologie.backends.{former[2]}"
+    module, plus, backend = code.partition("+")
+    return f"{_RENAMED.get(module, module)}{plus}{backend}"
 
 
 def write_seal(
@@ -164,13 +177,13 @@ def checked_sum(file: str | os.PathLike[str]) -> tuple[str, Seal | None]:
     if not path.is_file():
         known = f"; {seal.path} knows it" if seal is not None else ""
         raise InputError(f"{path}: no such file{known}")
-    found = sha256_of_file(path)
-    if seal is not None and found != seal.outputs[path.name]:
+    checksum = sha256_of_file(path)
+    if seal is not None and checksum != seal.outputs[path.name]:
         raise InputError(
-            f"{path}: truncated or altered after it was made (sha256 {found[:12]}…; {seal.path.name} says"
+            f"{path}: truncated or altered after it was made (sha256 {checksum[:12]}…; {seal.path.name} says"
             f" {seal.outputs[path.name][:12]}…); start Snakemake again, which makes it anew"
         )
-    return found, seal
+    return checksum, seal
 
 
 def spec_differences(identity: Identity, wanted: Identity) -> list[str]:
@@ -230,31 +243,31 @@ def packed_seals(root: str | os.PathLike[str]) -> list[Seal]:
     found by the end of its path; any other keeps its name.
     """
     folder = Path(root)
-    found = [
+    seals = [
         replace(seal, path=folder / seal.path.relative_to(folder / PACKED)) for seal in seals_below(folder / PACKED)
     ]
-    known = {path.relative_to(folder).as_posix() for seal in found for path in seal.files()}
+    known = {path.relative_to(folder).as_posix() for seal in seals for path in seal.files()}
 
     def here(name: str) -> str:
         parts = name.split("/")
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         return next(((folder / end).as_posix() for end in ends if end in known), name)
 
-    return [replace(seal, inputs={here(name): checksum for name, checksum in seal.inputs.items()}) for seal in found]
+    return [replace(seal, inputs={here(name): checksum for name, checksum in seal.inputs.items()}) for seal in seals]
 
 
 def _value_differences(now: Any, sealed: Any, key: str = "") -> list[str]:
     if isinstance(now, Mapping) and isinstance(sealed, Mapping):
-        found: list[str] = []
+        differences: list[str] = []
         for name in sorted({*now, *sealed}, key=str):
             below = f"{key}.{name}" if key else str(name)
             if name not in sealed:
-                found.append(f"{below} {_shown(now[name])}, not sealed")
+                differences.append(f"{below} {_shown(now[name])}, not sealed")
             elif name not in now:
-                found.append(f"{below} not set, sealed {_shown(sealed[name])}")
+                differences.append(f"{below} not set, sealed {_shown(sealed[name])}")
             else:
-                found += _value_differences(now[name], sealed[name], below)
-        return found
+                differences += _value_differences(now[name], sealed[name], below)
+        return differences
     if isinstance(now, list) and isinstance(sealed, list) and len(now) == len(sealed):
         pairs: Iterable[tuple[int, tuple[Any, Any]]] = enumerate(zip(now, sealed, strict=True))
         return [text for place, pair in pairs for text in _value_differences(*pair, f"{key}[{place}]")]
@@ -283,11 +296,11 @@ class FileHashes:
         self.memory = Path(memory)
         self.new = False
         try:
-            kept = json.loads(self.memory.read_bytes())
+            stored = json.loads(self.memory.read_bytes())
         except (OSError, ValueError):
-            kept = {}
-        entries = kept.items() if isinstance(kept, dict) else ()
-        self.kept: dict[str, list[int | str]] = {path: known for path, known in entries if isinstance(known, list)}
+            stored = {}
+        entries = stored.items() if isinstance(stored, dict) else ()
+        self.checksums: dict[str, list[int | str]] = {path: known for path, known in entries if isinstance(known, list)}
 
     def of(self, path: str | os.PathLike[str]) -> str:
         """Return the SHA-256 of a file; "" where there is none, and a word that is no checksum for a folder.
@@ -301,7 +314,7 @@ class FileHashes:
             return ""
         if os.path.isdir(path):
             return "a folder"
-        known = self.kept.get(str(path))
+        known = self.checksums.get(str(path))
         if known is not None and known[:-1] == [*mark]:
             return str(known[-1])
         checksum = sha256_of_file(path)
@@ -310,7 +323,7 @@ class FileHashes:
 
     def remember(self, path: str | os.PathLike[str], checksum: str, mark: Sequence[int] | None = None) -> None:
         """Remember the checksum of a file as it is now, or as it was when its mark was taken."""
-        self.kept[str(path)] = [*(mark or mark_of(path)), checksum]
+        self.checksums[str(path)] = [*(mark or mark_of(path)), checksum]
         self.new = True
 
     def remember_sealed(self, seal: Seal) -> None:
@@ -329,7 +342,7 @@ class FileHashes:
         partial = self.memory.with_name(f".{self.memory.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             self.memory.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self.kept), encoding="utf-8")
+            partial.write_text(json.dumps(self.checksums), encoding="utf-8")
             os.replace(partial, self.memory)
 
 

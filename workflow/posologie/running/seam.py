@@ -85,9 +85,9 @@ class SealedPersistence(FilePersistence):  # type: ignore[misc]
         """
         if job not in self._compared:
             # a job that has made nothing yet is not asked for its spec: in a fresh clone that would be every job
-            made = read_seal(seal_path(job.output)) is not None or any(map(os.path.exists, job.output))
+            exists = read_seal(seal_path(job.output)) is not None or any(map(os.path.exists, job.output))
             try:
-                self._compared[job] = self.comparison.stale(planned_job(job)) if made else None
+                self._compared[job] = self.comparison.stale(planned_job(job)) if exists else None
             except OSError as error:
                 raise WorkflowError(machine_error(error) or str(error)) from None
         return self._compared[job]

@@ -55,11 +55,11 @@ class Server:
         """Copy what the server writes to this job's log, without the secret."""
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         for line in self._process.stdout:
-            said = line.rstrip().replace(self._secret, "(key)")
-            if said:
-                self._last.append(said[:_LONGEST_LINE])
+            text = line.rstrip().replace(self._secret, "(key)")
+            if text:
+                self._last.append(text[:_LONGEST_LINE])
                 with contextlib.suppress(OSError, ValueError):
-                    print(f"{self.name}: {said}", file=sys.stderr)
+                    print(f"{self.name}: {text}", file=sys.stderr)
 
     def said(self) -> str:
         """Return the last lines that the server wrote, in one line."""
@@ -82,7 +82,7 @@ class Server:
         Raises:
             InputError: if it ended, or is not ready in time; with the last lines of its log.
         """
-        started = said = time.monotonic()
+        started = reported = time.monotonic()
         while True:
             if (status := self.status()) is not None:
                 raise InputError(
@@ -94,8 +94,8 @@ class Server:
             if now - started > seconds:
                 self.stop()
                 raise InputError(f"{self.name}: not ready after {seconds:g} s; its last lines: {self.said()}")
-            if now - said > _SAY:
-                said = now
+            if now - reported > _SAY:
+                reported = now
                 log.info("waiting for %s, %.0f s", self.name, now - started)
             time.sleep(_LOOK)
 

@@ -35,9 +35,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise InputError(f"{error.filename}: is no folder; move it away, or choose another place") from error
-        for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
-            if is_abandoned(left):
-                left.unlink(missing_ok=True)
+        for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+            if is_abandoned(leftover):
+                leftover.unlink(missing_ok=True)
         yield partial
         with open(partial, "rb") as written:
             os.fsync(written.fileno())

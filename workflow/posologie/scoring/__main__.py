@@ -21,18 +21,18 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--predictions", required=True)
     arguments.add_argument("--items", nargs="+", type=named_path, required=True, metavar="SOURCE=SHARD")
     arguments.add_argument("--scores", required=True)
-    given = arguments.parse_args(argv)
-    spec = ScoringSpec.from_json(given.spec)
-    predictions = read_predictions(given.predictions)
+    options = arguments.parse_args(argv)
+    spec = ScoringSpec.from_json(options.spec)
+    predictions = read_predictions(options.predictions)
     items: dict[str, dict[str, Item]] = {}
-    for source, shard in given.items:
+    for source, shard in options.items:
         items.setdefault(source, {}).update((item.id, item) for item in read_items(shard))
-    check_complete(predictions, items, spec.suite, given.predictions)
+    check_complete(predictions, items, spec.suite, options.predictions)
     choice = predictions.filter(pc.not_equal(predictions["task"], "oeq"))
     opened = predictions.filter(pc.equal(predictions["task"], "oeq"))
     choice_part = list(choice_scores(choice)) if len(choice) else []
     open_part = text_scores(opened, reference_texts(spec.suite, items), spec) if len(opened) else []
-    write_parquet(given.scores, table_of([(choice, choice_part), (opened, open_part)]))
+    write_parquet(options.scores, table_of([(choice, choice_part), (opened, open_part)]))
 
 
 def text_scores(table: pa.Table, references: Mapping[tuple[str, str], str], spec: ScoringSpec) -> list[Scores]:

@@ -55,8 +55,8 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
         }
         for metric, values in metrics.items():
             yield Scores(metric, decoding, signature, np.where(undefined, np.nan, values))
-    for rate, found in (("invalid", "none"), ("ambiguous", "ambiguous")):
-        yield Scores(rate, "greedy", SIGNATURE, pc.equal(outcome, found).to_numpy().astype(float))
+    for rate, reading in (("invalid", "none"), ("ambiguous", "ambiguous")):
+        yield Scores(rate, "greedy", SIGNATURE, pc.equal(outcome, reading).to_numpy().astype(float))
     unread = pc.and_(pc.equal(outcome, "none"), pc.equal(table["finish"], "length"))
     yield Scores("cut_unread", "greedy", SIGNATURE, unread.to_numpy().astype(float))
     yield from _probability_scores(table, gold)
@@ -64,34 +64,36 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
 
 def _procedures(table: pa.Table) -> str:
     """Return the end of a signature that names the procedures behind the constrained labels, other than our own."""
-    found = sorted(set(pc.unique(table["constrained_by"]).to_pylist()) - {None})
-    return "" if found in ([], ["automaton"]) else BY + ", ".join(found)
+    procedures = sorted(set(pc.unique(table["constrained_by"]).to_pylist()) - {None})
+    return "" if procedures in ([], ["automaton"]) else BY + ", ".join(procedures)
 
 
 def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[Scores]:
     """Yield calibration scores; NaN for questions with several answers and where there are no probabilities."""
     single = pc.equal(table["task"], "mcqu").to_numpy()
-    given = single & pc.greater(pc.fill_null(pc.list_value_length(table["label_probabilities"]), 0), 0).to_numpy()
+    has_probabilities = (
+        single & pc.greater(pc.fill_null(pc.list_value_length(table["label_probabilities"]), 0), 0).to_numpy()
+    )
     confidence, right, brier = (np.full(len(table), np.nan) for _ in range(3))
-    if given.any():
-        rows, probabilities = flat(table["label_probabilities"].filter(pa.array(given)))
+    if has_probabilities.any():
+        rows, probabilities = flat(table["label_probabilities"].filter(pa.array(has_probabilities)))
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         position = np.arange(len(rows)) - starts[rows]
         top = np.maximum.reduceat(probabilities, starts)
         first = np.full(len(starts), np.iinfo(np.int64).max)
         at_top = probabilities == top[rows]
         np.minimum.at(first, rows[at_top], position[at_top])
-        gold_given = gold[given]
-        at_gold = (gold_given[rows] >> position.astype(np.uint32)) & 1
-        confidence[given] = top
-        right[given] = (gold_given >> first.astype(np.uint32)) & 1
-        brier[given] = np.add.reduceat((probabilities - at_gold) ** 2, starts)
+        gold_known = gold[has_probabilities]
+        at_gold = (gold_known[rows] >> position.astype(np.uint32)) & 1
+        confidence[has_probabilities] = top
+        right[has_probabilities] = (gold_known >> first.astype(np.uint32)) & 1
+        brier[has_probabilities] = np.add.reduceat((probabilities - at_gold) ** 2, starts)
     signature = "first step|labels only|v1"
     yield Scores("brier", "probabilities", signature, brier)
     yield Scores("confidence", "probabilities", signature, confidence)
     yield Scores("right_at_first_step", "probabilities", signature, right)
     mass = pc.fill_null(table["label_mass"].cast(pa.float64()), np.nan).to_numpy()
-    yield Scores("label_mass", "probabilities", signature, np.where(given, mass, np.nan))
+    yield Scores("label_mass", "probabilities", signature, np.where(has_probabilities, mass, np.nan))
 
 
 def _overlap(gold: NDArray[np.uint32], predicted: NDArray[np.uint32]) -> NDArray[np.float64]:

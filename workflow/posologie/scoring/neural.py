@@ -66,7 +66,7 @@ class BertScorer:
         encoded = self.tokenizer(list(texts), add_special_tokens=True, truncation=False)["input_ids"]
         self.cut += sum(len(ids) > self.longest for ids in encoded)
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.longest, return_special_tokens_mask=True)
-        found: dict[str, torch.Tensor] = {}
+        by_text: dict[str, torch.Tensor] = {}
         for batch in batches([len(ids) for ids in encoded["input_ids"]], chunk_tokens):
             padded = self.tokenizer.pad(
                 {"input_ids": [encoded["input_ids"][place] for place in batch]}, return_tensors="pt"
@@ -79,8 +79,8 @@ class BertScorer:
                 offset = (
                     vectors.shape[1] - len(encoded["input_ids"][place]) if self.tokenizer.padding_side == "left" else 0
                 )
-                found[texts[place]] = vectors[row, [column + offset for column in own]]
-        return found
+                by_text[texts[place]] = vectors[row, [column + offset for column in own]]
+        return by_text
 
 
 def pair_f1(answer: torch.Tensor, reference: torch.Tensor) -> float:
@@ -105,15 +105,15 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--scores", required=True)
     arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--chunk-tokens", type=int, default=16384, help="tokens in one forward pass")
-    given = arguments.parse_args(argv)
-    claim_devices(given.devices)
-    spec = NeuralSpec.from_json(given.spec)
+    options = arguments.parse_args(argv)
+    claim_devices(options.devices)
+    spec = NeuralSpec.from_json(options.spec)
     check_version("scoring.encoder.package", spec.encoder.package, spec.package_version)
-    predictions = read_predictions(given.predictions)
+    predictions = read_predictions(options.predictions)
     items: dict[str, dict[str, Item]] = {}
-    for source, shard in given.items:
+    for source, shard in options.items:
         items.setdefault(source, {}).update((item.id, item) for item in read_items(shard))
-    check_complete(predictions, items, spec.suite, given.predictions)
+    check_complete(predictions, items, spec.suite, options.predictions)
     table = predictions.filter(pc.equal(predictions["task"], "oeq"))
     references = reference_texts(spec.suite, items)
     wanted = [references[key] for key in zip(*(table[name].to_pylist() for name in ("benchmark", "item")), strict=True)]
@@ -121,11 +121,11 @@ def main(argv: list[str]) -> None:
         [without_control(text) for text in table["greedy_text"].to_pylist()],
         wanted,
         spec.encoder,
-        given.encoder,
-        threads=given.threads,
-        chunk_tokens=given.chunk_tokens,
+        options.encoder,
+        threads=options.threads,
+        chunk_tokens=options.chunk_tokens,
     )
-    write_parquet(given.scores, table_of([(table, [Scores("bertscore", "greedy", signature, values)])]))
+    write_parquet(options.scores, table_of([(table, [Scores("bertscore", "greedy", signature, values)])]))
 
 
 def bertscores(

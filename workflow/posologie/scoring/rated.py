@@ -32,11 +32,11 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--encoder", metavar="MANIFEST", help="manifest of an encoder from the hub")
     arguments.add_argument("--scores", required=True)
     arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
-    given = arguments.parse_args(argv)
-    spec = RatedSpec.from_json(given.spec)
-    table = read_parquet(given.human)
+    options = arguments.parse_args(argv)
+    spec = RatedSpec.from_json(options.spec)
+    table = read_parquet(options.human)
     if missing := [name for name in _COLUMNS if name not in table.column_names]:
-        raise InputError(f"{given.human}: column '{missing[0]}' is missing; expected a table of human ratings")
+        raise InputError(f"{options.human}: column '{missing[0]}' is missing; expected a table of human ratings")
     answers = {row["answer"]: row for row in table.select(list(_COLUMNS)).to_pylist()}
     ordered = [answers[answer] for answer in sorted(answers)]
     score = text_scorer(spec.text)
@@ -45,13 +45,15 @@ def main(argv: list[str]) -> None:
     signatures = text_signatures(spec.text, columns)
     if spec.encoder is not None:
         check_version("scoring.encoder.package", spec.encoder.package, spec.package_version)
-        columns["bertscore"], signatures["bertscore"] = _bertscore(spec.encoder, ordered, given.encoder, given.threads)
+        columns["bertscore"], signatures["bertscore"] = _bertscore(
+            spec.encoder, ordered, options.encoder, options.threads
+        )
     rows = [
         {"answer": row["answer"], "metric": metric, "signature": signatures[metric], "value": float(value)}
         for metric in sorted(columns)
         for row, value in zip(ordered, columns[metric], strict=True)
     ]
-    write_parquet(given.scores, pa.Table.from_pylist(rows, schema=rated_schema()))
+    write_parquet(options.scores, pa.Table.from_pylist(rows, schema=rated_schema()))
 
 
 def _bertscore(

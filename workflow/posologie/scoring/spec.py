@@ -170,8 +170,11 @@ def read_scores(
         groups = []
         for group in range(file.metadata.num_row_groups):
             held = file.metadata.row_group(group)
-            found = [held.column(names.index(name)).statistics for name in ("metric", "decoding")]
-            single = all(one is not None and one.has_min_max and one.min == one.max for one in found)
-            if not single or wanted(*(one.min for one in found)):
+            statistics = [held.column(names.index(name)).statistics for name in ("metric", "decoding")]
+            single = all(
+                statistic is not None and statistic.has_min_max and statistic.min == statistic.max
+                for statistic in statistics
+            )
+            if not single or wanted(*(statistic.min for statistic in statistics)):
                 groups.append(group)
         return file.read_row_groups(groups, columns=score_schema().names).cast(score_schema())

@@ -47,11 +47,11 @@ def reference_texts(suite: Suite, items: Mapping[str, Mapping[str, Item]]) -> di
 
 def table_of(blocks: Sequence[tuple[pa.Table, Sequence[Scores]]]) -> pa.Table:
     """Return a table with `score_schema` from metrics over rows of predictions that are in order."""
-    parts = [(one, keys) for rows, scores in blocks if len(rows) for keys in [_keys(rows)] for one in scores]
+    parts = [(score, keys) for rows, scores in blocks if len(rows) for keys in [_keys(rows)] for score in scores]
     parts.sort(key=lambda part: (part[0].decoding, part[0].metric))
     if not parts:
         return score_schema().empty_table()
-    return pa.concat_tables([_block(one, keys) for one, keys in parts]).unify_dictionaries().combine_chunks()
+    return pa.concat_tables([_block(score, keys) for score, keys in parts]).unify_dictionaries().combine_chunks()
 
 
 def _keys(table: pa.Table) -> dict[str, pa.Array]:
@@ -113,25 +113,25 @@ def check_complete(predictions: pa.Table, items: Mapping[str, Mapping[str, Item]
     Raises:
         InputError: listing the ids that are missing, repeated, unknown, or whose gold differs.
     """
-    found: dict[str, dict[str, list[str]]] = {}
+    predicted: dict[str, dict[str, list[str]]] = {}
     rows = zip(*(predictions[name].to_pylist() for name in ("benchmark", "item", "variant")), strict=True)
     for benchmark, item, variant in rows:
-        if variant in (seen := found.setdefault(benchmark, {}).setdefault(item, [])):
+        if variant in (item_variants := predicted.setdefault(benchmark, {}).setdefault(item, [])):
             raise InputError(f"{file}: {benchmark}, item {item}: two predictions of variant '{variant}'; expected one")
-        seen.append(variant)
-    if unknown := sorted(found.keys() - suite.benchmarks.keys()):
+        item_variants.append(variant)
+    if unknown := sorted(predicted.keys() - suite.benchmarks.keys()):
         raise InputError(f"{file}: benchmark '{unknown[0]}': expected one of {', '.join(sorted(suite.benchmarks))}")
     for name, benchmark in suite.benchmarks.items():
         if benchmark.source not in items:
             raise InputError(f"--items: source '{benchmark.source}' of benchmark '{name}' is missing")
-        _check_benchmark(name, benchmark, found.get(name, {}), items[benchmark.source], suite.permutations, file)
+        _check_benchmark(name, benchmark, predicted.get(name, {}), items[benchmark.source], suite.permutations, file)
     _check_gold(predictions, items, suite, file)
 
 
 def _check_benchmark(
     name: str,
     benchmark: Benchmark,
-    found: Mapping[str, list[str]],
+    predicted: Mapping[str, list[str]],
     items: Mapping[str, Item],
     permutations: int,
     file: str,
@@ -143,17 +143,17 @@ def _check_benchmark(
         and item.task in benchmark.tasks
         and (benchmark.origins is None or item.meta.get("origin") in benchmark.origins)
     }
-    if strange := sorted(found.keys() - expected):
+    if strange := sorted(predicted.keys() - expected):
         raise InputError(f"{file}: {name}: {_listed(strange)} not of this benchmark; expected items of its source")
-    missing = sorted(expected - found.keys())
+    missing = sorted(expected - predicted.keys())
     if benchmark.limit is None and missing:
         raise InputError(f"{file}: {name}: no prediction for {_listed(missing)}; expected {len(expected)} items")
-    if benchmark.limit is not None and len(found) != min(benchmark.limit, len(expected)):
+    if benchmark.limit is not None and len(predicted) != min(benchmark.limit, len(expected)):
         wanted = min(benchmark.limit, len(expected))
-        raise InputError(f"{file}: {name}: predictions for {len(found)} items; expected {wanted}")
-    for item, seen in found.items():
+        raise InputError(f"{file}: {name}: predictions for {len(predicted)} items; expected {wanted}")
+    for item, item_variants in predicted.items():
         wanted_variants = {"original"} if items[item].task == "oeq" else set(variants(permutations))
-        if lacking := sorted(wanted_variants - set(seen)):
+        if lacking := sorted(wanted_variants - set(item_variants)):
             raise InputError(f"{file}: {name}, item {item}: no prediction of variant {', '.join(lacking)}")
 
 
@@ -162,11 +162,11 @@ def _check_gold(predictions: pa.Table, items: Mapping[str, Mapping[str, Item]], 
     table = predictions.filter(choice)
     if not len(table):
         return
-    said = original_sets(table["gold"], table["option_order"])
+    predicted = original_sets(table["gold"], table["option_order"])
     source_of = {name: benchmark.source for name, benchmark in suite.benchmarks.items()}
     keys = zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True)
     gold = [items[source_of[benchmark]][item].gold for benchmark, item in keys]
-    wrong = np.flatnonzero(said != label_sets(pa.array(gold, type=pa.list_(pa.int32()))))
+    wrong = np.flatnonzero(predicted != label_sets(pa.array(gold, type=pa.list_(pa.int32()))))
     if len(wrong):
         ids = sorted({table["item"][int(row)].as_py() for row in wrong})
         raise InputError(f"{file}: gold of {_listed(ids)} differs from the shard's; predict again on the present shard")

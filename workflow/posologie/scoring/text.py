@@ -51,7 +51,7 @@ def words_signature(kind: Words, form: Normalization) -> str:
 def _plain(text: str, form: Normalization) -> str:
     """Return a text in NFC and in lower case. Whole NFKC would also make 10⁶ the same as 106."""
     if form == "width":
-        text = _WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+        text = _WIDTH.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     return unicodedata.normalize("NFC", text).lower()
 
 

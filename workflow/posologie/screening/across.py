@@ -80,13 +80,13 @@ def questions(table: pa.Table) -> list[Question]:
     names = ("question", "context", "answer", "options", "gold")
     columns = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     clean = iter(normalised([text for q, c, a, options, _ in columns for text in (q, c, a, *options)]))
-    found = []
+    parsed = []
     for *_, options, gold in columns:
         question, context, answer = next(clean), next(clean), next(clean)
         own = tuple(next(clean) for _ in options)
         stem = " ".join(part for part in (context, question) if part)
-        found.append(Question(stem, own, frozenset(gold or ()), answer))
-    return found
+        parsed.append(Question(stem, own, frozenset(gold or ()), answer))
+    return parsed
 
 
 def gram_counts(lines: Sequence[str], width: int) -> sparse.csr_array:
@@ -126,12 +126,12 @@ def gram_counts(lines: Sequence[str], width: int) -> sparse.csr_array:
     return counts
 
 
-def column_weights(one: sparse.csr_array, other: sparse.csr_array) -> np.ndarray:
+def column_weights(first: sparse.csr_array, second: sparse.csr_array) -> np.ndarray:
     """Return the weight of each n-gram: its mean inverse document frequency, and little where one side lacks it."""
-    sides = [np.bincount(side.indices, minlength=side.shape[1]) for side in (one, other)]
-    rarity = [np.log((side.shape[0] + 2) / (held + 1)) for side, held in zip((one, other), sides, strict=True)]
+    sides = [np.bincount(side.indices, minlength=side.shape[1]) for side in (first, second)]
+    rarity = [np.log((side.shape[0] + 2) / (held + 1)) for side, held in zip((first, second), sides, strict=True)]
     lacking = (sides[0] == 0) | (sides[1] == 0)
-    texts = one.shape[0] + other.shape[0]
+    texts = first.shape[0] + second.shape[0]
     weights: np.ndarray = (rarity[0] + rarity[1]) / 2 * np.where(lacking, _FEW / (_FEW + texts), 1.0)
     return weights.astype(np.float32)
 
@@ -154,14 +154,14 @@ def cross_lingual_matches(whole: Population, languages: Sequence[str], processes
         languages: code of each item's language, by position; an item whose language is unknown is not compared.
         processes: number of processes; changes no result.
     """
-    found: list[Match] = []
+    matches: list[Match] = []
     rows = TableRows(whole.table.select(["question", "context", "answer", "options", "gold"]))
     for asking, targets in foreign_sides(whole, languages):
         for item, other, similarity, same_answer in _search(rows, asking, targets, processes):
             place = place_of(whole, other)
             if item != other and (place == "test" or item >= whole.screened.start):
-                found.append(Match(item, other, place, "cross_lingual", similarity, same_answer))
-    return found
+                matches.append(Match(item, other, place, "cross_lingual", similarity, same_answer))
+    return matches
 
 
 def foreign_sides(whole: Population, languages: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -180,20 +180,20 @@ def _search(
     rows: TableRows, asking: np.ndarray, targets: np.ndarray, processes: int
 ) -> Iterator[tuple[int, int, float, bool]]:
     """Yield query, target, cosine and whether the answers agree, for each pair that was verified."""
-    asked = questions(rows.at(targets))
-    scale = Scale.of(asked, questions(rows.at(asking[:_SAMPLE])))
-    theirs = Side.of(asked, scale)
+    target_questions = questions(rows.at(targets))
+    scale = Scale.of(target_questions, questions(rows.at(asking[:_SAMPLE])))
+    theirs = Side.of(target_questions, scale)
     held = np.bincount(theirs.text.indices, minlength=theirs.text.shape[1])
     finding = held <= max(_RARELY, _COMMON * len(targets))
     index = theirs.text.copy()
     index.data = index.data * finding[index.indices]
     index.eliminate_zeros()
-    known = Known(theirs, theirs.details(np.arange(len(asked))), index.T.tocsr())
+    known = Known(theirs, theirs.details(np.arange(len(target_questions))), index.T.tocsr())
     blocks = [asking[first : first + _ITEMS_AT_ONCE] for first in range(0, len(asking), _ITEMS_AT_ONCE)]
-    found = in_blocks(known.pairs_of, (rows.at(block) for block in blocks), len(blocks), processes)
-    for block, pairs in zip(blocks, found, strict=True):
-        for one, other, cosine, agree in pairs:
-            yield int(block[one]), int(targets[other]), cosine, agree
+    results = in_blocks(known.pairs_of, (rows.at(block) for block in blocks), len(blocks), processes)
+    for block, pairs in zip(blocks, results, strict=True):
+        for query, target, cosine, agree in pairs:
+            yield int(block[query]), int(targets[target]), cosine, agree
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +205,15 @@ class Scale:
     option: np.ndarray
 
     @classmethod
-    def of(cls, asked: Sequence[Question], sample: Sequence[Question]) -> "Scale":
+    def of(cls, targets: Sequence[Question], sample: Sequence[Question]) -> "Scale":
         """Return the weights for two sides."""
-        sides = (asked, sample)
+        sides = (targets, sample)
         return cls(
-            text=column_weights(*(gram_counts([one.text for one in side], 5) for side in sides)),
-            stem=column_weights(*(gram_counts([one.stem for one in side], 4) for side in sides)),
-            option=column_weights(*(gram_counts([text for one in side for text in one.choices], 3) for side in sides)),
+            text=column_weights(*(gram_counts([question.text for question in side], 5) for side in sides)),
+            stem=column_weights(*(gram_counts([question.stem for question in side], 4) for side in sides)),
+            option=column_weights(
+                *(gram_counts([text for question in side for text in question.choices], 3) for side in sides)
+            ),
         )
 
 
@@ -227,21 +229,21 @@ class Side:
     @classmethod
     def of(cls, questions: list[Question], scale: Scale) -> "Side":
         """Return one side of a comparison."""
-        lines = [one.text for one in questions]
+        lines = [question.text for question in questions]
         lengths = np.array([max(len(line), 1) for line in lines], dtype=np.float64)
         return cls(questions, scale, weighted(gram_counts(lines, 5), scale.text), lengths)
 
     def details(self, numbers: np.ndarray) -> "Details":
         """Return what verifies the questions with these numbers, ascending."""
         chosen = [self.questions[number] for number in numbers.tolist()]
-        choices = [text for one in chosen for text in one.choices]
+        choices = [text for question in chosen for text in question.choices]
         return Details(
             numbers=numbers,
             questions=chosen,
-            stem=weighted(gram_counts([one.stem for one in chosen], 4), self.scale.stem),
+            stem=weighted(gram_counts([question.stem for question in chosen], 4), self.scale.stem),
             option=weighted(gram_counts(choices, 3), self.scale.option),
-            first=np.cumsum([0, *(len(one.choices) for one in chosen)]),
-            written=[Counter(word for word in one.text.split(" ") if _HAS_DIGIT(word)) for one in chosen],
+            first=np.cumsum([0, *(len(question.choices) for question in chosen)]),
+            written=[Counter(word for word in question.text.split(" ") if _HAS_DIGIT(word)) for question in chosen],
         )
 
 
@@ -288,42 +290,49 @@ class Known:
         return list(verified(ours, self, near.coords[0][close], near.coords[1][close]))
 
 
-def verified(ours: Side, known: Known, one: np.ndarray, other: np.ndarray) -> Iterator[tuple[int, int, float, bool]]:
+def verified(ours: Side, known: Known, query: np.ndarray, target: np.ndarray) -> Iterator[tuple[int, int, float, bool]]:
     """Yield the pairs that ask the same, with the cosine of their texts and whether their answers agree.
 
     Args:
         ours: queries.
         known: the targets.
-        one, other: numbers of the pairs in each.
+        query, target: numbers of the pairs in each.
     """
     theirs = known.side
-    order = np.lexsort((other, one))
-    one, other = one[order], other[order]
+    order = np.lexsort((target, query))
+    query, target = query[order], target[order]
     at_best = sum(WEIGHTS[name] for name in ("options", "as_many_options", "answers_aligned", "key_in_place"))
-    cosine = _row_products(ours.text, theirs.text, one, other)
+    cosine = _row_products(ours.text, theirs.text, query, target)
     score = WEIGHTS["constant"] + WEIGHTS["text"] * cosine
-    score += WEIGHTS["length"] * np.abs(np.log(ours.lengths[one] / theirs.lengths[other]))
+    score += WEIGHTS["length"] * np.abs(np.log(ours.lengths[query] / theirs.lengths[target]))
     possible = (cosine >= _CLOSE) & (score + WEIGHTS["numbers"] + WEIGHTS["stem"] + at_best >= 0)
-    one, other, cosine, score = one[possible], other[possible], cosine[possible], score[possible]
-    own, left = np.unique(one, return_inverse=True)
+    query, target, cosine, score = query[possible], target[possible], cosine[possible], score[possible]
+    own, place = np.unique(query, return_inverse=True)
     details = ours.details(own)
-    sides = zip(left.tolist(), other.tolist(), strict=True)
+    sides = zip(place.tolist(), target.tolist(), strict=True)
     shared = [_shared(details.written[mine], known.details.written[right]) for mine, right in sides]
     score += WEIGHTS["numbers"] * np.array(shared, dtype=np.float64)
-    score += WEIGHTS["stem"] * _row_products(details.stem, known.details.stem, left, other)
+    score += WEIGHTS["stem"] * _row_products(details.stem, known.details.stem, place, target)
     for number in np.flatnonzero(score + at_best >= 0).tolist():
-        shape = _shape(details, known.details, int(left[number]), int(other[number]))
+        shape = _shape(details, known.details, int(place[number]), int(target[number]))
         if score[number] + sum(WEIGHTS[name] * value for name, value in shape.items()) >= 0:
-            yield int(one[number]), int(other[number]), min(float(cosine[number]), 1.0), bool(shape["answers_aligned"])
+            yield (
+                int(query[number]),
+                int(target[number]),
+                min(float(cosine[number]), 1.0),
+                bool(shape["answers_aligned"]),
+            )
 
 
-def _row_products(left: sparse.csr_array, right: sparse.csr_array, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _row_products(
+    left: sparse.csr_array, right: sparse.csr_array, left_rows: np.ndarray, right_rows: np.ndarray
+) -> np.ndarray:
     """Return the products of pairs of rows."""
-    found = [np.empty(0)]
-    for first in range(0, len(one), _PAIRS_AT_ONCE):
+    products = [np.empty(0)]
+    for first in range(0, len(left_rows), _PAIRS_AT_ONCE):
         part = slice(first, first + _PAIRS_AT_ONCE)
-        found.append(np.asarray(left[one[part]].multiply(right[other[part]]).sum(axis=1)).ravel())
-    return np.concatenate(found)
+        products.append(np.asarray(left[left_rows[part]].multiply(right[right_rows[part]]).sum(axis=1)).ravel())
+    return np.concatenate(products)
 
 
 def _cosines(left: sparse.csr_array, right: sparse.csr_array) -> np.ndarray:
@@ -344,15 +353,17 @@ def _cosines(left: sparse.csr_array, right: sparse.csr_array) -> np.ndarray:
 
 def _shape(ours: Details, theirs: Details, left: int, right: int) -> dict[str, float]:
     """Return how the options of two questions go together, or their answers where one has none."""
-    one, other = ours.questions[left], theirs.questions[right]
+    query, target = ours.questions[left], theirs.questions[right]
     alike = _cosines(
         ours.option[ours.first[left] : ours.first[left + 1]],
         theirs.option[theirs.first[right] : theirs.first[right + 1]],
     )
-    if not one.options or not other.options:
-        right_ones = alike[sorted(one.gold) if one.options else [0]][:, sorted(other.gold) if other.options else [0]]
+    if not query.options or not target.options:
+        right_ones = alike[sorted(query.gold) if query.options else [0]][
+            :, sorted(target.gold) if target.options else [0]
+        ]
         most = float(right_ones.max(initial=0.0))
-        both_open = not one.options and not other.options
+        both_open = not query.options and not target.options
         return {"options": most, "as_many_options": float(both_open), "answers_aligned": float(most >= _SAME_ANSWER)}
     in_place = alike + 1e-3 * np.eye(*alike.shape)  # options that share nothing stay in their places
     rows, columns = linear_sum_assignment(-in_place)
@@ -360,12 +371,12 @@ def _shape(ours: Details, theirs: Details, left: int, right: int) -> dict[str, f
     return {
         "options": float(alike[rows, columns].sum() / max(alike.shape)),
         "as_many_options": float(alike.shape[0] == alike.shape[1]),
-        "answers_aligned": float({aligned.get(number, -1) for number in one.gold} == other.gold),
-        "key_in_place": float(one.gold == other.gold),
+        "answers_aligned": float({aligned.get(number, -1) for number in query.gold} == target.gold),
+        "key_in_place": float(query.gold == target.gold),
     }
 
 
-def _shared(one: Counter[str], other: Counter[str]) -> float:
+def _shared(a: Counter[str], b: Counter[str]) -> float:
     """Return the share of numbers that two texts have in common, among all that they have."""
-    common = (one & other).total()
-    return common / max(one.total() + other.total() - common, 1)
+    common = (a & b).total()
+    return common / max(a.total() + b.total() - common, 1)

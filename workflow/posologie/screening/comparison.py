@@ -1,7 +1,7 @@
 """Compare a population: every search in turn, and what agrees in each match."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from posologie.records.tables import TableRows
 from posologie.running.errors import InputError
 from posologie.screening.across import cross_lingual_matches
 from posologie.screening.embeddings import Vectors, embedding_matches
-from posologie.screening.near import Join, near_duplicates, sketches
+from posologie.screening.near import Join, Sketches, near_duplicates, sketches
 from posologie.screening.population import (
     Classes,
     Match,
@@ -17,10 +17,10 @@ from posologie.screening.population import (
     Similar,
     classes,
     group_matches,
-    matches,
+    text_matches,
     with_originals,
 )
-from posologie.screening.quoting import quotable, quoting_matches
+from posologie.screening.quoting import Quotable, quotable, quoting_matches
 from posologie.screening.shingles import Shape, shape_for, signatures_of
 from posologie.screening.spec import Comparing
 from posologie.screening.text import normalised, texts
@@ -32,14 +32,14 @@ class Compared:
     """What a comparison found.
 
     Attributes:
-        found: every match of the screened items. With targets, a pair is listed once, by the closest kind.
+        matches: every match of the screened items. With targets, a pair is listed once, by the closest kind.
         answers: digest of each item's right answer, by position.
         crowded: how often a training text was similar to so many others that it was not compared with all of them.
         languages: number of screened items by language, and of targets; an empty code where it is unknown.
         guessed: sources whose items were read to tell their language, because none is declared.
     """
 
-    found: list[Match]
+    matches: list[Match]
     answers: list[bytes]
     crowded: int
     languages: dict[str, dict[str, int]]
@@ -76,8 +76,8 @@ def compare(
         grams = quotable(whole, comparing.containment)
     sketched = sketches(whole.table, shape, processes, grams)
     same = classes(whole, sketched.texts, sketched.contexts)
-    answers, options, signatures, quotes = sketched.answers, sketched.options, sketched.signatures, sketched.quotes
-    del sketched
+    answers, signatures = sketched.answers, sketched.signatures
+    sketched = replace(sketched, texts=[], contexts=[], signatures=None)  # their memory is needed below
     similar: list[Similar] = []
     cases: list[Similar] = []
     crowded = 0
@@ -86,35 +86,51 @@ def compare(
         if whole.targets:
             cases = _similar_contexts(whole, same, threshold, shape)
     del signatures
-    found, shared_cases = matches(whole, same, similar, cases, scope, answers)
+    matches, shared_cases = text_matches(whole, same, similar, cases, scope, answers)
     declared = declared or {}
     spoken = languages(whole, declared) if whole.targets else [""] * whole.table.num_rows
     guessed = set(whole.table["source"].to_pylist()) - declared.keys() if whole.targets else set()
     if whole.targets:
-        searches = []
-        if comparing.same_options:
-            searches.append(options_matches(whole, options, answers, comparing.shingle))
-        if grams is not None and comparing.containment is not None:
-            asking = quotes[np.isin(quotes[:, 0], np.array(whole.queries, dtype=np.int64))]
-            size, share = comparing.containment, comparing.containment_share
-            cases_alone = {(match.item, match.other) for match in shared_cases}
-            quoting = quoting_matches(whole, grams, asking, size, share)
-            searches.append([match for match in quoting if (match.item, match.other) not in cases_alone])
-        if comparing.lineage:
-            searches.append(lineage_matches(whole))
-        if comparing.across_languages == "ngrams":
-            searches.append(cross_lingual_matches(whole, spoken, processes))
-        if comparing.encoder is not None and vectors is not None:
-            searches.append(embedding_matches(whole, spoken, comparing.encoder, vectors))
-        known = {(match.item, match.other) for match in found}
-        for more in searches:
+        known = {(match.item, match.other) for match in matches}
+        others = _searches(
+            whole, comparing, sketched, grams, shared_cases, languages=spoken, processes=processes, vectors=vectors
+        )
+        for more in others:
             new = [match for match in more if (match.item, match.other) not in known]
             known |= {(match.item, match.other) for match in new}
-            found += new
-        found += [match for match in shared_cases if (match.item, match.other) not in known]
-        found = with_originals(whole, found)
-    found = with_agreement(whole, found, spoken, threshold or 1.0, comparing.shingle)
-    return Compared(found + group_matches(whole, found), answers, crowded, _counted(whole, spoken), sorted(guessed))
+            matches += new
+        matches = with_originals(whole, matches)
+    matches = with_agreement(whole, matches, spoken, threshold or 1.0, comparing.shingle)
+    return Compared(matches + group_matches(whole, matches), answers, crowded, _counted(whole, spoken), sorted(guessed))
+
+
+def _searches(
+    whole: Population,
+    comparing: Comparing,
+    sketched: Sketches,
+    grams: Quotable | None,
+    shared_cases: list[Match],
+    *,
+    languages: list[str],
+    processes: int,
+    vectors: Vectors | None,
+) -> Iterator[list[Match]]:
+    """Yield what each search beside that for equal and similar texts finds, the closest kind of match first."""
+    if comparing.same_options:
+        yield options_matches(whole, sketched.options, sketched.answers, comparing.shingle)
+    if grams is not None and comparing.containment is not None:
+        asking = sketched.quotes[np.isin(sketched.quotes[:, 0], np.array(whole.queries, dtype=np.int64))]
+        quoting = quoting_matches(whole, grams, asking, comparing.containment, comparing.containment_share)
+        # Two questions on one long case share most of their words, and ask for different things.
+        same_case = {(match.item, match.other) for match in shared_cases}
+        yield [match for match in quoting if (match.item, match.other) not in same_case]
+    if comparing.lineage:
+        yield lineage_matches(whole)
+    if comparing.across_languages == "ngrams":
+        yield cross_lingual_matches(whole, languages, processes)
+    if comparing.encoder is not None and vectors is not None:
+        yield embedding_matches(whole, languages, comparing.encoder, vectors)
+    yield shared_cases
 
 
 def _counted(whole: Population, spoken: list[str]) -> dict[str, dict[str, int]]:
@@ -165,4 +181,4 @@ def _similar_contexts(whole: Population, same: Classes, threshold: float, shape:
     targets = np.isin(numbers, same.of_context[: whole.targets.stop])
     nothing = np.zeros(len(numbers), dtype=bool)
     similar, _ = near_duplicates(values, fields, nothing, threshold, shape.width, Join(targets, screened, nothing))
-    return [Similar(int(numbers[pair.one]), int(numbers[pair.other]), pair.similarity) for pair in similar]
+    return [Similar(int(numbers[pair.first]), int(numbers[pair.second]), pair.similarity) for pair in similar]

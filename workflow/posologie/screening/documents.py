@@ -17,9 +17,9 @@ from posologie.records.items import QUOTED, Item, items_to_table, meta_json, tex
 from posologie.records.tables import TableRows, document_schema, read_documents
 from posologie.running.commands import named_path, parser, run
 from posologie.screening.comparison import Compared
+from posologie.screening.matches import match_table
 from posologie.screening.population import Match, Population, population
 from posologie.screening.quoting import quotable, quotes, quoting_matches
-from posologie.screening.report import match_table
 from posologie.screening.spec import DocumentsSpec
 from posologie.screening.text import texts
 
@@ -37,26 +37,26 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--compared", nargs="*", type=named_path, default=[], metavar="SOURCE=FILE")
     for output in ("screened", "report", "matches"):
         arguments.add_argument(f"--{output}", required=True)
-    given = arguments.parse_args(argv)
-    spec = DocumentsSpec.from_json(given.spec)
-    documents = read_documents(given.documents)
-    whole = population(as_items(documents, spec.collection), [], given.tests, spec.suites, given.compared)
-    found = quoting_documents(whole, spec)
+    options = arguments.parse_args(argv)
+    spec = DocumentsSpec.from_json(options.spec)
+    documents = read_documents(options.documents)
+    whole = population(as_items(documents, spec.collection), [], options.tests, spec.suites, options.compared)
+    matches = quoting_documents(whole, spec)
     quoted: dict[int, list[int]] = defaultdict(list)
-    for match in found:
+    for match in matches:
         quoted[match.item - whole.screened.start].append(match.other)
-    removed = {match.item for match in found} if spec.mode == "remove" else set()
-    compared = Compared(found, [], 0, {}, [])
-    write_parquet(given.screened, screened(documents, whole, quoted, remove=spec.mode == "remove"))
-    write_parquet(given.matches, match_table(whole, compared, removed))
+    removed = {match.item for match in matches} if spec.mode == "remove" else set()
+    compared = Compared(matches, [], 0, {}, [])
+    write_parquet(options.screened, screened(documents, whole, quoted, remove=spec.mode == "remove"))
+    write_parquet(options.matches, match_table(whole, compared, removed))
     suites = {
-        suite: len({match.item for match in found if match.place == "test" and suite in whole.suites[match.other]})
+        suite: len({match.item for match in matches if match.place == "test" and suite in whole.suites[match.other]})
         for suite in sorted(spec.suites)
     }
     counts = {"read": documents.num_rows, "kept": documents.num_rows - len(removed), "removed": len(removed)}
-    places = {"compared": len({match.item for match in found if match.place == "compared"}), "suites": suites}
+    places = {"compared": len({match.item for match in matches if match.place == "compared"}), "suites": suites}
     write_json(
-        given.report,
+        options.report,
         {"collection": spec.collection, "mode": spec.mode, **counts, "quoting": len(quoted), **places},
     )
     log.info("%s: %d documents, %d quote a tested question", spec.collection, documents.num_rows, len(quoted))
@@ -93,9 +93,9 @@ def screened(documents: pa.Table, whole: Population, quoted: dict[int, list[int]
     for row, others in quoted.items():
         tested = whole.table.take(sorted(others, key=lambda position: int(whole.rank[position]))).to_pylist()
         names = [
-            {"source": one["source"], "id": one["id"],
-             "text_hash": text_hash(one["question"], one["context"], one["options"])}
-            for one in tested
+            {"source": item["source"], "id": item["id"],
+             "text_hash": text_hash(item["question"], item["context"], item["options"])}
+            for item in tested
         ]  # fmt: skip
         meta[row] = meta_json({**json.loads(meta[row]), QUOTED: names})
     place = document_schema().names.index("meta")

@@ -47,12 +47,12 @@ class Asked:
 def asked_at(rows: TableRows, positions: np.ndarray) -> list[Asked]:
     """Return what the items at some positions ask. A long case comes last, because an encoder cuts the end."""
     table = rows.at(positions)
-    found = []
+    questions = []
     for question, context, answer, options, gold in zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True):
         text = "\n".join(part for part in (question, *options, answer, context) if part)
         choices = tuple(options) or (answer,)
-        found.append(Asked(text, choices, frozenset(gold if options else (0,)), not options))
-    return found
+        questions.append(Asked(text, choices, frozenset(gold if options else (0,)), not options))
+    return questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Centre:
     @classmethod
     def of(cls, sample: Sequence[Asked], vectors: Vectors) -> "Centre":
         """Return the means of a sample, smaller where it is small."""
-        parts = ([one.text for one in sample], [text for one in sample for text in one.choices])
+        parts = ([question.text for question in sample], [text for question in sample for text in question.choices])
         text, choice = (vectors(part).sum(axis=0) / np.float32(len(part) + _FEW) for part in parts)
         return cls(text, choice)
 
@@ -105,14 +105,14 @@ def embedding_matches(
         encoder: its settings.
         vectors: the encoder.
     """
-    found = []
+    matches = []
     rows = TableRows(whole.table.select(_COLUMNS))
     for asking, targets in foreign_sides(whole, languages):
         for item, other, similarity, same_answer in _search(rows, asking, targets, encoder.similarity, vectors):
             place = place_of(whole, other)
             if item != other and (place == "test" or item >= whole.screened.start):
-                found.append(Match(item, other, place, "embedding", similarity, same_answer))
-    return found
+                matches.append(Match(item, other, place, "embedding", similarity, same_answer))
+    return matches
 
 
 def _search(
@@ -123,21 +123,23 @@ def _search(
     their_centre = Centre.of(theirs[:_SAMPLE], vectors)
     our_centre = Centre.of(asked_at(rows, asking[:_SAMPLE]), vectors)
     blocks = [theirs[first : first + _ITEMS_AT_ONCE] for first in range(0, len(theirs), _ITEMS_AT_ONCE)]
-    known = np.concatenate([_centred(vectors([one.text for one in block]), their_centre.text) for block in blocks])
+    known = np.concatenate(
+        [_centred(vectors([question.text for question in block]), their_centre.text) for block in blocks]
+    )
     for first in range(0, len(asking), _ITEMS_AT_ONCE):
         block = asking[first : first + _ITEMS_AT_ONCE]
         ours = asked_at(rows, block)
-        cosines = _centred(vectors([one.text for one in ours]), our_centre.text) @ known.T
+        cosines = _centred(vectors([question.text for question in ours]), our_centre.text) @ known.T
         pairs = np.argwhere(cosines >= similarity)
         choices_of = (
             _choices(ours, pairs[:, 0], our_centre, vectors),
             _choices(theirs, pairs[:, 1], their_centre, vectors),
         )
-        for one, other in pairs.tolist():
-            left, right = ours[one], theirs[other]
-            same, aligned = _alike(left, right, choices_of[0][one] @ choices_of[1][other].T)
+        for query, target in pairs.tolist():
+            left, right = ours[query], theirs[target]
+            same, aligned = _alike(left, right, choices_of[0][query] @ choices_of[1][target].T)
             if same:
-                yield int(block[one]), int(targets[other]), min(float(cosines[one, other]), 1.0), aligned
+                yield int(block[query]), int(targets[target]), min(float(cosines[query, target]), 1.0), aligned
 
 
 def _centred(vectors: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -148,27 +150,27 @@ def _centred(vectors: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArr
 
 
 def _choices(
-    asked: Sequence[Asked], wanted: np.ndarray, centre: Centre, vectors: Vectors
+    questions: Sequence[Asked], wanted: np.ndarray, centre: Centre, vectors: Vectors
 ) -> dict[int, NDArray[np.float32]]:
     """Return the vectors of the choices of some items, shape (choices, dimensions), by the item's number."""
     numbers = np.unique(wanted).tolist()
-    together = _centred(vectors([text for number in numbers for text in asked[number].choices]), centre.choice)
-    bounds = np.cumsum([0, *(len(asked[number].choices) for number in numbers)])
+    together = _centred(vectors([text for number in numbers for text in questions[number].choices]), centre.choice)
+    bounds = np.cumsum([0, *(len(questions[number].choices) for number in numbers)])
     return {number: together[bounds[place] : bounds[place + 1]] for place, number in enumerate(numbers)}
 
 
-def _alike(one: Asked, other: Asked, cosines: NDArray[np.float32]) -> tuple[bool, bool]:
+def _alike(query: Asked, target: Asked, cosines: NDArray[np.float32]) -> tuple[bool, bool]:
     """Return whether two items ask the same by their choices, and whether their right answers agree.
 
     Args:
-        one, other: the items.
-        cosines: of their choices, shape (choices of one, choices of the other).
+        query, target: the items.
+        cosines: of their choices, shape (choices of the query, choices of the target).
     """
-    if one.open or other.open:
-        answers = cosines[sorted(one.gold)][:, sorted(other.gold)]
+    if query.open or target.open:
+        answers = cosines[sorted(query.gold)][:, sorted(target.gold)]
         same = float(answers.max(initial=0.0)) >= _OPTIONS
         return same, same
     rows, columns = linear_sum_assignment(-cosines)
     aligned = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     alike = float(cosines[rows, columns].sum()) / max(cosines.shape)
-    return alike >= _OPTIONS, {aligned.get(number, -1) for number in one.gold} == other.gold
+    return alike >= _OPTIONS, {aligned.get(number, -1) for number in query.gold} == target.gold

@@ -24,14 +24,14 @@ def main(argv: list[str]) -> None:
     arguments = parser("posologie.screening.matrix", __doc__ or "")
     arguments.add_argument("--results", required=True, help="the study's folder, results/{study}")
     arguments.add_argument("--table", required=True, help="the CSV to write")
-    given = arguments.parse_args(argv)
-    spec = MatrixSpec.from_json(given.spec)
+    options = arguments.parse_args(argv)
+    spec = MatrixSpec.from_json(options.spec)
     reports = [
-        read_json(Path(given.results) / layout.beside(layout.screened(source, split), ".json"))
+        read_json(Path(options.results) / layout.beside(layout.screened(source, split), ".json"))
         for source, splits in spec.screened.items()
         for split in splits
     ]
-    write_csv(given.table, COLUMNS, [row for report in reports for row in rows(report)])
+    write_csv(options.table, COLUMNS, [row for report in reports for row in rows(report)])
 
 
 def rows(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

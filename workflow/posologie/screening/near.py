@@ -75,23 +75,26 @@ def candidates(
     joined: list[np.ndarray] = []
     crowded = 0
     numbers = np.flatnonzero((values != EMPTY).any(axis=(1, 2)))
+    # Of each entry of one row the low byte alone: it decides most pairs of a join, and fits in the processor's cache.
     first_look = np.ascontiguousarray(values[:, 0]).astype(np.uint8)
     for band in range(values.shape[2]):
         keys, members = _repeated(band_keys(values, band)[numbers], numbers)
         if join is not None:
-            for one, other in _joined(keys, members, join):
-                near = _may_be_similar(first_look, one, other, threshold)
-                one, other = one[near], other[near]
-                joined.append(np.minimum(one, other) * count + np.maximum(one, other))
+            for first, second in _joined(keys, members, join):
+                near = _may_be_similar(first_look, first, second, threshold)
+                first, second = first[near], second[near]
+                joined.append(np.minimum(first, second) * count + np.maximum(first, second))
+            # A similar pair agrees in many bands; kept once, it takes the same memory however many there are.
             joined = [_distinct(np.concatenate([np.empty(0, np.int64), *joined]))]
             keys, members = keys[join.trained[members]], members[join.trained[members]]
+        # Equal keys stand in a row, so that a text meets those up to `_CROWD` places before it in one comparison each.
         for distance in range(1, _CROWD + 1):
             equal = np.flatnonzero(keys[distance:] == keys[:-distance])
             if not len(equal):
                 break
-            one, other = members[equal], members[equal + distance]
-            wanted = of_interest[one] | of_interest[other]
-            limited.append(one[wanted] * count + other[wanted])
+            first, second = members[equal], members[equal + distance]
+            wanted = of_interest[first] | of_interest[second]
+            limited.append(first[wanted] * count + second[wanted])
         crowded += int((keys[_CROWD + 1 :] == keys[: -_CROWD - 1]).sum()) if len(keys) > _CROWD + 1 else 0
     codes = _distinct(np.concatenate([np.empty(0, np.int64), *limited, *joined]))
     return Candidates(np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), crowded)
@@ -110,6 +113,7 @@ def _repeated(keys: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.nda
 def _joined(keys: np.ndarray, members: np.ndarray, join: Join) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield all pairs of a target and a query with one key, at most about `_JOINED_AT_ONCE` at a time."""
     left, right = np.flatnonzero(join.targets[members]), np.flatnonzero(join.queries[members])
+    # The queries with a target's key are a run of `right`, because keys ascend: where it begins, and how long it is.
     first = np.searchsorted(keys[right], keys[left], side="left")
     sizes = np.searchsorted(keys[right], keys[left], side="right") - first
     left, first, sizes = left[sizes > 0], first[sizes > 0], sizes[sizes > 0]
@@ -118,20 +122,21 @@ def _joined(keys: np.ndarray, members: np.ndarray, join: Join) -> Iterator[tuple
     while start < len(left):
         done = bounds[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(bounds, done + _JOINED_AT_ONCE, side="right")))
+        # Counts from 0 in each run, all runs one after another, without a loop over the targets.
         own = sizes[start:stop]
         within = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
-        one = members[np.repeat(left[start:stop], own)]
-        other = members[right[np.repeat(first[start:stop], own) + within]]
-        yield one[one != other], other[one != other]
+        target = members[np.repeat(left[start:stop], own)]
+        query = members[right[np.repeat(first[start:stop], own) + within]]
+        yield target[target != query], query[target != query]
         start = stop
 
 
-def _may_be_similar(look: np.ndarray, one: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
+def _may_be_similar(look: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: float) -> np.ndarray:
     """Return which pairs a part of their signatures, shape (texts, entries), does not rule out."""
     least = _least(threshold, look.shape[1])
-    blocks = range(0, len(one), _PAIRS_AT_ONCE)
+    blocks = range(0, len(left), _PAIRS_AT_ONCE)
     parts = [slice(first, first + _PAIRS_AT_ONCE) for first in blocks]
-    equal = [np.count_nonzero(look[one[part]] == look[other[part]], axis=1) for part in parts]
+    equal = [np.count_nonzero(look[left[part]] == look[right[part]], axis=1) for part in parts]
     possible: np.ndarray = np.concatenate([np.empty(0, np.int64), *equal]) / look.shape[1] >= least
     return possible
 
@@ -162,24 +167,27 @@ def verified(pairs: np.ndarray, texts: Texts, threshold: float, width: int) -> l
     They are, if the Jaccard similarity of their shingles is at least the threshold, and if at least that part of what
     each one asks (question and options, without context) occurs in the other: two questions on one case are not alike.
     """
-    found: list[Similar] = []
+    similar: list[Similar] = []
     for part in np.array_split(_by_neighbourhood(pairs), len(pairs) // _VERIFIED_AT_ONCE + 1):
         numbers = np.unique(part)
         block = texts(numbers)
         whole = _sets(block, width)
         close = []
-        for one, other in np.searchsorted(numbers, part).tolist():
-            common = _common(whole[one], whole[other])
-            similarity = common / (len(whole[one]) + len(whole[other]) - common)
+        for i, j in np.searchsorted(numbers, part).tolist():
+            common = _common(whole[i], whole[j])
+            similarity = common / (len(whole[i]) + len(whole[j]) - common)
             if similarity >= threshold:
-                close.append((one, other, similarity))
-        needed = sorted({side for one, other, _ in close for side in (one, other)})
-        asked = dict(zip(needed, _sets([(block[side][0], *block[side][2:]) for side in needed], width), strict=True))
-        for one, other, similarity in close:
-            sides = ((one, other), (other, one))
-            if all(_common(asked[left], whole[right]) >= threshold * len(asked[left]) for left, right in sides):
-                found.append(Similar(int(numbers[one]), int(numbers[other]), similarity))
-    return sorted(found, key=lambda pair: (pair.one, pair.other))
+                close.append((i, j, similarity))
+        # Few pairs are close, so what is asked is cut into shingles for those alone.
+        needed = sorted({side for i, j, _ in close for side in (i, j)})
+        questions = dict(
+            zip(needed, _sets([(block[side][0], *block[side][2:]) for side in needed], width), strict=True)
+        )
+        for i, j, similarity in close:
+            sides = ((i, j), (j, i))
+            if all(_common(questions[left], whole[right]) >= threshold * len(questions[left]) for left, right in sides):
+                similar.append(Similar(int(numbers[i]), int(numbers[j]), similarity))
+    return sorted(similar, key=lambda pair: (pair.first, pair.second))
 
 
 def _by_neighbourhood(pairs: np.ndarray) -> np.ndarray:
@@ -187,6 +195,7 @@ def _by_neighbourhood(pairs: np.ndarray) -> np.ndarray:
 
     The questions on one case are all alike: so each of their texts is cut into shingles once, not once a pair.
     """
+    # The smallest number that a text is paired with stands for its neighbourhood; pairs have the smaller number first.
     first = np.arange(pairs.max(initial=-1) + 1)
     np.minimum.at(first, pairs[:, 1], pairs[:, 0])
     return pairs[np.argsort(first[pairs[:, 0]], kind="stable")]
@@ -204,9 +213,9 @@ def _distinct(values: np.ndarray) -> np.ndarray:
     return ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered
 
 
-def _common(one: np.ndarray, other: np.ndarray) -> int:
+def _common(a: np.ndarray, b: np.ndarray) -> int:
     """Return the number of values that two sets, ascending, share."""
-    both = np.concatenate([one, other])
+    both = np.concatenate([a, b])
     both.sort(kind="stable")  # which merges two sorted runs
     return int(np.count_nonzero(both[1:] == both[:-1]))
 
@@ -266,7 +275,7 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int, quotable: Quo
     contexts: list[bytes | None] = []
     answers: list[bytes] = []
     options: list[bytes] = []
-    found = [np.empty((0, 2), dtype=np.int64)]
+    hits = [np.empty((0, 2), dtype=np.int64)]
     values = None if shape is None else np.empty((items.num_rows, shape.rows, shape.bands), dtype=np.uint32)
     rows = TableRows(items.select(["id", "question", "context", "options", "gold", "answer"]))
     firsts = range(0, items.num_rows, _ITEMS_AT_ONCE)
@@ -274,12 +283,12 @@ def sketches(items: pa.Table, shape: Shape | None, processes: int, quotable: Quo
     for block in in_blocks(Sketcher(shape, quotable).sketch, blocks, len(firsts), processes):
         if values is not None:
             values[len(texts) : len(texts) + len(block.texts)] = block.signatures
-        found.append(block.quotes + np.array([len(texts), 0]))
+        hits.append(block.quotes + np.array([len(texts), 0]))
         texts += block.texts
         contexts += block.contexts
         answers += block.answers
         options += block.options
-    return Sketches(texts, contexts, answers, options, values, np.concatenate(found))
+    return Sketches(texts, contexts, answers, options, values, np.concatenate(hits))
 
 
 @dataclass
@@ -304,16 +313,16 @@ class Sketcher:
         block = texts(items)
         quoted = np.empty((0, 2), dtype=np.int64)
         if self.quotable is not None and self.table is not None:
-            lines = [" ".join(field for field in (*one.fields, *one.answer) if field) for one in block]
+            lines = [" ".join(field for field in (*text.fields, *text.answer) if field) for text in block]
             quoted = quotes(lines, self.quotable, self.table)
         return Sketches(
             texts=[
-                digest(one.fields if any(one.fields) else (name,))
-                for one, name in zip(block, items["id"].to_pylist(), strict=True)
+                digest(text.fields if any(text.fields) else (name,))
+                for text, name in zip(block, items["id"].to_pylist(), strict=True)
             ],
-            contexts=[digest(one.fields[1:2]) if one.fields[1] else None for one in block],
-            answers=[digest(one.answer) for one in block],
-            options=[digest(one.fields[2:]) if one.fields[2:] else b"" for one in block],
-            signatures=None if self.shape is None else signatures_of([one.fields for one in block], self.shape),
+            contexts=[digest(text.fields[1:2]) if text.fields[1] else None for text in block],
+            answers=[digest(text.answer) for text in block],
+            options=[digest(text.fields[2:]) if text.fields[2:] else b"" for text in block],
+            signatures=None if self.shape is None else signatures_of([text.fields for text in block], self.shape),
             quotes=quoted,
         )

@@ -186,8 +186,8 @@ class Match:
 class Similar:
     """Two classes of items, or of contexts, whose verified similarity reaches the threshold."""
 
-    one: int
-    other: int
+    first: int
+    second: int
     similarity: float
 
 
@@ -200,7 +200,7 @@ def place_of(whole: Population, position: int) -> Place:
     return "across" if position < whole.screened.start else "within"
 
 
-def matches(
+def text_matches(
     whole: Population,
     same: Classes,
     similar: Iterable[Similar] = (),
@@ -218,26 +218,26 @@ def matches(
     """
     neighbours: dict[int, list[tuple[int, Kind, float]]] = defaultdict(list)
     for pair in similar:
-        neighbours[pair.one].append((pair.other, "near", pair.similarity))
-        neighbours[pair.other].append((pair.one, "near", pair.similarity))
-    found: list[Match] = []
+        neighbours[pair.first].append((pair.second, "near", pair.similarity))
+        neighbours[pair.second].append((pair.first, "near", pair.similarity))
+    matches: list[Match] = []
     for item in whole.queries:
         own = int(same.of_item[item])
         original = item < whole.screened.start
         for number, kind, similarity in [(own, "exact", 1.0), *neighbours[own]]:
-            seen: set[tuple[Place, bytes]] = set()
+            first_of_each: set[tuple[Place, bytes]] = set()
             for other in same.members[number]:
                 place = place_of(whole, other)
                 if original and place != "test":
                     continue
                 first_of = (place, answers[other] if answers is not None else b"")
-                if place not in ("test", "compared") and (place not in scope or first_of in seen):
+                if place not in ("test", "compared") and (place not in scope or first_of in first_of_each):
                     continue
-                seen.add(first_of)
+                first_of_each.add(first_of)
                 if place == "within" and whole.rank[other] >= whole.rank[item]:
                     continue
-                found.append(Match(item, other, place, kind, similarity))  # type: ignore[arg-type]
-    return found, _cases(whole, same, similar_contexts, {(match.item, match.other) for match in found})
+                matches.append(Match(item, other, place, kind, similarity))  # type: ignore[arg-type]
+    return matches, _cases(whole, same, similar_contexts, {(match.item, match.other) for match in matches})
 
 
 def _cases(whole: Population, same: Classes, similar: Iterable[Similar], known: set[tuple[int, int]]) -> list[Match]:
@@ -248,8 +248,8 @@ def _cases(whole: Population, same: Classes, similar: Iterable[Similar], known: 
             tested[int(same.of_context[position])].append(position)
     close: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for pair in similar:
-        close[pair.one].append((pair.other, pair.similarity))
-        close[pair.other].append((pair.one, pair.similarity))
+        close[pair.first].append((pair.second, pair.similarity))
+        close[pair.second].append((pair.first, pair.similarity))
     return [
         Match(item, other, place_of(whole, other), "case", similarity)
         for item in whole.screened
@@ -260,16 +260,16 @@ def _cases(whole: Population, same: Classes, similar: Iterable[Similar], known: 
     ]
 
 
-def with_originals(whole: Population, found: Sequence[Match]) -> list[Match]:
+def with_originals(whole: Population, matches: Sequence[Match]) -> list[Match]:
     """Return the matches of the screened items, and of each that matches the original of a tested item one with that.
 
     An original is an item that is only compared and that matches the tested item in any way.
     """
     tested: dict[int, list[int]] = defaultdict(list)
-    for match in found:
+    for match in matches:
         if match.item < whole.screened.start and match.kind in TWINS:
             tested[match.item].append(match.other)
-    own = [match for match in found if match.item >= whole.screened.start]
+    own = [match for match in matches if match.item >= whole.screened.start]
     known = {(match.item, match.other) for match in own}
     for match in [match for match in own if match.place == "compared" and match.kind in TWINS]:
         for other in tested[match.other]:
@@ -279,23 +279,23 @@ def with_originals(whole: Population, found: Sequence[Match]) -> list[Match]:
     return own
 
 
-def leaking(found: Iterable[Match]) -> dict[int, Match]:
+def leaking(matches: Iterable[Match]) -> dict[int, Match]:
     """Return the first match with a tested item, or else with one that is only compared, by item."""
     first: dict[int, Match] = {}
     for place in ("test", "compared"):
-        for match in found:
+        for match in matches:
             if match.place == place:
                 first.setdefault(match.item, match)
     return first
 
 
-def group_matches(whole: Population, found: Sequence[Match]) -> list[Match]:
+def group_matches(whole: Population, matches: Sequence[Match]) -> list[Match]:
     """Return the items that match no tested item, but share a group with an item that does or with a tested item.
 
     Groups are compared inside a source, where they are defined.
     """
     keys = list(zip(whole.table["source"].to_pylist(), whole.table["group"].to_pylist(), strict=True))
-    leaks = leaking(found)
+    leaks = leaking(matches)
     tainted: dict[tuple[str, str], int] = {}
     for position in sorted(whole.targets, key=lambda position: whole.rank[position]):
         tainted.setdefault(keys[position], position)
@@ -315,7 +315,7 @@ def is_duplicate(match: Match, same_answer: bool, same_facts: bool) -> bool:
 
 def unwanted(
     whole: Population,
-    found: Sequence[Match],
+    matches: Sequence[Match],
     below: Collection[str] = (),
     *,
     same_answer: bool = True,
@@ -331,15 +331,17 @@ def unwanted(
         below: ids of the screened items that were rated too low.
         same_answer, same_facts: what duplicates in training must have in common.
     """
-    found = [
-        match for match in found if match.place in ("test", "compared") or is_duplicate(match, same_answer, same_facts)
+    matches = [
+        match
+        for match in matches
+        if match.place in ("test", "compared") or is_duplicate(match, same_answer, same_facts)
     ]
-    gone = {match.item for match in found if match.place != "within"}
+    gone = {match.item for match in matches if match.place != "within"}
     if below:
         ids = whole.table["id"].slice(whole.screened.start).to_pylist()
         gone |= {position for position, name in zip(whole.screened, ids, strict=True) if name in below}
     earlier: dict[int, list[int]] = defaultdict(list)
-    for match in found:
+    for match in matches:
         if match.place == "within":
             earlier[match.item].append(match.other)
     for item in sorted(earlier, key=lambda position: whole.rank[position]):
@@ -348,6 +350,6 @@ def unwanted(
     return gone
 
 
-def kept(whole: Population, removed: set[int]) -> np.ndarray:
+def staying(whole: Population, removed: set[int]) -> np.ndarray:
     """Return which of the screened items stay, in the order of their file."""
     return np.array([position not in removed for position in whole.screened], dtype=bool)

@@ -52,9 +52,9 @@ class Quotable:
 
     def table(self) -> np.ndarray:
         """Return truth values by the low bits of a hash: most n-grams of other texts are ruled out by one look."""
-        seen = np.zeros(1 << _TABLE_BITS, dtype=bool)
-        seen[self.hashes & np.uint64((1 << _TABLE_BITS) - 1)] = True
-        return seen
+        mask = np.zeros(1 << _TABLE_BITS, dtype=bool)
+        mask[self.hashes & np.uint64((1 << _TABLE_BITS) - 1)] = True
+        return mask
 
 
 def spaced(line: str) -> str:
@@ -91,13 +91,13 @@ def gram_hashes(words: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
     padded = np.concatenate([words, np.zeros(longest, np.uint64)])
     total = np.zeros(len(words), dtype=np.uint64)
     factor = np.uint64(1)
-    found = []
+    hashes = []
     for offset in range(longest):
         total += padded[offset : offset + len(words)] * factor
         factor = np.uint64(int(factor) * int(_FACTOR) & 0xFFFFFFFFFFFFFFFF)
         if offset + 1 in sizes:
-            found.append(mixed(total + np.uint64(offset + 1)))
-    return found
+            hashes.append(mixed(total + np.uint64(offset + 1)))
+    return hashes
 
 
 def quotable(whole: Population, size: int) -> Quotable:
@@ -127,9 +127,9 @@ def quotable(whole: Population, size: int) -> Quotable:
     different, gram = np.unique(hashes, return_inverse=True)
     in_stem = np.unique(np.stack([gram, stems[target]], axis=1), axis=0)
     telling = np.bincount(in_stem[:, 0], minlength=len(different)) <= _BOILERPLATE
-    kept = telling[gram]
+    is_telling = telling[gram]
     number = np.cumsum(telling) - 1
-    gram, target, start, length = number[gram[kept]], target[kept], start[kept], length[kept]
+    gram, target, start, length = number[gram[is_telling]], target[is_telling], start[is_telling], length[is_telling]
     order = np.lexsort((start, target, gram))
     gram, target, start, length = gram[order], target[order], start[order], length[order]
     covered = np.zeros(whole.targets.stop, dtype=np.int64)
@@ -164,16 +164,16 @@ def quotes(lines: Sequence[str], quotable_grams: Quotable, table: np.ndarray) ->
     """Return which n-grams of tested questions normalised texts have, int64 of shape (hits, 2): text and n-gram."""
     words, bounds = word_hashes([spaced(line) for line in lines])
     text = np.repeat(np.arange(len(lines)), np.diff(bounds))
-    left = bounds[1:][text] - np.arange(len(words))
-    found = [np.empty((0, 2), np.int64)]
+    remaining = bounds[1:][text] - np.arange(len(words))
+    hits = [np.empty((0, 2), np.int64)]
     sizes = quotable_grams.sizes
     for size, hashes in zip(sizes, gram_hashes(words, sizes), strict=True):
-        possible = np.flatnonzero(table[hashes & np.uint64((1 << _TABLE_BITS) - 1)] & (left >= size))
+        possible = np.flatnonzero(table[hashes & np.uint64((1 << _TABLE_BITS) - 1)] & (remaining >= size))
         place = np.searchsorted(quotable_grams.hashes, hashes[possible])
         place = np.minimum(place, len(quotable_grams.hashes) - 1)
         hit = quotable_grams.hashes[place] == hashes[possible]
-        found.append(np.stack([text[possible[hit]], place[hit]], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+        hits.append(np.stack([text[possible[hit]], place[hit]], axis=1))
+    return np.unique(np.concatenate(hits), axis=0)
 
 
 def quoting_matches(whole: Population, grams: Quotable, hits: np.ndarray, size: int, share: float) -> list[Match]:
@@ -193,7 +193,7 @@ def quoting_matches(whole: Population, grams: Quotable, hits: np.ndarray, size: 
     pairs, shares = pairs[shares >= share], shares[shares >= share]
     items, targets = pairs // max(whole.targets.stop, 1), pairs % max(whole.targets.stop, 1)
     rows = TableRows(whole.table.select(_COLUMNS))
-    found = []
+    matches = []
     for first in range(0, len(pairs), _ITEMS_AT_ONCE):
         block = slice(first, first + _ITEMS_AT_ONCE)
         positions = np.unique(np.concatenate([items[block], targets[block]]))
@@ -206,8 +206,8 @@ def quoting_matches(whole: Population, grams: Quotable, hits: np.ndarray, size: 
             quoting, quoted = normal[item], normal[other]
             alone = not quoting.fields[2:] and grams.words[other] >= size and _length(_stem(quoted)) >= size
             if alone or holds_answer(quoting, quoted):
-                found.append(Match(item, other, place, "containment", similarity))
-    return found
+                matches.append(Match(item, other, place, "containment", similarity))
+    return matches
 
 
 def quoted_shares(grams: Quotable, hits: np.ndarray, targets: int) -> tuple[np.ndarray, np.ndarray]:

@@ -128,13 +128,13 @@ class Rating(Spec):
         Raises:
             InputError: if what the expression finds is no number.
         """
-        found = [match.group(1) for match in re.finditer(self.score, reply)]
-        if not found:
+        scores = [match.group(1) for match in re.finditer(self.score, reply)]
+        if not scores:
             return None
         try:
-            return float(found[-1].replace(",", "."))
+            return float(scores[-1].replace(",", "."))
         except ValueError:
-            raise InputError(f"score = '{self.score}': its group matched '{found[-1]}'; expected a number") from None
+            raise InputError(f"score = '{self.score}': its group matched '{scores[-1]}'; expected a number") from None
 
 
 class Quality(Spec):

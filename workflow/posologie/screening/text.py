@@ -46,8 +46,8 @@ def _simpler() -> np.ndarray:
             simpler[code] = 0
         elif category[0] in "PZC":
             simpler[code] = _BLANK
-    for kept in (_ITEM, "%", "‰"):
-        simpler[ord(kept)] = ord(kept)
+    for sign in (_ITEM, "%", "‰"):
+        simpler[ord(sign)] = ord(sign)
     return simpler
 
 
@@ -84,9 +84,9 @@ def _with_signs(codes: np.ndarray) -> np.ndarray:
     if not len(places):
         return codes
     around = np.concatenate([np.full(2, ord(_ITEM), np.uint32), codes, np.full(1, ord(_ITEM), np.uint32)])
-    following, before, left = around[places + 3], around[places + 1], around[places]
+    following, before, earlier = around[places + 3], around[places + 1], around[places]
     blank = (before == _BLANK) | (before == 0xA)
-    number = _is_digit(left) | (left == ord("%")) | (left == ord("°"))
+    number = _is_digit(earlier) | (earlier == ord("%")) | (earlier == ord("°"))
     sign = _is_digit(following) & (np.isin(before, _OPENING) | (blank & ~number))
     changed = codes.copy()
     changed[places] = np.where(sign, np.uint32(_MINUS), np.uint32(_HYPHEN))
@@ -134,14 +134,14 @@ def texts(table: pa.Table) -> list[Text]:
     """Return the normalised texts of each item."""
     rows = list(zip(*(table[name].to_pylist() for name in ("question", "context", "answer", "options")), strict=True))
     clean = normalised([text for *fields, options in rows for text in (*fields, *options)])
-    found = []
+    normalised_texts = []
     start = 0
     for (*_, options), gold in zip(rows, table["gold"].to_pylist(), strict=True):
         question, context, answer, *own = clean[start : start + 3 + len(options)]
         start += 3 + len(options)
         right = sorted({own[index] for index in gold}) if gold else [answer]
-        found.append(Text((question, context, *sorted(own)), tuple(right)))
-    return found
+        normalised_texts.append(Text((question, context, *sorted(own)), tuple(right)))
+    return normalised_texts
 
 
 def digest(texts: Sequence[str]) -> bytes:

@@ -46,13 +46,13 @@ class Sample:
     aspects: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def jensen_shannon(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the Jensen–Shannon distance of two distributions over categories, columns apart (Lin 1991; base 2, root).
 
     Args:
-        one, other: counts, shape (categories, replicates).
+        first, second: counts, shape (categories, replicates).
     """
-    p, q = (counts / np.maximum(counts.sum(axis=0), 1) for counts in (one, other))
+    p, q = (counts / np.maximum(counts.sum(axis=0), 1) for counts in (first, second))
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = [np.where(part > 0, part * np.log2(part / middle), 0).sum(axis=0) / 2 for part in (p, q)]
@@ -60,9 +60,9 @@ def jensen_shannon(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return distances
 
 
-def kolmogorov_smirnov(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the largest difference of two cumulative distributions over ordered categories, columns apart."""
-    p, q = (counts.cumsum(axis=0) / np.maximum(counts.sum(axis=0), 1) for counts in (one, other))
+    p, q = (counts.cumsum(axis=0) / np.maximum(counts.sum(axis=0), 1) for counts in (first, second))
     distances: np.ndarray = np.abs(p - q).max(axis=0, initial=0)
     return distances
 
@@ -89,7 +89,10 @@ def sample(items: pa.Table, size: int, seed: int) -> Sample:
         items=len(texts),
         group=group,
         aspects={
-            "subject": (numbers[known], np.array([str(one) for one in subjects if one is not None], dtype=object)),
+            "subject": (
+                numbers[known],
+                np.array([str(subject) for subject in subjects if subject is not None], dtype=object),
+            ),
             "length": (numbers, np.array([len(text) for text in texts])),
             "vocabulary": (
                 np.repeat(numbers, [len(own) for own in words]),
@@ -102,7 +105,7 @@ def sample(items: pa.Table, size: int, seed: int) -> Sample:
 def compared(source: Sample, suite: Sample, spec: TopicsSpec) -> Iterator[dict[str, Any]]:
     """Yield the distance of a source and a suite in each aspect."""
     for aspect, measure in MEASURES.items():
-        sides = [one.aspects[aspect] for one in (source, suite)]
+        sides = [side.aspects[aspect] for side in (source, suite)]
         counted = [len(np.unique(items)) for items, _ in sides]
         row = {"aspect": aspect, "measure": measure, "n_source": counted[0], "n_suite": counted[1]}
         if not all(counted):
@@ -111,8 +114,8 @@ def compared(source: Sample, suite: Sample, spec: TopicsSpec) -> Iterator[dict[s
         codes, categories = pd.factorize(np.concatenate([values for _, values in sides]), sort=True)
         split = np.split(codes, [len(sides[0][0])])
         matrices = [
-            _by_group(one.group[items], own, len(categories))
-            for one, (items, _), own in zip((source, suite), sides, split, strict=True)
+            _by_group(side.group[items], own, len(categories))
+            for side, (items, _), own in zip((source, suite), sides, split, strict=True)
         ]
         yield row | _distance(matrices, DISTANCES[measure], spec) | {"note": ""}
 
@@ -160,14 +163,14 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--train", nargs="+", type=named_path, required=True, metavar="SOURCE=FILE")
     arguments.add_argument("--tests", nargs="+", type=named_path, required=True, metavar="SOURCE=FILE")
     arguments.add_argument("--table", required=True, help="the CSV to write")
-    given = arguments.parse_args(argv)
-    spec = TopicsSpec.from_json(given.spec)
+    options = arguments.parse_args(argv)
+    spec = TopicsSpec.from_json(options.spec)
     train = {}
-    for source, path in given.train:
+    for source, path in options.train:
         items = read_item_table(path, _COLUMNS)
         train[source] = items.filter(pc.is_in(items["task"], value_set=pa.array(spec.tasks, pa.string())))
-    tested = pa.concat_tables([read_item_table(path, _COLUMNS) for _, path in given.tests])
-    write_csv(given.table, COLUMNS, rows(train, tested, suites_of(tested, spec.suites), spec))
+    tested = pa.concat_tables([read_item_table(path, _COLUMNS) for _, path in options.tests])
+    write_csv(options.table, COLUMNS, rows(train, tested, suites_of(tested, spec.suites), spec))
 
 
 if __name__ == "__main__":

@@ -47,10 +47,12 @@ def options_matches(whole: Population, options: Sequence[bytes], answers: Sequen
         if options[position] in sharing:
             queries[options[position]].append(position)
     rows = TableRows(whole.table.select(["question", "context", "answer", "options", "gold"]))
-    found: list[Match] = []
+    matches: list[Match] = []
     keys = sorted(queries, key=lambda key: int(whole.rank[sharing[key][0]]))
     for block in _blocks(keys, {key: len(sharing[key]) + len(queries[key]) for key in keys}):
-        positions = np.array(sorted({one for key in block for one in (*sharing[key], *queries[key])}), dtype=np.int64)
+        positions = np.array(
+            sorted({position for key in block for position in (*sharing[key], *queries[key])}), dtype=np.int64
+        )
         normal = dict(zip(positions.tolist(), texts(rows.at(positions)), strict=True))
         stems = {position: set(shingles([text.fields[:2]], width)[0].tolist()) for position, text in normal.items()}
         for key in block:
@@ -64,8 +66,8 @@ def options_matches(whole: Population, options: Sequence[bytes], answers: Sequen
                         continue
                     similarity = _jaccard(stems[item], stems[other])
                     if telling or similarity >= _SAME_STEM:
-                        found.append(Match(item, other, place, "options", similarity))
-    return found
+                        matches.append(Match(item, other, place, "options", similarity))
+    return matches
 
 
 def _blocks(keys: Sequence[bytes], sizes: dict[bytes, int]) -> list[list[bytes]]:
@@ -92,8 +94,8 @@ def _agreeing(positions: Sequence[int], answers: Sequence[bytes]) -> bool:
     return max(counts.values()) >= _AGREEING * len(positions)
 
 
-def _jaccard(one: set[int], other: set[int]) -> float:
-    return len(one & other) / len(one | other) if one or other else 1.0
+def _jaccard(a: set[int], b: set[int]) -> float:
+    return len(a & b) / len(a | b) if a or b else 1.0
 
 
 _MARKS = ('"translated_from"', '"lineage"')
@@ -106,13 +108,13 @@ def lineage_matches(whole: Population) -> list[Match]:
     for position, names in _names(rows, whole.targets):
         for name in names:
             of_name[name].append(position)
-    found = []
+    matches = []
     for item, names in _names(rows, whole.queries):
         for other in sorted({other for name in names for other in of_name.get(name, ()) if other != item}):
             place = place_of(whole, other)
             if place == "test" or (place == "compared" and item >= whole.screened.start):
-                found.append(Match(item, other, place, "lineage", None))
-    return found
+                matches.append(Match(item, other, place, "lineage", None))
+    return matches
 
 
 def _names(rows: TableRows, positions: Iterable[int]) -> Iterator[tuple[int, set[str]]]:
@@ -138,7 +140,7 @@ _COLUMNS = ["question", "context", "answer", "options", "gold"]
 
 
 def with_agreement(
-    whole: Population, found: Sequence[Match], languages: Sequence[str], threshold: float, width: int
+    whole: Population, matches: Sequence[Match], languages: Sequence[str], threshold: float, width: int
 ) -> list[Match]:
     """Return the matches with what agrees in them.
 
@@ -147,22 +149,22 @@ def with_agreement(
 
     Args:
         whole: the population.
-        found: its matches.
+        matches: of the population.
         languages: code of each item's language, by position; an empty text where it is unknown.
         threshold: Jaccard similarity of the shingles from which two answers in other words are the same.
         width: characters of a shingle.
     """
     rows = TableRows(whole.table.select(_COLUMNS))
     done: list[Match] = []
-    for first in range(0, len(found), _MATCHES_AT_ONCE):
-        done += _agreeing_pairs(rows, found[first : first + _MATCHES_AT_ONCE], languages, threshold, width)
+    for first in range(0, len(matches), _MATCHES_AT_ONCE):
+        done += _agreeing_pairs(rows, matches[first : first + _MATCHES_AT_ONCE], languages, threshold, width)
     return done
 
 
 def _agreeing_pairs(
-    rows: TableRows, found: Sequence[Match], languages: Sequence[str], threshold: float, width: int
+    rows: TableRows, matches: Sequence[Match], languages: Sequence[str], threshold: float, width: int
 ) -> Iterator[Match]:
-    wanted = [match for match in found if match.kind in _COMPARED]
+    wanted = [match for match in matches if match.kind in _COMPARED]
     positions = np.unique(np.array([side for match in wanted for side in (match.item, match.other)], dtype=np.int64))
     table = rows.at(positions)
     place = {position: number for number, position in enumerate(positions.tolist())}
@@ -176,20 +178,20 @@ def _agreeing_pairs(
             known[position] = facts(_joined(question, context, options), languages[position] or None)
         return known[position]
 
-    for match in found:
+    for match in matches:
         if match.kind not in _COMPARED:
             yield match
             continue
-        one, other = place[match.item], place[match.other]
+        item, other = place[match.item], place[match.other]
         languages_of = languages[match.item], languages[match.other]
         foreign = languages_of[0] != languages_of[1] and all(languages_of) and match.kind in _ACROSS
         if foreign:
-            left, right = _joined(*raw[one]), _joined(*raw[other])
+            left, right = _joined(*raw[item]), _joined(*raw[other])
             same_facts = not facts_differ_across(left, languages_of[0], right, languages_of[1])
             same_answer = match.same_answer
         else:
-            same_facts = raw[one] == raw[other] or not facts_differ(facts_of(match.item), facts_of(match.other))
-            same_answer = answers_agree(normal[one], normal[other], threshold, width)
+            same_facts = raw[item] == raw[other] or not facts_differ(facts_of(match.item), facts_of(match.other))
+            same_answer = answers_agree(normal[item], normal[other], threshold, width)
         yield replace(match, same_answer=same_answer, same_facts=None if match.kind == "containment" else same_facts)
 
 
@@ -197,18 +199,18 @@ def _joined(question: str, context: str, options: Sequence[str]) -> str:
     return " \n".join([question, context, *options])
 
 
-def answers_agree(one: Text, other: Text, threshold: float, width: int) -> bool:
+def answers_agree(text: Text, other: Text, threshold: float, width: int) -> bool:
     """Return whether two items have the same right answer, perhaps in slightly other words.
 
     They have not where the right answer of one is a wrong option of the other, or where their numbers of right answers
     differ.
     """
-    if one.answer == other.answer:
+    if text.answer == other.answer:
         return True
-    wrong_of_one, wrong_of_other = (set(side.fields[2:]) - set(side.answer) for side in (one, other))
-    if len(one.answer) != len(other.answer) or wrong_of_other & set(one.answer) or wrong_of_one & set(other.answer):
+    wrong_of_one, wrong_of_other = (set(side.fields[2:]) - set(side.answer) for side in (text, other))
+    if len(text.answer) != len(other.answer) or wrong_of_other & set(text.answer) or wrong_of_one & set(other.answer):
         return False
-    left, right = (set(shingles([side.answer], width)[0].tolist()) for side in (one, other))
+    left, right = (set(shingles([side.answer], width)[0].tolist()) for side in (text, other))
     return len(left & right) >= threshold * len(left | right) > 0
 
 
@@ -234,21 +236,21 @@ def languages(whole: Population, declared: Mapping[str, str]) -> list[str]:
     names = zip(*(whole.table[name].to_pylist() for name in ("source", "split")), strict=True)
     for position, name in enumerate(names):
         parts[name].append(position)
-    found = [""] * whole.table.num_rows
+    codes = [""] * whole.table.num_rows
     for (source, _), positions in parts.items():
-        told: dict[int, str] = {}
+        guessed: dict[int, str] = {}
         common = base_code(declared.get(source, ""))
         if not common:
             chosen = sorted(positions, key=lambda position: int(whole.rank[position]))[:_SAMPLE]  # ids are hashes
-            told = dict(zip(chosen, _languages_at(rows, chosen), strict=True))
-            known = [language for language in told.values() if language]
+            guessed = dict(zip(chosen, _languages_at(rows, chosen), strict=True))
+            known = [language for language in guessed.values() if language]
             common = max(sorted(set(known)), key=known.count, default="")
             if known.count(common) < _ONE_LANGUAGE * len(known):
-                told |= dict(zip(positions, _languages_at(rows, positions), strict=True))
+                guessed |= dict(zip(positions, _languages_at(rows, positions), strict=True))
                 common = ""
         for position in positions:
-            found[position] = common or told[position]
-    return found
+            codes[position] = common or guessed[position]
+    return codes
 
 
 def base_code(code: str) -> str:

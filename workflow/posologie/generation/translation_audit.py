@@ -1,6 +1,6 @@
 """Audit of a parallel benchmark: the same items in two languages, and those pairs that do not say the same.
 
-The checks are those that a model's translations pass (`posologie.generation.translation.checks`); here all findings
+The checks are those that a model's translations pass (`posologie.generation.translation_checks`); here all findings
 of a pair are kept, and the gold is compared too.
 """
 
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posologie.backends.texts import Problem
-from posologie.generation.translation.checks import Languages, problems_of, problems_of_whole
-from posologie.generation.translation.requests import fields_of
+from posologie.generation.translation_checks import Languages, fields_of, problems_of, problems_of_whole
 from posologie.records.items import LABELS, Item, ancestors
 from posologie.running.errors import InputError
 
@@ -115,7 +114,7 @@ def audited(
         InputError: if the items cannot be paired, or pairs by row speak of different things too often.
     """
     how, pairs = _paired(a, b, by, id_pattern)
-    findings = [finding for one, other in pairs for finding in _findings(one, other, languages)]
+    findings = [finding for original, translation in pairs for finding in _findings(original, translation, languages)]
     strangers = sum(finding.reason == "another question" for finding in findings)
     if how == "order" and strangers > _MOST_STRANGERS * len(pairs) and len(pairs) > _FEW:
         first = next(finding for finding in findings if finding.reason == "another question")
@@ -129,7 +128,7 @@ def audited(
         rank, count = worst.get(key, (len(_ORDER), 0))
         worst[key] = min(rank, _ORDER.index(finding.reason)), count - 1
     findings.sort(key=lambda finding: (worst[finding.a, finding.b], finding.a, _ORDER.index(finding.reason)))
-    paired = {one.place for one, _ in pairs}, {other.place for _, other in pairs}
+    paired = {original.place for original, _ in pairs}, {translation.place for _, translation in pairs}
     only = [
         tuple(entry.place for entry in side if entry.place not in known)
         for side, known in ((a, paired[0]), (b, paired[1]))
@@ -137,24 +136,24 @@ def audited(
     return Audit(how, len(pairs), only[0], only[1], tuple(findings))
 
 
-def _findings(one: Entry, other: Entry, languages: Languages) -> Iterator[Finding]:
-    before, after = fields_of(one.item), fields_of(other.item)
+def _findings(original: Entry, translation: Entry, languages: Languages) -> Iterator[Finding]:
+    before, after = fields_of(original.item), fields_of(translation.item)
     problems = list(problems_of(before, after, languages))
     if len(before.options) == len(after.options):
         problems += problems_of_whole(before, after, languages)
-        if one.item.gold != other.item.gold:
-            gold = [", ".join(LABELS[index] for index in side.item.gold) or "none" for side in (one, other)]
+        if original.item.gold != translation.item.gold:
+            gold = [", ".join(LABELS[index] for index in side.item.gold) or "none" for side in (original, translation)]
             problems.append(Problem("gold differs", f"{gold[0]} in A, {gold[1]} in B"))
     problems.sort(key=lambda problem: _ORDER.index(problem.reason))
     for problem in problems:
         yield Finding(
-            one.place,
-            other.place,
+            original.place,
+            translation.place,
             SEVERITY[problem.reason],
             problem.reason,
             problem.detail,
-            one.item.question,
-            other.item.question,
+            original.item.question,
+            translation.item.question,
         )
 
 
@@ -187,11 +186,11 @@ def _by_name(a: Sequence[Entry], b: Sequence[Entry], id_pattern: re.Pattern[str]
 
 
 def _unique(side: Sequence[Entry], id_pattern: re.Pattern[str] | None) -> dict[str, Entry]:
-    found: dict[str, list[Entry]] = {}
+    by_name: dict[str, list[Entry]] = {}
     for entry in side:
         for name in _names(entry.item, id_pattern):
-            found.setdefault(name, []).append(entry)
-    return {name: entries[0] for name, entries in found.items() if len(entries) == 1}
+            by_name.setdefault(name, []).append(entry)
+    return {name: entries[0] for name, entries in by_name.items() if len(entries) == 1}
 
 
 def _names(item: Item, id_pattern: re.Pattern[str] | None) -> frozenset[str]:

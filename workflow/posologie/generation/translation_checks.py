@@ -10,133 +10,30 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
-from posologie.backends.texts import Problem, aligned, sentences, words
+from posologie.backends.texts import Problem, words
 from posologie.generation.quantities import problems
-from posologie.generation.translation.requests import Fields
-from posologie.generation.translation.vocabulary import (
+from posologie.generation.vocabulary import (
     Word,
     alike,
     has_concepts,
     in_other_language,
     leaning,
+    negations,
+    polarity_problems,
     resemblance,
     trigram_overlap,
     trigrams,
     untranslated_options,
     words_of,
 )
-from posologie.language.facts import facts
-from posologie.language.languages import LONG_ENOUGH, language_data, language_problem, plainer
-from posologie.records.items import LABELS
-
-OPPOSITES = (
-    ("most", "least"),
-    ("increase", "decrease"),
-    ("activate", "inhibit"),
-    ("indicated", "contraindicated"),
-    ("sensitivity", "specificity"),
-    ("positive", "negative"),
-    ("left", "right"),
-    ("upper", "lower"),
-    ("acute", "chronic"),
-    ("benign", "malignant"),
-)
-"""Poles (`posologie.language.facts`) of which a text that mentions one and not the other may not become the reverse.
-
-`true` and `false` are no pair here: "which is false" and "which is not true" ask the same, so `false` counts as a
-negation."""
-
-
-_CLAUSE = re.compile(r"[,;:.()?!]|\b(?:and|but|et|mais|y|e|pero|und|aber|ed|ma|mas|que|qui|which|that|who)\b")
-_NUMERO = re.compile(r"\b[Nn][º°]")
-"""An abbreviation that reads `no` without its sign."""
-
-
-@dataclass(frozen=True, slots=True)
-class Negations:
-    """The negations of a text.
-
-    Attributes:
-        least: clauses with a negation, an exception or `false`, those that follow one another counted once: "no fever
-            and no cough" is "no fever or cough" elsewhere.
-        most: all of these clauses, and those of which the only negation is one that carries on (`ni`, `nor`).
-        possible: further words that may translate a negation, such as `lacks` or `unable`.
-    """
-
-    least: int
-    most: int
-    possible: int
-
-
-def polarity_problems(source: str, translation: str, source_language: str, target_language: str) -> list[str]:
-    """Return where a translation may say the opposite; nothing where a language has no words for negation."""
-    if not language_data(source_language).get("negation") or not language_data(target_language).get("negation"):
-        return []
-    found: list[str] = []
-    for before, after in aligned(sentences(source), sentences(translation)):
-        one, other = negations(before, source_language), negations(after, target_language)
-        if one.least > other.most + max(0, other.possible - one.possible):
-            found.append(f"a negation of {_short(before)} is missing")
-        elif other.least > one.most + max(0, one.possible - other.possible):
-            found.append(f"a negation was added: {_short(after)}")
-        found += _turned(before, after, source_language, target_language)
-    return found
-
-
-def negations(text: str, language: str) -> Negations:
-    """Return the negations of a text."""
-    whole = plainer(_NUMERO.sub(" ", text))
-    plain = _without_idioms(whole, language)
-    least = most = 0
-    before = False
-    continued = _pattern(language, "negation_continued")
-    for clause in filter(str.strip, _CLAUSE.split(plain)):
-        most += _negative(clause, language)
-        negative = _negative(continued.sub(" ", clause) if continued else clause, language)
-        least += negative and not before
-        before = negative
-    like = _pattern(language, "negation_like")
-    return Negations(least, most, len(like.findall(whole)) if like else 0)
-
-
-def _without_idioms(plain: str, language: str) -> str:
-    idioms = _pattern(language, "negation_idioms")
-    return idioms.sub(lambda idiom: "_" * len(idiom.group()), plain) if idioms else plain
-
-
-def _negative(clause: str, language: str) -> bool:
-    known = facts(clause, language)
-    return bool(known.negations or known.exception or "false" in known.polarity)
-
-
-@cache
-def _pattern(language: str, key: str) -> re.Pattern[str] | None:
-    patterns: Sequence[str] = language_data(language).get(key, ())
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
-
-
-def _turned(before: str, after: str, source_language: str, target_language: str) -> Iterator[str]:
-    one, other = (
-        facts(_without_idioms(plainer(text), language), language).polarity
-        for text, language in ((before, source_language), (after, target_language))
-    )
-    for pole, opposite in OPPOSITES:
-        for a, b in ((pole, opposite), (opposite, pole)):
-            if a in one and b not in one and b in other and a not in other:
-                yield f"'{a}' became '{b}' in {_short(after)}"
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return f"'{text}'" if len(text) <= 60 else f"'{text[:59]}…'"
-
+from posologie.language.languages import LONG_ENOUGH, language_problem
+from posologie.records.items import LABELS, Item
 
 FEATURES = ("words", "letters", "length", "numbers", "other numbers", "meanings", "other meanings", "negation", "order")
 
@@ -181,7 +78,9 @@ def matched(source: Sequence[str], translation: Sequence[str], source_language: 
     rows, columns = linear_sum_assignment(scores, maximize=True)
     gain = float(scores[rows, columns].sum() - np.trace(scores))
     certainty = softmax(scores, axis=1).diagonal()
-    return Matching(tuple(map(int, columns)), max(0.0, gain), tuple(round(float(one), 3) for one in certainty))
+    return Matching(
+        tuple(map(int, columns)), max(0.0, gain), tuple(round(float(probability), 3) for probability in certainty)
+    )
 
 
 def features(
@@ -205,14 +104,14 @@ def features(
     for k in range(len(translation)):
         for j in range(len(source)):
             numbers = _shared({word.number for word in before[j]} - {""}, {word.number for word in after[k]} - {""})
-            one, other = denials[0][j], denials[1][k]
+            denial, translated_denial = denials[0][j], denials[1][k]
             values[k, j] = (
                 _words_alike(own[0][j], own[1][k]),
                 trigram_overlap(letters[0][j], letters[1][k]),
                 -abs(math.log(_matching_length(translation[k]) / _matching_length(source[j])) - ratio),
                 *numbers,
                 *_meanings(own[0][j], own[1][k]),
-                float(one.least > other.most or other.least > one.most),
+                float(denial.least > translated_denial.most or translated_denial.least > denial.most),
                 _in_order(before[j], after[k]),
             )
     return values
@@ -232,14 +131,14 @@ def _words_alike(before: Sequence[Word], after: Sequence[Word]) -> float:
     """Return the share of letters in words that have a counterpart, the mean of both directions."""
     if not before or not after:
         return 0.0
-    table = np.array([[alike(one, other) for other in after] for one in before])
+    table = np.array([[alike(word, counterpart) for counterpart in after] for word in before])
     weights = [np.array([len(word.form) for word in side]) for side in (before, after)]
     return float(np.average(table.max(1), weights=weights[0]) + np.average(table.max(0), weights=weights[1])) / 2
 
 
-def _shared(one: set[str], other: set[str]) -> tuple[float, float]:
-    most = max(len(one), len(other))
-    return (len(one & other) / most, 1 - len(one & other) / most) if most else (0.0, 0.0)
+def _shared(a: set[str], b: set[str]) -> tuple[float, float]:
+    most = max(len(a), len(b))
+    return (len(a & b) / most, 1 - len(a & b) / most) if most else (0.0, 0.0)
 
 
 def _meanings(before: Sequence[Word], after: Sequence[Word]) -> tuple[float, float]:
@@ -247,9 +146,11 @@ def _meanings(before: Sequence[Word], after: Sequence[Word]) -> tuple[float, flo
     sides = [[word.meanings for word in side if word.meanings] for side in (before, after)]
     if not sides[0] or not sides[1]:
         return 0.0, 0.0
-    found = sum(any(one & other for other in sides[1]) for one in sides[0]) / len(sides[0])
-    found = (found + sum(any(one & other for other in sides[0]) for one in sides[1]) / len(sides[1])) / 2
-    return found, 1 - found
+    share = sum(any(meanings & counterpart for counterpart in sides[1]) for meanings in sides[0]) / len(sides[0])
+    share = (
+        share + sum(any(meanings & counterpart for counterpart in sides[0]) for meanings in sides[1]) / len(sides[1])
+    ) / 2
+    return share, 1 - share
 
 
 def _in_order(before: Sequence[Word], after: Sequence[Word]) -> float:
@@ -273,6 +174,35 @@ The ratio allows for more than the error of this."""
 _ANOTHER = -2.0
 """Log-odds below which a question is none of the original: 2 in 100 replaced questions have more, 2 in 1,000 right
 translations less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Texts of an item, or of a part of it; what is not part of it is empty."""
+
+    question: str = ""
+    context: str = ""
+    options: tuple[str, ...] = ()
+    answer: str = ""
+
+    def texts(self) -> tuple[str, ...]:
+        """Return all texts, in a fixed order: question, context, answer, options."""
+        return (self.question, self.context, self.answer, *self.options)
+
+
+def fields_of(item: Item) -> Fields:
+    """Return the texts of an item."""
+    return Fields(item.question, item.context, item.options, item.answer)
+
+
+def joined(parts: list[Fields]) -> Fields:
+    """Return the whole of which `parts` are the parts: each text stands in one of them, the context in several."""
+    return Fields(
+        "".join(part.question for part in parts),
+        "".join(part.context for part in parts),
+        tuple(option for part in parts for option in part.options),
+        "".join(part.answer for part in parts),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +236,11 @@ def problems_of(source: Fields, translation: Fields, languages: Languages) -> It
     # Text by text, so that an option that changed place with another is found by its numbers.
     texts = [(name, before, after) for (name, before), (_, after) in both if before.strip() and after.strip()]
     for name, before, after in texts:
-        if found := problems(before, after, languages.source, languages.target):
-            yield Problem("numbers and units", f"{name}: {'; '.join(found)}"[:200])
+        if differences := problems(before, after, languages.source, languages.target):
+            yield Problem("numbers and units", f"{name}: {'; '.join(differences)}"[:200])
     for name, before, after in texts:
-        if found := polarity_problems(before, after, languages.source, languages.target):
-            yield Problem("says the opposite", f"{name}: {'; '.join(found)}"[:200])
+        if differences := polarity_problems(before, after, languages.source, languages.target):
+            yield Problem("says the opposite", f"{name}: {'; '.join(differences)}"[:200])
     matching = match_of(source, translation, languages)
     if matching is not None and matching.exchanged:
         now = ", ".join(

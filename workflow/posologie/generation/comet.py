@@ -1,6 +1,6 @@
 """COMET of translated parallel text, where its package and a checkpoint are installed; otherwise a file that says so.
 
-python -m posologie.generation.translation_quality.comet --spec CometSpec --sentences F.parquet [--checkpoint FILE]
+python -m posologie.generation.comet --spec CometSpec --sentences F.parquet [--checkpoint FILE]
     --comet OUT.parquet --facts OUT.json
 
 COMET (Rei et al. 2020) pins its own versions of torch and transformers, and has an environment of its own
@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from posologie.generation.translation_quality.spec import comet_schema
 from posologie.records.files import read_parquet, sha256_of_file, write_json, write_parquet
 from posologie.records.specs import Spec
 from posologie.running.commands import claim_devices, parser, run
@@ -26,9 +25,23 @@ class CometSpec(Spec):
     batch_size: int = 16
 
 
+def comet_schema() -> pa.Schema:
+    """Return the schema of `translation_quality/{translator}.comet.parquet`: one row per segment, same order.
+
+    Without the package or the checkpoint there are no rows, and the file beside it (`.json`) says why.
+    """
+    return pa.schema(
+        [
+            pa.field("test_set", pa.string(), nullable=False),
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("comet", pa.float64(), nullable=False),
+        ]
+    )
+
+
 def main(argv: list[str]) -> None:
     """Score the segments, or write why not."""
-    arguments = parser("posologie.generation.translation_quality.comet", __doc__ or "")
+    arguments = parser("posologie.generation.comet", __doc__ or "")
     arguments.add_argument("--sentences", required=True, type=Path)
     arguments.add_argument("--checkpoint", type=Path)
     arguments.add_argument("--comet", required=True, type=Path)

@@ -1,24 +1,25 @@
 """The table of translation quality: BLEU, chrF and, where it was computed, COMET, with paired bootstrap intervals.
 
-python -m posologie.generation.translation_quality.table --spec QualityTableSpec --sentences TRANSLATOR=F.parquet…
+python -m posologie.generation.translation_quality_table --spec QualityTableSpec --sentences TRANSLATOR=F.parquet…
     [--comet TRANSLATOR=F.parquet…] [--published FILE.yaml] --table OUT.csv
 
 One row per translator, test set and metric. The bootstrap (Koehn 2004) draws the same documents, or segments where
 documents are not known, for all translators; `paired_difference` is against the best other translator of the set, and
-its two-sided p-value twice the share of replicates on the other side of zero. Systems of a published study that is
+its two-sided p-value twice the share of replicates on the other side of zero. Corpus scores are computed from sums over
+segments, so that a resample costs an addition; they equal sacreBLEU's. Systems of a published study that is
 compared are rows of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from sacrebleu.metrics import BLEU, CHRF
 
-from posologie.generation.translation_quality.scores import CorpusMetric, MeanMetric, cluster_draws, resampled
-from posologie.generation.translation_quality.spec import QualityTableSpec, TranslationQuality, sentence_schema
+from posologie.generation.translation_quality_spec import QualityTableSpec, TranslationQuality, sentence_schema
 from posologie.records.files import read_json, read_parquet, write_csv
 from posologie.records.published import Comparison, comparison, shown
 from posologie.running.commands import named_path, parser, run
@@ -30,9 +31,75 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class CorpusMetric:
+    """BLEU or chrF: what each segment adds to the sums, and the score of sums."""
+
+    def __init__(self, name: str) -> None:
+        """Take `bleu` or `chrf`, both as sacreBLEU has them by default."""
+        self.name = name
+        self.metric = BLEU() if name == "bleu" else CHRF()
+
+    def sums_of(self, translations: Sequence[str], references: Sequence[str]) -> NDArray[np.float64]:
+        """Return what each segment adds: (segments, counts)."""
+        # sacreBLEU's own paired test takes these two functions apart in the same way; they have no public name.
+        counts = self.metric._extract_corpus_statistics(list(translations), [list(references)])
+        return np.array(counts, dtype=np.float64)
+
+    def score(self, sums: NDArray[np.float64]) -> float:
+        """Return the corpus score (0 to 100) of summed counts."""
+        return float(self.metric._compute_score_from_stats(sums.tolist()).score)
+
+    def signature(self) -> str:
+        """Return sacreBLEU's signature; known once a corpus was scored."""
+        return str(self.metric.get_signature())
+
+
+class MeanMetric:
+    """A metric whose corpus score is the mean over segments, such as COMET."""
+
+    def __init__(self, name: str, signature: str) -> None:
+        """Take its name and how it was computed."""
+        self.name, self._signature = name, signature
+
+    def score(self, sums: NDArray[np.float64]) -> float:
+        """Return the mean of (sum of scores, number of segments)."""
+        return float(sums[0] / sums[1])
+
+    def signature(self) -> str:
+        """Return how the metric was computed."""
+        return self._signature
+
+
+def cluster_draws(groups: Sequence[str], replicates: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return bootstrap draws of clusters, the same for every translator.
+
+    Returns:
+        the cluster of each segment, and how often each replicate holds each cluster: (replicates, clusters).
+    """
+    _, cluster = np.unique(np.asarray(groups), return_inverse=True)
+    count = int(cluster.max()) + 1
+    drawn = np.random.default_rng(seed).integers(count, size=(replicates, count))
+    weights = np.zeros((replicates, count), dtype=np.int64)
+    for replicate in range(replicates):
+        weights[replicate] = np.bincount(drawn[replicate], minlength=count)
+    return cluster, weights
+
+
+def resampled(
+    metric: CorpusMetric | MeanMetric,
+    sums: NDArray[np.float64],
+    cluster: NDArray[np.int64],
+    weights: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the score of each bootstrap replicate."""
+    of_cluster = np.zeros((weights.shape[1], sums.shape[1]))
+    np.add.at(of_cluster, cluster, sums)
+    return np.array([metric.score(replicate) for replicate in weights @ of_cluster])
+
+
 def main(argv: list[str]) -> None:
     """Write the table."""
-    arguments = parser("posologie.generation.translation_quality.table", __doc__ or "")
+    arguments = parser("posologie.generation.translation_quality_table", __doc__ or "")
     arguments.add_argument("--sentences", required=True, nargs="+", type=named_path, metavar="TRANSLATOR=F")
     arguments.add_argument("--comet", nargs="+", type=named_path, default=[], metavar="TRANSLATOR=F")
     arguments.add_argument("--published", type=Path)
@@ -109,8 +176,8 @@ def _of_set(table: pa.Table, test_set: str) -> pa.Table:
 def _check_same_segments(test_set: str, own: Mapping[str, pa.Table]) -> None:
     """Check that all translators translated the same segments: a paired comparison has no smaller denominator."""
     (first, expected), *others = ((name, table.select(["id", "reference"])) for name, table in own.items())
-    for name, found in others:
-        if not found.equals(expected):
+    for name, segments in others:
+        if not segments.equals(expected):
             raise InputError(f"{test_set}: the segments of '{name}' are not those of '{first}'; expected the same")
 
 
@@ -162,10 +229,10 @@ def _shown(value: float) -> str:
 
 def _beside(published: Comparison, name: str, test_set: str, metric: str, value: float) -> dict[str, Any]:
     """Return the published value of a translator, with the difference only where it is of the same test set."""
-    found = published.translation(name, metric, test_set)
-    if found is None:
+    published_value = published.translation(name, metric, test_set)
+    if published_value is None:
         return {}
-    printed, elsewhere = found
+    printed, elsewhere = published_value
     if elsewhere:
         return {"published": printed, "note": f"published on another test set, {elsewhere}"}
     return {"published": printed, "difference": _shown(value - printed)}

@@ -1,4 +1,4 @@
-"""What the translations of parallel text, and the table of their quality, depend on; the schemas of both."""
+"""What the translations of parallel text, and the table of their quality, depend on; the schema of the translations."""
 
 import operator
 from typing import TYPE_CHECKING, Literal
@@ -60,21 +60,5 @@ def sentence_schema() -> "pyarrow.Schema":
             pa.field("finish", pa.string(), nullable=False),  # stop | length | filtered | failed
             pa.field("prompt_tokens", pa.int32(), nullable=False),
             pa.field("generated_tokens", pa.int32(), nullable=False),
-        ]
-    )
-
-
-def comet_schema() -> "pyarrow.Schema":
-    """Return the schema of `translation_quality/{translator}.comet.parquet`: one row per segment, same order.
-
-    Without the package or the checkpoint there are no rows, and the file beside it (`.json`) says why.
-    """
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            pa.field("test_set", pa.string(), nullable=False),
-            pa.field("id", pa.string(), nullable=False),
-            pa.field("comet", pa.float64(), nullable=False),
         ]
     )

@@ -1,11 +1,11 @@
 """The command behind a translator's version of parallel text, whatever the backend.
 
-python -m posologie.generation.translation_quality.command --backend KIND --spec QualitySpec --pairs
+python -m posologie.generation.translation_quality --backend KIND --spec QualitySpec --pairs
     TEST_SET=PAIRS.parquet… [--prompt FILE] [--backbone MANIFEST] --sentences OUT.parquet --run OUT.json
     --work DIR [--running JSON]
 
 KIND is causal, seq2seq, openai_endpoint or engine; all but seq2seq take a prompt with a place for {text}. The
-table is made by `posologie.generation.translation_quality.table`.
+table is made by `posologie.generation.translation_quality_table`.
 """
 
 from argparse import Namespace
@@ -18,7 +18,7 @@ from posologie.backends.asking import add_asking_arguments, asking
 from posologie.backends.interface import Failure, Reply, Request
 from posologie.backends.prompts import Prompt, read_prompt
 from posologie.generation.spec import Translator
-from posologie.generation.translation_quality.spec import QualitySpec, sentence_schema
+from posologie.generation.translation_quality_spec import QualitySpec, sentence_schema
 from posologie.records.files import write_parquet
 from posologie.records.runs import Run
 from posologie.records.tables import read_pairs
@@ -28,7 +28,7 @@ from posologie.running.errors import InputError
 
 def main(argv: list[str]) -> None:
     """Translate parallel text."""
-    arguments = parser("posologie.generation.translation_quality.command", __doc__ or "")
+    arguments = parser("posologie.generation.translation_quality", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--pairs", required=True, nargs="+", type=named_path, metavar="TEST_SET=PAIRS")
     arguments.add_argument("--prompt", type=Path)
@@ -47,7 +47,11 @@ def main(argv: list[str]) -> None:
     with asking(spec.translator.backend, options, f"{spec.name}/parallel") as session:
         session.complete(iter(requests), len(requests), "segments")
         outcomes = [session.reply(request) for request in requests]
-        failed = {row["id"]: one.error for row, one in zip(rows, outcomes, strict=True) if isinstance(one, Failure)}
+        failed = {
+            row["id"]: outcome.error
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if isinstance(outcome, Failure)
+        }
         session.check_failures(failed)
         of_backend = session.facts()
     table = [{**row, **_columns(outcome)} for row, outcome in zip(rows, outcomes, strict=True)]
@@ -69,8 +73,8 @@ def parallel_rows(files: dict[str, str], translator: Translator) -> list[dict[st
             if languages != (translator.source_language, translator.target_language):
                 expected = f"{translator.source_language} to {translator.target_language}"
                 raise InputError(f"{path}: {languages[0]} to {languages[1]}; expected {expected}")
-            kept = {"source": pair["source_text"], "reference": pair["target_text"]}
-            rows.append({"test_set": test_set, "id": pair["id"], "group": pair["group"], **kept})
+            texts = {"source": pair["source_text"], "reference": pair["target_text"]}
+            rows.append({"test_set": test_set, "id": pair["id"], "group": pair["group"], **texts})
     return rows
 
 

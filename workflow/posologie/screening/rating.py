@@ -1,6 +1,6 @@
-"""The command behind a file of ratings of training items, whatever the backend, and the table of the ratings.
+"""A judge rates training items, whatever the backend: the ratings that the quality screen reads.
 
-    python -m posologie.screening.rating.command --backend KIND --spec JSON --prompt FILE --items SHARD
+    python -m posologie.screening.rating --backend KIND --spec JSON --prompt FILE --items SHARD
         --ratings OUT.parquet --run OUT.json --work DIR [--running JSON] [--backbone MANIFEST]
 
 KIND is causal, openai_endpoint or engine: that of the judge's backend. `--running` changes no rating.
@@ -8,7 +8,7 @@ KIND is causal, openai_endpoint or engine: that of the judge's backend. `--runni
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,18 +23,13 @@ from posologie.running.commands import parser, run
 from posologie.running.errors import InputError
 from posologie.screening.spec import Rating, RatingSpec
 
-if TYPE_CHECKING:
-    import pyarrow
 
-
-def rating_schema() -> "pyarrow.Schema":
+def rating_schema() -> pa.Schema:
     """Return the schema of `quality/{judge}/{source}.parquet`: one row per training item that is rated, in file order.
 
     `outcome` is `score`; `unparsable` (a reply without a score); `filtered` (withheld by the endpoint); or `failed` (no
     reply at all).
     """
-    import pyarrow as pa
-
     return pa.schema(
         [
             pa.field("item", pa.string(), nullable=False),
@@ -51,7 +46,7 @@ _AT_ONCE = 2048
 
 def main(argv: list[str]) -> None:
     """Rate the training items of one source."""
-    arguments = parser("posologie.screening.rating.command", __doc__ or "")
+    arguments = parser("posologie.screening.rating", __doc__ or "")
     add_asking_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
@@ -60,7 +55,7 @@ def main(argv: list[str]) -> None:
     options = arguments.parse_args(argv)
     spec = RatingSpec.from_json(options.spec)
     inputs = {"items": options.items, "prompt": options.prompt}
-    run = Run("screening.rating.command", spec, inputs | ({"backbone": options.backbone} if options.backbone else {}))
+    run = Run("screening.rating", spec, inputs | ({"backbone": options.backbone} if options.backbone else {}))
     prompt = read_prompt(options.prompt)
     items = rated_items(options.items, spec)
     rows: list[dict[str, Any]] = []

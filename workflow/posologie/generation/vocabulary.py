@@ -1,33 +1,36 @@
-"""How much words of two languages resemble one another, and texts that stayed in the language of the original.
+"""The words of a text and of its translation: how much they resemble, which stayed untranslated, what they negate.
 
 An option that is the same in both languages is most often a name: *Candida albicans*, CT, Wilms, 46,XX. One that should
 have been translated stands alone among translated ones, has several words, or words that the other language lacks.
 """
 
-import contextlib
 import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-import num2words
 import numpy as np
+import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from posologie.backends.texts import aligned, sentences
+from posologie.language.facts import facts
 from posologie.language.languages import known_languages, language_data, plainer, runs
+from posologie.language.numbers import number_words
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[<>≤≥=+±%°/→↑↓]")
+_TOKEN = regex.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[<>≤≥=+±%°/→↑↓]")
+"""By the package `regex`, for which the vowel signs of Hindi are letters of a word."""
+
 _SPELLINGS: dict[str, str] = {"ph": "f", "th": "t", "rh": "r", "ch": "c", "k": "c", "qu": "c", "y": "i", "ae": "e"}
 _SPELLINGS |= {"oe": "e", "sc": "c", "z": "s", "x": "s", "h": "", "w": "v", "j": "i"}
 """Spellings of Greek and Latin sounds, in one form."""
 
 _NUMERALS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
 _ROMAN = {numeral: value for value, numeral in enumerate(_NUMERALS, start=2)}
-_LARGEST_WORD = 100
 _SHORTEST_COGNATE = 4
 _LEAST_ALIKE = 0.35
 
@@ -63,27 +66,15 @@ def _word(token: str, language: str) -> Word:
         return Word(token, re.sub(r"[.,]0+$", "", token).replace(",", "."))
     if token in _ROMAN:
         return Word(token, str(_ROMAN[token]))
-    number = _number_words(language).get(token) or _number_words(language).get(token[:-1], "")
-    return Word(_folded(token), number, _meanings(token, language))
+    values = number_words(language)
+    value = values.get(token) or values.get(token[:-1])
+    return Word(_folded(token), "" if value is None else str(value), _meanings(token, language))
 
 
 def _folded(token: str) -> str:
     for spelling, plain in _SPELLINGS.items():
         token = token.replace(spelling, plain)
     return re.sub(r"(.)\1", r"\1", token)
-
-
-@cache
-def _number_words(language: str) -> dict[str, str]:
-    """Return number words, ordinals also without their last letter; `one`, an article elsewhere, is left out."""
-    found: dict[str, str] = {}
-    with contextlib.suppress(NotImplementedError):  # a language whose number words nobody wrote down
-        for value in range(_LARGEST_WORD, 0, -1):
-            ordinal = plainer(num2words.num2words(value, lang=language, to="ordinal"))
-            found |= {form: str(value) for form in (ordinal, ordinal[:-1]) if form.isalpha() and len(form) > 3}
-            if value > 1:
-                found[plainer(num2words.num2words(value, lang=language))] = str(value)
-    return found
 
 
 @cache
@@ -103,28 +94,28 @@ def _concepts(language: str) -> tuple[dict[str, frozenset[str]], dict[str, froze
 
 def _meanings(token: str, language: str) -> frozenset[str]:
     whole, beginnings = _concepts(language)
-    found = whole.get(token, frozenset())
+    concepts = whole.get(token, frozenset())
     for length in range(1, len(token) + 1):
-        found |= beginnings.get(token[:length], frozenset())
-    return found
+        concepts |= beginnings.get(token[:length], frozenset())
+    return concepts
 
 
 @lru_cache(1 << 18)
-def alike(one: Word, other: Word) -> float:
+def alike(word: Word, other: Word) -> float:
     """Return how much two words resemble each other, from 0 to 1."""
-    if one.number or other.number:
-        return float(one.number == other.number)
-    if one.form == other.form or one.meanings & other.meanings:
+    if word.number or other.number:
+        return float(word.number == other.number)
+    if word.form == other.form or word.meanings & other.meanings:
         return 1.0
-    if min(len(one.form), len(other.form)) < _SHORTEST_COGNATE:
+    if min(len(word.form), len(other.form)) < _SHORTEST_COGNATE:
         return 0.0
     same = 0
-    for a, b in zip(one.form, other.form, strict=False):
+    for a, b in zip(word.form, other.form, strict=False):
         if a != b:
             break
         same += 1
-    beginning = same / max(len(one.form), len(other.form)) if same >= _SHORTEST_COGNATE - 1 else 0.0
-    alike = max(beginning, trigram_overlap(trigrams(one.form), trigrams(other.form)))
+    beginning = same / max(len(word.form), len(other.form)) if same >= _SHORTEST_COGNATE - 1 else 0.0
+    alike = max(beginning, trigram_overlap(trigrams(word.form), trigrams(other.form)))
     return alike if alike >= _LEAST_ALIKE else 0.0
 
 
@@ -135,9 +126,9 @@ def trigrams(text: str) -> Counter[str]:
     return Counter(padded[start : start + 3] for start in range(len(padded) - 2))
 
 
-def trigram_overlap(one: Counter[str], other: Counter[str]) -> float:
+def trigram_overlap(first: Counter[str], second: Counter[str]) -> float:
     """Return Dice's coefficient of two bags of trigrams."""
-    return 2 * (one & other).total() / max(one.total() + other.total(), 1)
+    return 2 * (first & second).total() / max(first.total() + second.total(), 1)
 
 
 WEIGHTS = (11.24, 11.19, 3.21, 3.98)
@@ -163,7 +154,7 @@ def resemblance(source: str, translation: str, source_language: str, target_lang
     )
     if min(len(before), len(after)) < _ENOUGH:
         return None
-    table = np.array([[alike(one, other) for other in after] for one in before]) >= 0.5
+    table = np.array([[alike(word, counterpart) for counterpart in after] for word in before]) >= 0.5
     weights = [[len(word.form) for word in side] for side in (before, after)]
     shares = [float(np.average(table.any(1 - axis), weights=weights[axis])) for axis in (0, 1)]
     letters = [trigrams(" ".join(word.form for word in side)) for side in (before, after)]
@@ -203,16 +194,16 @@ def untranslated_options(
 ) -> list[int]:
     """Return the places of the options that stayed in the language of the original."""
     same = [_spelled(before) == _spelled(after) for before, after in zip(source, translation, strict=True)]
-    found = []
+    places = []
     for place, option in enumerate(translation):
         if same[place]:
             others = (sum(same) - 1) / max(len(same) - 1, 1)
-            left = log_odds(option, others, source_language, target_language) >= UNTRANSLATED_LEAST
+            untranslated = log_odds(option, others, source_language, target_language) >= UNTRANSLATED_LEAST
         else:
-            left = in_other_language(option, source_language, target_language)
-        if left:
-            found.append(place)
-    return found
+            untranslated = in_other_language(option, source_language, target_language)
+        if untranslated:
+            places.append(place)
+    return places
 
 
 def _spelled(text: str) -> list[str]:
@@ -246,10 +237,10 @@ def features(option: str, others: float, source_language: str, target_language: 
     signs = [sign for sign in option if sign.isalnum()]
     capitals = sum(sign.isupper() or sign.isdigit() for sign in signs) / max(len(signs), 1)
     meanings = [
-        (one.meanings, other.meanings)
-        for one, other in zip(words_of(option, source_language), words_of(option, target_language), strict=True)
+        (word.meanings, translated.meanings)
+        for word, translated in zip(words_of(option, source_language), words_of(option, target_language), strict=True)
     ]
-    known = sum(bool(one) and not other for one, other in meanings)
+    known = sum(bool(concepts) and not translated_concepts for concepts, translated_concepts in meanings)
     return np.array(
         (
             others,
@@ -283,3 +274,105 @@ def _identifier_of(*languages: str) -> Any:
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=False)
     identifier.set_languages(list(languages))
     return identifier
+
+
+OPPOSITES = (
+    ("most", "least"),
+    ("increase", "decrease"),
+    ("activate", "inhibit"),
+    ("indicated", "contraindicated"),
+    ("sensitivity", "specificity"),
+    ("positive", "negative"),
+    ("left", "right"),
+    ("upper", "lower"),
+    ("acute", "chronic"),
+    ("benign", "malignant"),
+)
+"""Poles (`posologie.language.facts`) of which a text that mentions one and not the other may not become the reverse.
+
+`true` and `false` are no pair here: "which is false" and "which is not true" ask the same, so `false` counts as a
+negation."""
+
+
+_CLAUSE = re.compile(r"[,;:.()?!]|\b(?:and|but|et|mais|y|e|pero|und|aber|ed|ma|mas|que|qui|which|that|who)\b")
+_NUMERO = re.compile(r"\b[Nn][º°]")
+"""An abbreviation that reads `no` without its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Negations:
+    """The negations of a text.
+
+    Attributes:
+        least: clauses with a negation, an exception or `false`, those that follow one another counted once: "no fever
+            and no cough" is "no fever or cough" elsewhere.
+        most: all of these clauses, and those of which the only negation is one that carries on (`ni`, `nor`).
+        possible: further words that may translate a negation, such as `lacks` or `unable`.
+    """
+
+    least: int
+    most: int
+    possible: int
+
+
+def polarity_problems(source: str, translation: str, source_language: str, target_language: str) -> list[str]:
+    """Return where a translation may say the opposite; nothing where a language has no words for negation."""
+    if not language_data(source_language).get("negation") or not language_data(target_language).get("negation"):
+        return []
+    messages: list[str] = []
+    for before, after in aligned(sentences(source), sentences(translation)):
+        original, translated = negations(before, source_language), negations(after, target_language)
+        if original.least > translated.most + max(0, translated.possible - original.possible):
+            messages.append(f"a negation of {_short(before)} is missing")
+        elif translated.least > original.most + max(0, original.possible - translated.possible):
+            messages.append(f"a negation was added: {_short(after)}")
+        messages += _turned(before, after, source_language, target_language)
+    return messages
+
+
+def negations(text: str, language: str) -> Negations:
+    """Return the negations of a text."""
+    whole = plainer(_NUMERO.sub(" ", text))
+    plain = _without_idioms(whole, language)
+    least = most = 0
+    before = False
+    continued = _pattern(language, "negation_continued")
+    for clause in filter(str.strip, _CLAUSE.split(plain)):
+        most += _negative(clause, language)
+        negative = _negative(continued.sub(" ", clause) if continued else clause, language)
+        least += negative and not before
+        before = negative
+    like = _pattern(language, "negation_like")
+    return Negations(least, most, len(like.findall(whole)) if like else 0)
+
+
+def _without_idioms(plain: str, language: str) -> str:
+    idioms = _pattern(language, "negation_idioms")
+    return idioms.sub(lambda idiom: "_" * len(idiom.group()), plain) if idioms else plain
+
+
+def _negative(clause: str, language: str) -> bool:
+    known = facts(clause, language)
+    return bool(known.negations or known.exception or "false" in known.polarity)
+
+
+@cache
+def _pattern(language: str, key: str) -> re.Pattern[str] | None:
+    patterns: Sequence[str] = language_data(language).get(key, ())
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+
+
+def _turned(before: str, after: str, source_language: str, target_language: str) -> Iterator[str]:
+    source_poles, target_poles = (
+        facts(_without_idioms(plainer(text), language), language).polarity
+        for text, language in ((before, source_language), (after, target_language))
+    )
+    for pole, opposite in OPPOSITES:
+        for a, b in ((pole, opposite), (opposite, pole)):
+            if a in source_poles and b not in source_poles and b in target_poles and a not in target_poles:
+                yield f"'{a}' became '{b}' in {_short(after)}"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return f"'{text}'" if len(text) <= 60 else f"'{text[:59]}…'"

@@ -1,6 +1,6 @@
 """What rating the training items of a source would ask and cost.
 
-python -m posologie.screening.rating.plan --spec RatingSpec --prompt FILE --items SHARD --work DIR
+python -m posologie.screening.rating_plan --spec RatingSpec --prompt FILE --items SHARD --work DIR
     [--running JSON] [--plan OUT.json]
 """
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from posologie.backends.prompts import read_prompt
 from posologie.generation.plan import Plan, add_plan_arguments, plan_of, show
 from posologie.running.commands import parser, run
-from posologie.screening.rating.command import rated_items, requests
+from posologie.screening.rating import rated_items, requests
 from posologie.screening.spec import RatingSpec
 
 
 def main(argv: list[str]) -> None:
     """Print the plan."""
-    arguments = parser("posologie.screening.rating.plan", __doc__ or "")
+    arguments = parser("posologie.screening.rating_plan", __doc__ or "")
     add_plan_arguments(arguments)
     arguments.add_argument("--prompt", required=True, type=Path)
     arguments.add_argument("--items", required=True, type=Path, metavar="SHARD")
@@ -27,9 +27,9 @@ def main(argv: list[str]) -> None:
 def planned(options: Namespace) -> Plan:
     """Return the plan: `options` are those of `main`."""
     spec, prompt = RatingSpec.from_json(options.spec), read_prompt(options.prompt)
-    asked = (request for _, request in requests(rated_items(options.items, spec), spec.rating, prompt))
+    planned_requests = (request for _, request in requests(rated_items(options.items, spec), spec.rating, prompt))
     longest = spec.rating.decoding.max_new_tokens * 4
-    return plan_of(asked, spec.backend, options, lambda request: longest)
+    return plan_of(planned_requests, spec.backend, options, lambda request: longest)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""Synthesis: documents become questions."""

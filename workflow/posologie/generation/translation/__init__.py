@@ -1,1 +1,0 @@
-"""Translation of items: question, context, options and answer together; the gold never changes."""

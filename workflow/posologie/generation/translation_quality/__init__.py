@@ -1,1 +1,0 @@
-"""How well a translator translates: parallel text, corpus metrics with intervals."""

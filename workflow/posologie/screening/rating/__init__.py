@@ -1,1 +1,0 @@
-"""A judge rates training items: the ratings that the quality screen reads."""
