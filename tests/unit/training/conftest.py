@@ -69,6 +69,7 @@ class Job:
             threads=1,
             processes=1,
             nodes=1,
+            shard_backbone=0,
             group_minutes=2.0,
             checkpoint_seconds=600.0,
             report_to=None,

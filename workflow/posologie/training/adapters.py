@@ -15,6 +15,7 @@ from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.training.dora import make_fast, row_squares
 from posologie.training.layers import WIDE, ExampleDropout, MaskSource
+from posologie.training.sharding import sharded_without_values, whole_weight
 from posologie.training.spec import Recipe, TrainingSpec
 
 
@@ -53,7 +54,8 @@ def attach(
         use_rslora=recipe.method == "rslora",
     )
     model.name_or_path = backbone  # peft would otherwise record the folder that the backbone was read from
-    adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
+    with sharded_without_values(model):
+        adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
     if recipe.method == "pissa":
         take_apart(adapted, principal)
     else:
@@ -121,7 +123,7 @@ def initialise(adapted: Any, seed: int) -> None:
         for low_rank in (layer.lora_A["default"], layer.lora_B["default"]):
             low_rank.to(base.weight.device)
         if "default" in layer.lora_magnitude_vector:
-            norms = row_squares(dequantize_module_weight(base)).sqrt_()
+            norms = row_squares(whole_weight(dequantize_module_weight(base))).sqrt_()
             layer.lora_magnitude_vector["default"].weight = torch.nn.Parameter(norms)
 
 

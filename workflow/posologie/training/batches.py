@@ -1,6 +1,7 @@
 """Which examples make up each update, laid one behind the other, and whether a backbone computes them as each alone."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -247,6 +248,20 @@ def micro_batches(
     ordered = sorted(update.tolist(), key=lambda index: (-int(lengths[index]), index))
     own = ordered[process::processes]
     return [np.array(own[start : start + size]) for start in range(0, len(own), size)]
+
+
+def micro_batches_in_step(
+    update: np.ndarray, lengths: np.ndarray, *, size: int, process: int, processes: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return one process's micro-batches, and as many fillers as make their number that of every other process.
+
+    Processes that share a backbone's weights (`posologie.training.sharding`) must call it equally often. A filler is
+    the shortest example of the update, whose result does not count.
+    """
+    own = micro_batches(update, lengths, size=size, process=process, processes=processes)
+    rounds = math.ceil(math.ceil(len(update) / processes) / size)
+    filler = np.array([min(update.tolist(), key=lambda index: (int(lengths[index]), index))]) if len(update) else update
+    return own, [filler] * (rounds - len(own))
 
 
 def _rank(seed: int, epoch: int, name: str) -> bytes:

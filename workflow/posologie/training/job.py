@@ -32,7 +32,7 @@ from posologie.training.reporting import (
     listeners,
     memory_explained,
 )
-from posologie.training.spec import TrainingSpec
+from posologie.training.spec import TrainingSpec, check_sharding
 from posologie.training.student import Student, make_student
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def train_adapter(options: Namespace) -> None:
         raise InputError(
             f"training.recipe.keep = 'best': {options.validation} holds no item; expected some, or keep: last"
         )
-    student = _student(backbone, spec, group, folder)
+    student = _student(backbone, spec, group, folder, group.size if options.shard_backbone else 1)
     _check_tokens(student, parts)
     if spec.recipe.objective == "dpo":
         training, validation = (
@@ -131,6 +131,7 @@ def train_adapter(options: Namespace) -> None:
             text_before_answers=Chats(tokenizer, spec.chat).lead,
             device=str(group.device.type),
             processes=group.size,
+            backbone_sharded=student.sharded,
             threads=options.threads,
             micro_batch=options.micro_batch,
             micro_batch_that_fitted=int(final.facts["micro_batch"] or 0),
@@ -153,13 +154,19 @@ def _together(group: Group) -> Iterator[None]:
             sys.exit(2)
 
 
-def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path) -> Student:
-    """Load the backbone in every process; where its weights are taken apart, the leading process does it first."""
+def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path, shards: int) -> Student:
+    """Load the backbone in every process; where its weights are taken apart, the leading process does it first.
+
+    Args:
+        shards: into how many parts the backbone's weights are divided, one for each process; 1 for none.
+    """
+    if shards > 1:
+        check_sharding(spec.recipe)
     principal = folder / "principal.safetensors" if spec.recipe.method == "pissa" else None
 
     def make() -> Student:
         with memory_explained(spec.backbone, LOADING):
-            return make_student(backbone, spec, group.device, principal)
+            return make_student(backbone, spec, group.device, principal, shards)
 
     if principal is None:
         return make()

@@ -13,7 +13,7 @@ import torch
 
 from posologie.running.whole_files import whole_file
 from posologie.training import update as loss_of
-from posologie.training.batches import Batch, assemble, micro_batches
+from posologie.training.batches import Batch, assemble, micro_batches_in_step
 from posologie.training.examples import Examples
 from posologie.training.processes import Group
 from posologie.training.student import Student
@@ -75,11 +75,15 @@ def with_reference(student: Student, examples: Examples, path: Path, micro_batch
         found = torch.zeros(len(examples), dtype=torch.float32, device=group.device)
         everything = np.arange(len(examples))
         student.model.eval()
-        for part in micro_batches(
+        own, fillers = micro_batches_in_step(
             everything, examples.lengths, size=micro_batch, process=group.rank, processes=group.size
-        ):
+        )
+        for number, part in enumerate([*own, *fillers] if student.sharded else own):
             batch = assemble(examples, part, loss_on="answer", device=group.device)
-            found[torch.from_numpy(part).to(group.device)] = log_probabilities(student, batch)
+            with student.whole_head:
+                each = log_probabilities(student, batch)
+            if number < len(own):
+                found[torch.from_numpy(part).to(group.device)] = each
         group.sum_in_place([found])
         if group.leads:
             with whole_file(path) as partial, open(partial, "wb") as file:
