@@ -134,6 +134,9 @@ class Job:
 
         return pyarrow.parquet.read_table(self.options.history).to_pylist()
 
+    def log(self):
+        return (self.folder / "log.txt").read_text(encoding="utf-8")
+
     def facts(self):
         return json.loads(self.options.run.read_text(encoding="utf-8"))
 

@@ -60,7 +60,8 @@ def shard(model: Any, device: torch.device, processes: int, *, backbone: str) ->
     decoder = model.get_decoder()
     if not hasattr(decoder, "layers"):
         raise InputError(
-            f"devices.shard_backbone: {backbone} has no list of layers to gather one by one; expected a decoder with one"
+            f"devices.shard_backbone: the decoder of {backbone} has no list of layers, which are gathered one by one; "
+            "expected one, or shard_backbone: false"
         )
     model.requires_grad_(False)
     mesh = init_device_mesh(device.type, (processes,))
