@@ -151,7 +151,10 @@ PROGRAMS: dict[str, Callable[[Path, str, Any, bool], Listener]] = {
 
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
-LOADING = "for its weights; take a device with more memory, or set training.recipe.quantization"
+LOADING = (
+    "for its weights; take a device with more memory, or set training.recipe.quantization, or devices.shard_backbone "
+    "with several GPUs"
+)
 
 MOMENTS = (
     "for AdamW's moments; lower training.recipe.rank, or train an adapter (training.recipe.method dora or lora) "
