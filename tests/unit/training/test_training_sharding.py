@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import peft
 import pytest
@@ -19,6 +20,8 @@ from posologie.running.errors import InputError
 from posologie.training import checkpoints
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.launcher import open_store
+from posologie.training.loop import _smaller
+from posologie.training.reporting import OutOfMemoryError
 from posologie.training.student import make_student
 
 PROCESSES = int(os.environ.get("POSOLOGIE_TEST_PROCESSES", "2"))
@@ -134,3 +137,10 @@ def test_backbones_that_are_packed_or_changed_are_not_shared(job, backbone, reci
     spec = job("job", recipe).spec
     with pytest.raises(InputError, match=r"devices.shard_backbone: training.recipe.(quantization|method) = "):
         make_student(backbone.parent, spec, torch.device("cpu"), processes=2)
+
+
+def test_a_process_of_a_shared_backbone_that_runs_out_of_memory_does_not_go_on_alone():
+    error = OutOfMemoryError("update 1: out of memory")
+    assert _smaller(8, error, SimpleNamespace(sharded=False)) == 4
+    with pytest.raises(OutOfMemoryError):
+        _smaller(8, error, SimpleNamespace(sharded=True))

@@ -82,17 +82,17 @@ def _check_targets(model: Any, recipe: Recipe, backbone: str) -> str | None:
     """
     decoder = model.get_decoder()
     inside = set(map(id, decoder.modules())) | {id(model.get_output_embeddings())}
-    found: dict[str, list[Any]] = {}
+    modules: dict[str, list[Any]] = {}
     elsewhere = False
     for name, module in model.named_modules():
         own = name.rpartition(".")[2]
         if id(module) in inside:
-            found.setdefault(own, []).append(module)
+            modules.setdefault(own, []).append(module)
         elsewhere |= id(module) not in inside and own in recipe.target_modules
     for target in recipe.target_modules:
-        if target not in found:
+        if target not in modules:
             raise InputError(f"training.recipe.target_modules: {backbone} has no module '{target}' in its decoder")
-        for module in found[target]:
+        for module in modules[target]:
             if not isinstance(module, torch.nn.Linear) or module is model.get_output_embeddings():
                 raise InputError(
                     f"training.recipe.target_modules = '{target}': {type(module).__name__} of {backbone}; "
@@ -200,8 +200,8 @@ def write_trained(
 
 def _beside_the_backbone(state: dict[str, torch.Tensor], start: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return factors of B A - B₀ A₀: A above A₀, and B beside -B₀."""
-    found = {}
+    factors = {}
     for name, tensor in state.items():
         before = start[name.replace(".weight", ".default.weight")].to(tensor.device)
-        found[name] = torch.cat([tensor, before]) if ".lora_A." in name else torch.cat([tensor, -before], dim=1)
-    return found
+        factors[name] = torch.cat([tensor, before]) if ".lora_A." in name else torch.cat([tensor, -before], dim=1)
+    return factors

@@ -75,7 +75,7 @@ def assemble(examples: Examples, chosen: Sequence[int] | np.ndarray, *, loss_on:
         rows=_moved(chosen_rows, device),
         targets=_moved(tokens[chosen_rows + 1], device),
         in_answer=_moved(torch.from_numpy(np.concatenate(in_answer)), device),
-        counts=[len(one) for one in rows],
+        counts=[len(of_example) for of_example in rows],
         reference=None if known is None else _moved(torch.from_numpy(known[np.asarray(chosen)]), device),
     )
 

@@ -78,8 +78,8 @@ def train_adapter(options: Namespace) -> None:
     _check_tokens(student, parts)
     if spec.recipe.objective == "dpo":
         training, validation = (
-            with_reference(student, found, folder / f"reference-{part}.npy", options.micro_batch, group)
-            for part, found in (("train", training), ("validation", validation))
+            with_reference(student, items, folder / f"reference-{part}.npy", options.micro_batch, group)
+            for part, items in (("train", training), ("validation", validation))
         )
     start = checkpoints.load(folder)
     total = total_updates(training, spec.recipe)
@@ -182,21 +182,21 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     if examples.load(folder) is not None:
         return
     pairs = spec.recipe.objective == "dpo"
-    found = examples.tokenise(
+    tokenised = examples.tokenise(
         read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat, pairs=pairs
     )
-    if not len(found) and folder.name == "tokens-train":
+    if not len(tokenised) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
-    examples.save(found, folder)
+    examples.save(tokenised, folder)
 
 
 def _check_tokens(student: Student, parts: dict[str, Examples | None]) -> None:
     """Check that the embedding table has a row for every token: it keeps its size."""
     rows = student.model.get_input_embeddings().weight.shape[0]
-    for found in parts.values():
-        if found is not None and len(found) and int(found.tokens.max()) >= rows:
+    for tokenised in parts.values():
+        if tokenised is not None and len(tokenised) and int(tokenised.tokens.max()) >= rows:
             raise InputError(
-                f"{student.name}: its tokenizer gave token {int(found.tokens.max())}, but its embedding table has "
+                f"{student.name}: its tokenizer gave token {int(tokenised.tokens.max())}, but its embedding table has "
                 f"{rows} rows; expected a tokenizer and a model that fit together"
             )
 
@@ -216,12 +216,12 @@ def _facts(
         "trained_parameters": sum(parameter.numel() for parameter in student.weights.values()),
         "items": {
             part: {
-                "used": len(found.item_ids),
-                "tokens": int(found.starts[-1]),
-                "context_cut": list(found.context_cut),
-                "rejected": list(found.rejected),
+                "used": len(tokenised.item_ids),
+                "tokens": int(tokenised.starts[-1]),
+                "context_cut": list(tokenised.context_cut),
+                "rejected": list(tokenised.rejected),
             }
-            for part, found in parts.items()
+            for part, tokenised in parts.items()
         },
         "tokens": tokens,
         "training_seconds": round(seconds, 3),

@@ -107,13 +107,13 @@ def train(
     def end_epoch() -> None:
         """Validate, put the losses into the last update's entry, and keep the weights if they are the best so far."""
         nonlocal best
-        found = validation_loss(
+        losses = validation_loss(
             student, validation, recipe, micro_batch=micro_batch, group=group, stop=hooks.stop, epoch=history[-1].epoch
         )
-        if found is None:
+        if losses is None:
             stop()
         else:
-            overall, answers, preferred = found
+            overall, answers, preferred = losses
             earlier = [entry.validation_loss for entry in history if entry.validation_loss is not None]
             if recipe.keep == "best" and all(overall < other for other in earlier):
                 best = copy_of(student.weights)
@@ -321,7 +321,7 @@ def _validation_sums(student: Student, batch: Batch, recipe: Recipe) -> torch.Te
             pairs = pair_losses(student, batch, recipe.dpo_beta)
         numbers = (pairs.losses.sum(), len(pairs.losses), pairs.chosen_loss, pairs.chosen_tokens)
         return torch.stack(
-            [torch.as_tensor(one).double().to(pairs.losses.device) for one in (*numbers, pairs.preferred)]
+            [torch.as_tensor(number).double().to(pairs.losses.device) for number in (*numbers, pairs.preferred)]
         )
     states = student.predicting_states(batch)
     with student.whole_head:

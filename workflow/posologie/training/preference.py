@@ -52,12 +52,12 @@ def pair_losses(student: Student, batch: Batch, beta: float) -> Pairs:
     """
     if batch.reference is None:
         raise ValueError("preference pairs need the log probabilities of the backbone")
-    found = log_probabilities(student, batch)
-    chosen, rejected = (found - batch.reference).view(-1, 2).unbind(1)
+    logs = log_probabilities(student, batch)
+    chosen, rejected = (logs - batch.reference).view(-1, 2).unbind(1)
     return Pairs(
         losses=loss_of.preference_losses(chosen, rejected, beta),
         preferred=(chosen > rejected).sum(),
-        chosen_loss=-found.detach()[::2].sum(),
+        chosen_loss=-logs.detach()[::2].sum(),
         chosen_tokens=sum(batch.counts[::2]),
     )
 
@@ -72,7 +72,7 @@ def with_reference(student: Student, examples: Examples, path: Path, micro_batch
         micro_batch: examples in one forward pass.
     """
     if group.any(not path.is_file()):
-        found = torch.zeros(len(examples), dtype=torch.float32, device=group.device)
+        reference = torch.zeros(len(examples), dtype=torch.float32, device=group.device)
         everything = np.arange(len(examples))
         student.model.eval()
         own, fillers = micro_batches_in_step(
@@ -83,10 +83,10 @@ def with_reference(student: Student, examples: Examples, path: Path, micro_batch
             with student.whole_head:
                 each = log_probabilities(student, batch)
             if number < len(own):
-                found[torch.from_numpy(part).to(group.device)] = each
-        group.sum_in_place([found])
+                reference[torch.from_numpy(part).to(group.device)] = each
+        group.sum_in_place([reference])
         if group.leads:
             with whole_file(path) as partial, open(partial, "wb") as file:
-                np.save(file, found.cpu().numpy())
-        return replace(examples, reference=found.cpu().numpy())
+                np.save(file, reference.cpu().numpy())
+        return replace(examples, reference=reference.cpu().numpy())
     return replace(examples, reference=np.load(path, allow_pickle=False))
