@@ -201,6 +201,7 @@ def make_student(
         if error.args != (PACKED,):
             raise
         raise InputError(f"{spec.backbone}: its layers take no other attention than their own") from error
+    _keep_gradients(model)
     whole_head = shard(model, device, processes, backbone=spec.backbone) if processes > 1 else None
     return student_of(model, spec, device, principal, whole_head)
 
@@ -291,6 +292,16 @@ def _quantization(kind: str, precision: torch.dtype, device: torch.device) -> An
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=precision,
     )
+
+
+def _keep_gradients(model: Any) -> None:
+    """Keep bitsandbytes from packing 4-bit weights anew for inference, as it does on CPUs with bfloat16 instructions.
+
+    It would do so in the first pass in evaluation mode and for good, and such weights pass no gradient on.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _switch_dropout_off(model: Any) -> None:
