@@ -18,6 +18,7 @@ from posologie.models.load import load_model
 from posologie.models.store import write_manifest
 from posologie.running.errors import InputError
 from posologie.training import checkpoints
+from posologie.training.__main__ import main
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.launcher import open_store
 from posologie.training.loop import _smaller
@@ -134,9 +135,14 @@ def test_a_kill_of_one_process_and_a_restart_leave_the_same_bytes(job):
 
 @pytest.mark.parametrize("recipe", [{"quantization": "4bit"}, {"method": "full"}])
 def test_backbones_that_are_packed_or_changed_are_not_shared(job, backbone, recipe):
-    spec = job("job", recipe).spec
-    with pytest.raises(InputError, match=r"devices.shard_backbone: training.recipe.(quantization|method) = "):
-        make_student(backbone.parent, spec, torch.device("cpu"), processes=2)
+    refused = job("job", recipe)
+    reason = r"devices.shard_backbone: training.recipe.(quantization|method) = "
+    with pytest.raises(InputError, match=reason):
+        make_student(backbone.parent, refused.spec, torch.device("cpu"), processes=2)
+    options = {**vars(refused.options), "shard_backbone": 1, "processes": 2}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
+    with pytest.raises(InputError, match=reason):  # once, before any process is started
+        main(words)
 
 
 def test_a_process_of_a_shared_backbone_that_runs_out_of_memory_does_not_go_on_alone():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from posologie.running import commands
 from posologie.running.commands import claim_devices
+from posologie.training.spec import TrainingSpec, check_sharding
 
 
 def main(argv: list[str]) -> None:
@@ -36,6 +37,8 @@ def main(argv: list[str]) -> None:
     )
     options = arguments.parse_args(argv)
     if "RANK" not in os.environ:  # else one of several processes, whose launcher holds the devices
+        if options.shard_backbone:
+            check_sharding(TrainingSpec.from_json(options.spec).recipe)
         claim_devices(options.devices)
         if options.processes * options.nodes > 1:
             from posologie.training.launcher import launch

@@ -32,7 +32,7 @@ from posologie.training.reporting import (
     listeners,
     memory_explained,
 )
-from posologie.training.spec import TrainingSpec, check_sharding
+from posologie.training.spec import TrainingSpec
 from posologie.training.student import Student, make_student
 
 log = logging.getLogger(__name__)
@@ -160,8 +160,6 @@ def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path, sha
     Args:
         shards: into how many parts the backbone's weights are divided, one for each process; 1 for none.
     """
-    if shards > 1:
-        check_sharding(spec.recipe)
     principal = folder / "principal.safetensors" if spec.recipe.method == "pissa" else None
 
     def make() -> Student:
