@@ -25,6 +25,7 @@ rule train_adapter:
         torch_threads=STUDY.training.threads,
         micro_batch=STUDY.devices.training_micro_batch,
         processes=max(1, STUDY.devices.gpus_per_training_job),
+        shard_backbone=int(STUDY.devices.shard_backbone),
         group_minutes=STUDY.devices.training_group_minutes,
     params:
         spec=training_spec,
@@ -38,6 +39,7 @@ rule train_adapter:
             "--spec {params.spec:q} --train {input.train:q} --validation {input.validation:q} --backbone {input.backbone:q}"
             " --weights {output.weights:q} --config {output.config:q} --history {output.history:q} --run {output.run:q}"
             " --work {params.work:q} --micro-batch {resources.micro_batch} --threads {resources.torch_threads}"
-            " --processes {resources.processes} --nodes {resources.nodes} --group-minutes {resources.group_minutes}"
+            " --processes {resources.processes} --nodes {resources.nodes}"
+            " --shard-backbone {resources.shard_backbone} --group-minutes {resources.group_minutes}"
             " --devices {resources.devices}",
         )

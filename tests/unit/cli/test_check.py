@@ -94,10 +94,17 @@ def test_gpus_that_are_asked_for_and_not_there_are_a_problem(found, monkeypatch)
     assert (told.state, told.told) == ("ok", "2 here (H100), 2 a job asked for")
 
 
-def _study_with(gpus):
+def test_a_backbone_that_gpus_share_is_said(found, monkeypatch):
+    monkeypatch.setattr(checks, "_gpu_names", lambda: ["H100", "H100"])
+    found()
+    (shared, _) = list(checks.gpus(_study_with(2, shard_backbone=True)))
+    assert (shared.state, shared.told[:54]) == ("ok", "each of a training's 2 GPUs holds 1/2 of the backbone ")
+
+
+def _study_with(gpus, **devices):
     from posologie.config.load import load_study
 
-    return load_study("study.yaml", {"devices": {"gpus_per_training_job": gpus}})
+    return load_study("study.yaml", {"devices": {"gpus_per_training_job": gpus, **devices}})
 
 
 def test_a_mix_that_its_sources_cannot_meet_is_a_problem_once_they_are_read(found, study):

@@ -172,6 +172,17 @@ def test_the_memory_of_a_training_is_said_beside_that_of_the_gpu(study, tmp_path
     assert small["trained"] == sum(recipe.rank * (into + out) + out for into, out in layers_of(folder))
     assert "fits into 80 GB" in plan._memory_told(small)
     assert "does not fit into 80 GB" in plan._memory_told({**small, "fits": False})
+    assert "or set training.recipe.quantization or devices.shard_backbone" in plan._memory_told(
+        {**small, "fits": False}
+    )
+    shared_by_4 = {"shard_backbone": True, "gpus_per_training_job": 2, "nodes_per_training_job": 2}
+    study = study.model_copy(update={"devices": study.devices.model_copy(update=shared_by_4)})
+    [shared] = plan.memory_of(study, 80)
+    assert small["weights"] - shared["weights"] == pytest.approx(0.75 * 2 * small["parameters"], rel=0.001)
+    assert shared["state"] == small["state"]
+    assert shared["activations"] > small["activations"]  # the layers that are gathered
+    assert "1/4 of the backbone, which 4 GPUs share" in plan._memory_told(shared)
+    assert "or take more GPUs" in plan._memory_told({**shared, "fits": False})
 
 
 def layers_of(folder):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from posologie.training.batches import assemble, hidden_states, target_counts
+from posologie.training.batches import assemble, hidden_states, micro_batches_in_step, target_counts
 from posologie.training.examples import Examples
 
 CPU = torch.device("cpu")
@@ -70,3 +70,17 @@ def test_a_decoder_is_told_tokens_positions_and_bounds_and_keeps_no_cache():
         "cu_seq_lens_q": batch.cumulative,
         "max_length_q": 4,
     }
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [0, 1, 5, 8])
+def test_processes_in_step_have_equally_many_micro_batches_and_each_example_once(processes, count):
+    lengths = np.array([9, 7, 5, 2, 8, 3, 6, 4])
+    shares = [
+        micro_batches_in_step(np.arange(count), lengths, size=2, process=process, processes=processes)
+        for process in range(processes)
+    ]
+    assert len({len(own) + len(fillers) for own, fillers in shares}) == 1
+    assert sorted(index for own, _ in shares for part in own for index in part) == list(range(count))
+    shortest = [int(np.argmin(lengths[:count]))] if count else []
+    assert all(filler.tolist() == shortest for _, fillers in shares for filler in fillers)

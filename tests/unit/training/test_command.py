@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import peft
@@ -17,6 +18,7 @@ from posologie.models.load import load_model
 from posologie.running.errors import InputError
 from posologie.training.job import train_adapter  # noqa: F401 - imported before forks, which then start quickly
 from posologie.training.launcher import open_store
+from posologie.training.processes import Group
 
 
 def test_the_artifacts_are_a_standard_adapter_a_history_and_a_record(job):
@@ -110,6 +112,16 @@ def test_two_processes_have_the_losses_of_one(job, dropout):
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4)
     assert pair.facts()["processes"] == 2
+
+
+def test_a_process_waits_for_the_others_as_long_as_it_is_set(monkeypatch):
+    _store, meeting = open_store("127.0.0.1")
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "POSOLOGIE_MEETING": meeting}.items():
+        monkeypatch.setenv(name, value)
+    start = time.perf_counter()
+    with pytest.raises(torch.distributed.DistError, match=r"[Tt]imed? ?out"):  # the other one never comes
+        Group(patience_minutes=0.02)
+    assert 1.2 <= time.perf_counter() - start < 30
 
 
 def test_the_best_epoch_is_kept_when_asked_for(job):

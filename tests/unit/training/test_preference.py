@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from adapted_models import adapted
-from training_made import an_item, some_items
+from training_made import a_pair, pairs, some_items
 
 from posologie.models.load import load_model, load_tokenizer
 from posologie.records.files import write_parquet
@@ -23,16 +23,6 @@ from posologie.training.processes import Group
 from posologie.training.spec import Recipe, TrainingSpec
 from posologie.training.student import make_student
 from posologie.training.update import learning_rate
-
-
-def a_pair(number, **changes):
-    words = an_item(number).options
-    answers = (" ".join(words[: 1 + number % 3]), words[3] + " " + words[0])
-    return an_item(number, task="preference", options=answers, gold=(0,), **changes)
-
-
-def pairs(count, start=0):
-    return [a_pair(start + number) for number in range(count)]
 
 
 def log_probability(model, tokens, answer, end):

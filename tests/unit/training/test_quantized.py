@@ -63,6 +63,31 @@ def test_a_backbone_in_4_bits_trains_with_the_losses_of_stock_peft(job, wide, me
     assert peft.PeftModel.from_pretrained(plain, done.folder).peft_config["default"].r == 4  # a standard adapter
 
 
+@pytest.mark.parametrize("method", ["lora", "dora"])
+def test_gradients_and_losses_are_those_of_the_same_backbone_unpacked(job, wide, tmp_path, method):
+    bitsandbytes = pytest.importorskip("bitsandbytes", reason="by hand: pip install bitsandbytes")
+    packed = transformers.AutoModelForCausalLM.from_pretrained(
+        wide.parent, quantization_config=_quantization("4bit", torch.float32, torch.device("cpu"))
+    )
+    unpacked = transformers.AutoModelForCausalLM.from_pretrained(wide.parent)
+    with torch.no_grad():
+        for name, module in packed.named_modules():
+            if isinstance(module, bitsandbytes.nn.Linear4bit):
+                weight = bitsandbytes.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+                unpacked.get_submodule(name).weight.copy_(weight)
+    folder = tmp_path / "unpacked@none"
+    shutil.copytree(wide.parent, folder)
+    unpacked.save_pretrained(folder)
+    (folder / "manifest.json").unlink()
+    backbone = write_manifest(folder, {"name": "tiny", "kind": "untrained", "revision": "none"}, folder.iterdir())
+    recipe = {**FOUR, "method": method}  # a second epoch, since a validation pass lies between
+    in_4_bits = job("packed", recipe, backbone=wide).run()
+    plain = job("plain", {**recipe, "quantization": "none"}, backbone=backbone).run()
+    for one, other in zip(plain.history(), in_4_bits.history(), strict=True):
+        for key in ("loss", "gradient_norm", "validation_loss"):
+            assert other[key] == (one[key] if one[key] is None else pytest.approx(one[key], rel=1e-3))
+
+
 def test_8_bits_are_refused_without_a_gpu(job, monkeypatch):
     fake = ModuleType("bitsandbytes")
     fake.__spec__ = importlib.machinery.ModuleSpec("bitsandbytes", None)

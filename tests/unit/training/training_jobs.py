@@ -69,6 +69,7 @@ class Job:
             threads=1,
             processes=1,
             nodes=1,
+            shard_backbone=0,
             group_minutes=2.0,
             checkpoint_seconds=600.0,
             report_to=None,
@@ -132,6 +133,9 @@ class Job:
         import pyarrow.parquet
 
         return pyarrow.parquet.read_table(self.options.history).to_pylist()
+
+    def log(self):
+        return (self.folder / "log.txt").read_text(encoding="utf-8")
 
     def facts(self):
         return json.loads(self.options.run.read_text(encoding="utf-8"))

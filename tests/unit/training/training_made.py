@@ -29,3 +29,13 @@ def an_item(number, task="mcqu", words=12, context="", **changes):
 def some_items(count, start=0):
     """Return items of different lengths, single and multiple choice."""
     return [an_item(start + n, "mcq" if n % 3 == 2 else "mcqu", words=4 + 5 * (n % 7)) for n in range(count)]
+
+
+def a_pair(number, **changes):
+    words = an_item(number).options
+    answers = (" ".join(words[: 1 + number % 3]), words[3] + " " + words[0])
+    return an_item(number, task="preference", options=answers, gold=(0,), **changes)
+
+
+def pairs(count, start=0):
+    return [a_pair(start + number) for number in range(count)]

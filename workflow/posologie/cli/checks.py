@@ -220,6 +220,11 @@ def gpus(study: Study) -> Iterator[Finding]:
     """Compare the GPUs that a job asks for with those of this machine."""
     wanted = max(study.devices.gpus_per_training_job, study.devices.gpus_per_prediction_job)
     names = _gpu_names()
+    shares = study.devices.gpus_per_training_job * study.devices.nodes_per_training_job
+    if study.devices.shard_backbone:
+        yield Finding(
+            OK, f"each of a training's {shares} GPUs holds 1/{shares} of the backbone (posologie plan --memory)"
+        )
     if not wanted:
         yield Finding(OK, "no job asks for a GPU")
     elif len(names) >= wanted:

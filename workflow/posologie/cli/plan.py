@@ -210,8 +210,10 @@ def memory_of(study: Study, gigabytes: float | None) -> list[dict[str, Any]]:
             from posologie.training.footprint import footprint  # torch is loaded where it is asked for alone
 
             spec = training_spec(study, name, next(iter(study.mixes)), study.training.seeds[0])
-            taken = footprint(folder, spec, study.devices.training_micro_batch)
-            entry |= {**asdict(taken), "peak": taken.peak}
+            devices = study.devices
+            shares = devices.gpus_per_training_job * devices.nodes_per_training_job if devices.shard_backbone else 1
+            taken = footprint(folder, spec, devices.training_micro_batch, processes=shares)
+            entry |= {**asdict(taken), "peak": taken.peak, "shares": shares}
             if gigabytes is not None:
                 entry |= {"gpu": int(gigabytes * 1e9), "fits": taken.peak <= gigabytes * 1e9}
         found.append(entry)
@@ -314,14 +316,25 @@ def _memory_told(taken: dict[str, Any]) -> str:
     if "peak" not in taken:
         return f"{taken['backbone']}: not fetched yet, so what a training takes is not known; make `backbones` first"
     parts = " + ".join(f"{taken[name] / 1e9:.1f} {name}" for name in ("weights", "state", "activations"))
+    smaller = (
+        "take more GPUs (devices.gpus_per_training_job)"
+        if taken["shares"] > 1
+        else "set training.recipe.quantization or devices.shard_backbone"
+    )
     fits = {None: "", True: f", fits into {taken.get('gpu', 0) / 1e9:.0f} GB"}
     fits[False] = (
         f", does not fit into {taken.get('gpu', 0) / 1e9:.0f} GB; lower devices.training_micro_batch (now"
-        f" {taken['micro_batch']}) or training.recipe.max_length, or set training.recipe.quantization"
+        f" {taken['micro_batch']}) or training.recipe.max_length, or {smaller}"
+    )
+    shared = (
+        f"weights are an adapter and 1/{taken['shares']} of the backbone, which {taken['shares']} GPUs share;"
+        " activations include the layers that are gathered; "
+        if taken["shares"] > 1
+        else ""
     )
     return (
-        f"{taken['backbone']}: {taken['peak'] / 1e9:.1f} GB at the longest batch ({parts}; state is gradients and"
-        f" moments; without the CUDA context){fits[taken['fits']]}"
+        f"{taken['backbone']}: {taken['peak'] / 1e9:.1f} GB at the longest batch ({parts}; {shared}state is gradients"
+        f" and moments; without the CUDA context){fits[taken['fits']]}"
     )
 
 

@@ -4,6 +4,7 @@ from posologie.config import plan
 from posologie.config.check_sections import unknown
 from posologie.config.study import Study
 from posologie.running.errors import InputError
+from posologie.training.spec import check_sharding
 
 
 def check_training(study: Study) -> None:
@@ -14,6 +15,7 @@ def check_training(study: Study) -> None:
     """
     _check_seeds(study)
     _check_objective(study)
+    _check_sharing(study)
 
 
 def _check_seeds(study: Study) -> None:
@@ -46,3 +48,16 @@ def _check_objective(study: Study) -> None:
                 f"{key} = {list(tasks)}: training.recipe.objective = 'dpo' learns from pairs of answers; expected "
                 "[preference]"
             )
+
+
+def _check_sharing(study: Study) -> None:
+    """Check that a backbone that is divided among the GPUs of a job has several, and can be divided."""
+    if not study.devices.shard_backbone:
+        return
+    gpus, nodes = study.devices.gpus_per_training_job, study.devices.nodes_per_training_job
+    if gpus * nodes < 2:
+        raise InputError(
+            f"devices.shard_backbone = true: a training job has {gpus} GPU on {nodes} node; expected at least 2 GPUs "
+            "together (gpus_per_training_job, nodes_per_training_job)"
+        )
+    check_sharding(study.training.recipe)

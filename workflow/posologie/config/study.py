@@ -132,6 +132,11 @@ class Devices(Spec):
     nodes_per_training_job: int = Field(
         default=1, ge=1, description="nodes that train one model together, on a cluster with SLURM"
     )
+    shard_backbone: bool = Field(
+        default=False,
+        description="each GPU of a training job holds a part of the frozen backbone instead of all of it: slower, for "
+        "backbones that do not fit on one",
+    )
     training_group_minutes: float = Field(
         default=180,
         gt=0,

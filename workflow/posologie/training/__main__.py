@@ -6,6 +6,7 @@ from pathlib import Path
 
 from posologie.running import commands
 from posologie.running.commands import claim_devices
+from posologie.training.spec import TrainingSpec, check_sharding
 
 
 def main(argv: list[str]) -> None:
@@ -23,6 +24,9 @@ def main(argv: list[str]) -> None:
     arguments.add_argument("--threads", type=int, default=1, help="torch's thread count on the CPU")
     arguments.add_argument("--processes", type=int, default=1, help="processes that train together, one per GPU")
     arguments.add_argument("--nodes", type=int, default=1, help="nodes of the SLURM job, each with so many processes")
+    arguments.add_argument(
+        "--shard-backbone", type=int, choices=[0, 1], default=0, help="1 divides the backbone among the processes"
+    )
     arguments.add_argument("--group-minutes", type=float, default=180, help="how long processes wait for each other")
     arguments.add_argument("--checkpoint-seconds", type=float, default=600, help="least time between checkpoints")
     arguments.add_argument(
@@ -33,6 +37,8 @@ def main(argv: list[str]) -> None:
     )
     options = arguments.parse_args(argv)
     if "RANK" not in os.environ:  # else one of several processes, whose launcher holds the devices
+        if options.shard_backbone:
+            check_sharding(TrainingSpec.from_json(options.spec).recipe)
         claim_devices(options.devices)
         if options.processes * options.nodes > 1:
             from posologie.training.launcher import launch

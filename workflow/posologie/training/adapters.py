@@ -15,6 +15,7 @@ from posologie.running.errors import InputError
 from posologie.running.whole_files import whole_file
 from posologie.training.dora import make_fast, row_squares
 from posologie.training.layers import WIDE, ExampleDropout, MaskSource
+from posologie.training.sharding import sharded_without_values, whole_weight
 from posologie.training.spec import Recipe, TrainingSpec
 
 
@@ -53,7 +54,8 @@ def attach(
         use_rslora=recipe.method == "rslora",
     )
     model.name_or_path = backbone  # peft would otherwise record the folder that the backbone was read from
-    adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
+    with sharded_without_values(model):
+        adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
     if recipe.method == "pissa":
         take_apart(adapted, principal)
     else:
@@ -80,17 +82,17 @@ def _check_targets(model: Any, recipe: Recipe, backbone: str) -> str | None:
     """
     decoder = model.get_decoder()
     inside = set(map(id, decoder.modules())) | {id(model.get_output_embeddings())}
-    found: dict[str, list[Any]] = {}
+    modules: dict[str, list[Any]] = {}
     elsewhere = False
     for name, module in model.named_modules():
         own = name.rpartition(".")[2]
         if id(module) in inside:
-            found.setdefault(own, []).append(module)
+            modules.setdefault(own, []).append(module)
         elsewhere |= id(module) not in inside and own in recipe.target_modules
     for target in recipe.target_modules:
-        if target not in found:
+        if target not in modules:
             raise InputError(f"training.recipe.target_modules: {backbone} has no module '{target}' in its decoder")
-        for module in found[target]:
+        for module in modules[target]:
             if not isinstance(module, torch.nn.Linear) or module is model.get_output_embeddings():
                 raise InputError(
                     f"training.recipe.target_modules = '{target}': {type(module).__name__} of {backbone}; "
@@ -121,7 +123,7 @@ def initialise(adapted: Any, seed: int) -> None:
         for low_rank in (layer.lora_A["default"], layer.lora_B["default"]):
             low_rank.to(base.weight.device)
         if "default" in layer.lora_magnitude_vector:
-            norms = row_squares(dequantize_module_weight(base)).sqrt_()
+            norms = row_squares(whole_weight(dequantize_module_weight(base))).sqrt_()
             layer.lora_magnitude_vector["default"].weight = torch.nn.Parameter(norms)
 
 
@@ -198,8 +200,8 @@ def write_trained(
 
 def _beside_the_backbone(state: dict[str, torch.Tensor], start: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return factors of B A - B₀ A₀: A above A₀, and B beside -B₀."""
-    found = {}
+    factors = {}
     for name, tensor in state.items():
         before = start[name.replace(".weight", ".default.weight")].to(tensor.device)
-        found[name] = torch.cat([tensor, before]) if ".lora_A." in name else torch.cat([tensor, -before], dim=1)
-    return found
+        factors[name] = torch.cat([tensor, before]) if ".lora_A." in name else torch.cat([tensor, -before], dim=1)
+    return factors

@@ -1,7 +1,9 @@
 """Which examples make up each update, laid one behind the other, and whether a backbone computes them as each alone."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +75,7 @@ def assemble(examples: Examples, chosen: Sequence[int] | np.ndarray, *, loss_on:
         rows=_moved(chosen_rows, device),
         targets=_moved(tokens[chosen_rows + 1], device),
         in_answer=_moved(torch.from_numpy(np.concatenate(in_answer)), device),
-        counts=[len(one) for one in rows],
+        counts=[len(of_example) for of_example in rows],
         reference=None if known is None else _moved(torch.from_numpy(known[np.asarray(chosen)]), device),
     )
 
@@ -117,18 +119,8 @@ def check_packing(model: Any, name: str) -> None:
     Raises:
         InputError: if examples change one another, or if the backbone cannot compute such a batch.
     """
-    was_training = model.training
-    model.train()
-    try:
-        with torch.no_grad():
-            first, again, second = (_middle(model, step) for step in (3, 3, 7))
-    except (NotImplementedError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{name}: model of type '{model.config.model_type}' does not take examples packed one behind the other: "
-            f"{error}"
-        ) from error
-    finally:
-        model.train(was_training)
+    with _trying(model, name, training=True):
+        first, again, second = (_middle(model, step) for step in (3, 3, 7))
     kind = f"{name}: model of type '{model.config.model_type}'"
     # Batches of one shape have equal roundings. Experts compute tokens in groups whose size depends on all of them, and
     # products in 8 bits look for outliers in all rows: there, half precision rounds otherwise.
@@ -145,7 +137,6 @@ def check_packing(model: Any, name: str) -> None:
         )
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
 def check_logits(model: Any, form: LogitForm, name: str) -> None:
     """Check that the model's own logits are those that the loss is computed from.
 
@@ -158,9 +149,7 @@ def check_logits(model: Any, form: LogitForm, name: str) -> None:
         InputError: for an architecture whose logits are something else.
     """
     batch = _batch(model, 3)
-    was_training = model.training
-    model.eval()  # some that see want to know which tokens are images, in training alone
-    try:
+    with _trying(model, name, training=False):  # some that see want to know which tokens are images, in training alone
         own = model(
             input_ids=batch.tokens,
             position_ids=batch.positions,
@@ -170,6 +159,22 @@ def check_logits(model: Any, form: LogitForm, name: str) -> None:
             max_length_q=batch.longest,
         ).logits[0]
         expected = form.logits(model.get_output_embeddings()(hidden_states(model.get_decoder(), batch)))
+    tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
+    if own.shape != expected.shape or not _difference(expected, own.float()) <= tolerance:
+        raise InputError(
+            f"{name}: model of type '{model.config.model_type}' changes its logits behind the output layer; training "
+            "supports a factor (logit_scale, logits_scaling) and a cap (final_logit_softcapping)"
+        )
+
+
+@contextmanager
+def _trying(model: Any, name: str, *, training: bool) -> Iterator[None]:
+    """Run a packed batch in the block, without gradients and in the mode asked for; say so if the model takes none."""
+    was_training = model.training
+    model.train(training)
+    try:
+        with torch.no_grad():
+            yield
     except (NotImplementedError, TypeError, ValueError) as error:
         raise InputError(
             f"{name}: model of type '{model.config.model_type}' does not take examples packed one behind the other: "
@@ -177,12 +182,6 @@ def check_logits(model: Any, form: LogitForm, name: str) -> None:
         ) from error
     finally:
         model.train(was_training)
-    tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
-    if own.shape != expected.shape or not _difference(expected, own.float()) <= tolerance:
-        raise InputError(
-            f"{name}: model of type '{model.config.model_type}' changes its logits behind the output layer; training "
-            "supports a factor (logit_scale, logits_scaling) and a cap (final_logit_softcapping)"
-        )
 
 
 def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
@@ -247,6 +246,20 @@ def micro_batches(
     ordered = sorted(update.tolist(), key=lambda index: (-int(lengths[index]), index))
     own = ordered[process::processes]
     return [np.array(own[start : start + size]) for start in range(0, len(own), size)]
+
+
+def micro_batches_in_step(
+    update: np.ndarray, lengths: np.ndarray, *, size: int, process: int, processes: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return one process's micro-batches, and as many fillers as make their number that of every other process.
+
+    Processes that share a backbone's weights (`posologie.training.sharding`) must call it equally often. A filler is
+    the shortest example of the update, whose result does not count.
+    """
+    own = micro_batches(update, lengths, size=size, process=process, processes=processes)
+    rounds = math.ceil(math.ceil(len(update) / processes) / size)
+    filler = np.array([min(update.tolist(), key=lambda index: (int(lengths[index]), index))]) if len(update) else update
+    return own, [filler] * (rounds - len(own))
 
 
 def _rank(seed: int, epoch: int, name: str) -> bytes:

@@ -128,13 +128,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     shutil.rmtree(target, ignore_errors=True)
     os.replace(partial, target)
     _sync(folder)
-    for old in _found(folder)[KEPT:]:
+    for old in _checkpoints(folder)[KEPT:]:
         shutil.rmtree(old)
 
 
 def load(folder: Path) -> Checkpoint | None:
     """Return the last whole checkpoint below `folder`, or None."""
-    for path in _found(folder):
+    for path in _checkpoints(folder):
         try:
             facts = json.loads((path / "checkpoint.json").read_text(encoding="utf-8"))
             if any(sha256_of_file(path / name) != expected for name, expected in facts["files"].items()):
@@ -161,7 +161,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
 
 
-def _found(folder: Path) -> list[Path]:
+def _checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints below `folder`, the latest first."""
     return sorted(folder.glob("step-*"), reverse=True)
 

@@ -101,8 +101,8 @@ def _product(
     if factors.gain is None:
         return y.addmm_(low, factors.sb.T), None
     if exact:
-        kept = linear(low_input, weight)
-        return y.addcmul_(kept, (factors.gain - 1).mul_(scale)).addmm_(low, factors.gsb.T), kept
+        product = linear(low_input, weight)
+        return y.addcmul_(product, (factors.gain - 1).mul_(scale)).addmm_(low, factors.gsb.T), product
     y.addmm_(low, factors.sb.T).mul_(factors.gain)
     if bias is not None:
         y.add_(bias)
@@ -133,21 +133,21 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
         scale = 1.0 if mask is None else mask.scale
         low = (low_input @ factors.a.T).mul_(scale)
         if slot is not None and slot.value is not None:
-            y, kept = slot.value
+            y, activation = slot.value
         else:
-            y, kept = _product(rows, low_input, low, weight, bias, factors, scale, exact)
+            y, activation = _product(rows, low_input, low, weight, bias, factors, scale, exact)
             if slot is not None:
-                slot.value = y, kept
+                slot.value = y, activation
         # All activations are saved as tensors: what hangs on the context itself, checkpointing could not drop.
         ctx.constants = weight, bias, scaling, factors, scale, exact
-        ctx.save_for_backward(rows, low, kept, b, magnitude, None if mask is None else mask.kept)
+        ctx.save_for_backward(rows, low, activation, b, magnitude, None if mask is None else mask.kept)
         ctx.shape = x.shape
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         weight, bias, scaling, factors, scale, exact = ctx.constants
-        rows, low, kept, b, magnitude, entries = ctx.saved_tensors
+        rows, low, activation, b, magnitude, entries = ctx.saved_tensors
         mask = None if entries is None else Mask(entries, scale)
         dy = gradients[0].reshape(-1, weight.shape[0])
         d_magnitude = None
@@ -157,14 +157,14 @@ class _LowRankLinear(torch.autograd.Function):  # type: ignore[misc]
             scaled, gsb = dy, factors.gsb
         else:
             scaled, gsb = _scaled(dy, factors.gain), factors.sb
-            plain = kept if bias is None else kept - bias
+            plain = activation if bias is None else activation - bias
             d_magnitude = (dy * plain).sum(0, dtype=magnitude.dtype) / magnitude
         crossed = (scaled.T @ low).to(b.dtype)
         d_low = (scaled @ gsb).mul_(scale)  # of the input of A as it is before scaling
         d_b = crossed.mul_(scaling)
         dx = None
         if exact:
-            d_magnitude = ((dy * kept).sum(0, dtype=b.dtype) * scale + (crossed * b).sum(1)) / factors.norm
+            d_magnitude = ((dy * activation).sum(0, dtype=b.dtype) * scale + (crossed * b).sum(1)) / factors.norm
             d_b = crossed * factors.gain[:, None]
         if ctx.needs_input_grad[0]:
             dx = scaled @ weight

@@ -120,7 +120,7 @@ def tokenise(
     for item in items[:_PROVED]:
         chats.prove(item.id, *_turns(item, prompting))
 
-    kept: list[tuple[str, tuple[_Encoded, ...]]] = []
+    used: list[tuple[str, tuple[_Encoded, ...]]] = []
     cut: list[str] = []
     rejected: list[str] = []
     for item, of_item in zip(items, encoded, strict=True):
@@ -134,10 +134,10 @@ def tokenise(
             log.info("item %s: %d tokens; context cut to fit %d", item.id, longest, max_length)
             cut.append(item.id)
             fitting = shortened
-        kept.append((item.id, fitting))
-    made = [example for _, of_item in kept for example in of_item]
+        used.append((item.id, fitting))
+    made = [example for _, of_item in used for example in of_item]
     return Examples(
-        ids=tuple(name + suffix for name, _ in kept for suffix in (("", " (rejected)") if pairs else ("",))),
+        ids=tuple(name + suffix for name, _ in used for suffix in (("", " (rejected)") if pairs else ("",))),
         tokens=np.concatenate([example.tokens for example in made]) if made else np.zeros(0, np.int32),
         starts=np.concatenate([[0], np.cumsum([len(example.tokens) for example in made])]).astype(np.int64),
         answers=np.array([example.answer for example in made], np.int64),
@@ -223,9 +223,9 @@ def _shortened(
     low, high = 0, len(cuts) - 1
     while low <= high:
         middle = (low + high) // 2
-        [found] = _encode_all([replace(item, context=cuts[middle])], chats, prompting, pairs)
-        if _longest(found) <= max_length:
-            best, low = found, middle + 1
+        [shortened] = _encode_all([replace(item, context=cuts[middle])], chats, prompting, pairs)
+        if _longest(shortened) <= max_length:
+            best, low = shortened, middle + 1
         else:
             high = middle - 1
     return best

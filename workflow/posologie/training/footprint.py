@@ -27,6 +27,10 @@ _BITS = {"4bit": 4.127, "8bit": 8.0}
 """Bits of a quantised weight with its scales: NF4 with double quantisation (arXiv 2305.14314, section 3); int8."""
 
 
+GATHERED = 3
+"""Layers of a shared backbone that are whole at once: one that computes, the next one, and the buffer it arrives in."""
+
+
 @dataclass(frozen=True)
 class Footprint:
     """Bytes of a training on one device.
@@ -34,9 +38,9 @@ class Footprint:
     Attributes:
         parameters: of the model, trained or not: a count, not bytes.
         trained: of them and of its adapter, those that are trained: a count.
-        weights: of the model and its adapter.
+        weights: of the model and its adapter; of a model that processes share, this device's part.
         state: gradients and moments of what is trained.
-        activations: what the longest micro-batch takes above both, at its peak.
+        activations: what the longest micro-batch takes above both, at its peak, and gathered layers of a shared model.
     """
 
     parameters: int
@@ -77,7 +81,9 @@ class _Living(TorchDispatchMode):  # type: ignore[misc]
         self.now -= self._sizes.pop(storage, 0)
 
 
-def footprint(folder: Path, spec: TrainingSpec, micro_batch: int, longest: int | None = None) -> Footprint:
+def footprint(
+    folder: Path, spec: TrainingSpec, micro_batch: int, longest: int | None = None, processes: int = 1
+) -> Footprint:
     """Return the memory of a training at its longest micro-batch.
 
     Args:
@@ -85,6 +91,7 @@ def footprint(folder: Path, spec: TrainingSpec, micro_batch: int, longest: int |
         spec: of the adapter.
         micro_batch: examples on the device at once.
         longest: tokens of each of them; the recipe's `max_length` if left out, which no example exceeds.
+        processes: that share the frozen backbone (`posologie.training.sharding`).
 
     Raises:
         InputError: if the recipe does not fit the backbone.
@@ -114,7 +121,16 @@ def footprint(folder: Path, spec: TrainingSpec, micro_batch: int, longest: int |
         frozen = [weight for weight in layers if not weight.requires_grad]
         saved = int(sum(weight.numel() * (weight.element_size() - _BITS[quantization] / 8) for weight in frozen))
         beside = max(weight.numel() * weight.element_size() for weight in frozen)  # one layer is unpacked at a time
+    if processes > 1:
+        backbone = sum(_bytes(parameter) for parameter in student.model.parameters() if not parameter.requires_grad)
+        units = [*student.decoder.layers, model.get_input_embeddings(), student.head]
+        saved = backbone - backbone // processes
+        beside = GATHERED * max(sum(map(_bytes, unit.parameters())) for unit in units)
     return Footprint(parameters, trained, weights - saved, held - weights, peak - held + beside)
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return int(tensor.numel() * tensor.element_size())
 
 
 def one_update(

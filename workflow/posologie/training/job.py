@@ -74,12 +74,12 @@ def train_adapter(options: Namespace) -> None:
         raise InputError(
             f"training.recipe.keep = 'best': {options.validation} holds no item; expected some, or keep: last"
         )
-    student = _student(backbone, spec, group, folder)
+    student = _student(backbone, spec, group, folder, group.size if options.shard_backbone else 1)
     _check_tokens(student, parts)
     if spec.recipe.objective == "dpo":
         training, validation = (
-            with_reference(student, found, folder / f"reference-{part}.npy", options.micro_batch, group)
-            for part, found in (("train", training), ("validation", validation))
+            with_reference(student, items, folder / f"reference-{part}.npy", options.micro_batch, group)
+            for part, items in (("train", training), ("validation", validation))
         )
     start = checkpoints.load(folder)
     total = total_updates(training, spec.recipe)
@@ -131,6 +131,7 @@ def train_adapter(options: Namespace) -> None:
             text_before_answers=Chats(tokenizer, spec.chat).lead,
             device=str(group.device.type),
             processes=group.size,
+            backbone_sharded=student.sharded,
             threads=options.threads,
             micro_batch=options.micro_batch,
             micro_batch_that_fitted=int(final.facts["micro_batch"] or 0),
@@ -153,13 +154,17 @@ def _together(group: Group) -> Iterator[None]:
             sys.exit(2)
 
 
-def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path) -> Student:
-    """Load the backbone in every process; where its weights are taken apart, the leading process does it first."""
+def _student(backbone: Path, spec: TrainingSpec, group: Group, folder: Path, shards: int) -> Student:
+    """Load the backbone in every process; where its weights are taken apart, the leading process does it first.
+
+    Args:
+        shards: into how many parts the backbone's weights are divided, one for each process; 1 for none.
+    """
     principal = folder / "principal.safetensors" if spec.recipe.method == "pissa" else None
 
     def make() -> Student:
         with memory_explained(spec.backbone, LOADING):
-            return make_student(backbone, spec, group.device, principal)
+            return make_student(backbone, spec, group.device, principal, shards)
 
     if principal is None:
         return make()
@@ -175,21 +180,21 @@ def _tokenise(path: Path, folder: Path, tokenizer: Any, spec: TrainingSpec) -> N
     if examples.load(folder) is not None:
         return
     pairs = spec.recipe.objective == "dpo"
-    found = examples.tokenise(
+    tokenised = examples.tokenise(
         read_items(path), tokenizer, spec.prompting, spec.recipe.max_length, spec.chat, pairs=pairs
     )
-    if not len(found) and folder.name == "tokens-train":
+    if not len(tokenised) and folder.name == "tokens-train":
         raise InputError(f"{path}: no item to train on")
-    examples.save(found, folder)
+    examples.save(tokenised, folder)
 
 
 def _check_tokens(student: Student, parts: dict[str, Examples | None]) -> None:
     """Check that the embedding table has a row for every token: it keeps its size."""
     rows = student.model.get_input_embeddings().weight.shape[0]
-    for found in parts.values():
-        if found is not None and len(found) and int(found.tokens.max()) >= rows:
+    for tokenised in parts.values():
+        if tokenised is not None and len(tokenised) and int(tokenised.tokens.max()) >= rows:
             raise InputError(
-                f"{student.name}: its tokenizer gave token {int(found.tokens.max())}, but its embedding table has "
+                f"{student.name}: its tokenizer gave token {int(tokenised.tokens.max())}, but its embedding table has "
                 f"{rows} rows; expected a tokenizer and a model that fit together"
             )
 
@@ -209,12 +214,12 @@ def _facts(
         "trained_parameters": sum(parameter.numel() for parameter in student.weights.values()),
         "items": {
             part: {
-                "used": len(found.item_ids),
-                "tokens": int(found.starts[-1]),
-                "context_cut": list(found.context_cut),
-                "rejected": list(found.rejected),
+                "used": len(tokenised.item_ids),
+                "tokens": int(tokenised.starts[-1]),
+                "context_cut": list(tokenised.context_cut),
+                "rejected": list(tokenised.rejected),
             }
-            for part, found in parts.items()
+            for part, tokenised in parts.items()
         },
         "tokens": tokens,
         "training_seconds": round(seconds, 3),

@@ -40,7 +40,7 @@ class MaskSource:
         the activations `like`, since a product of two types takes a CPU twenty times as long.
         """
         threshold = round(probability * _LEVELS) - _LEVELS // 2
-        kept = torch.empty(self.bounds[-1], features, dtype=like.dtype, device=like.device)
+        mask = torch.empty(self.bounds[-1], features, dtype=like.dtype, device=like.device)
         generator = torch.Generator("cpu" if like.is_meta else like.device)
         for key, start, end in zip(self.keys, self.bounds, self.bounds[1:], strict=False):
             generator.manual_seed((key + layer * 0x9E3779B97F4A7C15) % (1 << 63))
@@ -48,8 +48,8 @@ class MaskSource:
             bits = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
             if not bits.is_meta:
                 bits.random_(-(1 << 63), None, generator=generator)
-            torch.ge(bits.view(torch.int16)[:count].view(end - start, features), threshold, out=kept[start:end])
-        return kept if self.rows is None else kept[self.rows]
+            torch.ge(bits.view(torch.int16)[:count].view(end - start, features), threshold, out=mask[start:end])
+        return mask if self.rows is None else mask[self.rows]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class ExampleDropout(nn.Module):  # type: ignore[misc]
 
     def mask(self, x: torch.Tensor) -> Mask:
         """Return the mask of this layer for activations of the current micro-batch."""
-        kept = self.source.kept(self.layer, x.shape[-1], self.probability, x)
-        return Mask(kept, 1 / (1 - self.probability))
+        entries = self.source.kept(self.layer, x.shape[-1], self.probability, x)
+        return Mask(entries, 1 / (1 - self.probability))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x with dropped entries at zero and the others divided by 1 - probability, in training."""

@@ -13,7 +13,7 @@ import torch
 
 from posologie.running.errors import InputError
 from posologie.training import update as loss_of
-from posologie.training.batches import Batch, assemble, micro_batches, target_counts, updates_of_epoch
+from posologie.training.batches import Batch, assemble, micro_batches_in_step, target_counts, updates_of_epoch
 from posologie.training.checkpoints import Checkpoint, Update
 from posologie.training.examples import Examples
 from posologie.training.preference import pair_losses
@@ -107,13 +107,13 @@ def train(
     def end_epoch() -> None:
         """Validate, put the losses into the last update's entry, and keep the weights if they are the best so far."""
         nonlocal best
-        found = validation_loss(
+        losses = validation_loss(
             student, validation, recipe, micro_batch=micro_batch, group=group, stop=hooks.stop, epoch=history[-1].epoch
         )
-        if found is None:
+        if losses is None:
             stop()
         else:
-            overall, answers, preferred = found
+            overall, answers, preferred = losses
             earlier = [entry.validation_loss for entry in history if entry.validation_loss is not None]
             if recipe.keep == "best" and all(overall < other for other in earlier):
                 best = copy_of(student.weights)
@@ -126,11 +126,13 @@ def train(
 
     def accumulate(chosen: np.ndarray, step: int, weight: int) -> tuple[list[Batch], torch.Tensor]:
         """Add up this process's part of the gradient; return its micro-batches and their summed losses."""
-        own = micro_batches(chosen, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
+        own, fillers = micro_batches_in_step(
+            chosen, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size
+        )
         student.model.train()
         batches = [
             assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
-            for part in own
+            for part in ([*own, *fillers] if student.sharded else own)
         ]
         sums = torch.zeros(max(1, len(own)), dtype=torch.float32, device=group.device)
         for number, batch in enumerate(batches):
@@ -138,8 +140,11 @@ def train(
                 stop()
             student.masks.begin(seed=seed, update=step, ids=batch.ids, bounds=batch.bounds)
             with memory_explained(f"update {step + 1}", _advice(batch, micro_batch)):
-                sums[number] = backward(student, batch, weight, recipe)
-        return batches, sums
+                if number < len(own):
+                    sums[number] = backward(student, batch, weight, recipe)
+                else:
+                    backward(student, batch, math.inf, recipe)  # adds zeros to the gradient
+        return batches[: len(own)], sums
 
     per_epoch = max(1, total // recipe.epochs)
     if history and len(history) % per_epoch == 0 and len(validation) and history[-1].validation_loss is None:
@@ -163,7 +168,7 @@ def train(
                 break
             except OutOfMemoryError as error:
                 optimizer.zero_grad()
-                micro_batch = _smaller(micro_batch, error)
+                micro_batch = _smaller(micro_batch, error, student)
         if step == first_step:
             _refuse_untrained(student, group)
         for parameter in parameters:
@@ -231,27 +236,31 @@ def in_items(micro_batch: int, examples: Examples) -> int:
     return max(1, micro_batch // 2) if examples.pairs else micro_batch
 
 
-def _smaller(micro_batch: int, error: OutOfMemoryError) -> int:
+def _smaller(micro_batch: int, error: OutOfMemoryError, student: Student) -> int:
     """Return half a micro-batch, or raise the error where there is no half.
 
-    The update is computed again from its start: a backward pass that failed has left parts of gradients behind.
+    The update is computed again from its start: a backward pass that failed has left parts of gradients behind. Where
+    processes share the backbone's weights, the others wait for this one in the midst of theirs, so nothing goes on.
     """
-    if micro_batch == 1:
+    if micro_batch == 1 or student.sharded:
         raise error
     log.warning("%s; going on with a micro-batch of %d, which changes no result", error, micro_batch // 2)
     return micro_batch // 2
 
 
-def backward(student: Student, batch: Batch, weight: int, recipe: Recipe) -> torch.Tensor:
+def backward(student: Student, batch: Batch, weight: float, recipe: Recipe) -> torch.Tensor:
     """Add a micro-batch's part of the gradient and return its summed loss.
 
     Args:
         weight: what the update's summed loss is divided by: its targets, or its pairs.
     """
     if recipe.objective == "dpo":
-        loss = pair_losses(student, batch, recipe.dpo_beta).losses.sum()
-    else:
-        states = student.predicting_states(batch)
+        with student.whole_head:  # whose weight the backward pass reads as well
+            loss = pair_losses(student, batch, recipe.dpo_beta).losses.sum()
+            (loss / weight).backward()
+        return loss.detach()
+    states = student.predicting_states(batch)
+    with student.whole_head:
         loss = loss_of.summed_loss(states, student.head, batch.targets, student.autocast, student.form)
     (loss / weight).backward()
     return loss.detach()
@@ -280,21 +289,25 @@ def validation_loss(
     micro_batch = min(group.gathered(micro_batch))  # a process that ran out of memory has a smaller one
     sums = torch.zeros(5, dtype=torch.float64, device=group.device)
     everything = np.arange(len(examples.item_ids))
-    own = micro_batches(everything, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size)
-    for number in range(math.ceil(len(everything) / group.size / micro_batch)):  # as many rounds in every process
+    own, fillers = micro_batches_in_step(
+        everything, examples.item_lengths, size=micro_batch, process=group.rank, processes=group.size
+    )
+    for number, items in enumerate([*own, *fillers]):  # as many rounds in every process
         if group.any(stop.requested):
             return None
-        if number >= len(own):
+        if number >= len(own) and not student.sharded:
             continue
-        waiting = [own[number]]
+        waiting = [items]
         while waiting:
             part = waiting.pop(0)
             batch = assemble(examples, examples.of_items(part), loss_on=recipe.targets_on(), device=group.device)
             try:
                 with memory_explained(f"validation of epoch {epoch}", _advice(batch, len(part))), student.arithmetic():
-                    sums += _validation_sums(student, batch, recipe)
+                    part_sums = _validation_sums(student, batch, recipe)
+                if number < len(own):
+                    sums += part_sums
             except OutOfMemoryError as error:
-                half = _smaller(len(part), error)
+                half = _smaller(len(part), error, student)
                 waiting = [part[:half], part[half:], *waiting]
     group.sum_in_place([sums])
     overall, count, answers, answer_count, preferred = sums.tolist()
@@ -304,12 +317,15 @@ def validation_loss(
 def _validation_sums(student: Student, batch: Batch, recipe: Recipe) -> torch.Tensor:
     """Return summed losses and their number, the same of answers' tokens, and the pairs that are told apart."""
     if recipe.objective == "dpo":
-        pairs = pair_losses(student, batch, recipe.dpo_beta)
+        with student.whole_head:
+            pairs = pair_losses(student, batch, recipe.dpo_beta)
         numbers = (pairs.losses.sum(), len(pairs.losses), pairs.chosen_loss, pairs.chosen_tokens)
         return torch.stack(
-            [torch.as_tensor(one).double().to(pairs.losses.device) for one in (*numbers, pairs.preferred)]
+            [torch.as_tensor(number).double().to(pairs.losses.device) for number in (*numbers, pairs.preferred)]
         )
-    losses = loss_of.losses(student.predicting_states(batch), student.head, batch.targets, student.form).double()
+    states = student.predicting_states(batch)
+    with student.whole_head:
+        losses = loss_of.losses(states, student.head, batch.targets, student.form).double()
     in_answer = batch.in_answer.double()
     none = torch.zeros_like(losses.sum())
     return torch.stack([losses.sum(), torch.ones_like(losses).sum(), losses @ in_answer, in_answer.sum(), none])

@@ -13,7 +13,7 @@ import torch
 
 from posologie.running.whole_files import whole_file
 from posologie.training import update as loss_of
-from posologie.training.batches import Batch, assemble, micro_batches
+from posologie.training.batches import Batch, assemble, micro_batches_in_step
 from posologie.training.examples import Examples
 from posologie.training.processes import Group
 from posologie.training.student import Student
@@ -52,12 +52,12 @@ def pair_losses(student: Student, batch: Batch, beta: float) -> Pairs:
     """
     if batch.reference is None:
         raise ValueError("preference pairs need the log probabilities of the backbone")
-    found = log_probabilities(student, batch)
-    chosen, rejected = (found - batch.reference).view(-1, 2).unbind(1)
+    logs = log_probabilities(student, batch)
+    chosen, rejected = (logs - batch.reference).view(-1, 2).unbind(1)
     return Pairs(
         losses=loss_of.preference_losses(chosen, rejected, beta),
         preferred=(chosen > rejected).sum(),
-        chosen_loss=-found.detach()[::2].sum(),
+        chosen_loss=-logs.detach()[::2].sum(),
         chosen_tokens=sum(batch.counts[::2]),
     )
 
@@ -72,17 +72,21 @@ def with_reference(student: Student, examples: Examples, path: Path, micro_batch
         micro_batch: examples in one forward pass.
     """
     if group.any(not path.is_file()):
-        found = torch.zeros(len(examples), dtype=torch.float32, device=group.device)
+        reference = torch.zeros(len(examples), dtype=torch.float32, device=group.device)
         everything = np.arange(len(examples))
         student.model.eval()
-        for part in micro_batches(
+        own, fillers = micro_batches_in_step(
             everything, examples.lengths, size=micro_batch, process=group.rank, processes=group.size
-        ):
+        )
+        for number, part in enumerate([*own, *fillers] if student.sharded else own):
             batch = assemble(examples, part, loss_on="answer", device=group.device)
-            found[torch.from_numpy(part).to(group.device)] = log_probabilities(student, batch)
-        group.sum_in_place([found])
+            with student.whole_head:
+                each = log_probabilities(student, batch)
+            if number < len(own):
+                reference[torch.from_numpy(part).to(group.device)] = each
+        group.sum_in_place([reference])
         if group.leads:
             with whole_file(path) as partial, open(partial, "wb") as file:
-                np.save(file, found.cpu().numpy())
-        return replace(examples, reference=found.cpu().numpy())
+                np.save(file, reference.cpu().numpy())
+        return replace(examples, reference=reference.cpu().numpy())
     return replace(examples, reference=np.load(path, allow_pickle=False))

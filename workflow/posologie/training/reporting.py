@@ -41,18 +41,18 @@ def listeners(work: Path, name: str, *, total: int, done: int, report_to: str | 
     """
     progress = Progress(work, name, total, "updates")
     progress.resume_at(done)
-    found: list[Listener] = [lambda update: progress.advance()]
+    called: list[Listener] = [lambda update: progress.advance()]
     if sys.stderr.isatty():
-        found.append(_bar(name, total, done))
+        called.append(_bar(name, total, done))
     if report_to is not None:
         try:
-            found.append(PROGRAMS[report_to](work, name, settings, done > 0))
+            called.append(PROGRAMS[report_to](work, name, settings, done > 0))
         except ImportError as error:
             raise InputError(
                 f"--report-to {report_to}: the package {report_to} is not installed; install it, or leave out"
                 " training.report_to"
             ) from error
-    return found
+    return called
 
 
 def _bar(name: str, total: int, done: int) -> Listener:
@@ -151,7 +151,10 @@ PROGRAMS: dict[str, Callable[[Path, str, Any, bool], Listener]] = {
 
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
-LOADING = "for its weights; take a device with more memory, or set training.recipe.quantization"
+LOADING = (
+    "for its weights; take a device with more memory, or set training.recipe.quantization, or devices.shard_backbone "
+    "with several GPUs"
+)
 
 MOMENTS = (
     "for AdamW's moments; lower training.recipe.rank, or train an adapter (training.recipe.method dora or lora) "

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from posologie.models.spec import ChatForm
 from posologie.records.prompting import Prompting
 from posologie.records.specs import Name, Spec
+from posologie.running.errors import InputError
 
 
 class Recipe(Spec):
@@ -94,6 +95,24 @@ class Recipe(Spec):
     def targets_on(self) -> Literal["all", "answer"]:
         """Return which tokens the loss is taken over."""
         return "answer" if self.objective == "dpo" else self.loss_on
+
+
+def check_sharding(recipe: Recipe) -> None:
+    """Check that the weights of a recipe's backbone can be divided among processes (`devices.shard_backbone`).
+
+    Raises:
+        InputError: naming what stands against it.
+    """
+    if recipe.quantization != "none":
+        raise InputError(
+            f"devices.shard_backbone: training.recipe.quantization = '{recipe.quantization}' packs weights in blocks "
+            "that cannot be divided; expected none, or shard_backbone: false"
+        )
+    if recipe.method in ("pissa", "full"):
+        raise InputError(
+            f"devices.shard_backbone: training.recipe.method = '{recipe.method}' changes the backbone itself; expected "
+            "dora, lora or rslora, which leave it frozen, or shard_backbone: false"
+        )
 
 
 class TrainingSpec(Spec):

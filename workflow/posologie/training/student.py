@@ -1,7 +1,7 @@
 """What is trained: a backbone with its adapter, or the backbone itself, with attention over padding-free batches."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from posologie.running.errors import InputError
 from posologie.training.adapters import attach
 from posologie.training.batches import Batch, check_logits, check_packing, hidden_states
 from posologie.training.layers import MaskSource, PredictingRows, both_passes, restrict_last_layer
-from posologie.training.spec import Recipe, TrainingSpec
+from posologie.training.sharding import shard
+from posologie.training.spec import Recipe, TrainingSpec, check_sharding
 from posologie.training.update import PLAIN, LogitForm, copy_of, logit_form
 
 PACKED = "posologie_packed"
@@ -142,6 +143,8 @@ class Student:
         autocast: precision of the products where it is not that of the weights.
         form: what the model makes of its output layer's product.
         start: the trained weights before the training, on the CPU, where what is written depends on them (PiSSA).
+        sharded: whether each process holds a part of the backbone, so that all must call the model equally often.
+        whole_head: the context in which the output layer's weight may be read.
     """
 
     name: str
@@ -154,6 +157,8 @@ class Student:
     autocast: torch.dtype | None = None
     form: LogitForm = PLAIN
     start: dict[str, torch.Tensor] | None = None
+    sharded: bool = False
+    whole_head: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """Return the context in which forward passes run."""
@@ -170,35 +175,51 @@ class Student:
             return hidden_states(self.decoder, batch)[batch.rows]
 
 
-def make_student(folder: Path, spec: TrainingSpec, device: torch.device, principal: Path | None = None) -> Student:
+def make_student(
+    folder: Path, spec: TrainingSpec, device: torch.device, principal: Path | None = None, processes: int = 1
+) -> Student:
     """Load a backbone and make it ready for training.
 
     Args:
         principal: file of the principal parts of its weights, for PiSSA; written if it does not exist.
+        processes: among which the backbone's weights are divided; all of them call this.
 
     Raises:
         InputError: if the recipe does not fit the backbone or the installed packages.
     """
     recipe = spec.recipe
+    if processes > 1:
+        check_sharding(recipe)
     options: dict[str, Any] = {"attn_implementation": PACKED}
     if recipe.quantization != "none":
         options["quantization_config"] = _quantization(recipe.quantization, getattr(torch, recipe.precision), device)
         options["device_map"] = {"": device}
     precision = "float32" if recipe.method == "full" else recipe.precision
     try:
-        model = load_model(folder, precision=precision, device=str(device), **options)
+        model = load_model(folder, precision=precision, device="cpu" if processes > 1 else str(device), **options)
     except KeyError as error:
         if error.args != (PACKED,):
             raise
         raise InputError(f"{spec.backbone}: its layers take no other attention than their own") from error
-    return student_of(model, spec, device, principal)
+    _keep_gradients(model)
+    whole_head = shard(model, device, processes, backbone=spec.backbone) if processes > 1 else None
+    return student_of(model, spec, device, principal, whole_head)
 
 
-def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: Path | None = None) -> Student:
+def student_of(
+    model: Any,
+    spec: TrainingSpec,
+    device: torch.device,
+    principal: Path | None = None,
+    whole_head: AbstractContextManager[Any] | None = None,
+) -> Student:
     """Make a loaded backbone ready for training, in place.
 
     An adapter's weights are float32 and its backbone has the recipe's precision. Full fine-tuning keeps float32 weights
     and computes in the recipe's precision.
+
+    Args:
+        whole_head: the context in which the output layer's weight may be read, where the backbone is sharded.
 
     Raises:
         InputError: if the recipe does not fit the backbone or the installed packages.
@@ -235,7 +256,20 @@ def student_of(model: Any, spec: TrainingSpec, device: torch.device, principal: 
     weights = {name: parameter for name, parameter in trained.named_parameters() if parameter.requires_grad}
     autocast = torch.bfloat16 if full and recipe.precision == "bfloat16" else None
     start = copy_of(weights) if recipe.method == "pissa" else None
-    return Student(spec.backbone, trained, decoder, head, weights, masks, predicting, autocast, form, start)
+    return Student(
+        name=spec.backbone,
+        model=trained,
+        decoder=decoder,
+        head=head,
+        weights=weights,
+        masks=masks,
+        predicting=predicting,
+        autocast=autocast,
+        form=form,
+        start=start,
+        sharded=whole_head is not None,
+        whole_head=whole_head or nullcontext(),
+    )
 
 
 def _quantization(kind: str, precision: torch.dtype, device: torch.device) -> Any:
@@ -258,6 +292,16 @@ def _quantization(kind: str, precision: torch.dtype, device: torch.device) -> An
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=precision,
     )
+
+
+def _keep_gradients(model: Any) -> None:
+    """Keep bitsandbytes from packing 4-bit weights anew for inference, as it does on CPUs with bfloat16 instructions.
+
+    It would do so in the first pass in evaluation mode and for good, and such weights pass no gradient on.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _switch_dropout_off(model: Any) -> None:

@@ -239,11 +239,11 @@ def make_optimizer(
     Args:
         weights: the trained parameters by name.
     """
-    kept = [parameter for name, parameter in weights.items() if _NOT_DECAYED.search(name.lower())]
+    undecayed = [parameter for name, parameter in weights.items() if _NOT_DECAYED.search(name.lower())]
     decayed = [parameter for name, parameter in weights.items() if not _NOT_DECAYED.search(name.lower())]
     groups = [
         {"params": parameters, "weight_decay": decay}
-        for parameters, decay in ((decayed, recipe.weight_decay), (kept, 0.0))
+        for parameters, decay in ((decayed, recipe.weight_decay), (undecayed, 0.0))
         if parameters
     ]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=device.type == "cuda")
