@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shlex
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -120,6 +121,7 @@ def main():
         file, _, source = real_or_demo_items(folder)
         requests = questions(file, options)
         served, seconds, facts = behind_the_engine(options, manifest, requests, folder)
+        print(f"engine: {seconds:.1f} s; {json.dumps(facts['agreement_with_own_engine'])}", file=sys.stderr, flush=True)
         own, own_seconds = in_this_process(options, manifest, requests)
     result = {
         "items": source,

@@ -113,26 +113,26 @@ class ServedModel:
         self.counts["still cut"] += sum(constrained[request.place].finish == "length" for request in cut)
         yield [self._answer(request, replies[request.place], constrained.get(request.place)) for request in waiting]
 
-    def _replies(self, asked: dict[int, interface.Request]) -> dict[int, Reply]:
-        if not asked:
+    def _replies(self, requests: dict[int, interface.Request]) -> dict[int, Reply]:
+        if not requests:
             return {}
-        progress = Progress(self.work / "requests", f"{self.spec.model} (requests)", len(asked), "requests")
-        self.session.complete(asked.values(), progress)
-        outcomes = {place: self.session.reply(request) for place, request in asked.items()}
+        progress = Progress(self.work / "requests", f"{self.spec.model} (requests)", len(requests), "requests")
+        self.session.complete(requests.values(), progress)
+        outcomes = {place: self.session.reply(request) for place, request in requests.items()}
         failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
         if failures:
-            found = f"{len(failures)} of {len(asked)} requests failed, the first: {failures[0].error}"
-            raise InputError(f"{self._place()}: {found}; what was answered is kept, run again for the rest")
+            problem = f"{len(failures)} of {len(requests)} requests failed, the first: {failures[0].error}"
+            raise InputError(f"{self._place()}: {problem}; what was answered is kept, run again for the rest")
         return {place: outcome for place, outcome in outcomes.items() if isinstance(outcome, Reply)}
 
     def _place(self) -> str:
         backend = self.spec.backend
         return backend.engine if isinstance(backend, Engine) else self.running.url or backend.url
 
-    def _request(self, request: Request, most: int, **asked: Any) -> interface.Request:
+    def _request(self, request: Request, most: int, **options: Any) -> interface.Request:
         turns = chat(request.item, request.order, self.spec.prompting)
         decoding = Decoding(max_new_tokens=most, temperature=self.spec.temperature, seed=self.spec.seed)
-        return interface.Request(tuple((turn["role"], turn["content"]) for turn in turns), decoding, **asked)
+        return interface.Request(tuple((turn["role"], turn["content"]) for turn in turns), decoding, **options)
 
     def _limit(self, request: Request) -> int:
         if request.item.options and self.spec.choice_new_tokens is not None:
@@ -223,10 +223,10 @@ def labels_schema(options: int, several: bool) -> str:
 def labels_in(text: str, options: int, several: bool) -> tuple[int, ...] | None:
     """Return the labels in a reply under the schema, or None if the endpoint did not keep to it."""
     try:
-        found = json.loads(text)["labels"]
+        value = json.loads(text)["labels"]
     except (ValueError, LookupError, TypeError):
         return None
-    letters = found if several and isinstance(found, list) else [found]
+    letters = value if several and isinstance(value, list) else [value]
     if not letters or any(letter not in list(LABELS[:options]) for letter in letters):
         return None
     return tuple(sorted({LABELS.index(letter) for letter in letters}))
