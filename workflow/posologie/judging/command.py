@@ -92,7 +92,7 @@ def _judge_suites(argv: list[str]) -> None:
         of_backend = session.facts()
     for suite, table in tables.items():
         write_parquet(outputs[suite], pa.Table.from_pylist(table, schema=judgement_schema()))
-        runs[suite].write(records[suite], **of_backend, **_told(table, prompt))
+        runs[suite].write(records[suite], **of_backend, **_facts(table, prompt))
 
 
 def _judge_answers(spec: JudgingSpec, options: Namespace) -> None:
@@ -147,7 +147,7 @@ def judged(
     with asking(judge.backend, options, what) as session:
         table = _verdicts(rows, judge, prompt, session)
         of_backend = session.facts()
-    return table, {**of_backend, **_told(table, prompt)}
+    return table, {**of_backend, **_facts(table, prompt)}
 
 
 def _verdicts(rows: Sequence[dict[str, Any]], judge: Judge, prompt: Prompt, session: Asking) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def _verdicts(rows: Sequence[dict[str, Any]], judge: Judge, prompt: Prompt, sess
     return table
 
 
-def _told(table: Sequence[dict[str, Any]], prompt: Prompt) -> dict[str, Any]:
+def _facts(table: Sequence[dict[str, Any]], prompt: Prompt) -> dict[str, Any]:
     """Return what the run record says of some verdicts and the prompt that they were asked for with."""
     return {
         **facts_of(table),
