@@ -203,7 +203,7 @@ class TestBfloat16:
 
 
 def test_a_label_spelt_as_blank_and_letter_has_the_probability_of_both_ways(tiny, monkeypatch):
-    monkeypatch.setattr(local, "_blank_first", lambda *_: True)
+    monkeypatch.setattr(local, "blank_first", lambda *_: True)
     asked, answers = answered(tiny, REQUESTS[:9])
     blank, *letters = (tiny.tokenizer.convert_tokens_to_ids(piece) for piece in ("Ġ", *"ABCDEF"))
     for request in REQUESTS[:9]:

@@ -71,12 +71,42 @@ def test_a_template_that_opens_a_thought_needs_to_be_told_how_it_ends(tiny):
         Chats(with_template(tiny.tokenizer, ALWAYS))
 
 
-@pytest.mark.parametrize("template", [PLAIN, HYBRID])
+GEMMA = (  # one template for Gemma 2, Gemma 3 and MedGemma
+    "{{ bos_token }}{% for message in messages %}<start_of_turn>"
+    "{{ 'model' if message.role == 'assistant' else message.role }}\n{{ message.content | trim }}<end_of_turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+LLAMA = (
+    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message.role }}<|end_header_id|>\n\n"
+    "{{ message.content | trim }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+MISTRAL = (
+    "{{ bos_token }}{% for message in messages %}{% if message.role == 'user' %}[INST]{{ message.content }}[/INST]"
+    "{% else %}{{ message.content }}{{ eos_token }}{% endif %}{% endfor %}"
+)
+SMOLLM = (  # a system turn that nobody wrote
+    "{% for message in messages %}{% if loop.first and messages[0].role != 'system' %}<|im_start|>system\n"
+    "You are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message.role }}\n{{ message.content }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CONTROLS = ["<start_of_turn>", "<end_of_turn>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+CONTROLS += ["[INST]", "[/INST]", "<|bos|>"]
+
+
+@pytest.mark.parametrize("template", [PLAIN, HYBRID, GEMMA, LLAMA, MISTRAL, SMOLLM])
 def test_harmless_chats_are_tokenised_as_the_template_would(tiny, template):
-    tokenizer = with_template(tiny.tokenizer, template)
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": CONTROLS, "bos_token": "<|bos|>"})
+    tokenizer = with_template(tokenizer, template)
+    chats = Chats(tokenizer)
     whole = [*HARMLESS, {"role": "assistant", "content": "A,C"}]
     expected = tokenizer(tokenizer.apply_chat_template(whole, tokenize=False), add_special_tokens=False)["input_ids"]
-    assert Chats(tokenizer).ids(Chats(tokenizer).example(HARMLESS, "A,C")[1]) == expected
+    assert chats.ids(chats.example(HARMLESS, "A,C")[1]) == expected
+    prompt = tokenizer.apply_chat_template(HARMLESS, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    assert chats.ids(chats.prompt(HARMLESS))[: len(ids)] == ids
+    chats.prove("x", HARMLESS, "A,C")
 
 
 def test_a_control_token_in_a_content_is_text(tiny):

@@ -140,7 +140,9 @@ def test_replies_are_kept_when_some_fail_and_only_these_are_asked_again(tmp_path
         return endpoint_server.Answer(endpoint_server.completion("B"))
 
     with endpoint_server.EndpointServer(behaviour) as server:
-        with pytest.raises(InputError, match=r"2 of 12 requests failed, the first: status 400: .*run again"):
+        with pytest.raises(
+            InputError, match=r"2 of 12 requests failed, the first for item '\w*4': status 400: .*run again"
+        ):
             predict(server, tmp_path, structured="none")
         assert not list(tmp_path.glob("*.run.json"))
         broken[0] = False

@@ -1,5 +1,6 @@
 """The page: what it says, what it refuses, and that it needs nothing else."""
 
+import csv
 import json
 import os
 import re
@@ -13,10 +14,12 @@ import pytest
 
 from posologie.records.files import write_parquet
 from posologie.report import __main__ as report
-from posologie.report import page
+from posologie.report import page, scores
 from posologie.report.figures import __main__ as figures
+from posologie.report.inputs import Inputs
 from posologie.running.errors import InputError
 from posologie.running.planning import accept
+from posologie.scoring.choices import BY
 from posologie.screening import matrix
 
 
@@ -218,14 +221,38 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
 
 def test_constrained_answers_of_a_served_model_are_named_beside_those_of_local_ones(own_study):
     root, spec = own_study
-    said = "Constrained answers of served models come about in other ways than those of local ones"
+    said = "Not all constrained answers come from the automaton of local models"
     assert said not in page_of(root, spec)
     record = root / "predictions" / "tiny" / "base" / "mcqa.run.json"
     facts = {"constrained_answers": {"first_token": 5, "json_schema": 3}}
     record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert text.count(said) == 2, "in the caption of the table, and where predictions are explained"
+    assert text.count(said) >= 2, "in the caption of the table, and where predictions are explained"
     assert "by the likeliest label of the first token or a JSON schema" in text
+
+
+def test_every_table_of_choice_scores_names_labels_that_are_not_the_automatons(own_study):
+    root, spec = own_study
+    path = root / "tables" / "mcqa.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    best = max((row for row in rows if row["kind"] == "mix"), key=lambda row: float(row["value"]))["model"]
+    for row in rows:
+        if row["model"] == best and row["decoding"] == "constrained":
+            row["signature"] += f"{BY}likelihoods"
+            row["value"] = "100"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    inputs = Inputs(spec, root)
+    section = scores.section(inputs, {})
+    choice = [block for block in section.blocks if block.kind == "table" and block.file.endswith("mcqa.csv")]
+    assert len(choice) > 1
+    said = "Not all constrained answers come from the automaton of local models: "
+    named = next(arm.name for arm in inputs.arms if arm.model == best)
+    assert all(f"{said}{named} by the log-likelihoods of labels or options." in table.caption for table in choice)
+    assert "with labels by the log-likelihoods of labels or options" in scores.highest(inputs, "mcqa")
 
 
 def test_a_title_is_text_and_never_markup(own_study):

@@ -177,6 +177,19 @@ def test_constrained_scores_name_the_procedure_where_it_is_not_the_automaton():
     }  # fmt: skip
 
 
+def test_probability_scores_name_where_they_come_from_if_not_from_a_local_model():
+    def signature(*procedures, probabilities=(0.6, 0.4)):
+        rows = [{**prediction(probabilities=list(probabilities)), "constrained_by": name} for name in procedures]
+        table = pa.Table.from_pylist(rows, schema=prediction_schema())
+        return next(one.signature for one in choice_scores(table) if one.metric == "brier")
+
+    own = signature("automaton")
+    assert signature(None) == signature("published masks") == own
+    assert signature("first_token") == f"{own}|labels by first_token"
+    assert signature("likelihoods", "automaton") == f"{own}|labels by automaton, likelihoods"
+    assert signature("json_schema", probabilities=()) == own, "an answer without probabilities has no part in them"
+
+
 def test_the_probability_scores_of_a_question_do_not_depend_on_its_neighbours():
     alone = [prediction(gold="B", probabilities=[0.2, 0.5, 0.3]), prediction(gold="C", probabilities=[0.4, 0.4, 0.2])]
     alone += [prediction(gold="A", probabilities=[1.0])]  # one option, certain

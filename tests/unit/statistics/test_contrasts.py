@@ -53,6 +53,33 @@ def test_tables_name_the_procedures_behind_constrained_answers(study, make_item)
     assert "constrained by json_schema against automaton" in notes["SYN", "base"]
     assert "constrained by automaton against json_schema" in notes["NAT", "SYN"]
     assert "constrained by" not in notes["NAT", "base"]
+    printed = (study.root / "tables" / "table.tex").read_text(encoding="utf-8")
+    assert "json" not in printed, "the table of contrasts was written last"
+    table(study, mcqa)
+    printed = (study.root / "tables" / "table.tex").read_text(encoding="utf-8")
+    assert r"Labels of q/SYN/seed-42 by json\_schema." in printed
+
+
+def test_tables_name_where_label_probabilities_come_from(study, make_item):
+    items = [make_item(number) for number in range(60)]
+    sure = {"original": list(np.linspace(0.3, 0.9, 60))}
+    for name in ("q/base", "q/NAT/seed-42"):
+        right = {"original": [float(number % 2) for number in range(60)]}
+        scores = {EM: right, ("confidence", "probabilities"): sure, ("right_at_first_step", "probabilities"): right}
+        study.scores(name, "mcqa", items, scores)
+    served = study.root / layout.scores("q/NAT/seed-42", "mcqa")
+    rows = read_parquet(served).to_pylist()
+    for row in rows:
+        row["signature"] += f"{BY}first_token" if row["decoding"] == "probabilities" else ""
+    write_parquet(served, pa.Table.from_pylist(rows, schema=score_schema()))
+    for row in table(study, mcqa):
+        named = row["decoding"] == "probabilities" and row["model"] == "q/NAT/seed-42"
+        assert row["signature"].endswith("|labels by first_token") == named
+    measured = {"metric": "confidence", "decoding": "probabilities"}
+    compared = table(study, contrasts, statistics={"families": {"sure": {"suites": ["mcqa"], "measured": measured}}})
+    notes = {row["note"] for row in compared if row["decoding"] == "probabilities"}
+    assert all("probabilities by first_token against local model" in note for note in notes)
+    assert notes
 
 
 def test_mcnemars_test_is_not_printed_where_clusters_have_several_items(study, make_item):

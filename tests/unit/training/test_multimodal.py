@@ -1,17 +1,16 @@
 """Text-only use of a backbone that also sees: Gemma 3 with its vision tower, as MedGemma is."""
 
 import json
-import shutil
 
 import peft
 import pytest
 import safetensors.torch
 import torch
-import transformers
 from adapted_models import merged
+from seeing_models import make_seeing
 
-from posologie.models.load import load_model, load_tokenizer
-from posologie.models.store import checked_folder, write_manifest
+from posologie.models.load import load_model
+from posologie.models.store import checked_folder
 from posologie.prediction.forward import Padded
 from posologie.prediction.model import merged as merged_for_prediction
 from posologie.running.errors import InputError
@@ -21,24 +20,8 @@ TOKENS = torch.arange(5, 40)[None]
 
 @pytest.fixture(scope="module")
 def seeing(backbone, tmp_path_factory):
-    """The manifest of a tiny Gemma 3 with random weights, with names on disk as published checkpoints have them."""
-    folder = tmp_path_factory.mktemp("seeing") / "gemma@none"
-    text = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    text |= {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 16, "vocab_size": 400}
-    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vision |= {"image_size": 28, "patch_size": 14}
-    ends = load_tokenizer(backbone.parent).eos_token_id
-    torch.manual_seed(0)
-    config = transformers.Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, eos_token_id=ends)
-    transformers.Gemma3ForConditionalGeneration(config).save_pretrained(folder)
-    published = safetensors.torch.load_file(folder / "model.safetensors")
-    published = {name.replace("vision_tower.", "vision_tower.vision_model."): one for name, one in published.items()}
-    safetensors.torch.save_file(published, folder / "model.safetensors", metadata={"format": "pt"})
-    for path in backbone.parent.glob("tokenizer*"):
-        shutil.copy(path, folder)
-    for path in backbone.parent.glob("chat_template*"):
-        shutil.copy(path, folder)
-    return write_manifest(folder, {"name": "tiny", "kind": "untrained", "revision": "none"}, folder.iterdir())
+    """The manifest of a tiny Gemma 3 with a vision tower."""
+    return make_seeing(backbone.parent, tmp_path_factory.mktemp("seeing") / "gemma@none")
 
 
 def logits(network):

@@ -191,8 +191,8 @@ class Cache:
         """Give the reply of a key another key too; False where the former key has none."""
         if not self.has(former):
             return False
-        kept = "request, raw, prompt_characters, prompt_tokens, generated_tokens, stored"
-        self._run(f"INSERT OR IGNORE INTO replies SELECT ?, {kept} FROM replies WHERE key = ?", (key, former))  # noqa: S608
+        columns = "request, raw, prompt_characters, prompt_tokens, generated_tokens, stored"
+        self._run(f"INSERT OR IGNORE INTO replies SELECT ?, {columns} FROM replies WHERE key = ?", (key, former))  # noqa: S608
         return True
 
     def failure(self, key: bytes) -> str | None:
@@ -377,13 +377,13 @@ def file_system_of(folder: Path) -> str:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    place, found = f"{folder.resolve()}/", ("", "")
+    place, longest = f"{folder.resolve()}/", ("", "")
     for line in mounts.splitlines():
         _, mount, kind, *_ = line.split(" ")
         mount = mount.replace("\\040", " ").rstrip("/") + "/"
-        if place.startswith(mount) and len(mount) >= len(found[0]):
-            found = (mount, kind)
-    return found[1]
+        if place.startswith(mount) and len(mount) >= len(longest[0]):
+            longest = (mount, kind)
+    return longest[1]
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -28,7 +28,7 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> list[list[int]]:
     Raises:
         InputError: if a label is no single token of the model.
     """
-    found: dict[str, list[int]] = {label: [] for label in labels}
+    by_label: dict[str, list[int]] = {label: [] for label in labels}
     special = set(tokenizer.all_special_ids)
     candidates = {
         token
@@ -39,12 +39,12 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> list[list[int]]:
     }
     for token in sorted(candidates):
         text = tokenizer.decode([token]).strip()
-        if text in found:
-            found[text].append(token)
-    for label, tokens in found.items():
+        if text in by_label:
+            by_label[text].append(token)
+    for label, tokens in by_label.items():
         if not tokens:
             raise InputError(f"labels: '{label}' is not a single token of the model; expected labels that are")
-    return list(found.values())
+    return list(by_label.values())
 
 
 class LabelRecorder(transformers.LogitsProcessor):  # type: ignore[misc]

@@ -70,8 +70,8 @@ class EngineBackend:
         """
         if self.version is None:
             self._start()
-        kept = self.spec.model_dump(mode="json", exclude={"model", "version", "label_probabilities", "gguf_file"})
-        return {**kept, "version": self.version, "weights": self._files()}
+        described = self.spec.model_dump(mode="json", exclude={"model", "version", "label_probabilities", "gguf_file"})
+        return {**described, "version": self.version, "weights": self._files()}
 
     def read(self, request: Request, raw: str) -> Reply:
         """Return the reply in a response body."""
@@ -213,19 +213,19 @@ class EngineBackend:
 
     def _check_version(self) -> None:
         path, *keys = self.kind.version
-        found: Any = None
+        version: Any = None
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-            found = self._get(path)
+            version = self._get(path)
             for key in keys:
-                found = found[key]
-        found = str(found) if found else "unknown"
-        if self.version is not None and found != self.version:
+                version = version[key]
+        version = str(version) if version else "unknown"
+        if self.version is not None and version != self.version:
             self.close()
             raise InputError(
-                f"{self.spec.engine}: it is version {found}, and the study says {self.version}; expected that one, or"
+                f"{self.spec.engine}: it is version {version}, and the study says {self.version}; expected that one, or"
                 " another version in the study"
             )
-        self.version = found
+        self.version = version
 
     def _check_alive(self) -> None:
         """Explain failed connections, if the engine has ended."""
@@ -268,9 +268,9 @@ class EngineBackend:
         named = self.spec.gguf_file
         candidates = [folder / named] if named else sorted(folder.glob("*.gguf"))
         package = read_manifest(self.manifest).get("package")
-        found = importlib.util.find_spec(str(package)) if package else None
-        if found is not None and found.origin is not None:
-            below = Path(found.origin).parent
+        module = importlib.util.find_spec(str(package)) if package else None
+        if module is not None and module.origin is not None:
+            below = Path(module.origin).parent
             candidates += [below / named] if named else sorted(below.glob("*.gguf"))
         existing = [path for path in candidates if path.is_file()]
         if len(existing) != 1:
@@ -290,8 +290,8 @@ class EngineBackend:
 
 def _number(version: str | None) -> tuple[int, ...]:
     """Return the first two numbers of a version; of an unknown one, large ones."""
-    found = re.match(r"v?(\d+)\.(\d+)", version or "")
-    return (int(found[1]), int(found[2])) if found else (10**6, 0)
+    match = re.match(r"v?(\d+)\.(\d+)", version or "")
+    return (int(match[1]), int(match[2])) if match else (10**6, 0)
 
 
 def _advice(lines: str) -> str:

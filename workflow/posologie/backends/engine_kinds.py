@@ -138,17 +138,17 @@ def compare(
         if isinstance(mine, Reply) and isinstance(theirs, Reply)
     ]
     compared = [
-        (one.label_steps[0].probabilities, other.label_steps[0].probabilities)
-        for one, other in pairs
-        if one.label_steps and other.label_steps and other.label_steps[0].offset == 0
+        (mine.label_steps[0].probabilities, theirs.label_steps[0].probabilities)
+        for mine, theirs in pairs
+        if mine.label_steps and theirs.label_steps and theirs.label_steps[0].offset == 0
     ]
     largest = max((max(abs(p - q) for p, q in zip(*both, strict=True)) for both in compared), default=None)
     return {
         "items": len(compared),
         "without_probabilities": len(sample) - len(compared),
-        "labels_equal": sum(_likeliest(one) == _likeliest(other) for one, other in compared),
+        "labels_equal": sum(_likeliest(mine) == _likeliest(theirs) for mine, theirs in compared),
         "largest_probability_difference": largest,
-        "prompt_tokens_equal": sum(one.prompt_tokens == other.prompt_tokens for one, other in pairs),
+        "prompt_tokens_equal": sum(mine.prompt_tokens == theirs.prompt_tokens for mine, theirs in pairs),
         "precision": spec.precision,
     }
 

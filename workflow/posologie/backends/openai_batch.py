@@ -240,9 +240,9 @@ class BatchWork:
             return False
         self._read(batch, state.status, texts)
         if state.status == "failed":
-            found = state.errors.data if state.errors is not None and state.errors.data else []
-            said = "; ".join(f"line {one.line}: {one.message}" for one in found[:3]) or "it does not say why"
-            raise InputError(f"{self.spec.url}: batch {batch.id} was refused as a whole: {said}")
+            faults = state.errors.data if state.errors is not None and state.errors.data else []
+            reason = "; ".join(f"line {fault.line}: {fault.message}" for fault in faults[:3]) or "it does not say why"
+            raise InputError(f"{self.spec.url}: batch {batch.id} was refused as a whole: {reason}")
         if state.status == "cancelled":
             raise InputError(
                 f"{self.spec.url}: batch {batch.id} was cancelled; what it answered is kept, run again for the rest"
@@ -251,9 +251,9 @@ class BatchWork:
 
     def _find(self, batch: Batch) -> bool:
         """Find a batch whose id was not written down, by its name; free its keys if it was never ordered."""
-        for found in self.client.batches.list(limit=100):
-            if (found.metadata or {}).get(_NAME) == batch.name:
-                batch.id = found.id
+        for listed in self.client.batches.list(limit=100):
+            if (listed.metadata or {}).get(_NAME) == batch.name:
+                batch.id = listed.id
                 self._note(batch)
                 return True
         self._forget(batch)
@@ -288,12 +288,12 @@ class BatchWork:
         code = response.get("status_code")
         if entry.get("error") or code != 200:
             problem = entry.get("error") or (response.get("body") or {}).get("error") or {}
-            said = " ".join(str(problem.get("message", problem)).split())[:300]
+            message = " ".join(str(problem.get("message", problem)).split())[:300]
             if isinstance(code, int) and 400 <= code < 500 and code not in (408, 409, 425, 429):
                 self.attempts[key] = self.running.attempts
-                self.cache.fail(key, canonical, f"status {code}: {said}")
+                self.cache.fail(key, canonical, f"status {code}: {message}")
             else:
-                self._missed(key, canonical, f"status {code}: {said}")
+                self._missed(key, canonical, f"status {code}: {message}")
             return
         raw = json.dumps(response["body"], ensure_ascii=False)
         try:

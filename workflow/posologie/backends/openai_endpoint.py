@@ -79,8 +79,10 @@ class OpenaiEndpointBackend:
         """Return who answered, in the server's own words, with the number of replies that were read."""
         if len({model for model, _ in self.answered_by}) > 1:
             log.warning("%s: replies of several models: %s", self.spec.url, sorted(self.answered_by))
-        found = sorted(self.answered_by.items())
-        answered = [{"model": name, "system_fingerprint": print_, "replies": count} for (name, print_), count in found]
+        counted = sorted(self.answered_by.items())
+        answered = [
+            {"model": name, "system_fingerprint": print_, "replies": count} for (name, print_), count in counted
+        ]
         return {"asked_at": self.spec.url, "answered_by": answered}
 
     def close(self) -> None:
@@ -108,11 +110,11 @@ class OpenaiEndpointBackend:
 
             warn_in_the_clear(self.spec.url, self.spec.key_variable)
             work = BatchWork(self.spec, self.running, key, cache, progress, self._check_body)
-            asked = functools.partial(work.complete, requests)
+            ask = functools.partial(work.complete, requests)
         else:
-            asked = functools.partial(asyncio.run, self._complete(requests, cache, progress))
+            ask = functools.partial(asyncio.run, self._complete(requests, cache, progress))
         try:
-            asked()
+            ask()
         finally:
             if self._who is not None:
                 self._who.keep()
@@ -128,15 +130,17 @@ class OpenaiEndpointBackend:
         self.answered_by[str(body.get("model") or ""), str(body.get("system_fingerprint") or "")] += 1
         message = choice["message"]
         parted = part(message.get("content") or "")
-        told = next((message[name] for name in _REASONING if isinstance(message.get(name), str)), "")
+        reasoning = next((message[name] for name in _REASONING if isinstance(message.get(name), str)), "")
         details = (body.get("usage") or {}).get("completion_tokens_details") or {}
         hidden = details.get("reasoning_tokens")
         return Reply(
             parted.answer,
             finish(choice),
             *(usage(body) or (0, 0)),
-            tuple(label_steps(choice, request.labels, parted.answer, thought=bool(told or parted.thoughts or hidden))),
-            thoughts="\n".join(filter(None, (told, parted.thoughts))),
+            tuple(
+                label_steps(choice, request.labels, parted.answer, thought=bool(reasoning or parted.thoughts or hidden))
+            ),
+            thoughts="\n".join(filter(None, (reasoning, parted.thoughts))),
             thought_tokens=hidden if isinstance(hidden, int) else 0,
         )
 
@@ -324,13 +328,13 @@ class _Work:
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
         # A server may repeat the key in its complaint, and messages end up in logs and in the cache.
-        said = " ".join(str(error.message).replace(self.client.api_key, "(key)").split())[:300]
+        message = " ".join(str(error.message).replace(self.client.api_key, "(key)").split())[:300]
         status = error.status_code
         if status in (401, 403, 404) or error.code == "insufficient_quota":
-            return InputError(f"{self.spec.url}: status {status}: {said}")
+            return InputError(f"{self.spec.url}: status {status}: {message}")
         if status in (408, 409, 425, 429) or status >= 500:
-            return TransientError(f"status {status}: {said}", paid=False, wait=asked_wait(error.response.headers))
-        return _RefusedError(f"status {status}: {said}")
+            return TransientError(f"status {status}: {message}", paid=False, wait=asked_wait(error.response.headers))
+        return _RefusedError(f"status {status}: {message}")
 
 
 async def _beat(cache: Cache) -> None:

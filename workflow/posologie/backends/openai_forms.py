@@ -147,14 +147,14 @@ def label_steps(choice: dict[str, Any], labels: tuple[str, ...], answer: str, *,
         if before <= begin:
             continue
         if first or str(step.get("token", "")).strip() in labels:
-            found = dict.fromkeys(labels, 0.0)
+            masses = dict.fromkeys(labels, 0.0)
             for candidate in step.get("top_logprobs") or []:
                 label = str(candidate["token"]).strip()
-                if label in found:
-                    found[label] += math.exp(candidate["logprob"])
-            mass = sum(found.values())
+                if label in masses:
+                    masses[label] += math.exp(candidate["logprob"])
+            mass = sum(masses.values())
             if mass > 0:
-                shares = tuple(found[label] / mass for label in labels)
+                shares = tuple(masses[label] / mass for label in labels)
                 yield LabelStep(
                     len(written[begin : max(place, begin)].decode("utf-8", "ignore")), shares, min(mass, 1.0)
                 )

@@ -123,8 +123,8 @@ def reply_fields() -> list["pyarrow.Field"]:
 def reply_columns(outcome: Reply | Failure, prompt_sha256: str) -> dict[str, Any]:
     """Return the columns of what became of one request; one without a reply has an empty text and its error."""
     if isinstance(outcome, Failure):
-        kept = {"text": "", "finish": None, "error": outcome.error, "prompt_tokens": 0, "generated_tokens": 0}
+        columns = {"text": "", "finish": None, "error": outcome.error, "prompt_tokens": 0, "generated_tokens": 0}
     else:
-        kept = {"text": outcome.text, "finish": outcome.finish, "error": None}
-        kept |= {"prompt_tokens": outcome.prompt_tokens, "generated_tokens": outcome.generated_tokens}
-    return {**kept, "prompt_sha256": prompt_sha256}
+        columns = {"text": outcome.text, "finish": outcome.finish, "error": None}
+        columns |= {"prompt_tokens": outcome.prompt_tokens, "generated_tokens": outcome.generated_tokens}
+    return {**columns, "prompt_sha256": prompt_sha256}

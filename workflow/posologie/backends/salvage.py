@@ -42,8 +42,8 @@ class Pages:
         """Take the open file, and its write-ahead log where there is one."""
         self._file, self._log = file, log
         head = file.read(100)
-        said = struct.unpack(">H", head[16:18])[0] if head.startswith(_MAGIC) else _said_in(log)
-        self.size = 65536 if said == 1 else said if said >= 512 and said & (said - 1) == 0 else _USUAL_PAGE
+        stated = struct.unpack(">H", head[16:18])[0] if head.startswith(_MAGIC) else _said_in(log)
+        self.size = 65536 if stated == 1 else stated if stated >= 512 and stated & (stated - 1) == 0 else _USUAL_PAGE
         reserved = head[20] if head.startswith(_MAGIC) else 0
         self.usable = self.size - (reserved if reserved <= 32 else 0)
         self._logged = self._committed()
@@ -267,17 +267,22 @@ def salvage(cache: Path, problem: str, tables: str, version: int) -> bool:
         if not replies:
             made.unlink()
             return False
-        kept = next(path for path in _names(cache) if not path.exists())
+        damaged = next(path for path in _names(cache) if not path.exists())
         for suffix in ("-wal", "-journal", ""):
             part = cache.with_name(f"{cache.name}{suffix}")
             if part.exists():
-                part.rename(kept.with_name(f"{kept.name}{suffix}"))
+                part.rename(damaged.with_name(f"{damaged.name}{suffix}"))
         cache.with_name(f"{cache.name}-shm").unlink(missing_ok=True)
         made.rename(cache)
         damage_of(cache).unlink(missing_ok=True)
     of_paid = f" of {paid}" if paid is not None and paid >= replies else ""
     log.warning(
-        "%s: %s; salvaged %d%s replies into a new file, the damaged one is %s", cache, problem, replies, of_paid, kept
+        "%s: %s; salvaged %d%s replies into a new file, the damaged one is %s",
+        cache,
+        problem,
+        replies,
+        of_paid,
+        damaged,
     )
     if paid is None:
         log.warning(
@@ -294,10 +299,10 @@ def _is_whole(cache: Path) -> bool:
     """Return whether SQLite finds nothing wrong with a cache."""
     try:
         with contextlib.closing(sqlite3.connect(cache, timeout=120.0)) as connection:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()
             for table in ("replies", "owners", "spending"):
                 connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - our own names
-        return bool(found == ("ok",))
+        return bool(answer == ("ok",))
     except sqlite3.DatabaseError:
         return False
 
@@ -324,7 +329,7 @@ def _fill(connection: sqlite3.Connection, cache: Path) -> tuple[int, int | None]
     )
     # What was under way when the file broke may have been paid, as that of a killed process.
     unknown = [spending.get("outcome unknown", (0, 0, 0.0))]
-    unknown += [(1, *one) for key, one in pending.items() if not _has(connection, key)]
+    unknown += [(1, *amounts) for key, amounts in pending.items() if not _has(connection, key)]
     connection.execute(
         "UPDATE spending SET requests = ?, tokens = ?, money = ? WHERE kind = 'outcome unknown'",
         [sum(column) for column in zip(*unknown, strict=True)],

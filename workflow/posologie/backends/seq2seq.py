@@ -51,8 +51,8 @@ class Seq2seqBackend:
 
     def identity(self) -> dict[str, Any]:
         """Return what a reply depends on beside the request: weights, the spec and this code."""
-        kept = self.spec.model_dump(exclude={"backbone", "threads"})
-        return {**kept, "model": weights_identity(self.manifest), "code": digest(__name__)}
+        described = self.spec.model_dump(exclude={"backbone", "threads"})
+        return {**described, "model": weights_identity(self.manifest), "code": digest(__name__)}
 
     def read(self, request: Request, raw: str) -> Reply:
         """Return the reply that `complete` stored."""

@@ -56,17 +56,17 @@ def check_weights(url: str, model: str, key: str, known: Path) -> None:
     Raises:
         InputError: if the weights are others: their replies must not stand beside those of the first.
     """
-    said = _said_of(url, model, key)
-    if not said:
+    weights = _said_of(url, model, key)
+    if not weights:
         return
     before: dict[str, Any] = read_json(known) if known.is_file() else {}
-    kept = before.get(model, {})
-    former = {name: value for name, value in kept.items() if name != "answered_by"}
+    entry = before.get(model, {})
+    former = {name: value for name, value in entry.items() if name != "answered_by"}
     if not former:
-        write_json(known, {**before, model: {**kept, **said}})
-    elif former != said:
-        names = sorted(name for name in {*former, *said} if former.get(name) != said.get(name))
-        changes = "; ".join(f"{name} was {former.get(name)}, is {said.get(name)}" for name in names)
+        write_json(known, {**before, model: {**entry, **weights}})
+    elif former != weights:
+        names = sorted(name for name in {*former, *weights} if former.get(name) != weights.get(name))
+        changes = "; ".join(f"{name} was {former.get(name)}, is {weights.get(name)}" for name in names)
         raise InputError(
             f"{url}: other weights answer as '{model}' than those whose replies are in {known.parent}: {changes};"
             " expected the same, or another name for the judge, translator or model"
@@ -99,7 +99,7 @@ class WhoAnswers:
         prints = {print_ for model, print_ in self._earlier if print_ and name in (model, "")}
         other = (name and names and name not in names) or (fingerprint and prints and fingerprint not in prints)
         if other and not self._any:
-            before = "; ".join(_named(*one) for one in sorted(self._earlier))
+            before = "; ".join(_named(*pair) for pair in sorted(self._earlier))
             raise InputError(
                 f"{_named(name, fingerprint)} answers as '{self._model}', and earlier replies in {self._known.parent}"
                 f" are of {before}; expected the same, another name for the judge, translator or model, or running with"
@@ -116,8 +116,8 @@ class WhoAnswers:
             write_json(self._known, {**before, self._model: {**here, "answered_by": sorted(map(list, met))}})
 
     def _read(self) -> dict[str, Any]:
-        found: dict[str, Any] = (read_json(self._known) if self._known.is_file() else {}).get(self._model, {})
-        return found
+        entry: dict[str, Any] = (read_json(self._known) if self._known.is_file() else {}).get(self._model, {})
+        return entry
 
 
 def _named(model: str, fingerprint: str) -> str:
@@ -136,10 +136,10 @@ def _said_of(url: str, model: str, key: str) -> dict[str, Any]:
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("id") == model:
             meta: Any = entry.get("meta")
-            said = {name: meta[name] for name in _OF_THE_WEIGHTS if name in meta} if isinstance(meta, dict) else {}
+            facts = {name: meta[name] for name in _OF_THE_WEIGHTS if name in meta} if isinstance(meta, dict) else {}
             if isinstance(entry.get("root"), str):  # vLLM: the folder or repository; on another node, another path
-                said["root"] = PurePath(entry["root"]).name
-            return said
+                facts["root"] = PurePath(entry["root"]).name
+            return facts
     return {}
 
 
@@ -187,19 +187,20 @@ def refuse_redirects(url: str) -> Callable[["httpx2.Response"], Awaitable[None]]
     async def look(response: "httpx2.Response") -> None:
         if response.has_redirect_location:
             here = str(response.request.url)
-            there = urlsplit(urljoin(here, response.headers["location"]))
-            if not _same_place(urlsplit(here), there):
+            target = urlsplit(urljoin(here, response.headers["location"]))
+            if not _same_place(urlsplit(here), target):
+                port = f":{target.port}" if target.port else ""
                 raise InputError(
-                    f"{url}: redirects to {there.scheme}://{there.hostname}{f':{there.port}' if there.port else ''}, "
-                    "where the key must not go; if that is the right address, write it as url"
+                    f"{url}: redirects to {target.scheme}://{target.hostname}{port}, where the key must not go;"
+                    " if that is the right address, write it as url"
                 )
 
     return look
 
 
-def _same_place(here: SplitResult, there: SplitResult) -> bool:
-    if here.hostname != there.hostname:
+def _same_place(here: SplitResult, target: SplitResult) -> bool:
+    if here.hostname != target.hostname:
         return False
-    ports = (here.port or _DEFAULT_PORTS.get(here.scheme), there.port or _DEFAULT_PORTS.get(there.scheme))
-    upgraded = (here.scheme, there.scheme) == ("http", "https") and ports == (80, 443)
-    return upgraded or (here.scheme == there.scheme and ports[0] == ports[1])
+    ports = (here.port or _DEFAULT_PORTS.get(here.scheme), target.port or _DEFAULT_PORTS.get(target.scheme))
+    upgraded = (here.scheme, target.scheme) == ("http", "https") and ports == (80, 443)
+    return upgraded or (here.scheme == target.scheme and ports[0] == ports[1])

@@ -33,16 +33,18 @@ class Spent:
 
 def spent_below(work: Path) -> list[Spent]:
     """Return what was spent through each response cache below a folder, by path; caches are only read."""
-    found = []
+    spending = []
     for path in sorted(work.rglob("responses.sqlite")):
         with (
             contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as one,
+            contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
         ):
-            kinds = {kind: rest for kind, *rest in one.execute("SELECT kind, requests, tokens, money FROM spending")}
+            kinds = {
+                kind: rest for kind, *rest in connection.execute("SELECT kind, requests, tokens, money FROM spending")
+            }
             answered, wasted = kinds["answered"], kinds["outcome unknown"]
             if answered[0] or wasted[0]:
                 asker = path.parent.relative_to(work).as_posix()
-                totals = [one + other for one, other in zip(answered, wasted, strict=True)]
-                found.append(Spent(asker, *totals, *wasted[1:]))
-    return found
+                totals = [sum(amounts) for amounts in zip(answered, wasted, strict=True)]
+                spending.append(Spent(asker, *totals, *wasted[1:]))
+    return spending

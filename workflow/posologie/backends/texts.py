@@ -42,16 +42,16 @@ def sentences(text: str) -> list[str]:
     a digit or an opening mark, unless the word before is a common abbreviation or an initial; or a mark that only ends
     sentences, such as the Chinese full stop or the danda.
     """
-    found, start = [], 0
+    parts, start = [], 0
     for border in _BORDER.finditer(text):
         before = _WORD_BEFORE.search(text, start, border.start(1)) if border.group(1) is not None else None
         if before is not None and _ABBREVIATIONS.fullmatch(before.group(1).lower()):
             continue
-        found.append(text[start : border.end()])
+        parts.append(text[start : border.end()])
         start = border.end()
     if start < len(text):
-        found.append(text[start:])
-    return found
+        parts.append(text[start:])
+    return parts
 
 
 def pieces(text: str, size: Callable[[str], int], most: int) -> Iterator[str]:

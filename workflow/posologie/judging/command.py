@@ -85,12 +85,14 @@ def _judge_suites(argv: list[str]) -> None:
             first = next(iter(runs.values()), run)
             run.started, run.clock, run.energy_at_start = first.started, first.clock, first.energy_at_start
             runs[suite] = run
-            asked = Asking(session.session, session.running, session.work, f"{session.what}/{suite}")
-            tables[suite] = _verdicts(open_answers(predictions[suite], options.items), spec.judge, prompt, asked)
+            suite_session = Asking(session.session, session.running, session.work, f"{session.what}/{suite}")
+            tables[suite] = _verdicts(
+                open_answers(predictions[suite], options.items), spec.judge, prompt, suite_session
+            )
         of_backend = session.facts()
     for suite, table in tables.items():
         write_parquet(outputs[suite], pa.Table.from_pylist(table, schema=judgement_schema()))
-        runs[suite].write(records[suite], **of_backend, **_told(table, prompt))
+        runs[suite].write(records[suite], **of_backend, **_facts(table, prompt))
 
 
 def _judge_answers(spec: JudgingSpec, options: Namespace) -> None:
@@ -117,14 +119,14 @@ def _judge_rated(spec: CalibrationSpec, options: Namespace) -> None:
 
 def mark_overlap(table: Sequence[dict[str, Any]], trained_on: Sequence[Path]) -> dict[str, Any]:
     """Mark the rated answers that a judge was trained on, and return what the run record says of them."""
-    found = overlap(table, trained_on)
+    seen = overlap(table, trained_on)
     for row in table:
-        row["excluded"] = row["question"] in found.questions
-        row["triple_seen"] = row["answer"] in found.triples
+        row["excluded"] = row["question"] in seen.questions
+        row["triple_seen"] = row["answer"] in seen.triples
     return {
         "excluded": sum(row["excluded"] for row in table),
-        "triples_seen": len(found.triples),
-        "trained_on": found.by_file,
+        "triples_seen": len(seen.triples),
+        "trained_on": seen.by_file,
     }
 
 
@@ -145,7 +147,7 @@ def judged(
     with asking(judge.backend, options, what) as session:
         table = _verdicts(rows, judge, prompt, session)
         of_backend = session.facts()
-    return table, {**of_backend, **_told(table, prompt)}
+    return table, {**of_backend, **_facts(table, prompt)}
 
 
 def _verdicts(rows: Sequence[dict[str, Any]], judge: Judge, prompt: Prompt, session: Asking) -> list[dict[str, Any]]:
@@ -165,7 +167,7 @@ def _verdicts(rows: Sequence[dict[str, Any]], judge: Judge, prompt: Prompt, sess
     return table
 
 
-def _told(table: Sequence[dict[str, Any]], prompt: Prompt) -> dict[str, Any]:
+def _facts(table: Sequence[dict[str, Any]], prompt: Prompt) -> dict[str, Any]:
     """Return what the run record says of some verdicts and the prompt that they were asked for with."""
     return {
         **facts_of(table),

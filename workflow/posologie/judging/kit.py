@@ -56,7 +56,7 @@ def drawn(
         if share > len(answers[model]):
             raise InputError(
                 f"answers = {count}: {share} of {model}, which has {len(answers[model])}; expected at most"
-                f" {len(models) * min(len(one) for one in answers.values())}"
+                f" {len(models) * min(len(of_model) for of_model in answers.values())}"
             )
         strata: dict[str, list[Question]] = {}
         for question, verdict in answers[model].items():
@@ -237,12 +237,12 @@ def _write_xlsx(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     written = io.BytesIO()
     book.save(written)
     # The archive's entries carry the time at which they were written: equal sheets would have unequal bytes.
-    with zipfile.ZipFile(written) as made, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as kept:
+    with zipfile.ZipFile(written) as made, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as rewritten:
         for name in made.namelist():
             content = made.read(name)
             if name == "docProps/core.xml":
                 content = _without_time(content)
-            kept.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+            rewritten.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
 
 
 def _without_time(core: bytes) -> bytes:

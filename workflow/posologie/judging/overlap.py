@@ -49,20 +49,20 @@ def training_files(named: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: if a file is missing or of another form, or a folder holds none that can be read.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in named:
         if path.is_dir():
-            below = sorted(one for one in path.rglob("*") if one.is_file() and _form(one) in _READERS)
+            below = sorted(file for file in path.rglob("*") if file.is_file() and _form(file) in _READERS)
             if not below:
                 raise InputError(f"{path}: a folder without a training file; expected {_expected()}")
-            found += below
+            files += below
         elif not path.is_file():
             raise InputError(f"{path}: no such training file")
         elif _form(path) not in _READERS:
             raise InputError(f"{path}: expected {_expected()}")
         else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+            files.append(path)
+    return list(dict.fromkeys(files))
 
 
 def overlap(answers: Sequence[Mapping[str, str]], files: Sequence[Path]) -> Overlap:
@@ -75,7 +75,7 @@ def overlap(answers: Sequence[Mapping[str, str]], files: Sequence[Path]) -> Over
         InputError: if a file is missing or cannot be read.
     """
     wanted = _Wanted.of(answers)
-    found = Overlap()
+    total = Overlap()
     for path in training_files(files):
         records = 0
         questions: set[str] = set()
@@ -88,10 +88,10 @@ def overlap(answers: Sequence[Mapping[str, str]], files: Sequence[Path]) -> Over
                 _look(batch, wanted, questions, triples)
                 batch = []
         _look(batch, wanted, questions, triples)
-        found.questions |= questions
-        found.triples |= triples
-        found.by_file[str(path)] = {"records": records, "questions": len(questions), "triples": len(triples)}
-    return found
+        total.questions |= questions
+        total.triples |= triples
+        total.by_file[str(path)] = {"records": records, "questions": len(questions), "triples": len(triples)}
+    return total
 
 
 @dataclass(frozen=True)
@@ -147,15 +147,15 @@ def _look(batch: Sequence[Sequence[str]], wanted: _Wanted, questions: set[str], 
 
 
 def _among(texts: Iterable[str], wanted: _Wanted) -> set[str]:
-    found: set[str] = set()
+    questions: set[str] = set()
     for text in texts:
-        found |= wanted.whole.get(text, set())
+        questions |= wanted.whole.get(text, set())
         words = text.split()
         for window in zip(*(words[start:] for start in range(_WORDS)), strict=False):
             for question in wanted.anchors.get(window, ()):
                 if f" {wanted.clean[question]} " in f" {text} ":
-                    found.add(question)
-    return found
+                    questions.add(question)
+    return questions
 
 
 def _form(path: Path) -> str:
@@ -186,7 +186,7 @@ def _json(path: Path) -> Iterator[list[str]]:
         document = _parsed(file.read(), str(path))
     # {"data": [...]}, {"train": [...]}: the records are what the lists hold.
     lists = [value for value in document.values() if isinstance(value, list)] if isinstance(document, dict) else []
-    records = document if isinstance(document, list) else [one for part in lists for one in part] or [document]
+    records = document if isinstance(document, list) else [record for part in lists for record in part] or [document]
     rest = {key: value for key, value in document.items() if not isinstance(value, list)} if lists else {}
     for record in [*records, *([rest] if rest else [])]:
         yield list(_strings(record))

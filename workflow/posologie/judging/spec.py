@@ -172,8 +172,8 @@ class Ratings(Spec):
     def _columns_or_kit(self) -> Self:
         if strange := sorted(self.columns_of.keys() - self.files.keys()):
             raise ValueError(f"names of files in columns_of, not {strange[0]}")
-        told = self.columns is not None or bool(self.columns_of)
-        if told == (self.kit is not None):
+        has_columns = self.columns is not None or bool(self.columns_of)
+        if has_columns == (self.kit is not None):
             raise ValueError("either columns or kit")
         if (
             self.kit is None

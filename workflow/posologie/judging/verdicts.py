@@ -17,17 +17,17 @@ def verdict(outcome: Reply | Failure, judge: Judge, prompt_sha256: str) -> dict[
     columns |= reply_columns(outcome, prompt_sha256)
     if isinstance(outcome, Failure):
         return columns
-    found = last_match(judge.verdict, outcome.text)
-    if found is not None and found.group(1) not in judge.labels:
+    match = last_match(judge.verdict, outcome.text)
+    if match is not None and match.group(1) not in judge.labels:
         expected = " or ".join(judge.labels)
-        raise InputError(f"verdict = '{judge.verdict}': its group matched '{found.group(1)}'; expected {expected}")
-    step = _step(outcome, judge, found)
+        raise InputError(f"verdict = '{judge.verdict}': its group matched '{match.group(1)}'; expected {expected}")
+    step = _step(outcome, judge, match)
     if step is not None:
         columns |= {"probability": step.probabilities[1], "label_mass": step.mass}
-    if found is not None:
-        columns["label"] = judge.labels.index(found.group(1))
+    if match is not None:
+        columns["label"] = judge.labels.index(match.group(1))
     without = "filtered" if outcome.finish == "filtered" else "unparsable"
-    return {**columns, "outcome": "label" if found else without}
+    return {**columns, "outcome": "label" if match else without}
 
 
 def last_match(pattern: str, text: str) -> re.Match[str] | None:
@@ -35,13 +35,13 @@ def last_match(pattern: str, text: str) -> re.Match[str] | None:
     return next(iter(deque(re.finditer(pattern, text), maxlen=1)), None)
 
 
-def _step(reply: Reply, judge: Judge, found: re.Match[str] | None) -> LabelStep | None:
+def _step(reply: Reply, judge: Judge, match: re.Match[str] | None) -> LabelStep | None:
     """Return the step whose probabilities count: the first token's, or that of the token which is the verdict."""
     if judge.probability_at == "first_token":
         return reply.label_steps[0] if reply.label_steps and reply.label_steps[0].offset == 0 else None
-    if found is None:
+    if match is None:
         return None
-    place = found.start(1)
+    place = match.start(1)
     steps = [step for step in reply.label_steps if step.offset <= place and not reply.text[step.offset : place].strip()]
     return steps[-1] if steps else None
 
@@ -68,7 +68,7 @@ def steering(candidate: str, prompt: Prompt) -> str | None:
     if has_mark(candidate):
         return "mark of a thought"
     tags = tags_of(prompt.sections.get("user", ""))
-    if tags and (found := re.search(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\s*>", candidate, re.IGNORECASE)):
-        return f"tag {found[0]}"
+    if tags and (match := re.search(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, tags))})\s*>", candidate, re.IGNORECASE)):
+        return f"tag {match[0]}"
     order = _ORDER.search(candidate)
     return None if order is None else f"order: {order[0][:80]}"

@@ -129,13 +129,13 @@ def answer_choices(
 def _scores(questions: Sequence[ChoiceQuestion], branches: Sequence[_Branch], logits: torch.Tensor) -> list[np.ndarray]:
     """Return the logits of each branch's own automaton tokens, read from the device once for each set of tokens."""
     read: dict[tuple[int, ...], np.ndarray] = {}
-    found = []
+    scores = []
     for text, branch in enumerate(branches):
         tokens = questions[branch.question].automaton.tokens
         if tokens not in read:
             read[tokens] = logits[:, torch.tensor(tokens, device=logits.device)].cpu().numpy()
-        found.append(read[tokens][text])
-    return found
+        scores.append(read[tokens][text])
+    return scores
 
 
 def _add_shares(
@@ -217,17 +217,17 @@ def answer_open(
         for answer, token in zip(running, best, strict=True):
             answer.tokens.append(token)
             answer.ended = token in end_tokens
-        kept = [
+        unfinished = [
             index
             for index, answer in enumerate(running)
             if not answer.ended and len(answer.tokens) < new_tokens[answer.number] and not stops(answer.tokens)
         ]
-        finished = [answer for index, answer in enumerate(running) if index not in set(kept)]
+        finished = [answer for index, answer in enumerate(running) if index not in set(unfinished)]
         if finished:
             yield finished
-        running = [running[index] for index in kept]
+        running = [running[index] for index in unfinished]
         if running:
-            logits = texts.extend(kept, [best[index] for index in kept])
+            logits = texts.extend(unfinished, [best[index] for index in unfinished])
 
 
 def _next_to_fill(

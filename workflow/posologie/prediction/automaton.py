@@ -78,7 +78,7 @@ def best_move(moves: Sequence[Move], scores: np.ndarray) -> Move:
     for move in moves:
         score = float(scores[move.slot])
         totals[move.symbol] = float(np.logaddexp(totals[move.symbol], score)) if move.symbol in totals else score
-    symbol = max(totals, key=lambda one: (totals[one], -one))
+    symbol = max(totals, key=lambda candidate: (totals[candidate], -candidate))
     return max((move for move in moves if move.symbol == symbol), key=lambda move: (scores[move.slot], -move.slot))
 
 
@@ -120,14 +120,14 @@ class Vocabulary:
         ]
         starts = [State(0, phase) for phase in phases]
         alphabet = {_SPACE, *LABELS.encode(), *self.core}
-        kept = {
+        texts = {
             token: text
             for token, text in enumerate(written)
             if text and alphabet.issuperset(text) and any(self.read(text, start, len(LABELS)) for start in starts)
         }
-        self.tokens = (*sorted(end_tokens), *kept)
+        self.tokens = (*sorted(end_tokens), *texts)
         self.ends = len(end_tokens)
-        self.texts = (*[b""] * self.ends, *kept.values())
+        self.texts = (*[b""] * self.ends, *texts.values())
 
     def read(self, text: bytes, state: State, options: int) -> State | None:
         """Return the state behind `text`, or None if no answer continues so."""
@@ -243,31 +243,31 @@ def token_bytes(tokenizer: Any) -> list[bytes | None]:
     """
     size = len(tokenizer)
     pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
-    added = tokenizer.added_tokens_decoder
-    special = set(tokenizer.all_special_ids) | {index for index, token in added.items() if token.special}
+    extra_tokens = tokenizer.added_tokens_decoder
+    special = set(tokenizer.all_special_ids) | {index for index, token in extra_tokens.items() if token.special}
     byte_level = _is_byte_level(tokenizer)
     anchor = _anchor(tokenizer, special)
     before = _decoded(tokenizer, [anchor])
-    found: list[bytes | None] = [None] * size
+    written: list[bytes | None] = [None] * size
     byte_pieces = []
     for index, piece in enumerate(pieces):
         if piece is None or index in special:
             continue
-        if byte_level and index not in added and all(character in _BYTE_OF for character in piece):
-            found[index] = bytes(_BYTE_OF[character] for character in piece)
+        if byte_level and index not in extra_tokens and all(character in _BYTE_OF for character in piece):
+            written[index] = bytes(_BYTE_OF[character] for character in piece)
         elif match := _BYTE_PIECE.fullmatch(piece):
-            found[index] = bytes([int(match.group(1), 16)])
+            written[index] = bytes([int(match.group(1), 16)])
             byte_pieces.append(index)
         else:
             text = _decoded(tokenizer, [anchor, index])
             if text.startswith(before) and _REPLACEMENT not in text:
-                found[index] = text[len(before) :].encode()
+                written[index] = text[len(before) :].encode()
     fallback = set(byte_pieces)
-    whole = {text for index, text in enumerate(found) if index not in fallback}
+    whole = {text for index, text in enumerate(written) if index not in fallback}
     for index in byte_pieces:
-        if found[index] in whole:
-            found[index] = None
-    return found
+        if written[index] in whole:
+            written[index] = None
+    return written
 
 
 def _decoded(tokenizer: Any, tokens: list[int]) -> str:

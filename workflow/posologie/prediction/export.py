@@ -92,12 +92,12 @@ def _logs(
     """Yield the name and Inspect's log of each benchmark, variant and way of writing an answer."""
     for benchmark, variant in dict.fromkeys((row["benchmark"], row["variant"]) for row in rows):
         mine = [row for row in rows if (row["benchmark"], row["variant"]) == (benchmark, variant)]
-        asked = []
+        questions = []
         for row in mine:
             item = _item(row, items, predictions)
-            asked.append(Asked(row, item, prompt(item, row["option_order"])))
-        constrained = [one for one in asked if one.row["constrained_labels"] is not None]
-        for way, answered in (("greedy", asked), ("constrained", constrained)):
+            questions.append(Asked(row, item, prompt(item, row["option_order"])))
+        constrained = [question for question in questions if question.row["constrained_labels"] is not None]
+        for way, answered in (("greedy", questions), ("constrained", constrained)):
             if answered:
                 yield f"{benchmark}_{variant}_{way}", log(benchmark, variant, way, answered, record, new_tokens)
 
@@ -158,23 +158,23 @@ def _samples(row: Row, item: Item, prompt: str, limit: int) -> Iterator[tuple[st
     metrics = {"exact_match": float(greedy == target)}
     yield "greedy", _sample(doc, target, [(prompt, settings)], [[row["greedy_text"]]], [greedy], metrics)
     if row["constrained_labels"] is not None:
-        said = _joined(row["constrained_labels"])
-        metrics = {"exact_match": float(said == target)}
-        yield "constrained", _sample(doc, target, [(prompt, settings)], [[said]], [said], metrics)
+        labels = _joined(row["constrained_labels"])
+        metrics = {"exact_match": float(labels == target)}
+        yield "constrained", _sample(doc, target, [(prompt, settings)], [[labels]], [labels], metrics)
 
 
 def _likelihoods(doc: Row, row: Row, prompt: str) -> Row:
     """Return a sample of multiple choice: for each label a request, its log-likelihood and whether it is greedy."""
-    found = []
+    replies = []
     for label, share in enumerate(row["label_probabilities"]):
         joint = share * row["label_mass"]
         likelihood = math.log(joint) if joint > 0 else -math.inf
         greedy = re.match(rf"\s*{LABELS[label]}(?!\w)", row["greedy_text"]) is not None
-        found.append([str(likelihood), str(greedy)])
-    likeliest = max(range(len(found)), key=row["label_probabilities"].__getitem__)
-    requests = [(prompt, LABELS[label]) for label in range(len(found))]
+        replies.append([str(likelihood), str(greedy)])
+    likeliest = max(range(len(replies)), key=row["label_probabilities"].__getitem__)
+    requests = [(prompt, LABELS[label]) for label in range(len(replies))]
     metrics = {"acc": float(likeliest in row["gold"])}
-    return _sample(doc, str(row["gold"][0]), requests, [[one] for one in found], found, metrics)
+    return _sample(doc, str(row["gold"][0]), requests, [[reply] for reply in replies], replies, metrics)
 
 
 def _sample(

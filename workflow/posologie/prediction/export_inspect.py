@@ -30,7 +30,9 @@ class Asked:
     prompt: str
 
 
-def log(benchmark: str, variant: str, way: str, asked: Sequence[Asked], record: Mapping[str, Any], tokens: int) -> Row:
+def log(
+    benchmark: str, variant: str, way: str, questions: Sequence[Asked], record: Mapping[str, Any], tokens: int
+) -> Row:
     """Return the log of one task: the questions of a benchmark in one order of the options, answered in one way.
 
     Args:
@@ -44,7 +46,7 @@ def log(benchmark: str, variant: str, way: str, asked: Sequence[Asked], record: 
     model = str(record["spec"]["model"])
     task = f"{benchmark}_{variant}_{way}"
     key = hashlib.sha256(f"{model}\x1f{task}\x1f{record['started']}".encode()).hexdigest()[:22]
-    samples = [_sample(one, way, model) for one in asked]
+    samples = [_sample(question, way, model) for question in questions]
     ended = datetime.fromisoformat(record["started"]) + timedelta(seconds=float(record.get("seconds") or 0))
     usage = {name: sum(sample["output"]["usage"][name] for sample in samples) for name in _USAGE}
     return {
@@ -87,22 +89,22 @@ _USAGE = ("input_tokens", "output_tokens", "total_tokens")
 _SCORER = "exact_match"
 
 
-def _sample(asked: Asked, way: str, model: str) -> Row:
-    row, item = asked.row, asked.item
+def _sample(question: Asked, way: str, model: str) -> Row:
+    row, item = question.row, question.item
     labels = row["greedy_labels" if way == "greedy" else "constrained_labels"]
-    said = ",".join(LABELS[label] for label in labels or ())
-    text = row["greedy_text"] if way == "greedy" else said
+    answer = ",".join(LABELS[label] for label in labels or ())
+    text = row["greedy_text"] if way == "greedy" else answer
     content: Any = text
     if way == "greedy" and row["thoughts"]:
         content = [{"type": "reasoning", "reasoning": row["thoughts"]}, {"type": "text", "text": text}]
     message = {"role": "assistant", "content": content, "source": "generate", "model": model}
     written = row["generated_tokens"] + (row["thought_tokens"] or 0) if way == "greedy" else len(labels or ())
-    found: Row = {
+    sample: Row = {
         "id": item.id,
         "epoch": 1,
-        "input": asked.prompt,
+        "input": question.prompt,
         "target": item.answer if row["task"] == "oeq" else [LABELS[label] for label in row["gold"]],
-        "messages": [{"role": "user", "content": asked.prompt, "source": "input"}, message],
+        "messages": [{"role": "user", "content": question.prompt, "source": "input"}, message],
         "output": {
             "model": model,
             "choices": [{"message": message, "stop_reason": _STOPS[row["finish"]] if way == "greedy" else "stop"}],
@@ -120,11 +122,11 @@ def _sample(asked: Asked, way: str, model: str) -> Row:
         },
     }
     if row["task"] != "oeq":
-        found["choices"] = [item.options[index] for index in row["option_order"]]
-        found["metadata"] |= {"label_probabilities": row["label_probabilities"], "label_mass": row["label_mass"]}
+        sample["choices"] = [item.options[index] for index in row["option_order"]]
+        sample["metadata"] |= {"label_probabilities": row["label_probabilities"], "label_mass": row["label_mass"]}
         value = CORRECT if labels == row["gold"] else INCORRECT
-        found["scores"] = {_SCORER: {"value": value, "answer": said or None}}
-    return found
+        sample["scores"] = {_SCORER: {"value": value, "answer": answer or None}}
+    return sample
 
 
 def _results(samples: Sequence[Row]) -> Row:

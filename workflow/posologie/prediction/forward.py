@@ -46,8 +46,8 @@ def common_prefix(prompts: Sequence[Tokens]) -> int:
 
 def _common(left: Tokens, right: Tokens) -> int:
     length = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
+    for first, second in zip(left, right, strict=False):
+        if first != second:
             break
         length += 1
     return length
@@ -56,7 +56,7 @@ def _common(left: Tokens, right: Tokens) -> int:
 def tree_size(prompts: Sequence[Tokens]) -> int:
     """Return the number of tokens in the tree of some prompts."""
     ordered = sorted(prompts)
-    shared = sum(_common(one, other) for one, other in itertools.pairwise(ordered))
+    shared = sum(_common(first, second) for first, second in itertools.pairwise(ordered))
     return sum(map(len, ordered)) - shared
 
 
@@ -279,12 +279,12 @@ class Padded:
             self.select(parents)
         return self._append([[token] for token in tokens])
 
-    def select(self, kept: Sequence[int]) -> None:
+    def select(self, rows: Sequence[int]) -> None:
         """Keep only some texts, in the order given, and no more columns than the longest needs."""
-        self.lengths = [self.lengths[index] for index in kept]
+        self.lengths = [self.lengths[index] for index in rows]
         width = max(self.lengths, default=0)
         for layer in self.cache.layers:
-            indices = torch.tensor(list(kept), device=layer.keys.device)
+            indices = torch.tensor(list(rows), device=layer.keys.device)
             layer.keys = layer.keys[indices][:, :, layer.keys.shape[2] - width :]
             layer.values = layer.values[indices][:, :, layer.values.shape[2] - width :]
 

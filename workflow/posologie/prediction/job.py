@@ -56,10 +56,10 @@ class Parts:
 
     def done(self, window: int) -> frozenset[int]:
         """Return the places of a window that have been answered."""
-        found: set[int] = set()
+        places: set[int] = set()
         for path in self.pieces(window):
-            found.update(read_parquet(path, columns=["place"])["place"].to_pylist())
-        return frozenset(found)
+            places.update(read_parquet(path, columns=["place"])["place"].to_pylist())
+        return frozenset(places)
 
     def add(self, window: int, rows: Sequence[dict[str, Any]]) -> None:
         """Save some answers of a window."""

@@ -37,7 +37,7 @@ from posologie.prediction.forward import (
     refuse_recurrent,
     tree_size,
 )
-from posologie.prediction.model import Model, Prompts, positions_of
+from posologie.prediction.model import Model, Prompts, blank_first, memory_failure, positions_of
 from posologie.prediction.parsing import is_bare_label
 from posologie.prediction.requests import Answer, Request
 from posologie.prediction.spec import LongPrompts
@@ -103,7 +103,7 @@ class LocalModel:
             log.info("prompts are padded, not packed: this architecture does not attend to all that comes before")
         written = token_bytes(model.tokenizer)
         separator = prompting.label_separator
-        self.vocabulary = Vocabulary(written, separator, model.end_tokens, _blank_first(self.chats))
+        self.vocabulary = Vocabulary(written, separator, model.end_tokens, blank_first(self.chats))
         self._automata: dict[tuple[str, int, bool], Automaton] = {}
         self._prefix = Prefix((), ())
 
@@ -129,11 +129,13 @@ class LocalModel:
     def answers(self, requests: Sequence[Request], done: frozenset[int]) -> Iterator[list[Answer]]:
         """Answer a window, the questions with options first."""
         if not self.chats.form.thinking:
-            yield from self._answers(requests, {one.place: self.prompts.tokens(one) for one in requests}, done)
+            yield from self._answers(
+                requests, {request.place: self.prompts.tokens(request) for request in requests}, done
+            )
             return
         for start in range(0, len(requests), THOUGHTS_AT_ONCE):
             yield from self._thoughtful(
-                [one for one in requests[start : start + THOUGHTS_AT_ONCE] if one.place not in done]
+                [request for request in requests[start : start + THOUGHTS_AT_ONCE] if request.place not in done]
             )
 
     def _thoughtful(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
@@ -144,7 +146,7 @@ class LocalModel:
         closed = [request for request in requests if thoughts[request.place].closed]
         prompts = {request.place: thoughts[request.place].prompt for request in closed}
         for answers in self._answers(closed, prompts, frozenset()) if closed else ():
-            told = [(answer, thoughts[answer.place]) for answer in answers]
+            pairs = [(answer, thoughts[answer.place]) for answer in answers]
             yield [
                 dataclasses.replace(
                     answer,
@@ -152,7 +154,7 @@ class LocalModel:
                     thought_tokens=thought.tokens,
                     prompt_tokens=answer.prompt_tokens - thought.tokens,
                 )
-                for answer, thought in told
+                for answer, thought in pairs
             ]
         if unfinished := [(request.place, thoughts[request.place]) for request in requests if request not in closed]:
             yield [
@@ -166,15 +168,15 @@ class LocalModel:
         prompts = {request.place: self.prompts.tokens(request) for request in requests}
         opened = opens_thought(self.prompts.text(requests[0]))
         limit = self.chats.form.thought_tokens
-        asked = [dataclasses.replace(request, new_tokens=limit) for request in requests]
+        thinking = [dataclasses.replace(request, new_tokens=limit) for request in requests]
         self._share(())
-        found: dict[int, Thought] = {}
-        for answers in self._open_stream(asked, prompts, thought_stop(self._written, opened)):
+        thoughts: dict[int, Thought] = {}
+        for answers in self._open_stream(thinking, prompts, thought_stop(self._written, opened)):
             for answer in answers:
-                place = asked[answer.number].place
+                place = thinking[answer.number].place
                 tokens = answer.tokens[:-1] if answer.ended else answer.tokens
-                found[place] = thought_in(prompts[place], tokens, self._written, opened=opened, ended=answer.ended)
-        return found
+                thoughts[place] = thought_in(prompts[place], tokens, self._written, opened=opened, ended=answer.ended)
+        return thoughts
 
     def _written(self, tokens: Sequence[int]) -> str:
         return self._text(tokens, False)
@@ -249,7 +251,7 @@ class LocalModel:
         try:
             answers = self._answer_choices(requests, prompts)
         except (MemoryError, RuntimeError) as error:
-            failure = _out_of_memory(error)
+            failure = memory_failure(error)
             if failure is None:
                 raise
         if failure is None:
@@ -272,9 +274,9 @@ class LocalModel:
 
     def _answer_choices(self, requests: Sequence[Request], prompts: Prompted) -> list[Answer]:
         texts, logits, order = self._plant([prompts[request.place] for request in requests])
-        asked = [requests[number] for number in order]
-        answers = answer_choices([self._question(request) for request in asked], logits, texts, self.model.end_tokens)
-        return [self._choice(request, answer, prompts) for request, answer in zip(asked, answers, strict=True)]
+        ordered = [requests[number] for number in order]
+        answers = answer_choices([self._question(request) for request in ordered], logits, texts, self.model.end_tokens)
+        return [self._choice(request, answer, prompts) for request, answer in zip(ordered, answers, strict=True)]
 
     def _question(self, request: Request) -> ChoiceQuestion:
         options, several = len(request.order), request.item.task == "mcq"
@@ -342,7 +344,7 @@ class LocalModel:
                         yield finished
                         finished, saved = [], time.monotonic()
             except (MemoryError, RuntimeError) as error:
-                failure = _out_of_memory(error)
+                failure = memory_failure(error)
                 if failure is None:
                     raise
             if finished:
@@ -381,21 +383,5 @@ class LocalModel:
 
     def _text(self, tokens: Sequence[int], ended: bool) -> str:
         """Return the greedy text as it is, without the end token."""
-        kept = list(tokens[:-1] if ended else tokens)
-        return str(self.model.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-
-def _blank_first(chats: Chats) -> bool:
-    """Whether the tokenizer spells a label behind a prompt as a blank and a letter."""
-    prompt = chats.prompt([{"role": "user", "content": "?"}])
-    before, behind = chats.ids(prompt), chats.ids(f"{prompt}A")
-    spelt = behind[len(before) :] if behind[: len(before)] == before else []
-    return len(spelt) > 1 and not chats.tokenizer.decode(spelt[:1]).strip()
-
-
-def _out_of_memory(error: BaseException) -> str | None:
-    """Return why memory ran out, or None for another error; on the CPU torch raises a plain RuntimeError."""
-    text = str(error).strip().split("\n")[0] or type(error).__name__
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return text
-    return text if "not enough memory" in text or "out of memory" in text else None
+        shown = list(tokens[:-1] if ended else tokens)
+        return str(self.model.tokenizer.decode(shown, skip_special_tokens=False, clean_up_tokenization_spaces=False))

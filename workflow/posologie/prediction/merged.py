@@ -34,13 +34,13 @@ def main(argv: list[str]) -> None:
     ]
     claim_devices(options.devices)
     inputs = {"backbone": options.backbone}
-    for name, one in zip(sorted(folders), ingredients, strict=True):
-        inputs |= {f"weights {name}": one.weights, f"config {name}": one.config}
+    for name, ingredient in zip(sorted(folders), ingredients, strict=True):
+        inputs |= {f"weights {name}": ingredient.weights, f"config {name}": ingredient.config}
 
     def loaded() -> LocalModel:
         torch.set_num_threads(options.threads)
-        for one in ingredients:
-            refuse_altered(one.weights, one.config)
+        for ingredient in ingredients:
+            refuse_altered(ingredient.weights, ingredient.config)
         model = load(options.backbone, spec.precision, change=lambda network: blend(network, ingredients, spec.rank))
         return LocalModel(model, spec.prompting, options.chunk_tokens, spec.chat, spec.long_prompts)
 

@@ -103,8 +103,8 @@ def merged(network: Any, weights: Path, config: Path) -> Any:
         raise InputError(f"{weights}: expected an adapter of this backbone ({reason}…)") from error
     missing = [key for key in outcome.missing_keys if "lora_" in key]
     if missing or outcome.unexpected_keys:
-        found = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
-        raise InputError(f"{weights}: {found}; expected an adapter of this backbone")
+        mismatch = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
+        raise InputError(f"{weights}: {mismatch}; expected an adapter of this backbone")
     with torch.no_grad():
         for module in attached.modules():
             if isinstance(module, LoraLayer):
@@ -128,8 +128,8 @@ def replaced(network: Any, weights: Path) -> Any:
     tied = set(network._tied_weights_keys or {}) if network.config.tie_word_embeddings else set()
     missing = set(outcome.missing_keys) - tied
     if missing or outcome.unexpected_keys:
-        found = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
-        raise InputError(f"{weights}: {found}; expected the weights of this backbone")
+        mismatch = f"{len(missing)} tensors missing, {len(outcome.unexpected_keys)} unknown"
+        raise InputError(f"{weights}: {mismatch}; expected the weights of this backbone")
     return network.eval()
 
 
@@ -151,6 +151,22 @@ def score_in_float32(network: Any) -> None:
     network.set_output_embeddings(wide)
 
 
+def memory_failure(error: BaseException) -> str | None:
+    """Return why memory ran out, or None for another error; on the CPU torch raises a plain RuntimeError."""
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return text
+    return text if "not enough memory" in text or "out of memory" in text else None
+
+
+def blank_first(chats: Chats) -> bool:
+    """Return whether the tokenizer spells a label behind a prompt as a blank and a letter."""
+    prompt = chats.prompt([{"role": "user", "content": "?"}])
+    before, behind = chats.ids(prompt), chats.ids(f"{prompt}A")
+    spelt = behind[len(before) :] if behind[: len(before)] == before else []
+    return len(spelt) > 1 and not chats.tokenizer.decode(spelt[:1]).strip()
+
+
 _PROVED = 64
 """Items on which a job proves that prompt and answer are tokenised as in an example of training."""
 _SHOWN = 5
@@ -158,8 +174,8 @@ _SHOWN = 5
 
 def positions_of(network: Any) -> int | None:
     """Return how many tokens a model can read and write; None where it has no such limit."""
-    found = getattr(network.config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if isinstance(found, int) and found > 0 else None
+    positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    return int(positions) if isinstance(positions, int) and positions > 0 else None
 
 
 class Prompts:
@@ -207,12 +223,14 @@ class Prompts:
 
     def tokens(self, request: Request) -> Tokens:
         """Return the prompt of a request, its context cut where it would not fit."""
-        found = tuple(self.chats.ids(self.text(request)))
-        if self.positions is None or len(found) <= self._room(request):
-            return found
+        tokens = tuple(self.chats.ids(self.text(request)))
+        if self.positions is None or len(tokens) <= self._room(request):
+            return tokens
         shortened = self._shortened(request) if self.long_prompts == "cut" else None
         if shortened is None:
-            raise InputError(f"item '{request.item.id}': {len(found)} tokens; the model has {self.positions} positions")
+            raise InputError(
+                f"item '{request.item.id}': {len(tokens)} tokens; the model has {self.positions} positions"
+            )
         self.cut.add(request.item.id)
         return shortened
 
@@ -228,9 +246,9 @@ class Prompts:
         while low <= high:
             middle = (low + high) // 2
             shorter = replace(request, item=replace(request.item, context=cuts[middle]))
-            found = tuple(self.chats.ids(self.text(shorter)))
-            if len(found) <= self._room(request):
-                best, low = found, middle + 1
+            tokens = tuple(self.chats.ids(self.text(shorter)))
+            if len(tokens) <= self._room(request):
+                best, low = tokens, middle + 1
             else:
                 high = middle - 1
         return best

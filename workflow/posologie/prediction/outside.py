@@ -51,8 +51,8 @@ class OutsideModel:
         self.spec = spec
         self.found: dict[tuple[str, str], list[Found]] = {}
         for path in files:
-            for one in read_answers(path, spec):
-                self.found.setdefault((_normal(one.key), one.variant), []).append(one)
+            for answer in read_answers(path, spec):
+                self.found.setdefault((_normal(answer.key), answer.variant), []).append(answer)
         for answers in self.found.values():
             for other in answers[1:]:
                 _check_same(answers[0], other)
@@ -64,7 +64,7 @@ class OutsideModel:
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the run record should say."""
-        left = sorted({found[0].key for key, found in self.found.items() if key not in self.used})
+        left = sorted({answers[0].key for key, answers in self.found.items() if key not in self.used})
         return {
             "answers": "from files",
             "constrained": "by log-likelihoods where there are some, else the labels read from the text",
@@ -102,28 +102,28 @@ class OutsideModel:
             )
         items = list(dict.fromkeys(request.item.id for request in missing))
         more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-        where = ", ".join(sorted({found[0].place.partition(", ")[0] for found in self.found.values()}))
+        where = ", ".join(sorted({answers[0].place.partition(", ")[0] for answers in self.found.values()}))
         raise InputError(
             f"{where}: no answer to item{'s' if len(items) > 1 else ''} {', '.join(items[:_SHOWN])}{more} of suite"
             f" {missing[0].suite}; expected one each"
         )
 
     def _answer(self, request: Request) -> Answer:
-        found = self.found[self._key(request)]
-        text = next((one for one in found if one.text is not None), None)
-        told = next((one for one in found if one.likelihoods is not None), None)
+        answers = self.found[self._key(request)]
+        text = next((answer for answer in answers if answer.text is not None), None)
+        scored = next((answer for answer in answers if answer.likelihoods is not None), None)
         count = len(request.order)
         labels: tuple[int, ...] | None = None
         probabilities, mass = None, None
-        if told is not None and told.likelihoods is not None and count:
-            if len(told.likelihoods) != count:
+        if scored is not None and scored.likelihoods is not None and count:
+            if len(scored.likelihoods) != count:
                 raise InputError(
-                    f"{told.place}: {len(told.likelihoods)} log-likelihoods; expected {count}, the options of item"
+                    f"{scored.place}: {len(scored.likelihoods)} log-likelihoods; expected {count}, the options of item"
                     f" {request.item.id}"
                 )
-            labels = (max(range(count), key=told.likelihoods.__getitem__),)
-            if told.of_labels and request.item.task == "mcqu":
-                shares = [math.exp(one) for one in told.likelihoods]
+            labels = (max(range(count), key=scored.likelihoods.__getitem__),)
+            if scored.of_labels and request.item.task == "mcqu":
+                shares = [math.exp(value) for value in scored.likelihoods]
                 mass = sum(shares)
                 probabilities = tuple(share / mass for share in shares) if mass > 0 else None
         written = text.text if text is not None and text.text is not None else ""
@@ -140,7 +140,7 @@ class OutsideModel:
             greedy_text=written,
             prompt_tokens=0,
             generated_tokens=0,
-            finish=found[0].finish if text is None else text.finish,
+            finish=answers[0].finish if text is None else text.finish,
             constrained_labels=labels,
             label_probabilities=probabilities,
             label_mass=None if probabilities is None else min(1.0, mass or 0.0),
@@ -150,8 +150,8 @@ class OutsideModel:
 
 def _check_same(first: Found, other: Found) -> None:
     """Check that two answers to one question are the same, or of two kinds: a text, and likelihoods."""
-    texts = {one.text for one in (first, other) if one.text is not None}
-    likelihoods = {one.likelihoods for one in (first, other) if one.likelihoods is not None}
+    texts = {answer.text for answer in (first, other) if answer.text is not None}
+    likelihoods = {answer.likelihoods for answer in (first, other) if answer.likelihoods is not None}
     if len(texts) > 1 or len(likelihoods) > 1:
         raise InputError(f"{other.place}: not the answer to '{other.key[:60]}' of {first.place}; expected one each")
 

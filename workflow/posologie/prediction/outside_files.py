@@ -73,10 +73,12 @@ def _lm_eval(path: Path, layout: Layout) -> Iterator[Found]:
 def _asks_for_labels(sample: dict[str, Any], options: int) -> bool:
     """Say whether the options of a sample were asked for by their letters."""
     requests = sample.get("arguments")
-    asked = list(requests.values()) if isinstance(requests, dict) else requests if isinstance(requests, list) else []
-    said = [request.get("arg_1") if isinstance(request, dict) else list(request)[-1] for request in asked]
+    arguments = (
+        list(requests.values()) if isinstance(requests, dict) else requests if isinstance(requests, list) else []
+    )
+    texts = [request.get("arg_1") if isinstance(request, dict) else list(request)[-1] for request in arguments]
     letters = [chr(ord("A") + place) for place in range(options)]
-    return [text.strip() if isinstance(text, str) else text for text in said] == letters
+    return [text.strip() if isinstance(text, str) else text for text in texts] == letters
 
 
 def _inspect(path: Path, layout: Layout) -> Iterator[Found]:
@@ -112,22 +114,22 @@ def _content(content: Any) -> str:
 
 def _key(record: dict[str, Any], layout: Layout, default: str, place: str) -> str:
     where = layout.question or layout.item or default
-    found = value_at(record, where)
-    if layout.question is not None and isinstance(found, list):  # an input of several messages: the last one asks
-        found = _content(found[-1].get("content", "")) if found and isinstance(found[-1], dict) else None
-    if found is None or str(found) == "":
+    value = value_at(record, where)
+    if layout.question is not None and isinstance(value, list):  # an input of several messages: the last one asks
+        value = _content(value[-1].get("content", "")) if value and isinstance(value[-1], dict) else None
+    if value is None or str(value) == "":
         raise InputError(
             f"{place}: no '{where}'; say where the item's id is (item), or the question's text (question), such as"
             " doc.question"
         )
-    return str(found)
+    return str(value)
 
 
 def _variant(record: dict[str, Any], layout: Layout, default: str, place: str) -> str:
-    found = value_at(record, layout.variant or default)
-    if found is None and layout.variant is not None:
+    value = value_at(record, layout.variant or default)
+    if value is None and layout.variant is not None:
         raise InputError(f"{place}: no '{layout.variant}'; expected the name of an option order")
-    return "original" if found is None else str(found)
+    return "original" if value is None else str(value)
 
 
 def value_at(record: Any, path: str) -> Any:
@@ -143,10 +145,10 @@ def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the records of a JSONL file, or of a JSON list, with their places."""
     text = path.read_text(encoding="utf-8")
     if path.suffix.lower() == ".json":
-        found = parsed_json(path, text)
-        if not isinstance(found, list):
-            raise InputError(f"{path}: expected a list of samples, found {type(found).__name__}")
-        numbered = [(f"{path}, record {number}", one) for number, one in enumerate(found)]
+        document = parsed_json(path, text)
+        if not isinstance(document, list):
+            raise InputError(f"{path}: expected a list of samples, found {type(document).__name__}")
+        numbered = [(f"{path}, record {number}", record) for number, record in enumerate(document)]
     else:
         lines = ((f"{path}, line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
         numbered = [(place, parsed_json(place, line)) for place, line in lines]

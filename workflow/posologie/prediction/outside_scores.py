@@ -92,13 +92,14 @@ def read_evaluation(path: Path, *, chosen_filter: str | None = None, group: str 
     files = [path] if path.is_file() else _files_of(path, notes)
     tasks: dict[str, dict[str, ScoredAnswer]] = {}
     for file in files:
-        for one in _answers(file, chosen_filter, group, notes):
-            task = tasks.setdefault(one.task, {})
-            if one.item in task:
+        for answer in _answers(file, chosen_filter, group, notes):
+            task = tasks.setdefault(answer.task, {})
+            if answer.item in task:
                 raise InputError(
-                    f"{one.place}: item {one.item} of {one.task} a second time, after {task[one.item].place}"
+                    f"{answer.place}: item {answer.item} of {answer.task} a second time, after"
+                    f" {task[answer.item].place}"
                 )
-            task[one.item] = one
+            task[answer.item] = answer
     if not tasks:
         raise InputError(f"{path}: no scored answer; expected {_expected()}")
     return Evaluation(path.name or str(path), tasks, tuple(files), tuple(notes), frozenset(_falling(files)))
@@ -114,10 +115,10 @@ def _files_of(folder: Path, notes: list[str]) -> list[Path]:
         raise InputError(f"{folder}: no such file or folder")
     samples: dict[str, list[tuple[str, Path]]] = {}
     others = []
-    for file in sorted(one for one in folder.rglob("*") if one.is_file()):
-        found = _SAMPLES.match(file.name)
-        if found is not None:
-            samples.setdefault(found["task"], []).append((found["date"], file))
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        match = _SAMPLES.match(file.name)
+        if match is not None:
+            samples.setdefault(match["task"], []).append((match["date"], file))
         elif file.suffix in (*_TABLES, ".json") and not file.name.startswith("results_"):
             others.append(file)
     if not samples:
@@ -191,20 +192,22 @@ def _sample(place: str, task: str, sample: dict[str, Any], group: str | None) ->
 
 def _places(sample: dict[str, Any]) -> tuple[int | None, int | None]:
     """Return the places of the right and of the likeliest option of a multiple-choice sample; None where unknown."""
-    replies, asked = sample.get("resps"), sample.get("arguments")
+    replies, arguments = sample.get("resps"), sample.get("arguments")
     try:
         likelihoods = [float(reply[0][0]) for reply in replies or () if not isinstance(reply[0], str)]
     except (TypeError, ValueError, IndexError):
         return None, None
-    requests = list(asked.values()) if isinstance(asked, dict) else asked if isinstance(asked, list) else []
+    requests = (
+        list(arguments.values()) if isinstance(arguments, dict) else arguments if isinstance(arguments, list) else []
+    )
     if not 2 <= len(likelihoods) <= len(LABELS) or len(requests) != len(likelihoods):
         return None, None
     target = sample.get("target")
     if isinstance(target, int) or (isinstance(target, str) and target.strip().isdigit()):
         gold: int | None = int(target)
     else:
-        said = [one.get("arg_1") if isinstance(one, dict) else list(one)[-1] for one in requests]
-        texts = [text.strip() if isinstance(text, str) else None for text in said]
+        sent = [request.get("arg_1") if isinstance(request, dict) else list(request)[-1] for request in requests]
+        texts = [text.strip() if isinstance(text, str) else None for text in sent]
         gold = texts.index(target.strip()) if isinstance(target, str) and texts.count(target.strip()) == 1 else None
     if gold is None or not 0 <= gold < len(likelihoods):
         return None, None
@@ -216,7 +219,7 @@ def _of_inspect(file: Path, document: dict[str, Any], group: str | None) -> Iter
     if not isinstance(samples, list):
         raise InputError(f"{file}: no 'samples'; expected an Inspect log as JSON")
     task = str(value_at(document, "eval.task") or file.stem).rpartition("/")[2]
-    found: dict[str, list[ScoredAnswer]] = {}
+    by_item: dict[str, list[ScoredAnswer]] = {}
     for number, sample in enumerate(samples):
         place = f"{file}, sample {number}"
         if not isinstance(sample, dict) or sample.get("id") is None:
@@ -225,15 +228,15 @@ def _of_inspect(file: Path, document: dict[str, Any], group: str | None) -> Iter
         if not isinstance(given, dict) or not given:
             raise InputError(f"{place}: no 'scores'; expected a log that was scored")
         scores = {str(name): _inspect_value(score, f"{place}, scorer {name}") for name, score in given.items()}
-        said = str(value_at(sample, "scores.choice.answer") or "") if sample.get("choices") else ""
-        gold, chosen = _letter(str(sample.get("target"))), _letter(said)
+        answer = str(value_at(sample, "scores.choice.answer") or "") if sample.get("choices") else ""
+        gold, chosen = _letter(str(sample.get("target"))), _letter(answer)
         if gold is None or chosen is None:
             gold = chosen = None
         where = _group_of(sample, group, item, place)
-        found.setdefault(item, []).append(ScoredAnswer(place, task, item, "", "", where, scores, gold, chosen))
-    for epochs in found.values():
+        by_item.setdefault(item, []).append(ScoredAnswer(place, task, item, "", "", where, scores, gold, chosen))
+    for epochs in by_item.values():
         names = epochs[0].scores
-        mean = {name: sum(one.scores.get(name, 0.0) for one in epochs) / len(epochs) for name in names}
+        mean = {name: sum(epoch.scores.get(name, 0.0) for epoch in epochs) / len(epochs) for name in names}
         alone = len(epochs) == 1
         yield epochs[0] if alone else replace(epochs[0], scores=mean, gold=None, chosen=None)
 
@@ -267,10 +270,10 @@ def _of_table(file: Path) -> Iterator[ScoredAnswer]:
 def _group_of(sample: dict[str, Any], group: str | None, item: str, place: str) -> str:
     if group is None:
         return item
-    found = value_at(sample, group)
-    if found is None or str(found) == "":
+    value = value_at(sample, group)
+    if value is None or str(value) == "":
         raise InputError(f"{place}: no '{group}'; --group names where a sample says which case it belongs to")
-    return str(found)
+    return str(value)
 
 
 def _falling(files: Sequence[Path]) -> Iterator[tuple[str, str]]:

@@ -152,13 +152,13 @@ def _all_of_them(text: str, count: int) -> Reading | None:
     lowered = text[:1].lower() + text[1:]
     if re.match(r"\W*(?:réponse|answer)?\s*:?\s*(?:aucune?|none|ni\b|neither)\b", lowered, re.IGNORECASE):
         return NONE
-    found = ALL.fullmatch(lowered) or ALL.fullmatch(text)
-    if not found:
+    match = ALL.fullmatch(lowered) or ALL.fullmatch(text)
+    if not match:
         return None
-    rest = found["rest"].strip(" .!")
+    rest = match["rest"].strip(" .!")
     if not rest:
         return Reading("labels", tuple(range(count)))
-    if excepted := EXCEPT.fullmatch(found["rest"].rstrip(" .!")):
+    if excepted := EXCEPT.fullmatch(match["rest"].rstrip(" .!")):
         inner = compiled(list_pattern()).match(excepted["labels"])
         if inner and (left := labels_of(letters_in(inner.group()), count)).outcome == "labels":
             return Reading("labels", tuple(label for label in range(count) if label not in left.labels))
@@ -176,13 +176,13 @@ def _alternatives(text: str) -> Reading | None:
 
 def _bracketed(text: str, count: int) -> Reading | None:
     """Labels in brackets somewhere in the text: one, or one list of them."""
-    found = re.findall(r"(?<!\w)[(\[]([A-Z])[)\]]", text)
-    if not found or compiled(NEGATION, re.IGNORECASE).search(text):
-        return AMBIGUOUS if found else None
+    letters = re.findall(r"(?<!\w)[(\[]([A-Z])[)\]]", text)
+    if not letters or compiled(NEGATION, re.IGNORECASE).search(text):
+        return AMBIGUOUS if letters else None
     label = r"[(\[][A-Z][)\]]"
-    lists = (len(re.findall(label, one[0])) for one in compiled(rf"{label}(?:{JOIN}{label})*").finditer(text))
-    if len(set(found)) == 1 or max(lists) == len(found):
-        return labels_of(found, count)
+    lists = (len(re.findall(label, match[0])) for match in compiled(rf"{label}(?:{JOIN}{label})*").finditer(text))
+    if len(set(letters)) == 1 or max(lists) == len(letters):
+        return labels_of(letters, count)
     return AMBIGUOUS
 
 
@@ -196,7 +196,9 @@ def _mentioned_option(text: str, options: Sequence[str]) -> Reading | None:
             pattern = re.escape(option).join(edges)
             spans += [(*match.span(), label) for match in re.finditer(pattern, lowered)]
     # The text of one option may lie inside another's: the longer one is meant.
-    outer = [one for one in spans if not any(o[0] <= one[0] and one[1] <= o[1] and o[:2] != one[:2] for o in spans)]
+    outer = [
+        span for span in spans if not any(o[0] <= span[0] and span[1] <= o[1] and o[:2] != span[:2] for o in spans)
+    ]
     labels = {label for _, _, label in outer}
     if not labels:
         return None

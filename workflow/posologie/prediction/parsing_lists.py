@@ -29,8 +29,8 @@ def whole_list(text: str, count: int, separator: str) -> Reading | None:
         return NONE
     if re.fullmatch(r"[A-Z]{2,26}", bare):
         return run_together(bare, count)
-    if found := compiled(_RANGE).fullmatch(bare):
-        return _range(found[1], found[2], count)
+    if match := compiled(_RANGE).fullmatch(bare):
+        return _range(match[1], match[2], count)
     if re.fullmatch(r"[A-Z] ?[-–] ?[A-Z]", bare):
         return AMBIGUOUS  # both, or from … to …
     if compiled(list_pattern(separator), re.IGNORECASE if not re.search("[A-Z]", bare) else 0).fullmatch(bare):
@@ -45,12 +45,12 @@ def first_line(text: str, count: int, separator: str) -> Reading | None:
     """A list of labels on the first line or in the first sentence, and an explanation behind it."""
     first, _, below = text.partition("\n")
     if below and re.search(r"\w[^\w]+\w", first):
-        found = whole_list(first, count, separator)
-        return found if found and found.outcome == "labels" else None
+        reading = whole_list(first, count, separator)
+        return reading if reading and reading.outcome == "labels" else None
     sentence = re.split(r"(?<=[A-Z)])[.。]\s", text, maxsplit=1)[0]
     if re.search(r"\w[^\w]+\w", sentence) and len(letters_in(sentence)) > 1:
-        found = whole_list(sentence, count, separator)
-        return found if found and len(found.labels) > 1 else None
+        reading = whole_list(sentence, count, separator)
+        return reading if reading and len(reading.labels) > 1 else None
     return None
 
 
@@ -84,12 +84,12 @@ def whole_options(text: str, options: Sequence[str]) -> Reading | None:
 
 def _unique(texts: Iterable[str], options: Sequence[str]) -> Reading:
     """Return the labels of option texts; a text that two options have tells nothing."""
-    found = set()
+    labels = set()
     for text in texts:
         if options.count(text) > 1:
             return AMBIGUOUS
-        found.add(options.index(text))
-    return Reading("labels", tuple(sorted(found)))
+        labels.add(options.index(text))
+    return Reading("labels", tuple(sorted(labels)))
 
 
 def enumerated(text: str, options: Sequence[str]) -> Reading | None:
@@ -99,23 +99,23 @@ def enumerated(text: str, options: Sequence[str]) -> Reading | None:
         r"(?:\(([A-Z])\)|\[([A-Z])\]|([A-Z])[ ]?[).:–-]+(?!(?<=[A-Z]\.)[a-zà-ÿ])|"
         r"([A-Z])(?=,? (?:car|parce|because|since)\b)|([A-Z])(?=[ ]*(?:\n|\Z)))"
     )
-    found = list(compiled(opening).finditer(text))
-    if not found:
+    heads = list(compiled(opening).finditer(text))
+    if not heads:
         return _label_and_text(text, options)
     denial = rf"(?:{JOIN}{LABEL})*\s*(?i:n'est|ne sont|est|sont|isn't|aren't|is|are)\s+(?i:pas|not|{FALSE})\b"
-    if compiled(denial).match(text[found[0].end() :]):
+    if compiled(denial).match(text[heads[0].end() :]):
         return None
-    letters = ["".join(group or "" for group in match.groups()) for match in found]
+    letters = ["".join(group or "" for group in match.groups()) for match in heads]
     if len(set(letters)) == len(options) and len(options) > 2:
         return AMBIGUOUS  # the options repeated, not an answer
-    for match, letter in zip(found, letters, strict=True):
+    for match, letter in zip(heads, letters, strict=True):
         following = folded(text[match.end() :].split("\n")[0])
         if following in options and options.index(following) != LABELS.index(letter) and options.count(following) == 1:
             return AMBIGUOUS  # the label of one option, the text of another
-    rest = text[found[0].end() :]
+    rest = text[heads[0].end() :]
     behind = rest.split("\n")[0]
     reasons = compiled(rf"{NEGATION}|\b(?:car|parce|because|since)\b", re.IGNORECASE).search(behind)
-    inline = re.findall(r"(?<!\w)\(?([A-Z])\)", behind) if len(found) == 1 and not reasons else []
+    inline = re.findall(r"(?<!\w)\(?([A-Z])\)", behind) if len(heads) == 1 and not reasons else []
     if inline and set(inline) != set(letters):
         every = {*letters, *inline}
         return AMBIGUOUS if len(every) == len(options) and len(options) > 2 else labels_of(every, len(options))
@@ -124,9 +124,9 @@ def enumerated(text: str, options: Sequence[str]) -> Reading | None:
 
 def _label_and_text(text: str, options: Sequence[str]) -> Reading | None:
     """`B Amoxicilline`: a label and its option's text, without punctuation."""
-    found = re.match(r"([A-Z]) (.+)", text.split("\n")[0])
-    if found and LABELS.index(found.group(1)) < len(options):
-        label = LABELS.index(found.group(1))
-        if folded(found.group(2)) == options[label]:
+    match = re.match(r"([A-Z]) (.+)", text.split("\n")[0])
+    if match and LABELS.index(match.group(1)) < len(options):
+        label = LABELS.index(match.group(1))
+        if folded(match.group(2)) == options[label]:
             return Reading("labels", (label,))
     return None

@@ -108,19 +108,19 @@ def announced(text: str, options: Sequence[str], *, strong: bool) -> Reading | N
     together = run.search(text)
     if together and together[1].isupper() and run_together(together[1], count) != NONE:
         return run_together(together[1], count)
-    said = sorted(_statements(text, options), key=lambda one: one.place)
+    statements = sorted(_statements(text, options), key=lambda statement: statement.place)
     if strong:
-        said = [one for one in said if one.forward and one.weight > _MENTION]
-    if not said:
+        statements = [statement for statement in statements if statement.forward and statement.weight > _MENTION]
+    if not statements:
         return None
-    weight = max(one.weight for one in said)
-    if weight == _MENTION and any(one.forward for one in said):
-        return said[0].reading if len({one.reading for one in said}) == 1 else AMBIGUOUS
-    heavy = [one for one in said if one.weight == weight]
-    if len({one.reading for one in heavy}) == 1 or weight == _DRAWN:
+    weight = max(statement.weight for statement in statements)
+    if weight == _MENTION and any(statement.forward for statement in statements):
+        return statements[0].reading if len({statement.reading for statement in statements}) == 1 else AMBIGUOUS
+    heavy = [statement for statement in statements if statement.weight == weight]
+    if len({statement.reading for statement in heavy}) == 1 or weight == _DRAWN:
         return heavy[-1].reading
     last = heavy[-1]
-    before = next(one for one in reversed(heavy) if one.reading != last.reading)
+    before = next(statement for statement in reversed(heavy) if statement.reading != last.reading)
     corrected = compiled(rf"(?i:{CORRECTION})").search(text[before.place : last.place])
     paragraph = text.rstrip().rfind("\n") + 1
     closes = text.count("\n") >= _LONG - 1 and last.place >= paragraph > before.place
@@ -188,10 +188,10 @@ def _option_behind(match: re.Match[str], first: Callable[[str], str | None], tex
     earliest = match.start("filling") + (linked.end() if linked else 0)
     starts = [
         match.end(),
-        *(one.start() for one in re.finditer(r"\b\w", text[: match.end()]) if one.start() >= earliest),
+        *(word.start() for word in re.finditer(r"\b\w", text[: match.end()]) if word.start() >= earliest),
     ]
     return next(
-        ((start, found) for start in reversed(starts) if (found := first(text[start : start + _NEAR]))),
+        ((start, option) for start in reversed(starts) if (option := first(text[start : start + _NEAR]))),
         (match.end(), None),
     )
 
@@ -231,9 +231,9 @@ def _labels_said(match: re.Match[str], behind: str, options: Sequence[str]) -> R
         if listed is not None and listed != labels_of(letters, count):
             heading = not compiled(rf"{COPULA}|{RIGHT}", re.IGNORECASE).search(match["filling"])
             return None if heading or listed.outcome != "labels" else listed
-    while found := _further(behind, letters[-1], options):
-        letters.append(found[1])
-        behind = behind[found.end() :]
+    while following := _further(behind, letters[-1], options):
+        letters.append(following[1])
+        behind = behind[following.end() :]
     before = match.string[max(0, match.start("labels") - 40) : match.start("labels")]
     alternative = compiled(rf"{LABEL}\s*,?\s*{OR}{FILLINGS}\s*$").search(before)
     if alternative or compiled(rf"\s*,?\s*(?:{OR}){FILLINGS}\s*{LABEL}").match(behind):
@@ -253,8 +253,8 @@ def _behind_option(text: str, letter: str, options: Sequence[str]) -> int | None
     label = LABELS.index(letter)
     if label >= len(options) or not options[label]:
         return None
-    found = re.match(rf"[\s\])*.:=–-]*(?i:(?:l'|le |la |les |the )?{re.escape(options[label])})", text)
-    return None if found is None else found.end()
+    match = re.match(rf"[\s\])*.:=–-]*(?i:(?:l'|le |la |les |the )?{re.escape(options[label])})", text)
+    return None if match is None else match.end()
 
 
 def _denied(before: str, behind: str) -> bool:
@@ -275,8 +275,8 @@ def stated(text: str, options: Sequence[str], separator: str) -> Reading | None:
         line, _, below = rest.partition("\n")
         if not re.search(r"\w", compiled(FILLING, re.IGNORECASE).sub("", line)):
             line = below.strip().split("\n\n")[0]
-        if (found := _concluded(line.strip(" :=*-,"), options, separator)) is not None:
-            return found
+        if (reading := _concluded(line.strip(" :=*-,"), options, separator)) is not None:
+            return reading
     return None
 
 
@@ -316,15 +316,15 @@ def verdicts(text: str, options: Sequence[str]) -> Reading | None:
         segment = text[head.end() : following.start() if following else len(text)]
         letter = letters_in(head[1])[0]
         known = {option for option in options if option}
-        found = _judged().match(segment) or _judged_text(segment, options, letter)
-        if found is None:
+        verdict = _judged().match(segment) or _judged_text(segment, options, letter)
+        if verdict is None:
             tick = re.match(r"[^\n]*?([✓✔✅☑]|[✗✘❌✖])\W*(?:\n|$)", segment)
             if tick is not None:
                 judged[letter] = tick[1] in "✓✔✅☑"
             continue
-        if found["text"] and folded(found["text"]) not in known and len(found["text"].split()) > 6:
+        if verdict["text"] and folded(verdict["text"]) not in known and len(verdict["text"].split()) > 6:
             continue
-        judged[letter] = (found["right"] is not None) != bool(found["not"])
+        judged[letter] = (verdict["right"] is not None) != bool(verdict["not"])
     if len(judged) < 2 or not any(judged.values()):
         return None
     return labels_of([letter for letter, right in judged.items() if right], len(options))

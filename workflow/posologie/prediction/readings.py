@@ -26,11 +26,11 @@ AMBIGUOUS = Reading("ambiguous")
 
 def labels_of(letters: Iterable[str], count: int) -> Reading:
     """Return a reading of letters; a letter without an option makes it ambiguous, or nothing if there are only such."""
-    found = {LABELS.index(letter.upper()) for letter in letters}
-    valid = tuple(sorted(label for label in found if label < count))
+    labels = {LABELS.index(letter.upper()) for letter in letters}
+    valid = tuple(sorted(label for label in labels if label < count))
     if not valid:
         return NONE
-    return Reading("labels", valid) if len(valid) == len(found) else AMBIGUOUS
+    return Reading("labels", valid) if len(valid) == len(labels) else AMBIGUOUS
 
 
 def letters_in(text: str) -> list[str]:

@@ -159,14 +159,14 @@ class Selection:
         """
         rows = self.order[start:stop]
         batches = np.searchsorted(self.ends, rows, side="right")
-        found: dict[int, Item] = {}
+        by_row: dict[int, Item] = {}
         with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as reader:
             for number in np.unique(batches):
                 inside = rows[batches == number]
                 first = self.ends[number - 1] if number else 0
                 taken = pa.Table.from_batches([reader.get_batch(int(number)).take(pa.array(inside - first))])
-                found.update(zip(inside.tolist(), table_to_items(taken), strict=True))
-        return [found[row] for row in rows.tolist()]
+                by_row.update(zip(inside.tolist(), table_to_items(taken), strict=True))
+        return [by_row[row] for row in rows.tolist()]
 
 
 def select(
@@ -193,10 +193,10 @@ def select(
     ):
         for path in shards[benchmark.source]:
             for batch in _batches(path):
-                for kept in _matching(batch, benchmark).combine_chunks().to_batches():
-                    out.write_batch(kept)
-                    ids.append(kept["id"])
-                    tasks.append(kept["task"])
+                for matches in _matching(batch, benchmark).combine_chunks().to_batches():
+                    out.write_batch(matches)
+                    ids.append(matches["id"])
+                    tasks.append(matches["task"])
     if not ids:
         origins = f", origins {', '.join(benchmark.origins)}" if benchmark.origins else ""
         wanted = f"split {benchmark.split}, task {' or '.join(benchmark.tasks)}{origins}"
@@ -208,7 +208,7 @@ def select(
         order = np.array(sorted(smallest, key=lambda row: id_column[row].as_py()), dtype=np.int64)
     _refuse_repeated_ids(name, id_column.take(pa.array(order)))
     open_questions = pc.sum(pc.equal(task_column.take(pa.array(order)), "oeq")).as_py() or 0
-    return Selection(scratch, order, np.cumsum([len(one) for one in ids]), open_questions)
+    return Selection(scratch, order, np.cumsum([len(batch_ids) for batch_ids in ids]), open_questions)
 
 
 def _rank(item_id: str, seed: int) -> bytes:
@@ -233,13 +233,13 @@ def _batches(path: Path) -> Iterator[pa.Table]:
 
 def _matching(batch: pa.Table, benchmark: Benchmark) -> pa.Table:
     matches = pc.and_(pc.equal(batch["split"], benchmark.split), pc.is_in(batch["task"], pa.array(benchmark.tasks)))
-    kept = batch.filter(matches)
+    rows = batch.filter(matches)
     if benchmark.origins is not None:
         wanted = set(benchmark.origins)
-        kept = kept.filter(
-            pa.array([json.loads(meta).get("origin") in wanted for meta in kept["meta"].to_pylist()], pa.bool_())
+        rows = rows.filter(
+            pa.array([json.loads(meta).get("origin") in wanted for meta in rows["meta"].to_pylist()], pa.bool_())
         )
-    return kept
+    return rows
 
 
 def _refuse_repeated_ids(name: str, ids: pa.Array) -> None:

@@ -15,9 +15,10 @@ the job, because the server ignores it. The run record counts which answers came
 the work folder.
 """
 
+import functools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -103,36 +104,40 @@ class ServedModel:
             InputError: if requests failed for good; what was answered is kept, and a further run asks only the rest.
         """
         waiting = [request for request in requests if request.place not in done]
-        replies = self._replies({request.place: self._greedy(request) for request in waiting})
+        replies = self._replies(waiting, self._greedy)
         again = [request for request in waiting if self._needs_constraint(request, replies[request.place])]
         self.counts["under constraint"] += len(again)
-        constrained = self._replies({request.place: self._constrained(request) for request in again})
+        constrained = self._replies(again, self._constrained)
         cut = [request for request in again if constrained[request.place].finish == "length"]
         self.counts["cut"] += len(cut)
-        constrained |= self._replies({request.place: self._constrained(request, _MORE_ROOM) for request in cut})
+        constrained |= self._replies(cut, functools.partial(self._constrained, times=_MORE_ROOM))
         self.counts["still cut"] += sum(constrained[request.place].finish == "length" for request in cut)
         yield [self._answer(request, replies[request.place], constrained.get(request.place)) for request in waiting]
 
-    def _replies(self, asked: dict[int, interface.Request]) -> dict[int, Reply]:
-        if not asked:
+    def _replies(
+        self, requests: Sequence[Request], asked_as: Callable[[Request], interface.Request]
+    ) -> dict[int, Reply]:
+        """Return the reply to each request by its place."""
+        if not requests:
             return {}
-        progress = Progress(self.work / "requests", f"{self.spec.model} (requests)", len(asked), "requests")
-        self.session.complete(asked.values(), progress)
-        outcomes = {place: self.session.reply(request) for place, request in asked.items()}
-        failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
-        if failures:
-            found = f"{len(failures)} of {len(asked)} requests failed, the first: {failures[0].error}"
-            raise InputError(f"{self._place()}: {found}; what was answered is kept, run again for the rest")
-        return {place: outcome for place, outcome in outcomes.items() if isinstance(outcome, Reply)}
+        progress = Progress(self.work / "requests", f"{self.spec.model} (requests)", len(requests), "requests")
+        self.session.complete(map(asked_as, requests), progress)
+        outcomes = [(request, self.session.reply(asked_as(request))) for request in requests]
+        failed = [(request.item.id, outcome.error) for request, outcome in outcomes if isinstance(outcome, Failure)]
+        if failed:
+            item, error = failed[0]
+            problem = f"{len(failed)} of {len(requests)} requests failed, the first for item '{item}': {error}"
+            raise InputError(f"{self._place()}: {problem}; what was answered is kept, run again for the rest")
+        return {request.place: outcome for request, outcome in outcomes if isinstance(outcome, Reply)}
 
     def _place(self) -> str:
         backend = self.spec.backend
         return backend.engine if isinstance(backend, Engine) else self.running.url or backend.url
 
-    def _request(self, request: Request, most: int, **asked: Any) -> interface.Request:
+    def _request(self, request: Request, most: int, **options: Any) -> interface.Request:
         turns = chat(request.item, request.order, self.spec.prompting)
         decoding = Decoding(max_new_tokens=most, temperature=self.spec.temperature, seed=self.spec.seed)
-        return interface.Request(tuple((turn["role"], turn["content"]) for turn in turns), decoding, **asked)
+        return interface.Request(tuple((turn["role"], turn["content"]) for turn in turns), decoding, **options)
 
     def _limit(self, request: Request) -> int:
         if request.item.options and self.spec.choice_new_tokens is not None:
@@ -223,10 +228,10 @@ def labels_schema(options: int, several: bool) -> str:
 def labels_in(text: str, options: int, several: bool) -> tuple[int, ...] | None:
     """Return the labels in a reply under the schema, or None if the endpoint did not keep to it."""
     try:
-        found = json.loads(text)["labels"]
+        value = json.loads(text)["labels"]
     except (ValueError, LookupError, TypeError):
         return None
-    letters = found if several and isinstance(found, list) else [found]
+    letters = value if several and isinstance(value, list) else [value]
     if not letters or any(letter not in list(LABELS[:options]) for letter in letters):
         return None
     return tuple(sorted({LABELS.index(letter) for letter in letters}))

@@ -7,6 +7,7 @@ from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose,
 from posologie.report.inputs import Inputs
 from posologie.report.names import counted
 from posologie.report.tables import Row, decimal, estimate, interval, number_cell, table
+from posologie.scoring.choices import BY
 
 
 def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
@@ -137,21 +138,34 @@ _PROCEDURES = {
     "first_token": "the likeliest label of the first token",
     "grammar": "a grammar",
     "json_schema": "a JSON schema",
+    "likelihoods": "the log-likelihoods of labels or options",
+    "published masks": "the published study's masks",
+    "text": "the labels in the text",
     "none": "no constrained answer",
 }
-"""How a served model's constrained answers come about, by the run record's name of it."""
+"""How constrained answers come about that are not a local model's, by the names in predictions and run records."""
 
 
 def procedures(inputs: Inputs) -> str:
     """Say which models' constrained answers do not come from the automaton, so that columns are not read as alike."""
-    names_by_model: dict[str, list[str]] = {}
+    of_models: dict[str, list[str]] = {}
     for record in inputs.runs:
         for name in record.facts.get("constrained_answers", {}):
-            names_by_model.setdefault(inputs.name(record.model), []).append(_PROCEDURES.get(name, name))
-    if not names_by_model:
+            of_models.setdefault(inputs.name(record.model), []).append(_PROCEDURES.get(name, name))
+    arms = {arm.model: arm.name for arm in inputs.arms}
+    for row in inputs.rows("mcqa", decoding="constrained"):
+        if row["model"] in arms and (names := procedures_of(row)):
+            of_models.setdefault(arms[row["model"]], []).extend(names)
+    if not of_models:
         return ""
-    models = "; ".join(f"{model} by {' or '.join(dict.fromkeys(names))}" for model, names in names_by_model.items())
-    return f"Constrained answers of served models come about in other ways than those of local ones: {models}."
+    models = "; ".join(f"{model} by {' or '.join(dict.fromkeys(names))}" for model, names in of_models.items())
+    return f"Not all constrained answers come from the automaton of local models: {models}."
+
+
+def procedures_of(row: Row) -> list[str]:
+    """Return what the labels behind a value come from, in words; nothing where it is the automaton of local models."""
+    named = row["signature"].partition(BY)[2]
+    return [_PROCEDURES.get(name, name) for name in named.split(", ")] if named else []
 
 
 def flipped_labels(inputs: Inputs) -> Prose:

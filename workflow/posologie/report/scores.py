@@ -54,6 +54,7 @@ def highest(inputs: Inputs, name: str) -> str:
         return ""
     rows = inputs.measured(inputs.rows(name, suite=suites[0], scope_kind="all", task="all"), measured)
     values = {row["model"]: value for row in rows if (value := row.number("value")) is not None}
+    ways = {row["model"]: " or ".join(bias.procedures_of(row)) for row in rows}
     known = [arm for arm in inputs.arms if arm.model in values]
     if not known:
         return ""
@@ -67,8 +68,9 @@ def highest(inputs: Inputs, name: str) -> str:
     beside = ""
     if base is not None and base is not top:
         beside = f", against {decimal(values[base.model], 1)}{unit} of the base model"
+    by = f", with labels by {ways[top.model]}" if ways[top.model] else ""
     name = "the base model" if top is base else top.name
-    return f"On {kind} questions {name} scores highest, {decimal(values[top.model], 1)}{unit} in {of}{beside}."
+    return f"On {kind} questions {name} scores highest, {decimal(values[top.model], 1)}{unit} in {of}{by}{beside}."
 
 
 def open_measures(inputs: Inputs, suite: str) -> list[tuple[str, str]]:
@@ -149,6 +151,7 @@ def _scopes_tables(inputs: Inputs, name: str, suite: str, measured: Measured) ->
     shown = [(task, here) for task, here in shown if here and (task == "all" or len(tasks) > 2)]
     weights = [key for key in keys if key[:3] == ("all", "all", "all")]
     about = f"{sentence(measure_name(measured.metric, measured.decoding))}"
+    procedures = f" {named}" if measured.decoding == "constrained" and (named := bias.procedures(inputs)) else ""
     tables = []
     for task, here in shown:
         of = "" if task == "all" else f", {task.upper()}"
@@ -158,7 +161,7 @@ def _scopes_tables(inputs: Inputs, name: str, suite: str, measured: Measured) ->
                 inputs,
                 f"scopes-{suite}-{name}" + ("" if task == "all" else f"-{task}"),
                 f"By component and benchmark{of}, suite {suite}",
-                f"{about}, every item counting the same.{_TASKS.get(task, '')}",
+                f"{about}, every item counting the same.{_TASKS.get(task, '')}{procedures}",
                 [(title, groups[key]) for title, key in zip(titles, here, strict=True)],
                 name,
             )
@@ -166,6 +169,7 @@ def _scopes_tables(inputs: Inputs, name: str, suite: str, measured: Measured) ->
     if len(weights) > 1:
         columns = [(f"every {_WEIGHTED[key[3]]} counts the same", groups[key]) for key in weights]
         caption = f"{about}. An average over many items may count each item, each benchmark or each task the same."
+        caption += procedures
         tables.append(_grid(inputs, f"weights-{suite}-{name}", f"By weighting, suite {suite}", caption, columns, name))
     return tables
 

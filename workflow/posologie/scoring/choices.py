@@ -13,7 +13,10 @@ from posologie.scoring.tables import flat, label_sets, original_sets
 
 SIGNATURE = "sets of labels|no readable answer counts as wrong|v1"
 BY = "|labels by "
-"""What the signature of constrained answers goes on with where they do not come from the automaton of local models."""
+"""What the signature of constrained answers and label probabilities goes on with where they are not a local model's."""
+
+_LOCAL = frozenset({"automaton", "published masks"})
+"""Procedures of local models, whose probabilities are shares of the whole vocabulary."""
 
 
 def choice_scores(table: pa.Table) -> Iterator[Scores]:
@@ -62,10 +65,10 @@ def choice_scores(table: pa.Table) -> Iterator[Scores]:
     yield from _probability_scores(table, gold)
 
 
-def _procedures(table: pa.Table) -> str:
-    """Return the end of a signature that names the procedures behind the constrained labels, other than our own."""
-    procedures = sorted(set(pc.unique(table["constrained_by"]).to_pylist()) - {None})
-    return "" if procedures in ([], ["automaton"]) else BY + ", ".join(procedures)
+def _procedures(table: pa.Table, own: frozenset[str] = frozenset({"automaton"})) -> str:
+    """Return the end of a signature that names the procedures behind the labels of some rows, if not all are `own`."""
+    procedures = set(pc.unique(table["constrained_by"]).to_pylist()) - {None}
+    return "" if procedures <= own else BY + ", ".join(sorted(procedures))
 
 
 def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[Scores]:
@@ -88,7 +91,8 @@ def _probability_scores(table: pa.Table, gold: NDArray[np.uint32]) -> Iterator[S
         confidence[has_probabilities] = top
         right[has_probabilities] = (gold_known >> first.astype(np.uint32)) & 1
         brier[has_probabilities] = np.add.reduceat((probabilities - at_gold) ** 2, starts)
-    signature = "first step|labels only|v1"
+    others = _procedures(table.filter(pa.array(has_probabilities)), _LOCAL)
+    signature = f"first step|labels only|v1{others}"
     yield Scores("brier", "probabilities", signature, brier)
     yield Scores("confidence", "probabilities", signature, confidence)
     yield Scores("right_at_first_step", "probabilities", signature, right)

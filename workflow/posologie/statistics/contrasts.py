@@ -131,9 +131,10 @@ def tested_pairs(
 
 
 def _procedures(scored: ScoredSuite, measure: Measure, pair: Pair) -> str:
-    """Say that the constrained answers of two models come about in different ways, where they do."""
-    left, right = (scored.procedures_of(measure, entry.members) or "automaton" for entry in (pair.left, pair.right))
-    return "" if left == right else f"constrained by {left} against {right}"
+    """Say that the constrained answers or label probabilities of two models come about in different ways."""
+    what, own = ("constrained", "automaton") if measure.decoding == "constrained" else ("probabilities", "local model")
+    left, right = (scored.procedures_of(measure, entry.members) or own for entry in (pair.left, pair.right))
+    return "" if left == right else f"{what} by {left} against {right}"
 
 
 def _row(

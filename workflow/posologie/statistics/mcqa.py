@@ -1,6 +1,6 @@
 """The table of choice questions: every metric by benchmark, component, task and aggregate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from posologie.records.published import shown
 from posologie.running.commands import run
+from posologie.scoring.choices import BY
 from posologie.statistics.entries import Entry, all_entries, over_members, seed_weights
 from posologie.statistics.estimates import Cell, Estimate, Resampled
 from posologie.statistics.intervals import interval_of
@@ -51,7 +52,17 @@ def main(argv: list[str]) -> None:
             scored = replace(scored, values={measure: scored.values[measure] for measure in (CONFIDENCE, RIGHT)})
             resampled.scored = scored
             rows.extend(_calibration_rows(resampled, entries))
-    write_table(command.table, *shown(COLUMNS, rows, command.published), LATEX)
+    caption = " ".join(filter(None, (LATEX.caption, _procedures(rows))))
+    write_table(command.table, *shown(COLUMNS, rows, command.published), replace(LATEX, caption=caption))
+
+
+def _procedures(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which models' constrained labels do not come from a local model's automaton; nothing where all do."""
+    constrained = [
+        (row["model"], row["signature"].partition(BY)[2]) for row in rows if row["decoding"] == "constrained"
+    ]
+    named = dict.fromkeys(f"{model} by {procedure}" for model, procedure in constrained if procedure)
+    return f"Labels of {'; '.join(named)}." if named else ""
 
 
 def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
@@ -68,7 +79,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
     )
     gap = right - confidence
     with_confidence = [(entry, seed_weights(entry, settings)) for entry in having_values(scored, CONFIDENCE, entries)]
-    signature = f"bins:{settings.calibration_bins} of equal width|{scored.signatures[CONFIDENCE]}"
+    bins_of = f"bins:{settings.calibration_bins} of equal width"
     having = np.flatnonzero(~undefined.all(axis=(1, 2)))
     for variants in scored.drawn_sets():
         chosen = [variants == "all" or (name == "original") == (variants == "original") for name in scored.variants]
@@ -94,6 +105,7 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
             for entry, weight in with_confidence:
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)
+                signature = f"{bins_of}|{scored.signature_of(CONFIDENCE, entry.members)}"
                 yield row_of(
                     scored.suite, ERROR, signature, variants, estimate.cell, estimate.extent, entry, value, interval,
                     settings, None,

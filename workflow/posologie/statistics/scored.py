@@ -1,7 +1,7 @@
 """The scores of all models on one suite, as arrays over models, items and variants."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -47,7 +47,7 @@ class ScoredSuite:
         values: for each measure an array [model, item, variant]; NaN where the measure is undefined for the item, or
             has no value for the model.
         components: the components of the study in their order; those that are not named follow, by the alphabet.
-        procedures: for each model what its constrained answers come from, if not from the automaton of local models.
+        procedures: for each model and decoding what labels or probabilities come from, if not from a local model.
     """
 
     suite: str
@@ -61,7 +61,7 @@ class ScoredSuite:
     values: dict[Measure, NDArray[np.float64]]
     signatures: dict[Measure, str]
     components: tuple[str, ...] = ()
-    procedures: tuple[str, ...] = ()
+    procedures: tuple[Mapping[str, str], ...] = ()
 
     def signature_of(self, measure: Measure, members: Sequence[int]) -> str:
         """Return how a measure of some models was computed."""
@@ -69,10 +69,10 @@ class ScoredSuite:
         return self.signatures[measure] + (BY + procedure if procedure else "")
 
     def procedures_of(self, measure: Measure, members: Sequence[int]) -> str:
-        """Return the procedures behind the constrained answers of some models; nothing where it is the automaton."""
-        if measure.decoding != "constrained" or not self.procedures:
+        """Return the procedures behind a measure of some models; nothing where it is a local model's own."""
+        if not self.procedures:
             return ""
-        return ", ".join(sorted({self.procedures[member] for member in members} - {""}))
+        return ", ".join(sorted({self.procedures[member].get(measure.decoding, "") for member in members} - {""}))
 
     def over_variants(self, measure: Measure, variants: str) -> NDArray[np.float64]:
         """Return an array [model, item]: the mean over the variants that a set of variants names.
@@ -120,7 +120,7 @@ def read_suite(
         InputError: listing the items that one model has and another has not, or a metric that differs in kind.
     """
     first: ScoredSuite | None = None
-    procedures: list[str] = []
+    procedures: list[Mapping[str, str]] = []
     gathered: dict[Measure, list[NDArray[np.float64]]] = {}
     for model in models:
         file = Path(root) / path_of(model.name, suite)
@@ -183,7 +183,7 @@ def _read_one(
     keys = {name: coded[name][1][coded[name][0][rows][item_rows]] for name in KEYS}
     values: dict[Measure, NDArray[np.float64]] = {}
     signatures: dict[Measure, str] = {}
-    procedures = {""}
+    procedures: dict[str, str] = {}
     value = table["value"].to_numpy()
     for measure, block_rows in blocks.items():
         same = all(
@@ -194,7 +194,8 @@ def _read_one(
             raise InputError(f"{file}: {measure.metric} is not scored on the same items as the other metrics")
         signature = str(coded["signature"][1][coded["signature"][0][block_rows.start]])
         signatures[measure], _, procedure = signature.partition(BY)
-        procedures.add(procedure)
+        if procedure:
+            procedures[measure.decoding] = procedure
         values[measure] = value[block_rows][order][None]
     return ScoredSuite(
         suite,
@@ -203,7 +204,7 @@ def _read_one(
         values=values,
         signatures=signatures,
         components=(),
-        procedures=(", ".join(sorted(procedures - {""})),),
+        procedures=(procedures,),
         **keys,
     )
 
