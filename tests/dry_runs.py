@@ -20,6 +20,8 @@ from posologie.running.planning import command_of
 # The words of a rule's message would stand in place of its name, inputs, resources and wildcards.
 snakemake.rules.Rule.message = property(lambda rule: None, lambda rule, text: None)
 
+snakemake.cli.get_argument_parser()  # imports the plugins
+
 network, runs = json.load(sys.stdin)
 execute = snakemake.workflow.Workflow.execute
 

@@ -1,6 +1,5 @@
 """A copy of the project in which a test may run Snakemake and edit what it likes."""
 
-import json
 import os
 import re
 import shutil
@@ -9,35 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from forks import forked
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-# What is under test is imported by each fork anew, because a test edits it.
-_FORKS = """
-import json, os, sys, tempfile
-import snakemake.api, snakemake.cli, snakemake.rules, snakemake.workflow
-
-# The words of a rule's message would stand in place of its name, inputs, resources and wildcards.
-snakemake.rules.Rule.message = property(lambda rule: None, lambda rule, text: None)
-
-for line in sys.stdin:
-    with tempfile.TemporaryFile("w+") as log:
-        child = os.fork()
-        if child == 0:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-            status = 1
-            try:
-                snakemake.cli.main(json.loads(line))
-                status = 0
-            except SystemExit as end:
-                status = end.code if isinstance(end.code, int) else int(end.code is not None)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        log.seek(0)
-        print(json.dumps([status, log.read()]), flush=True)
-"""
 COPIED = ("Snakefile", "config", "envs", "profiles", "resources", "slurm", "workflow", "results/README.md")
 
 
@@ -57,7 +30,6 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.first_run = ""
-        self._forks: subprocess.Popen[str] | None = None
 
     def clone(self, root: Path) -> "Project":
         """Copy everything, results and Snakemake's records included, with the times of all files."""
@@ -91,7 +63,16 @@ class Project:
         }
 
     def snakemake(self, *arguments: str, fails: bool = False, timeout: float = 600) -> str:
-        """Run Snakemake and return its output; a failure is an error of the test unless it is expected."""
+        """Run Snakemake and return its output; a failure is an error of the test unless it is expected.
+
+        Snakemake and its jobs are forks of a process that has imported their packages.
+        """
+        status, output = forked("run", ["snakemake", *arguments], self.root, self.environment(), timeout)
+        assert (status != 0) == fails, output[-8000:]
+        return output
+
+    def snakemake_in_processes(self, *arguments: str, timeout: float = 600) -> str:
+        """Run Snakemake and its jobs as processes of their own, as a user does, and return the output."""
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.root,
@@ -101,7 +82,7 @@ class Project:
             text=True,
             timeout=timeout,
         )
-        assert (done.returncode != 0) == fails, done.stdout[-8000:]
+        assert done.returncode == 0, done.stdout[-8000:]
         return done.stdout
 
     def planned(self, *arguments: str) -> list[Job]:
@@ -109,21 +90,8 @@ class Project:
         return jobs_of(self.dry("-n", "--cores", "2", *arguments))
 
     def dry(self, *arguments: str) -> str:
-        """Make a dry run, as a fork of one process that has imported Snakemake, and return its output."""
-        if self._forks is None:
-            self._forks = subprocess.Popen(
-                [sys.executable, "-c", _FORKS],
-                cwd=self.root,
-                env=self.environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        assert self._forks.stdin is not None
-        assert self._forks.stdout is not None
-        self._forks.stdin.write(json.dumps(arguments) + "\n")
-        self._forks.stdin.flush()
-        status, output = json.loads(self._forks.stdout.readline())
+        """Make a dry run, as a fork of a process that has imported Snakemake, and return its output."""
+        status, output = forked("dry", ["snakemake", *arguments], self.root, self.environment())
         assert status == 0, output[-8000:]
         return output
 

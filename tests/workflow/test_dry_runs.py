@@ -209,16 +209,18 @@ def test_reading_the_workflow_loads_no_heavy_library(project):
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stdout + done.stderr
 
 
-def rules_of(project):
+@pytest.fixture(scope="module")
+def rules(project):
+    """The names of the workflow's rules."""
     listed = project.snakemake("--list-rules", "--configfile", "config/config.yaml")
     return {line.strip() for line in listed.splitlines()}
 
 
 @pytest.mark.parametrize("profile", ["default", "demo", "local-gpu", "slurm"])
-def test_every_rule_that_a_profile_names_exists(project, profile):
+def test_every_rule_that_a_profile_names_exists(rules, profile):
     settings = yaml.safe_load((REPOSITORY / f"profiles/{profile}/profile.yaml").read_text(encoding="utf-8"))
     named = {rule for key in ("set-resources", "set-threads") for rule in settings.get(key, {})}
-    assert named <= rules_of(project)
+    assert named <= rules
 
 
 def test_no_path_of_a_machine_enters_a_shell_command(project):
