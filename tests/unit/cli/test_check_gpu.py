@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from posologie.cli import added_up, gpu
+from posologie.cli import all_reduce, gpu
 
 GB = 10**9
 
@@ -61,7 +61,7 @@ def with_gpus(monkeypatch, count=1, free=79, capability=(9, 0), built=("sm_80", 
 def test_a_driver_tells_its_version_and_what_will_be_missing(monkeypatch):
     with_driver(monkeypatch, FakeDriver())
     monkeypatch.setattr(torch.version, "cuda", "12.8")
-    states = [(one.state, one.told) for one in gpu.driver()]
+    states = [(one.state, one.text) for one in gpu.driver()]
     assert states[0] == ("ok", "driver 570.1, which runs CUDA up to 12.8")
     assert states[1][0] == states[2][0] == "warning"
     assert "GPU 1: no energy counter (Not Supported)" in states[1][1]
@@ -72,7 +72,7 @@ def test_a_driver_that_is_too_old_for_torch_is_a_problem(monkeypatch):
     with_driver(monkeypatch, FakeDriver(most=11080))
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     first = next(gpu.driver())
-    assert (first.state, "torch is built for 12.8: expected a newer driver" in first.told) == ("problem", True)
+    assert (first.state, "torch is built for 12.8: expected a newer driver" in first.text) == ("problem", True)
 
 
 def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
@@ -84,8 +84,8 @@ def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
         ("locks", "ok"),
         ("torch", "problem"),
     ]
-    assert "torch " in found[0][1].told
-    assert "inside a job with a GPU" in found[2][1].told
+    assert "torch " in found[0][1].text
+    assert "inside a job with a GPU" in found[2][1].text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_build_without_cuda_is_told_from_a_machine_without_a_gpu(monkeypatch, 
     with_driver(monkeypatch, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
-    assert told in list(gpu.findings())[-1][1].told
+    assert told in list(gpu.findings())[-1][1].text
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_gpu_is_held_against_the_builds_of_torch(monkeypatch, capability, buil
     with_gpus(monkeypatch, capability=capability, built=built)
     found = gpu.model(0)
     assert found.state == state
-    assert told in found.told
+    assert told in found.text
 
 
 def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
@@ -121,7 +121,7 @@ def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
     monkeypatch.setattr(gpu.fcntl, "flock", refused)
     found = gpu.locks(tmp_path)
     assert found.state == "warning"
-    assert "Operation not supported" in found.told
+    assert "Operation not supported" in found.text
 
 
 @pytest.mark.parametrize(("free", "state"), [(79, "ok"), (40, "warning")])
@@ -135,7 +135,7 @@ def test_a_layer_in_bfloat16_is_near_one_in_float32_and_one_beyond_the_bound_is_
     monkeypatch.setattr(gpu, "_BF16_ERROR", 1e-4)
     found = gpu.layer(0, "cpu")
     assert found.state == "problem"
-    error = float(re.search(r"largest gradient error ([\d.]+)%", found.told)[1]) / 100
+    error = float(re.search(r"largest gradient error ([\d.]+)%", found.text)[1]) / 100
     assert 1e-4 < error < bound
 
 
@@ -147,7 +147,7 @@ def test_copies_are_compared(monkeypatch):
 
 
 def test_processes_add_up_what_they_have():
-    state, told = added_up.together(2, "gloo")
+    state, told = all_reduce.check_all_reduce(2, "gloo")
     assert state == "ok", told
     assert "2 GPUs added up" in told
 
@@ -157,9 +157,9 @@ def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):
         raise RuntimeError("NCCL error:\nunhandled system error")
 
     monkeypatch.setattr(torch.distributed, "init_process_group", broken)
-    added_up._add(0, 1, "gloo", str(tmp_path))
-    assert added_up._read(tmp_path / "0") == "RuntimeError: NCCL error: unhandled system error"
-    assert added_up._read(tmp_path / "1") == "it ended without a word"
+    all_reduce._add(0, 1, "gloo", str(tmp_path))
+    assert all_reduce._read(tmp_path / "0") == "RuntimeError: NCCL error: unhandled system error"
+    assert all_reduce._read(tmp_path / "1") == "it ended without a word"
 
 
 def test_an_error_of_a_check_is_a_finding_and_the_rest_goes_on(monkeypatch):
@@ -171,5 +171,5 @@ def test_an_error_of_a_check_is_a_finding_and_the_rest_goes_on(monkeypatch):
 
     monkeypatch.setattr(gpu, "_OF_ONE", {"layer": broken, "memory": gpu.memory})
     found = dict(gpu.findings())
-    assert found["layer, GPU 0"].told == "RuntimeError: CUDA error: an illegal memory access"
+    assert found["layer, GPU 0"].text == "RuntimeError: CUDA error: an illegal memory access"
     assert found["memory, GPU 0"].state == "ok"

@@ -53,7 +53,7 @@ def test_a_stage_counts_the_jobs_of_its_rules(board):
 
 
 def test_the_time_left_is_that_of_the_jobs_left_shared_by_those_that_run_at_once(board):
-    seconds, known = board.left()
+    seconds, known = board.seconds_left()
     assert seconds == pytest.approx((4 + 2 * 10) / 2, abs=0.1)
     assert known
     assert board.headline() == "1 of 5 jobs done, 1 running, 3 waiting, about 12 s left"
@@ -66,7 +66,7 @@ def test_jobs_of_a_rule_without_a_record_make_the_time_left_a_least_one():
     board.jobs[1].started -= 4
     board.finish(1)
     board.start(2, "predict_mcqa", "Predict")
-    assert board.left() == (0.0, False)
+    assert board.seconds_left() == (0.0, False)
 
 
 def test_the_last_job_of_a_stage_completes_it(board):

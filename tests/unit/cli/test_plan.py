@@ -124,7 +124,7 @@ def test_training_takes_its_passes_at_the_pace_of_earlier_runs(study, records):
 def test_a_job_shorter_than_a_minute_is_named(study, records):
     found = plan.plan_of(study, list(plan._jobs(TOLD)), records)
     assert found["short"] == ["predict_mcqa"]
-    assert any("Shorter than a minute: predict_mcqa" in line for line in plan._told(found, len(records)))
+    assert any("Shorter than a minute: predict_mcqa" in line for line in plan._sentences(found, len(records)))
 
 
 def test_local_rules_are_those_that_snakemake_names():
@@ -143,7 +143,7 @@ def test_jobs_of_this_machine_are_counted_as_such_and_none_is_too_short_for_a_qu
     planned = plan.plan_of(study, list(plan._jobs(TOLD)), plan.Records([]), cluster=False)
     assert planned["cluster_jobs"] == 0
     assert planned["short"] == []
-    assert plan._told(planned, 0)[0] == f"\n{planned['jobs']} jobs on this machine, 2 of them on GPUs."
+    assert plan._sentences(planned, 0)[0] == f"\n{planned['jobs']} jobs on this machine, 2 of them on GPUs."
 
 
 def test_the_memory_of_a_training_is_said_beside_that_of_the_gpu(study, tmp_path, monkeypatch):
@@ -154,7 +154,7 @@ def test_the_memory_of_a_training_is_said_beside_that_of_the_gpu(study, tmp_path
     study = study.model_copy(update={"roots": study.roots.model_copy(update={"models": str(tmp_path)})})
     [unknown] = plan.memory_of(study, 80)
     assert unknown["fits"] is None
-    assert "not fetched yet" in plan._memory_told(unknown)
+    assert "not fetched yet" in plan._memory_sentence(unknown)
     [backbone] = study.backbones.values()
     folder = tmp_path / backbone.folder_name()
     folder.mkdir()
@@ -170,9 +170,9 @@ def test_the_memory_of_a_training_is_said_beside_that_of_the_gpu(study, tmp_path
     # gradient, two moments and the weight, all float32, of an adapter with r (in + out) + out numbers a layer
     assert small["state"] >= 12 * small["trained"]
     assert small["trained"] == sum(recipe.rank * (into + out) + out for into, out in layers_of(folder))
-    assert "fits into 80 GB" in plan._memory_told(small)
-    assert "does not fit into 80 GB" in plan._memory_told({**small, "fits": False})
-    assert "or set training.recipe.quantization or devices.shard_backbone" in plan._memory_told(
+    assert "fits into 80 GB" in plan._memory_sentence(small)
+    assert "does not fit into 80 GB" in plan._memory_sentence({**small, "fits": False})
+    assert "or set training.recipe.quantization or devices.shard_backbone" in plan._memory_sentence(
         {**small, "fits": False}
     )
     shared_by_4 = {"shard_backbone": True, "gpus_per_training_job": 2, "nodes_per_training_job": 2}
@@ -181,8 +181,8 @@ def test_the_memory_of_a_training_is_said_beside_that_of_the_gpu(study, tmp_path
     assert small["weights"] - shared["weights"] == pytest.approx(0.75 * 2 * small["parameters"], rel=0.001)
     assert shared["state"] == small["state"]
     assert shared["activations"] > small["activations"]  # the layers that are gathered
-    assert "1/4 of the backbone, which 4 GPUs share" in plan._memory_told(shared)
-    assert "or take more GPUs" in plan._memory_told({**shared, "fits": False})
+    assert "1/4 of the backbone, which 4 GPUs share" in plan._memory_sentence(shared)
+    assert "or take more GPUs" in plan._memory_sentence({**shared, "fits": False})
 
 
 def layers_of(folder):

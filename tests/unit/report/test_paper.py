@@ -80,7 +80,7 @@ def test_the_table_holds_the_primary_scores_and_the_differences_from_base(inputs
 def test_the_checklist_is_filled_from_the_study_and_says_what_is_open(paper):
     points = {point.topic: point for point in paper.checklist}
     assert {"Items", "Clusters", "Seeds", "Contamination", "Prompts", "Decoding", "Licences"} <= points.keys()
-    assert points["Items"].statement == "mcqa: 40, oeq: 8"
+    assert points["Items"].said == "mcqa: 40, oeq: 8"
     assert points["Clusters"].open == "fewer than 30 clusters in oeq"
     assert points["Seeds"].open.startswith("one seed")
     assert points["Contamination"].open == "audit the mixes"

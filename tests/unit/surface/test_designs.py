@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posologie.running.errors import InputError
-from posologie.surface.design_points import Plan, exact, i_optimal, space_filling
+from posologie.surface.design_points import DesignProblem, exact, i_optimal, space_filling
 from posologie.surface.designs import Proposal, _loss, _rows, propose
 from posologie.surface.forms import scheffe_terms
 from posologie.surface.simplex import SCHEFFE, average_products, bounds_of, centroids, lattice
@@ -48,7 +48,7 @@ def test_mean_products_are_means_over_the_region():
 @pytest.mark.parametrize(("components", "count"), [(3, 7), (3, 10), (3, 20), (4, 15)])
 def test_i_optimal_designs_reach_the_best_continuous_design(components, count):
     region = bounds_of(tuple("abcd"[:components]), {})
-    shares, _ = i_optimal(Plan(region), count, starts=1)
+    shares, _ = i_optimal(DesignProblem(region), count, starts=1)
     found = count * criterion(shares)
     assert CONTINUOUS[components] - 1e-6 < found
     assert found < CONTINUOUS[components] * (1 + 0.8 / count)
@@ -61,7 +61,7 @@ def test_no_choice_among_lattice_points_beats_the_exchange():
         for chosen in combinations(range(len(pool)), 6)
         if np.linalg.matrix_rank(scheffe_terms(pool[list(chosen)], 2)) == 6
     )
-    shares, _ = i_optimal(Plan(THREE), 6, starts=4)
+    shares, _ = i_optimal(DesignProblem(THREE), 6, starts=4)
     assert criterion(shares) <= best * (1 + 1e-6)
 
 
@@ -77,7 +77,7 @@ def test_bounds_hold_and_equal_those_of_the_region_that_they_leave():
     cross = x * np.roll(y, -1) - np.roll(x, -1) * y
     centroid = ((x + np.roll(x, -1)) * cross).sum() / (3 * cross.sum())
     assert draws[:, 0].mean() == pytest.approx(centroid, abs=0.005)
-    proposed = propose(Plan(region), 8, repeats=0, starts=2)
+    proposed = propose(DesignProblem(region), 8, repeats=0, starts=2)
     assert region.contain(proposed.shares, 1e-9).all()
     assert all(sum(weights) <= 1000 for weights in proposed.weights)
 
@@ -97,35 +97,35 @@ def test_bounds_that_no_mix_keeps_are_refused(bounds, words):
 
 
 def test_mixes_that_are_there_are_built_upon():
-    there = Plan(THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64))
+    there = DesignProblem(THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64))
     proposed = propose(there, 3, repeats=0, starts=2)
     assert set(proposed.weights) == {(1, 1, 0), (1, 0, 1), (0, 1, 1)}
     assert there.unknown_terms == 3
 
 
 def test_the_order_loses_no_more_than_the_best_of_all_orders():
-    plan = Plan(THREE)
-    proposed = propose(plan, 6, repeats=0, starts=2)
-    rows, prior = _rows(plan, proposed.shares, proposed.sizes.astype(float)), plan.prior(10.0)
-    best = min(_loss(plan, rows, prior, order) for order in permutations(proposed.order))
-    assert _loss(plan, rows, prior, proposed.order) <= best + 0.01
+    problem = DesignProblem(THREE)
+    proposed = propose(problem, 6, repeats=0, starts=2)
+    rows, prior = _rows(problem, proposed.shares, proposed.sizes.astype(float)), problem.prior(10.0)
+    best = min(_loss(problem, rows, prior, order) for order in permutations(proposed.order))
+    assert _loss(problem, rows, prior, proposed.order) <= best + 0.01
     assert np.isinf(proposed.variance[:6]).all()
-    assert proposed.variance[6] == pytest.approx(plan.variance(proposed.information(plan)))
+    assert proposed.variance[6] == pytest.approx(problem.variance(proposed.information(problem)))
 
 
 def test_repeats_give_degrees_of_freedom_of_the_seeds():
-    proposed = propose(Plan(THREE), 10, starts=2)
+    proposed = propose(DesignProblem(THREE), 10, starts=2)
     assert len(proposed.order) == 10
     assert 10 - len(set(proposed.order)) >= 2
     later = [place for number, place in enumerate(proposed.order) if place in proposed.order[:number]]
     assert len(later) == 10 - len(proposed.shares)
-    repeated = propose(Plan(THREE, runs=3), 20, starts=2)
+    repeated = propose(DesignProblem(THREE, runs=3), 20, starts=2)
     assert len(repeated.order) == 18
     assert {repeated.order.count(place) % 3 for place in set(repeated.order)} == {0}
 
 
 def test_fewer_trainings_than_terms_still_spread_over_the_region():
-    proposed = propose(Plan(THREE), 4, repeats=0, starts=4)
+    proposed = propose(DesignProblem(THREE), 4, repeats=0, starts=4)
     assert len(proposed.shares) == 4
     assert np.isinf(proposed.variance).all()
     least = min(np.linalg.norm(one - other) for one, other in combinations(proposed.shares, 2))
@@ -142,22 +142,22 @@ def test_space_filling_designs_are_the_known_maximin_ones():
 
 
 def test_sizes_are_chosen_with_the_shares():
-    plan = Plan(THREE, "linear", sizes=(1000, 8000))
-    proposed = propose(plan, 6, repeats=0, starts=2)
+    problem = DesignProblem(THREE, "linear", sizes=(1000, 8000))
+    proposed = propose(problem, 6, repeats=0, starts=2)
     assert set(proposed.sizes.tolist()) == {1000, 8000}
     assert proposed.variance[-1] < np.inf
-    assert len(plan.products) == 6
+    assert len(problem.products) == 6
 
 
 def test_a_lattice_takes_what_is_there_into_account():
-    there = Plan(THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64))
+    there = DesignProblem(THREE, present=np.eye(3), present_sizes=np.zeros(3), present_runs=np.ones(3, dtype=np.int64))
     proposed = propose(there, 3, "lattice", repeats=0)
     assert set(proposed.weights) == {(1, 1, 0), (1, 0, 1), (0, 1, 1)}
-    centroid = propose(Plan(THREE), 7, "centroid", repeats=0)
+    centroid = propose(DesignProblem(THREE), 7, "centroid", repeats=0)
     assert {(1, 0, 0), (0, 1, 1), (1, 1, 1)} < set(centroid.weights)
     assert len(centroid.weights) == 7
     with pytest.raises(InputError, match="has 7 mixes that are not there yet, and 5 may be trained"):
-        propose(Plan(THREE), 5, "centroid", repeats=0)
+        propose(DesignProblem(THREE), 5, "centroid", repeats=0)
 
 
 def test_shares_are_plain_whole_numbers_within_the_bounds():
@@ -170,7 +170,7 @@ def test_shares_are_plain_whole_numbers_within_the_bounds():
 
 
 def test_designs_are_the_same_every_time():
-    one, other = (propose(Plan(THREE), 7, starts=2) for _ in range(2))
+    one, other = (propose(DesignProblem(THREE), 7, starts=2) for _ in range(2))
     assert isinstance(one, Proposal)
     assert one.shares.tolist() == other.shares.tolist()
     assert one.order == other.order

@@ -29,34 +29,36 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """List or record changes of code; the exit code is 1 if some are left that are not accepted."""
-    root = results_folder(given.results)
+    root = results_folder(options.results)
     changes = changes_of(root)
-    if unknown := set(given.module) - {change["module"] for change in changes}:
+    if unknown := set(options.module) - {change["module"] for change in changes}:
         known = ", ".join(sorted({change["module"] for change in changes})) or "no module"
         raise InputError(f"--module {min(unknown)}: its code has not changed; changed is {known}")
-    chosen = [change for change in changes if not given.module or change["module"] in given.module]
-    if given.reason is not None:
-        if not given.reason.strip():
+    chosen = [change for change in changes if not options.module or change["module"] in options.module]
+    if options.reason is not None:
+        if not options.reason.strip():
             raise InputError("--reason: empty; say why the change alters no number")
         when = datetime.now(UTC).isoformat(timespec="seconds")
         entries = [{key: change[key] for key in ("module", "old", "new")} for change in chosen]
-        accept(root, [{**entry, "reason": given.reason.strip(), "when": when} for entry in entries])
-    left = [] if given.reason is not None and len(chosen) == len(changes) else [c for c in changes if c not in chosen]
-    if given.json:
-        print_json({"changes": changes, "accepted": len(chosen) if given.reason is not None else 0})
+        accept(root, [{**entry, "reason": options.reason.strip(), "when": when} for entry in entries])
+    open_changes = (
+        [] if options.reason is not None and len(chosen) == len(changes) else [c for c in changes if c not in chosen]
+    )
+    if options.json:
+        print_json({"changes": changes, "accepted": len(chosen) if options.reason is not None else 0})
     else:
-        _print(chosen, given.reason is not None)
-    return 1 if left or (changes and given.reason is None) else 0
+        _print(chosen, options.reason is not None)
+    return 1 if open_changes or (changes and options.reason is None) else 0
 
 
 def changes_of(root: Path) -> list[dict[str, Any]]:
     """Return, for each module whose code changed, the old and new digest and how many artifacts the old one made."""
     pairs = accepted_pairs(acceptances(root))
-    made = Counter((seal.identity.module, seal.identity.code) for seal in seals_below(root))
+    sealed_counts = Counter((seal.identity.module, seal.identity.code) for seal in seals_below(root))
     changes = []
-    for (module, old), count in sorted(made.items()):
+    for (module, old), count in sorted(sealed_counts.items()):
         try:
             new = digest(module)
         except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""Whether the GPUs of a machine can speak with each other: one process each, which import torch and nothing else."""
+"""Check that the GPUs of a machine can communicate: one process for each, which imports torch and nothing else."""
 
 import multiprocessing
 import tempfile
@@ -12,7 +12,7 @@ import torch
 _NCCL_SECONDS = 60.0
 
 
-def together(count: int, backend: str) -> tuple[str, str]:
+def check_all_reduce(count: int, backend: str) -> tuple[str, str]:
     """Add numbers up between the GPUs of this machine, one process each, as a training on several GPUs does.
 
     Returns:
@@ -31,8 +31,8 @@ def together(count: int, backend: str) -> tuple[str, str]:
         hung = [rank for rank, process in enumerate(processes) if process.is_alive()]
         for process in processes:
             process.kill()
-        found = {rank: _read(Path(folder) / f"{rank}") for rank in range(count)}
-        wrong = {rank: said for rank, said in found.items() if said != str(count * (count + 1) // 2)}
+        results = {rank: _read(Path(folder) / f"{rank}") for rank in range(count)}
+        wrong = {rank: result for rank, result in results.items() if result != str(count * (count + 1) // 2)}
         seconds = time.perf_counter() - start
     if hung:
         return "problem", (f"{backend}: the processes of GPU {hung} did not end in {_NCCL_SECONDS:g} s")
@@ -49,7 +49,7 @@ def _add(rank: int, count: int, backend: str, folder: str) -> None:
     """Take part in a sum, and write it, or the error, into a file."""
     import torch.distributed as processes
 
-    said: Any
+    result: Any
     try:
         device = torch.device("cpu" if backend == "gloo" else f"cuda:{rank}")
         if device.type == "cuda":
@@ -60,8 +60,8 @@ def _add(rank: int, count: int, backend: str, folder: str) -> None:
         )
         number = torch.full((1 << 16,), float(rank + 1), device=device)
         processes.all_reduce(number)
-        said = int(number[-1].item())
+        result = int(number[-1].item())
         processes.destroy_process_group()
     except Exception as error:  # noqa: BLE001 - the parent reports it
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    (Path(folder) / f"{rank}").write_text(str(said), encoding="utf-8")
+        result = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    (Path(folder) / f"{rank}").write_text(str(result), encoding="utf-8")

@@ -52,30 +52,30 @@ def artifacts(study: Study) -> list[Artifact]:
 _SETTLED = frozenset(
     ["mix", "leakage", "adapter", "predictions", "scores", "scores_neural", "judgements", "table", "figure"]
 )
-"""Kinds of which the study file names every artifact, whatever target is asked for."""
+"""Kinds whose artifacts the study file names completely, whatever the target."""
 
 
-def left_over(study: Study, made: Iterable[Artifact]) -> list[str]:
+def leftovers(study: Study, every: Iterable[Artifact]) -> list[str]:
     """Return the files of artifacts that the study no longer makes, such as those of a mix that was removed.
 
     Args:
-        made: every artifact of the study.
+        every: every artifact of the study.
     """
     root = results_of(study)
-    named = {artifact.file for artifact in made}
-    found = []
+    named = {artifact.file for artifact in every}
+    leftovers = []
     for kind in (kind for kind in KINDS if kind.name in _SETTLED):
         first = re.sub(r"\{\w+\}", "*", PurePosixPath(kind.path).name)
         others = (file for file in sorted((root / kind.folder).rglob(first)) if file not in named)
-        found += [file.as_posix() for file in others if kind_of(file.relative_to(root).as_posix()) is kind]
-    return found
+        leftovers += [file.as_posix() for file in others if kind_of(file.relative_to(root).as_posix()) is kind]
+    return leftovers
 
 
 def _files(study: Study) -> Iterator[tuple[str, str, str, str | None]]:
     screened = _screened(study)
-    for made in plan.made_artifacts(study):
-        kind, _, name = made.partition("/")
-        yield kind, name, f"{made}.parquet", None
+    for artifact in plan.generated_artifacts(study):
+        kind, _, name = artifact.partition("/")
+        yield kind, name, f"{artifact}.parquet", None
     for name, split in _shards(study, screened):
         yield "shards", f"{name}/{split}", layout.shard(name, split), None
     if (quality := study.screening.quality) is not None:

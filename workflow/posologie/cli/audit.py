@@ -47,41 +47,45 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--output", type=Path, metavar="FILE", help="write the audit as .csv or .html")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the audit."""
-    if given.output is not None and given.output.suffix not in (".csv", ".html"):
-        raise InputError(f"--output {given.output}: expected a name that ends in .csv or .html")
-    if not 0.5 < given.level < 1:
-        raise InputError(f"--level {given.level:g}: expected a number between 0.5 and 1, such as 0.95")
-    if given.margin is not None and not given.margin > 0:
-        raise InputError(f"--margin {given.margin:g}: expected a positive number of points")
-    a, b = _named_apart(_read(given.a, given), _read(given.b, given), given)
-    audit = audited(a, b, Statistics(level=given.level, margin=given.margin), given.metric)
-    if given.output is not None:
-        _write(given.output, audit, a, b)
-    if given.json:
+    if options.output is not None and options.output.suffix not in (".csv", ".html"):
+        raise InputError(f"--output {options.output}: expected a name that ends in .csv or .html")
+    if not 0.5 < options.level < 1:
+        raise InputError(f"--level {options.level:g}: expected a number between 0.5 and 1, such as 0.95")
+    if options.margin is not None and not options.margin > 0:
+        raise InputError(f"--margin {options.margin:g}: expected a positive number of points")
+    a, b = _named_apart(_read(options.a, options), _read(options.b, options), options)
+    audit = audited(a, b, Statistics(level=options.level, margin=options.margin), options.metric)
+    if options.output is not None:
+        _write(options.output, audit, a, b)
+    if options.json:
         print_json({"answer": sentences(audit, a, b), "doubts": doubts(audit, a, b), **asdict(audit)})
     else:
         _print(audit, a, b)
     return 0
 
 
-def _read(path: Path, given: argparse.Namespace) -> Evaluation:
-    found = read_evaluation(path, chosen_filter=given.filter, group=given.group)
-    if given.tasks is None:
-        return found
-    kept = {name: items for name, items in found.tasks.items() if any(fnmatch(name, one) for one in given.tasks)}
-    if not kept:
-        raise InputError(f"{path}: no task fits --tasks; choose of {', '.join(sorted(found.tasks))}")
-    return Evaluation(found.name, kept, found.files, found.notes, found.falling)
+def _read(path: Path, options: argparse.Namespace) -> Evaluation:
+    evaluation = read_evaluation(path, chosen_filter=options.filter, group=options.group)
+    if options.tasks is None:
+        return evaluation
+    tasks = {
+        name: items
+        for name, items in evaluation.tasks.items()
+        if any(fnmatch(name, pattern) for pattern in options.tasks)
+    }
+    if not tasks:
+        raise InputError(f"{path}: no task fits --tasks; choose of {', '.join(sorted(evaluation.tasks))}")
+    return Evaluation(evaluation.name, tasks, evaluation.files, evaluation.notes, evaluation.falling)
 
 
-def _named_apart(a: Evaluation, b: Evaluation, given: argparse.Namespace) -> tuple[Evaluation, Evaluation]:
+def _named_apart(a: Evaluation, b: Evaluation, options: argparse.Namespace) -> tuple[Evaluation, Evaluation]:
     """Return the evaluations, named by their whole paths where the last parts are the same."""
     if a.name != b.name:
         return a, b
-    named = (Evaluation(str(path), *(getattr(one, key) for key in ("tasks", "files", "notes", "falling")))
-             for path, one in ((given.a, a), (given.b, b)))  # fmt: skip
+    named = (Evaluation(str(path), *(getattr(evaluation, key) for key in ("tasks", "files", "notes", "falling")))
+             for path, evaluation in ((options.a, a), (options.b, b)))  # fmt: skip
     first, second = named
     return first, second
 

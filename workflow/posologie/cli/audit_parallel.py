@@ -68,26 +68,26 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--most", type=int, default=20, metavar="N", help="findings to show (default: 20)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print what is damaged; the exit code is 1 if anything is."""
-    for language in given.languages:
+    for language in options.languages:
         if language not in known_languages():
             raise InputError(f"--languages {language}: unknown; expected two-letter codes such as en, fr, es")
-    if given.output is not None and given.output.suffix not in (".csv", ".json"):
-        raise InputError(f"--output {given.output}: expected a name that ends in .csv or .json")
-    languages = Languages(*given.languages)
-    pattern = _pattern(given.id_pattern)
+    if options.output is not None and options.output.suffix not in (".csv", ".json"):
+        raise InputError(f"--output {options.output}: expected a name that ends in .csv or .json")
+    languages = Languages(*options.languages)
+    pattern = _pattern(options.id_pattern)
     audits = []
-    for name, a, b in _sides(given):
-        sides = _entries(a, given, given.options), _entries(b, given, given.options_b or given.options)
-        audits.append((name, audited(*sides, languages, given.by, pattern)))
+    for name, a, b in _sides(options):
+        sides = _entries(a, options, options.options), _entries(b, options, options.options_b or options.options)
+        audits.append((name, audited(*sides, languages, options.by, pattern)))
     content = _content(audits)
-    if given.output is not None:
-        write_text(given.output, _csv(audits) if given.output.suffix == ".csv" else _json(content))
-    if given.json:
+    if options.output is not None:
+        write_text(options.output, _csv(audits) if options.output.suffix == ".csv" else _json(content))
+    if options.json:
         print_json(content)
     else:
-        _print(audits, given.most)
+        _print(audits, options.most)
     return 1 if any(audit.findings for _, audit in audits) else 0
 
 
@@ -103,21 +103,22 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _sides(given: argparse.Namespace) -> list[tuple[str, Path, Path]]:
+def _sides(options: argparse.Namespace) -> list[tuple[str, Path, Path]]:
     """Return the files to compare: name, of A, of B.
 
     Raises:
         InputError: if there are none.
     """
-    if given.results is not None:
+    if options.results is not None:
         shards = [
-            results_folder(given.results) / "shards" / side / f"{given.split}.parquet" for side in (given.a, given.b)
+            results_folder(options.results) / "shards" / side / f"{options.split}.parquet"
+            for side in (options.a, options.b)
         ]
         for shard in shards:
             if not shard.is_file():
                 raise InputError(f"{shard}: no such shard; run snakemake for it, or give files without --results")
         return [("", *shards)]
-    a, b = Path(given.a), Path(given.b)
+    a, b = Path(options.a), Path(options.b)
     for path in (a, b):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; for a source of a study, add --results results/STUDY")
@@ -135,34 +136,42 @@ def _sides(given: argparse.Namespace) -> list[tuple[str, Path, Path]]:
     return [(name, a / name, b / name) for name in both]
 
 
-def _entries(path: Path, given: argparse.Namespace, options: str) -> list[Entry]:
+def _entries(path: Path, options: argparse.Namespace, settings_text: str) -> list[Entry]:
     """Return the items of a file, with their rows.
 
     Raises:
         InputError: if the file does not fit the reader, or the options are no JSON object.
     """
-    if given.results is not None or (path.suffix == ".parquet" and _is_shard(path)):
+    if options.results is not None or (path.suffix == ".parquet" and _is_shard(path)):
         return [Entry(item, item.id, row) for row, item in enumerate(read_items(path), start=1)]
     try:
-        settings = json.loads(options)
+        reader_options = json.loads(settings_text)
     except json.JSONDecodeError as error:
-        raise InputError(f"--options {options}: not JSON ({error.msg}, character {error.pos})") from None
-    spec = {"source": "audit", "provenance": "native", "split": given.split, "patterns": ["*"], "options": settings}
+        raise InputError(f"--options {settings_text}: not JSON ({error.msg}, character {error.pos})") from None
+    spec = {
+        "source": "audit",
+        "provenance": "native",
+        "split": options.split,
+        "patterns": ["*"],
+        "options": reader_options,
+    }
     with tempfile.TemporaryDirectory() as folder:
-        made = {name: Path(folder) / f"{name}.{kind}" for name, kind in _MADE}
-        arguments = [f"--{name}={file}" for name, file in made.items()]
-        reader = importlib.import_module(f"posologie.sources.{given.reader}")
+        outputs = {name: Path(folder) / f"{name}.{kind}" for name, kind in _OUTPUTS}
+        arguments = [f"--{name}={file}" for name, file in outputs.items()]
+        reader = importlib.import_module(f"posologie.sources.{options.reader}")
         reader.main(["--spec", json.dumps(spec), "--inputs", str(path), "--processes", "1", *arguments])
-        items = read_items(made["items"])
-        rejected = set(read_parquet(made["rejects"])["row"].to_pylist())
-        read = read_json(made["report"])["read"]
+        items = read_items(outputs["items"])
+        rejected = set(read_parquet(outputs["rejects"])["row"].to_pylist())
+        read = read_json(outputs["report"])["read"]
     if not items:
-        raise InputError(f"{path}: no row became an item with --reader {given.reader}; expected its form and --options")
-    kept = (row for row in range(1, read + 1) if row not in rejected)
-    return [Entry(item, f"{path.name}:{row}", row) for item, row in zip(items, kept, strict=True)]
+        raise InputError(
+            f"{path}: no row became an item with --reader {options.reader}; expected its form and --options"
+        )
+    accepted = (row for row in range(1, read + 1) if row not in rejected)
+    return [Entry(item, f"{path.name}:{row}", row) for item, row in zip(items, accepted, strict=True)]
 
 
-_MADE = (("items", "parquet"), ("rejects", "parquet"), ("report", "json"))
+_OUTPUTS = (("items", "parquet"), ("rejects", "parquet"), ("report", "json"))
 
 
 def _is_shard(path: Path) -> bool:

@@ -46,12 +46,12 @@ class Link:
 
     def walk(self) -> Iterator["Link"]:
         """Yield this link and all behind it, each file once."""
-        seen: set[tuple[str, str]] = set()
+        visited: set[tuple[str, str]] = set()
         waiting = [self]
         while waiting:
             link = waiting.pop(0)
-            if (link.kind, link.file) not in seen:
-                seen.add((link.kind, link.file))
+            if (link.kind, link.file) not in visited:
+                visited.add((link.kind, link.file))
                 yield link
                 waiting += link.parents
 
@@ -120,11 +120,11 @@ class Chains:
             whole = all(path.is_file() and self._hash(path.as_posix()) == checksum for path, checksum in files)
             link.state = "as sealed" if whole else "altered"
         link.facts = {**self._facts(link), "code": seal.identity.code, **seal.made}
-        seen: set[str] = set()
+        parent_files: set[str] = set()
         for path, checksum in seal.inputs.items():
             parent = self.of(path)
-            if parent.file not in seen:
-                seen.add(parent.file)
+            if parent.file not in parent_files:
+                parent_files.add(parent.file)
                 link.parents.append(parent)
             if parent.state != "missing" and self._now(path) not in ("", checksum):
                 if parent.state == "":
@@ -139,12 +139,12 @@ class Chains:
         for record in (path.with_suffix(".run.json"), path.parent / "run.json"):
             if record.is_file() and link.kind in _WITH_RECORD:
                 link.record = record.as_posix()
-                made = read_json(record)
-                facts |= {name: made[name] for name in _RECORDED if made.get(name) is not None}
-                hardware = made.get("hardware", {})
+                run = read_json(record)
+                facts |= {name: run[name] for name in _RECORDED if run.get(name) is not None}
+                hardware = run.get("hardware", {})
                 gpus = [gpu["name"] for gpu in hardware.get("gpus", [])]
                 facts["on"] = ", ".join(gpus) or f"{hardware.get('cpus', '?')} {hardware.get('machine', '')} CPUs"
-                facts["libraries"] = made.get("libraries", {})
+                facts["libraries"] = run.get("libraries", {})
                 break
         if link.kind == "model" and path.is_file():
             manifest = read_json(path)

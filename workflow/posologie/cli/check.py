@@ -38,33 +38,33 @@ _DOWNLOADED = ("spm", "flores101", "flores200", "spBLEU-1K")
 
 def languages(study: Study) -> Iterator[Finding]:
     """Say what the study's language lacks, and compare the declared languages with those of the items."""
-    found = {name: _found(study, name) for name in study.sources}
-    yield from _languages_of_study(study, sum(found.values(), Counter()))
+    counts = {name: _language_counts(study, name) for name in study.sources}
+    yield from _languages_of_study(study, sum(counts.values(), Counter()))
     for name, source in study.sources.items():
-        counted = found[name]
+        counted = counts[name]
         if not counted or source.language is None:
             continue
         if source.language not in known_languages():
             yield Finding(WARNING, f"sources.{name}.language = '{source.language}': no language that can be told")
             continue
         others = counted.total() - counted[macrolanguage(source.language)]
-        told = f"{others} of {counted.total()} items"
+        text = f"{others} of {counted.total()} items"
         if others > _OTHERS * counted.total():
             most = max(counted, key=lambda code: (counted[code], code))
-            said = (
+            advice = (
                 f"look like '{most}' and not like '{source.language}', which is declared; set sources.{name}.language"
             )
-            yield Finding(WARNING, f"sources.{name}: {told} {said}")
+            yield Finding(WARNING, f"sources.{name}: {text} {advice}")
         else:
-            yield Finding(OK, f"sources.{name}: '{source.language}' is declared; {told} look like another language")
+            yield Finding(OK, f"sources.{name}: '{source.language}' is declared; {text} look like another language")
     tokenizer = study.scoring.text.bleu_tokenizer
     if tokenizer in _DOWNLOADED and plan.open_suites(study):
-        told = "sacreBLEU fetches its model at the first use; score once where there is a network"
-        yield Finding(WARNING, f"scoring.text.bleu_tokenizer = '{tokenizer}': {told}")
+        text = "sacreBLEU fetches its model at the first use; score once where there is a network"
+        yield Finding(WARNING, f"scoring.text.bleu_tokenizer = '{tokenizer}': {text}")
 
 
-def _languages_of_study(study: Study, found: Counter[str]) -> Iterator[Finding]:
-    """Say in one line what a study takes from the general settings, for want of a language or of its file."""
+def _languages_of_study(study: Study, counts: Counter[str]) -> Iterator[Finding]:
+    """Say in one line which general settings a study uses because its language, or that language's file, is missing."""
     code = study_language(study)
     settings = settings_of(code)
     if settings.described:
@@ -72,20 +72,20 @@ def _languages_of_study(study: Study, found: Counter[str]) -> Iterator[Finding]:
         return
     lacking = "English prompt lines and prompts, no stemmer, no phrases of position-dependent options"
     if code is not None:
-        told = f"language '{code}': no resources/languages/{code}.yaml, so the general settings are used: {lacking}"
+        text = f"language '{code}': no resources/languages/{code}.yaml, so the general settings are used: {lacking}"
         if settings.primary_text == "chrf":
-            told += "; words cannot be told apart, so chrF is the primary metric of open answers"
-        yield Finding(WARNING, f"{told}; add the file (docs/own-language.md), or set these in the study")
+            text += "; words cannot be told apart, so chrF is the primary metric of open answers"
+        yield Finding(WARNING, f"{text}; add the file (docs/own-language.md), or set these in the study")
     elif study.sources:
-        guess = max(found, key=lambda one: (found[one], one), default=None)
+        guess = max(counts, key=lambda language: (counts[language], language), default=None)
         like = f"`language: {guess}`, the language that most items look like" if guess else "such as `language: es`"
         yield Finding(WARNING, f"language: missing, so the general settings are used: {lacking}; add one, {like}")
 
 
-def _found(study: Study, name: str) -> Counter[str]:
+def _language_counts(study: Study, name: str) -> Counter[str]:
     """Return how many of a source's first items are in each language, where its files are on this machine."""
-    told = (language_of(_text(item), _LETTERS) for item in _first_items(study, name))
-    return Counter(code for code in told if code is not None)
+    codes = (language_of(_text(item), _LETTERS) for item in _first_items(study, name))
+    return Counter(code for code in codes if code is not None)
 
 
 def _first_items(study: Study, name: str) -> Iterator[Item]:
@@ -144,27 +144,27 @@ def _of_gpus() -> list[tuple[str, Finding]]:
     return list(gpu.findings())
 
 
-def _of_study(given: argparse.Namespace) -> list[tuple[str, Finding]]:
-    study = study_of(given)
-    found = [("study file", Finding(OK, f"{given.configfile}: study {study.study}"))]
-    found += [(name, finding) for name, check in CHECKS.items() for finding in check(study)]
-    if not given.offline:
-        found += [("hub", finding) for finding in checks.hub(study)]
-    return found
+def _of_study(options: argparse.Namespace) -> list[tuple[str, Finding]]:
+    study = study_of(options)
+    findings = [("study file", Finding(OK, f"{options.configfile}: study {study.study}"))]
+    findings += [(name, finding) for name, check in CHECKS.items() for finding in check(study)]
+    if not options.offline:
+        findings += [("hub", finding) for finding in checks.hub(study)]
+    return findings
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print every finding; the exit code is 1 if there is a problem."""
-    found = _of_gpus() if given.gpu else _of_study(given)
-    problems = sum(finding.state == PROBLEM for _, finding in found)
-    if given.json:
-        print_json([{"check": name, "state": finding.state, "told": finding.told} for name, finding in found])
+    findings = _of_gpus() if options.gpu else _of_study(options)
+    problems = sum(finding.state == PROBLEM for _, finding in findings)
+    if options.json:
+        print_json([{"check": name, "state": finding.state, "told": finding.text} for name, finding in findings])
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         for _ in range(3):
             table.add_column(overflow="fold")
-        for name, finding in found:
-            table.add_row(Text(finding.state, style=_STYLES[finding.state]), name, Text(finding.told))
+        for name, finding in findings:
+            table.add_row(Text(finding.state, style=_STYLES[finding.state]), name, Text(finding.text))
         console().print(table)
         console().print(
             f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nNothing stands in the way."

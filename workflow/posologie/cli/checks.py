@@ -41,7 +41,7 @@ class Finding:
     """What was found: `ok`, `warning` or `problem`, and one line."""
 
     state: str
-    told: str
+    text: str
 
 
 def environment(study: Study) -> Iterator[Finding]:
@@ -51,11 +51,11 @@ def environment(study: Study) -> Iterator[Finding]:
         name, separator, version = line.partition("==")
         if separator and not line.startswith("#"):
             try:
-                found = importlib.metadata.version(name)
+                installed = importlib.metadata.version(name)
             except importlib.metadata.PackageNotFoundError:
-                found = "not installed"
-            if found.partition("+")[0] != version:
-                other.append(f"{name} {found} instead of {version}")
+                installed = "not installed"
+            if installed.partition("+")[0] != version:
+                other.append(f"{name} {installed} instead of {version}")
     if other:
         yield Finding(WARNING, f"{len(other)} packages differ from {LOCK}: {', '.join(other[:4])}; numbers may differ")
     else:
@@ -63,7 +63,7 @@ def environment(study: Study) -> Iterator[Finding]:
 
 
 def data(study: Study) -> Iterator[Finding]:
-    """Look for the local files of every source and split, and for the columns that the reader is told of."""
+    """Look for the local files of every source and split, and for the columns that the reader's options name."""
     for name, source in study.sources.items():
         if source.path is not None:
             try:
@@ -74,7 +74,7 @@ def data(study: Study) -> Iterator[Finding]:
             else:
                 count = f"{len(files)} file{'s' if len(files) > 1 else ''}"
                 yield Finding(OK, f"sources.{name}: {count} below {source.path}")
-                yield from (Finding(PROBLEM, told) for told in unknown)
+                yield from (Finding(PROBLEM, problem) for problem in unknown)
         elif source.made is not None:
             kind, _, rest = source.made.partition("/")
             maker = rest.partition("/")[0]
@@ -87,18 +87,18 @@ def data(study: Study) -> Iterator[Finding]:
 
 def other_files(study: Study) -> Iterator[Finding]:
     """Look for prompts, human ratings and the files that judges were trained on."""
-    wanted = {f"judges.{name}.prompt": judge.prompt for name, judge in study.judges.items()}
-    wanted |= {f"generators.{name}.prompts": generator.prompts for name, generator in study.generators.items()}
-    wanted |= {f"translators.{name}.prompt": translator.prompt for name, translator in study.translators.items()}
+    files = {f"judges.{name}.prompt": judge.prompt for name, judge in study.judges.items()}
+    files |= {f"generators.{name}.prompts": generator.prompts for name, generator in study.generators.items()}
+    files |= {f"translators.{name}.prompt": translator.prompt for name, translator in study.translators.items()}
     for name, judge in study.judges.items():
-        wanted |= {f"judges.{name}.trained_on": file for file in judge.trained_on}
+        files |= {f"judges.{name}.trained_on": file for file in judge.trained_on}
     for name, ratings in study.judging.ratings.items():
-        wanted |= {f"judging.ratings.{name}.files.{rater}": file for rater, file in ratings.files.items()}
-    missing = [f"{key} = '{file}': no such file" for key, file in wanted.items() if not is_there(file)]
-    for told in missing:
-        yield Finding(PROBLEM, told)
-    if wanted and not missing:
-        yield Finding(OK, ", ".join(sorted(set(wanted.values()))))
+        files |= {f"judging.ratings.{name}.files.{rater}": file for rater, file in ratings.files.items()}
+    missing = [f"{key} = '{file}': no such file" for key, file in files.items() if not is_there(file)]
+    for problem in missing:
+        yield Finding(PROBLEM, problem)
+    if files and not missing:
+        yield Finding(OK, ", ".join(sorted(set(files.values()))))
 
 
 def models(study: Study) -> Iterator[Finding]:
@@ -116,19 +116,19 @@ def models(study: Study) -> Iterator[Finding]:
             yield Finding(OK, f"{key}: {'made here' if revision is None else f'fetched, revision {revision}'}")
             yield from _other_package(key, backbone, revision)
         elif backbone.folder is not None:
-            there = (Path(backbone.folder) / "config.json").is_file()
+            is_present = (Path(backbone.folder) / "config.json").is_file()
             problem = (
                 f"{key}.folder = '{backbone.folder}': holds no config.json; expected a model in transformers' form"
             )
-            yield Finding(OK, f"{key}: {backbone.folder}") if there else Finding(PROBLEM, problem)
+            yield Finding(OK, f"{key}: {backbone.folder}") if is_present else Finding(PROBLEM, problem)
         elif backbone.untrained is not None:
             for file in backbone.untrained.corpus:
                 if not Path(file).is_file():
                     yield Finding(PROBLEM, f"{key}.untrained.corpus = '{file}': no such file")
         elif backbone.gguf_package is not None:
-            there = importlib.util.find_spec(backbone.gguf_package) is not None
+            is_present = importlib.util.find_spec(backbone.gguf_package) is not None
             problem = f"{key}.gguf_package = '{backbone.gguf_package}': not installed"
-            yield Finding(OK, f"{key}: package {backbone.gguf_package}") if there else Finding(PROBLEM, problem)
+            yield Finding(OK, f"{key}: package {backbone.gguf_package}") if is_present else Finding(PROBLEM, problem)
         if backbone.trust_remote_code:
             yield Finding(WARNING, f"{key}: trust_remote_code runs Python code that comes with the model")
 
@@ -150,9 +150,13 @@ def _encoders(study: Study) -> dict[str, EncoderOrigin]:
 
 def _backbones(study: Study) -> dict[str, Backbone]:
     return {
-        **{key: model for key, one in _encoders(study).items() if (model := one.backbone()) is not None},
+        **{key: model for key, encoder in _encoders(study).items() if (model := encoder.backbone()) is not None},
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
-        **{f"published_models.{name}.model": one.model for name, one in study.published_models.items() if one.model},
+        **{
+            f"published_models.{name}.model": published.model
+            for name, published in study.published_models.items()
+            if published.model
+        },
         **{f"local_models.{name}": backbone for name, backbone in study.local_models.items()},
     }
 
@@ -164,7 +168,7 @@ def keys(study: Study) -> Iterator[Finding]:
         **{f"judges.{name}": judge.backend for name, judge in study.judges.items()},
         **{f"generators.{name}": generator.backend for name, generator in study.generators.items()},
         **{f"translators.{name}": translator.backend for name, translator in study.translators.items()},
-        **{f"published_models.{name}": one.served.backend for name, one in published if one.served},
+        **{f"published_models.{name}": model.served.backend for name, model in published if model.served},
     }
     for name, backend in makers.items():
         variable = getattr(backend, "key_variable", None)
@@ -202,14 +206,14 @@ def mixes(study: Study) -> Iterator[Finding]:
             continue
         for part, count in part_counts(mix, 0, component_of).items():
             sources = sources_of(part, component_of)
-            if any(held[one] is None for one in sources):
+            if any(held[source] is None for source in sources):
                 continue
-            there = sum(sum((held[one] or {}).get(task, 0) for task in mix.tasks) for one in sources)
+            stock = sum(sum((held[source] or {}).get(task, 0) for task in mix.tasks) for source in sources)
             epochs = mix.epochs.get(part, 1)
-            if there * epochs < count:
+            if stock * epochs < count:
                 times = "" if epochs == 1 else f" {epochs} times each"
                 problem = (
-                    f"mixes.{name}: {count:,} items of {part} asked for{times}, {there:,} held by {', '.join(sources)}"
+                    f"mixes.{name}: {count:,} items of {part} asked for{times}, {stock:,} held by {', '.join(sources)}"
                 )
                 yield Finding(PROBLEM, problem)
     count = len(study.mixes)
@@ -218,21 +222,25 @@ def mixes(study: Study) -> Iterator[Finding]:
 
 def gpus(study: Study) -> Iterator[Finding]:
     """Compare the GPUs that a job asks for with those of this machine."""
-    wanted = max(study.devices.gpus_per_training_job, study.devices.gpus_per_prediction_job)
+    asked_for = max(study.devices.gpus_per_training_job, study.devices.gpus_per_prediction_job)
     names = _gpu_names()
     shares = study.devices.gpus_per_training_job * study.devices.nodes_per_training_job
     if study.devices.shard_backbone:
         yield Finding(
             OK, f"each of a training's {shares} GPUs holds 1/{shares} of the backbone (posologie plan --memory)"
         )
-    if not wanted:
+    if not asked_for:
         yield Finding(OK, "no job asks for a GPU")
-    elif len(names) >= wanted:
-        yield Finding(OK, f"{len(names)} here ({', '.join(sorted(set(names)))}), {wanted} a job asked for")
+    elif len(names) >= asked_for:
+        yield Finding(OK, f"{len(names)} here ({', '.join(sorted(set(names)))}), {asked_for} a job asked for")
     elif shutil.which("sbatch"):
-        yield Finding(OK, f"{len(names)} here, {wanted} a job asked for: this machine has SLURM, use --profile slurm")
+        yield Finding(
+            OK, f"{len(names)} here, {asked_for} a job asked for: this machine has SLURM, use --profile slurm"
+        )
     else:
-        problem = f"{len(names)} here, {wanted} a job asked for and no SLURM; devices.gpus_per_…_job: 0 runs on the CPU"
+        problem = (
+            f"{len(names)} here, {asked_for} a job asked for and no SLURM; devices.gpus_per_…_job: 0 runs on the CPU"
+        )
         yield Finding(PROBLEM, problem)
 
 
@@ -247,17 +255,17 @@ def _gpu_names() -> list[str]:
 def disk(study: Study) -> Iterator[Finding]:
     """Say how much room there is where the study writes, and whether it may write there."""
     for name in ("results", study.roots.models, study.roots.datasets, study.roots.work):
-        there = next(folder for folder in (Path(name), *Path(name).absolute().parents) if folder.exists())
-        if not os.access(there, os.W_OK):
-            yield Finding(PROBLEM, f"{name}: no right to write in {there}")
+        existing = next(folder for folder in (Path(name), *Path(name).absolute().parents) if folder.exists())
+        if not os.access(existing, os.W_OK):
+            yield Finding(PROBLEM, f"{name}: no right to write in {existing}")
             continue
-        free = shutil.disk_usage(there).free / 1e9
+        free = shutil.disk_usage(existing).free / 1e9
         yield Finding(OK if free > 1 else PROBLEM, f"{name}: {free:,.0f} GB free")
 
 
 def engines(study: Study) -> Iterator[Finding]:
-    """Look for the program of each engine; jobs on other machines may find it all the same."""
-    served = {name: one.served for name, one in study.published_models.items() if one.served is not None}
+    """Look for the program of each engine; jobs on other machines may still find it."""
+    served = {name: model.served for name, model in study.published_models.items() if model.served is not None}
     askers: list[Judge | Generator | Translator | Served]
     askers = [*study.judges.values(), *study.generators.values(), *study.translators.values(), *served.values()]
     names = [*study.judges, *study.generators, *study.translators, *served]
@@ -288,12 +296,12 @@ def slurm(study: Study) -> Iterator[Finding]:
         yield Finding(WARNING, f"cannot be asked: {unasked}")
     for job in queued:
         if job.helps:
-            told = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"
-            yield Finding(PROBLEM, f"{told}; once the reason is gone: {job.helps}")
+            text = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"
+            yield Finding(PROBLEM, f"{text}; once the reason is gone: {job.helps}")
     profiles = [path.read_text(encoding="utf-8") for path in Path("profiles").glob("*/profile.yaml")]
     if profiles and not any(re.search(r"^\s*slurm_account:\s*\S", text, re.MULTILINE) for text in profiles):
-        told = "no slurm_account in profiles/*/profile.yaml, so SLURM's default account is used"
-        yield Finding(WARNING, f"{told}; profiles/README.md says where to name one")
+        text = "no slurm_account in profiles/*/profile.yaml, so SLURM's default account is used"
+        yield Finding(WARNING, f"{text}; profiles/README.md says where to name one")
 
 
 @dataclass(frozen=True)
@@ -316,10 +324,10 @@ def _on_hub(study: Study) -> Iterator[_OnHub]:
         **{f"sources.{name}": source for name, source in study.sources.items()},
         **{f"collections.{name}": collection for name, collection in study.collections.items()},
     }
-    for key, one in described.items():
-        if one.hub is not None:
-            manifest = Path(study.roots.datasets, layout.downloaded(one.hub, one.revision), "manifest.json")
-            yield _OnHub("dataset", key, one.hub, one.revision, manifest)
+    for key, entry in described.items():
+        if entry.hub is not None:
+            manifest = Path(study.roots.datasets, layout.downloaded(entry.hub, entry.revision), "manifest.json")
+            yield _OnHub("dataset", key, entry.hub, entry.revision, manifest)
     for key, backbone in _backbones(study).items():
         if backbone.hub is not None:
             manifest = Path(study.roots.models, backbone.folder_name(), "manifest.json")
@@ -332,15 +340,15 @@ def hub(study: Study) -> Iterator[Finding]:
 
     needed = 0
     missing = False
-    for one in _on_hub(study):
-        commit = one.fetched_commit()
+    for repository in _on_hub(study):
+        commit = repository.fetched_commit()
         if commit is None:
             missing = True
-            finding, size = _asked(one.kind, one.key, one.repository, one.revision)
+            finding, size = _ask_hub(repository.kind, repository.key, repository.repository, repository.revision)
             needed += size
             yield finding
-        elif not is_commit(one.revision):
-            yield _moved(one, commit)
+        elif not is_commit(repository.revision):
+            yield _moved(repository, commit)
     if not missing:
         yield Finding(OK, "nothing has to be fetched")
         return
@@ -349,30 +357,32 @@ def hub(study: Study) -> Iterator[Finding]:
         yield Finding(PROBLEM, f"{needed / 1e9:,.1f} GB to fetch, {free / 1e9:,.1f} GB free")
 
 
-def _moved(one: _OnHub, commit: str) -> Finding:
+def _moved(repository: _OnHub, commit: str) -> Finding:
     """Return whether a branch or tag is still at the commit that was fetched."""
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi(token=os.environ.get("HF_TOKEN") or False)
-    named = f"{one.key}.revision = '{one.revision}'"
+    named = f"{repository.key}.revision = '{repository.revision}'"
     pinned = f"write `revision: {commit}` to keep it"
     try:
-        now = api.repo_info(one.repository, repo_type=one.kind, revision=one.revision, timeout=20).sha
+        now = api.repo_info(
+            repository.repository, repo_type=repository.kind, revision=repository.revision, timeout=20
+        ).sha
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        asked = f"the hub does not say whether it has moved ({type(error).__name__})"
-        return Finding(WARNING, f"{named}: fetched at commit {commit[:12]}; {asked}")
+        unknown = f"the hub does not say whether it has moved ({type(error).__name__})"
+        return Finding(WARNING, f"{named}: fetched at commit {commit[:12]}; {unknown}")
     if now == commit:
         return Finding(OK, f"{named}: still at commit {commit[:12]}, which was fetched")
     return Finding(
         WARNING,
         f"{named}: moved to commit {(now or '?')[:12]} since commit {commit[:12]} was fetched; the study uses the"
-        f" latter; {pinned}, or delete {one.manifest} to take the new one",
+        f" latter; {pinned}, or delete {repository.manifest} to take the new one",
     )
 
 
-def _asked(kind: str, key: str, repository: str, revision: str) -> tuple[Finding, int]:
+def _ask_hub(kind: str, key: str, repository: str, revision: str) -> tuple[Finding, int]:
     """Return what the hub says of a repository, and its size in bytes."""
     import httpx2
     from huggingface_hub import HfApi
@@ -389,7 +399,7 @@ def _asked(kind: str, key: str, repository: str, revision: str) -> tuple[Finding
     except RepositoryNotFoundError:
         return Finding(PROBLEM, f"{named}: no such {kind}, or it is private and HF_TOKEN is not set"), 0
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        told = f"{named}: the hub cannot be reached ({type(error).__name__}); without a network, add --offline"
-        return Finding(PROBLEM, told), 0
+        problem = f"{named}: the hub cannot be reached ({type(error).__name__}); without a network, add --offline"
+        return Finding(PROBLEM, problem), 0
     size = sum(file.size or 0 for file in info.siblings or [])
     return Finding(OK, f"{named}: {size / 1e9:,.1f} GB, commit {(info.sha or '?')[:12]}"), size

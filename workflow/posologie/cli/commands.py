@@ -86,9 +86,9 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Answer one question and return the exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    given = parser(words[0] if words else "").parse_args(words)
+    options = parser(words[0] if words else "").parse_args(words)
     try:
-        code: int = given.answer(given)
+        code: int = options.answer(options)
         sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -32,38 +32,38 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print what differs, and write the page; the exit code is 1 if anything differs."""
-    if given.a.is_file() and given.b.is_file():
-        if given.html is not None:
+    if options.a.is_file() and options.b.is_file():
+        if options.html is not None:
             raise InputError("--html: expected the folders of two studies, not two run records")
-        found = {
-            "settings": settings({"run": read_json(given.a)}, {"run": read_json(given.b)}, whole=True),
+        differences = {
+            "settings": settings({"run": read_json(options.a)}, {"run": read_json(options.b)}, whole=True),
             "tables": [],
         }
     else:
-        for folder in (given.a, given.b):
+        for folder in (options.a, options.b):
             if not folder.is_dir():
                 raise InputError(f"{folder}: expected the folder of a study's results, or two run records")
-        differing = settings(records(given.a), records(given.b))
-        tables = paired_tables(given.a, given.b)
-        found = {"settings": differing, "tables": [table.summary for table in tables]}
-        if given.html is not None:
+        differing = settings(records(options.a), records(options.b))
+        tables = paired_tables(options.a, options.b)
+        differences = {"settings": differing, "tables": [table.summary for table in tables]}
+        if options.html is not None:
             from posologie.cli.comparison_page import comparison_page
 
-            files = given.studies or (None, None)
-            documents = (_document(given.a, files[0]), _document(given.b, files[1]))
-            write_text(given.html, comparison_page(given.a, given.b, differing, tables, documents, given.html))
-    if given.json:
-        print_json(found)
+            files = options.studies or (None, None)
+            documents = (_document(options.a, files[0]), _document(options.b, files[1]))
+            write_text(options.html, comparison_page(options.a, options.b, differing, tables, documents, options.html))
+    if options.json:
+        print_json(differences)
     else:
-        _print(found, given.most)
-        if given.html is not None:
-            console().print(f"\n{given.html.as_posix()}: both studies side by side", markup=False)
+        _print(differences, options.most)
+        if options.html is not None:
+            console().print(f"\n{options.html.as_posix()}: both studies side by side", markup=False)
     changed = any(
-        table["changed"] or table["only_a"] or table["only_b"] for table in found["tables"] if table["counts"]
+        table["changed"] or table["only_a"] or table["only_b"] for table in differences["tables"] if table["counts"]
     )
-    return 1 if found["settings"] or changed else 0
+    return 1 if differences["settings"] or changed else 0
 
 
 def _document(root: Path, file: Path | None) -> tuple[dict[str, Any], str] | None:
@@ -79,30 +79,34 @@ def _document(root: Path, file: Path | None) -> tuple[dict[str, Any], str] | Non
     return document, file.as_posix()
 
 
-def _print(found: dict[str, Any], most: int) -> None:
+def _print(differences: dict[str, Any], most: int) -> None:
     out = console()
-    if found["settings"]:
+    if differences["settings"]:
         table = Table(title="Settings, inputs, versions", title_justify="left", box=None, pad_edge=False)
         for title in ("setting", "A", "B", "in"):
             table.add_column(title, overflow="fold")
-        for one in found["settings"]:
-            names = one["in"]
+        for entry in differences["settings"]:
+            names = entry["in"]
             where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-            table.add_row(*(Text(text) for text in (one["setting"], one["a"], one["b"], where)))
+            table.add_row(*(Text(text) for text in (entry["setting"], entry["a"], entry["b"], where)))
         out.print(table)
     else:
         out.print("Specs, code and versions are the same.")
-    for one in found["tables"]:
-        only = f", {one['only_a']} only in A, {one['only_b']} only in B" if one["only_a"] or one["only_b"] else ""
-        out.print(f"\n{one['table']}: {one['same']:,} rows the same, {one['changed']:,} changed{only}", markup=False)
-        if one["changes"]:
+    for entry in differences["tables"]:
+        only = (
+            f", {entry['only_a']} only in A, {entry['only_b']} only in B" if entry["only_a"] or entry["only_b"] else ""
+        )
+        out.print(
+            f"\n{entry['table']}: {entry['same']:,} rows the same, {entry['changed']:,} changed{only}", markup=False
+        )
+        if entry["changes"]:
             table = Table(box=None, pad_edge=False)
             for title in ("row", "column", "A", "B", "change"):
                 table.add_column(title, overflow="fold", justify="left" if title in ("row", "column") else "right")
-            for change in one["changes"][:most]:
+            for change in entry["changes"][:most]:
                 row = " ".join(value for value in change["row"].values() if value)
                 shown = "" if change["change"] is None else f"{change['change']:+.4g}"
                 table.add_row(*(Text(text) for text in (row, change["column"], change["a"], change["b"], shown)))
             out.print(table)
-            if len(one["changes"]) > most:
-                out.print(f"… and {len(one['changes']) - most:,} more changed cells (--most N, --json)")
+            if len(entry["changes"]) > most:
+                out.print(f"… and {len(entry['changes']) - most:,} more changed cells (--most N, --json)")

@@ -64,13 +64,15 @@ class PairedTable:
     @cached_property
     def changes(self) -> list[Change]:
         """The measured cells that differ: values first, then the largest changes."""
-        found = [
+        changes = [
             Change(dict(key), column, self.a[key][column], self.b[key][column])
             for key in self.both
             for column in sorted(self.a[key].keys() & self.b[key].keys() & MEASURED)
             if self.a[key][column] != self.b[key][column]
         ]
-        return sorted(found, key=lambda one: (one.column != "value", -abs(one.change or 0.0), str(one.row)))
+        return sorted(
+            changes, key=lambda change: (change.column != "value", -abs(change.change or 0.0), str(change.row))
+        )
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -104,20 +106,20 @@ def settings(
     a: Mapping[str, dict[str, Any]], b: Mapping[str, dict[str, Any]], whole: bool = False
 ) -> list[dict[str, Any]]:
     """Return each setting that differs, with the run records that it differs in."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    names_of: dict[tuple[str, str, str], list[str]] = {}
     for name in sorted(a.keys() | b.keys()):
         if name not in a or name not in b:
             present = ("run record", "there" if name in a else "absent", "there" if name in b else "absent")
-            found.setdefault(present, []).append(name)
+            names_of.setdefault(present, []).append(name)
             continue
-        one, other = (
+        ours, theirs = (
             dict(flat(record if whole else {key: record.get(key) for key in _COMPARED}))
             for record in (a[name], b[name])
         )
-        for key in sorted(one.keys() | other.keys()):
-            if one.get(key) != other.get(key):
-                found.setdefault((key, str(one.get(key, "–")), str(other.get(key, "–"))), []).append(name)
-    return [{"setting": key, "a": left, "b": right, "in": names} for (key, left, right), names in found.items()]
+        for key in sorted(ours.keys() | theirs.keys()):
+            if ours.get(key) != theirs.get(key):
+                names_of.setdefault((key, str(ours.get(key, "–")), str(theirs.get(key, "–"))), []).append(name)
+    return [{"setting": key, "a": left, "b": right, "in": names} for (key, left, right), names in names_of.items()]
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -139,19 +141,19 @@ def study_document(root: Path) -> tuple[dict[str, Any], str] | None:
     runs = {str(seal.get("made", {}).get("run")): str(seal.get("made", {}).get("started")) for seal in seals}
     for run in sorted(runs, key=lambda name: runs[name], reverse=True):
         for work in (root.absolute().parent.parent / "work", Path("work")):
-            found = sorted(work.glob(f"*/runs/{run}/study.json"))
-            if found:
-                document: dict[str, Any] = read_json(found[0])["document"]
-                return document, found[0].relative_to(work.parent).as_posix()
+            files = sorted(work.glob(f"*/runs/{run}/study.json"))
+            if files:
+                document: dict[str, Any] = read_json(files[0])["document"]
+                return document, files[0].relative_to(work.parent).as_posix()
     return None
 
 
 def differing_entries(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return the dotted names under which two documents differ, with both values as JSON; `–` where there is none."""
-    one, other = dict(flat(dict(a))), dict(flat(dict(b)))
+    first, second = dict(flat(dict(a))), dict(flat(dict(b)))
     nothing = object()
-    names = [key for key in dict.fromkeys([*one, *other]) if one.get(key, nothing) != other.get(key, nothing)]
-    return [(name, _as_json(one.get(name, "–")), _as_json(other.get(name, "–"))) for name in names]
+    names = [key for key in dict.fromkeys([*first, *second]) if first.get(key, nothing) != second.get(key, nothing)]
+    return [(name, _as_json(first.get(name, "–")), _as_json(second.get(name, "–"))) for name in names]
 
 
 def _as_json(value: Any) -> str:
@@ -165,26 +167,26 @@ def paired_tables(a: Path, b: Path) -> list[PairedTable]:
 
 
 def _paired(name: str, a: Path, b: Path) -> PairedTable:
-    one, other = (read_rows(path) if path.is_file() else [] for path in (a, b))
-    columns = [list(rows[0]) for rows in (one, other) if rows]
+    rows_a, rows_b = (read_rows(path) if path.is_file() else [] for path in (a, b))
+    columns = [list(rows[0]) for rows in (rows_a, rows_b) if rows]
     keys = tuple(
         key for key in (columns[0] if columns else []) if key not in MEASURED and all(key in c for c in columns)
     )
     sides: list[dict[Key, dict[str, str]]] = []
     problem = ""
-    for rows, path in ((one, a), (other, b)):
-        found: dict[Key, dict[str, str]] = {}
+    for rows, path in ((rows_a, a), (rows_b, b)):
+        by_key: dict[Key, dict[str, str]] = {}
         counts: Counter[Key] = Counter()
         for row in rows:
             key = tuple((column, row[column]) for column in keys)
             counts[key] += 1
-            found.setdefault(key if counts[key] == 1 else (*key, ("row", str(counts[key]))), row)
+            by_key.setdefault(key if counts[key] == 1 else (*key, ("row", str(counts[key]))), row)
         own = [column for column in (rows[0] if rows else {}) if column not in MEASURED and column not in keys]
         if own and max(counts.values(), default=0) > 1:
             problem = (
                 f"{path}: several rows for one of the other study, told apart by {', '.join(own)}; paired in order"
             )
-        sides.append(found)
+        sides.append(by_key)
     return PairedTable(name, keys, sides[0], sides[1], problem)
 
 
@@ -236,42 +238,49 @@ def compared_answers(a: Path, b: Path) -> tuple[list[ComparedModel], list[Change
         if not twin.is_file():
             continue
         model, suite = name.parent.as_posix(), name.stem
-        one, other = _answers(path), _answers(twin)
-        told = ComparedModel(model, suite, only_a=len(one.keys() - other.keys()), only_b=len(other.keys() - one.keys()))
-        for key in one.keys() & other.keys():
-            told.shared += 1
-            (left, left_right, left_gold), (right, right_right, right_gold) = one[key], other[key]
+        answers_a, answers_b = _answers(path), _answers(twin)
+        compared = ComparedModel(
+            model,
+            suite,
+            only_a=len(answers_a.keys() - answers_b.keys()),
+            only_b=len(answers_b.keys() - answers_a.keys()),
+        )
+        for key in answers_a.keys() & answers_b.keys():
+            compared.shared += 1
+            (left, left_right, left_gold), (right, right_right, right_gold) = answers_a[key], answers_b[key]
             if left == right and left_gold == right_gold:
-                told.same += 1
+                compared.same += 1
                 continue
             changed = items.setdefault((suite, *key), ChangedItem(suite, *key))
             if left_gold != right_gold:
                 changed.gold = (left_gold, right_gold)
             changed.models[model] = (_signed(left, left_right), _signed(right, right_right))
             gained, lost = (left_right, right_right) == (False, True), (left_right, right_right) == (True, False)
-            told.gained, told.lost = told.gained + gained, told.lost + lost
-            told.other += not (gained or lost)
+            compared.gained, compared.lost = compared.gained + gained, compared.lost + lost
+            compared.other += not (gained or lost)
             changed.gained, changed.lost = changed.gained + gained, changed.lost + lost
-        models.append(told)
-    ordered = sorted(items.values(), key=lambda one: (-len(one.models), -one.lost, one.suite, one.benchmark, one.item))
+        models.append(compared)
+    ordered = sorted(
+        items.values(), key=lambda item: (-len(item.models), -item.lost, item.suite, item.benchmark, item.item)
+    )
     return models, ordered
 
 
 def _answers(path: Path) -> dict[tuple[str, str], tuple[str, bool | None, str]]:
     """Return, by benchmark and item, the answer, whether it is right (None: open question), and the gold options."""
     columns = ["benchmark", "item", "variant", "task", "option_order", "gold", "constrained_labels", "greedy_text"]
-    found: dict[tuple[str, str], tuple[str, bool | None, str]] = {}
+    answers: dict[tuple[str, str], tuple[str, bool | None, str]] = {}
     for row in read_parquet(path, columns=columns).to_pylist():
         if row["variant"] != "original":
             continue
         key = (row["benchmark"], row["item"])
         if row["task"] == "oeq":
-            found[key] = (row["greedy_text"], None, "")
+            answers[key] = (row["greedy_text"], None, "")
             continue
         gold = _letters(row["option_order"], row["gold"])
         answer = _letters(row["option_order"], row["constrained_labels"])
-        found[key] = (answer, answer == gold, gold)
-    return found
+        answers[key] = (answer, answer == gold, gold)
+    return answers
 
 
 def _letters(order: Sequence[int], labels: Sequence[int] | None) -> str:

@@ -80,7 +80,7 @@ def _in_short(
     models: Sequence[ComparedModel],
     items: Sequence[ChangedItem],
 ) -> tuple[str, ...]:
-    differing = [table for table in tables if (told := table.summary)["counts"] and _differs(told)]
+    differing = [table for table in tables if (summary := table.summary)["counts"] and _differs(summary)]
     first = "Specs, code and versions of the runs are the same."
     if settings:
         first = f"{counted(len(settings), 'setting')} of the runs {_verb(len(settings), 'differs', 'differ')}."
@@ -115,28 +115,28 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _verb(number: int, one: str, several: str) -> str:
-    return one if number == 1 else several
+def _verb(number: int, singular: str, several: str) -> str:
+    return singular if number == 1 else several
 
 
-def _differs(told: Mapping[str, Any]) -> bool:
-    return bool(told["changed"] or told["only_a"] or told["only_b"])
+def _differs(summary: Mapping[str, Any]) -> bool:
+    return bool(summary["changed"] or summary["only_a"] or summary["only_b"])
 
 
 def _study_files(documents: Documents, a: Path, b: Path) -> tuple[Block, ...]:
-    one, other = documents
-    if one is None or other is None:
-        lost = joined([root.as_posix() for root, found in ((a, one), (b, other)) if found is None])
+    document_a, document_b = documents
+    if document_a is None or document_b is None:
+        lost = joined([root.as_posix() for root, document in ((a, document_a), (b, document_b)) if document is None])
         text = (
             f"The study file of {lost} is not known: the folder of its last run is gone. Name both files with "
             "--studies A.yaml B.yaml to compare them; the next section compares what the artifacts were made from."
         )
         return (Prose((text,)),)
-    entries = differing_entries(one[0], other[0])
+    entries = differing_entries(document_a[0], document_b[0])
     if not entries:
-        return (Prose((f"The study files are the same ({one[1]}, {other[1]}).",)),)
+        return (Prose((f"The study files are the same ({document_a[1]}, {document_b[1]}).",)),)
     columns = (Column("key", heading=True), Column("A"), Column("B"))
-    caption = f"As resolved: {one[1]} and {other[1]}. A dash: the file does not have the key."
+    caption = f"As resolved: {document_a[1]} and {document_b[1]}. A dash: the file does not have the key."
     rows = [[Cell(text) for text in entry] for entry in entries]
     return (_plain("study-files", "Entries that differ", caption, columns, rows),)
 
@@ -151,8 +151,8 @@ def _settings(settings: Sequence[Mapping[str, Any]]) -> tuple[Block, ...]:
         return (Prose(("Specs, code and versions are the same in every run record.",)),)
     columns = (Column("setting", heading=True), Column("A"), Column("B"), Column("run records"))
     rows = [
-        [Cell(one["setting"]), Cell(one["a"]), Cell(one["b"]), Cell(listed(one["in"], 3))]
-        for one in settings[:ROWS_SHOWN]
+        [Cell(setting["setting"]), Cell(setting["a"]), Cell(setting["b"]), Cell(listed(setting["in"], 3))]
+        for setting in settings[:ROWS_SHOWN]
     ]
     caption = "What the adapters, predictions and judgements were made from, by the run records of both studies."
     return (_plain("settings", "Settings that differ", caption + _more(len(settings), ROWS_SHOWN), columns, rows),)
@@ -168,20 +168,22 @@ def _table_sections(tables: Sequence[PairedTable]) -> list[Section]:
     same = []
     alone: dict[str, list[str]] = {"A": [], "B": []}
     for table in tables:
-        told = table.summary
+        summary = table.summary
         if bool(table.a) != bool(table.b):
-            alone["A" if table.a else "B"].append(f"{table.name} ({counted(told['only_a'] + told['only_b'], 'row')})")
+            alone["A" if table.a else "B"].append(
+                f"{table.name} ({counted(summary['only_a'] + summary['only_b'], 'row')})"
+            )
             continue
-        if not _differs(told):
+        if not _differs(summary):
             same.append(table.name)
             continue
         blocks.append(Heading(table.name.replace("_", " ").capitalize()))
         counts = (
-            f"{counted(told['same'], 'row')} the same, {told['changed']:,} changed, {told['only_a']:,} only in A, "
-            f"{told['only_b']:,} only in B."
+            f"{counted(summary['same'], 'row')} the same, {summary['changed']:,} changed, "
+            f"{summary['only_a']:,} only in A, {summary['only_b']:,} only in B."
         )
         blocks.append(Prose((counts, *_alone(table), *([_capital(table.problem) + "."] if table.problem else []))))
-        if told["changed"]:
+        if summary["changed"]:
             blocks.append(_differing_rows(table))
     blocks += [Prose((f"Only in {side}: {listed(names, 40)}.",)) for side, names in alone.items() if names]
     if same:
@@ -191,15 +193,15 @@ def _table_sections(tables: Sequence[PairedTable]) -> list[Section]:
 
 def _alone(table: PairedTable) -> list[str]:
     """Return what only one study has rows of: values of the columns that say what a row is about."""
-    told = []
+    sentences = []
     for side, own, other in (("A", table.a, table.b), ("B", table.b, table.a)):
         names = {name: {dict(key)[name] for key in own} - {dict(key)[name] for key in other} for name in table.keys}
         parts = [
             f"{name.replace('_', ' ')} {listed(sorted(values), 6)}" for name, values in names.items() if values - {""}
         ]
         if parts:
-            told.append(f"Only {side} has {'; '.join(parts[:3])}.")
-    return told
+            sentences.append(f"Only {side} has {'; '.join(parts[:3])}.")
+    return sentences
 
 
 def _differing_rows(table: PairedTable) -> Table:
@@ -252,8 +254,8 @@ def _telling(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> tuple[l
 
 
 def _row_differs(table: PairedTable, key: Key) -> bool:
-    one, other = table.a[key], table.b[key]
-    return any(one[name] != other[name] for name in one.keys() & other.keys())
+    row_a, row_b = table.a[key], table.b[key]
+    return any(row_a[name] != row_b[name] for name in row_a.keys() & row_b.keys())
 
 
 def _main_column(table: PairedTable, changed: Sequence[Key]) -> str:
@@ -274,8 +276,8 @@ def _number(row: Mapping[str, str], column: str) -> float | None:
 
 
 def _change(table: PairedTable, key: Key, column: str) -> float | None:
-    one, other = _number(table.a[key], column), _number(table.b[key], column)
-    return None if one is None or other is None else other - one
+    value_a, value_b = _number(table.a[key], column), _number(table.b[key], column)
+    return None if value_a is None or value_b is None else value_b - value_a
 
 
 def _value(row: Mapping[str, str], column: str) -> Cell:
@@ -288,11 +290,11 @@ def _value(row: Mapping[str, str], column: str) -> Cell:
 
 def _also(table: PairedTable, key: Key, main: str) -> str:
     """Return the other cells that differ, but not the interval that stands beside the value."""
-    one, other = table.a[key], table.b[key]
+    row_a, row_b = table.a[key], table.b[key]
     shown = {main, "low", "high"}
-    names = [name for name in one if name in other and name not in shown and one[name] != other[name]]
-    told = [f"{name.replace('_', ' ')}: {one[name] or '–'} → {other[name] or '–'}" for name in names[:4]]
-    return "; ".join([*told, *([f"and {len(names) - 4} more"] if len(names) > 4 else [])])
+    names = [name for name in row_a if name in row_b and name not in shown and row_a[name] != row_b[name]]
+    texts = [f"{name.replace('_', ' ')}: {row_a[name] or '–'} → {row_b[name] or '–'}" for name in names[:4]]
+    return "; ".join([*texts, *([f"and {len(names) - 4} more"] if len(names) > 4 else [])])
 
 
 def _items(
@@ -329,23 +331,23 @@ def _items(
     columns = [Column("item", heading=True), Column("suite"), Column("question"), Column("models", number=True)]
     columns += [Column("answers, A → B"), Column("in A"), Column("in B")]
     rows = []
-    for one in items[:ITEMS_SHOWN]:
-        links = [Cell("item", link=link) if (link := page.link(one)) else NOTHING for page in pages]
-        question = next((text for page in pages if (text := page.questions.get(one.item))), "")
+    for item in items[:ITEMS_SHOWN]:
+        links = [Cell("item", link=link) if (link := page.link(item)) else NOTHING for page in pages]
+        question = next((text for page in pages if (text := page.questions.get(item.item))), "")
         rows.append(
             [
-                Cell(one.item), Cell(f"{one.suite} / {one.benchmark}"), Cell(question),
-                Cell(str(len(one.models)), sort=float(len(one.models))), Cell(_told(one)), *links,
+                Cell(item.item), Cell(f"{item.suite} / {item.benchmark}"), Cell(question),
+                Cell(str(len(item.models)), sort=float(len(item.models))), Cell(_changes_text(item)), *links,
             ]
         )  # fmt: skip
     caption = "Items on which most models changed come first." + _more(len(items), ITEMS_SHOWN)
     return [*blocks, _plain("items", "Items with another answer", caption, columns, rows)]
 
 
-def _told(one: ChangedItem) -> str:
-    told = [] if one.gold is None else [f"the right answer itself: {one.gold[0]} → {one.gold[1]}"]
-    told += [f"{model}: {_short(left)} → {_short(right)}" for model, (left, right) in list(one.models.items())[:4]]
-    return "; ".join([*told, *([f"and {len(one.models) - 4} more"] if len(one.models) > 4 else [])])
+def _changes_text(item: ChangedItem) -> str:
+    texts = [] if item.gold is None else [f"the right answer itself: {item.gold[0]} → {item.gold[1]}"]
+    texts += [f"{model}: {_short(left)} → {_short(right)}" for model, (left, right) in list(item.models.items())[:4]]
+    return "; ".join([*texts, *([f"and {len(item.models) - 4} more"] if len(item.models) > 4 else [])])
 
 
 def _short(text: str) -> str:
@@ -368,6 +370,6 @@ class _Report:
         except (InputError, KeyError, ValueError):
             self.page = ""  # an index of another version: no link is better than one that leads nowhere
 
-    def link(self, one: ChangedItem) -> str:
+    def link(self, item: ChangedItem) -> str:
         """Return the link to an item; empty where the report has none."""
-        return f"{self.page}#{urlencode({'item': one.item})}" if self.page and one.item in self.questions else ""
+        return f"{self.page}#{urlencode({'item': item.item})}" if self.page and item.item in self.questions else ""

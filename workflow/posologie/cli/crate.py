@@ -72,7 +72,7 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
     sources = list(_sources(study, seals))
     models = list(_models(study))
     started, ended = _times(seals)
-    results = [one["@id"] for one in described if one["@id"].startswith(("report/", "tables/"))]
+    results = [entity["@id"] for entity in described if entity["@id"].startswith(("report/", "tables/"))]
     root = {
         "@id": "./",
         "@type": "Dataset",
@@ -82,9 +82,9 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
         "license": {"@id": _address(licence)},
         "conformsTo": _references(_PROFILES),
         "mainEntity": {"@id": WORKFLOW},
-        "hasPart": [*_references(one["@id"] for one in described), {"@id": "seals/"}],
+        "hasPart": [*_references(entity["@id"] for entity in described), {"@id": "seals/"}],
         "mentions": {"@id": "#run"},
-        **({"author": _references(_author(one)["@id"] for one in authors)} if authors else {}),
+        **({"author": _references(_author(author)["@id"] for author in authors)} if authors else {}),
     }
     run = {
         "@id": "#run",
@@ -95,11 +95,11 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
         "startTime": started,
         "endTime": ended,
         "actionStatus": "http://schema.org/CompletedActionStatus",
-        "object": _references([STUDY, *(one["@id"] for one in (*sources, *models))]),
+        "object": _references([STUDY, *(entity["@id"] for entity in (*sources, *models))]),
         "result": _references(results),
-        **({"agent": _references(_author(one)["@id"] for one in authors)} if authors else {}),
+        **({"agent": _references(_author(author)["@id"] for author in authors)} if authors else {}),
     }
-    licences = {one["license"]["@id"] for one in (root, *sources) if isinstance(one.get("license"), dict)}
+    licences = {entity["license"]["@id"] for entity in (root, *sources) if isinstance(entity.get("license"), dict)}
     descriptor = {
         "@id": METADATA,
         "@type": "CreativeWork",
@@ -128,7 +128,10 @@ def metadata(study: Study, folder: Path, seals: Sequence[Seal], *, licence: str,
             *sources,
             *models,
             *map(_author, authors),
-            *({"@id": one, "@type": "CreativeWork", "name": one.rpartition("/")[2]} for one in sorted(licences)),
+            *(
+                {"@id": licence_address, "@type": "CreativeWork", "name": licence_address.rpartition("/")[2]}
+                for licence_address in sorted(licences)
+            ),
             *_programs(),
             *profiles,
         ],
@@ -168,13 +171,13 @@ def _plain(text: str) -> str:
 
 def unlicensed(crate: Mapping[str, Any]) -> list[str]:
     """Return the names of the sources whose licence is not stated."""
-    return [one["name"] for one in crate["@graph"] if one.get("license") == NOT_STATED]
+    return [entity["name"] for entity in crate["@graph"] if entity.get("license") == NOT_STATED]
 
 
 def _file(folder: Path, path: Path) -> Entity:
     name = path.relative_to(folder).as_posix()
     form = _FORMS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    found: Entity = {
+    entity: Entity = {
         "@id": name,
         "@type": "File",
         "name": name,
@@ -183,11 +186,11 @@ def _file(folder: Path, path: Path) -> Entity:
         "sha256": sha256_of_file(path),
     }
     if name == README:
-        found["about"] = {"@id": "./"}
+        entity["about"] = {"@id": "./"}
     if name in _WHAT:
-        found["description"] = _WHAT[name]
+        entity["description"] = _WHAT[name]
     if name == WORKFLOW:
-        found |= {
+        entity |= {
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
             "name": f"Posologie {__version__}",
             "version": __version__,
@@ -196,7 +199,7 @@ def _file(folder: Path, path: Path) -> Entity:
             "softwareRequirements": {"@id": "#posologie"},
             "license": {"@id": _address("MIT")},
         }
-    return found
+    return entity
 
 
 def _origins(study: Study) -> list[tuple[str, Source | Collection]]:
@@ -211,10 +214,12 @@ def _sources(study: Study, seals: Iterable[Seal]) -> Iterable[Entity]:
         for place in ("shards", "documents"):
             if place in parts:
                 name = parts[parts.index(place) + 1].split(".")[0]
-                own = {one: checksum for one, checksum in seal.inputs.items() if not one.startswith("results/")}
-                read.setdefault(name, {}).update({one: own[one] for one in own if "resources/languages/" not in one})
+                own = {path: checksum for path, checksum in seal.inputs.items() if not path.startswith("results/")}
+                read.setdefault(name, {}).update(
+                    {path: own[path] for path in own if "resources/languages/" not in path}
+                )
     for name, source in _origins(study):
-        made = source.made if isinstance(source, Source) else None
+        maker = source.made if isinstance(source, Source) else None
         hub = f"data set {source.hub}, revision {source.revision}"
         origin = hub if source.hub else f"files of {source.path}"
         identifiers = [f"{Path(file).name} sha256:{checksum}" for file, checksum in sorted(read.get(name, {}).items())]
@@ -222,7 +227,7 @@ def _sources(study: Study, seals: Iterable[Seal]) -> Iterable[Entity]:
             "@id": f"#source-{name}",
             "@type": "CreativeWork",
             "name": name,
-            "description": f"made in this study: {made}" if made else origin,
+            "description": f"made in this study: {maker}" if maker else origin,
             "license": {"@id": _address(study.licenses[name])} if name in study.licenses else NOT_STATED,
             **({"identifier": identifiers} if identifiers else {}),
             **({"version": source.revision} if source.hub else {}),

@@ -16,15 +16,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         (design_power, "power", "items and seeds for a difference from base"),
         (design_mixes, "mixes", "which mixes to train on, in which order"),
     ):
-        one = kinds.add_parser(
+        command = kinds.add_parser(
             name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        module.add_arguments(one)
-        one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
-        one.set_defaults(planned=module.answer)
+        module.add_arguments(command)
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+        command.set_defaults(planned=module.answer)
 
 
-def answer(given: argparse.Namespace) -> int:
-    """Answer the kind of plan that is asked for."""
-    code: int = given.planned(given)
+def answer(options: argparse.Namespace) -> int:
+    """Print the kind of plan that the command names."""
+    code: int = options.planned(options)
     return code

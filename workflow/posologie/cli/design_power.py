@@ -57,13 +57,13 @@ class Pilot:
 def add_arguments(power: argparse.ArgumentParser) -> None:
     """Add the arguments of `design power`."""
     add_known(power)
-    wanted = power.add_argument_group("what is planned")
-    wanted.add_argument("--items", type=int, nargs="+", metavar="N", help="numbers of items (default: the pilot's)")
-    wanted.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 5], metavar="K", help="seeds of each mix")
-    wanted.add_argument("--mixes", type=int, metavar="M", help="mixes compared with base (default: the pilot's, or 7)")
-    wanted.add_argument("--difference", type=float, default=2.0, metavar="POINTS", help="true difference to find")
-    wanted.add_argument("--power", type=float, default=0.8, help="chance of finding it (default: 0.8)")
-    wanted.add_argument("--level", type=float, default=0.95, help="level of the intervals (default: 0.95)")
+    planned = power.add_argument_group("what is planned")
+    planned.add_argument("--items", type=int, nargs="+", metavar="N", help="numbers of items (default: the pilot's)")
+    planned.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 5], metavar="K", help="seeds of each mix")
+    planned.add_argument("--mixes", type=int, metavar="M", help="mixes compared with base (default: the pilot's, or 7)")
+    planned.add_argument("--difference", type=float, default=2.0, metavar="POINTS", help="true difference to find")
+    planned.add_argument("--power", type=float, default=0.8, help="chance of finding it (default: 0.8)")
+    planned.add_argument("--level", type=float, default=0.95, help="level of the intervals (default: 0.95)")
     cost = power.add_argument_group("what it costs")
     cost.add_argument("--hours-per-training", type=float, metavar="H", help="GPU hours (default: the pilot's records)")
     cost.add_argument("--hours-per-thousand", type=float, metavar="H", help="GPU hours for 1,000 items of one model")
@@ -90,79 +90,79 @@ def add_known(arguments: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the plans; the exit code is 1 if none finds the difference (within the budget)."""
-    _check(given)
-    pilot = pilot_of(given)
-    mixes = given.mixes or pilot.mixes or 7
-    hours = hours_of(given)
-    plans = plans_of(given, pilot.whole, mixes, hours)
-    affordable = [one for one in plans if given.budget is None or (one["gpu_hours"] or 0.0) <= given.budget]
-    enough = [one for one in affordable if one["power"] >= given.power and one["about"] == "recipes"]
-    chosen = min(enough, key=lambda one: (one["gpu_hours"] or 0.0, one["items"] * one["seeds"]), default=None)
-    small = too_small(given, pilot, mixes)
-    told = paragraph(given, pilot, mixes, chosen, affordable, small)
-    if given.table:
-        write_csv(given.table, COLUMNS, plans)
-    if given.figure:
-        draw(given, plans)
-    if given.json:
-        print_json({"plans": plans, "chosen": chosen, "too_small": small, "told": told})
+    _check(options)
+    pilot = pilot_of(options)
+    mixes = options.mixes or pilot.mixes or 7
+    hours = hours_of(options)
+    plans = plans_of(options, pilot.whole, mixes, hours)
+    affordable = [plan for plan in plans if options.budget is None or (plan["gpu_hours"] or 0.0) <= options.budget]
+    enough = [plan for plan in affordable if plan["power"] >= options.power and plan["about"] == "recipes"]
+    chosen = min(enough, key=lambda plan: (plan["gpu_hours"] or 0.0, plan["items"] * plan["seeds"]), default=None)
+    small = too_small(options, pilot, mixes)
+    summary = paragraph(options, pilot, mixes, chosen, affordable, small)
+    if options.table:
+        write_csv(options.table, COLUMNS, plans)
+    if options.figure:
+        draw(options, plans)
+    if options.json:
+        print_json({"plans": plans, "chosen": chosen, "too_small": small, "told": summary})
     else:
         console().print(_table(plans))
-        console().print(told)
+        console().print(summary)
     return 0 if chosen else 1
 
 
-def _check(given: argparse.Namespace) -> None:
-    if (given.results is None) == (given.score is None):
+def _check(options: argparse.Namespace) -> None:
+    if (options.results is None) == (options.score is None):
         raise InputError("design power: give either --results (a pilot) or --score (assumed)")
-    if given.score is not None and not 0 < given.score < 100:
-        raise InputError(f"--score {given.score:g}: expected a percentage between 0 and 100")
-    if given.score is not None and not given.items:
+    if options.score is not None and not 0 < options.score < 100:
+        raise InputError(f"--score {options.score:g}: expected a percentage between 0 and 100")
+    if options.score is not None and not options.items:
         raise InputError("--items: missing; expected one or more numbers of items beside --score")
     for name, low, high in (("agreement", 0, 1), ("power", 0.5, 1), ("level", 0.5, 1)):
-        if not low <= getattr(given, name) < high:
-            raise InputError(f"--{name} {getattr(given, name):g}: expected a number from {low:g} to below {high:g}")
+        if not low <= getattr(options, name) < high:
+            raise InputError(f"--{name} {getattr(options, name):g}: expected a number from {low:g} to below {high:g}")
     for name in ("difference", "seed_sd", "mixes", "hours_per_training", "hours_per_thousand", "budget"):
-        value = getattr(given, name)
+        value = getattr(options, name)
         if value is not None and (value < 0 or (value == 0 and name in ("difference", "mixes"))):
             raise InputError(f"--{name.replace('_', '-')} {value:g}: expected a positive number")
-    if min(given.seeds) < 1 or min(given.items or [2]) < 2:
+    if min(options.seeds) < 1 or min(options.items or [2]) < 2:
         raise InputError("--seeds, --items: expected at least 1 seed and 2 items")
-    if given.budget is not None and given.hours_per_training is None and given.results is None:
+    if options.budget is not None and options.hours_per_training is None and options.results is None:
         raise InputError("--budget: needs --hours-per-training, or --results with run records")
 
 
-def pilot_of(given: argparse.Namespace) -> Pilot:
+def pilot_of(options: argparse.Namespace) -> Pilot:
     """Return what is known of the variances: from scores on disk, or assumed."""
-    if given.results is None:
-        share, items = given.score / 100, max(given.items)
-        half = share * (1 - share) * (1 - given.agreement) / items
-        whole = Components(items, half, half, None, 1.0, items - 1.0, given.mixes or 7)
-        return Pilot(_with_seeds(whole, given), {}, 0, f"a score of {given.score:g} % and an agreement of"
-                     f" {given.agreement:g}, both assumed")  # fmt: skip
-    suite = _suite(given)
-    models = _models(given.results, suite)
-    measure = Measure(given.metric, given.decoding)
-    scored = read_suite(given.results, suite, models, _TASKS, lambda one: one == measure)
+    if options.results is None:
+        share, items = options.score / 100, max(options.items)
+        half = share * (1 - share) * (1 - options.agreement) / items
+        whole = Components(items, half, half, None, 1.0, items - 1.0, options.mixes or 7)
+        return Pilot(_with_seeds(whole, options), {}, 0, f"a score of {options.score:g} % and an agreement of"
+                     f" {options.agreement:g}, both assumed")  # fmt: skip
+    suite = _suite(options)
+    models = _models(options.results, suite)
+    measure = Measure(options.metric, options.decoding)
+    scored = read_suite(options.results, suite, models, _TASKS, lambda candidate: candidate == measure)
     if scored is None:
-        raise InputError(f"{given.results}: suite {suite} has no scores {given.metric} ({given.decoding})")
+        raise InputError(f"{options.results}: suite {suite} has no scores {options.metric} ({options.decoding})")
     arms = arm_entries(models)
     base = next((place for place, arm in enumerate(arms) if arm.kind == "base"), None)
     if base is None:
-        raise InputError(f"{given.results}: no scores of a base model; expected scores/BACKBONE/base")
+        raise InputError(f"{options.results}: no scores of a base model; expected scores/BACKBONE/base")
     mixes = [place for place, arm in enumerate(arms) if arm.kind == "mix" and arm.backbone == arms[base].backbone]
-    found: dict[tuple[str, str], Components] = {}
-    for one in next(Resampled(scored, Statistics()).many_moments([scored.over_variants(measure, "original")])):
-        if one.cell.aggregate == "item_weighted" and one.cell.task == "all":
-            model = crossed(one.moments, arms, arms)
-            found[one.cell.scope_kind, one.cell.scope] = _with_seeds(
-                _components(model, base, mixes, one.extent.items, given.agreement), given
+    components: dict[tuple[str, str], Components] = {}
+    for cell_model in next(Resampled(scored, Statistics()).many_moments([scored.over_variants(measure, "original")])):
+        if cell_model.cell.aggregate == "item_weighted" and cell_model.cell.task == "all":
+            model = crossed(cell_model.moments, arms, arms)
+            components[cell_model.cell.scope_kind, cell_model.cell.scope] = _with_seeds(
+                _components(model, base, mixes, cell_model.extent.items, options.agreement), options
             )
-    source = f"{len(mixes)} mixes of {given.results}" if mixes else f"base's answers in {given.results}"
-    benchmarks = {scope: one for (kind, scope), one in found.items() if kind == "benchmark"}
-    return Pilot(found["all", "all"], benchmarks, len(mixes), source)
+    source = f"{len(mixes)} mixes of {options.results}" if mixes else f"base's answers in {options.results}"
+    benchmarks = {scope: own for (kind, scope), own in components.items() if kind == "benchmark"}
+    return Pilot(components["all", "all"], benchmarks, len(mixes), source)
 
 
 def _components(model: Crossed, base: int, mixes: list[int], items: int, agreement: float) -> Components:
@@ -172,22 +172,22 @@ def _components(model: Crossed, base: int, mixes: list[int], items: int, agreeme
         return Components(items, half, half, None, 1.0, model.df_items, 7)
     every = [components_of(model, differences([(mix, base)], len(model.entries))[0], items) for mix in mixes]
     first = every[0]
-    fixed, noise = (float(np.mean([getattr(one, name) for one in every])) for name in ("fixed", "noise"))
+    fixed, noise = (float(np.mean([getattr(components, name) for components in every])) for name in ("fixed", "noise"))
     if first.seeds is None:  # nothing tells them apart: half of it is the mix's own adapter
         fixed, noise = fixed / 2, fixed / 2
     return Components(items, fixed, noise, first.seeds, 1.0, first.df_items, first.mixes)
 
 
-def _with_seeds(found: Components, given: argparse.Namespace) -> Components:
-    if given.seed_sd is None and found.seeds is not None:
-        return found
-    return found.with_seed_sd((_ASSUMED_SEED_SD if given.seed_sd is None else given.seed_sd) / 100)
+def _with_seeds(components: Components, options: argparse.Namespace) -> Components:
+    if options.seed_sd is None and components.seeds is not None:
+        return components
+    return components.with_seed_sd((_ASSUMED_SEED_SD if options.seed_sd is None else options.seed_sd) / 100)
 
 
 def _models(root: Path, suite: str) -> list[EvaluatedModel]:
     """Return the models whose scores on a suite lie below a folder of results, by their names."""
-    found = root.glob(f"scores/**/{suite}.parquet")
-    names = sorted({path.parent.relative_to(root / "scores").as_posix() for path in found})
+    files = root.glob(f"scores/**/{suite}.parquet")
+    names = sorted({path.parent.relative_to(root / "scores").as_posix() for path in files})
     models = []
     for name in names:
         backbone, *rest = name.split("/")
@@ -201,29 +201,29 @@ def _models(root: Path, suite: str) -> list[EvaluatedModel]:
     return models
 
 
-def _suite(given: argparse.Namespace) -> str:
-    suites = sorted({path.stem for path in given.results.glob("scores/*/base/*.parquet")})
-    if given.suite is None and len(suites) == 1:
+def _suite(options: argparse.Namespace) -> str:
+    suites = sorted({path.stem for path in options.results.glob("scores/*/base/*.parquet")})
+    if options.suite is None and len(suites) == 1:
         return str(suites[0])
-    if given.suite in suites:
-        return str(given.suite)
+    if options.suite in suites:
+        return str(options.suite)
     raise InputError(
-        f"--suite {given.suite or ''}: expected one of {', '.join(suites) or 'the suites of a base model'}"
+        f"--suite {options.suite or ''}: expected one of {', '.join(suites) or 'the suites of a base model'}"
     )
 
 
-def hours_of(given: argparse.Namespace) -> tuple[float | None, float]:
+def hours_of(options: argparse.Namespace) -> tuple[float | None, float]:
     """Return the GPU hours of one training, and of 1,000 items of one model: given, or by the pilot's run records."""
-    training, thousand = given.hours_per_training, given.hours_per_thousand
-    if given.results is None:
+    training, thousand = options.hours_per_training, options.hours_per_thousand
+    if options.results is None:
         return training, thousand or 0.0
     if training is None:
-        records = [read_json(path) for path in sorted(given.results.glob("adapters/*/*/seed-*/run.json"))]
-        found = [_gpu_hours(record) for record in records]
-        training = float(np.mean(found)) if found else None
+        records = [read_json(path) for path in sorted(options.results.glob("adapters/*/*/seed-*/run.json"))]
+        hours = [_gpu_hours(record) for record in records]
+        training = float(np.mean(hours)) if hours else None
     if thousand is None:
         rates = []
-        for path in sorted(given.results.glob(f"predictions/**/{_suite(given)}.run.json")):
+        for path in sorted(options.results.glob(f"predictions/**/{_suite(options)}.run.json")):
             answers = read_parquet(path.with_name(path.name.replace(".run.json", ".parquet")), columns=["item"])
             rates.append(1000 * _gpu_hours(read_json(path)) / len(set(answers["item"].to_pylist())))
         thousand = float(np.mean(rates)) if rates else 0.0
@@ -235,15 +235,15 @@ def _gpu_hours(record: dict[str, Any]) -> float:
 
 
 def plans_of(
-    given: argparse.Namespace, found: Components, mixes: int, hours: tuple[float | None, float]
+    options: argparse.Namespace, components: Components, mixes: int, hours: tuple[float | None, float]
 ) -> list[dict[str, Any]]:
     """Return a plan for each number of items and seeds, as rows of `COLUMNS`; differences are in points."""
     plans = []
     training, thousand = hours
-    for items in given.items or [found.items, 2 * found.items, 4 * found.items]:
-        for seeds in given.seeds:
-            z = critical_z(found, items, seeds, mixes, given.level)
-            own = Components(**{**vars(found), "mixes": mixes})
+    for items in options.items or [components.items, 2 * components.items, 4 * components.items]:
+        for seeds in options.seeds:
+            z = critical_z(components, items, seeds, mixes, options.level)
+            own = Components(**{**vars(components), "mixes": mixes})
             recipes = mixes * (seeds - 1) >= 2
             cost = None
             if training is not None:
@@ -253,8 +253,8 @@ def plans_of(
                     "items": items,
                     "seeds": seeds,
                     "mixes": mixes,
-                    "detectable": 100 * own.detectable(items, seeds, z, given.power),
-                    "power": own.power(given.difference / 100, items, seeds, z),
+                    "detectable": 100 * own.detectable(items, seeds, z, options.power),
+                    "power": own.power(options.difference / 100, items, seeds, z),
                     "half_width": 100 * own.half_width(items, seeds, z),
                     "seed_sd": 100 * float(np.sqrt(own.seeds or 0.0)),
                     "gpu_hours": cost,
@@ -264,38 +264,38 @@ def plans_of(
     return plans
 
 
-def critical_z(found: Components, items: int, seeds: int, mixes: int, level: float) -> float:
+def critical_z(components: Components, items: int, seeds: int, mixes: int, level: float) -> float:
     """Return the critical value of all mixes against base together, by max-T, on the normal scale."""
-    factor = found.items / items
+    factor = components.items / items
     arms = [Entry("q/base", "base", "q", "", "", (0,))]
     arms += [Entry(f"q/{mix}", "mix", "q", str(mix), "all", (1 + mix,)) for mix in range(mixes)]
-    of_base = factor * (found.fixed + found.noise) / 2
-    of_mix = factor * (max(0.0, found.fixed - found.noise) / 2 + found.noise / seeds)
+    of_base = factor * (components.fixed + components.noise) / 2
+    of_mix = factor * (max(0.0, components.fixed - components.noise) / 2 + components.noise / seeds)
     df = mixes * (seeds - 1)
-    noise = np.asarray(factor * found.noise)
-    known = {} if df < 2 else {"q": Seeds(np.asarray((found.seeds or 0.0) + noise), noise, df)}
+    noise = np.asarray(factor * components.noise)
+    known = {} if df < 2 else {"q": Seeds(np.asarray((components.seeds or 0.0) + noise), noise, df)}
     share = np.array([0.0, *([1 / seeds if known else 0.0] * mixes)])
     zero = np.zeros(mixes + 1)
-    df_items = max(1.0, found.df_items / factor)
+    df_items = max(1.0, components.df_items / factor)
     model = Crossed(tuple(arms), zero, np.diag([of_base, *([of_mix] * mixes)]), df_items, share, known, zero)
     judged = family(model, differences([(mix, 0) for mix in range(1, mixes + 1)], mixes + 1), _DRAWS, 42)
     return float(z_score(judged.critical(level), judged.estimated.df).mean())
 
 
-def too_small(given: argparse.Namespace, pilot: Pilot, mixes: int) -> list[dict[str, Any]]:
+def too_small(options: argparse.Namespace, pilot: Pilot, mixes: int) -> list[dict[str, Any]]:
     """Return the benchmarks on which the most seeds that are planned would not find the difference."""
-    seeds = max(given.seeds)
-    found = []
+    seeds = max(options.seeds)
+    small = []
     for name, own in pilot.by_benchmark.items():
-        z = critical_z(own, own.items, seeds, mixes, given.level)
-        detectable = 100 * own.detectable(own.items, seeds, z, given.power)
-        if detectable > given.difference:
-            found.append({"benchmark": name, "items": own.items, "detectable": detectable})
-    return found
+        z = critical_z(own, own.items, seeds, mixes, options.level)
+        detectable = 100 * own.detectable(own.items, seeds, z, options.power)
+        if detectable > options.difference:
+            small.append({"benchmark": name, "items": own.items, "detectable": detectable})
+    return small
 
 
 def paragraph(
-    given: argparse.Namespace,
+    options: argparse.Namespace,
     pilot: Pilot,
     mixes: int,
     chosen: dict[str, Any] | None,
@@ -303,37 +303,41 @@ def paragraph(
     small: list[dict[str, Any]],
 ) -> str:
     """Return the plan in a few sentences."""
-    within = "" if given.budget is None else f" within {given.budget:g} GPU hours"
+    within = "" if options.budget is None else f" within {options.budget:g} GPU hours"
     sentences = [f"From {pilot.source}; {mixes} mixes against base, corrected together."]
     if chosen is not None:
         cost = "" if chosen["gpu_hours"] is None else f", for about {chosen['gpu_hours']:.0f} GPU hours"
         sentences.append(
-            f"The cheapest plan{within} that finds a difference of {given.difference:g} points between recipes with"
-            f" {100 * given.power:.0f} % power: {chosen['items']:,} items and {chosen['seeds']} seeds of each mix{cost}"
-            f" (power {100 * chosen['power']:.0f} %, simultaneous interval ±{chosen['half_width']:.1f} points)."
+            f"The cheapest plan{within} that finds a difference of {options.difference:g} points between recipes with"
+            f" {100 * options.power:.0f} % power: {chosen['items']:,} items and {chosen['seeds']} seeds of each"
+            f" mix{cost} (power {100 * chosen['power']:.0f} %, simultaneous interval ±{chosen['half_width']:.1f}"
+            " points)."
         )
     elif not affordable:
-        sentences.append(f"No plan costs at most {given.budget:g} GPU hours.")
+        sentences.append(f"No plan costs at most {options.budget:g} GPU hours.")
     else:
-        recipes = [one for one in affordable if one["about"] == "recipes"] or affordable
-        best = min(recipes, key=lambda one: float(one["detectable"]))
+        recipes = [plan for plan in affordable if plan["about"] == "recipes"] or affordable
+        best = min(recipes, key=lambda plan: float(plan["detectable"]))
         sentences.append(
-            f"No plan{within} finds a difference of {given.difference:g} points between recipes with"
-            f" {100 * given.power:.0f} % power; the best, {best['items']:,} items and {best['seeds']} seeds, finds"
+            f"No plan{within} finds a difference of {options.difference:g} points between recipes with"
+            f" {100 * options.power:.0f} % power; the best, {best['items']:,} items and {best['seeds']} seeds, finds"
             f" {best['detectable']:.1f} points."
         )
-    if any(one["about"] == "adapters" for one in affordable):
+    if any(plan["about"] == "adapters" for plan in affordable):
         sentences.append("Plans with too few seeds speak of the trained adapters alone.")
     if small:
-        told = ", ".join(f"{one['benchmark']} ({one['items']:,} items: {one['detectable']:.1f})" for one in small)
+        listed = ", ".join(
+            f"{benchmark['benchmark']} ({benchmark['items']:,} items: {benchmark['detectable']:.1f})"
+            for benchmark in small
+        )
         sentences.append(
-            f"Too small for {given.difference:g} points even with {max(given.seeds)} seeds, with what they would find:"
-            f" {told}."
+            f"Too small for {options.difference:g} points even with {max(options.seeds)} seeds, with what they would"
+            f" find: {listed}."
         )
     return " ".join(sentences)
 
 
-def draw(given: argparse.Namespace, plans: list[dict[str, Any]]) -> None:
+def draw(options: argparse.Namespace, plans: list[dict[str, Any]]) -> None:
     """Draw the detectable difference by items, a line for each number of seeds."""
     import matplotlib as mpl  # takes a second to load
 
@@ -344,16 +348,16 @@ def draw(given: argparse.Namespace, plans: list[dict[str, Any]]) -> None:
         mpl.rcParams.update(SETTINGS)
         figure = new_figure(3.2)
         panel = figure.subplots()
-        for number, seeds in enumerate(sorted({one["seeds"] for one in plans})):
-            own = sorted((one["items"], one["detectable"]) for one in plans if one["seeds"] == seeds)
+        for number, seeds in enumerate(sorted({plan["seeds"] for plan in plans})):
+            own = sorted((plan["items"], plan["detectable"]) for plan in plans if plan["seeds"] == seeds)
             name = f"{seeds} seed{'s' if seeds > 1 else ''}"
             panel.plot(*zip(*own, strict=True), marker="os^Dv"[number % 5], color=INK, label=name)
-        panel.axhline(given.difference, color=MUTED, linewidth=1, linestyle="--")
+        panel.axhline(options.difference, color=MUTED, linewidth=1, linestyle="--")
         panel.set_xscale("log")
         panel.set_xlabel("items")
         panel.set_ylabel("detectable difference (points)")
         panel.legend()
-        with whole_file(given.figure) as partial:
+        with whole_file(options.figure) as partial:
             figure.savefig(
                 partial, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
             )
@@ -363,10 +367,10 @@ def _table(plans: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("items", "seeds", "detectable", "power, %", "interval ±", "GPU hours", "about"):
         table.add_column(title, justify="left" if title == "about" else "right")
-    for one in plans:
-        cost = "" if one["gpu_hours"] is None else f"{one['gpu_hours']:.0f}"
+    for plan in plans:
+        cost = "" if plan["gpu_hours"] is None else f"{plan['gpu_hours']:.0f}"
         table.add_row(
-            f"{one['items']:,}", str(one["seeds"]), f"{one['detectable']:.1f}", f"{100 * one['power']:.0f}",
-            f"{one['half_width']:.1f}", cost, one["about"],
+            f"{plan['items']:,}", str(plan["seeds"]), f"{plan['detectable']:.1f}", f"{100 * plan['power']:.0f}",
+            f"{plan['half_width']:.1f}", cost, plan["about"],
         )  # fmt: skip
     return table

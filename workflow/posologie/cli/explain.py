@@ -36,20 +36,20 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--column", default="value", help="the column that is meant (default: value)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the chain; the exit code is 1 if a file is not as it was made, or the table prints another mean."""
-    root = root_of(given.file)
+    root = root_of(options.file)
     chains = Chains(root)
     number = None
-    if relative(given.file).suffix in (".csv", ".tex") and given.file.parent.name == "tables":
-        number = number_of(given.file.with_suffix(".csv"), given.row, given.column)
-        whole = chains.of(relative(given.file.with_suffix(".csv")))
+    if relative(options.file).suffix in (".csv", ".tex") and options.file.parent.name == "tables":
+        number = number_of(options.file.with_suffix(".csv"), options.row, options.column)
+        whole = chains.of(relative(options.file.with_suffix(".csv")))
         link = Link("table", whole.file, whole.facts, state=whole.state)
         link.parents = _behind(chains, number) or whole.parents
     else:
-        link = chains.of(relative(given.file))
+        link = chains.of(relative(options.file))
     shown = _as_json(root, link, number)
-    if given.json:
+    if options.json:
         print_json(shown)
     else:
         _print(link, number, shown)
@@ -60,26 +60,26 @@ def _behind(chains: Chains, number: Number) -> list[Link]:
     """Return what the rows of a number were made from; nothing where they name no model, mix or source."""
     if number.table == "composition":
         drawn = [chains.below(layout.mix(row["mix"], int(row["seed"]), "train")) for row in number.rows if row["mix"]]
-        parts = [(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
-        return _once([*drawn, *(chains.below(layout.shard(source, part)) for source, part in parts)])
+        shards = [(row["source"], row["part"]) for row in number.rows if row["subject"] == "source"]
+        return _once([*drawn, *(chains.below(layout.shard(source, split)) for source, split in shards)])
     if number.table in ("screening", "topics"):
-        parts = [(row["source"], row.get("split") or "train") for row in number.rows]
-        return _once(chains.below(layout.screened(source, split)) for source, split in parts)
+        shards = [(row["source"], row.get("split") or "train") for row in number.rows]
+        return _once(chains.below(layout.screened(source, split)) for source, split in shards)
     if "set" in number.rows[0]:
         return _once(chains.below(path) for row in number.rows for path in _rated_files(chains.root, number, row))
-    found: list[Link] = []
+    links: list[Link] = []
     stages = {row.get("stage", "prediction") for row in number.rows}
     for model, suites in models_behind(chains.root, number).items():
         if "training" in stages and (chains.root / layout.adapter(model, "run.json")).is_file():
-            found.append(chains.below(layout.adapter(model, "adapter_model.safetensors")))
+            links.append(chains.below(layout.adapter(model, "adapter_model.safetensors")))
         if number.table == "compute" and stages == {"training"}:
             continue
         if number.table in ("compute", "position"):
-            found += [chains.below(layout.predictions(model, suite)) for suite in suites]
+            links += [chains.below(layout.predictions(model, suite)) for suite in suites]
         else:
             metrics = dict.fromkeys(row.get("metric", "") for row in number.rows)
-            found += [chains.below(scores_file(model, suite, metric)) for suite in suites for metric in metrics]
-    return _once(found)
+            links += [chains.below(scores_file(model, suite, metric)) for suite in suites for metric in metrics]
+    return _once(links)
 
 
 def _rated_files(root: Path, number: Number, row: dict[str, str]) -> list[str]:
@@ -134,15 +134,15 @@ def _once(links: Iterable[Link]) -> list[Link]:
 
 def _as_json(root: Path, link: Link, number: Number | None) -> dict[str, Any]:
     links = list(link.walk())
-    jobs = [one for one in links if "seconds" in one.facts]
+    jobs = [job for job in links if "seconds" in job.facts]
     shown: dict[str, Any] = {"chain": link.as_json()}
     if number is not None:
         items = items_behind(root, number)
         shown = {"number": number.as_json(), "items": items, **shown, "differs": _differs(number, items["recomputed"])}
     return shown | {
         "jobs": len(jobs),
-        "hours": round(sum(one.facts.get("seconds", 0) for one in jobs) / 3600, 4),
-        **{state: [one.file for one in links if one.state == state] for state in _WRONG},
+        "hours": round(sum(job.facts.get("seconds", 0) for job in jobs) / 3600, 4),
+        **{state: [wrong_link.file for wrong_link in links if wrong_link.state == state] for state in _WRONG},
     }
 
 
@@ -159,7 +159,7 @@ def _differs(number: Number, recomputed: float | None) -> bool:
 def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
     out = console()
     if number is not None:
-        for line in number.told():
+        for line in number.describe():
             out.print(line, markup=False)
         items = shown["items"]
         if items["count"]:
@@ -177,19 +177,19 @@ def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
             out.print(f"{state}: {file}", style="red", markup=False)
 
 
-def _tree(link: Link, told: set[str]) -> Tree:
+def _tree(link: Link, shown_files: set[str]) -> Tree:
     """Return a chain for reading; what stands further up is named only."""
     colour = "red" if link.state in _WRONG else "green" if link.state == "as sealed" else "default"
     state = f"  [{colour}]{link.state}[/]" if link.state else ""
     tree = Tree(f"[bold]{link.kind}[/] {_plain(link.file)}{state}")
-    if link.file in told:
+    if link.file in shown_files:
         tree.add("(above)")
         return tree
-    told.add(link.file)
+    shown_files.add(link.file)
     for line in _facts(link):
         tree.add(_plain(line))
     for parent in link.parents:
-        tree.add(_tree(parent, told))
+        tree.add(_tree(parent, shown_files))
     return tree
 
 

@@ -77,15 +77,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     add_study(arguments)
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the findings; the exit code is 1 if the truth is known and another one."""
-    study = study_of(given)
-    found = findings(study)
-    if given.json:
-        print_json(found)
+    study = study_of(options)
+    summary = findings(study)
+    if options.json:
+        print_json(summary)
     else:
-        _print(study, found)
-    return 0 if all(check["right"] for check in found["checks"]) else 1
+        _print(study, summary)
+    return 0 if all(check["right"] for check in summary["checks"]) else 1
 
 
 def findings(study: Study) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def findings(study: Study) -> dict[str, Any]:
     best = _of(read_rows(root, "best"), optimum, overall)
     contrasts = _of(read_rows(root, "contrasts"), optimum, overall)
     attribution = root / layout.table("attribution")
-    added = _of(read_rows(root, "attribution"), optimum, overall) if attribution.is_file() else []
-    checks = _checks(truth_of(study), best, added, surface) if study.truth is not None else []
+    contributions = _of(read_rows(root, "attribution"), optimum, overall) if attribution.is_file() else []
+    checks = _checks(truth_of(study), best, contributions, surface) if study.truth is not None else []
     model = next(row for row in surface if row["row"] == "model" and row["chosen"] == "1")
     return {
         "study": study.study,
@@ -117,7 +117,7 @@ def findings(study: Study) -> dict[str, Any]:
         "supported": model["supported"] == "1",
         "best_set": [row["mix"] for row in best if row["in_set"] == "1"],
         "first": _first(best, contrasts),
-        "components": [_estimate(row, "term") for row in added if row["method"] in _SHAPLEY],
+        "components": [_estimate(row, "term") for row in contributions if row["method"] in _SHAPLEY],
         "dose": {"shares": mix_of(optimum), **_estimate(optimum), "most_regret": optimum.number("most_regret")},
         "region": {row["name"]: [row.number("low"), row.number("high")] for row in surface if row["row"] == "share"},
         "checks": [vars(check) for check in checks],
@@ -127,8 +127,8 @@ def findings(study: Study) -> dict[str, Any]:
 
 def _of(rows: Iterable[Row], optimum: Row, more: Mapping[str, str] | None = None) -> list[Row]:
     """Return the rows of the measure that the surface is of."""
-    wanted = {name: optimum[name] for name in _SAME} | dict(more or {})
-    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+    cells = {name: optimum[name] for name in _SAME} | dict(more or {})
+    return [row for row in rows if all(row[name] == value for name, value in cells.items())]
 
 
 def _estimate(row: Row, name: str | None = None) -> dict[str, Any]:
@@ -141,15 +141,17 @@ def _first(best: Iterable[Row], contrasts: Iterable[Row]) -> dict[str, Any] | No
     row = next((row for row in best if row["chosen"] == "1"), None)
     if row is None:
         return None
-    beside = next((one for one in contrasts if one["left"] == row["mix"] and one["right"] == "base"), None)
-    found = {"mix": row["mix"], "value": row.number("value"), "at_most_worse": -(row.number("low") or 0.0)}
+    beside = next(
+        (contrast for contrast in contrasts if contrast["left"] == row["mix"] and contrast["right"] == "base"), None
+    )
+    first = {"mix": row["mix"], "value": row.number("value"), "at_most_worse": -(row.number("low") or 0.0)}
     if beside is None:
-        return found
+        return first
     corrected = row.number("gain_corrected")
     gain = _estimate(beside)
     if corrected is not None:  # the best of several looks better than it is
         gain = {"value": corrected, "low": row.number("gain_low"), "high": row.number("gain_high")}
-    return {**found, "gain": gain, "corrected": corrected is not None, "p": beside.number("p_adjusted")}
+    return {**first, "gain": gain, "corrected": corrected is not None, "p": beside.number("p_adjusted")}
 
 
 def measured_of(study: Study) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def measured_of(study: Study) -> dict[str, Any]:
     return {
         "worlds": {file.as_posix(): sha256_of_file(file) for file in dict.fromkeys(files)},
         "sources": {name: dict(source.options) for name, source in study.sources.items()},
-        "backbones": {name: one.model_dump(mode="json") for name, one in study.backbones.items()},
+        "backbones": {name: backbone.model_dump(mode="json") for name, backbone in study.backbones.items()},
         "prompting": study.prompting.model_dump(mode="json"),
         "recipe": study.training.recipe.model_dump(mode="json"),
         "suites": {name: suite.model_dump(mode="json") for name, suite in study.suites.items()},
@@ -193,8 +195,8 @@ def _difference(known: Any, here: Any, where: str = "") -> str:
     """Name the first value in which the study differs from what the truth was measured of; empty where none does."""
     if isinstance(known, dict) and isinstance(here, dict):
         for name in dict.fromkeys((*known, *here)):
-            if found := _difference(known.get(name), here.get(name), f"{where}.{name}" if where else name):
-                return found
+            if difference := _difference(known.get(name), here.get(name), f"{where}.{name}" if where else name):
+                return difference
         return ""
     return "" if known == here else f"{where} was {known}, and is {here}"
 
@@ -234,8 +236,8 @@ class Scale:
 
     def lost(self, shares: Any) -> tuple[float, float]:
         """Return how far a mix falls short of the best, and the standard error of that."""
-        best, one = (scheffe_terms(np.asarray(mix, dtype=float), CUBIC.degree) for mix in (self.best, shares))
-        return self._value(best - one)
+        best, other = (scheffe_terms(np.asarray(mix, dtype=float), CUBIC.degree) for mix in (self.best, shares))
+        return self._value(best - other)
 
     def _value(self, terms: Any) -> tuple[float, float]:
         return float(terms @ self._terms), float(np.sqrt(terms @ self._covariance @ terms))
@@ -246,13 +248,13 @@ class Scale:
         values = np.zeros(width)
         for mix in centroids(width):
             score, some, size = self.at(mix)[0], np.flatnonzero(mix), np.count_nonzero(mix)
-            for one in range(width):
-                others = size - 1 if one in some else size
-                values[one] += (score if one in some else -score) / (width * comb(width - 1, others))
+            for component in range(width):
+                others = size - 1 if component in some else size
+                values[component] += (score if component in some else -score) / (width * comb(width - 1, others))
         return values
 
 
-def _checks(truth: Truth, best: list[Row], added: list[Row], surface: list[Row]) -> list[Check]:
+def _checks(truth: Truth, best: list[Row], contributions: list[Row], surface: list[Row]) -> list[Check]:
     """Return what the study says of the dose, the best set, the region and the components, beside the truth.
 
     The truth is known with an error: where two standard errors of it could make the study right, it counts as right.
@@ -260,9 +262,9 @@ def _checks(truth: Truth, best: list[Row], added: list[Row], surface: list[Row])
     optimum = next(row for row in surface if row["row"] == "optimum")
     names = list(mix_of(optimum))
     scale = Scale(truth, names)
-    given = list(mix_of(optimum).values())
-    score, error = scale.at(given)
-    lost, unsure = scale.lost(given)
+    dose_shares = list(mix_of(optimum).values())
+    score, error = scale.at(dose_shares)
+    lost, unsure = scale.lost(dose_shares)
     top = mix_text({name: share for name, share in zip(names, scale.best.tolist(), strict=True) if share >= NEVER})
     dose = (
         f"the dose truly scores {decimal(score, 1)} ± {decimal(2 * error, 1)}, {decimal(max(0.0, lost), 1)} less than "
@@ -282,10 +284,10 @@ def _checks(truth: Truth, best: list[Row], added: list[Row], surface: list[Row])
     at_best = [row for row in predicted if _is_mix(row, names, scale.best)]
     if at_best:
         within = at_best[0]["in_region"] == "1"
-        told = f"the truly best mix is {_whether(within)} the region of those as good"
-        checks.append(Check(within or lost <= 2 * unsure, told))
+        statement = f"the truly best mix is {_whether(within)} the region of those as good"
+        checks.append(Check(within or lost <= 2 * unsure, statement))
 
-    shares = {row["term"]: row.needed("value") for row in added if row["method"] in _SHAPLEY}
+    shares = {row["term"]: row.needed("value") for row in contributions if row["method"] in _SHAPLEY}
     if set(shares) == set(names):
         true = [names[place] for place in np.argsort(-scale.shapley(), kind="stable")]
         order = sorted(names, key=lambda name: -shares[name])
@@ -302,52 +304,55 @@ def _is_mix(row: Row, names: list[str], point: Any) -> bool:
     return all(abs(mix[name] - share) < _CLOSE for name, share in zip(names, point, strict=True))
 
 
-def _print(study: Study, found: Mapping[str, Any]) -> None:
+def _print(study: Study, summary: Mapping[str, Any]) -> None:
     """Print the findings, a line each."""
-    titles = {name: one.title or name for name, one in study.components.items()}
-    unit = "points" if found["measure"]["unit"] == "%" else found["measure"]["unit"]
+    titles = {name: component.title or name for name, component in study.components.items()}
+    unit = "points" if summary["measure"]["unit"] == "%" else summary["measure"]["unit"]
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
-    for name, text in _lines(found, titles, unit):
+    for name, text in _lines(summary, titles, unit):
         table.add_row(name, text)
     console().print(table)
 
 
-def _lines(found: Mapping[str, Any], titles: Mapping[str, str], unit: str) -> Iterable[tuple[str, str]]:
-    first = found["first"]
+def _lines(summary: Mapping[str, Any], titles: Mapping[str, str], unit: str) -> Iterable[tuple[str, str]]:
+    first = summary["first"]
     if first is not None:
-        alike = [name for name in found["best_set"] if name != first["mix"]]
+        alike = [name for name in summary["best_set"] if name != first["mix"]]
         beside = (
-            f"; not distinguished from it: {', '.join(alike)}" if alike else f", the best of {found['mixes']} mixes"
+            f"; not distinguished from it: {', '.join(alike)}" if alike else f", the best of {summary['mixes']} mixes"
         )
-        score = f"{first['mix']}, {decimal(first['value'], 1)} over {found['n']:,} questions"
+        score = f"{first['mix']}, {decimal(first['value'], 1)} over {summary['n']:,} questions"
         yield "best", f"{score}{beside}"
         if "gain" in first:
             p_value = p_text(first["p"]) if first["p"] is not None else ""
             sure = f"; p {p_value if p_value.startswith('<') else f'= {p_value}'}" if p_value else ""
             chosen = ", corrected for its having been chosen" if first["corrected"] else ""
             yield "against base", f"{_between(first['gain'], sign=True)} {unit}{chosen}{sure}"
-    if found["components"]:
-        told = [f"{titles.get(one['term'], one['term'])} {_between(one, sign=True)}" for one in found["components"]]
-        yield "each adds", f"{'; '.join(told)} {unit}"
-    dose = found["dose"]
+    if summary["components"]:
+        texts = [
+            f"{titles.get(estimate['term'], estimate['term'])} {_between(estimate, sign=True)}"
+            for estimate in summary["components"]
+        ]
+        yield "each adds", f"{'; '.join(texts)} {unit}"
+    dose = summary["dose"]
     shown = mix_text({titles.get(name, name): share for name, share in dose["shares"].items() if share >= NEVER})
-    support = "" if found["supported"] else " (these runs do not support a surface: a reading, not a result)"
+    support = "" if summary["supported"] else " (these runs do not support a surface: a reading, not a result)"
     yield "dose", f"{shown}: expected score {_between(dose)}{support}"
     ranges = [
         f"{titles.get(name, name)} {decimal(100 * low, 0)} to {decimal(100 * high, 0)} %"
-        for name, (low, high) in found["region"].items()
+        for name, (low, high) in summary["region"].items()
         if low is not None and high is not None
     ]
     if ranges:
         yield "as good", ", ".join(ranges)
-    for place, check in enumerate(found["checks"]):
+    for place, check in enumerate(summary["checks"]):
         yield "" if place else "truth", f"{'right' if check['right'] else 'WRONG'}: {check['text']}"
-    yield "report", Path(found["report"]).absolute().as_posix()
+    yield "report", Path(summary["report"]).absolute().as_posix()
 
 
-def _between(one: Mapping[str, Any], *, sign: bool = False) -> str:
-    low, high = one["low"], one["high"]
+def _between(estimate: Mapping[str, Any], *, sign: bool = False) -> str:
+    low, high = estimate["low"], estimate["high"]
     ends = "" if low is None or high is None else f" ({decimal(low, 1, sign)} to {decimal(high, 1, sign)})"
-    return f"{decimal(one['value'], 1, sign)}{ends}"
+    return f"{decimal(estimate['value'], 1, sign)}{ends}"

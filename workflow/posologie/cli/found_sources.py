@@ -45,30 +45,30 @@ def guess(path: Path) -> Guess | None:
     sheets = filled_sheets(name, path) if format_of(path)[0] == ".xlsx" else []
     if len(sheets) < 2:
         return _guess(name, path, FileForm())
-    found: dict[str, Guess] = {}
+    guesses: dict[str, Guess] = {}
     for sheet in sheets:
         with suppress(InputError):  # a sheet of remarks is no table
             guess_of_sheet = _guess(name, path, FileForm(sheet=sheet))
             if guess_of_sheet is not None:
-                found[sheet] = guess_of_sheet
-    if not found:
+                guesses[sheet] = guess_of_sheet
+    if not guesses:
         return None
-    best = max(found, key=lambda sheet: found[sheet].items)
-    if others := [sheet for sheet in found if sheet != best]:
-        told = f"questions are also in the sheets {', '.join(others)}: add a source for each that you need"
-        found[best].doubts.append(told)
-    return found[best]
+    best = max(guesses, key=lambda sheet: guesses[sheet].items)
+    if others := [sheet for sheet in guesses if sheet != best]:
+        doubt = f"questions are also in the sheets {', '.join(others)}: add a source for each that you need"
+        guesses[best].doubts.append(doubt)
+    return guesses[best]
 
 
-def _guess(name: str, path: Path, told: FileForm) -> Guess | None:
-    records = _looked_at(name, path, told)
-    for form in _forms(path, records, told):
-        found = guessed(_looked_at(name, path, form))
-        if found is not None:
-            found.options = {**form.model_dump(exclude_none=True), **found.options}
-            _whole_splits(found, name, path, form)
-            _try(found, name, path)
-            return found
+def _guess(name: str, path: Path, file_form: FileForm) -> Guess | None:
+    records = _looked_at(name, path, file_form)
+    for form in _forms(path, records, file_form):
+        best = guessed(_looked_at(name, path, form))
+        if best is not None:
+            best.options = {**form.model_dump(exclude_none=True), **best.options}
+            _whole_splits(best, name, path, form)
+            _try(best, name, path)
+            return best
     return None
 
 
@@ -83,12 +83,12 @@ def _looked_at(name: str, path: Path, form: FileForm) -> list[Any]:
     return [record for record in _spread(records) if not isinstance(record, Malformed)]
 
 
-def _forms(path: Path, records: list[Any], told: FileForm) -> Iterator[FileForm]:
+def _forms(path: Path, records: list[Any], file_form: FileForm) -> Iterator[FileForm]:
     """Yield the ways in which a file may be read: without a header, records as they are, records inside others."""
     if format_of(path)[0] in (".csv", ".tsv", ".xlsx") and records and _headless(list(records[0]), records):
-        yield told.model_copy(update={"header": False})
+        yield file_form.model_copy(update={"header": False})
         return
-    yield told
+    yield file_form
     yield from (FileForm(records=inside) for inside in _inner_paths(records))
 
 
@@ -101,70 +101,70 @@ def _headless(header: Sequence[str], records: Sequence[Mapping[str, Any]]) -> bo
 
 def _inner_paths(records: Sequence[Any]) -> list[str]:
     """Return the paths at which records may lie inside others, the shallow ones first."""
-    found: list[str] = []
-    waiting: list[tuple[str, Any]] = [("", one) for one in records[:3]]
+    paths: list[str] = []
+    waiting: list[tuple[str, Any]] = [("", record) for record in records[:3]]
     while waiting:
         path, value = waiting.pop(0)
         if path.count(".") >= _DEPTH:
             continue
         steps: Iterable[tuple[str, Any]] = ()
         if isinstance(value, list):
-            steps = [("*", one) for one in value[:3] if isinstance(one, dict)]
+            steps = [("*", record) for record in value[:3] if isinstance(record, dict)]
         elif isinstance(value, dict):
             inside = list(value.values())
-            alike = len(inside) > 1 and all(isinstance(one, dict) for one in inside)
+            alike = len(inside) > 1 and all(isinstance(record, dict) for record in inside)
             steps = [("*", inside[0])] if alike else value.items()
         for step, below in steps:
             if isinstance(below, dict | list):
                 whole = f"{path}.{step}" if path else step
                 waiting.append((whole, below))
-                if step == "*" and whole not in found:
-                    found.append(whole)
-    return found
+                if step == "*" and whole not in paths:
+                    paths.append(whole)
+    return paths
 
 
-def _whole_splits(found: Guess, name: str, path: Path, form: FileForm) -> None:
+def _whole_splits(guess_of_file: Guess, name: str, path: Path, form: FileForm) -> None:
     """Name every value of the split column: one of few records may be missing among those that were looked at."""
-    column = found.options.get("split_column")
+    column = guess_of_file.options.get("split_column")
     if column is None:
         return
     every = dict.fromkeys(
         str(value_of(record, column)) for rows in read_rows({name: path}, form) for record in rows.values()
     )
-    told = {value: split_named(value) for value in every}
-    found.options["splits"] = {value: split for value, split in told.items() if split is not None}
-    unknown = [value for value, split in told.items() if split is None]
+    split_of = {value: split_named(value) for value in every}
+    guess_of_file.options["splits"] = {value: split for value, split in split_of.items() if split is not None}
+    unknown = [value for value, split in split_of.items() if split is None]
     if unknown:
-        found.doubts.append(
+        guess_of_file.doubts.append(
             f"'{column}' also has {', '.join(map(repr, unknown[:6]))}: say under `splits` what these are"
         )
-    found.splits = [split for split in SPLITS if split in found.options["splits"].values()]
+    guess_of_file.splits = [split for split in SPLITS if split in guess_of_file.options["splits"].values()]
 
 
-def _try(found: Guess, name: str, path: Path) -> None:
+def _try(guess_of_file: Guess, name: str, path: Path) -> None:
     """Read the first records with the guessed options, by the reader itself, and count what becomes an item."""
-    for split in found.splits or ["train"]:
+    for split in guess_of_file.splits or ["train"]:
         spec = ShardSpec.model_validate(
-            {"source": "guess", "provenance": "guess", "split": split, "patterns": (), "options": found.options}
+            {"source": "guess", "provenance": "guess", "split": split, "patterns": (), "options": guess_of_file.options}
         )
         draft = columns.reader(spec, {name: path})
         records = (record for rows in columns.rows({name: path}, spec) for record in rows.values())
         for row, record in enumerate(_spread(records), start=1):
             if isinstance(record, Malformed):
-                found.rejected[re.sub(r"^cell [A-Z]+\d+ holds", "a cell holds", record.detail)] += 1
+                guess_of_file.rejected[re.sub(r"^cell [A-Z]+\d+ holds", "a cell holds", record.detail)] += 1
                 continue
             try:
                 item = finished(draft(record, Place(name, row)), spec, set())
             except Elsewhere:
                 continue
             except Rejected as rejected:
-                found.rejected[rejected.reason] += 1
+                guess_of_file.rejected[rejected.reason] += 1
             except (KeyError, TypeError, AttributeError, IndexError, ValueError):
-                found.rejected["not a record of this form"] += 1
+                guess_of_file.rejected["not a record of this form"] += 1
             else:
-                found.items += 1
-                found.example = found.example or item.question
-    found.looked = found.items + found.rejected.total()
+                guess_of_file.items += 1
+                guess_of_file.example = guess_of_file.example or item.question
+    guess_of_file.looked = guess_of_file.items + guess_of_file.rejected.total()
 
 
 _PLACEHOLDER: dict[str, tuple[Any, str]] = {
@@ -211,13 +211,13 @@ class FoundSource:
     @property
     def lines(self) -> list[str]:
         """Its options as lines of YAML, with remarks."""
-        found = []
+        lines = []
         for key, (value, remark) in self.options.items():
             line = f"{key}: {as_yaml(value)}"
-            found.append(f"{line}    # {remark}" if remark else line)
-        return found
+            lines.append(f"{line}    # {remark}" if remark else line)
+        return lines
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Return what the terminal shows of it."""
         shown = ", ".join(f"{key}: {as_yaml(value)}" for key, (value, _) in self.options.items())
         return [f"{self.component} ({self.path}): {shown}", *(f"  {note}" for note in self.notes)]
@@ -252,25 +252,25 @@ def sources_of_folder(folder: Path) -> list[FoundSource]:
         if format_of(path)[0] in FORMATS:
             component, split = _named(path, folder)
             grouped.setdefault(component, {}).setdefault(split, []).append(path)
-    found = [(component, of, guess(_example(of))) for component, of in grouped.items()]
-    used = [(component, of) for component, of, guessed in found if guessed is not None]
+    guesses = [(component, of, guess(_example(of))) for component, of in grouped.items()]
+    used = [(component, of) for component, of, guessed in guesses if guessed is not None]
     if not used:
-        seen = ", ".join(path.name for path in paths[:6]) or "nothing"
-        raise InputError(f"--folder {folder}: no file in which a question with an answer can be seen; found {seen}")
-    unused = [path.name for _, of, guessed in found if guessed is None for several in of.values() for path in several]
-    made = [source_of_files(component, of, tested=False) for component, of in used]
-    if not any("test" in one.splits for one in made):  # nobody is tested yet: items of the first are carved out
-        made[0] = source_of_files(*used[0], tested=True)
+        names = ", ".join(path.name for path in paths[:6]) or "nothing"
+        raise InputError(f"--folder {folder}: no file in which a question with an answer can be seen; found {names}")
+    unused = [path.name for _, of, guessed in guesses if guessed is None for several in of.values() for path in several]
+    sources = [source_of_files(component, of, tested=False) for component, of in used]
+    if not any("test" in source.splits for source in sources):  # without a test split, carve one out of the first
+        sources[0] = source_of_files(*used[0], tested=True)
     if unused:
-        made[-1].notes.append(f"no question with an answer was seen in {', '.join(map(_printable, unused))}")
-    return made
+        sources[-1].notes.append(f"no question with an answer was seen in {', '.join(map(_printable, unused))}")
+    return sources
 
 
 def _named(path: Path, folder: Path) -> tuple[str, Split | None]:
     """Return the component that a file's name stands for, and the split that it names."""
     stem = path.name[: -len("".join(path.suffixes))] or path.stem
     parts = [part for part in re.split(r"[\s_.-]+", stem) if part]
-    split = next((found for part in reversed(parts) if (found := split_named(part)) is not None), None)
+    split = next((named_split for part in reversed(parts) if (named_split := split_named(part)) is not None), None)
     rest = "-".join(part for part in parts if split is None or split_named(part) != split)
     plain = unicodedata.normalize("NFKD", rest or folder.resolve().name).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower() or "questions"
@@ -288,40 +288,42 @@ def source_of_files(component: str, of: Mapping[Split | None, list[Path]], *, te
         tested: whether items for validation and tests have to be found in it.
     """
     path = _example(of)
-    every = [one for several in of.values() for one in several]
-    names = [one.name for one in every]
-    found = guess(path) if path.is_file() and format_of(path)[0] in FORMATS else None
-    if found is None:
-        options = {key: one for key, one in _PLACEHOLDER.items() if tested or not key.startswith(("split", "id"))}
+    every = [file for several in of.values() for file in several]
+    names = [file.name for file in every]
+    file_guess = guess(path) if path.is_file() and format_of(path)[0] in FORMATS else None
+    if file_guess is None:
+        options = {key: option for key, option in _PLACEHOLDER.items() if tested or not key.startswith(("split", "id"))}
         where = path.as_posix()
-        there = f"no question with an answer was seen in {where}; name its columns here"
-        note = there if path.is_file() else f"put the file at {where} and name its columns here"
+        reason = f"no question with an answer was seen in {where}; name its columns here"
+        note = reason if path.is_file() else f"put the file at {where} and name its columns here"
         splits: list[Split] = ["train", "validation", "test"] if tested else ["train"]
         return FoundSource(component, path.parent.as_posix(), dict.fromkeys(splits, names), None, options, [note])
-    options = {key: (value, found.remarks.get(key, "")) for key, value in found.options.items()}
-    if found.splits:
-        files = {split: names for split in SPLITS if split in found.splits}
+    options = {key: (value, file_guess.remarks.get(key, "")) for key, value in file_guess.options.items()}
+    if file_guess.splits:
+        files = {split: names for split in SPLITS if split in file_guess.splits}
     elif "train" in of:
-        files = {split: [one.name for one in of[split]] for split in SPLITS if split in of}
+        files = {split: [file.name for file in of[split]] for split in SPLITS if split in of}
     elif tested:
         files = dict.fromkeys(SPLITS, names)
         options["carve"] = (_CARVED, "shares of the questions that become validation and test, drawn with a seed")
     else:
         files = {"train": names}
-    rejected = "; ".join(f"{count} rejected: {reason}" for reason, count in found.rejected.items())
+    rejected = "; ".join(f"{count} rejected: {reason}" for reason, count in file_guess.rejected.items())
     notes = [
-        f"CONFIRM: {found.items} of {found.looked} records of {path.name} that were looked at become items"
+        f"CONFIRM: {file_guess.items} of {file_guess.looked} records of {path.name} that were looked at become items"
         + (f" ({rejected})" if rejected else ""),
-        f"columns of the file: {', '.join(found.columns)}",
-        f"the first question: {_printable(found.example, 90)}",
-        *(f"CONFIRM: {doubt}" for doubt in found.doubts),
+        f"columns of the file: {', '.join(file_guess.columns)}",
+        f"the first question: {_printable(file_guess.example, 90)}",
+        *(f"CONFIRM: {doubt}" for doubt in file_guess.doubts),
     ]
-    return FoundSource(component, path.parent.as_posix(), files, found, options, [_printable(note) for note in notes])
+    return FoundSource(
+        component, path.parent.as_posix(), files, file_guess, options, [_printable(note) for note in notes]
+    )
 
 
 def _printable(text: str, longest: int = 400) -> str:
     """Return text of a file as one line that can stand in a comment: no line ends or control characters of any kind."""
-    line = "".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text)
+    line = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 
@@ -349,8 +351,8 @@ def missing_columns(name: str, source: Source, files: Mapping[str, Path]) -> Ite
             value = getattr(options, option)
             for column in (value,) if isinstance(value, str) else value or ():
                 if not any(_has(record, column) for record in records):
-                    there = ", ".join(records[0])
-                    yield f"sources.{name}.options.{option} = '{column}': {file} has no such column; it has {there}"
+                    present = ", ".join(records[0])
+                    yield f"sources.{name}.options.{option} = '{column}': {file} has no such column; it has {present}"
 
 
 def _has(record: Any, column: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from posologie.cli.added_up import together
+from posologie.cli.all_reduce import check_all_reduce
 from posologie.cli.checks import OK, PROBLEM, WARNING, Finding
 from posologie.records.runs import versions
 from posologie.running import commands
@@ -29,7 +29,7 @@ def findings() -> Iterator[tuple[str, Finding]]:
     """Yield what was found, in the order of a bug report; later checks need what earlier ones found."""
     yield "versions", Finding(OK, ", ".join(f"{name} {version}" for name, version in versions().items()))
     yield "versions", Finding(OK, f"CUDA of torch {torch.version.cuda}, {platform.platform()}")
-    yield from (("driver", one) for one in driver())
+    yield from (("driver", finding) for finding in driver())
     yield "locks", locks(Path.cwd())
     if not torch.cuda.is_available():
         yield "torch", Finding(PROBLEM, _no_gpu())
@@ -39,7 +39,7 @@ def findings() -> Iterator[tuple[str, Finding]]:
         for name, check in _OF_ONE.items():
             yield f"{name}, GPU {index}", _tried(check, index)
     if count > 1:
-        yield "NCCL", _tried(lambda _: Finding(*together(count, "nccl")), 0)
+        yield "NCCL", _tried(lambda _: Finding(*check_all_reduce(count, "nccl")), 0)
 
 
 def _no_gpu() -> str:
@@ -66,20 +66,24 @@ def driver() -> Iterator[Finding]:
         most = library.nvmlSystemGetCudaDriverVersion()
         newest = (most // 1000, most % 1000 // 10)
         built = tuple(int(part) for part in (torch.version.cuda or "0.0").split(".")[:2])
-        told = f"driver {version}, which runs CUDA up to {newest[0]}.{newest[1]}"
+        text = f"driver {version}, which runs CUDA up to {newest[0]}.{newest[1]}"
         if built[0] > newest[0]:
             yield Finding(
-                PROBLEM, f"{told}; torch is built for {torch.version.cuda}: expected a newer driver or an older torch"
+                PROBLEM, f"{text}; torch is built for {torch.version.cuda}: expected a newer driver or an older torch"
             )
         else:
-            yield Finding(OK, told)
+            yield Finding(OK, text)
         for index in range(library.nvmlDeviceGetCount()):
             handle = library.nvmlDeviceGetHandleByIndex(index)
             try:
                 library.nvmlDeviceGetTotalEnergyConsumption(handle)
             except library.NVMLError as error:
                 yield Finding(WARNING, f"GPU {index}: no energy counter ({error}); run records will have no energy")
-            others = [one for one in library.nvmlDeviceGetComputeRunningProcesses(handle) if one.pid != os.getpid()]
+            others = [
+                process
+                for process in library.nvmlDeviceGetComputeRunningProcesses(handle)
+                if process.pid != os.getpid()
+            ]
             if others:
                 yield Finding(WARNING, f"GPU {index}: {len(others)} other processes compute on it")
 
@@ -101,25 +105,25 @@ def model(index: int) -> Finding:
     properties = torch.cuda.get_device_properties(index)
     own = (properties.major, properties.minor)
     built = [int(name.partition("_")[2]) for name in torch.cuda.get_arch_list() if name.partition("_")[2].isdigit()]
-    told = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, compute capability {own[0]}.{own[1]}"
-    if built and not any(one // 10 == own[0] and one % 10 <= own[1] for one in built):
-        known = ", ".join(f"{one // 10}.{one % 10}" for one in built)
-        return Finding(PROBLEM, f"{told}; torch is built for {known}: expected a build for this GPU")
+    text = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, compute capability {own[0]}.{own[1]}"
+    if built and not any(architecture // 10 == own[0] and architecture % 10 <= own[1] for architecture in built):
+        known = ", ".join(f"{architecture // 10}.{architecture % 10}" for architecture in built)
+        return Finding(PROBLEM, f"{text}; torch is built for {known}: expected a build for this GPU")
     if own < (8, 0):
-        return Finding(WARNING, f"{told}; no bfloat16 arithmetic: set precision to float32")
-    return Finding(OK, told)
+        return Finding(WARNING, f"{text}; no bfloat16 arithmetic: set precision to float32")
+    return Finding(OK, text)
 
 
 def memory(index: int) -> Finding:
     """Look at the memory that is free."""
     free, total = torch.cuda.mem_get_info(index)
-    told = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
-    return Finding(OK if free >= _LEAST_FREE * total else WARNING, told)
+    text = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    return Finding(OK if free >= _LEAST_FREE * total else WARNING, text)
 
 
 def layer(index: int, device: str | None = None) -> Finding:
     """Compare one decoder layer's loss and gradients in bfloat16 on the device with float32 on the CPU."""
-    import transformers  # the processes of `together` import this module too, and do without
+    import transformers  # the processes of `check_all_reduce` import this module too, and do without
 
     place = torch.device(device or f"cuda:{index}")
     torch.manual_seed(0)
@@ -139,10 +143,10 @@ def layer(index: int, device: str | None = None) -> Finding:
         losses.append(float(loss.detach()))
     pairs = zip(exact.parameters(), rounded.parameters(), strict=True)
     errors = [float((b.grad.float().cpu() - a.grad).norm() / a.grad.norm()) for a, b in pairs if a.grad is not None]
-    told = (
+    text = (
         f"bfloat16 against float32: loss {losses[1]:.4f} and {losses[0]:.4f}, largest gradient error {max(errors):.1%}"
     )
-    return Finding(OK if max(errors) < _BF16_ERROR else PROBLEM, told)
+    return Finding(OK if max(errors) < _BF16_ERROR else PROBLEM, text)
 
 
 def attention(index: int) -> Finding:

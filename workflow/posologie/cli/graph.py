@@ -3,7 +3,7 @@
   posologie graph --svg study.svg
 
 A family is all artifacts of a stage that differ in nothing but mix, seed, source or table: the adapters of one
-backbone, its answers to one suite. What is stale is told by the seals, as for `posologie status`; the reason shown is
+backbone, its answers to one suite. The seals decide what is stale, as for `posologie status`; the reason shown is
 that of the first of each family. `snakemake -n` reads every file and lists every job with its own reason.
 """
 
@@ -97,8 +97,8 @@ class Family:
 
     def counted(self) -> str:
         """Return the states in words: `12 done, 3 stale`."""
-        told = [f"{count} {state}" for state in STATES if (count := self.counts.get(state))]
-        return ", ".join(told)
+        texts = [f"{count} {state}" for state in STATES if (count := self.counts.get(state))]
+        return ", ".join(texts)
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -107,14 +107,14 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--svg", type=Path, metavar="FILE", help="also write the picture")
 
 
-def answer(given: argparse.Namespace) -> int:
-    """Print the graph, and write it where asked."""
-    study = study_of(given)
+def answer(options: argparse.Namespace) -> int:
+    """Print the graph, and write it to the file of --svg."""
+    study = study_of(options)
     families = families_of(study)
-    if given.svg is not None:
-        write_text(given.svg, drawn(study.title or study.study, families))
-    if given.json:
-        print_json([{**asdict(one), "state": one.state} for one in families])
+    if options.svg is not None:
+        write_text(options.svg, drawn(study.title or study.study, families))
+    if options.json:
+        print_json([{**asdict(family), "state": family.state} for family in families])
     else:
         _print(study, families)
     return 0
@@ -144,11 +144,11 @@ def families_of(study: Study) -> list[Family]:
         own = [reason for reason in reasons.values() if reason]
         first = next((reason for reason in own if not reason.startswith("made of ")), own[0] if own else "")
         families.append(Family(stage, family, _members(stage, members), counts, first))
-    for one in families:
-        one.parents = [parent.key for parent in _parents(one, families)]
-    for one in families:  # in the order of the data flow, so that what follows reaches the report
-        behind = [parent for parent in families if parent.key in one.parents]
-        one.follows = one.state == "done" and any(parent.state != "done" or parent.follows for parent in behind)
+    for node in families:
+        node.parents = [parent.key for parent in _parents(node, families)]
+    for node in families:  # in the order of the data flow, so that what follows reaches the report
+        behind = [parent for parent in families if parent.key in node.parents]
+        node.follows = node.state == "done" and any(parent.state != "done" or parent.follows for parent in behind)
     return families
 
 
@@ -169,7 +169,7 @@ def _state(artifact: Artifact, reason: str | None, running: Iterable[tuple[str, 
 
 def _members(stage: str, members: Sequence[Artifact]) -> str:
     """Return how many artifacts of what a family has."""
-    names = [one.name.split("/") for one in members]
+    names = [member.name.split("/") for member in members]
     if stage in ("mixes", "adapters"):
         mixes = {parts[-2] for parts in names if len(parts) > 1}
         seeds = {parts[-1] for parts in names}
@@ -181,14 +181,14 @@ def _members(stage: str, members: Sequence[Artifact]) -> str:
     return f"{len(distinct)} {what if len(distinct) != 1 else what.removesuffix('s')}"
 
 
-def _parents(one: Family, families: Sequence[Family]) -> list[Family]:
+def _parents(child: Family, families: Sequence[Family]) -> list[Family]:
     """Return the families that one is made of: of those with a backbone, those of its own."""
-    found = []
-    for stage in FEEDS[one.stage]:
+    parents = []
+    for stage in FEEDS[child.stage]:
         others = [other for other in families if other.stage == stage]
-        own = [other for other in others if other.family and _related(other, one)]
-        found += own or ([] if one.family and any(other.family for other in others) else others)
-    return found
+        own = [other for other in others if other.family and _related(other, child)]
+        parents += own or ([] if child.family and any(other.family for other in others) else others)
+    return parents
 
 
 def _related(parent: Family, child: Family) -> bool:
@@ -206,57 +206,57 @@ def _print(study: Study, families: Sequence[Family]) -> None:
     marks = {"done": "●", "running": "▶", "stale": "◐", "missing": "○"}
     styles = {"done": "green", "running": "blue", "stale": "yellow", "missing": "dim"}
     shown = ""
-    for one in families:
-        stage = one.stage if one.stage != shown else ""
-        shown = one.stage
-        state = Text(f"{marks[one.state]} {one.counted()}", style=styles[one.state])
-        table.add_row(stage, one.family, one.members, state, _why(one))
+    for family in families:
+        stage = family.stage if family.stage != shown else ""
+        shown = family.stage
+        state = Text(f"{marks[family.state]} {family.counted()}", style=styles[family.state])
+        table.add_row(stage, family.family, family.members, state, _why(family))
     console().print(Text(f"Study {study.study}", style="bold"))
     console().print(table)
     console().print(Text(_summary(families)))
 
 
-def _why(one: Family) -> str:
-    if one.why:
-        return one.why
-    if one.counts.get("missing") or one.counts.get("running"):
-        return "not made yet" if not one.counts.get("done") else "some are not made yet"
-    return "after what it is made of, if that changes" if one.follows else ""
+def _why(family: Family) -> str:
+    if family.why:
+        return family.why
+    if family.counts.get("missing") or family.counts.get("running"):
+        return "not made yet" if not family.counts.get("done") else "some are not made yet"
+    return "after what it is made of, if that changes" if family.follows else ""
 
 
 def _summary(families: Sequence[Family]) -> str:
-    todo = {state: sum(one.counts.get(state, 0) for one in families) for state in ("missing", "stale", "running")}
-    told = [f"{count} {'is' if count == 1 else 'are'} {state}" for state, count in todo.items() if count]
-    if not told:
+    todo = {state: sum(family.counts.get(state, 0) for family in families) for state in ("missing", "stale", "running")}
+    texts = [f"{count} {'is' if count == 1 else 'are'} {state}" for state, count in todo.items() if count]
+    if not texts:
         return "All is done, and nothing is stale."
-    follow = ", ".join(one.key for one in families if one.follows)
+    follow = ", ".join(family.key for family in families if family.follows)
     then = f" The next run makes them, and, where these change, {follow}." if follow else ""
-    return f"Of {sum(sum(one.counts.values()) for one in families)} artifacts {', '.join(told)}.{then}"
+    return f"Of {sum(sum(family.counts.values()) for family in families)} artifacts {', '.join(texts)}.{then}"
 
 
 def drawn(title: str, families: Sequence[Family]) -> str:
     """Return the graph as SVG: a column for each stage, a box for each family, a bar for its states."""
-    stages = list(dict.fromkeys(one.stage for one in families))
-    columns = {stage: [one for one in families if one.stage == stage] for stage in stages}
+    stages = list(dict.fromkeys(family.stage for family in families))
+    columns = {stage: [family for family in families if family.stage == stage] for stage in stages}
     rows = max(map(len, columns.values()), default=0)
     width = 2 * _EDGE + len(stages) * _WIDTH + max(0, len(stages) - 1) * _GAP
     height = 2 * _EDGE + 58 + rows * (_HEIGHT + 18) + 24
     places: dict[str, tuple[float, float]] = {}
     for column, stage in enumerate(stages):
         top = _EDGE + 58 + (rows - len(columns[stage])) * (_HEIGHT + 18) / 2
-        for row, one in enumerate(columns[stage]):
-            places[one.key] = (_EDGE + column * (_WIDTH + _GAP), top + row * (_HEIGHT + 18))
-    arrows = [_arrow(places[parent], places[one.key]) for one in families for parent in one.parents]
-    said = "; ".join(f"{one.key}: {one.counted()}" for one in families)
+        for row, family in enumerate(columns[stage]):
+            places[family.key] = (_EDGE + column * (_WIDTH + _GAP), top + row * (_HEIGHT + 18))
+    arrows = [_arrow(places[parent], places[family.key]) for family in families for parent in family.parents]
+    described = "; ".join(f"{family.key}: {family.counted()}" for family in families)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" role="img" '
         'font-family="system-ui, sans-serif" font-size="12">',
         f"<title>{escape(title)}</title>",
-        f"<desc>{escape(said)}</desc>",
+        f"<desc>{escape(described)}</desc>",
         f'<rect width="100%" height="100%" fill="{PAPER}"/>',
         f'<text x="{_EDGE}" y="{_EDGE + 14}" font-size="16" font-weight="600" fill="{INK}">{escape(title)}</text>',
         *arrows,
-        *(_box(one, *places[one.key]) for one in families),
+        *(_box(family, *places[family.key]) for family in families),
         *(_stage(stage, _EDGE + column * (_WIDTH + _GAP)) for column, stage in enumerate(stages)),
         _legend(height - _EDGE),
         "</svg>",
@@ -275,30 +275,30 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
     return f'<path d="{curve}" fill="none" stroke="{MUTED}" stroke-opacity="0.55"/>'
 
 
-def _box(one: Family, x: float, y: float) -> str:
-    colour = COLOURS[STATES[one.state]]  # type: ignore[index]
-    dashed = ' stroke-dasharray="4 3"' if one.state == "missing" else ""
+def _box(family: Family, x: float, y: float) -> str:
+    colour = COLOURS[STATES[family.state]]  # type: ignore[index]
+    dashed = ' stroke-dasharray="4 3"' if family.state == "missing" else ""
     bold = ' font-weight="600"'
     lines = (
-        (one.family or one.stage, INK, bold),
-        (one.members, INK, ""),
-        (one.counted(), INK, ""),
-        (_why(one), MUTED, ""),
+        (family.family or family.stage, INK, bold),
+        (family.members, INK, ""),
+        (family.counted(), INK, ""),
+        (_why(family), MUTED, ""),
     )
-    total, before, bars = sum(one.counts.values()) or 1, 0.0, []
+    total, before, bars = sum(family.counts.values()) or 1, 0.0, []
     for state, name in STATES.items():
-        part = (_WIDTH - 2) * one.counts.get(state, 0) / total
-        if part:
+        length = (_WIDTH - 2) * family.counts.get(state, 0) / total
+        if length:
             fill = COLOURS[name]  # type: ignore[index]
-            bars.append(f'<rect x="{x + 1 + before:.1f}" y="{y + _HEIGHT - _BAR - 1}" width="{part:.1f}" '
+            bars.append(f'<rect x="{x + 1 + before:.1f}" y="{y + _HEIGHT - _BAR - 1}" width="{length:.1f}" '
                         f'height="{_BAR}" fill="{fill}"/>')  # fmt: skip
-        before += part
+        before += length
     texts = [
         f'<text x="{x + 8}" y="{y + 17 + 16 * place:.0f}" fill="{ink}"{weight}>{escape(_cut(text))}</text>'
         for place, (text, ink, weight) in enumerate(lines)
     ]
     return "".join([
-        f"<g><title>{escape(f'{one.key}: {one.members}; {one.counted()}. {_why(one)}')}</title>",
+        f"<g><title>{escape(f'{family.key}: {family.members}; {family.counted()}. {_why(family)}')}</title>",
         f'<rect x="{x}" y="{y:.0f}" width="{_WIDTH}" height="{_HEIGHT}" fill="{PAPER}" stroke="{colour}" '
         f'stroke-width="2"{dashed}/>',
         *texts, *bars, "</g>",

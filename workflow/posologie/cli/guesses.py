@@ -77,8 +77,8 @@ def named(name: str, role: str) -> float:
 
 def split_named(text: str) -> Split | None:
     """Return the split that a word of a file's name or a value of a column stands for."""
-    found = [split for split in SPLITS if _plain(text) in _words()[split]]
-    return found[0] if found else None
+    matching = [split for split in SPLITS if _plain(text) in _words()[split]]
+    return matching[0] if matching else None
 
 
 def guessed(records: Sequence[Any]) -> Guess | None:
@@ -90,7 +90,7 @@ def guessed(records: Sequence[Any]) -> Guess | None:
         return None
     values = {name: [value_of(record, name) for record in records] for name in names}
     images = [name for name in names if named(name, "image")]
-    values = {name: of for name, of in values.items() if name not in images and any(not is_absent(one) for one in of)}
+    values = {name: of for name, of in values.items() if name not in images and not all(map(is_absent, of))}
     for options in _option_forms(values):
         taken = _columns_of(options)
         answer = _answer(options, values, taken)
@@ -114,20 +114,20 @@ def value_of(record: Any, name: str) -> Any:
 
 def _names(records: Sequence[Any]) -> list[str]:
     """Return the columns of records: fields, those of maps and lists of maps in them, and of what holds the records."""
-    found: dict[str, None] = {}
+    columns: dict[str, None] = {}
     for record in records[:50]:
         for name, value in record.items():
             if not isinstance(name, str) or "." in name or "[" in name:
                 continue
-            found[name] = None
+            columns[name] = None
             if isinstance(value, dict):
-                found |= {f"{name}.{key}": None for key in value if isinstance(key, str) and len(key) > 1}
+                columns |= {f"{name}.{key}": None for key in value if isinstance(key, str) and len(key) > 1}
             if isinstance(value, list) and value and isinstance(value[0], dict):
-                found |= {f"{name}.*.{key}": None for key in value[0]}
+                columns |= {f"{name}.*.{key}": None for key in value[0]}
         holder = getattr(record, "holder", None)
         if isinstance(holder, dict):
-            found |= {f"^.{key}": None for key, value in holder.items() if isinstance(value, str | int)}
-    return list(found)
+            columns |= {f"^.{key}": None for key, value in holder.items() if isinstance(value, str | int)}
+    return list(columns)
 
 
 def _listed(value: Any) -> Any:
@@ -146,28 +146,28 @@ def _share(values: Sequence[Any], fits: Any) -> float:
 
 def _texts(value: Any) -> bool:
     value = _listed(value)
-    return (
-        isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(one, str | int | float) for one in value)
-    )
+    several = isinstance(value, list | tuple) and len(value) > 1
+    return several and all(isinstance(text, str | int | float) for text in value)
 
 
 def _mapped(value: Any) -> bool:
     value = _listed(value)
-    return isinstance(value, dict) and len(value) > 1 and all(isinstance(one, str) for one in value.values())
+    return isinstance(value, dict) and len(value) > 1 and all(isinstance(text, str) for text in value.values())
 
 
 def _option_forms(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     """Yield the reader's settings that may find the options of the questions; none at all, for open questions, last."""
     lists = [name for name, of in values.items() if _share(of, _texts) >= _MOST]
-    for name in sorted(lists, key=lambda name: -_length([text for one in values[name] for text in _listed(one) or ()])):
-        if _length([text for one in values[name] for text in _listed(one) or ()]) < 1.5:
+    lengths = {name: _length([text for value in values[name] for text in _listed(value) or ()]) for name in lists}
+    for name in sorted(lists, key=lambda name: -lengths[name]):
+        if lengths[name] < 1.5:
             continue  # labels or flags
         beside = [
             other
             for other in lists
             if other != name and other.rpartition(".")[0] == name.rpartition(".")[0] and "." in name
         ]
-        labels = [other for other in beside if _length([one for of in values[other] for one in _listed(of) or ()]) <= 2]
+        labels = [other for other in beside if lengths[other] <= 2]
         yield {"options": name, **({"option_labels": labels[0]} if labels else {})}
     yield from ({"options": name} for name, of in values.items() if _share(of, _mapped) >= _MOST)
     groups: dict[str, dict[str, str]] = {}
@@ -178,9 +178,9 @@ def _option_forms(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     for ends in groups.values():
         yield from ({"options": names} for names in _runs(ends, values))
     for name, of in values.items():
-        if _share(of, lambda one: len(_lettered(one, whole=True)[0]) > 1) >= _MOST:
+        if _share(of, lambda value: len(_lettered(value, whole=True)[0]) > 1) >= _MOST:
             yield {"options": name}
-        elif _share(of, lambda one: len(_lettered(one, whole=False)[0]) > 1) >= _MOST:
+        elif _share(of, lambda value: len(_lettered(value, whole=False)[0]) > 1) >= _MOST:
             yield {"options_in_question": True, "question": name}
     yield {}
 
@@ -202,15 +202,15 @@ def _runs(ends: Mapping[str, str], values: Mapping[str, list[Any]]) -> Iterator[
             run.append(ends[label])
         if len(run) > 3 and run == [str(number + 1) for number in range(len(run))]:
             yield run[1:-1]  # a file without a header: the question, the options, the answer
-        if len(run) > 1 and all(_share(values[name], lambda one: not is_absent(one)) > 0 for name in run):
+        if len(run) > 1 and all(_share(values[name], lambda value: not is_absent(value)) > 0 for name in run):
             yield run
 
 
 def _columns_of(options: Mapping[str, Any]) -> set[str]:
-    found: set[str] = set()
+    columns: set[str] = set()
     for value in (options.get("options"), options.get("option_labels")):
-        found |= {value} if isinstance(value, str) else set(value or ())
-    return found | {name.partition(".")[0] for name in found if "." in name and not name.startswith("^")}
+        columns |= {value} if isinstance(value, str) else set(value or ())
+    return columns | {name.partition(".")[0] for name in columns if "." in name and not name.startswith("^")}
 
 
 def _length(texts: Sequence[Any]) -> float:
@@ -231,8 +231,8 @@ def _options_of(
         return [str(text) for text in value.values()], [str(label) for label in value]
     if isinstance(value, str):
         return _lettered(value, whole=True)
-    told = options.get("option_labels")
-    labels = None if told is None else [str(one) for one in _listed(values[told][row]) or ()]
+    label_column = options.get("option_labels")
+    labels = None if label_column is None else [str(label) for label in _listed(values[label_column][row]) or ()]
     return [str(text) for text in value or ()], labels
 
 
@@ -242,25 +242,25 @@ def _answer(
     """Return the column that can be read as one of the options, how, and what is doubtful; None where there is none."""
     if not options:
         return None
-    found = []
+    candidates = []
     rows = range(len(next(iter(values.values()))))
-    given = [_options_of(options, values, row) for row in rows]
+    by_row = [_options_of(options, values, row) for row in rows]
     for name, of in values.items():
-        if name in taken or any(name.startswith(f"{one}.") for one in taken) or named(name, "explanation"):
+        if name in taken or any(name.startswith(f"{column}.") for column in taken) or named(name, "explanation"):
             continue
-        for place, form in enumerate(_forms_of(of, given)):
-            read = [_read(value, *one, form) for value, one in zip(of, given, strict=True)]
-            share = sum(one is not None for one in read) / len(read)
+        for place, form in enumerate(_forms_of(of, by_row)):
+            read = [_read(value, *row, form) for value, row in zip(of, by_row, strict=True)]
+            share = sum(reading is not None for reading in read) / len(read)
             if share < _MOST:
                 continue
             called = named(name, "answer")
-            other = 0 if called == 1 else max(named(name, one) for one in ("id", "subject", "split", "context"))
+            other = 0 if called == 1 else max(named(name, role) for role in ("id", "subject", "split", "context"))
             score = share + called - other - min(_length(of), 100) / 1000  # a label rather than the text beside it
-            counted = len(of) > 3 and [str(one) for one in of] == [str(number) for number in range(1, len(of) + 1)]
-            found.append((score - counted - place / 100, name, form, _doubt(name, form, of, given)))
-    if not found:
+            counted = len(of) > 3 and [str(value) for value in of] == [str(number) for number in range(1, len(of) + 1)]
+            candidates.append((score - counted - place / 100, name, form, _doubt(name, form, of, by_row)))
+    if not candidates:
         return None
-    _, name, form, doubt = max(found, key=lambda one: one[0])
+    _, name, form, doubt = max(candidates, key=lambda candidate: candidate[0])
     return name, form, doubt
 
 
@@ -269,20 +269,20 @@ def _second_answer(
 ) -> str | None:
     """Return the column of the right option's text, where one stands beside its label or number."""
     taken = _columns_of(options) | {answer}
-    given = [_options_of(options, values, row) for row in range(len(values[answer]))]
-    right = [_read(value, *one, form) for value, one in zip(values[answer], given, strict=True)]
+    by_row = [_options_of(options, values, row) for row in range(len(values[answer]))]
+    right = [_read(value, *row, form) for value, row in zip(values[answer], by_row, strict=True)]
     for name, of in values.items():
         texts = [
-            _read(value, one[0], None, "text") if isinstance(value, str) else None
-            for value, one in zip(of, given, strict=True)
+            _read(value, row[0], None, "text") if isinstance(value, str) else None
+            for value, row in zip(of, by_row, strict=True)
         ]
-        agree = sum(one is not None and one == other for one, other in zip(texts, right, strict=True))
+        agree = sum(reading is not None and reading == other for reading, other in zip(texts, right, strict=True))
         if name not in taken and form != "text" and agree >= _MOST * len(of):
             return name
     return None
 
 
-def _said(options: Mapping[str, Any], values: Mapping[str, list[Any]], answer: tuple[str, AnswerForm, str]) -> str:
+def _remark(options: Mapping[str, Any], values: Mapping[str, list[Any]], answer: tuple[str, AnswerForm, str]) -> str:
     """Return in how many of the records looked at the answer is one of the options."""
     if not options:
         return "the reference answer"
@@ -291,18 +291,19 @@ def _said(options: Mapping[str, Any], values: Mapping[str, list[Any]], answer: t
     return f"read as one of the options in {read} of {len(of)} records"
 
 
-def _forms_of(values: Sequence[Any], given: Sequence[tuple[list[str], list[str] | None]]) -> list[AnswerForm]:
+def _forms_of(values: Sequence[Any], by_row: Sequence[tuple[list[str], list[str] | None]]) -> list[AnswerForm]:
     """Return in which forms a column may give answers, the likeliest first."""
-    shown = [_listed(one) for one in values if not is_absent(one)]
-    flags = [one for one in shown if isinstance(one, list | tuple) and {str(flag).lower() for flag in one} <= _FLAGS]
-    if len(flags) > _MOST * len(values) and all(len(one) > 1 for one in flags):
+    shown = [_listed(value) for value in values if not is_absent(value)]
+    lists = [value for value in shown if isinstance(value, list | tuple)]
+    flags = [value for value in lists if {str(flag).lower() for flag in value} <= _FLAGS]
+    if len(flags) > _MOST * len(values) and all(len(value) > 1 for value in flags):
         return ["one_hot"]
-    flat = [part for one in shown for part in (one if isinstance(one, list | tuple) else [one])]
-    if not flat or not all(re.fullmatch(r"\d+(\.0)?", str(one)) for one in flat):
+    flat = [element for value in shown for element in (value if isinstance(value, list | tuple) else [value])]
+    if not flat or not all(re.fullmatch(r"\d+(\.0)?", str(element)) for element in flat):
         return ["labels", "text"]
-    if any(labels is not None and all(label.isdecimal() for label in labels) for _, labels in given):
+    if any(labels is not None and all(label.isdecimal() for label in labels) for _, labels in by_row):
         return ["labels"]
-    return ["index0"] if min(float(one) for one in flat) == 0 else ["index1", "index0", "text"]
+    return ["index0"] if min(float(element) for element in flat) == 0 else ["index1", "index0", "text"]
 
 
 _FLAGS = {"0", "1", "true", "false", "0.0", "1.0"}
@@ -317,8 +318,8 @@ def _read(value: Any, texts: Sequence[str], labels: Sequence[str] | None, form: 
         return None
 
 
-def _doubt(name: str, form: str, values: Sequence[Any], given: Sequence[tuple[list[str], list[str] | None]]) -> str:
-    most = max(len(texts) for texts, _ in given)
+def _doubt(name: str, form: str, values: Sequence[Any], by_row: Sequence[tuple[list[str], list[str] | None]]) -> str:
+    most = max(len(texts) for texts, _ in by_row)
     if form != "index1" or any(str(value).removesuffix(".0") == str(most) for value in values):
         return ""
     return f"'{name}' may count from 0 (index0) or from 1 (index1): no record looked at has 0 or {most}"
@@ -328,7 +329,7 @@ def _question(values: Mapping[str, list[Any]], taken: set[str]) -> str | None:
     """Return the column that is most like a question: by its name, its ends, how often it differs, its length."""
 
     def score(name: str) -> float:
-        texts = [str(one) for one in values[name] if isinstance(one, str)]
+        texts = [str(value) for value in values[name] if isinstance(value, str)]
         asks = sum(text.rstrip().endswith(("?", "？", "؟", ":", "：", "।")) for text in texts) / len(texts)
         different = len(set(texts)) / len(texts)
         other = max(named(name, role) for role in ("explanation", "context", "subject", "id", "split", "answer"))
@@ -337,8 +338,9 @@ def _question(values: Mapping[str, list[Any]], taken: set[str]) -> str | None:
     texts = {
         name
         for name, of in values.items()
-        if name not in taken and not any(name.startswith(f"{one}.") for one in taken) and not name.startswith("^")
-        if _share(of, lambda one: isinstance(one, str) and any(map(str.isalpha, one))) >= _MOST and _length(of) >= 5
+        if name not in taken and not any(name.startswith(f"{column}.") for column in taken) and not name.startswith("^")
+        if _share(of, lambda value: isinstance(value, str) and any(map(str.isalpha, value))) >= _MOST
+        and _length(of) >= 5
     }
     return max(sorted(texts), key=score) if texts else None
 
@@ -346,7 +348,7 @@ def _question(values: Mapping[str, list[Any]], taken: set[str]) -> str | None:
 def _reference(values: Mapping[str, list[Any]], question: str) -> tuple[str, AnswerForm, str] | None:
     """Return the column of the reference answers of open questions: one that is called so."""
     named_so = [name for name in values if name != question and named(name, "answer") and not name.startswith("^")]
-    texts = [name for name in named_so if _share(values[name], lambda one: isinstance(one, str)) >= _MOST]
+    texts = [name for name in named_so if _share(values[name], lambda value: isinstance(value, str)) >= _MOST]
     return (max(texts, key=lambda name: named(name, "answer")), "text", "") if texts else None
 
 
@@ -358,37 +360,39 @@ def _whole(
     images: list[str],
 ) -> Guess:
     """Return the guess with every column that its values and name tell."""
-    name, form, doubt = answer
-    made: dict[str, Any] = {"question": options.get("question", question), **options, "answer": name}
-    remarks = {"answer": _said(options, values, answer)}
+    right, form, doubt = answer
+    settings: dict[str, Any] = {"question": options.get("question", question), **options, "answer": right}
+    remarks = {"answer": _remark(options, values, answer)}
     if options:
-        made["answer_form"] = form
+        settings["answer_form"] = form
         remarks["answer_form"] = f"one of {', '.join(get_args(AnswerForm))}"
-        if (text := _second_answer(options, values, name, form)) is not None:
-            made["answer_text"], remarks["answer_text"] = text, "a record in which it is another option is rejected"
+        if (text := _second_answer(options, values, right, form)) is not None:
+            settings["answer_text"], remarks["answer_text"] = text, "a record in which it is another option is rejected"
     else:
-        made["task"], remarks["task"] = "oeq", "open questions: no options were seen"
-    result = Guess(made, remarks, doubts=[doubt] if doubt else [])
-    others = [one for one in values if one not in {made["question"], name} | _columns_of(made)]
+        settings["task"], remarks["task"] = "oeq", "open questions: no options were seen"
+    result = Guess(settings, remarks, doubts=[doubt] if doubt else [])
+    others = [name for name in values if name not in {settings["question"], right} | _columns_of(settings)]
     for role, key in (("context", "context"), ("group", "group"), ("subject", "subject")):
         fitting = [
-            one for one in others if named(one, role) and _share(values[one], lambda v: isinstance(v, dict | list)) == 0
+            name
+            for name in others
+            if named(name, role) and _share(values[name], lambda v: isinstance(v, dict | list)) == 0
         ]
         if fitting:
-            made[key] = max(fitting, key=lambda one: named(one, role))
-    told = [one for one in others if named(one, "id") == 1 and len({*map(str, values[one])}) == len(values[one])]
-    if told and not any(one.startswith("^") for one in values):  # numbers may begin again inside every exam
-        made["id"] = told[0]
+            settings[key] = max(fitting, key=lambda name: named(name, role))
+    ids = [name for name in others if named(name, "id") == 1 and len({*map(str, values[name])}) == len(values[name])]
+    if ids and not any(name.startswith("^") for name in values):  # numbers may begin again inside every exam
+        settings["id"] = ids[0]
     if images:
-        made["must_be_empty"], remarks["must_be_empty"] = images, "a question that needs an image is rejected"
-    for one in others:
-        told_splits = {str(value): split_named(str(value)) for value in values[one] if not is_absent(value)}
-        if None not in told_splits.values() and (len(told_splits) > 1 or named(one, "split")):
-            made |= {"split_column": one, "splits": told_splits}
-            result.splits = [split for split in SPLITS if split in told_splits.values()]
+        settings["must_be_empty"], remarks["must_be_empty"] = images, "a question that needs an image is rejected"
+    for name in others:
+        split_of_value = {str(value): split_named(str(value)) for value in values[name] if not is_absent(value)}
+        if None not in split_of_value.values() and (len(split_of_value) > 1 or named(name, "split")):
+            settings |= {"split_column": name, "splits": split_of_value}
+            result.splits = [split for split in SPLITS if split in split_of_value.values()]
             break
-    used = {made["question"], name, *_columns_of(made), *images, *(str(made.get(key)) for key in made)}
-    rest = [one for one in others if one not in used and not named(one, "explanation") and not one.startswith("^")]
-    long = [one for one in rest if _length([text for text in values[one] if isinstance(text, str)]) > 80]
-    result.doubts += [f"'{one}' holds long texts: add `context: {one}` if questions need them" for one in long]
+    used = {settings["question"], right, *_columns_of(settings), *images, *(str(settings.get(key)) for key in settings)}
+    rest = [name for name in others if name not in used and not named(name, "explanation") and not name.startswith("^")]
+    long = [name for name in rest if _length([text for text in values[name] if isinstance(text, str)]) > 80]
+    result.doubts += [f"'{name}' holds long texts: add `context: {name}` if questions need them" for name in long]
     return result

@@ -80,7 +80,7 @@ class Running:
 
 
 class Board:
-    """What is known of a run: how many jobs of which rule are planned, running, done and failed."""
+    """The state of a run: how many jobs of each rule are planned, running, done and failed."""
 
     def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
         """Begin with nothing planned; `seconds` says how long jobs of each rule took in earlier runs."""
@@ -117,7 +117,7 @@ class Board:
         return stage if stage and self.of_stage(stage)[0] >= self.of_stage(stage)[1] else ""
 
     def fail(self, job: int, rule: str, log: tuple[str, ...]) -> str:
-        """Take note of a job that failed, and return what is to be said: its label, the reason and its log."""
+        """Take note of a job that failed, and return the message to print: its label, the reason and its log."""
         running = self.jobs.pop(job, None)
         self.failed[job] = rule
         label = running.label if running is not None else rule
@@ -139,7 +139,7 @@ class Board:
         """Return how long a job of each rule takes: the mean of this run, or else that of earlier ones."""
         return self._earlier | {rule: sum(took) / len(took) for rule, took in self.took.items() if stage_of(rule)}
 
-    def left(self) -> tuple[float, bool]:
+    def seconds_left(self) -> tuple[float, bool]:
         """Return the seconds left at the width that the run has had, and whether every rule is known."""
         means, total, known = self.seconds(), 0.0, True
         under_way = [*(job.rule for job in self.jobs.values()), *self.failed.values()]
@@ -161,11 +161,11 @@ class Board:
         if not waiting and not running and not failed:
             return f"{done} jobs done"
         counts = {"running": running, "waiting": waiting, "failed": failed}
-        told = [f"{done} of {self.total} jobs done", *(f"{count} {what}" for what, count in counts.items() if count)]
-        seconds, known = self.left()
+        texts = [f"{done} of {self.total} jobs done", *(f"{count} {what}" for what, count in counts.items() if count)]
+        seconds, known = self.seconds_left()
         if seconds >= 1 and done and running:
-            told.append(f"{'about' if known else 'at least'} {duration(seconds)} left")
-        return ", ".join(told)
+            texts.append(f"{'about' if known else 'at least'} {duration(seconds)} left")
+        return ", ".join(texts)
 
     def __rich__(self) -> Group:
         """Return the view."""
@@ -232,8 +232,8 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         elif event == LogEvent.JOB_ERROR:
             self._print(board.fail(facts["jobid"], facts["rule_name"], tuple(facts["log"])), "red")
         elif event == LogEvent.GROUP_ERROR:
-            for one in facts["job_error_info"]:
-                self._print(board.fail(one["jobid"], one["rule_name"], tuple(one["log"])), "red")
+            for error in facts["job_error_info"]:
+                self._print(board.fail(error["jobid"], error["rule_name"], tuple(error["log"])), "red")
         elif event in (None, LogEvent.ERROR) and _is_worth_saying(record):
             self._print(record.getMessage(), "red" if record.levelno >= logging.ERROR else "")
         if self.live is None and board.total and time.monotonic() - self._said > BETWEEN:

@@ -28,23 +28,23 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--html", type=Path, metavar="FOLDER", help="write the pages into this folder")
 
 
-def answer(given: argparse.Namespace) -> int:
-    """Print a page; the exit code is 1 if something has to be put right."""
-    study = study_of(given)
-    if given.source is not None and given.source not in study.sources:
-        raise InputError(f"{given.source}: no such source; choose one of: {', '.join(study.sources)}")
+def answer(options: argparse.Namespace) -> int:
+    """Print a page; the exit code is 1 if a doubt is a problem."""
+    study = study_of(options)
+    if options.source is not None and options.source not in study.sources:
+        raise InputError(f"{options.source}: no such source; choose one of: {', '.join(study.sources)}")
     facts = facts_of(study)
-    if given.html is not None:
+    if options.html is not None:
         from posologie.look.__main__ import write_pages
 
-        write_pages(facts, given.html)
-    if given.json:
-        print_json(facts if given.source is None else facts["sources"][given.source])
+        write_pages(facts, options.html)
+    if options.json:
+        print_json(facts if options.source is None else facts["sources"][options.source])
     else:
-        _print(study, facts, given.source, given.html)
-    doubts = facts["doubts"] if given.source is None else []
-    asked = facts["sources"] if given.source is None else {given.source: facts["sources"][given.source]}
-    doubts = doubts + [doubt for source in asked.values() for doubt in source["doubts"]]
+        _print(study, facts, options.source, options.html)
+    doubts = facts["doubts"] if options.source is None else []
+    sources = facts["sources"] if options.source is None else {options.source: facts["sources"][options.source]}
+    doubts = doubts + [doubt for source in sources.values() for doubt in source["doubts"]]
     return 1 if any(doubt["state"] == "problem" for doubt in doubts) else 0
 
 

@@ -24,7 +24,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Write the files."""
     from posologie.report.effects import comparisons
     from posologie.report.inputs import Inputs
@@ -33,18 +33,18 @@ def answer(given: argparse.Namespace) -> int:
     from posologie.report.spec import ReportSpec
     from posologie.running.seals import seal_of
 
-    root = results_folder(given.results)
+    root = results_folder(options.results)
     page = root / "report" / "index.html"
     seal = seal_of(page)
     if seal is None:
         raise InputError(f"{page}: no report with a seal; run snakemake first")
     inputs = Inputs(ReportSpec.from_json(json.dumps(seal.identity.spec)), root)
     paper = paper_of(inputs, comparisons(inputs))
-    folder = given.output or Path("paper")
+    folder = options.output or Path("paper")
     texts = (as_markdown(paper), as_latex(paper), bibliography(paper.keys))
     for name, text in zip(FILES, texts, strict=True):
         write_text(folder / name, text)
-    if given.json:
+    if options.json:
         print_json({"files": [(folder / name).as_posix() for name in FILES], **asdict(paper), "citations": paper.keys})
     else:
         for name, text in zip(FILES, texts, strict=True):

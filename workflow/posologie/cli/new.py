@@ -41,25 +41,25 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--clone", type=Path, metavar="FOLDER", help="where to write (default: this clone)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Write the two files and print the places."""
-    _check(given)
-    clone = given.clone or project()
-    package = _PACKAGES[given.what]
-    module = clone / "workflow" / "posologie" / package / f"{given.name}.py"
-    test = clone / "tests" / "unit" / package / f"test_{given.name}.py"
+    _check(options)
+    clone = options.clone or project()
+    package = _PACKAGES[options.what]
+    module = clone / "workflow" / "posologie" / package / f"{options.name}.py"
+    test = clone / "tests" / "unit" / package / f"test_{options.name}.py"
     for folder in (module.parent, test.parent):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; run this in a clone of the project, or name one with --clone")
     for file in (module, test):
         if file.exists():
             raise InputError(f"{file}: is there already; choose another name")
-    facts = {"name": given.name, "title": given.title or given.name.replace("_", " "), "kind": given.kind}
-    for file, template in ((module, given.what), (test, f"{given.what}_test")):
+    facts = {"name": options.name, "title": options.title or options.name.replace("_", " "), "kind": options.kind}
+    for file, template in ((module, options.what), (test, f"{options.what}_test")):
         write_text(file, _rendered(template, facts))
-    places = _places(given, str(facts["title"]))
+    places = _places(options, str(facts["title"]))
     written = [file.relative_to(clone).as_posix() for file in (module, test)]
-    if given.json:
+    if options.json:
         print_json({"written": written, "places": [{"file": file, "add": line} for file, line in places]})
         return 0
     out = console()
@@ -67,29 +67,29 @@ def answer(given: argparse.Namespace) -> int:
         out.print(f"{file} is written.", markup=False, highlight=False)
     for file, line in places:
         out.print(f"\n{file}:\n  {line}", markup=False, highlight=False, soft_wrap=True)
-    check = "" if given.what == "reader" else " tests/workflow/test_registries.py"
+    check = "" if options.what == "reader" else " tests/workflow/test_registries.py"
     out.print(f"\nThen: pytest {written[1]}{check}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
-def _check(given: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> None:
     """Check the name and the options.
 
     Raises:
         InputError: naming the argument that does not fit.
     """
-    name = given.name
+    name = options.name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise InputError(f"NAME = '{name}': expected small letters, digits and _, beginning with a letter")
     registered = {"metric": METRICS.keys(), "table": TABLES.keys()}
-    if name in registered.get(given.what, ()):
-        raise InputError(f"NAME = '{name}': the {given.what} is registered already; choose another name")
-    if given.title is not None and not re.fullmatch(r"[^\"\\\r\n|`]+", given.title):
+    if name in registered.get(options.what, ()):
+        raise InputError(f"NAME = '{name}': the {options.what} is registered already; choose another name")
+    if options.title is not None and not re.fullmatch(r"[^\"\\\r\n|`]+", options.title):
         raise InputError("--title: expected one line without quotation marks, backslashes, backticks and |")
     for option in ("kind", "direction"):
-        if (getattr(given, option) is None) == (given.what == "metric"):
-            wanted = "missing; a metric needs it" if given.what == "metric" else "only a metric has one"
-            raise InputError(f"--{option}: {wanted}")
+        if (getattr(options, option) is None) == (options.what == "metric"):
+            problem = "missing; a metric needs it" if options.what == "metric" else "only a metric has one"
+            raise InputError(f"--{option}: {problem}")
 
 
 def _rendered(template: str, facts: dict[str, str | None]) -> str:
@@ -98,22 +98,22 @@ def _rendered(template: str, facts: dict[str, str | None]) -> str:
     return environment.from_string(text).render(facts)
 
 
-def _places(given: argparse.Namespace, title: str) -> list[tuple[str, str]]:
+def _places(options: argparse.Namespace, title: str) -> list[tuple[str, str]]:
     """Return each other place where the new thing is entered: file and line."""
-    name, package = given.name, "workflow/posologie"
-    if given.what == "reader":
+    name, package = options.name, "workflow/posologie"
+    if options.what == "reader":
         default = f'"{name}": {{"train": ("train.jsonl",), "test": ("test.jsonl",)}},'
         return [(f"{package}/sources/layouts.py, LAYOUTS, if its files always have the same names", default)]
-    if given.what == "table":
+    if options.what == "table":
         entry = f'"{name}": Table("{title}", "statistics.{name}", lambda study: bool(study.suites)),'
         heading = f"## `{name}`: {title}"
         return [
             (f"{package}/config/tables.py, TABLES, where the report shall show it", entry),
             (f"{package}/statistics/TABLES.md, with its columns", heading),
         ]
-    decodings, direction = _DECODINGS[given.kind], _DIRECTIONS[given.direction]
-    entry = f'"{name}": Metric("{title}", "{given.kind}", {decodings}, {direction}, "%"),'
-    if given.kind == "choice":
+    decodings, direction = _DECODINGS[options.kind], _DIRECTIONS[options.direction]
+    entry = f'"{name}": Metric("{title}", "{options.kind}", {decodings}, {direction}, "%"),'
+    if options.kind == "choice":
         computed = [
             (f"{package}/scoring/choices.py, metrics of choice_scores", f'"{name}": {name}(gold, predicted, options),')
         ]
@@ -125,6 +125,6 @@ def _places(given: argparse.Namespace, title: str) -> list[tuple[str, str]]:
     return [
         *computed,
         (f"{package}/scoring/metrics.py, METRICS; `shown=` adds it to the report's tables", entry),
-        (f"{package}/statistics/TABLES.md, metrics of {'mcqa' if given.kind == 'choice' else 'oeq'}", f"`{name}`"),
+        (f"{package}/statistics/TABLES.md, metrics of {'mcqa' if options.kind == 'choice' else 'oeq'}", f"`{name}`"),
         ("docs/method.md, scores", f"| `{name}` | {title} | where it is from |"),
     ]

@@ -5,7 +5,7 @@
   posologie new-study law --language en --component textbook=data/books.csv --component exam=data/exams.jsonl
 
 The files are looked at: which column holds the question, the options and the answer is guessed from values and names,
-tried with the reader, and shown. It is a valid study file at once; what has to be confirmed is said beside each line.
+tried with the reader, and shown. It is a valid study file at once; remarks beside the lines say what to confirm.
 """
 
 import argparse
@@ -52,30 +52,30 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Write the study file and say what comes next."""
     try:
-        name = TypeAdapter(Name).validate_python(given.name)
+        name = TypeAdapter(Name).validate_python(options.name)
     except ValidationError:
-        raise InputError(f"NAME = '{given.name}': expected letters, digits, '.', '_' and '-', without '..'") from None
-    if not re.fullmatch(r"[a-z]{2,3}", given.language):
+        raise InputError(f"NAME = '{options.name}': expected letters, digits, '.', '_' and '-', without '..'") from None
+    if not re.fullmatch(r"[a-z]{2,3}", options.language):
         raise InputError(
-            f"--language {given.language}: expected a code of two or three letters (ISO 639), such as "
+            f"--language {options.language}: expected a code of two or three letters (ISO 639), such as "
             f"{', '.join(described_languages())}"
         )
-    target = given.output or Path("config") / f"{name}.yaml"
-    if target.exists() and not given.force:
+    target = options.output or Path("config") / f"{name}.yaml"
+    if target.exists() and not options.force:
         raise InputError(f"{target}: is there already; --force replaces it, --output names another")
-    sources = found_sources(name, given)
-    text = study_text(name, target, given, sources)
+    sources = component_sources(name, options)
+    text = study_text(name, target, options, sources)
     Study.model_validate(yaml.safe_load(text))
     write_text(target, text)
-    if given.json:
-        guessed = {one.component: one.guess.options for one in sources if one.guess is not None}
+    if options.json:
+        guessed = {source.component: source.guess.options for source in sources if source.guess is not None}
         print_json({"study": name, "file": target.as_posix(), "guessed": guessed})
     else:
         for source in sources:
-            for line in source.told():
+            for line in source.describe():
                 console().print(line, markup=False, highlight=False)
         console().print(
             f"{target.as_posix()} is written. Confirm what was guessed of your files, then: "
@@ -85,15 +85,15 @@ def answer(given: argparse.Namespace) -> int:
     return 0
 
 
-def study_text(name: str, target: Path, given: argparse.Namespace, sources: list[FoundSource]) -> str:
+def study_text(name: str, target: Path, options: argparse.Namespace, sources: list[FoundSource]) -> str:
     """Return the text of the study file."""
     template = (files("posologie.cli") / "templates" / "study.yaml.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - YAML, not HTML
     environment.filters["yaml"] = as_yaml
     components = [source.component for source in sources]
     suites = {
-        "exam": [one.component for one in sources if "test" in one.splits and not one.is_open],
-        "open": [one.component for one in sources if "test" in one.splits and one.is_open],
+        "exam": [source.component for source in sources if "test" in source.splits and not source.is_open],
+        "open": [source.component for source in sources if "test" in source.splits and source.is_open],
     }
     facts: dict[str, Any] = {
         "name": name,
@@ -104,38 +104,38 @@ def study_text(name: str, target: Path, given: argparse.Namespace, sources: list
         "own_components": not set(components) <= set(DEFAULT),
         "kinds": list(DEFAULT),
         "suites": {suite: tested for suite, tested in suites.items() if tested},
-        "validated": [one.component for one in sources if "validation" in one.splits],
-        "backbone": given.backbone,
-        "backbone_name": given.backbone.rpartition("/")[2].lower(),
-        "language": given.language,
+        "validated": [source.component for source in sources if "validation" in source.splits],
+        "backbone": options.backbone,
+        "backbone_name": options.backbone.rpartition("/")[2].lower(),
+        "language": options.language,
     }
     return environment.from_string(template).render(facts)
 
 
-def found_sources(study: str, given: argparse.Namespace) -> list[FoundSource]:
+def component_sources(study: str, options: argparse.Namespace) -> list[FoundSource]:
     """Return a source for each component: of the folder, or of the files that were named.
 
     Raises:
         InputError: for a folder without questions, a component without name or file, or one given twice.
     """
-    if given.folder is not None:
-        if given.component or any(getattr(given, kind) is not None for kind in DEFAULT):
+    if options.folder is not None:
+        if options.component or any(getattr(options, kind) is not None for kind in DEFAULT):
             raise InputError("--folder: the files of the folder are the components; leave out the other files")
-        return sources_of_folder(given.folder)
+        return sources_of_folder(options.folder)
     return [
         source_of_files(component, {None: [path]}, tested=place == 0)
-        for place, (component, path) in enumerate(_files(study, given).items())
+        for place, (component, path) in enumerate(_files(study, options).items())
     ]
 
 
-def _files(study: str, given: argparse.Namespace) -> dict[str, Path]:
+def _files(study: str, options: argparse.Namespace) -> dict[str, Path]:
     """Return the file of each component, the tested one first.
 
     Raises:
         InputError: for a component without name or file, or one given twice.
     """
-    found: dict[str, Path] = {}
-    for text in given.component:
+    file_of: dict[str, Path] = {}
+    for text in options.component:
         name, _, file = text.partition("=")
         try:
             TypeAdapter(Name).validate_python(name)
@@ -143,22 +143,22 @@ def _files(study: str, given: argparse.Namespace) -> dict[str, Path]:
             file = ""
         if not file:
             raise InputError(f"--component {text}: expected NAME=FILE, such as textbook=data/textbook.csv")
-        if name in found or name.lower() in RESERVED:
-            taken = "given twice" if name in found else "a name that the tables use"
+        if name in file_of or name.lower() in RESERVED:
+            taken = "given twice" if name in file_of else "a name that the tables use"
             raise InputError(f"--component {text}: '{name}' is {taken}; choose another name")
-        found[name] = Path(file)
-    kinds = {kind: getattr(given, kind) for kind in DEFAULT if getattr(given, kind) is not None}
-    for name, file in (*found.items(), *kinds.items()):
+        file_of[name] = Path(file)
+    kinds = {kind: getattr(options, kind) for kind in DEFAULT if getattr(options, kind) is not None}
+    for name, file in (*file_of.items(), *kinds.items()):
         if not file.is_file():
             option = f"--{name} {file}" if name in kinds else f"--component {name}={file}"
             raise InputError(f"{option}: no such file; leave the option out to fill in the file's place later")
-    if not found and not kinds:
+    if not file_of and not kinds:
         return {kind: Path("data") / study / f"{kind}.csv" for kind in DEFAULT}
-    if not found and next(iter(DEFAULT)) not in kinds:
+    if not file_of and next(iter(DEFAULT)) not in kinds:
         raise InputError("--native FILE: missing; the tested items of a study are native ones to start with")
-    if twice := found.keys() & kinds.keys():
+    if twice := file_of.keys() & kinds.keys():
         raise InputError(f"--component {min(twice)}=…: --{min(twice)} is given too; expected one of them")
-    return found | kinds
+    return file_of | kinds
 
 
 def _mixes(components: list[str]) -> dict[str, list[str]]:
@@ -169,18 +169,18 @@ def _mixes(components: list[str]) -> dict[str, list[str]]:
     """
     if len(components) <= _MOST_WITH_PAIRS:
         sizes = range(1, len(components) + 1)
-        parts = [list(chosen) for size in sizes for chosen in itertools.combinations(components, size)]
+        coalitions = [list(chosen) for size in sizes for chosen in itertools.combinations(components, size)]
     else:
-        without = [[one for one in components if one != other] for other in components]
-        parts = [*([one] for one in components), *without, components]
+        without = [[component for component in components if component != other] for other in components]
+        coalitions = [*([component] for component in components), *without, components]
     mixes: dict[str, list[str]] = {}
-    for chosen in parts:
+    for chosen in coalitions:
         if len(chosen) == len(components) > 2:
             name = "ALL"
         elif len(chosen) > 2:
-            name = f"without-{next(one for one in components if one not in chosen)}"
+            name = f"without-{next(component for component in components if component not in chosen)}"
         else:
-            name = "-".join(_MIX_NAMES.get(one, one) for one in chosen)
+            name = "-".join(_MIX_NAMES.get(component, component) for component in chosen)
         while name in mixes:  # components called a, b and a-b
             name += "-"
         mixes[name] = chosen

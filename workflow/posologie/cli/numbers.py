@@ -118,7 +118,7 @@ MEASURED = frozenset(
 
 @dataclass(frozen=True)
 class Number:
-    """What is asked about: the rows of a table that are meant, and a column."""
+    """The number to explain: rows of a table, and a column."""
 
     table: str
     rows: tuple[dict[str, str], ...]
@@ -128,7 +128,7 @@ class Number:
         """Return the rows as JSON values."""
         return {"table": self.table, "column": self.column, "rows": list(self.rows)}
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Return what the rows say, for reading."""
         if len(self.rows) > 1:
             return [
@@ -158,7 +158,7 @@ class Number:
         return lines
 
 
-def number_of(file: Path, wanted: Sequence[str], column: str) -> Number:
+def number_of(file: Path, cells: Sequence[str], column: str) -> Number:
     """Return the rows of a table that have the wanted cells.
 
     Raises:
@@ -171,15 +171,15 @@ def number_of(file: Path, wanted: Sequence[str], column: str) -> Number:
         raise InputError(f"{file}: holds no rows")
     if column not in rows[0] and column != "value":
         raise InputError(f"{file}: --column {column}: expected one of {', '.join(rows[0])}")
-    for text in wanted:
+    for text in cells:
         key, separator, value = text.partition("=")
         if not separator or key not in rows[0]:
             raise InputError(f"{file}: --row {text}: expected KEY=VALUE with a KEY of {', '.join(rows[0])}")
-        kept = [row for row in rows if row[key] == value]
-        if not kept:
-            there = _listed(list(dict.fromkeys(row[key] for row in rows)))
-            raise InputError(f"{file}: no such row has {key} = '{value}'; found {there}")
-        rows = kept
+        matching = [row for row in rows if row[key] == value]
+        if not matching:
+            values = _listed(list(dict.fromkeys(row[key] for row in rows)))
+            raise InputError(f"{file}: no such row has {key} = '{value}'; found {values}")
+        rows = matching
     if column not in rows[0]:
         column = next((name for name in ("items", "hours", "share") if name in rows[0]), list(rows[0])[-1])
     return Number(file.stem, tuple(rows), column)
@@ -187,13 +187,13 @@ def number_of(file: Path, wanted: Sequence[str], column: str) -> Number:
 
 def models_behind(root: Path, number: Number) -> dict[str, list[str]]:
     """Return the models that a number rests on, each with its suites."""
-    found: dict[str, list[str]] = {}
+    suites_of_model: dict[str, list[str]] = {}
     for row in number.rows:
         suites = _suites_of(row)
         for model in models_of_row(root, row):
-            known = found.setdefault(model, [])
+            known = suites_of_model.setdefault(model, [])
             known += [suite for suite in suites if suite not in known]
-    return found
+    return suites_of_model
 
 
 def models_of_row(
@@ -239,7 +239,7 @@ def items_behind(root: Path, number: Number) -> dict[str, Any]:
     ids = sorted({item for _, item in first})
     recomputed = None
     if number.table in ("mcqa", "oeq") and row["aggregate"] == "item_weighted" and first:
-        means = [sum(found.values()) / len(found) for found in tables.values()]
+        means = [sum(by_item.values()) / len(by_item) for by_item in tables.values()]
         scale = 100 if row["unit"] == "%" else 1
         recomputed = scale * sum(means) / len(means)
     return {"count": len(ids), "ids": ids, "recomputed": recomputed}
@@ -251,12 +251,12 @@ def _scores(root: Path, model: str, row: dict[str, str]) -> dict[tuple[str, str]
     import pyarrow.compute as pc
 
     table = read_scores(root / scores_file(model, row["suite"], row["metric"]))
-    wanted = {"metric": row["metric"], "decoding": row["decoding"]}
+    cells = {"metric": row["metric"], "decoding": row["decoding"]}
     if row["task"] != "all":
-        wanted["task"] = row["task"]
+        cells["task"] = row["task"]
     if row["scope_kind"] != "all":
-        wanted[row["scope_kind"]] = row["scope"]
-    for key, value in wanted.items():
+        cells[row["scope_kind"]] = row["scope"]
+    for key, value in cells.items():
         table = table.filter(pc.equal(table[key].cast(pa.string()), value))
     if row["variants"] != "all":
         original = pc.equal(table["variant"].cast(pa.string()), "original")

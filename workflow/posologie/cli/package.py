@@ -38,20 +38,20 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: {study}-crate)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Write the crate and say where it is and what it leaves open."""
-    study = study_of(given)
-    if unknown := sorted(set(given.others) - FOLDERS):
+    study = study_of(options)
+    if unknown := sorted(set(options.others) - FOLDERS):
         raise InputError(f"--with {unknown[0]}: no such folder of a study; choose of {', '.join(sorted(FOLDERS))}")
     seals = _checked(study)
-    out: Path = given.out or Path(f"{study.study}-crate")
+    out: Path = options.out or Path(f"{study.study}-crate")
     if out.exists():
         raise InputError(f"--out {out}: it exists; delete it, or choose another folder")
-    named = [text.partition("=") for text in given.author]
+    named = [text.partition("=") for text in options.author]
     authors = [Author(name.strip(), address or None) for name, _, address in named]
-    open_licences = write_crate(study, seals, out, licence=given.license, authors=authors, others=given.others)
+    open_licences = write_crate(study, seals, out, licence=options.license, authors=authors, others=options.others)
     files = sum(path.is_file() for path in out.rglob("*"))
-    if given.json:
+    if options.json:
         print_json({"crate": str(out), "files": files, "licence_not_stated": open_licences})
         return 0
     for name in open_licences:
@@ -63,7 +63,7 @@ def answer(given: argparse.Namespace) -> int:
 
 
 def _checked(study: Study) -> list[Seal]:
-    """Return the seals of a finished study of which every file is as it was made.
+    """Return the seals of a finished study, after checking that every file is unaltered.
 
     Raises:
         InputError: naming the first thing that is missing, left behind or altered.

@@ -20,7 +20,7 @@ from posologie.cli.places import print_json
 from posologie.records.files import write_text
 from posologie.running.errors import InputError
 
-_ASKED = "%R|%a|%l|%c|%m|%G|%f"
+_SINFO_FORMAT = "%R|%a|%l|%c|%m|%G|%f"
 """Partition, availability, time limit, CPUs, MiB, generic resources and features, one line for each node."""
 
 _GPU = re.compile(r"gpu(?::(?P<model>[^:,()]+))?:(?P<count>\d+)")
@@ -32,23 +32,23 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--only", nargs="+", metavar="NAME", help="these partitions alone")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print or write the partitions."""
-    found = partitions(_sinfo().splitlines())
-    if unknown := sorted(set(given.only or ()) - set(found)):
-        raise InputError(f"--only {unknown[0]}: no such partition is up; there are {', '.join(sorted(found))}")
-    chosen = {name: limits for name, limits in found.items() if not given.only or name in given.only}
-    if given.json:
+    limits_of = partitions(_sinfo().splitlines())
+    if unknown := sorted(set(options.only or ()) - set(limits_of)):
+        raise InputError(f"--only {unknown[0]}: no such partition is up; there are {', '.join(sorted(limits_of))}")
+    chosen = {name: limits for name, limits in limits_of.items() if not options.only or name in options.only}
+    if options.json:
         print_json({"partitions": chosen})
         return 0
     text = yaml.safe_dump({"partitions": chosen}, sort_keys=False)
-    if given.out is None:
+    if options.out is None:
         print(_HEAD + text, end="")
     else:
         write_text(
-            given.out, with_partitions(given.out.read_text(encoding="utf-8") if given.out.exists() else "", text)
+            options.out, with_partitions(options.out.read_text(encoding="utf-8") if options.out.exists() else "", text)
         )
-        print(f"{given.out}: {len(chosen)} partitions; name it in the profile as slurm-partition-config")
+        print(f"{options.out}: {len(chosen)} partitions; name it in the profile as slurm-partition-config")
     return 0
 
 
@@ -71,7 +71,9 @@ _BLOCK = re.compile(r"^partitions:.*(?:\n(?:[ \t].*|[ \t]*(?=\n[ \t])))*\n?", re
 def _sinfo() -> str:
     if shutil.which("sinfo") is None:
         raise InputError("sinfo: not found; expected SLURM's commands on this machine (is it a login node?)")
-    done = subprocess.run(["sinfo", "-h", "-N", "-o", _ASKED], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["sinfo", "-h", "-N", "-o", _SINFO_FORMAT], capture_output=True, text=True, check=False, timeout=60
+    )
     if done.returncode:
         raise InputError(f"sinfo: {done.stderr.strip() or 'failed'}")
     return done.stdout
@@ -81,20 +83,20 @@ def partitions(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the limits of each partition, by name, in the order of the lines.
 
     Args:
-        lines: of `sinfo -h -N -o` with `_ASKED`, one for each node of each partition.
+        lines: of `sinfo -h -N -o` with `_SINFO_FORMAT`, one for each node of each partition.
 
     Raises:
         InputError: naming a line that does not have this form.
     """
-    found: dict[str, dict[str, Any]] = {}
+    limits_of: dict[str, dict[str, Any]] = {}
     for line in lines:
         fields = line.strip().split("|")
         if len(fields) != 7:
-            raise InputError(f"sinfo said '{line.strip()}'; expected seven fields: {_ASKED}")
+            raise InputError(f"sinfo said '{line.strip()}'; expected seven fields: {_SINFO_FORMAT}")
         name, available, limit, cpus, memory, resources, features = fields
         if available != "up":
             continue
-        limits = found.setdefault(name, {})
+        limits = limits_of.setdefault(name, {})
         if (minutes := minutes_of(limit)) is not None:
             limits["max_runtime"] = minutes
         limits["max_threads"] = max(limits.get("max_threads", 0), int(cpus.rstrip("+")))
@@ -109,7 +111,7 @@ def partitions(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
         if features not in ("", "(null)"):
             known = set(limits.get("available_constraints", ()))
             limits["available_constraints"] = sorted(known | set(features.split(",")))
-    return found
+    return limits_of
 
 
 def minutes_of(limit: str) -> int | None:

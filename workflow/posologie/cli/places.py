@@ -56,23 +56,23 @@ def add_study(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def study_of(given: argparse.Namespace) -> Study:
+def study_of(options: argparse.Namespace) -> Study:
     """Return the study that the options name.
 
     Raises:
         InputError: if the study file is missing or does not fit.
     """
     overrides = {}
-    for text in given.config:
+    for text in options.config:
         key, separator, value = text.partition("=")
         if not separator:
             raise InputError(f"--config {text}: expected KEY=VALUE")
         overrides[key] = yaml.safe_load(value)
-    if given.configfile is None:
-        given.configfile = last_study() or DEFAULT
-        if given.configfile != DEFAULT:
-            print(f"Study file: {given.configfile} (another one: --configfile FILE)", file=sys.stderr)
-    return load_study(given.configfile, overrides)
+    if options.configfile is None:
+        options.configfile = last_study() or DEFAULT
+        if options.configfile != DEFAULT:
+            print(f"Study file: {options.configfile} (another one: --configfile FILE)", file=sys.stderr)
+    return load_study(options.configfile, overrides)
 
 
 def last_study() -> str | None:
@@ -99,21 +99,21 @@ def add_results(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def results_folder(given: Path | None) -> Path:
+def results_folder(folder: Path | None) -> Path:
     """Return the folder of the results that are meant.
 
     Raises:
         InputError: if the folder is missing, or none is given and there are several.
     """
-    if given is not None:
-        if not given.is_dir():
-            raise InputError(f"--results {given}: no such folder")
-        return given
-    found = sorted(path for path in Path("results").glob("*") if path.is_dir())
-    if len(found) != 1:
-        names = ", ".join(path.as_posix() for path in found) or "no study"
+    if folder is not None:
+        if not folder.is_dir():
+            raise InputError(f"--results {folder}: no such folder")
+        return folder
+    folders = sorted(path for path in Path("results").glob("*") if path.is_dir())
+    if len(folders) != 1:
+        names = ", ".join(path.as_posix() for path in folders) or "no study"
         raise InputError(f"results/ holds {names}; say which with --results FOLDER")
-    return found[0]
+    return folders[0]
 
 
 def root_of(file: Path) -> Path:

@@ -76,22 +76,22 @@ cli.main()
 """
 
 
-def _jobs(told: str) -> Iterable[Job]:
-    local = {name for line in re.findall(rf"^{_LOCAL} (.*)$", told, flags=re.MULTILINE) for name in line.split()}
-    for block in re.split(r"\n(?=(?:local)?rule \S+:\n|checkpoint \S+:\n|localcheckpoint \S+:\n)", told)[1:]:
+def _jobs(output: str) -> Iterable[Job]:
+    local = {name for line in re.findall(rf"^{_LOCAL} (.*)$", output, flags=re.MULTILINE) for name in line.split()}
+    for block in re.split(r"\n(?=(?:local)?rule \S+:\n|checkpoint \S+:\n|localcheckpoint \S+:\n)", output)[1:]:
         head = re.match(r"(local)?(?:rule|checkpoint) (\S+):", block)
         fields = dict(re.findall(r"^    (\w+): (.*)$", block.split("\n\n")[0], flags=re.MULTILINE))
         if head is None or "output" not in fields:  # a target that only gathers
             continue
-        asked = dict(pair.split("=", 1) for pair in fields.get("resources", "").split(", ") if "=" in pair)
+        resources = dict(pair.split("=", 1) for pair in fields.get("resources", "").split(", ") if "=" in pair)
         yield Job(
             rule=head[2],
             wildcards=dict(pair.split("=", 1) for pair in fields.get("wildcards", "").split(", ") if "=" in pair),
             local=head[2] in local,
             threads=int(fields.get("threads", "1")),
-            mem_mb=_number(asked.get("mem_mb")),
-            minutes=_number(asked.get("runtime")),
-            gpus=_number(asked.get("gpu")),
+            mem_mb=_number(resources.get("mem_mb")),
+            minutes=_number(resources.get("runtime")),
+            gpus=_number(resources.get("gpu")),
         )
 
 
@@ -141,13 +141,13 @@ class Records:
         """The median of earlier predictions of the same backbone on the same suites."""
         backbone = job.wildcards["model"].partition("/")[0]
         suites = bundles(study).get(job.rule.removeprefix("predict_"), ())
-        found = {}
+        seconds_of = {}
         for record in self.predictions:
             spec = record.get("spec", {})
             model = str(spec.get("model", ""))
             if model.partition("/")[0] == backbone and set(spec.get("suites", {})) == set(suites):
-                found[record["started"], model] = float(record["seconds"])  # one record for each suite of a job
-        return median(found.values()) if found else None
+                seconds_of[record["started"], model] = float(record["seconds"])  # one record for each suite of a job
+        return median(seconds_of.values()) if seconds_of else None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -178,22 +178,22 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the plan."""
-    study = study_of(given)
-    arguments = [*given.targets, "--profile", given.profile, "--configfile", given.configfile]
-    found = jobs([*arguments, *(["--config", *given.config] if given.config else [])])
-    records = Records(given.records or sorted(path for path in Path("results").glob("*") if path.is_dir()))
-    plan = plan_of(study, found, records, cluster=uses_cluster(given.profile))
-    if given.memory is not None:
-        plan["memory"] = memory_of(study, given.memory or gpu_gigabytes(given.profile))
-    if given.json:
+    study = study_of(options)
+    arguments = [*options.targets, "--profile", options.profile, "--configfile", options.configfile]
+    planned = jobs([*arguments, *(["--config", *options.config] if options.config else [])])
+    records = Records(options.records or sorted(path for path in Path("results").glob("*") if path.is_dir()))
+    plan = plan_of(study, planned, records, cluster=uses_cluster(options.profile))
+    if options.memory is not None:
+        plan["memory"] = memory_of(study, options.memory or gpu_gigabytes(options.profile))
+    if options.json:
         print_json(plan)
     else:
         console().print(_table(plan))
-        for line in _told(plan, len(records)):
+        for line in _sentences(plan, len(records)):
             console().print(line)
-    return 1 if plan["short"] or any(one["fits"] is False for one in plan.get("memory", ())) else 0
+    return 1 if plan["short"] or any(footprint["fits"] is False for footprint in plan.get("memory", ())) else 0
 
 
 def memory_of(study: Study, gigabytes: float | None) -> list[dict[str, Any]]:
@@ -202,7 +202,7 @@ def memory_of(study: Study, gigabytes: float | None) -> list[dict[str, Any]]:
     Args:
         gigabytes: memory of the GPU; whether a training fits is not said if left out.
     """
-    found = []
+    entries = []
     for name, backbone in study.backbones.items() if study.mixes else ():
         folder = Path(study.roots.models) / backbone.folder_name()
         entry: dict[str, Any] = {"backbone": name, "micro_batch": study.devices.training_micro_batch, "fits": None}
@@ -216,8 +216,8 @@ def memory_of(study: Study, gigabytes: float | None) -> list[dict[str, Any]]:
             entry |= {**asdict(taken), "peak": taken.peak, "shares": shares}
             if gigabytes is not None:
                 entry |= {"gpu": int(gigabytes * 1e9), "fits": taken.peak <= gigabytes * 1e9}
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 _GIGABYTES = {"v100": 16, "t4": 16, "l4": 24, "a10": 24, "a30": 24, "a40": 48, "l40": 48, "l40s": 48, "h100": 80}
@@ -239,13 +239,13 @@ def gpu_gigabytes(profile: str) -> float | None:
     return None if known is None else float(known)
 
 
-def plan_of(study: Study, found: Sequence[Job], records: Records, *, cluster: bool = True) -> dict[str, Any]:
+def plan_of(study: Study, planned: Sequence[Job], records: Records, *, cluster: bool = True) -> dict[str, Any]:
     """Return the plan as JSON values: one entry for each rule, and the sums over them."""
     rules: list[dict[str, Any]] = []
-    for rule in dict.fromkeys(job.rule for job in found):
-        mine = [job for job in found if job.rule == rule]
+    for rule in dict.fromkeys(job.rule for job in planned):
+        mine = [job for job in planned if job.rule == rule]
         known = [records.seconds(study, job) for job in mine]
-        seconds = [one for one in known if one is not None]
+        seconds = [estimate for estimate in known if estimate is not None]
         rules.append(
             {
                 "rule": rule,
@@ -311,7 +311,7 @@ def _table(plan: dict[str, Any]) -> Table:
     return table
 
 
-def _memory_told(taken: dict[str, Any]) -> str:
+def _memory_sentence(taken: dict[str, Any]) -> str:
     """Return one line about the memory of a training."""
     if "peak" not in taken:
         return f"{taken['backbone']}: not fetched yet, so what a training takes is not known; make `backbones` first"
@@ -338,9 +338,9 @@ def _memory_told(taken: dict[str, Any]) -> str:
     )
 
 
-def _told(plan: dict[str, Any], records: int) -> list[str]:
+def _sentences(plan: dict[str, Any], records: int) -> list[str]:
     where = f"{plan['cluster_jobs']} jobs on the cluster" if plan["cluster"] else f"{plan['jobs']} jobs on this machine"
-    lines = [_memory_told(one) for one in plan.get("memory", ())]
+    lines = [_memory_sentence(footprint) for footprint in plan.get("memory", ())]
     lines += [f"\n{where}, {plan['gpu_jobs']} of them on GPUs."]
     if plan["gpu_hours_estimated"] is not None:
         rest = f", without {', '.join(plan['without_record'])}" if plan["without_record"] else ""

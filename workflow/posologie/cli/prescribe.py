@@ -5,10 +5,10 @@
   posologie prescribe --ratios … --metrics … --metric loss --lower-is-better --mixes 2 --yaml next.yaml
 
 A surface is fitted to the runs of a study, or of two files. From it come the dose, the region of mixes that cannot be
-told from the best, exchange rates, and the mixes whose training is expected to improve the choice most; or stop, if
-none is expected to be worth its cost. ratios.csv has a row for each run and a column for each component, metrics.csv a
-row for each run and a column for each metric; `METRIC_se` is its standard error. --yaml writes the mixes to paste below
-`mixes:` in a study file.
+distinguished from the best, exchange rates, and the mixes whose training is expected to improve the choice most; or
+stop, if none is expected to be worth its cost. ratios.csv has a row for each run and a column for each component,
+metrics.csv a row for each run and a column for each metric; `METRIC_se` is its standard error. --yaml writes the mixes
+to paste below `mixes:` in a study file.
 """
 
 import argparse
@@ -39,7 +39,7 @@ _DEGREES = {"mean": 1, "linear": 1, "quadratic": 2, "special cubic": 3, "Gaussia
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of which runs.
+    """The runs to prescribe from, and the demands on the answer.
 
     Attributes:
         size: number of items of the mix that is to be given; None where none is known.
@@ -49,7 +49,7 @@ class Question:
         seeds: that every mix of the study is trained with; empty without a study.
         hours: GPU hours of one training; None where not known.
         towards: −1 where scores are losses that were turned round.
-        notes: what has to be said beside the runs.
+        notes: caveats about the runs.
         held: number of items of each component, where it is known: a mix cannot be trained on more.
     """
 
@@ -117,90 +117,90 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--seed", type=int, default=42, help="seed of the draws (default: 42)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the dose and what to train next."""
-    _check(given)
-    asked = of_files(given) if given.configfile is None else of_study(given)
-    facts, proposed = facts_of(given, asked)
-    names = new_names(asked.runs.components, proposed, asked.taken)
-    text = mixes_yaml(asked.runs.components, proposed, names, asked.size, asked.seeds)
-    if given.yaml:
-        write_text(given.yaml, text)
-    if given.json:
+    _check(options)
+    question = of_files(options) if options.configfile is None else of_study(options)
+    facts, proposed = facts_of(options, question)
+    names = new_names(question.runs.components, proposed, question.taken)
+    text = mixes_yaml(question.runs.components, proposed, names, question.size, question.seeds)
+    if options.yaml:
+        write_text(options.yaml, text)
+    if options.json:
         print_json({**facts, "yaml": text})
         return 0
     for line in in_words(facts):
         console().print(line)
     if proposed.proposals:
-        console().print(proposals_table(asked.runs.components, proposed, names))
-        console().print(text if not given.yaml else f"{given.yaml}: mixes to paste below `mixes:`", markup=False)
+        console().print(proposals_table(question.runs.components, proposed, names))
+        console().print(text if not options.yaml else f"{options.yaml}: mixes to paste below `mixes:`", markup=False)
     return 0
 
 
-def of_files(given: argparse.Namespace) -> Question:
+def of_files(options: argparse.Namespace) -> Question:
     """Return the question about runs in files."""
-    if given.ratios is None or given.metrics is None or not given.metric:
+    if options.ratios is None or options.metrics is None or not options.metric:
         raise InputError("prescribe: expected --configfile, or all of --ratios, --metrics and --metric")
 
     def read(weights: Mapping[str, float]) -> Runs:
-        return read_runs(given.ratios, given.metrics, weights, lower_is_better=given.lower_is_better)
+        return read_runs(options.ratios, options.metrics, weights, lower_is_better=options.lower_is_better)
 
-    runs = read(_pairs("--metric", [text if "=" in text else f"{text}=1" for text in given.metric]))
-    towards = -1 if given.lower_is_better else 1
+    runs = read(_pairs("--metric", [text if "=" in text else f"{text}=1" for text in options.metric]))
+    towards = -1 if options.lower_is_better else 1
     floors = {
-        name: Floor(fitted_surface(read({name: 1.0}), None)[0], towards * score, given.floor_probability)
-        for name, score in _pairs("--floor", given.floor).items()
+        name: Floor(fitted_surface(read({name: 1.0}), None)[0], towards * score, options.floor_probability)
+        for name, score in _pairs("--floor", options.floor).items()
     }
-    size = given.size or (size_in(given.ratios) if runs.sizes is None else float(runs.sizes.max()))
+    size = options.size or (size_in(options.ratios) if runs.sizes is None else float(runs.sizes.max()))
     return Question(
-        runs, size, bounds_of(runs.components, limits_of(given.bounds)), floors, _pairs("--price", given.price),
-        frozenset(runs.names), hours=given.hours_per_training, towards=towards,
+        runs, size, bounds_of(runs.components, limits_of(options.bounds)), floors, _pairs("--price", options.price),
+        frozenset(runs.names), hours=options.hours_per_training, towards=towards,
     )  # fmt: skip
 
 
-def of_study(given: argparse.Namespace) -> Question:
+def of_study(options: argparse.Namespace) -> Question:
     """Return the question about a study's runs, with what its section `surface` says."""
     from posologie.config.components import held_items
     from posologie.config.job_specs import surface_spec
     from posologie.config.load import load_study
     from posologie.surface.study_runs import objective_of, study_runs
 
-    if given.ratios or given.metrics or given.metric or given.floor:
+    if options.ratios or options.metrics or options.metric or options.floor:
         raise InputError("--ratios, --metrics, --metric, --floor: not beside --configfile, whose study has its own")
-    study = load_study(given.configfile)
+    study = load_study(options.configfile)
     spec, results = surface_spec(study), results_of(study)
     settings, every = spec.surface, list(study_runs(str(results), spec))
     if not every:
         raise InputError(f"{results}: no scores of three different mixes; run `snakemake scores` first")
-    backbone = _one_of("--backbone", given.backbone, dict.fromkeys(one.backbone for one in every))
-    own = {one.suite: one for one in reversed(every) if one.backbone == backbone}
-    if given.suite is None and settings.objective and set(settings.objective) <= set(own):
-        found = objective_of(own, settings.objective)
+    backbone = _chosen("--backbone", options.backbone, dict.fromkeys(runs.backbone for runs in every))
+    own = {runs.suite: runs for runs in reversed(every) if runs.backbone == backbone}
+    if options.suite is None and settings.objective and set(settings.objective) <= set(own):
+        chosen_runs = objective_of(own, settings.objective)
     else:
-        found = own[_one_of("--suite", given.suite, own)]
-    runs = found.runs
+        chosen_runs = own[_chosen("--suite", options.suite, own)]
+    runs = chosen_runs.runs
     floors = {
-        name: Floor(fitted_surface(gains, None)[0], 0.0, given.floor_probability)
+        name: Floor(fitted_surface(gains, None)[0], 0.0, options.floor_probability)
         for name in settings.at_least_base
-        if name != found.suite and name in own and (gains := own[name].gains) is not None
+        if name != chosen_runs.suite and name in own and (gains := own[name].gains) is not None
     }
     limits = {name: both for name, both in settings.bounds.items() if name in runs.components}
     prices = {name: price for name, price in spec.prices.items() if name in runs.components}
-    size = given.size or settings.size or (found.size if runs.sizes is None else float(runs.sizes.max()))
+    size = options.size or settings.size or (chosen_runs.size if runs.sizes is None else float(runs.sizes.max()))
     records = [read_json(path) for path in sorted(results.glob("adapters/*/*/seed-*/run.json"))]
-    hours = [float(one["seconds"]) / 3600 * max(1, len(one["hardware"]["gpus"])) for one in records]
+    hours = [float(record["seconds"]) / 3600 * max(1, len(record["hardware"]["gpus"])) for record in records]
     return Question(
-        runs, None if size is None else float(size), bounds_of(runs.components, limits | limits_of(given.bounds)),
-        floors, prices | _pairs("--price", given.price), frozenset(study.mixes) | {"base"}, study.training.seeds,
-        given.hours_per_training or (float(np.mean(hours)) if hours else None), found.towards,
-        tuple(filter(None, [found.note, "n too small" if found.few else "",
+        runs, None if size is None else float(size), bounds_of(runs.components, limits | limits_of(options.bounds)),
+        floors, prices | _pairs("--price", options.price), frozenset(study.mixes) | {"base"}, study.training.seeds,
+        options.hours_per_training or (float(np.mean(hours)) if hours else None), chosen_runs.towards,
+        tuple(filter(None, [chosen_runs.note, "n too small" if chosen_runs.few else "",
                             "shows the machinery only" if study.demonstration else ""])),
         {name: items for name, items in held_items(study, results).items()
          if items is not None and name in runs.components},
     )  # fmt: skip
 
 
-def _one_of(option: str, name: str | None, names: Collection[str]) -> str:
+def _chosen(option: str, name: str | None, names: Collection[str]) -> str:
     if name is None and len(names) == 1:
         return next(iter(names))
     if name is None or name not in names:
@@ -208,67 +208,69 @@ def _one_of(option: str, name: str | None, names: Collection[str]) -> str:
     return name
 
 
-def facts_of(given: argparse.Namespace, asked: Question) -> tuple[dict[str, Any], Prescription]:
+def facts_of(options: argparse.Namespace, question: Question) -> tuple[dict[str, Any], Prescription]:
     """Return the answer and what to train next."""
-    runs = asked.runs
+    runs = question.runs
     sized = runs.sizes is not None
-    surface, degree, notes = fitted_surface(runs, given.model)
-    here = runs.shares if runs.sizes is None else runs.shares[runs.sizes == asked.size]
+    surface, degree, notes = fitted_surface(runs, options.model)
+    here = runs.shares if runs.sizes is None else runs.shares[runs.sizes == question.size]
     candidates = candidates_of(
-        surface, asked.bounds, runs.shares, size=asked.size if sized else None, seed=given.seed
+        surface, question.bounds, runs.shares, size=question.size if sized else None, seed=options.seed
     )  # fmt: skip
-    if asked.floors:
-        candidates = candidates.only(_kept(given, asked, surface, candidates))
-        notes = [*notes, f"{', '.join(asked.floors)} kept with a chance of {given.floor_probability:g} each;"
+    if question.floors:
+        candidates = candidates.only(_allowed(options, question, surface, candidates))
+        notes = [*notes, f"{', '.join(question.floors)} kept with a chance of {options.floor_probability:g} each;"
                  " the region is that of the mixes that do"]  # fmt: skip
-    region = region_of(surface, candidates, least_squares=False, seed=given.seed)
-    offers = offers_of(_trainable(asked), here, seed=given.seed)
-    least = max(1, len(asked.seeds))
+    region = region_of(surface, candidates, least_squares=False, seed=options.seed)
+    offers = offers_of(_trainable(question), here, seed=options.seed)
+    least = max(1, len(question.seeds))
     prescription = prescribe(
         surface,
         region,
         offers,
         tested=here,
-        prices=_prices(given, asked, offers),
-        most=given.mixes,
-        seeds=[count for count in given.seeds or [least] if count >= least] or [least],
+        prices=_prices(options, question, offers),
+        most=options.mixes,
+        seeds=[count for count in options.seeds or [least] if count >= least] or [least],
         own_noise=item_noise(runs),
         interior_first=saturated(runs, degree),
-        seed=given.seed,
+        seed=options.seed,
     )
     facts = answer_of(
-        surface, region, prescription, sized=sized, prices=asked.prices, towards=asked.towards,
-        notes=[*asked.notes, *notes],
+        surface, region, prescription, sized=sized, prices=question.prices, towards=question.towards,
+        notes=[*question.notes, *notes],
     )  # fmt: skip
     return facts, prescription
 
 
-def _trainable(asked: Question) -> Bounds:
+def _trainable(question: Question) -> Bounds:
     """Return the bounds of mixes that the components' items fill, each taken once."""
-    if not asked.size or not asked.held:
-        return asked.bounds
-    names = asked.runs.components
-    both = zip(asked.bounds.low.tolist(), asked.bounds.high.tolist(), strict=True)
+    if not question.size or not question.held:
+        return question.bounds
+    names = question.runs.components
+    both = zip(question.bounds.low.tolist(), question.bounds.high.tolist(), strict=True)
     limits = dict(zip(names, both, strict=True))
-    return bounds_of(names, within_stock(limits, asked.held, int(asked.size)))
+    return bounds_of(names, within_stock(limits, question.held, int(question.size)))
 
 
-def _kept(given: argparse.Namespace, asked: Question, surface: Surface, candidates: Candidates) -> NDArray[np.bool_]:
+def _allowed(
+    options: argparse.Namespace, question: Question, surface: Surface, candidates: Candidates
+) -> NDArray[np.bool_]:
     """Return which candidates keep the floors.
 
     Raises:
         InputError: where none does, with the one that comes nearest.
     """
-    found = best_above(surface, candidates, list(asked.floors.values()))
-    if found.chosen is None:
-        lowest = found.chances.min(axis=0)
+    constrained = best_above(surface, candidates, list(question.floors.values()))
+    if constrained.chosen is None:
+        lowest = constrained.chances.min(axis=0)
         nearest = int(np.argmax(lowest))
-        mix = dict(zip(asked.runs.components, map(float, candidates.shares[nearest]), strict=True))
+        mix = dict(zip(question.runs.components, map(float, candidates.shares[nearest]), strict=True))
         raise InputError(
-            f"{', '.join(asked.floors)}: no mix keeps the floor with a chance of {given.floor_probability:g};"
+            f"{', '.join(question.floors)}: no mix keeps the floor with a chance of {options.floor_probability:g};"
             f" {mix_text(mix)} does with {lowest[nearest]:.2g}"
         )
-    return found.allowed
+    return constrained.allowed
 
 
 def fitted_surface(runs: Runs, model: str | None) -> tuple[Surface, int, list[str]]:
@@ -286,13 +288,13 @@ def fitted_surface(runs: Runs, model: str | None) -> tuple[Surface, int, list[st
 
 def best_beside_mean(choice: Choice) -> Fitted:
     """Return the model that predicts best of those that know of better mixes: all but the mean."""
-    others = [one for one in choice.candidates if one.fitted.form != MEAN]
-    return max(others, key=lambda one: one.log_density).fitted if others else choice.chosen.fitted
+    others = [candidate for candidate in choice.candidates if candidate.fitted.form != MEAN]
+    return max(others, key=lambda candidate: candidate.log_density).fitted if others else choice.chosen.fitted
 
 
 def degree_of(choice: Choice) -> int:
     """Return the highest degree of the models that a surface was chosen from."""
-    return max(_DEGREES[one.fitted.form.name] for one in choice.candidates)
+    return max(_DEGREES[candidate.fitted.form.name] for candidate in choice.candidates)
 
 
 def proposals_table(components: Sequence[str], proposed: Prescription, names: Sequence[str]) -> Table:
@@ -300,80 +302,87 @@ def proposals_table(components: Sequence[str], proposed: Prescription, names: Se
     table = Table(title="What to train next", title_justify="left")
     for column in ("mix", "shares", "seeds", "cost", "gain", "alone", "changes", "regret after", "region after", "why"):
         table.add_column(column, justify="left" if column in ("mix", "shares", "why") else "right")
-    for name, one in zip(names, proposed.proposals, strict=True):
+    for name, proposal in zip(names, proposed.proposals, strict=True):
         table.add_row(
             name,
-            mix_text(dict(zip(components, (float(share) for share in one.shares), strict=True))),
-            str(one.seeds),
-            f"{one.cost:g}",
-            f"{one.gain:.2f}",
-            f"{one.alone:.2f}",
-            f"{100 * one.changes:.0f} %",
-            f"{one.regret:.2f}",
-            f"{100 * one.region:.0f} %",
-            {"decision": "improves the choice", "interior": "tells whether the surface fits"}[one.reason],
+            mix_text(dict(zip(components, (float(share) for share in proposal.shares), strict=True))),
+            str(proposal.seeds),
+            f"{proposal.cost:g}",
+            f"{proposal.gain:.2f}",
+            f"{proposal.alone:.2f}",
+            f"{100 * proposal.changes:.0f} %",
+            f"{proposal.regret:.2f}",
+            f"{100 * proposal.region:.0f} %",
+            {"decision": "improves the choice", "interior": "tells whether the surface fits"}[proposal.reason],
         )
     return table
 
 
-def _check(given: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> None:
     for name in ("mixes", "size", "hours_per_training", "price_hour", "point_worth", "budget"):
-        value = getattr(given, name)
+        value = getattr(options, name)
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')} {value:g}: expected a number above 0")
-    if given.worth < 0 or min(given.seeds or [1]) < 1:
+    if options.worth < 0 or min(options.seeds or [1]) < 1:
         raise InputError("--worth, --seeds: expected points from 0, and seeds from 1")
-    if not 0.5 <= given.floor_probability < 1:
-        raise InputError(f"--floor-probability {given.floor_probability:g}: expected a number from 0.5 to below 1")
-    if given.point_worth is not None and given.price_hour is None and not given.price and given.configfile is None:
+    if not 0.5 <= options.floor_probability < 1:
+        raise InputError(f"--floor-probability {options.floor_probability:g}: expected a number from 0.5 to below 1")
+    if (
+        options.point_worth is not None
+        and options.price_hour is None
+        and not options.price
+        and options.configfile is None
+    ):
         raise InputError("--point-worth: needs --price-hour or --price, which say what a training costs")
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, float]:
-    found = {}
+    numbers = {}
     for text in texts:
         name, _, value = text.rpartition("=")
         try:
-            found[name] = float(value)
+            numbers[name] = float(value)
         except ValueError:
             name = ""
         if not name:
             raise InputError(f"{option} {text}: expected NAME=NUMBER")
-    return found
+    return numbers
 
 
 def limits_of(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return the bounds that NAME=LOW:HIGH texts give."""
-    found = {}
+    limits = {}
     for text in texts:
         name, _, values = text.rpartition("=")
         low, _, high = values.partition(":")
         try:
-            found[name] = (float(low), float(high))
+            limits[name] = (float(low), float(high))
         except ValueError:
             name = ""
         if not name:
             raise InputError(f"--bounds {text}: expected NAME=LOW:HIGH, such as native=0.2:0.6")
-    return found
+    return limits
 
 
 def whole_numbers(option: str, texts: Sequence[str]) -> dict[str, int]:
     """Return the whole numbers that NAME=NUMBER texts of an option give."""
-    found = {}
+    numbers = {}
     for text in texts:
         name, _, number = text.partition("=")
         if not number.isdecimal():
             raise InputError(f"{option} {text}: expected NAME=NUMBER, such as synthetic=4")
-        found[name] = int(number)
-    return found
+        numbers[name] = int(number)
+    return numbers
 
 
-def _prices(given: argparse.Namespace, asked: Question, offers: Array) -> Prices:
+def _prices(options: argparse.Namespace, question: Question, offers: Array) -> Prices:
     """Return what trainings cost: money where there are prices, else GPU hours, else their number."""
-    if asked.prices and asked.size is None:
+    if question.prices and question.size is None:
         raise InputError("--price: needs --size, the number of items of a mix")
-    items = costs_of(asked.runs.components, offers, np.full(len(offers), asked.size or 0.0), asked.prices)
-    adapter = 1.0 if asked.hours is None else asked.hours
-    if asked.prices or given.price_hour is not None:
-        adapter *= given.price_hour or 0.0
-    return Prices(items, adapter, given.worth, np.inf if given.budget is None else given.budget, given.point_worth)
+    items = costs_of(question.runs.components, offers, np.full(len(offers), question.size or 0.0), question.prices)
+    adapter = 1.0 if question.hours is None else question.hours
+    if question.prices or options.price_hour is not None:
+        adapter *= options.price_hour or 0.0
+    return Prices(
+        items, adapter, options.worth, np.inf if options.budget is None else options.budget, options.point_worth
+    )

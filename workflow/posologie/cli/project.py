@@ -13,10 +13,10 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add no arguments: there is one folder."""
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the folder."""
     folder = project().as_posix()
-    if given.json:
+    if options.json:
         print_json({"project": folder})
     else:
         print(folder)

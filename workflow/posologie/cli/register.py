@@ -30,23 +30,25 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--check", action="store_true", help="compare with what was registered; write nothing")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Register, or check; the exit code is 1 if something was changed or trained before."""
-    study = study_of(given)
+    study = study_of(options)
     root = results_of(study)
-    if not given.check:
-        found = register(root, study.study, sections_of(study), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00")
-        if given.json:
-            print_json({"file": str(root / FILE), "date": found.date, "sha256": found.checksum})
+    if not options.check:
+        registration = register(root, study.study, sections_of(study), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00")
+        if options.json:
+            print_json({"file": str(root / FILE), "date": registration.date, "sha256": registration.checksum})
         else:
-            console().print(f"{root / FILE}: registered on {found.date}; SHA-256 {found.checksum}", markup=False)
+            console().print(
+                f"{root / FILE}: registered on {registration.date}; SHA-256 {registration.checksum}", markup=False
+            )
         return 0
     known = registration_of(root)
     if known is None:
         raise InputError(f"{root / FILE}: no such file; `posologie register` writes it before the first training")
     changes, early = known.changes(sections_of(study)), trained_before(root, known)
     verdicts = verdicts_of(root, known, study)
-    if given.json:
+    if options.json:
         print_json({"date": known.date, "sha256": known.checksum, "changes": changes, "trained_before": early,
                     "verdicts": verdicts})  # fmt: skip
     else:
@@ -56,7 +58,7 @@ def answer(given: argparse.Namespace) -> int:
             out.print(text, markup=False)
         for path in early:
             out.print(f"{path}: trained before the registration", markup=False)
-        for state, number in sorted(Counter(one["registered"] for one in verdicts).items()):
+        for state, number in sorted(Counter(verdict["registered"] for verdict in verdicts).items()):
             out.print(f"{number} verdicts {state}", markup=False)
     return 1 if changes or early else 0
 
@@ -87,9 +89,9 @@ def verdicts_of(root: Path, known: Registration, study: Study) -> list[dict[str,
     if not path.is_file():
         return []
     now = sections_of(study)
-    found = {}
+    states = {}
     for row in read_rows(path):
         key = (row["suite"], row["backbone"], row["left"], row["right"])
-        found[key] = known.verdict(row["suite"], row["left"], row["right"], now["statistics"], now["doses"])
+        states[key] = known.verdict(row["suite"], row["left"], row["right"], now["statistics"], now["doses"])
     names = ("suite", "backbone", "left", "right")
-    return [{**dict(zip(names, key, strict=True)), "registered": state} for key, state in found.items()]
+    return [{**dict(zip(names, key, strict=True)), "registered": state} for key, state in states.items()]

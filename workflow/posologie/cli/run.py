@@ -32,49 +32,49 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("snakemake", nargs="*", metavar="TARGET", help="such as mixes (default: the report)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the command and run it; with --json, only print it.
 
     Returns:
         Snakemake's exit code.
     """
-    words = command(given)
-    if given.json:
+    words = command(options)
+    if options.json:
         print_json({"command": words})
         return 0
     print(shlex.join(words), flush=True)
     code = subprocess.run([sys.executable, "-m", *words], check=False).returncode
     report = Path("results/demo/report/index.html")
-    if given.profile == "demo" and code == 0 and not given.dry_run and not given.snakemake and report.is_file():
+    if options.profile == "demo" and code == 0 and not options.dry_run and not options.snakemake and report.is_file():
         print(f"The report: {report.resolve()}")
     return code
 
 
-def command(given: argparse.Namespace) -> list[str]:
+def command(options: argparse.Namespace) -> list[str]:
     """Return the Snakemake command that the arguments stand for, word by word.
 
     Raises:
         InputError: if a profile or study file is missing, or nothing says where jobs run.
     """
-    if given.configfile and not Path(given.configfile).is_file():
-        raise InputError(f"--configfile {given.configfile}: no such file")
+    if options.configfile and not Path(options.configfile).is_file():
+        raise InputError(f"--configfile {options.configfile}: no such file")
     words = ["snakemake"]
     own_rules = any(Path(name).is_file() for name in _SNAKEFILES)
     if not own_rules:
         words += ["--snakefile", os.path.relpath(project() / "Snakefile")]
-    if given.profile:
-        words += ["--profile", profile(given.profile)]
-    elif not given.cores and not given.dry_run:
+    if options.profile:
+        words += ["--profile", profile(options.profile)]
+    elif not options.cores and not options.dry_run:
         raise InputError("nothing says where jobs run; add --profile local-gpu, --profile slurm or --cores 2")
-    if given.configfile:
-        words += ["--configfile", given.configfile]
-    elif given.profile == "demo" and not own_rules:  # the profile names it by its path in a checkout
+    if options.configfile:
+        words += ["--configfile", options.configfile]
+    elif options.profile == "demo" and not own_rules:  # the profile names it by its path in a checkout
         words += ["--configfile", os.path.relpath(project() / "config" / "demo.yaml")]
-    if given.cores:
-        words += ["--cores", given.cores]
-    if given.dry_run:
+    if options.cores:
+        words += ["--cores", options.cores]
+    if options.dry_run:
         words += ["--dry-run"]
-    return [*words, *given.snakemake]
+    return [*words, *options.snakemake]
 
 
 def profile(name: str) -> str:

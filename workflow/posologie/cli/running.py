@@ -19,7 +19,7 @@ _SILENT = 15 * 60
 """Seconds after which a job that cannot be asked about counts as stopped: longer than any step between two reports."""
 
 
-_ASKED = "%A|%T|%r|%k|%Z"
+_SQUEUE_FORMAT = "%A|%T|%r|%k|%Z"
 """Job, state, reason, comment (in which Snakemake says rule and wildcards), and the folder, which may hold anything."""
 
 _NEVER = frozenset(
@@ -57,25 +57,25 @@ class Job:
 
 
 def unfinished(work: Path, now: float | None = None) -> list[Job]:
-    """Return the jobs whose progress files below `work` say that there is more to do, the newest first."""
+    """Return the jobs with unfinished progress files below `work`, the newest first."""
     now = time.time() if now is None else now
-    found = []
+    files = []
     for file in sorted(work.rglob("progress.json")):
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # removed, or of another version, while we looked
             continue
         if facts["done"] < facts["total"]:
-            found.append((file.parent.relative_to(work).as_posix(), facts))
-    queued = _slurm_states(str(facts["slurm_job"]) for _, facts in found if facts.get("slurm_job"))
-    jobs = [_job(name, facts, queued, now) for name, facts in found]
+            files.append((file.parent.relative_to(work).as_posix(), facts))
+    queued = _slurm_states(str(facts["slurm_job"]) for _, facts in files if facts.get("slurm_job"))
+    jobs = [_job(name, facts, queued, now) for name, facts in files]
     return sorted(jobs, key=lambda job: -job.updated)
 
 
 def _job(name: str, facts: dict[str, Any], queued: dict[str, str] | None, now: float) -> Job:
     counted = facts["done"] - facts["first"]
     seconds = facts["updated"] - facts["started"]
-    left = (facts["total"] - facts["done"]) * seconds / counted if counted > 0 and seconds > 0 else None
+    seconds_left = (facts["total"] - facts["done"]) * seconds / counted if counted > 0 and seconds > 0 else None
     slurm = facts.get("slurm_job")
     return Job(
         name=name,
@@ -84,7 +84,7 @@ def _job(name: str, facts: dict[str, Any], queued: dict[str, str] | None, now: f
         unit=facts["unit"],
         state="running" if _lives(facts, queued, now) else "stopped",
         where=f"SLURM job {slurm} on {facts['host']}" if slurm else f"process {facts['pid']} on {facts['host']}",
-        left=left,
+        left=seconds_left,
         updated=facts["updated"],
     )
 
@@ -159,8 +159,8 @@ def queue(folder: Path) -> tuple[list[Queued], str]:
     if shutil.which("squeue") is None:
         return [], ""
     try:
-        told = subprocess.run(
-            ["squeue", "--noheader", "--me", f"--format={_ASKED}"],
+        squeue = subprocess.run(
+            ["squeue", "--noheader", "--me", f"--format={_SQUEUE_FORMAT}"],
             capture_output=True,
             text=True,
             timeout=30,
@@ -168,11 +168,11 @@ def queue(folder: Path) -> tuple[list[Queued], str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return [], f"squeue: {error}"
-    if told.returncode:
-        return [], f"squeue: {' '.join(told.stderr.split()) or 'failed'}"
-    lines = [line.split("|", 4) for line in told.stdout.splitlines()]
+    if squeue.returncode:
+        return [], f"squeue: {' '.join(squeue.stderr.split()) or 'failed'}"
+    lines = [line.split("|", 4) for line in squeue.stdout.splitlines()]
     here = [fields for fields in lines if len(fields) == 5 and Path(fields[4]).resolve() == folder.resolve()]
-    return sorted((_queued(*fields[:4]) for fields in here), key=lambda one: _number(one.job)), ""
+    return sorted((_queued(*fields[:4]) for fields in here), key=lambda job: _number(job.job)), ""
 
 
 def _queued(job: str, state: str, reason: str, comment: str) -> Queued:
@@ -188,28 +188,28 @@ def _number(job: str) -> int:
 
 def _help(job: str, state: str, reason: str) -> str:
     """Return the command for a job that will not start by itself; empty for one that only has to wait its turn."""
-    told = reason.replace("_", "").replace(" ", "").lower()
-    if "heldadmin" in told:
+    normalised = reason.replace("_", "").replace(" ", "").lower()
+    if "heldadmin" in normalised:
         return f"scontrol release {job} (as an administrator of the cluster)"
-    if "held" in told or "jobhold" in told or state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
+    if "held" in normalised or "jobhold" in normalised or state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
         return f"scontrol release {job}"
-    if told in _NEVER:
+    if normalised in _NEVER:
         return f"scancel {job}"
     return ""
 
 
 def _slurm_states(jobs: Iterable[str]) -> dict[str, str] | None:
     """Return the states of those jobs that SLURM still knows as pending or running; None where it cannot be asked."""
-    wanted = sorted(set(jobs))
-    if not wanted:
+    names = sorted(set(jobs))
+    if not names:
         return {}
     if shutil.which("squeue") is None:
         return None
-    command = ["squeue", "--noheader", "--format=%i %T", "--jobs", ",".join(wanted)]
+    command = ["squeue", "--noheader", "--format=%i %T", "--jobs", ",".join(names)]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        squeue = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if told.returncode and "Invalid job id" not in told.stderr:
+    if squeue.returncode and "Invalid job id" not in squeue.stderr:
         return None
-    return dict(line.split(maxsplit=1) for line in told.stdout.splitlines() if " " in line)
+    return dict(line.split(maxsplit=1) for line in squeue.stdout.splitlines() if " " in line)

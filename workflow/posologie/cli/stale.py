@@ -43,8 +43,8 @@ def _own(study: Study, artifact: Artifact, seal: Seal, accepted: Mapping[str, li
     sealed = seal.identity
     spec = _spec(study, artifact)
     if spec is not None:
-        wanted = Identity(sealed.module, sealed.code, spec.model_dump(mode="json"), sealed.settings)
-        if differences := spec_differences(sealed, wanted):
+        planned = Identity(sealed.module, sealed.code, spec.model_dump(mode="json"), sealed.settings)
+        if differences := spec_differences(sealed, planned):
             return differences[0]
     try:
         code = digest(sealed.module)
@@ -56,7 +56,7 @@ def _own(study: Study, artifact: Artifact, seal: Seal, accepted: Mapping[str, li
 def _spec(study: Study, artifact: Artifact) -> Spec | None:
     """Return what an artifact of one of the first stages depends on now; None for any other."""
     first, _, last = artifact.name.rpartition("/")
-    made: dict[str, Callable[[], Spec | None]] = {
+    specs: dict[str, Callable[[], Spec | None]] = {
         "shards": lambda: job_specs.shard_spec(study, first, cast(Split, last)),
         "screened": lambda: job_specs.screening_spec(study, first, cast(Split, last)),
         "mixes": lambda: job_specs.mix_spec(study, first, int(last.removeprefix("seed-"))),
@@ -64,7 +64,7 @@ def _spec(study: Study, artifact: Artifact) -> Spec | None:
         "predictions": lambda: _prediction(study, first, last),
         "scores": lambda: job_specs.scoring_spec(study, last),
     }
-    return made[artifact.stage]() if artifact.stage in made else None
+    return specs[artifact.stage]() if artifact.stage in specs else None
 
 
 def _training(study: Study, name: str) -> Spec | None:

@@ -1,6 +1,6 @@
 """Say what of a study is done, stale, running and missing, and how long it still takes.
 
-Done is what is there; stale is what the study file or the code has left behind since; running and stopped are told by
+Done is what is there; stale is what the study file or the code has left behind since; running and stopped come from
 the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
 reason, and, where it waits for ever, the command that helps; jobs alike are one row. The error of the newest log
 that ends with one is shown as the last problem. The time left is that of the jobs one after another:
@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posologie.backends.spending import spent_below
-from posologie.cli.artifacts import Artifact, artifacts, left_over
+from posologie.cli.artifacts import Artifact, artifacts, leftovers
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.cli.running import Job, last_problem, queue, unfinished
 from posologie.cli.stale import stale
@@ -40,18 +40,18 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="how often (default: 2)")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the state; the exit code is 1 if a job stopped before it was done, or waits for ever."""
-    study = study_of(given)
+    study = study_of(options)
     state = state_of(study)
-    if given.json:
+    if options.json:
         print_json(state)
-    elif not given.watch:
+    elif not options.watch:
         console().print(_shown(state))
     else:
         with Live(_shown(state), console=console(), auto_refresh=False) as live:
             while not state["finished"]:
-                time.sleep(given.every)
+                time.sleep(options.every)
                 state = state_of(study)
                 live.update(_shown(state), refresh=True)
     return 1 if _stuck(state) or any(job["state"] == "stopped" for job in state["jobs"]) else 0
@@ -80,23 +80,23 @@ def state_of(study: Study) -> dict[str, Any]:
         "study": study.study,
         "finished": not missing and not old,
         "stale": old,
-        "left_over": left_over(study, everything),
+        "left_over": leftovers(study, everything),
         "stages": stages,
         "jobs": [asdict(job) for job in jobs],
         "queue": [asdict(job) for job in queued],
         "queue_unknown": unasked,
         "problem": last_problem(Path(study.roots.work) / study.study),
         "seconds_left": _seconds_left(everything, jobs),
-        "spending": [asdict(one) for one in spent_below(Path(study.roots.work) / study.study)],
+        "spending": [asdict(account) for account in spent_below(Path(study.roots.work) / study.study)],
     }
 
 
 def _is_wanted(job: Job, missing: Sequence[Artifact]) -> bool:
-    """Return whether a job works on something that is still missing: what stopped and was made later is no matter."""
+    """Return whether a job works on an artifact that is still missing, and not on one that another job made later."""
     kind, _, name = job.name.partition("/")
     stage = {"training": "adapters", "prediction": "predictions"}.get(kind)
-    wanted = [artifact.name for artifact in missing if artifact.stage == stage]
-    return stage is None or any(f"{artifact}/".startswith(f"{name}/") for artifact in wanted)
+    names = [artifact.name for artifact in missing if artifact.stage == stage]
+    return stage is None or any(f"{artifact}/".startswith(f"{name}/") for artifact in names)
 
 
 def _seconds_left(everything: Sequence[Artifact], jobs: Sequence[Job]) -> float | None:
@@ -132,23 +132,23 @@ def _shown(state: dict[str, Any]) -> RenderableType:
         )
     for stage in state["stages"]:
         missing = stage["missing"]
-        told = ", ".join(missing[:_MISSING_SHOWN]) + (" …" if len(missing) > _MISSING_SHOWN else "")
+        text = ", ".join(missing[:_MISSING_SHOWN]) + (" …" if len(missing) > _MISSING_SHOWN else "")
         if stage["stale"]:
-            told = "; ".join([*([told] if told else []), f"{len(stage['stale'])} stale"])
+            text = "; ".join([*([text] if text else []), f"{len(stage['stale'])} stale"])
         if stage["optional"] and missing:
-            told = f"(only snakemake {stage['stage']} makes them) {told}"
+            text = f"(only snakemake {stage['stage']} makes them) {text}"
         bar = ProgressBar(total=max(stage["total"], 1), completed=stage["done"], width=16)
-        table.add_row(stage["stage"], f"{stage['done']} of {stage['total']}", bar, told)
+        table.add_row(stage["stage"], f"{stage['done']} of {stage['total']}", bar, text)
     parts: list[RenderableType] = [Text(f"Study {state['study']}", style="bold"), table]
     if state["jobs"]:
         jobs = Table(box=None, pad_edge=False)
         for title in ("job", "state", "progress", "left", "where"):
             jobs.add_column(title, overflow="fold")
         for job in state["jobs"]:
-            left = "" if job["left"] is None or job["state"] == "stopped" else duration(job["left"])
+            time_left = "" if job["left"] is None or job["state"] == "stopped" else duration(job["left"])
             style = "red" if job["state"] == "stopped" else ""
             progress = f"{job['done']:,} of {job['total']:,} {job['unit']}"
-            jobs.add_row(job["name"], Text(job["state"], style=style), progress, left, job["where"])
+            jobs.add_row(job["name"], Text(job["state"], style=style), progress, time_left, job["where"])
         parts += [Text(""), jobs]
     if state["queue"]:
         queued = Table(box=None, pad_edge=False)
@@ -161,10 +161,10 @@ def _shown(state: dict[str, Any]) -> RenderableType:
         spent = Table(box=None, pad_edge=False)
         for title in ("asked by", "requests", "tokens", "money", "of it wasted: tokens", "money"):
             spent.add_column(title, justify="left" if title == "asked by" else "right")
-        for one in state["spending"]:
-            counts = (f"{one[key]:,}" for key in ("requests", "tokens"))
-            wasted = (f"{one['wasted_tokens']:,}", _money(one["wasted_money"]))
-            spent.add_row(one["asker"], *counts, _money(one["money"]), *wasted)
+        for account in state["spending"]:
+            counts = (f"{account[key]:,}" for key in ("requests", "tokens"))
+            wasted = (f"{account['wasted_tokens']:,}", _money(account["wasted_money"]))
+            spent.add_row(account["asker"], *counts, _money(account["money"]), *wasted)
         parts += [Text(""), spent]
     if state["queue_unknown"]:
         parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]

@@ -64,34 +64,34 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     choice.add_argument("--figure", type=Path, metavar="SVG", help="draw left-out predictions and traces")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the choice of the model, predictions and the region of the optimum."""
-    if given.mixes < 1:
-        raise InputError(f"--mixes {given.mixes}: expected a whole number from 1")
-    weights = _weights(given)
-    runs = _runs(given, given.ratios, given.metrics, weights, given.items)
-    forms = [_FORMS[given.model]] if given.model else FORMS
-    asked = asked_mix(given.at, runs.components, "--at: unknown component '{name}'; choose one of")
+    if options.mixes < 1:
+        raise InputError(f"--mixes {options.mixes}: expected a whole number from 1")
+    weights = _weights(options)
+    runs = _runs(options, options.ratios, options.metrics, weights, options.items)
+    forms = [_FORMS[options.model]] if options.model else FORMS
+    at = parse_mix(options.at, runs.components, "--at: unknown component '{name}'; choose one of")
     proxied: WithProxy | None = None
-    if given.proxy_ratios is not None or given.proxy_metrics is not None:
-        if given.proxy_ratios is None or given.proxy_metrics is None:
+    if options.proxy_ratios is not None or options.proxy_metrics is not None:
+        if options.proxy_ratios is None or options.proxy_metrics is None:
             raise InputError("--proxy-ratios, --proxy-metrics: expected both")
-        proxied = with_proxy(runs, _runs(given, given.proxy_ratios, given.proxy_metrics, weights, None))
+        proxied = with_proxy(runs, _runs(options, options.proxy_ratios, options.proxy_metrics, weights, None))
         choice = proxied.plain
     else:
         choice = choose(runs, forms)
-    surface = _surface(given, choice) if proxied is None or proxied.weight == 0 else proxied.surface
-    region = optimum(surface, runs, given.size)
-    proposed = next_mixes(runs, choice, surface, region, given)
+    surface = _surface(options, choice) if proxied is None or proxied.weight == 0 else proxied.surface
+    region = optimum(surface, runs, options.size)
+    proposed = next_mixes(runs, choice, surface, region, options)
     names = new_names(runs.components, proposed, runs.names)
-    rows = _rows(runs, choice, surface, region, asked, given.size)
+    rows = _rows(runs, choice, surface, region, at, options.size)
     rows += _next_rows(runs, proposed, names, region)
     notes = [*choice.notes, *(proxied.notes if proxied else ())]
-    if given.table is not None:
-        write_csv(given.table, COLUMNS, rows)
-    if given.figure is not None:
-        draw(given.figure, runs, choice, surface, region)
-    if given.json:
+    if options.table is not None:
+        write_csv(options.table, COLUMNS, rows)
+    if options.figure is not None:
+        draw(options.figure, runs, choice, surface, region)
+    if options.json:
         print_json({"model": surface.form.name, "supported": choice.supported, "notes": notes, "rows": rows,
                     "next": {"stop": proposed.stop, "reason": proposed.reason}})  # fmt: skip
         return 0
@@ -111,15 +111,15 @@ def optimum(surface: Fitted, runs: Runs, size: float | None) -> Region:
 
 
 def next_mixes(
-    runs: Runs, choice: Choice, surface: Fitted, region: Region, given: argparse.Namespace
+    runs: Runs, choice: Choice, surface: Fitted, region: Region, options: argparse.Namespace
 ) -> Prescription:  # fmt: skip
     """Return the mixes whose training is expected to improve the choice most.
 
     Where the mean predicts best, the best of the other models is asked, as `posologie prescribe` does.
     """
-    if surface.form == MEAN and given.model is None:
+    if surface.form == MEAN and options.model is None:
         surface = best_beside_mean(choice)
-        region = optimum(surface, runs, given.size)
+        region = optimum(surface, runs, options.size)
     here = runs.shares if runs.sizes is None else runs.shares[runs.sizes == region.candidates.size]
     offers = offers_of(whole_simplex(len(runs.components)), here)
     return prescribe(
@@ -127,7 +127,7 @@ def next_mixes(
         region,
         offers,
         tested=here,
-        most=given.mixes,
+        most=options.mixes,
         own_noise=item_noise(runs),
         interior_first=saturated(runs, degree_of(choice)),
     )
@@ -136,51 +136,52 @@ def next_mixes(
 def _next_rows(runs: Runs, proposed: Prescription, names: Sequence[str], region: Region) -> list[dict[str, Any]]:
     return [
         {
-            **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": _mix(runs, one.shares),
-            "size": region.candidates.size, "value": one.gain,
-            "note": "tells whether the surface fits" if one.reason == "interior" else "points it is expected to add",
+            **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": _mix(runs, proposal.shares),
+            "size": region.candidates.size, "value": proposal.gain,
+            "note": "tells whether the surface fits" if proposal.reason == "interior"
+            else "points it is expected to add",
         }
-        for name, one in zip(names, proposed.proposals, strict=True)
+        for name, proposal in zip(names, proposed.proposals, strict=True)
     ]  # fmt: skip
 
 
-def _weights(given: argparse.Namespace) -> dict[str, float]:
-    named = given.metric or metrics_in(given.metrics)
-    if not given.metric and len(named) > 1:
-        raise InputError(f"--metric: {given.metrics} has several; name one or more of {', '.join(named)}")
-    found = {}
+def _weights(options: argparse.Namespace) -> dict[str, float]:
+    named = options.metric or metrics_in(options.metrics)
+    if not options.metric and len(named) > 1:
+        raise InputError(f"--metric: {options.metrics} has several; name one or more of {', '.join(named)}")
+    weights = {}
     for text in named:
         name, separator, weight = text.rpartition("=")
         try:
-            found[name if separator else text] = float(weight) if separator else 1.0
+            weights[name if separator else text] = float(weight) if separator else 1.0
         except ValueError:
             raise InputError(f"--metric {text}: expected NAME or NAME=WEIGHT") from None
-    return found
+    return weights
 
 
 def _runs(
-    given: argparse.Namespace, ratios: Path, metrics: Path, weights: dict[str, float], items: Path | None
+    options: argparse.Namespace, ratios: Path, metrics: Path, weights: dict[str, float], items: Path | None
 ) -> Runs:  # fmt: skip
-    every = given.lower is not None and not given.lower
-    return read_runs(ratios, metrics, weights, lower_is_better=every, lower=given.lower or (), items=items)
+    every = options.lower is not None and not options.lower
+    return read_runs(ratios, metrics, weights, lower_is_better=every, lower=options.lower or (), items=items)
 
 
-def _surface(given: argparse.Namespace, choice: Choice) -> Fitted:
+def _surface(options: argparse.Namespace, choice: Choice) -> Fitted:
     """Return the surface of the model that was named, or the chosen one."""
-    if given.model is None:
+    if options.model is None:
         return choice.surface
-    return next(one.fitted for one in choice.candidates if one.fitted.form.name == given.model)
+    return next(candidate.fitted for candidate in choice.candidates if candidate.fitted.form.name == options.model)
 
 
 def _mix(runs: Runs, shares: Array) -> str:
     return mix_text(dict(zip(runs.components, shares.tolist(), strict=True)))
 
 
-def asked_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> Array | None:
+def parse_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> Array | None:
     """Return [component], the shares that NAME=SHARE texts give; None without texts.
 
     Args:
-        unknown: what is said of a name that is no component, with `{name}` in it, before the list of those that are.
+        unknown: message for a name that is no component, with `{name}` in it; the list of components follows it.
 
     Raises:
         InputError: for an unknown name, a share that is no number, or shares that do not sum to 1.
@@ -202,16 +203,16 @@ def asked_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> 
 
 
 def _rows(
-    runs: Runs, choice: Choice, surface: Fitted, region: Region, asked: Array | None, wanted: float | None
+    runs: Runs, choice: Choice, surface: Fitted, region: Region, at: Array | None, at_size: float | None
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of the table: models, runs, the best mix, mixes of its region, and the one asked for."""
     empty: dict[str, Any] = dict.fromkeys(COLUMNS)
     rows = [
         {
-            **empty, "row": "model", "name": one.fitted.form.name, "rmse": one.rmse, "log_density": one.log_density,
-            "note": "chosen" if one is choice.chosen else "",
+            **empty, "row": "model", "name": candidate.fitted.form.name, "rmse": candidate.rmse,
+            "log_density": candidate.log_density, "note": "chosen" if candidate is choice.chosen else "",
         }
-        for one in choice.candidates
+        for candidate in choice.candidates
     ]  # fmt: skip
     left_out = choice.chosen.left_out
     half = 1.96 * left_out.sd
@@ -226,9 +227,9 @@ def _rows(
         )  # fmt: skip
     points = [("best", region.candidates.shares[region.chosen])]
     points += [("region", mix) for mix in region.representatives()[1:]]
-    points += [] if asked is None else [("asked", asked)]
+    points += [] if at is None else [("asked", at)]
     shares = np.array([mix for _, mix in points])
-    size = None if surface.reference_size is None else wanted or surface.reference_size
+    size = None if surface.reference_size is None else at_size or surface.reference_size
     interval = surface.interval(shares, None if size is None else np.full(len(shares), size))
     for place, (kind, mix) in enumerate(points):
         rows.append(
@@ -254,12 +255,12 @@ def _print(runs: Runs, choice: Choice, surface: Fitted, rows: list[dict[str, Any
         "in 95 %",
     ):
         models.add_column(column, justify="left" if column == "model" else "right")
-    for one in choice.candidates:
-        low = "" if one.gain_low is None else f"{one.gain:.3g} (from {one.gain_low:.3g})"
-        mark = " (chosen)" if one is choice.chosen else ""
+    for candidate in choice.candidates:
+        low = "" if candidate.gain_low is None else f"{candidate.gain:.3g} (from {candidate.gain_low:.3g})"
+        mark = " (chosen)" if candidate is choice.chosen else ""
         models.add_row(
-            f"{one.fitted.form.name}{mark}", f"{one.rmse:.3g}", f"{one.log_density:.1f}", f"{one.log_density_se:.1f}",
-            low, f"{100 * one.coverage:.0f} %",
+            f"{candidate.fitted.form.name}{mark}", f"{candidate.rmse:.3g}", f"{candidate.log_density:.1f}",
+            f"{candidate.log_density_se:.1f}", low, f"{100 * candidate.coverage:.0f} %",
         )  # fmt: skip
     out.print(models)
     for note in notes:
@@ -288,11 +289,18 @@ def draw(path: Path, runs: Runs, choice: Choice, surface: Fitted, region: Region
         mpl.rcParams.update(SETTINGS)
         figure = new_figure(3.4)
         left, right = figure.subplots(1, 2)
-        one = choice.chosen.left_out
+        left_out = choice.chosen.left_out
         left.errorbar(
-            one.mean, runs.score, xerr=1.96 * one.sd, fmt="o", color=INK, ecolor=MUTED, elinewidth=0.8, markersize=3.5
+            left_out.mean,
+            runs.score,
+            xerr=1.96 * left_out.sd,
+            fmt="o",
+            color=INK,
+            ecolor=MUTED,
+            elinewidth=0.8,
+            markersize=3.5,
         )
-        ends = [min(one.mean.min(), runs.score.min()), max(one.mean.max(), runs.score.max())]
+        ends = [min(left_out.mean.min(), runs.score.min()), max(left_out.mean.max(), runs.score.max())]
         left.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle="--")
         left.set_xlabel("predicted from the other mixes, 95 %")
         left.set_ylabel("measured")

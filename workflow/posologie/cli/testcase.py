@@ -33,44 +33,44 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Write the test case."""
-    root = results_folder(given.results)
-    item, shard = item_of(root, given.item)
-    text = json.dumps(case_of(root, item, shard, model_of(root, given.model)), ensure_ascii=False, indent=1) + "\n"
-    if given.output is None:
+    root = results_folder(options.results)
+    item, shard = item_of(root, options.item)
+    text = json.dumps(case_of(root, item, shard, model_of(root, options.model)), ensure_ascii=False, indent=1) + "\n"
+    if options.output is None:
         print(text, end="")
     else:
-        write_text(given.output, text)
-        if not given.json:
-            console().print(f"{given.output.as_posix()}: {len(text.encode()):,} bytes", markup=False)
+        write_text(options.output, text)
+        if not options.json:
+            console().print(f"{options.output.as_posix()}: {len(text.encode()):,} bytes", markup=False)
     return 0
 
 
-def item_of(root: Path, wanted: str) -> tuple[Item, str]:
+def item_of(root: Path, prefix: str) -> tuple[Item, str]:
     """Return the item whose id begins so, and the shard that holds it.
 
     Raises:
         InputError: if there is none, or several.
     """
-    found: list[tuple[Item, str]] = []
+    matches: list[tuple[Item, str]] = []
     if is_crate(root) and not (root / "shards").is_dir():
         raise InputError(f"{root}: this archive holds no items; its report may show them (--with shards packs them)")
     for path in sorted((root / "shards").glob("*/*.parquet")):
         if path.name.endswith(".rejects.parquet"):
             continue
         table = read_item_table(path)
-        here = table.filter(pc.starts_with(table["id"], wanted))
-        found += [(item, path.as_posix()) for item in table_to_items(here)]
-    if len({item.id for item, _ in found}) != 1:
-        several = ", ".join(sorted({item.id for item, _ in found})[:5])
+        here = table.filter(pc.starts_with(table["id"], prefix))
+        matches += [(item, path.as_posix()) for item in table_to_items(here)]
+    if len({item.id for item, _ in matches}) != 1:
+        several = ", ".join(sorted({item.id for item, _ in matches})[:5])
         raise InputError(
-            f"ITEM = '{wanted}': {f'is the beginning of {several}' if found else f'no shard of {root} has it'}"
+            f"ITEM = '{prefix}': {f'is the beginning of {several}' if matches else f'no shard of {root} has it'}"
         )
-    return found[0]
+    return matches[0]
 
 
-def model_of(root: Path, wanted: str) -> str:
+def model_of(root: Path, name: str) -> str:
     """Return the model that is meant: by its full name, or by a part of it that is enough.
 
     Raises:
@@ -78,14 +78,14 @@ def model_of(root: Path, wanted: str) -> str:
     """
     below = root / "predictions"
     models = sorted({path.parent.relative_to(below).as_posix() for path in below.rglob("*.parquet")})
-    if wanted in models:
-        return wanted
-    found = [model for model in models if f"/{wanted}/" in f"/{model}/"]
-    if len(found) != 1:
+    if name in models:
+        return name
+    matches = [model for model in models if f"/{name}/" in f"/{model}/"]
+    if len(matches) != 1:
         raise InputError(
-            f"MODEL = '{wanted}': expected one of {', '.join(found or models) or 'no model: none has answered'}"
+            f"MODEL = '{name}': expected one of {', '.join(matches or models) or 'no model: none has answered'}"
         )
-    return found[0]
+    return matches[0]
 
 
 def case_of(root: Path, item: Item, shard: str, model: str) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _answers(root: Path, item: Item, model: str) -> Iterator[dict[str, Any]]:
             "prompts": prompts,
             "predictions": rows,
             "scores": _rows(root / layout.scores(model, suite), "item", item.id),
-            "judgements": {judge: found for judge, found in judged.items() if found},
+            "judgements": {judge: rows_found for judge, rows_found in judged.items() if rows_found},
             "run": record,
         }
 

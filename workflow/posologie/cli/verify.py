@@ -43,16 +43,16 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print what is wrong; the exit code is 1 if anything is."""
-    root = results_folder(given.results)
+    root = results_folder(options.results)
     packed = is_crate(root)
-    if packed and given.fix:
+    if packed and options.fix:
         raise InputError(f"--fix: {root} is an archived study, whose files nothing makes again; take a fresh copy")
     seals = packed_seals(root) if packed else list(seals_below(root))
     faults = list(faults_of_crate(root, seals) if packed else faults_of(root, seals))
-    moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if given.fix else []
-    if given.json:
+    moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if options.fix else []
+    if options.json:
         print_json({"seals": len(seals), "faults": [asdict(fault) for fault in faults], "moved": moved})
         return 1 if faults else 0
     out = console()
@@ -85,14 +85,14 @@ def faults_of(root: Path, seals: list[Seal]) -> Iterator[Fault]:
         if not any(path.exists() for path in files):
             continue  # a part that was gathered and deleted: its seal says how it was made
         for path, expected in files.items():
-            found = checksum(path)
-            if not found:
+            current = checksum(path)
+            if not current:
                 yield Fault(str(path), "missing", f"{seal.path.name} knows it")
-            elif found != expected:
-                yield Fault(str(path), "altered", f"sha256 {found[:12]}…, sealed {expected[:12]}…")
+            elif current != expected:
+                yield Fault(str(path), "altered", f"sha256 {current[:12]}…, sealed {expected[:12]}…")
         for name, expected in seal.inputs.items():
-            found = checksum(Path(name))
-            if found and found != expected:
+            current = checksum(Path(name))
+            if current and current != expected:
                 yield Fault(
                     str(seal.path.with_name(seal.path.name.removesuffix(SUFFIX))), "outdated", f"{name} has changed"
                 )
@@ -114,13 +114,13 @@ def faults_of_crate(root: Path, seals: list[Seal]) -> Iterator[Fault]:
         if not Path(name).is_file():
             if name in packed:
                 yield Fault(name, "missing", f"{METADATA} names it")
-        elif (found := sha256_of_file(name)) != expected:
-            yield Fault(name, "altered", f"sha256 {found[:12]}…, sealed {expected[:12]}…")
+        elif (current := sha256_of_file(name)) != expected:
+            yield Fault(name, "altered", f"sha256 {current[:12]}…, sealed {expected[:12]}…")
     for seal in seals:
         for name, expected in seal.inputs.items():
             if sealed.get(name, expected) != expected:
-                made = seal.path.as_posix().removesuffix(SUFFIX)
-                yield Fault(made, "outdated", f"it was made of another {name} than the one that is sealed")
+                artifact = seal.path.as_posix().removesuffix(SUFFIX)
+                yield Fault(artifact, "outdated", f"it was made of another {name} than the one that is sealed")
     yield from _unsealed(root, {*sealed, *packed})
 
 

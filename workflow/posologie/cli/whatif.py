@@ -17,7 +17,7 @@ import numpy as np
 from rich.table import Table
 
 from posologie.cli.places import add_study, console, print_json, results_folder, study_of
-from posologie.cli.surface import asked_mix
+from posologie.cli.surface import parse_mix
 from posologie.config.plan import blend
 from posologie.records import layout
 from posologie.records.files import read_parquet
@@ -44,15 +44,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("shares", nargs="*", metavar="COMPONENT=SHARE", help="the mix; none for the check alone")
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the prediction beside its error, or why there is none; the exit code is 1 then."""
-    study = study_of(given)
-    folder = results_folder(given.results)
-    suite = _one("--suite", given.suite, sorted(study.suites))
-    backbone = _one("--backbone", given.backbone, sorted(study.backbones))
+    study = study_of(options)
+    folder = results_folder(options.results)
+    suite = _chosen("--suite", options.suite, sorted(study.suites))
+    backbone = _chosen("--backbone", options.backbone, sorted(study.backbones))
     blends = {mix: blend(study, mix) for mix in study.mixes}
-    found = {mix: _answers(folder, backbone, mix, suite) for mix in blends}
-    mixes = {mix: answers for mix, answers in found.items() if answers is not None}
+    answers_of = {mix: _answers(folder, backbone, mix, suite) for mix in blends}
+    mixes = {mix: answers for mix, answers in answers_of.items() if answers is not None}
     alone = {next(iter(blends[mix])): mix for mix in mixes if len(blends[mix]) == 1}
     mixes = {mix: answers for mix, answers in mixes.items() if blends[mix].keys() <= alone.keys()}
     if len(alone) < 2:
@@ -62,9 +62,9 @@ def answer(given: argparse.Namespace) -> int:
     shares = np.array([[blends[mix].get(name, 0.0) for name in names] for mix in mixes])
     components = probabilities[[list(mixes).index(alone[name]) for name in names]]
     checked = check(list(mixes), components, probabilities, shares, gold, groups, names)
-    asked = asked_mix(given.shares, names, "no model of the component '{name}' alone; there are")
-    value = None if asked is None or checked.refused else predicted_score(checked, components, asked, gold)
-    if given.json:
+    new_mix = parse_mix(options.shares, names, "no model of the component '{name}' alone; there are")
+    value = None if new_mix is None or checked.refused else predicted_score(checked, components, new_mix, gold)
+    if options.json:
         print_json(
             {
                 "refused": checked.refused, "note": checked.note, "error": checked.error, "wrong": checked.wrong,
@@ -77,7 +77,7 @@ def answer(given: argparse.Namespace) -> int:
     return 1 if checked.refused else 0
 
 
-def _one(option: str, named: str | None, known: list[str]) -> str:
+def _chosen(option: str, named: str | None, known: list[str]) -> str:
     if named is None and len(known) == 1:
         return known[0]
     if named not in known:
@@ -106,7 +106,8 @@ def _answers(folder: Path, backbone: str, mix: str, suite: str) -> Answers | Non
         if other.places != every[0].places:
             raise InputError(f"{file}: other items or gold labels than in {files[0]}; run snakemake again")
     means = {
-        item: np.mean([one.probabilities[item] for one in every], axis=0).tolist() for item in every[0].probabilities
+        item: np.mean([answers.probabilities[item] for answers in every], axis=0).tolist()
+        for item in every[0].probabilities
     }
     return Answers(means, every[0].places)
 
@@ -118,15 +119,15 @@ def _stacked(folder: Path, mixes: Mapping[str, Answers]) -> tuple[Array, Array, 
         InputError: where mixes do not answer the same items.
     """
     first, *others = mixes.items()
-    for name, one in others:
-        if one.places != first[1].places:
+    for name, answers in others:
+        if answers.places != first[1].places:
             raise InputError(f"{folder}: {name} and {first[0]} have other items or gold labels; run snakemake again")
     items = sorted(first[1].places)
-    width = max(len(one) for one in first[1].probabilities.values())
+    width = max(len(labels) for labels in first[1].probabilities.values())
     stacked = np.zeros((len(mixes), len(items), width))
-    for row, one in enumerate(mixes.values()):
+    for row, answers in enumerate(mixes.values()):
         for column, item in enumerate(items):
-            labels = one.probabilities[item]
+            labels = answers.probabilities[item]
             stacked[row, column, : len(labels)] = labels
     return stacked, np.array([first[1].places[item][0] for item in items], dtype=float), [
         first[1].places[item][1] for item in items

@@ -76,7 +76,7 @@ def _check_files(key: str, files: Iterable[str]) -> None:
 def _check_folders(study: Study) -> None:
     """Check the names of the folders of models and data sets, and of the files in the model folders of this machine."""
     datasets: list[Source | Collection] = [*study.sources.values(), *study.collections.values()]
-    folders = [downloaded(one.hub, one.revision) for one in datasets if one.hub is not None]
+    folders = [downloaded(dataset.hub, dataset.revision) for dataset in datasets if dataset.hub is not None]
     specs = plan.model_specs(study)
     for folder in (*folders, *specs):
         if len(folder.encode()) > _LONGEST_FOLDER:
@@ -122,20 +122,20 @@ def _check_sources(study: Study) -> None:
 
 def _check_splits_apart(name: str, source: Source) -> None:
     """Check that no two splits are the same files, unless the records or a further file say which split they are of."""
-    seen: dict[tuple[str, ...], str] = {}
+    split_of: dict[tuple[str, ...], str] = {}
     for split in source.splits:
         files = tuple(local_files(source, split))
-        told = (
+        is_told_apart = (
             any(option in source.options for option in ("split_column", "carve", "origins"))
             or source.reader == "casimedicos"
         )
-        told = told or any(Path(file).name == "test_ground_truth.json" for file in files)
-        if files in seen and not told:
+        is_told_apart = is_told_apart or any(Path(file).name == "test_ground_truth.json" for file in files)
+        if files in split_of and not is_told_apart:
             raise InputError(
-                f"sources.{name}.files: {split} and {seen[files]} are the same files, {', '.join(files)}; expected "
+                f"sources.{name}.files: {split} and {split_of[files]} are the same files, {', '.join(files)}; expected "
                 "files of their own, or a form that tells the splits apart"
             )
-        seen[files] = split
+        split_of[files] = split
 
 
 def _check_made(study: Study, name: str, made: str, splits: tuple[str, ...]) -> None:
@@ -151,8 +151,12 @@ def _check_made(study: Study, name: str, made: str, splits: tuple[str, ...]) -> 
             if of in study.sources and split not in study.sources[of].splits:
                 raise unknown(f"sources.{name}.splits", split, study.sources[of].splits)
         return
-    made_here = [f"generated/{maker}/{of}" for maker, one in study.generators.items() for of in one.collections]
-    made_here += [f"translated/{maker}/{of}" for maker, one in study.translators.items() for of in one.sources]
+    made_here = [
+        f"generated/{maker}/{of}" for maker, generator in study.generators.items() for of in generator.collections
+    ]
+    made_here += [
+        f"translated/{maker}/{of}" for maker, translator in study.translators.items() for of in translator.sources
+    ]
     raise unknown(f"sources.{name}.from", made, made_here or ["a generator or translator of this study"])
 
 
@@ -242,19 +246,19 @@ def _check_suites(study: Study) -> None:
             raise unknown(
                 "screening.quality.sources",
                 name,
-                [one for one in study.sources if "train" in study.sources[one].splits],
+                [source for source in study.sources if "train" in study.sources[source].splits],
             )
     for name in study.screening.against:
         if name not in study.suites:
             raise unknown("screening.against", name, study.suites)
-    seen: set[str] = set()
+    bundled: set[str] = set()
     for bundle, suites in study.prediction.bundles.items():
         for name in suites:
             if name not in study.suites:
                 raise unknown(f"prediction.bundles.{bundle}", name, study.suites)
-            if name in seen:
+            if name in bundled:
                 raise InputError(f"prediction.bundles.{bundle} = '{name}': expected a suite that is in no other bundle")
-            seen.add(name)
+            bundled.add(name)
 
 
 def _check_mixes(study: Study) -> None:
@@ -380,15 +384,17 @@ def _check_release(study: Study) -> None:
         raise InputError("release.forms = [adapter]: training.recipe.method is full; expected [merged]")
     if release.repository is None:
         return
-    seen: dict[str, str] = {}
-    for one, form in merging.released(study):
+    owner: dict[str, str] = {}
+    for released, form in merging.released(study):
         try:
-            repository = merging.push_spec(study, one, form).repository
+            repository = merging.push_spec(study, released, form).repository
         except ValueError as error:
-            raise InputError(f"release.repository = '{release.repository}': no `owner/name` for {one.id}") from error
-        if repository in seen:
             raise InputError(
-                f"release.repository = '{release.repository}': {repository} for {seen[repository]} and for {one.id} "
-                f"({form}); expected one repository for each"
+                f"release.repository = '{release.repository}': no `owner/name` for {released.id}"
+            ) from error
+        if repository in owner:
+            raise InputError(
+                f"release.repository = '{release.repository}': {repository} for {owner[repository]} and for "
+                f"{released.id} ({form}); expected one repository for each"
             )
-        seen[repository] = f"{one.id} ({form})"
+        owner[repository] = f"{released.id} ({form})"

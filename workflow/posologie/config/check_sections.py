@@ -35,7 +35,7 @@ def check_components(study: Study) -> None:
         if name.lower() in RESERVED:
             meaning = "all components together" if name.lower() == "all" else "the model without adapter"
             raise InputError(f"{key}: '{name}' names {meaning} in the tables; choose another name")
-        own = [source for source, one in study.sources.items() if one.provenance == name]
+        own = [source for source, other in study.sources.items() if other.provenance == name]
         if not own:
             raise InputError(f"{key}: no source has this component; name it in a source, or take it out")
         if name in study.sources and own != [name]:
@@ -50,7 +50,7 @@ def check_components(study: Study) -> None:
         if component.colour is None:
             continue
         if component.colour in colours:
-            free = [colour for colour in PALETTE if colour not in {one.colour for one in study.components.values()}]
+            free = [colour for colour in PALETTE if colour not in {used.colour for used in study.components.values()}]
             other = colours[component.colour]
             raise InputError(
                 f"{key}.colour = '{component.colour}': components.{other} has it too; choose one of {', '.join(free)}"
@@ -81,13 +81,15 @@ def check_published(study: Study) -> None:
         published = read_published(shipped(file))
     except InputError as error:
         raise InputError(f"published.file: {error}") from None
-    compared = {f"aggregates.{name}.compared_with": one.compared_with for name, one in published.aggregates.items()}
-    for key, one in compared.items():
-        decodings = _metric(f"{file}: {key}.metric", one.metric)
-        if one.decoding not in decodings:
+    compared = {
+        f"aggregates.{name}.compared_with": aggregate.compared_with for name, aggregate in published.aggregates.items()
+    }
+    for key, comparison in compared.items():
+        decodings = _metric(f"{file}: {key}.metric", comparison.metric)
+        if comparison.decoding not in decodings:
             raise InputError(
-                f"published.file: {file}: {key}.decoding = '{one.decoding}': '{one.metric}' scores no such answers; "
-                f"choose {' or '.join(decodings)}"
+                f"published.file: {file}: {key}.decoding = '{comparison.decoding}': '{comparison.metric}' scores no "
+                f"such answers; choose {' or '.join(decodings)}"
             )
     for ratings, values in published.agreement.items():
         for rater in values:
@@ -119,9 +121,9 @@ def check_served(study: Study, key: str, served: Served) -> None:
         check_local_model(study, f"{key}.backend.model", served.backend.model)
         check_engine(study, f"{key}.backend", served.backend)
     elif served.backend.structured in ("json_object", "none"):
-        found = served.backend.structured
+        structured = served.backend.structured
         raise InputError(
-            f"{key}.backend.structured = '{found}': expected json_schema or a grammar, for constrained answers"
+            f"{key}.backend.structured = '{structured}': expected json_schema or a grammar, for constrained answers"
         )
     for name, suite in study.suites.items():
         if suite.protocol == "published":
@@ -140,8 +142,8 @@ def check_engine(study: Study, key: str, engine: Engine) -> None:
         raise InputError(
             f"{key}.model = '{engine.model}': its chat has an answer_prefix, which no engine can put there"
         )
-    given = study.devices.gpus_per_prediction_job
-    if engine.tensor_parallel > 1 and not given:
+    gpus = study.devices.gpus_per_prediction_job
+    if engine.tensor_parallel > 1 and not gpus:
         raise InputError(
             f"{key}.tensor_parallel = {engine.tensor_parallel}: its jobs get no GPU, because"
             " devices.gpus_per_prediction_job is 0; expected at least 1 there, or tensor_parallel: 1"
@@ -213,7 +215,7 @@ def _check_measured(study: Study, key: str, measured: Measured, kind: Kind | Non
             f"{key}.variants = '{measured.variants}': none of the suites {', '.join(suites)} has permutations"
         )
     if measured.aggregate == "mean_of_tasks" and not any(
-        {"mcqu", "mcq"} <= plan.asked_tasks(study, suite) for suite in suites
+        {"mcqu", "mcq"} <= plan.tested_tasks(study, suite) for suite in suites
     ):
         raise InputError(f"{key}.aggregate = 'mean_of_tasks': none of the suites {', '.join(suites)} has two tasks")
 
@@ -225,7 +227,7 @@ def _check_family(study: Study, key: str, family: Family) -> None:
     benchmarks = [benchmark for suite in family.suites for benchmark in study.suites[suite].benchmarks.items()]
     names: dict[str, list[str]] = {
         "benchmark": [name for name, _ in benchmarks],
-        "provenance": list(dict.fromkeys(study.sources[one.source].provenance for _, one in benchmarks)),
+        "provenance": list(dict.fromkeys(study.sources[benchmark.source].provenance for _, benchmark in benchmarks)),
     }
     for scope in family.scopes:
         kind, _, rest = scope.partition(":")

@@ -33,8 +33,8 @@ def _check_seeds(study: Study) -> None:
         if mix not in study.mixes:
             raise unknown(f"training.further_seeds.{mix}", mix, study.mixes)
         if len(set(plan.training_seeds(study, mix))) != len(plan.training_seeds(study, mix)):
-            found = list(study.training.further_seeds[mix])
-            raise InputError(f"training.further_seeds.{mix} = {found}: expected seeds beside training.seeds, each once")
+            seeds = list(study.training.further_seeds[mix])
+            raise InputError(f"training.further_seeds.{mix} = {seeds}: expected seeds beside training.seeds, each once")
 
 
 def _check_objective(study: Study) -> None:

@@ -25,7 +25,7 @@ def components(study: Study) -> dict[str, Component]:
     A study that declares none has those of native, translated and synthetic that its sources name.
     """
     used = {source.provenance for source in study.sources.values()}
-    return completed(study.components or {name: one for name, one in DEFAULT.items() if name in used})
+    return completed(study.components or {name: component for name, component in DEFAULT.items() if name in used})
 
 
 def sources_of_component(study: Study, component: str) -> list[str]:
@@ -38,7 +38,7 @@ def validation_components(study: Study) -> tuple[str, ...]:
     if study.validation.provenances is not None:
         return study.validation.provenances
     declared = study.components or DEFAULT
-    return tuple(name for name, one in declared.items() if one.kind == "native") or tuple(declared)
+    return tuple(name for name, component in declared.items() if component.kind == "native") or tuple(declared)
 
 
 def blend(study: Study, mix: str) -> dict[str, float]:
@@ -46,11 +46,11 @@ def blend(study: Study, mix: str) -> dict[str, float]:
     described = study.mixes[mix]
     parts = lowest_terms(described.shares or described.counts or {})
     known = components(study)
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for part, amount in parts.items():
         component = part if part in known else study.sources[part].provenance
-        found[component] = found.get(component, 0) + amount / sum(parts.values())
-    return {name: found[name] for name in known if name in found}
+        shares[component] = shares.get(component, 0) + amount / sum(parts.values())
+    return {name: shares[name] for name in known if name in shares}
 
 
 def held_by_source(study: Study, source: str, root: Path) -> dict[str, int] | None:
@@ -75,24 +75,27 @@ def held_items(study: Study, root: Path, tasks: Iterable[Task] = ("mcqu", "mcq")
     Args:
         root: the folder of the study's results.
     """
-    found: dict[str, int | None] = {}
+    items: dict[str, int | None] = {}
     for component in components(study):
         held = [held_by_source(study, source, root) for source in sources_of_component(study, component)]
-        known = [sum(one.get(task, 0) for task in tasks) for one in held if one is not None]
-        found[component] = sum(known) if len(known) == len(held) else None
-    return found
+        known = [sum(counts.get(task, 0) for task in tasks) for counts in held if counts is not None]
+        items[component] = sum(known) if len(known) == len(held) else None
+    return items
 
 
 def repeated_mixes(study: Study) -> dict[str, dict[str, int]]:
     """Return how often items stand in each mix that repeats some, by component or source."""
-    found = {mix: {part: count for part, count in one.epochs.items() if count > 1} for mix, one in study.mixes.items()}
-    return {mix: epochs for mix, epochs in found.items() if epochs}
+    repeats = {
+        mix: {part: count for part, count in described.epochs.items() if count > 1}
+        for mix, described in study.mixes.items()
+    }
+    return {mix: epochs for mix, epochs in repeats.items() if epochs}
 
 
 def trainings_text(study: Study) -> str:
     """Say what the number of trainings is made of."""
     further = sum(map(len, study.training.further_seeds.values()))
     parts = ((len(study.mixes), "mix", "mixes"), (len(study.training.seeds), "seed", "seeds"))
-    text = " × ".join(f"{count} {one if count == 1 else several}" for count, one, several in parts)
+    text = " × ".join(f"{count} {singular if count == 1 else several}" for count, singular, several in parts)
     text += f" + {further} with further seeds" if further else ""
     return text if len(study.backbones) == 1 else f"({text}) × {len(study.backbones)} backbones"

@@ -28,19 +28,19 @@ def with_harness_tasks(study: Study) -> Study:
     for name, suite in study.suites.items():
         if suite.lm_eval is None:
             continue
-        made = _sources_of(name, suite, study)
-        taken = sorted(made.keys() & sources.keys())
+        imported = _sources_of(name, suite, study)
+        taken = sorted(imported.keys() & sources.keys())
         if taken:
             raise InputError(f"suites.{name}.lm_eval: makes a source '{taken[0]}', which is already there; rename one")
-        sources |= {source: described for source, (_, described) in made.items()}
+        sources |= {source: described for source, (_, described) in imported.items()}
         benchmarks = {
             task.name: Benchmark(source=source, tasks=("mcqu",) if task.output == CHOICE else ("oeq",))
-            for source, (task, _) in made.items()
+            for source, (task, _) in imported.items()
         }
-        kept = {key: value for key, value in suite if key in suite.model_fields_set}
+        settings = {key: value for key, value in suite if key in suite.model_fields_set}
         for key in ("lm_eval", "component", "path", "files", "reject_limit"):
-            kept.pop(key, None)
-        suites[name] = StudySuite(**{**kept, "benchmarks": benchmarks})
+            settings.pop(key, None)
+        suites[name] = StudySuite(**{**settings, "benchmarks": benchmarks})
     return study.model_copy(update={"sources": sources, "suites": suites})
 
 
@@ -52,22 +52,22 @@ def _sources_of(name: str, suite: StudySuite, study: Study) -> dict[str, tuple[T
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
     needs = {task.name: task.needs(own_data=suite.path is not None) for task in tasks}
-    lacking = {task: found for task, found in needs.items() if found}
+    lacking = {task: missing for task, missing in needs.items() if missing}
     if lacking:
-        shown = [f"{task}: {'; '.join(found)}" for task, found in list(lacking.items())[:_SHOWN]]
+        shown = [f"{task}: {'; '.join(missing)}" for task, missing in list(lacking.items())[:_SHOWN]]
         more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
         raise InputError(f"{key}: {len(lacking)} of {len(tasks)} tasks cannot be imported: {' | '.join(shown)}{more}")
     component = suite.component or next(iter(plan.components(study)))
-    made = {}
+    sources = {}
     for task in tasks:
         source = name if len(tasks) == 1 else f"{name}-{task.name}"
         try:
-            made[source] = task, _source(task, suite, component)
+            sources[source] = task, _source(task, suite, component)
         except ValidationError as error:
             raise InputError(f"{key}: task {task.name} ({task.file}): {first_problem(error)}") from error
         except InputError as error:
             raise InputError(f"{key}: task {task.name} ({task.file}): {error}") from error
-    return made
+    return sources
 
 
 def _source(task: Task, suite: StudySuite, component: str) -> Source:
@@ -114,7 +114,7 @@ def _data(task: Task, suite: StudySuite) -> tuple[dict[str, str], tuple[str, ...
     if suite.path is not None:
         below += [] if subject is None else [f"{split}"]
     return where, tuple(
-        pattern for one in below for pattern in (f"{one}-*.parquet", *(f"{one}.{s}" for s in _SUFFIXES))
+        pattern for stem in below for pattern in (f"{stem}-*.parquet", *(f"{stem}.{s}" for s in _SUFFIXES))
     )
 
 
@@ -130,7 +130,7 @@ def _named_files(task: Task, named: Any) -> tuple[dict[str, str], tuple[str, ...
         if task.split not in named:
             raise InputError(f"dataset_kwargs.data_files: none of the split '{task.split}'")
         named = named[task.split]
-    files = [str(one) for one in named] if isinstance(named, list) else [str(named)]
+    files = [str(file) for file in named] if isinstance(named, list) else [str(named)]
     if any("://" in file for file in files):
         raise InputError("dataset_kwargs.data_files: an address; download the files and say where with path")
     if task.keys["dataset_path"] not in BUILDERS:

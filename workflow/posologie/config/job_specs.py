@@ -86,15 +86,16 @@ def documents_spec(study: Study, collection: str) -> DocumentsSpec:
         raise ValueError("screening: mode off or containment null, and both are required to screen documents")
     tested, _ = plan.quotable_shards(study)
     sources = {name for name, _ in tested}
-    parts = {
-        name: [one for one in tested_parts(study.suites[name]) if one.source in sources] for name in screening.against
+    quoted = {
+        name: [benchmark for benchmark in tested_parts(study.suites[name]) if benchmark.source in sources]
+        for name in screening.against
     }
     return DocumentsSpec(
         collection=collection,
         mode=screening.mode,
         containment=screening.containment,
         containment_share=screening.containment_share,
-        suites={name: tuple(kept) for name, kept in parts.items() if kept},
+        suites={name: tuple(benchmarks) for name, benchmarks in quoted.items() if benchmarks},
     )
 
 
@@ -187,19 +188,19 @@ def look_spec(study: Study) -> LookSpec:
 
 def training_spec(study: Study, backbone: str, mix: str, seed: int) -> TrainingSpec:
     """Return what an adapter depends on."""
-    asked = prompting_of(study, [*plan.mix_sources(study, mix), *plan.validation_sources(study)])
+    prompting = prompting_of(study, [*plan.mix_sources(study, mix), *plan.validation_sources(study)])
     chat, recipe = study.backbones[backbone].chat, study.training.recipe
-    return TrainingSpec(backbone=backbone, mix=mix, seed=seed, recipe=recipe, prompting=asked, chat=chat)
+    return TrainingSpec(backbone=backbone, mix=mix, seed=seed, recipe=recipe, prompting=prompting, chat=chat)
 
 
 def _questions(study: Study, model: str, names: Iterable[str]) -> dict[str, Any]:
     """Return what a model is asked in some suites, and how."""
     suites = {name: study.suites[name] for name in names}
-    asked = {benchmark.source for suite in suites.values() for benchmark in suite.benchmarks.values()}
+    tested = {benchmark.source for suite in suites.values() for benchmark in suite.benchmarks.values()}
     return {
         "model": model,
         "suites": suites,
-        "prompting": prompting_of(study, asked),
+        "prompting": prompting_of(study, tested),
         "seed": study.prediction.seed,
         "chat": plan.chat_form(study, model),
         "answer_words": answer_words_digest(),
@@ -208,8 +209,8 @@ def _questions(study: Study, model: str, names: Iterable[str]) -> dict[str, Any]
 
 def prediction_spec(study: Study, model: str, bundle: str) -> PredictionSpec:
     """Return what one model's answers to one bundle of suites depend on."""
-    asked, described = _questions(study, model, plan.bundles(study)[bundle]), study.prediction
-    return PredictionSpec(**asked, precision=described.precision, long_prompts=described.long_prompts)
+    questions, described = _questions(study, model, plan.bundles(study)[bundle]), study.prediction
+    return PredictionSpec(**questions, precision=described.precision, long_prompts=described.long_prompts)
 
 
 def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) -> EndpointPredictionSpec:
@@ -217,8 +218,8 @@ def endpoint_prediction_spec(study: Study, model: str, suites: Iterable[str]) ->
     published = plan.published_model(study, model)
     if published is None or (served := published.served) is None:
         raise ValueError(f"{model}: not a served model")
-    asked = {name: getattr(plan.with_form(study, served), name) for name in Asked.model_fields}
-    return EndpointPredictionSpec(**_questions(study, model, suites), **asked)
+    settings = {name: getattr(plan.with_form(study, served), name) for name in Asked.model_fields}
+    return EndpointPredictionSpec(**_questions(study, model, suites), **settings)
 
 
 def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePredictionSpec:
@@ -233,8 +234,8 @@ def outside_prediction_spec(study: Study, model: str, bundle: str) -> OutsidePre
 
 def scoring_spec(study: Study, suite: str) -> ScoringSpec:
     """Return what the scores of one suite depend on."""
-    asked = {benchmark.source for benchmark in study.suites[suite].benchmarks.values()}
-    sources = {name: text for name, text in study.scoring.sources.items() if name in asked}
+    tested = {benchmark.source for benchmark in study.suites[suite].benchmarks.values()}
+    sources = {name: text for name, text in study.scoring.sources.items() if name in tested}
     return ScoringSpec(suite=study.suites[suite], text=study.scoring.text, sources=sources)
 
 
@@ -278,7 +279,11 @@ def surface_spec(study: Study) -> SurfaceSpec:
         **dict(table_spec(study)),
         surface=study.surface,
         order=mixed,
-        prices={name: one.price for name, one in study.components.items() if one.price is not None and name in mixed},
+        prices={
+            name: component.price
+            for name, component in study.components.items()
+            if component.price is not None and name in mixed
+        },
         currency=study.currency,
     )
 
@@ -304,7 +309,7 @@ def composition_spec(study: Study) -> CompositionSpec:
 
 def compute_spec(study: Study) -> ComputeSpec:
     """Return what the table of costs depends on."""
-    judging = {"judges": plan.asked_judges(study), "judged": tuple(plan.open_suites(study))}
+    judging = {"judges": plan.queried_judges(study), "judged": tuple(plan.open_suites(study))}
     return ComputeSpec(models=plan.evaluated_models(study), suites=tuple(study.suites), **judging)
 
 
@@ -365,7 +370,7 @@ def report_spec(study: Study, tables: Iterable[str]) -> ReportSpec:
 def browser_spec(study: Study) -> BrowserSpec:
     """Return what the item browser depends on."""
     scales = {name: ratings.scale.values.values() for name, ratings in study.judging.ratings.items()}
-    given = {name: ratings.right_from() for name, ratings in study.judging.ratings.items()}
+    thresholds = {name: ratings.right_from() for name, ratings in study.judging.ratings.items()}
     tested = {benchmark.source for suite in study.suites.values() for benchmark in suite.benchmarks.values()}
     return BrowserSpec(
         study=study.study,
@@ -377,7 +382,7 @@ def browser_spec(study: Study) -> BrowserSpec:
         text_metric=study.statistics.primary_text.metric,
         judges=(study.judging.chosen,) if study.judging.chosen is not None and plan.open_suites(study) else (),
         languages=in_other_languages(study, study.report.language),
-        ratings={name: given[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
+        ratings={name: thresholds[name] or (min(values) + max(values)) / 2 for name, values in scales.items()},
         items_per_file=study.report.items_per_file,
     )
 

@@ -42,7 +42,7 @@ FILLED = {
     Generator: ("language", "prompts"),
     Translator: ("target_language", "prompt", "text_prompt"),
 }
-"""Which fields of which sections a study's language sets where they are left out."""
+"""The fields of each section that a study's language sets if they are left out."""
 
 
 class Language(Spec):
@@ -65,7 +65,7 @@ KEYS = (
     *("negation", "negation_continued", "negation_idioms", "negation_like"),
     *("units", "per", "cardinals", "number_words", "number_prefix"),
 )
-"""Keys of a language's file; what each is for is said in the files that ship."""
+"""Keys of a language's file; the shipped files explain each."""
 
 
 def settings_of(code: str | None) -> Language:
@@ -117,10 +117,10 @@ def with_language(study: Study) -> Study:
     """
     study = _with_languages_of_sources(study)
     code = study_language(study)
-    found = settings_of(code)
+    settings = settings_of(code)
     statistics = study.statistics
     if "primary_text" not in statistics.model_fields_set:
-        measured = Measured(metric=found.primary_text)
+        measured = Measured(metric=settings.primary_text)
         statistics = statistics.model_copy(update={"primary_text": measured})
     quality = study.screening.quality
     if quality is not None:
@@ -174,9 +174,9 @@ def _with_languages_of_sources(study: Study) -> Study:
         maker = rest.partition("/")[0]
         code = known.get(name, None if source.compared else study.language)
         if kind == "generated" and maker in study.generators:
-            code = _given(study.generators[maker]).get("language", code)
+            code = _stated(study.generators[maker]).get("language", code)
         if kind == "translated" and maker in study.translators:
-            code = _given(study.translators[maker]).get("target_language", code)
+            code = _stated(study.translators[maker]).get("target_language", code)
         sources[name] = source if source.language is not None or code is None else _filled(source, language=code)
     return study.model_copy(update={"sources": sources})
 
@@ -210,24 +210,28 @@ def declared_languages(study: Study, sources: Iterable[str], suites: Iterable[st
 
 def _prompting(study: Study, code: str | None) -> Prompting:
     """Return how items are put to a model: in the language of the study, and of the sources in another."""
-    given = study.prompting
+    prompting = study.prompting
     sources = {name: settings_of(own).prompting for name, own in in_other_languages(study, code).items()}
-    filled = {**settings_of(code).prompting.model_dump(), **_given(given), "sources": {**sources, **given.sources}}
+    filled = {
+        **settings_of(code).prompting.model_dump(),
+        **_stated(prompting),
+        "sources": {**sources, **prompting.sources},
+    }
     return Prompting.model_validate(filled)
 
 
 def _scoring(study: Study, code: str | None) -> Scoring:
     """Return how open answers are scored: by the language of the study, and of the sources in another."""
-    given = _given(study.scoring.text)
+    settings = _stated(study.scoring.text)
     spoken = in_other_languages(study, code)
     sources = {
         name: TextMetrics.model_validate(
-            {**dict(settings_of(spoken.get(name, code)).scoring), **({} if name in spoken else given), **own}
+            {**dict(settings_of(spoken.get(name, code)).scoring), **({} if name in spoken else settings), **own}
         )
         for name in (*spoken, *study.scoring.sources)
-        for own in [_given(study.scoring.sources[name]) if name in study.scoring.sources else {}]
+        for own in [_stated(study.scoring.sources[name]) if name in study.scoring.sources else {}]
     }
-    text = TextMetrics.model_validate({**dict(settings_of(code).scoring), **given})
+    text = TextMetrics.model_validate({**dict(settings_of(code).scoring), **settings})
     differing = {name: own for name, own in sources.items() if own != text or name in study.scoring.sources}
     return study.scoring.model_copy(update={"text": text, "sources": differing})
 
@@ -256,7 +260,7 @@ def _makers(study: Study, code: str | None) -> dict[str, Any]:
 
 def _written(key: str, maker: BaseModel, code: str | None) -> str:
     """Return the language in which a maker writes: its own, or else the study's."""
-    writes = _given(maker).get(key.rpartition(".")[2], code)
+    writes = _stated(maker).get(key.rpartition(".")[2], code)
     if writes is None:
         raise InputError(f"{key}: missing, and the study has no language; set one of the two")
     if len(writes) != 2:
@@ -270,7 +274,7 @@ def _check_prompts(key: str, maker: BaseModel, writes: str, prompts: dict[str, s
             raise InputError(f"{key} = '{writes}': no prompts in this language ship; write some, named in {name}")
 
 
-def _given(section: BaseModel) -> dict[str, Any]:
+def _stated(section: BaseModel) -> dict[str, Any]:
     """Return what a study file itself says of a section."""
     return {name: getattr(section, name) for name in section.model_fields_set}
 

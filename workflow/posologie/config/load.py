@@ -84,7 +84,7 @@ def place_of(path: Path, key: str) -> str | None:
 
     The deepest part of the key that is written down counts; of equally deep ones, that of the file itself.
     """
-    found: tuple[int, str] | None = None
+    deepest: tuple[int, str] | None = None
     files: list[Path] = []
     while path not in files:
         files.append(path)
@@ -92,13 +92,13 @@ def place_of(path: Path, key: str) -> str | None:
         if not isinstance(root, yaml.MappingNode):
             break
         depth, line = _deepest(root, re.sub(r"\[(\d+)\]", r".\1", key))
-        if depth and (found is None or depth > found[0]):
-            found = depth, f"{path}, line {line}"
+        if depth and (deepest is None or depth > deepest[0]):
+            deepest = depth, f"{path}, line {line}"
         parents = [value.value for name, value in root.value if name.value == "extends"]
         if not parents:
             break
         path = path.parent / str(parents[0])
-    return None if found is None else found[1]
+    return None if deepest is None else deepest[1]
 
 
 def _deepest(node: yaml.Node, key: str) -> tuple[int, int]:
@@ -140,20 +140,20 @@ def with_sweeps(study: Study) -> Study:
 def with_shipped(study: Study) -> Study:
     """Return the study with data below `resources/` taken from those that ship, where its own folder has none."""
 
-    def found(path: str) -> str:
+    def shipped_path(path: str) -> str:
         return shipped(path) if path.startswith("resources/") else path
 
     sources, collections = (
         {
-            name: one if one.path is None else one.model_copy(update={"path": found(one.path)})
-            for name, one in described.items()
+            name: origin if origin.path is None else origin.model_copy(update={"path": shipped_path(origin.path)})
+            for name, origin in described.items()
         }
         for described in (study.sources, study.collections)
     )
     backbones = {}
     for name, backbone in study.backbones.items():
         if (untrained := backbone.untrained) is not None:
-            corpus = tuple(found(path) for path in untrained.corpus)
+            corpus = tuple(shipped_path(path) for path in untrained.corpus)
             backbone = backbone.model_copy(update={"untrained": untrained.model_copy(update={"corpus": corpus})})
         backbones[name] = backbone
     return study.model_copy(update={"sources": sources, "collections": collections, "backbones": backbones})
@@ -165,8 +165,8 @@ def with_data_folder(study: Study) -> Study:
     if root == ".":
         return study
 
-    def placed(one: Placed) -> Placed:
-        return one if one.path is None else one.model_copy(update={"path": Path(root, one.path).as_posix()})
+    def placed(entry: Placed) -> Placed:
+        return entry if entry.path is None else entry.model_copy(update={"path": Path(root, entry.path).as_posix()})
 
     return study.model_copy(
         update={
@@ -188,12 +188,12 @@ class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is an error: one of the two values would be lost. Merge keys (`<<`) may be."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
+        keys: list[Any] = []
         for name in (name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"):
             key = self.construct_object(name, deep=True)  # type: ignore[no-untyped-call]
-            if key in seen:
+            if key in keys:
                 raise InputError(f"line {name.start_mark.line + 1}: key '{key}' is given twice")
-            seen.append(key)
+            keys.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -220,11 +220,11 @@ def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
 
 def _renamed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document with a key of earlier study files under its present name: a merge keeps one of the two."""
-    found = dict(document)
-    validation = found.get("validation")
+    renamed = dict(document)
+    validation = renamed.get("validation")
     if isinstance(validation, Mapping) and "provenances" in validation and "components" not in validation:
-        found["validation"] = {("components" if key == "provenances" else key): validation[key] for key in validation}
-    return found
+        renamed["validation"] = {("components" if key == "provenances" else key): validation[key] for key in validation}
+    return renamed
 
 
 def _merged(base: Mapping[str, Any], change: Mapping[str, Any], top: bool = True) -> dict[str, Any]:
@@ -273,8 +273,8 @@ def _keys_at(location: list[int | str]) -> set[str]:
         if len(models) > 1 and of_kind:  # a section of several kinds, such as a sweep: its errors name the kind first
             models = of_kind
             continue
-        found = [below for field in here for below in models_in(field.annotation)]
-        models, skip = [model for model, _ in found], any(many for _, many in found)
+        sections = [below for field in here for below in models_in(field.annotation)]
+        models, skip = [model for model, _ in sections], any(many for _, many in sections)
     return {key_of(name, field) for model in models for name, field in model.model_fields.items()}
 
 
@@ -294,4 +294,4 @@ def models_in(annotation: Any, many: bool = False) -> list[tuple[type[BaseModel]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [(annotation, many)]
     inside = many or typing.get_origin(annotation) in (dict, tuple, list)
-    return [found for argument in typing.get_args(annotation) for found in models_in(argument, inside)]
+    return [section for argument in typing.get_args(annotation) for section in models_in(argument, inside)]

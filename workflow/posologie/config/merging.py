@@ -39,23 +39,23 @@ def single_component_mixes(study: Study) -> dict[str, str]:
     Raises:
         InputError: if a component has several and `proxies.merged.models` names none of them.
     """
-    asked = study.proxies.merged.models if study.proxies.merged is not None else {}
-    found: dict[str, list[str]] = {}
+    named = study.proxies.merged.models if study.proxies.merged is not None else {}
+    mixes_of: dict[str, list[str]] = {}
     for mix in study.mixes:
         if len(shares := plan.blend(study, mix)) == 1 and (
-            mix not in plan.repeated_mixes(study) or mix == asked.get(next(iter(shares)))
+            mix not in plan.repeated_mixes(study) or mix == named.get(next(iter(shares)))
         ):
-            found.setdefault(next(iter(shares)), []).append(mix)
-    for component, mix in asked.items():
-        if mix not in found.get(component, []):
-            choices = ", ".join(found.get(component, [])) or "none"
+            mixes_of.setdefault(next(iter(shares)), []).append(mix)
+    for component, mix in named.items():
+        if mix not in mixes_of.get(component, []):
+            choices = ", ".join(mixes_of.get(component, [])) or "none"
             raise InputError(f"proxies.merged.models.{component} = '{mix}': expected a mix of it alone ({choices})")
-    for component, mixes in found.items():
-        if len(mixes) > 1 and component not in asked:
+    for component, mixes in mixes_of.items():
+        if len(mixes) > 1 and component not in named:
             raise InputError(
                 f"proxies.merged: {', '.join(mixes)} all hold {component} alone; name one in proxies.merged.models"
             )
-    return {component: asked.get(component, mixes[0]) for component, mixes in found.items()}
+    return {component: named.get(component, mixes[0]) for component, mixes in mixes_of.items()}
 
 
 def merged_models(study: Study) -> dict[str, Proxy]:
@@ -69,7 +69,7 @@ def merged_models(study: Study) -> dict[str, Proxy]:
     if (settings := study.proxies.merged) is None:
         return {}
     single = single_component_mixes(study)
-    wanted: dict[str, tuple[dict[str, float], str | None]] = {}
+    shares_of: dict[str, tuple[dict[str, float], str | None]] = {}
     taken: set[tuple[float, ...]] = set()
 
     def add(name: str, weights: Mapping[str, float], mix: str | None) -> None:
@@ -83,10 +83,10 @@ def merged_models(study: Study) -> dict[str, Proxy]:
         shares = {component: weights[component] / total for component in single if weights.get(component)}
         rounded = tuple(round(shares.get(component, 0.0), 9) for component in single)
         if len(shares) > 1 and rounded not in taken:
-            if f"merged-{name}" in wanted:
+            if f"merged-{name}" in shares_of:
                 raise InputError(f"proxies.merged: two merged models of different shares are called {name}")
             taken.add(rounded)
-            wanted[f"merged-{name}"] = shares, mix
+            shares_of[f"merged-{name}"] = shares, mix
 
     for mix in study.mixes if settings.of_mixes else ():
         if mix not in plan.repeated_mixes(study) and set(shares := plan.blend(study, mix)) <= set(single):
@@ -95,14 +95,14 @@ def merged_models(study: Study) -> dict[str, Proxy]:
         add(name, weights, None)
     for numbers in _lattice(len(single), settings.lattice) if settings.lattice is not None else ():
         add("-".join(map(str, numbers)), dict(zip(single, numbers, strict=True)), None)
-    found = {}
+    proxies = {}
     for backbone in study.backbones:
-        for name, (shares, trained_mix) in wanted.items():
+        for name, (shares, trained_mix) in shares_of.items():
             of = {single[component]: share for component, share in shares.items()}
             for seed in study.training.seeds:
                 key = f"{backbone}/{name}/seed-{seed}"
-                found[key] = Proxy(key, backbone, name, seed, shares, of, trained_mix)
-    return found
+                proxies[key] = Proxy(key, backbone, name, seed, shares, of, trained_mix)
+    return proxies
 
 
 def _lattice(components: int, steps: int) -> Iterator[tuple[int, ...]]:
@@ -118,8 +118,8 @@ def _lattice(components: int, steps: int) -> Iterator[tuple[int, ...]]:
 def bundles(study: Study) -> dict[str, tuple[str, ...]]:
     """Return which suites each prediction job of a merged model answers: those with choice questions."""
     chosen = set(plan.choice_suites(study))
-    found = {name: tuple(suite for suite in suites if suite in chosen) for name, suites in plan.bundles(study).items()}
-    return {name: suites for name, suites in found.items() if suites}
+    choice = {name: tuple(suite for suite in suites if suite in chosen) for name, suites in plan.bundles(study).items()}
+    return {name: suites for name, suites in choice.items() if suites}
 
 
 def prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredictionSpec:
@@ -130,9 +130,9 @@ def prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredictionSp
     """
     if study.proxies.merged is None:
         raise ValueError("proxies.merged: missing")
-    asked = job_specs.prediction_spec(study, proxy, bundle)
+    spec = job_specs.prediction_spec(study, proxy, bundle)
     return MergedPredictionSpec(
-        **{**dict(asked), "suites": {name: asked.suites[name] for name in bundles(study)[bundle]}},
+        **{**dict(spec), "suites": {name: spec.suites[name] for name in bundles(study)[bundle]}},
         shares=merged_models(study)[proxy].of,
         rank=study.proxies.merged.rank,
     )
@@ -140,18 +140,24 @@ def prediction_spec(study: Study, proxy: str, bundle: str) -> MergedPredictionSp
 
 def table_spec(study: Study) -> ProxySpec:
     """Return what the table of proxies depends on."""
-    found = merged_models(study)
-    trained = {f"{one.backbone}/{one.stands_for}/seed-{one.seed}" for one in found.values() if one.stands_for}
-    asked = {suite for suites in bundles(study).values() for suite in suites}
+    proxies = merged_models(study)
+    trained = {
+        f"{proxy.backbone}/{proxy.stands_for}/seed-{proxy.seed}" for proxy in proxies.values() if proxy.stands_for
+    }
+    suites_asked = {suite for suites in bundles(study).values() for suite in suites}
     return ProxySpec(
         models=tuple(model for model in plan.evaluated_models(study) if model.name in trained),
         proxies={
             name: ProxyModel(
-                backbone=one.backbone, name=one.name, seed=one.seed, shares=one.shares, stands_for=one.stands_for
+                backbone=proxy.backbone,
+                name=proxy.name,
+                seed=proxy.seed,
+                shares=proxy.shares,
+                stands_for=proxy.stands_for,
             )
-            for name, one in found.items()
+            for name, proxy in proxies.items()
         },
-        suites=tuple(suite for suite in study.suites if suite in asked),
+        suites=tuple(suite for suite in study.suites if suite in suites_asked),
         statistics=study.statistics,
     )
 
@@ -163,9 +169,14 @@ def trained_models(study: Study) -> list[Model]:
 
 def released(study: Study) -> list[tuple[Model, Form]]:
     """Return each model that is released, in each form; a fully trained model is no adapter."""
-    wanted = study.release.models
+    released_models = study.release.models
     forms = [form for form in study.release.forms if form != "adapter" or study.training.recipe.method != "full"]
-    return [(model, form) for model in trained_models(study) if wanted is None or model.id in wanted for form in forms]
+    return [
+        (model, form)
+        for model in trained_models(study)
+        if released_models is None or model.id in released_models
+        for form in forms
+    ]
 
 
 def merge_spec(model: str) -> MergeSpec:

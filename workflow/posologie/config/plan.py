@@ -59,17 +59,21 @@ class Model:
 def models(study: Study) -> dict[str, Model]:
     """Return the study's models by id: base and each mix and seed of every backbone, then the published models."""
     trained = [(mix, seed) for mix in study.mixes for seed in training_seeds(study, mix)]
-    instead = {one.in_place_of: name for name, one in study.published_models.items() if one.in_place_of is not None}
-    found = []
+    instead = {
+        published.in_place_of: name
+        for name, published in study.published_models.items()
+        if published.in_place_of is not None
+    }
+    every = []
     for backbone in study.backbones:
-        found.append(Model(f"{backbone}/base", backbone))
+        every.append(Model(f"{backbone}/base", backbone))
         for mix, seed in trained:
             name = f"{backbone}/{mix}/seed-{seed}"
-            found.append(Model(name, backbone, mix, seed, instead.get(name)))
+            every.append(Model(name, backbone, mix, seed, instead.get(name)))
     for name, published in study.published_models.items():
         if published.in_place_of is None:
-            found.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
-    return {model.id: model for model in found}
+            every.append(Model(f"published/{name}", published.adapter_on, published.mix, None, name))
+    return {model.id: model for model in every}
 
 
 def served_models(study: Study) -> list[str]:
@@ -122,16 +126,16 @@ def sampling_seeds(study: Study, mix: str) -> list[int]:
 def suite_shards(study: Study, suites: Iterable[str]) -> list[tuple[str, Split]]:
     """Return the source and split of every shard that the suites take items from."""
     benchmarks = [benchmark for suite in suites for benchmark in study.suites[suite].benchmarks.values()]
-    wanted = {(benchmark.source, benchmark.split) for benchmark in benchmarks}
-    return [(source, split) for source in study.sources for split in SPLITS if (source, split) in wanted]
+    shards = {(benchmark.source, benchmark.split) for benchmark in benchmarks}
+    return [(source, split) for source in study.sources for split in SPLITS if (source, split) in shards]
 
 
 def mix_sources(study: Study, mix: str) -> list[str]:
     """Return the sources that a mix draws from, or whose sizes it needs to know (`size: smallest`)."""
-    wanted = study.mixes[mix]
-    if wanted.size == "smallest":
+    described = study.mixes[mix]
+    if described.size == "smallest":
         return trained_sources(study)
-    parts = (wanted.shares or {}).keys() | (wanted.counts or {}).keys()
+    parts = (described.shares or {}).keys() | (described.counts or {}).keys()
     return [name for name in trained_sources(study) if name in parts or study.sources[name].provenance in parts]
 
 
@@ -225,13 +229,13 @@ def with_form(study: Study, asking: Asking) -> Asking:
         options = dict(local_model(study, backend.backbone).chat)
     else:
         return asking
-    told: Any = backend.model_copy(update=options)
-    return cast(Asking, told) if asking is backend else asking.model_copy(update={"backend": told})
+    completed: Any = backend.model_copy(update=options)
+    return cast(Asking, completed) if asking is backend else asking.model_copy(update={"backend": completed})
 
 
 def model_specs(study: Study) -> dict[str, ModelSpec]:
     """Return the spec of every folder below the models root, by the folder's name."""
-    published = (one.model for one in study.published_models.values() if one.model is not None)
+    published = (entry.model for entry in study.published_models.values() if entry.model is not None)
     encoders = (
         encoder.backbone() for encoder in (study.scoring.encoder, study.screening.encoder) if encoder is not None
     )
@@ -261,8 +265,8 @@ def rated_sources(study: Study) -> list[str]:
 def screened_splits(study: Study) -> dict[str, tuple[Split, ...]]:
     """Return which splits of each source the study screens: all training items, and the shared validation set."""
     names: dict[Split, list[str]] = {"train": trained_sources(study), "validation": validation_sources(study)}
-    wanted = {name: tuple(split for split in names if name in names[split]) for name in study.sources}
-    return {name: splits for name, splits in wanted.items() if splits}
+    screened = {name: tuple(split for split in names if name in names[split]) for name in study.sources}
+    return {name: splits for name, splits in screened.items() if splits}
 
 
 def encoder_version(encoder: EncoderOrigin | None) -> str | None:
@@ -293,8 +297,8 @@ def evaluated_models(study: Study) -> tuple[EvaluatedModel, ...]:
 
 def size(study: Study, mix: str) -> str:
     """Return the number of items of a mix, or `smallest`, as the configuration has it."""
-    found = study.mixes[mix]
-    return str(found.size if found.size is not None else sum((found.counts or {}).values()))
+    described = study.mixes[mix]
+    return str(described.size if described.size is not None else sum((described.counts or {}).values()))
 
 
 def has_attribution(study: Study) -> bool:
@@ -307,8 +311,8 @@ def has_attribution(study: Study) -> bool:
 def has_surface(study: Study) -> bool:
     """Say whether the mixes can bear a surface: three different ones or more, of two components or more."""
     blends = [blend(study, mix) for mix in study.mixes]
-    different = {tuple(sorted((name, round(share, 6)) for name, share in one.items())) for one in blends}
-    return len(different) > 2 and len({name for one in blends for name in one}) > 1
+    different = {tuple(sorted((name, round(share, 6)) for name, share in shares.items())) for shares in blends}
+    return len(different) > 2 and len({name for shares in blends for name in shares}) > 1
 
 
 def mixed_components(study: Study) -> tuple[str, ...]:
@@ -320,24 +324,24 @@ def mixed_components(study: Study) -> tuple[str, ...]:
 def tests_several_components(study: Study) -> bool:
     """Say whether some suite has items of several components, so that gains on them can be compared."""
     return bool(study.mixes) and any(
-        len({study.sources[one.source].provenance for one in suite.benchmarks.values()}) > 1
+        len({study.sources[benchmark.source].provenance for benchmark in suite.benchmarks.values()}) > 1
         for suite in study.suites.values()
     )
 
 
-def asked_tasks(study: Study, suite: str) -> set[Task]:
+def tested_tasks(study: Study, suite: str) -> set[Task]:
     """Return the tasks of a suite's benchmarks."""
     return {task for benchmark in study.suites[suite].benchmarks.values() for task in benchmark.tasks}
 
 
 def choice_suites(study: Study) -> list[str]:
     """Return the suites that hold choice questions."""
-    return [name for name in study.suites if asked_tasks(study, name) - {"oeq"}]
+    return [name for name in study.suites if tested_tasks(study, name) - {"oeq"}]
 
 
 def open_suites(study: Study) -> list[str]:
     """Return the suites that hold open questions."""
-    return [name for name in study.suites if "oeq" in asked_tasks(study, name)]
+    return [name for name in study.suites if "oeq" in tested_tasks(study, name)]
 
 
 def parallel_collections(study: Study) -> list[str]:
@@ -347,14 +351,14 @@ def parallel_collections(study: Study) -> list[str]:
     return [name for name, collection in study.collections.items() if collection.reader in PARALLEL]
 
 
-def made_artifacts(study: Study) -> list[str]:
+def generated_artifacts(study: Study) -> list[str]:
     """Return what the study's sources take from its generators and translators, each artifact once."""
-    made = []
+    artifacts = []
     for source in study.sources.values():
         if source.made is not None:
             translated = source.made.startswith("translated/")
-            made += [f"{source.made}/{split}" for split in source.splits] if translated else [source.made]
-    return list(dict.fromkeys(made))
+            artifacts += [f"{source.made}/{split}" for split in source.splits] if translated else [source.made]
+    return list(dict.fromkeys(artifacts))
 
 
 def published_names(study: Study) -> PublishedNames | None:
@@ -362,7 +366,7 @@ def published_names(study: Study) -> PublishedNames | None:
     return None if study.published is None else study.published.names()
 
 
-def asked_judges(study: Study) -> tuple[str, ...]:
+def queried_judges(study: Study) -> tuple[str, ...]:
     """Return the judges of open answers that are asked, so that they cost something: not verdicts from files."""
     return tuple(name for name in suite_judges(study) if not isinstance(study.judges[name].backend, OutsideVerdicts))
 

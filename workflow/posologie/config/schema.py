@@ -46,12 +46,12 @@ def _without_language(schema: dict[str, Any]) -> None:
         holders |= {
             f"#/$defs/{name}"
             for name, section in sections.items()
-            if any(one.get("$ref") in holders for one in section.get("properties", {}).values())
+            if any(field.get("$ref") in holders for field in section.get("properties", {}).values())
         }
     for section in (schema, *sections.values()):
-        for one in section.get("properties", {}).values():
-            if one.get("$ref") in holders:
-                one.pop("default", None)
+        for field in section.get("properties", {}).values():
+            if field.get("$ref") in holders:
+                field.pop("default", None)
 
 
 def with_options(manual: str) -> str:
@@ -68,13 +68,13 @@ def with_options(manual: str) -> str:
 def option_tables() -> str:
     """Return one table of options for each section of a study file."""
     sections: list[str] = []
-    seen: set[type[BaseModel]] = set()
+    done: set[type[BaseModel]] = set()
     waiting: list[tuple[str, type[BaseModel]]] = [("", Study)]
     while waiting:
         path, model = waiting.pop(0)
-        if model in seen:
+        if model in done:
             continue
-        seen.add(model)
+        done.add(model)
         sections.append(_table(path, model))
         for name, field in model.model_fields.items():
             key = key_of(name, field)

@@ -165,7 +165,7 @@ class PublishedModel(Spec):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if sum(one is not None for one in (self.model, self.served, self.answers)) != 1:
+        if sum(origin is not None for origin in (self.model, self.served, self.answers)) != 1:
             raise ValueError("exactly one of model, served and answers")
         if self.model is None and self.adapter_on is not None:
             raise ValueError("adapter_on only with model: an endpoint serves whole models, and answers need none")

@@ -19,7 +19,7 @@ class Table(NamedTuple):
     Attributes:
         title: what it is about, in a few words.
         module: the module that writes it, below the package.
-        wanted: whether a study with suites has it; a study without suites has no tables but those over ratings.
+        applies: whether a study with suites has it; a study without suites has no tables but those over ratings.
         inputs: the function of `rules/functions/statistics.smk` that returns what it is made of; empty where the table
             has a rule of its own, `tabulate_{name}`, beside what it is made of.
         spec: returns what it depends on, for a table of `statistics.smk`.
@@ -29,7 +29,7 @@ class Table(NamedTuple):
 
     title: str
     module: str
-    wanted: Callable[[Study], bool]
+    applies: Callable[[Study], bool]
     inputs: str = "open_scores"
     spec: Callable[[Study], Spec] = job_specs.table_spec
     published: bool = False
@@ -68,13 +68,13 @@ def _has_judged(study: Study) -> bool:
     return _has_open(study) and bool(plan.suite_judges(study))
 
 
-def _of_ratings(title: str, name: str, wanted: Callable[[Study], bool], *, published: bool = False) -> Table:
+def _of_ratings(title: str, name: str, applies: Callable[[Study], bool], *, published: bool = False) -> Table:
     spec = job_specs.agreement_spec
-    return Table(title, f"statistics.{name}", wanted, "ratings_and_verdicts", spec, published, "ratings")
+    return Table(title, f"statistics.{name}", applies, "ratings_and_verdicts", spec, published, "ratings")
 
 
-def _own_rule(title: str, module: str, wanted: Callable[[Study], bool]) -> Table:
-    return Table(title, module, wanted, inputs="", of="study")
+def _own_rule(title: str, module: str, applies: Callable[[Study], bool]) -> Table:
+    return Table(title, module, applies, inputs="", of="study")
 
 
 TABLES: dict[str, Table] = {
@@ -139,4 +139,4 @@ TABLES: dict[str, Table] = {
 
 def tables(study: Study) -> list[str]:
     """Return every table of the study, in the order of the report."""
-    return [name for name, table in TABLES.items() if (study.suites or table.of == "ratings") and table.wanted(study)]
+    return [name for name, table in TABLES.items() if (study.suites or table.of == "ratings") and table.applies(study)]

@@ -195,13 +195,13 @@ def counts(inputs: Inputs, comparisons: Sequence[Comparison]) -> str:
     if not overall:
         return ""
     margin = inputs.spec.statistics.margin
-    parts = []
+    clauses = []
     unit = unit_name(overall[0].unit)
     for verdict, words in _VERDICTS.items():
         if effects := [effect for effect in overall if effect.verdict == verdict]:
             listed_effects = ", ".join(f"{effect.arm} {_signed(effect)}" for effect in effects)
             within = f", within {decimal(margin, 1)} {unit}" if verdict == "equivalent" and margin is not None else ""
-            parts.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({listed_effects})")
+            clauses.append(f"{len(effects)} {'is' if len(effects) == 1 else 'are'} {words}{within} ({listed_effects})")
     if unsettled := [effect for effect in overall if effect.verdict == "not settled"]:
         least = _least(unsettled)
         undetected = "" if _is_zero(least) else f" effects below about {least} {unit} would usually go undetected"
@@ -209,8 +209,8 @@ def counts(inputs: Inputs, comparisons: Sequence[Comparison]) -> str:
             none = "The mix does not differ" if len(overall) == 1 else f"None of the {len(overall)} mixes differs"
             return f"{none} clearly from the base model{undetected and ';'}{undetected}."
         limit = undetected and f":{undetected}"
-        parts.append(f"{len(unsettled)} {'is' if len(unsettled) == 1 else 'are'} not settled{limit}")
-    return f"Of {len(overall)} mix{'es' if len(overall) > 1 else ''}, {', '.join(parts)}."
+        clauses.append(f"{len(unsettled)} {'is' if len(unsettled) == 1 else 'are'} not settled{limit}")
+    return f"Of {len(overall)} mix{'es' if len(overall) > 1 else ''}, {', '.join(clauses)}."
 
 
 def adapters(overall: Sequence[Effect]) -> str:

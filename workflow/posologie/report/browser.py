@@ -37,8 +37,8 @@ DISAGREE, FLIPS, JUDGE_DIFFERS, NEAR = 1, 2, 4, 8
 holds an item that is near it."""
 
 _BEGINNING = 160
-_ASKED = ("item", "benchmark", "variant", "option_order", "gold")
-_SAID = ("greedy_text", "greedy_labels", "constrained_labels", "label_probabilities", "prompt_tokens")
+_QUESTION_COLUMNS = ("item", "benchmark", "variant", "option_order", "gold")
+_ANSWER_COLUMNS = ("greedy_text", "greedy_labels", "constrained_labels", "label_probabilities", "prompt_tokens")
 _ITEM = ("id", "source", "provenance", "task", "question", "context", "options", "gold", "answer", "group")
 _TEXT_METRICS = tuple(name for name, entry in METRICS.items() if entry.with_answers)
 
@@ -194,12 +194,12 @@ def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf, sent: Sen
     questions: pa.Table | None = None
     for model in spec.models:
         file = root / layout.predictions(model.name, suite)
-        table = read_parquet(file, columns=[*_ASKED, *_SAID, "task"])
+        table = read_parquet(file, columns=[*_QUESTION_COLUMNS, *_ANSWER_COLUMNS, "task"])
         if questions is None:
-            questions = table.select([*_ASKED, "task"])
-        elif not table.select(_ASKED).equals(questions.select(_ASKED)):
+            questions = table.select([*_QUESTION_COLUMNS, "task"])
+        elif not table.select(_QUESTION_COLUMNS).equals(questions.select(_QUESTION_COLUMNS)):
             raise InputError(f"{file}: other items than those of {spec.models[0].name}; expected the same, in order")
-        answer_tables.append(table.select(_SAID))
+        answer_tables.append(table.select(_ANSWER_COLUMNS))
     assert questions is not None  # noqa: S101 - a spec has at least one model
     has_open = pc.any(pc.equal(questions["task"], "oeq")).as_py()
     scores = [_open_scores(spec, root, model.name, suite) if has_open else {} for model in spec.models]

@@ -14,7 +14,7 @@ class Point:
     """One line of the checklist: a topic, what the study says of it, and what an author still has to see to."""
 
     topic: str
-    statement: str
+    said: str
     open: str = ""
 
 
@@ -97,7 +97,7 @@ def _decoding(inputs: Inputs) -> Point:
 
 
 def _licences(inputs: Inputs) -> Point:
-    """Return the licenses that the study file states, and of which sources and backbones it states none."""
+    """Return the licenses that the study file states, and the sources and backbones without one."""
     stated = inputs.spec.licenses
     tables = [row for name in ("screening", "composition") for row in inputs.rows(name)]
     used = [row["source"] for row in tables if row["source"]]

@@ -133,7 +133,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def short_note(note: str) -> str:
-    """Return what of a verdict's note stands beside it; what holds for all verdicts is said once."""
+    """Return the parts of a verdict's note to show beside it, without those that hold for all verdicts."""
     return "; ".join(part for part in note.split("; ") if part and part not in (TRAINED, DEMONSTRATION))
 
 

@@ -117,7 +117,7 @@ class Inputs:
             if totals[mix]
         }
 
-    def parts(self, mix: str | None) -> tuple[str, ...]:
+    def components_of(self, mix: str | None) -> tuple[str, ...]:
         """Return the components that a mix holds, in the order of the study; none for the base model."""
         held = self.shares.get(mix or "", {})
         return tuple(name for name in in_order(held, (component.name for component in self.spec.components)))

@@ -170,7 +170,7 @@ def _evaluation(inputs: Inputs) -> str:
 
 
 def _answering(inputs: Inputs) -> str:
-    """Return how the models were asked: greedily, unless a server was told another temperature or answers are given."""
+    """Return how answers were decoded: greedily, unless a server has another temperature or answers come from files."""
     outside, warm = [], {}
     for record in inputs.runs:
         spec = record.facts.get("spec", {})

@@ -25,7 +25,7 @@ def section(inputs: Inputs, comparisons: Sequence[Comparison]) -> Section:
     """Return the section for authors: methods text, checklist, references, and the three files to copy."""
     paper = paper_of(inputs, comparisons)
     columns = (Column("topic", heading=True), Column("the study says"), Column("open"))
-    lines = [(Cell(point.topic), Cell(point.statement), Cell(point.open or "–")) for point in paper.checklist]
+    lines = [(Cell(point.topic), Cell(point.said), Cell(point.open or "–")) for point in paper.checklist]
     intro = (
         "A methods text and a table of results as a draft for a paper, with the citations of the methods that this "
         "study used. “posologie methods” writes them as files."
@@ -55,7 +55,7 @@ def as_markdown(paper: Paper) -> str:
     ]
     results = [line(paper.heads), "|" + "---|" * len(paper.heads), *map(line, paper.rows)]
     points = [line(("topic", "the study says", "open")), "|---|---|---|"]
-    points += [line((point.topic, point.statement, point.open or "–")) for point in paper.checklist]
+    points += [line((point.topic, point.said, point.open or "–")) for point in paper.checklist]
     parts = ["# Methods", *paragraphs]
     if paper.rows:
         parts += ["# Results", "\n".join(results), f"Table: {_plain(paper.caption)}"]
@@ -79,7 +79,7 @@ def as_latex(paper: Paper) -> str:
         caption = rf"\caption{{{_escaped(paper.caption)}}}"
         own = tabular(columns, paper.heads, paper.rows)
         parts.append("\n".join([r"\begin{table}", r"\centering", caption, *own, r"\end{table}"]))
-    points = [(point.topic, point.statement, point.open or "–") for point in paper.checklist]
+    points = [(point.topic, point.said, point.open or "–") for point in paper.checklist]
     checklist = tabular(r"lp{.55\linewidth}p{.25\linewidth}", ("topic", "the study says", "open"), points)
     parts.append("\n".join([r"\begin{table}", r"\caption{Checklist.}", *checklist, r"\end{table}"]))
     return "\n\n".join(parts) + "\n"

@@ -294,8 +294,8 @@ def to_paste(inputs: Inputs, fitted: SurfaceTable) -> str:
     free = (f"next-{number}" for number in range(1, 1000) if f"next-{number}" not in inputs.spec.mixes)
     lines = []
     for row, name in zip(rows, free, strict=False):
-        weights = lowest_terms({part: round(share, 4) for part, share in mix_of(row).items() if share >= 0.00005})
-        shares = ", ".join(f"{part}: {weight:g}" for part, weight in weights.items())
+        weights = lowest_terms({name: round(share, 4) for name, share in mix_of(row).items() if share >= 0.00005})
+        shares = ", ".join(f"{name}: {weight:g}" for name, weight in weights.items())
         size = row.number("size")
         lines.append(f"  {name}: {{shares: {{{shares}}}, size: {'smallest' if size is None else f'{size:.0f}'}}}")
     return "\n".join(["mixes:", *lines]) + "\n" if lines else ""

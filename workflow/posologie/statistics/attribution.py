@@ -29,7 +29,7 @@ from posologie.statistics.estimates import Model, Resampled
 from posologie.statistics.intervals import estimate_columns, score_interval
 from posologie.statistics.means import more_is_better, sparse_items, unit_of
 from posologie.statistics.scored import Measure
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.statistics.tables import Latex, table_command, write_table
 from posologie.statistics.verdicts import ADAPTERS
 
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
     games = list(games_of(arm_entries(spec.models), spec.designed, spec.sizes, spec.components or tuple(DEFAULT)))
     rows: list[dict[str, Any]] = []
     for suite in spec.suites if games else ():
-        for _, scored in scored_parts(command.results, suite, spec, more_is_better):
+        for _, scored in scored_suites(command.results, suite, spec, more_is_better):
             resampled = Resampled(scored, spec.statistics)
             measures = sorted(scored.values)
             values = (scored.over_variants(measure, "original") for measure in measures)
@@ -156,7 +156,7 @@ def _linear(
 
 
 def _of_one_size(choices: Sequence[Sequence[Entry]], sizes: Mapping[str, str]) -> tuple[list[Entry], str]:
-    """Return a mix for each coalition, and what is to be said of their sizes."""
+    """Return a mix for each coalition, and a note on their sizes."""
     for first in choices[0]:
         size = sizes.get(first.mix, "")
         same = [next((arm for arm in arms if sizes.get(arm.mix, "") == size), None) for arms in choices]

@@ -15,7 +15,7 @@ from posologie.statistics.means import UNBOUNDED, direction, measures_named, spa
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import Best, Corrected, compare_with_best, corrected_best, differences, family
 from posologie.statistics.spec import Statistics
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.statistics.tables import Latex, table_command, write_table
 from posologie.statistics.verdicts import ADAPTERS, DEMONSTRATION
 
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     named = measures_named(spec.statistics)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for primary, scored in scored_parts(command.results, suite, spec, named.__contains__):
+        for primary, scored in scored_suites(command.results, suite, spec, named.__contains__):
             resampled = Resampled(scored, spec.statistics)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
                 for variants in (name for name in sets if name in scored.variant_sets() and direction(measure)):

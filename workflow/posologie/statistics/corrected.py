@@ -84,8 +84,8 @@ class Verdicts:
             return self
         inside = self.provenance == scope if kind == "provenance" else np.array([key[0] == scope for key in self.keys])
         keys = tuple(key for key, held in zip(self.keys, inside, strict=True) if held)
-        parts = (part[inside] for part in (self.provenance, self.group, self.label, self.score, self.silent))
-        return Verdicts(keys, *parts)
+        columns = (column[inside] for column in (self.provenance, self.group, self.label, self.score, self.silent))
+        return Verdicts(keys, *columns)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from posologie.statistics.intervals import estimate_columns, score_interval
 from posologie.statistics.means import UNBOUNDED, more_is_better, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import draw_model
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.statistics.tables import Latex, table_command, write_table
 
 COLUMNS = (
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     sweeps = list(sweeps_of(arm_entries(spec.models), spec.statistics.sweeps))
     rows: list[dict[str, Any]] = []
     for suite in spec.suites if sweeps else ():
-        for _, scored in scored_parts(command.results, suite, spec, more_is_better):
+        for _, scored in scored_suites(command.results, suite, spec, more_is_better):
             resampled = Resampled(scored, spec.statistics)
             measures = sorted(scored.values)
             values = (scored.over_variants(measure, "original") for measure in measures)

@@ -1,4 +1,4 @@
-"""One set of cluster draws, shared by everything that is said of a suite.
+"""One set of cluster draws for all statistics of a suite.
 
 Items that share a clinical case are one cluster, with all their variants. Clusters are drawn with replacement inside
 strata. The strata are the benchmarks; benchmarks that share a cluster are one stratum, so that the cluster is drawn
@@ -91,7 +91,7 @@ def _by_first_group(part: NDArray[np.int64], group: NDArray[np.int64]) -> NDArra
 
 
 def _joined(benchmark: NDArray[np.int64], group: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return [benchmark], a number that benchmarks have in common if groups join them, be it through others.
+    """Return [benchmark], a label that benchmarks share if groups link them, directly or through other benchmarks.
 
     Args:
         benchmark, group: [item], codes.

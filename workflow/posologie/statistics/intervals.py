@@ -42,7 +42,7 @@ def estimate_columns(
     Args:
         value, interval: as computed; with the unit `%` they are shown a hundred times as large. No value is None.
         rests_on: the items and clusters that they rest on.
-        notes: what has to be said beside the note of the interval.
+        notes: further notes, beside that of the interval.
         largest: the largest value that the scores allow: the interval is cut there, on both sides.
     """
     scale = 100 if unit == "%" else 1

@@ -29,12 +29,12 @@ def is_too_silent(silent: int, answers: int) -> bool:
 
 
 def silence_note(silent: int, answers: int) -> str:
-    """Return what stands beside a number that there is not, or only within bounds."""
+    """Return the note of a number that is missing or known only within bounds."""
     return f"{silent} of {answers} replies without a verdict"
 
 
 def without_score(silent: int, answers: int) -> Interval:
-    """Return what takes the place of an interval where too many verdicts are missing and there are no bounds."""
+    """Return the empty interval of a value without bounds, when too many verdicts are missing."""
     return Interval(None, None, "none", silence_note(silent, answers))
 
 

@@ -17,7 +17,7 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.scored import Measure, ScoredSuite
 from posologie.statistics.spec import LeakageTableSpec
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.statistics.tables import Latex, table_arguments, write_table
 
 COLUMNS = (
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     spec = LeakageTableSpec.from_json(options.spec)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for measured, scored in scored_parts(options.results, suite, spec, lambda measure: True):
+        for measured, scored in scored_suites(options.results, suite, spec, lambda measure: True):
             measure = Measure(measured.metric, measured.decoding)
             if measure in scored.values:
                 rows.extend(_rows(Path(options.results), scored, measure, spec))

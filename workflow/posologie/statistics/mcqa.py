@@ -97,11 +97,11 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
                     values = np.abs(estimate.point.reshape(shape)).sum(axis=0)
                     draws = np.abs(estimate.replicates.reshape(*shape, -1)).sum(axis=0)
                     by_cell.setdefault(estimate.cell, []).append(replace(estimate, point=values, replicates=draws))
-        for parts in by_cell.values():
-            estimate = parts[0]
+        for chunks in by_cell.values():
+            estimate = chunks[0]
             point, replicates = np.zeros(len(gap)), np.zeros((len(gap), settings.replicates))
-            point[having] = np.concatenate([part.point for part in parts])
-            replicates[having] = np.concatenate([part.replicates for part in parts])
+            point[having] = np.concatenate([chunk_estimate.point for chunk_estimate in chunks])
+            replicates[having] = np.concatenate([chunk_estimate.replicates for chunk_estimate in chunks])
             for entry, weight in with_confidence:
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)

@@ -140,7 +140,7 @@ def measures_named(settings: Statistics) -> set[Measure]:
 def tested(
     primary: Measured, suite: str, settings: Statistics, available: set[Measure]
 ) -> list[tuple[Measure, list[str]]]:
-    """Return what is tested on a suite: measures that there are, each with its sets of variants."""
+    """Return what is tested on a suite: the available measures, each with its sets of variants."""
     measured = [primary, *(family.measured for family in settings.families.values() if suite in family.suites)]
     sets: dict[Measure, list[str]] = {}
     for choice in measured:

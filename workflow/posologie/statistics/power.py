@@ -36,7 +36,7 @@ class Components:
     mixes: int
 
     def variance(self, items: float, seeds: int) -> tuple[float, float]:
-        """Return the variance and its degrees of freedom with so many items, and seeds of each mix.
+        """Return the variance and its degrees of freedom for a number of items and of seeds of each mix.
 
         Without a known variance of seeds, or with one seed, it is that of the adapters.
         """
@@ -109,7 +109,7 @@ def seeds_that_settle(
 
     Args:
         target: the difference.
-        seeds: those that there are.
+        seeds: the present number.
         critical, df: of the family as it is.
     """
     if components.seeds is None or components.sides == 0:

@@ -134,7 +134,7 @@ def corrected(answers: Answers, clusters: int, tuning: float | None = None) -> C
     everywhere = float(answers.judge.mean())
     of_people = weight * (human - mean_human)
     of_judge = (answers.judge - everywhere) / len(rated) - weight * (answers.judge - mean_judge)
-    alone, moved = (np.bincount(answers.cluster, part, clusters) for part in (of_people, of_judge))
+    alone, moved = (np.bincount(answers.cluster, values, clusters) for values in (of_people, of_judge))
     if tuning is None:
         spread = float(moved @ moved)
         most = len(rated) / max(len(rated) - int(rated.sum()), 1)
@@ -150,16 +150,16 @@ def corrected(answers: Answers, clusters: int, tuning: float | None = None) -> C
     )
 
 
-def mean_of(parts: Sequence[Corrected]) -> Corrected:
+def mean_of(estimates: Sequence[Corrected]) -> Corrected:
     """Return the mean of several models' shares on the same clusters, taking the models as they are."""
-    count = len(parts)
+    count = len(estimates)
     return Corrected(
-        sum(part.value for part in parts) / count,
-        np.sum([part.errors for part in parts], axis=0) / count,
-        sum(part.hidden for part in parts) / count**2,
-        min(part.rated for part in parts),
-        sum(part.tuning for part in parts) / count,
-        sum(part.design for part in parts) / count**2,
+        sum(estimate.value for estimate in estimates) / count,
+        np.sum([estimate.errors for estimate in estimates], axis=0) / count,
+        sum(estimate.hidden for estimate in estimates) / count**2,
+        min(estimate.rated for estimate in estimates),
+        sum(estimate.tuning for estimate in estimates) / count,
+        sum(estimate.design for estimate in estimates) / count**2,
     )
 
 
@@ -201,12 +201,12 @@ def rogan_gladen(answers: Answers, clusters: int, level: float) -> tuple[float, 
         return None
     share = float(answers.judge.mean())
     value = (share - false_alarm) / power
-    parts = (
+    influences = (
         (answers.judge - share) / len(rated)
         - value * weight * human * (answers.judge - sensitivity) / right
         - (1 - value) * weight * (rated - human) * (answers.judge - false_alarm) / wrong
     ) / power
-    errors = np.bincount(answers.cluster, parts, clusters)
+    errors = np.bincount(answers.cluster, influences, clusters)
     count = len(np.unique(answers.cluster[rated]))
     half = float(stdtrit(count - 1, (1 + level) / 2)) * float(np.sqrt(errors @ errors * count / (count - 1)))
     return value, value - half, value + half

@@ -16,7 +16,7 @@ from posologie.statistics.estimates import Estimate, Resampled
 from posologie.statistics.intervals import interval_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Statistics
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.statistics.tables import Latex, table_command, write_table
 
 COLUMNS = (
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     arms = arm_entries(spec.models)
     rows: list[dict[str, Any]] = []
     for suite in spec.suites:
-        for _, scored in scored_parts(command.results, suite, spec, partial(_is_compared, published, suite)):
+        for _, scored in scored_suites(command.results, suite, spec, partial(_is_compared, published, suite)):
             rows.extend(_rows(Resampled(scored, spec.statistics), arms, published))
     write_table(command.table, COLUMNS, rows, LATEX)
 

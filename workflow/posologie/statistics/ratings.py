@@ -256,12 +256,16 @@ def estimate(
         pair = first[inside], second[inside]
         point = statistic(*pair, weight[None, inside])
         by_scope[scope] = Estimated(float(point[0]), statistic(*pair, draws[:, inside]))
-    parts = [(scope, by_scope[scope]) for scope in by_scope if scope != POOLED and not np.isnan(by_scope[scope].point)]
-    if parts:
-        counts = np.array([weight[included & (generator == scope)].sum() for scope, _ in parts])
+    by_generator = [
+        (scope, by_scope[scope]) for scope in by_scope if scope != POOLED and not np.isnan(by_scope[scope].point)
+    ]
+    if by_generator:
+        counts = np.array([weight[included & (generator == scope)].sum() for scope, _ in by_generator])
         shares = counts / counts.sum()
-        point_within = float(shares @ np.array([estimated.point for _, estimated in parts]))
-        by_scope[WITHIN] = Estimated(point_within, shares @ np.stack([estimated.draws for _, estimated in parts]))
+        point_within = float(shares @ np.array([estimated.point for _, estimated in by_generator]))
+        by_scope[WITHIN] = Estimated(
+            point_within, shares @ np.stack([estimated.draws for _, estimated in by_generator])
+        )
     return by_scope
 
 

@@ -1,7 +1,7 @@
 """What was fixed before the first training: contrasts, margin and primary measure, with a date and a checksum.
 
-`posologie register` writes `registration.json` below the study's folder. It cannot prove its date to others; whoever
-publishes its checksum at the time can.
+`posologie register` writes `registration.json` below the study's folder. It cannot prove its date to others;
+publishing its checksum at the time does.
 """
 
 import hashlib

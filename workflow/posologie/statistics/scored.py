@@ -97,7 +97,7 @@ class ScoredSuite:
         return {"original": (1.0, 0.0), "permuted": (0.0, 1.0), "all": (1 / count, (count - 1) / count)}
 
     def variant_sets(self) -> tuple[str, ...]:
-        """Return the sets of variants that there are."""
+        """Return the sets of variants of this suite."""
         return ("original",) if len(self.variants) == 1 else ("original", "permuted", "all")
 
 

@@ -222,7 +222,7 @@ def _item_variances(model: Crossed, linear: Array, items: Array, replicates: int
 def _wishart(count: int, df: float, replicates: int, seed: int) -> NDArray[np.float64]:
     """Return [replicate, …, entry], factors F with F'F of Wishart's distribution around the identity.
 
-    By Bartlett's decomposition (1933); with fewer degrees of freedom than entries, by so many normal vectors.
+    By Bartlett's decomposition (1933); with fewer degrees of freedom than entries, by that number of normal vectors.
     """
     numbers = generator(seed, "wishart")
     if df <= count:

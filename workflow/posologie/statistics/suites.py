@@ -32,7 +32,7 @@ BERTSCORE, WORDS = Measure("bertscore", "greedy"), Measure("words", "greedy")
 _COLUMNS = ("benchmark", "item", "variant", "outcome", "label", "probability")
 
 
-def scored_parts(
+def scored_suites(
     root: str | os.PathLike[str], suite: str, spec: TableSpec, select: Callable[[Measure], bool]
 ) -> Iterator[tuple[Measured, ScoredSuite]]:
     """Yield the choice questions and the open questions of a suite, where it has any, with their primary metric."""
@@ -59,7 +59,7 @@ def open_questions(
     gives no verdict on more than 2 % of a model's answers has no `judge:{name}`, so that nothing is tested on it.
 
     Args:
-        bounded: keep the scores of such a judge all the same, for a table that shows bounds in their place, and add
+        bounded: keep the scores of such a judge too, for a table that shows bounds in their place, and add
             `judge_upper:{name}`: a reply without a verdict counts as equivalent.
 
     Raises:
@@ -124,8 +124,8 @@ def _verdicts(root: Path, judge: str, scored: ScoredSuite, models: Sequence[Eval
 def _of_panel(members: Sequence[_Verdicts]) -> _Verdicts:
     shape = members[0].equivalent.shape
     labels, silent = (
-        np.stack([array.ravel() for array in parts])
-        for parts in ([member.equivalent for member in members], [member.silent for member in members])
+        np.stack([array.ravel() for array in arrays])
+        for arrays in ([member.equivalent for member in members], [member.silent for member in members])
     )
     joint = majority(labels, silent == 1)
     return _Verdicts(*(array.reshape(shape).astype(float) for array in (joint.label, joint.share, joint.silent)))
@@ -228,7 +228,7 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
         return None
     pa.default_memory_pool().release_unused()  # the draws need the room
     keys = {name: getattr(first, name) for name in (*_KEYS, "variants", "gold", "letters", "dependent")}
-    joined = ({name: np.concatenate(parts) for name, parts in sets.items()} for sets in (displayed, chosen))
+    joined = ({name: np.concatenate(arrays) for name, arrays in sets.items()} for sets in (displayed, chosen))
     return ChoiceAnswers(suite, **keys, displayed=next(joined), chosen=next(joined), procedures=tuple(procedures))
 
 

@@ -22,7 +22,7 @@ from posologie.statistics.intervals import SPARSE, estimate_columns, score_inter
 from posologie.statistics.means import UNBOUNDED, measures_named, sparse_items, tested, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.simultaneous import differences
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.statistics.tables import Latex, table_command, write_table
 from posologie.statistics.verdicts import Tested, judge_families
 
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     named = measures_named(spec.statistics)
     tests: list[Tested] = []
     for suite in spec.suites:
-        for primary, scored in scored_parts(command.results, suite, spec, named.__contains__):
+        for primary, scored in scored_suites(command.results, suite, spec, named.__contains__):
             resampled = Resampled(scored, settings)
             for measure, sets in tested(primary, suite, spec.statistics, set(scored.values)):
                 for variants in (name for name in sets if name in scored.variant_sets()):

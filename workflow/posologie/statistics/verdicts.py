@@ -1,4 +1,4 @@
-"""What is said of a difference: better, worse, equivalent, not settled, with its simultaneous interval.
+"""Verdicts on differences: better, worse, equivalent or not settled, with simultaneous intervals.
 
 Contrasts are judged in families: those that a study lists, or all that are made of one number.
 """
@@ -122,7 +122,7 @@ def _judged(
 def verdict_of(value: float, direction: int, *, settled: bool, equivalent: bool) -> str:
     """Return the verdict on left − right: `better`, `worse`, `equivalent` or `not settled`.
 
-    Metrics of which neither more nor less is better get `higher` and `lower`.
+    Metrics without a better direction get `higher` and `lower`.
     """
     if settled and direction:
         return "better" if value * direction > 0 else "worse"
@@ -154,8 +154,8 @@ def undone_by(value: float, variance: float, critical: float, share: float) -> f
 
 def seeds_share(linear: Array, kinds: Sequence[str], members: Sequence[int]) -> float:
     """Return Σ weight² / seeds over the mixes of a combination [entry]."""
-    parts = zip(linear, kinds, members, strict=True)
-    return float(sum(weight**2 / count for weight, kind, count in parts if kind == "mix"))
+    terms = zip(linear, kinds, members, strict=True)
+    return float(sum(weight**2 / count for weight, kind, count in terms if kind == "mix"))
 
 
 def joined_family(estimates: Sequence[Estimated]) -> Estimated:

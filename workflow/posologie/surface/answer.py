@@ -41,7 +41,7 @@ def answer_of(
         sized: the surface knows sizes, so that items can be added; otherwise they take the place of others.
         prices: of one item, by component.
         towards: −1 where scores are losses that were turned round; then scores are turned back, and effects are gains.
-        notes: what has to be said beside the surface.
+        notes: caveats to print before the answer.
     """
     chosen = region.candidates.shares[region.chosen]
     effects = effects_at(surface, chosen * (region.candidates.size or 1.0), fixed_size=not sized, sized=sized)

@@ -137,7 +137,7 @@ class Beliefs:
         return float((after.max(axis=1) - after[:, int(np.argmax(self.mean))] > points).mean())
 
     def region(self, batch: Sequence[tuple[int, int]]) -> float:
-        """Return the share of the simplex that is expected not to be told from the best after a batch."""
+        """Return the share of the simplex that is expected to stay indistinguishable from the best after a batch."""
         means, covariance = self.points.mean[None], self.points.covariance
         if batch:
             moves = self._moves(batch)[2]
@@ -151,8 +151,8 @@ class Beliefs:
 def _numbers(most: int, df: float, seed: int) -> Array:
     """Return [draw, step], scrambled Sobol' points as normal numbers, or Student's with one variance for all."""
     sobol = qmc.Sobol(most + 1, seed=generator(seed, "next runs"))
-    part = np.clip(sobol.random(_DRAWS), 1e-9, 1 - 1e-9)
-    normal: Array = ndtri(part[:, :most])
+    uniform = np.clip(sobol.random(_DRAWS), 1e-9, 1 - 1e-9)
+    normal: Array = ndtri(uniform[:, :most])
     if np.isfinite(df):
-        normal = normal * np.sqrt(df / 2 / gammaincinv(df / 2, part[:, most]))[:, None]
+        normal = normal * np.sqrt(df / 2 / gammaincinv(df / 2, uniform[:, most]))[:, None]
     return normal

@@ -36,7 +36,7 @@ def lattice(bounds: Bounds, most: int = 400) -> tuple[Array, float]:
 def shown(bounds: Bounds, steps: int) -> Array:
     """Return the mixes within bounds at which a table shows predictions, [point, component].
 
-    They are the simplex lattice of so many steps; where that has too many points, a coarser one.
+    They are the simplex lattice with this number of steps, or a coarser one if that has too many points.
     """
     width = len(bounds.low)
     grid = simplex_lattice(width, steps) if width < _MOST_COMPONENTS else lattice(bounds, _MOST_SHOWN)[0]

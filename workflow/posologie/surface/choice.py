@@ -32,7 +32,7 @@ class Candidate:
         coverage: share of left-out mixes within their 95 % interval.
         log_density: sum over left-out mixes.
         log_density_se: standard error of the difference of this sum from the chosen model's; models within one are
-            not told apart.
+            not distinguished.
         gain: how much smaller absolute errors are than those of the mean (Hodges and Lehmann's estimate).
         gain_low: lower end of its one-sided 95 % interval, by signed ranks; None for the mean, and below five mixes.
     """
@@ -49,7 +49,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The model chosen, those it was chosen from, and what has to be said beside it.
+    """The model chosen, those it was chosen from, and notes on the choice.
 
     Attributes:
         supported: whether any model predicts left-out mixes better than their mean.

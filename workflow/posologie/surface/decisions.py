@@ -129,20 +129,20 @@ def price_rows(fit: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
     costs = costs_of(runs.components, shares, items, prices)
     best = int(runs.score.argmax())
     own = fit.size if runs.sizes is None else float(runs.sizes[best])
-    plan = cheapest_gain(surface, shares, items, costs, (runs.shares[best], own), sized=fit.sized,
+    cheapest = cheapest_gain(surface, shares, items, costs, (runs.shares[best], own), sized=fit.sized,
                          level=spec.statistics.level)  # fmt: skip
     present = float(costs_of(runs.components, runs.shares[best][None], np.array([own]), prices)[0])
     yield {
         "row": "present", "name": runs.names[best], "shares": text_of(runs.components, runs.shares[best]), "size": own,
         "cost": present, "currency": spec.currency, "value": float(runs.score[best]) * fit.of.towards,
     }  # fmt: skip
-    if plan is None:
+    if cheapest is None:
         yield {"row": "cheapest", "name": "1 point more", "note": "no mix is expected to gain 1 point"}
     else:
         yield {
-            "row": "cheapest", "name": "1 point more", "shares": text_of(runs.components, plan.shares),
-            "size": plan.size, "cost": plan.cost, "currency": spec.currency, "value": plan.value, "low": plan.low,
-            "high": plan.high, "chance": plan.chance,
+            "row": "cheapest", "name": "1 point more", "shares": text_of(runs.components, cheapest.shares),
+            "size": cheapest.size, "cost": cheapest.cost, "currency": spec.currency, "value": cheapest.value,
+            "low": cheapest.low, "high": cheapest.high, "chance": cheapest.chance,
         }  # fmt: skip
     for number, mix in enumerate(frontier(surface, shares, items, costs, sized=fit.sized,
                                           level=spec.statistics.level), start=1):  # fmt: skip
@@ -181,7 +181,7 @@ def next_rows(fit: Fitted, best: Constrained | None) -> Iterator[dict[str, Any]]
 
 
 def front_rows(first: Fitted, second: Fitted, spec: SurfaceSpec) -> Iterator[dict[str, Any]]:
-    """Yield the Pareto front of two suites: the mixes of which none is better on both."""
+    """Yield the Pareto front of two suites: the mixes that no other mix beats on both."""
     at = first.region.candidates
     front = pareto(first.surface, second.surface, at, draws=min(spec.statistics.replicates, 1000),
                    seed=spec.statistics.seed)  # fmt: skip

@@ -30,8 +30,8 @@ _CANDIDATES = 2000
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a design is made for.
+class DesignProblem:
+    """The problem that a design solves.
 
     Attributes:
         region: the mixes that may be proposed.
@@ -109,33 +109,35 @@ class Plan:
         return float(np.trace(np.linalg.solve(information, self.products)))
 
 
-def points_of(plan: Plan, count: int, kind: Kind, seed: int, starts: int) -> tuple[Array, Array]:
+def points_of(problem: DesignProblem, count: int, kind: Kind, seed: int, starts: int) -> tuple[Array, Array]:
     """Return the shares [mix, component] and sizes [mix] of a kind of design."""
     if kind == "i_optimal":
-        return i_optimal(plan, count, seed, starts)
+        return i_optimal(problem, count, seed, starts)
     if kind == "space_filling":
-        shares = space_filling(plan.region, count, plan.present, seed)
+        shares = space_filling(problem.region, count, problem.present, seed)
     else:
-        mixes = _lattice_of(plan, count) if kind == "lattice" else _centroids_of(plan.region)
-        is_present = [bool(len(plan.present)) and np.abs(plan.present - mix).max(axis=1).min() < 1e-6 for mix in mixes]
+        mixes = _lattice_of(problem, count) if kind == "lattice" else _centroids_of(problem.region)
+        is_present = [
+            bool(len(problem.present)) and np.abs(problem.present - mix).max(axis=1).min() < 1e-6 for mix in mixes
+        ]
         shares = mixes[~np.array(is_present, dtype=bool)]
         if len(shares) != count:
             raise InputError(
                 f"design {kind}: has {len(shares)} mixes that are not there yet, and {count} may be trained beside the"
                 " repeats; expected the same number, or i_optimal or space_filling, which take any"
             )
-    cycle = np.array(sorted(plan.sizes, reverse=True), dtype=float)
+    cycle = np.array(sorted(problem.sizes, reverse=True), dtype=float)
     return shares, np.resize(cycle, len(shares))
 
 
-def _lattice_of(plan: Plan, count: int) -> Array:
+def _lattice_of(problem: DesignProblem, count: int) -> Array:
     """Return the simplex-lattice whose number of mixes comes nearest to what may be trained, within lower bounds."""
-    region, width = plan.region, len(plan.region.components)
+    region, width = problem.region, len(problem.region.components)
     if not region.is_simplex:
         raise InputError("design lattice: expected lower bounds alone, which leave a simplex; with upper bounds take "
                          "i_optimal or space_filling")  # fmt: skip
     sizes = {degree: len(lattice(width, degree)) for degree in range(1, 7) if width <= 8 or degree < 3}
-    total = count + sum(1 for mix in plan.present if region.contain(mix, 1e-6))
+    total = count + sum(1 for mix in problem.present if region.contain(mix, 1e-6))
     degree = min(sizes, key=lambda tried: (abs(sizes[tried] - total), tried))
     return np.asarray(region.low + (1 - region.low.sum()) * lattice(width, degree))
 
@@ -204,21 +206,21 @@ def _least(points: Array, fixed: Array) -> float:
     return min([*among, *(_nearest(points, fixed) if len(fixed) else [])], default=np.inf)
 
 
-def i_optimal(plan: Plan, count: int, seed: int = 42, starts: int = 8) -> tuple[Array, Array]:
+def i_optimal(problem: DesignProblem, count: int, seed: int = 42, starts: int = 8) -> tuple[Array, Array]:
     """Return shares [count, component] and sizes [count] with the lowest mean prediction variance that is found.
 
     Coordinate exchange (Meyer and Nachtsheim 1995) from random starts: each mix is moved along the Cox direction of
     each component (Piepel, Cooley and Jones 2005), and between pairs of components, which reach the corners of tight
-    bounds; then in finer steps. With fewer trainings than terms, the prior of `Plan.prior` makes it Bayesian.
+    bounds; then in finer steps. With fewer trainings than terms, the prior of `DesignProblem.prior` makes it Bayesian.
     """
-    plenty = count * plan.runs >= plan.unknown_terms
-    prior = plan.prior(_FLAT_SD if plenty else PRIOR_SD)
+    plenty = count * problem.runs >= problem.unknown_terms
+    prior = problem.prior(_FLAT_SD if plenty else PRIOR_SD)
     best: tuple[float, Array, Array] | None = None
     numbers = generator(seed, "exchange", str(count))
     for start in range(starts):
-        shares = plan.region.draws(count, seed + start)
-        sizes = numbers.choice(np.array(plan.sizes, dtype=float), count)
-        variance = _exchanged(plan, shares, sizes, prior)
+        shares = problem.region.draws(count, seed + start)
+        sizes = numbers.choice(np.array(problem.sizes, dtype=float), count)
+        variance = _exchanged(problem, shares, sizes, prior)
         if best is None or variance < best[0] * (1 - 1e-9):
             best = (variance, shares, sizes)
     if best is None:
@@ -226,21 +228,21 @@ def i_optimal(plan: Plan, count: int, seed: int = 42, starts: int = 8) -> tuple[
     return best[1], best[2]
 
 
-def _exchanged(plan: Plan, shares: Array, sizes: Array, prior: Array) -> float:
+def _exchanged(problem: DesignProblem, shares: Array, sizes: Array, prior: Array) -> float:
     """Move mixes in place for as long as the criterion falls; return it."""
-    rows = scaled(plan, shares, sizes)
-    information = plan.known + prior + rows.T @ rows
-    value = float(np.trace(np.linalg.solve(information, plan.products)))
+    rows = scaled(problem, shares, sizes)
+    information = problem.known + prior + rows.T @ rows
+    value = float(np.trace(np.linalg.solve(information, problem.products)))
     for window in (None, *_FINE):
         improved = True
         while improved:
             improved = False
             for place in range(len(shares)):
-                tried = _moves(shares[place], plan.region, window)
-                at = np.repeat(np.array(plan.sizes, dtype=float), len(tried))
-                tried = np.tile(tried, (len(plan.sizes), 1))
-                moved = scaled(plan, tried, at)
-                gains = _gains(information, plan.products, rows[place], moved)
+                tried = _moves(shares[place], problem.region, window)
+                at = np.repeat(np.array(problem.sizes, dtype=float), len(tried))
+                tried = np.tile(tried, (len(problem.sizes), 1))
+                moved = scaled(problem, tried, at)
+                gains = _gains(information, problem.products, rows[place], moved)
                 best = int(gains.argmax())
                 if gains[best] > 1e-7 * value:
                     shares[place], sizes[place] = tried[best], at[best]
@@ -248,7 +250,7 @@ def _exchanged(plan: Plan, shares: Array, sizes: Array, prior: Array) -> float:
                     rows[place] = moved[best]
                     value, improved = value - float(gains[best]), True
     # Anew, because the rounding errors of many exchanges add up.
-    return float(np.trace(np.linalg.solve(plan.known + prior + rows.T @ rows, plan.products)))
+    return float(np.trace(np.linalg.solve(problem.known + prior + rows.T @ rows, problem.products)))
 
 
 def _gains(information: Array, products: Array, old: Array, new: Array) -> Array:
@@ -309,26 +311,26 @@ def _steps(low: float, high: float, here: float, window: float | None) -> Array:
     return np.clip(here + np.linspace(-window, window, _LEVELS), low, high)
 
 
-def scaled(plan: Plan, shares: Array, sizes: Array) -> Array:
+def scaled(problem: DesignProblem, shares: Array, sizes: Array) -> Array:
     """Return [mix, term], rows that count for all adapters of a mix."""
-    rows: Array = plan.columns(shares, sizes) * np.sqrt(plan.runs)
+    rows: Array = problem.columns(shares, sizes) * np.sqrt(problem.runs)
     return rows
 
 
 def exact(row: Array, region: Bounds, units: Sequence[int] = UNITS) -> tuple[int, ...]:
     """Return whole numbers in the ratio of the shares, as near as the first unit that keeps the bounds allows."""
     for unit in units:
-        parts = np.round(row * unit).astype(np.int64)
+        weights = np.round(row * unit).astype(np.int64)
         low = np.ceil(region.low * unit - 1e-6).astype(np.int64)
         high = np.floor(region.high * unit + 1e-6).astype(np.int64)
-        parts = np.clip(parts, low, np.maximum(low, high))
-        while (missing := unit - int(parts.sum())) != 0:
+        weights = np.clip(weights, low, np.maximum(low, high))
+        while (missing := unit - int(weights.sum())) != 0:
             step = 1 if missing > 0 else -1
-            room = np.flatnonzero(parts < high) if step > 0 else np.flatnonzero(parts > low)
+            room = np.flatnonzero(weights < high) if step > 0 else np.flatnonzero(weights > low)
             if not len(room):
                 break
-            parts[room[int((step * (row * unit - parts))[room].argmax())]] += step
-        if parts.sum() == unit and (parts >= low).all() and (parts <= high).all():
+            weights[room[int((step * (row * unit - weights))[room].argmax())]] += step
+        if weights.sum() == unit and (weights >= low).all() and (weights <= high).all():
             break
-    divisor = math.gcd(*(int(part) for part in parts))
-    return tuple(int(part) // divisor for part in parts)
+    divisor = math.gcd(*(int(weight) for weight in weights))
+    return tuple(int(weight) // divisor for weight in weights)

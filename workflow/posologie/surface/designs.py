@@ -16,7 +16,7 @@ from posologie.running.errors import InputError
 from posologie.statistics.crossed import Seeds, total_variance
 from posologie.statistics.power import Components
 from posologie.statistics.simultaneous import t_score
-from posologie.surface.design_points import PRIOR_SD, UNITS, Kind, Plan, exact, points_of, scaled
+from posologie.surface.design_points import PRIOR_SD, UNITS, DesignProblem, Kind, exact, points_of, scaled
 from posologie.surface.runs import Array
 
 _MOST_TERMS = 250
@@ -44,12 +44,12 @@ class Proposal:
         """[mix, component]."""
         return np.array([np.array(weights) / sum(weights) for weights in self.weights])
 
-    def information(self, plan: Plan) -> Array:
+    def information(self, problem: DesignProblem) -> Array:
         """Return [term, term], what the mixes that are there and those proposed say together."""
-        rows = _rows(plan, self.shares, self.sizes.astype(float))
-        return plan.known + rows[list(self.order)].T @ rows[list(self.order)]
+        rows = _rows(problem, self.shares, self.sizes.astype(float))
+        return problem.known + rows[list(self.order)].T @ rows[list(self.order)]
 
-    def errors(self, plan: Plan, points: Array) -> Array:
+    def errors(self, problem: DesignProblem, points: Array) -> Array:
         """Return [point], standard deviations of predictions at the largest size, in those of a run.
 
         NaN where the model cannot be fitted.
@@ -59,15 +59,20 @@ class Proposal:
         """
         if not np.isfinite(self.variance[-1]):
             return np.full(len(points), np.nan)
-        columns = plan.columns(points, np.full(len(points), float(max(plan.sizes))))
-        spread = np.linalg.solve(self.information(plan), columns.T)
+        columns = problem.columns(points, np.full(len(points), float(max(problem.sizes))))
+        spread = np.linalg.solve(self.information(problem), columns.T)
         return np.asarray(np.sqrt(np.maximum((columns.T * spread).sum(axis=0), 0.0)))
 
 
 def propose(
-    plan: Plan, trainings: int, kind: Kind = "i_optimal", repeats: int | None = None, seed: int = 42, starts: int = 8
+    problem: DesignProblem,
+    trainings: int,
+    kind: Kind = "i_optimal",
+    repeats: int | None = None,
+    seed: int = 42,
+    starts: int = 8,
 ) -> Proposal:
-    """Return a design of so many trainings.
+    """Return a design with this number of trainings.
 
     Args:
         trainings: adapters that may be trained; with several training seeds each mix takes as many of them.
@@ -78,57 +83,59 @@ def propose(
     Raises:
         InputError: if too few trainings are left for any mix, or the kind does not suit the bounds.
     """
-    if len(plan.products) > _MOST_TERMS:
+    if len(problem.products) > _MOST_TERMS:
         raise InputError(
-            f"{plan.model} has {len(plan.products)} terms of {len(plan.region.components)} components; expected at most"
-            f" {_MOST_TERMS}: take a smaller model, or space_filling with linear"
+            f"{problem.model} has {len(problem.products)} terms of {len(problem.region.components)} components;"
+            f" expected at most {_MOST_TERMS}: take a smaller model, or space_filling with linear"
         )
     if repeats is None:
-        missing = max(2, trainings // 4) - plan.repeats
-        repeats = 0 if plan.runs > 1 else max(0, min(missing, trainings - max(plan.unknown_terms, 1)))
-    count = trainings // plan.runs - repeats
+        missing = max(2, trainings // 4) - problem.repeats
+        repeats = 0 if problem.runs > 1 else max(0, min(missing, trainings - max(problem.unknown_terms, 1)))
+    count = trainings // problem.runs - repeats
     if count < 1:
         raise InputError(
-            f"{trainings} trainings, {repeats} of them repeats, {plan.runs} a mix: none is left for a new mix"
+            f"{trainings} trainings, {repeats} of them repeats, {problem.runs} a mix: none is left for a new mix"
         )
-    shares, sizes = points_of(plan, count, kind, seed, starts)
-    weights, sizes, again = _merged(_plain(plan, shares, sizes), sizes)
+    shares, sizes = points_of(problem, count, kind, seed, starts)
+    weights, sizes, again = _merged(_plain(problem, shares, sizes), sizes)
     shares = np.array([np.array(row) / sum(row) for row in weights])
-    order = _ordered(plan, shares, sizes, again, repeats)
-    rows = _rows(plan, shares, sizes)
-    information = plan.known.copy()
-    variance = [plan.variance(information)]
+    order = _ordered(problem, shares, sizes, again, repeats)
+    rows = _rows(problem, shares, sizes)
+    information = problem.known.copy()
+    variance = [problem.variance(information)]
     for place in order:
         information = information + np.outer(rows[place], rows[place])
-        variance.append(plan.variance(information))
+        variance.append(problem.variance(information))
     return Proposal(weights, sizes.astype(np.int64), tuple(order), np.array(variance))
 
 
-def _rows(plan: Plan, shares: Array, sizes: Array) -> Array:
+def _rows(problem: DesignProblem, shares: Array, sizes: Array) -> Array:
     """Return [mix, term], the row of one adapter of each proposed mix, then of each mix that is there."""
-    new = plan.columns(shares, sizes)
-    return np.concatenate([new, plan.columns(plan.present, plan.present_sizes)]) if len(plan.present) else new
+    new = problem.columns(shares, sizes)
+    return (
+        np.concatenate([new, problem.columns(problem.present, problem.present_sizes)]) if len(problem.present) else new
+    )
 
 
-def _plain(plan: Plan, shares: Array, sizes: Array) -> list[tuple[int, ...]]:
+def _plain(problem: DesignProblem, shares: Array, sizes: Array) -> list[tuple[int, ...]]:
     """Return each mix in whole numbers: the plainest whose design is at most 0.1 % worse."""
-    prior = plan.known + plan.prior(PRIOR_SD)
+    prior = problem.known + problem.prior(PRIOR_SD)
     plain = shares.copy()
     mixes: list[tuple[int, ...]] = []
 
     def value() -> float:
-        rows = scaled(plan, plain, sizes)
-        return float(np.trace(np.linalg.solve(prior + rows.T @ rows, plan.products)))
+        rows = scaled(problem, plain, sizes)
+        return float(np.trace(np.linalg.solve(prior + rows.T @ rows, problem.products)))
 
     limit = value() * 1.001
     for place, row in enumerate(shares):
         for unit in UNITS:
-            weights = exact(row, plan.region, (unit,))
+            weights = exact(row, problem.region, (unit,))
             plain[place] = np.array(weights) / sum(weights)
-            if plan.region.contain(plain[place], 1e-6) and value() <= limit:
+            if problem.region.contain(plain[place], 1e-6) and value() <= limit:
                 break
         else:
-            weights = exact(row, plan.region, UNITS[-2:])
+            weights = exact(row, problem.region, UNITS[-2:])
             plain[place] = np.array(weights) / sum(weights)
         mixes.append(weights)
     return mixes
@@ -142,65 +149,65 @@ def _merged(weights: Sequence[tuple[int, ...]], sizes: Array) -> tuple[tuple[tup
     return tuple(key[0] for key in first), np.array([key[1] for key in first]), places
 
 
-def _ordered(plan: Plan, shares: Array, sizes: Array, points: Sequence[int], repeats: int) -> list[int]:
+def _ordered(problem: DesignProblem, shares: Array, sizes: Array, points: Sequence[int], repeats: int) -> list[int]:
     """Return the mix of each training, so that after any of them the mean prediction variance is low.
 
     Repeats are mixes that lower it most, a different one each time. The order adds the best training each time, or
     takes away the least useful one each time from the end, whichever has the lower sum of log variances over all
-    beginnings, and is improved by exchanging neighbours. The prior of `Plan.prior` makes short beginnings comparable.
+    beginnings, and is improved by exchanging neighbours. `DesignProblem.prior` makes short beginnings comparable.
     """
-    rows = _rows(plan, shares, sizes)
-    prior = plan.known + plan.prior(PRIOR_SD)
-    chosen = list(points) * plan.runs
+    rows = _rows(problem, shares, sizes)
+    prior = problem.known + problem.prior(PRIOR_SD)
+    chosen = list(points) * problem.runs
     information = prior + rows[chosen].T @ rows[chosen]
     free = list(range(len(rows)))
     for _ in range(repeats):
-        repeated = min(free or list(range(len(rows))), key=lambda mix: _criterion(plan, information, rows[mix], 1))
+        repeated = min(free or list(range(len(rows))), key=lambda mix: _criterion(problem, information, rows[mix], 1))
         chosen.append(repeated)
         free = [mix for mix in free if mix != repeated]
         information = information + np.outer(rows[repeated], rows[repeated])
-    forward, backward = _forward(plan, rows, prior, chosen), _backward(plan, rows, prior, chosen)
-    best = min((forward, backward), key=lambda order: _loss(plan, rows, prior, order))
-    loss, improved = _loss(plan, rows, prior, best), True
+    forward, backward = _forward(problem, rows, prior, chosen), _backward(problem, rows, prior, chosen)
+    best = min((forward, backward), key=lambda order: _loss(problem, rows, prior, order))
+    loss, improved = _loss(problem, rows, prior, best), True
     while improved:
         improved = False
         for place in range(len(best) - 1):
             tried = [*best[:place], best[place + 1], best[place], *best[place + 2 :]]
-            if (tried_loss := _loss(plan, rows, prior, tried)) < loss - 1e-9:
+            if (tried_loss := _loss(problem, rows, prior, tried)) < loss - 1e-9:
                 best, loss, improved = tried, tried_loss, True
     return best
 
 
-def _criterion(plan: Plan, information: Array, row: Array, sign: int) -> float:
-    return float(np.trace(np.linalg.solve(information + sign * np.outer(row, row), plan.products)))
+def _criterion(problem: DesignProblem, information: Array, row: Array, sign: int) -> float:
+    return float(np.trace(np.linalg.solve(information + sign * np.outer(row, row), problem.products)))
 
 
-def _forward(plan: Plan, rows: Array, prior: Array, chosen: Sequence[int]) -> list[int]:
+def _forward(problem: DesignProblem, rows: Array, prior: Array, chosen: Sequence[int]) -> list[int]:
     remaining, order, information = list(chosen), [], prior
     while remaining:
-        best = min(dict.fromkeys(remaining), key=lambda mix: _criterion(plan, information, rows[mix], 1))
+        best = min(dict.fromkeys(remaining), key=lambda mix: _criterion(problem, information, rows[mix], 1))
         order.append(best)
         remaining.remove(best)
         information = information + np.outer(rows[best], rows[best])
     return order
 
 
-def _backward(plan: Plan, rows: Array, prior: Array, chosen: Sequence[int]) -> list[int]:
+def _backward(problem: DesignProblem, rows: Array, prior: Array, chosen: Sequence[int]) -> list[int]:
     remaining, order = list(chosen), []
     information = prior + rows[remaining].T @ rows[remaining]
     while remaining:
-        last = min(dict.fromkeys(remaining), key=lambda mix: _criterion(plan, information, rows[mix], -1))
+        last = min(dict.fromkeys(remaining), key=lambda mix: _criterion(problem, information, rows[mix], -1))
         order.append(last)
         remaining.remove(last)
         information = information - np.outer(rows[last], rows[last])
     return order[::-1]
 
 
-def _loss(plan: Plan, rows: Array, prior: Array, order: Sequence[int]) -> float:
+def _loss(problem: DesignProblem, rows: Array, prior: Array, order: Sequence[int]) -> float:
     total, information = 0.0, prior
     for place in order:
         information = information + np.outer(rows[place], rows[place])
-        total += float(np.log(np.trace(np.linalg.solve(information, plan.products))))
+        total += float(np.log(np.trace(np.linalg.solve(information, problem.products))))
     return total
 
 

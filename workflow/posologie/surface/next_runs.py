@@ -44,11 +44,11 @@ class Prices:
     point: float | None = None
 
     def of(self, offer: int, seeds: int) -> float:
-        """Return what a mix with so many seeds costs."""
+        """Return the cost of a mix with a number of seeds."""
         return float(self.mixes[offer]) + seeds * self.adapter
 
     def in_points(self, offer: int, seeds: int) -> float:
-        """Return the number of points that pay for a mix with so many seeds."""
+        """Return the number of points that pay for a mix with a number of seeds."""
         return seeds * self.training if self.point is None else self.of(offer, seeds) / self.point
 
 

@@ -121,7 +121,7 @@ def candidates_of(
     """Return mixes to compare: lattice, an even sample, the tested ones, and a refinement around the best of these.
 
     Args:
-        tested: [run, component], mixes that were trained, and others of which the answer is wanted; those within bounds
+        tested: [run, component], mixes that were trained, and others to include in the answer; those within bounds
             are candidates.
         size: number of items of all candidates, where the surface knows sizes.
     """

@@ -38,7 +38,7 @@ def points_per_money(effects: Effects, prices: Mapping[str, float], level: float
     return sorted(per_money, key=lambda effect: (-effect.value, effect.component))
 
 
-class Plan(NamedTuple):
+class PricedMix(NamedTuple):
     """A mix with its price and what is expected of it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
         size: number of items.
         cost: in the currency of the prices.
         value, low, high: expected score, or gain over the present mix, with its pointwise interval.
-        chance: of reaching what was asked for; NaN where nothing was.
+        chance: of reaching the demanded score; NaN where none was demanded.
     """
 
     shares: Array
@@ -83,7 +83,7 @@ def costs_of(
 def cheapest_gain(
     surface: Surface, shares: Array, sizes: Array, costs: Array, present: tuple[Array, float | None], *,
     gain: float = 1.0, chance: float | None = None, sized: bool = True, level: float = 0.95,
-) -> Plan | None:  # fmt: skip
+) -> PricedMix | None:  # fmt: skip
     """Return the cheapest mix that is expected to score `gain` more than the present one; None where none is.
 
     Args:
@@ -102,7 +102,7 @@ def cheapest_gain(
         return None
     best = reached[np.lexsort((-more[reached], costs[reached]))[0]]
     half = _half(variance[best], surface.df, level)
-    return Plan(
+    return PricedMix(
         shares[best],
         float(sizes[best]),
         float(costs[best]),
@@ -115,15 +115,15 @@ def cheapest_gain(
 
 def frontier(
     surface: Surface, shares: Array, sizes: Array, costs: Array, *, sized: bool = True, level: float = 0.95
-) -> list[Plan]:
+) -> list[PricedMix]:
     """Return the mixes that no cheaper mix is expected to reach, by rising cost and expected score."""
     moments = surface.moments(shares, sizes if sized else None)
-    plans: list[Plan] = []
+    priced: list[PricedMix] = []
     for place in np.lexsort((-moments.mean, costs)):
-        if not plans or moments.mean[place] > plans[-1].value + _ROUNDING:
+        if not priced or moments.mean[place] > priced[-1].value + _ROUNDING:
             value, half = float(moments.mean[place]), _half(moments.covariance[place, place], surface.df, level)
-            plans.append(
-                Plan(
+            priced.append(
+                PricedMix(
                     shares[place],
                     float(sizes[place]),
                     float(costs[place]),
@@ -133,7 +133,7 @@ def frontier(
                     float("nan"),
                 )
             )
-    return plans
+    return priced
 
 
 def _half(variance: float, df: float, level: float) -> float:

@@ -166,7 +166,7 @@ class Process:
         return mean
 
     def log_posterior(self, theta: Array, *, slope: bool = False) -> tuple[float, Array]:
-        """Return the log of restricted likelihood × prior, and its gradient where asked for.
+        """Return the log of restricted likelihood × prior, and its gradient if `slope` is set.
 
         The coefficients of the fixed terms are integrated out under a flat prior (Patterson and Thompson 1971;
         Rasmussen and Williams 2006, section 2.7).
@@ -175,11 +175,11 @@ class Process:
         if not np.all(np.abs(theta) < 30):
             return _WORST, gradient
         total = self.items.copy()
-        parts: dict[str, Array] = {}
+        terms: dict[str, Array] = {}
         for degree, kernel in enumerate(self._scheffe, start=1):
-            part = self._value(theta, f"degree {degree}") ** 2 * kernel
-            parts[f"degree {degree}"] = part
-            total += part
+            term = self._value(theta, f"degree {degree}") ** 2 * kernel
+            terms[f"degree {degree}"] = term
+            total += term
         if self.form.process:
             warped = self._warped(self.shares, theta)
             correlation, decline = matern(squared_distances(warped, warped))
@@ -218,8 +218,8 @@ class Process:
         inverse = cho_solve(root, np.eye(len(total)))
         inverse -= solved @ cho_solve(information, solved.T)
         weight = 0.5 * (np.outer(residual, residual) - inverse)
-        for name, part in parts.items():
-            gradient[self._place[name]] += 2 * float((weight * part).sum())
+        for name, term in terms.items():
+            gradient[self._place[name]] += 2 * float((weight * term).sum())
         gradient[self._place["noise"]] += 2 * float((np.diag(weight) * noise / self.repeats).sum())
         if self.seed_variance is not None and self.seed_df > 0:
             gradient[self._place["noise"]] += self.seed_df * (self.seed_variance / noise - 1)

@@ -141,11 +141,11 @@ def place_of(components: Sequence[str], name: str) -> int:
 
 
 def effects_at(
-    surface: Surface, counts: Array, *, fixed_size: bool = False, sized: bool = True, part: float = 0.02
+    surface: Surface, counts: Array, *, fixed_size: bool = False, sized: bool = True, fraction: float = 0.02
 ) -> Effects:
     """Return what one more item of each component does where a mix has `counts` items.
 
-    The effects are differences over a step of `part` of the whole mix: to both sides where the mix holds enough, or
+    The effects are differences over a step of `fraction` of the whole mix: to both sides where the mix holds enough, or
     upwards alone. Without `fixed_size` the mix grows by the items. With it the others make room in proportion (Cox's
     direction, 1971), and one item stands for 1/n of the shares.
 
@@ -161,7 +161,7 @@ def effects_at(
         raise InputError("exchange rates: expected numbers of items of which none is below 0 and some above")
     if not (sized or fixed_size):
         raise InputError("exchange rates: these runs have one size; ask for rates at a fixed size")
-    step, width = part * size, len(counts)
+    step, width = fraction * size, len(counts)
     points, sizes, weights = [], [], np.zeros((width, 2 * width))
     for place in range(width):
         back = step if counts[place] >= step else 0.0
@@ -178,7 +178,7 @@ def effects_at(
 
 
 def trade(
-    surface: Surface, counts: Array, of: str, into: str, instead_of: str, *, sized: bool = True, part: float = 0.02,
+    surface: Surface, counts: Array, of: str, into: str, instead_of: str, *, sized: bool = True, fraction: float = 0.02,
     level: float = 0.95,
 ) -> Rate:  # fmt: skip
     """Return the rate at a fixed size along two edges: items of `into` that do the work of one of `of`, for a third.
@@ -194,7 +194,7 @@ def trade(
     if len(set(places)) < 3:
         raise InputError("a rate at a fixed size along edges needs three different components")
     size = float(counts.sum())
-    step = part * size
+    step = fraction * size
     if counts[places[2]] < step:
         raise InputError(
             f"exchange rates: the mix holds {counts[places[2]]:g} items of {instead_of}, fewer than {step:g}"

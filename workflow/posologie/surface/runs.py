@@ -1,4 +1,4 @@
-"""What a surface is fitted to, and what every surface can be asked: the two records that this package turns on.
+"""The runs that a surface is fitted to, and the interface of every surface: the two central types of this package.
 
 Runs that others made are read from a table of shares and one of scores, a row per run, as RegMix and Olmix write them.
 """

@@ -124,7 +124,7 @@ def bounds_of(components: Sequence[str], limits: Mapping[str, tuple[float, float
 
 
 def whole_simplex(count: int) -> Bounds:
-    """Return the bounds that leave every mix of so many components."""
+    """Return the bounds that allow every mix of a number of components."""
     return bounds_of([str(place) for place in range(1, count + 1)], {})
 
 

@@ -12,7 +12,7 @@ from posologie.statistics.estimates import Resampled
 from posologie.statistics.means import direction, sparse_items, unit_of
 from posologie.statistics.scored import Measure
 from posologie.statistics.spec import Measured
-from posologie.statistics.suites import scored_parts
+from posologie.statistics.suites import scored_suites
 from posologie.surface.candidates import shown
 from posologie.surface.choice import Choice, choose
 from posologie.surface.fit import FORMS, MEAN
@@ -46,7 +46,7 @@ class StudyRuns:
         n, clusters: items, and clusters of items that count as independent.
         few: whether these are too few for intervals to be trusted.
         size: number of items of every mix, where they have one.
-        note: what is to be said of the sizes.
+        note: a caveat about the sizes, or empty.
     """
 
     suite: str
@@ -73,7 +73,7 @@ def study_runs(results: str, spec: SurfaceSpec) -> Iterator[StudyRuns]:
     primary = {spec.statistics.primary_choice, spec.statistics.primary_text}
     named = {Measure(measured.metric, measured.decoding) for measured in primary}
     for suite in spec.suites:
-        for measured, scored in scored_parts(results, suite, spec, named.__contains__):
+        for measured, scored in scored_suites(results, suite, spec, named.__contains__):
             measure = Measure(measured.metric, measured.decoding)
             if measure not in scored.values or not direction(measure):
                 continue
@@ -107,7 +107,7 @@ def runs_of(
     None with fewer than three different mixes, or a single component.
 
     Args:
-        scale: 100 for shares that are shown in points; negative for measures of which less is better.
+        scale: 100 for shares that are shown in points; negative for metrics where lower is better.
     """
     entries, designed = model.entries, spec.designed
     places = [
@@ -159,7 +159,7 @@ def _repeats(spec: SurfaceSpec, designed: Mapping[str, object]) -> str:
     """Say which mixes repeat items: a share counts an item each time, which a surface cannot see."""
     left_out = [mix for mix in spec.epochs if mix not in designed]
     repeating = [
-        f"{mix} ({', '.join(f'{part} {count} times' for part, count in epochs.items())})"
+        f"{mix} ({', '.join(f'{name} {count} times' for name, count in epochs.items())})"
         for mix, epochs in spec.epochs.items()
         if mix in designed
     ]
@@ -172,7 +172,7 @@ def _repeats(spec: SurfaceSpec, designed: Mapping[str, object]) -> str:
 
 
 def _sizes(sizes: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] | None, int | None, str]:
-    """Return sizes where they differ and are known, the common one where there is one, and what has to be said."""
+    """Return sizes where they differ and are known, the common one where there is one, and a note."""
     if len(set(sizes)) == 1:
         return None, int(sizes[0]) if sizes[0].isdigit() else None, ""
     if all(size.isdigit() for size in sizes):

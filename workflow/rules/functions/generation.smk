@@ -195,7 +195,7 @@ def comet_table_words(wildcards, input):
 
 def tables_to_work_on():
     """Return the documents, shards and parallel texts that the study's generators and translators work on."""
-    tables = [table_of(made) for made in plan.made_artifacts(STUDY)]
+    tables = [table_of(made) for made in plan.generated_artifacts(STUDY)]
     return list(dict.fromkeys([*tables, *parallel_texts()]))
 
 
@@ -220,7 +220,7 @@ def plan_entries():
     """Return what everything that the study makes would be asked with (see posologie.judging.plan_study)."""
     results = f"results/{STUDY.study}"
     entries = []
-    for made in plan.made_artifacts(STUDY):
+    for made in plan.generated_artifacts(STUDY):
         kind, name, *rest = made.split("/")
         table = table_of(made).replace("<results>", results)
         if kind == "generated":

@@ -2,7 +2,7 @@
 def records_of_all_jobs():
     """Return the run record of every adapter, every predictions file and every judge that was asked."""
     adapters = [str(Path(path).with_name("run.json")) for path in all_adapters()]
-    judges = tuple(f"<results>/judgements/{judge}/" for judge in plan.asked_judges(STUDY))
+    judges = tuple(f"<results>/judgements/{judge}/" for judge in plan.queried_judges(STUDY))
     answers = [*all_predictions(), *(path for path in all_judgements() if path.startswith(judges))]
     return adapters + [path.replace(".parquet", ".run.json") for path in answers]
 

@@ -88,7 +88,7 @@ def draw_doses(inputs: Inputs) -> Figure | None:
             low, high = row.number("low"), row.number("high")
             shown = f"{decimal(value, 1)} {row['unit']}".rstrip()
             text = f"{row['mix']}, dose {decimal(dose)}: {shown} {interval(low, high, 1)}".rstrip()
-            mark = Mark(text, row["mix"], inputs.parts(row["mix"]))
+            mark = Mark(text, row["mix"], inputs.components_of(row["mix"]))
             panel.plot([dose], [value], "o", color=colour, markersize=5, gid=mark.gid)
             if low is not None and high is not None:
                 panel.plot([dose, dose], [low, high], color=colour, linewidth=1.3)
@@ -113,8 +113,8 @@ def draw_composition(inputs: Inputs) -> Figure | None:
         for component in components_of(inputs, contents)
         if any(mix.components.get(component.name) for mix in contents)
     ]
-    parts = [
-        _Part(
+    segments = [
+        _Segment(
             component.title,
             [mix.components.get(component.name, 0) for mix in contents],
             COLOURS[component.colour],
@@ -123,7 +123,7 @@ def draw_composition(inputs: Inputs) -> Figure | None:
         for number, component in enumerate(shown)
     ]
     held = [tuple(component.name for component in shown if mix.components.get(component.name)) for mix in contents]
-    figure = _bars([mix.name for mix in contents], parts, held, "items", 0)
+    figure = _bars([mix.name for mix in contents], segments, held, "items", 0)
     x_title(figure, "training items")
     return figure
 
@@ -171,7 +171,7 @@ def draw_leakage(inputs: Inputs) -> Figure | None:
             value, low, high = (row.number(key) for key in ("value", "low", "high"))
             model = models[row["model"]]
             text = f"{inputs.name(model)}, {name}: {decimal(value, 1, True)} {interval(low, high, 1, True)}".rstrip()
-            mark = Mark(text, inputs.name(model), inputs.parts(model.mix), value)
+            mark = Mark(text, inputs.name(model), inputs.components_of(model.mix), value)
             y = order.index(row["model"]) + shift
             point(panel, row.needed("value"), y, low, high, fill=fill, name=name, mark=mark)
     legend_above(figure, panel, 2)
@@ -185,8 +185,8 @@ def draw_compute(inputs: Inputs) -> Figure | None:
     if not rows:
         return None
     stages = sorted({row["stage"] for row in rows}, reverse=True)  # training before prediction
-    parts = [
-        _Part(
+    segments = [
+        _Segment(
             stage,
             [
                 sum(row.number("hours") or 0.0 for row in rows if (row["model"], row["stage"]) == (model.name, stage))
@@ -196,13 +196,13 @@ def draw_compute(inputs: Inputs) -> Figure | None:
         )
         for stage, colour in zip(stages, (INK, MUTED, COLOURS["blue"]), strict=False)
     ]
-    held = [inputs.parts(model.mix) for model in inputs.models]
-    figure = _bars([inputs.name(model) for model in inputs.models], parts, held, "hours", 3)
+    held = [inputs.components_of(model.mix) for model in inputs.models]
+    figure = _bars([inputs.name(model) for model in inputs.models], segments, held, "hours", 3)
     x_title(figure, "hours")
     return figure
 
 
-class _Part(NamedTuple):
+class _Segment(NamedTuple):
     """What each bar has a piece of: its name, the length of the piece in every bar, its colour and texture."""
 
     name: str
@@ -212,25 +212,25 @@ class _Part(NamedTuple):
 
 
 def _bars(
-    names: Sequence[str], parts: Sequence[_Part], held: Sequence[tuple[str, ...]], unit: str, digits: int
+    names: Sequence[str], segments: Sequence[_Segment], held: Sequence[tuple[str, ...]], unit: str, digits: int
 ) -> Figure:
-    """Return one bar for each name, made of parts; `held` are the components of each."""
-    lines = -(-len(parts) // _LEGEND_COLUMNS)
+    """Return one bar for each name, made of segments; `held` are the components of each."""
+    lines = -(-len(segments) // _LEGEND_COLUMNS)
     figure, (panel,) = row_panels(names, 1, extra=0.9 + 0.2 * lines)
     name_rows(panel, [Mark(name, name, components) for name, components in zip(names, held, strict=True)])
     starts = [0.0] * len(names)
-    for part in parts:  # part by part, so that the legend has them in order
-        for place, length in enumerate(part.lengths):
+    for segment in segments:  # segment by segment, so that the legend has them in order
+        for place, length in enumerate(segment.lengths):
             if length:
-                text = f"{names[place]}: {decimal(length, digits)} {unit}, {part.name}"
+                text = f"{names[place]}: {decimal(length, digits)} {unit}, {segment.name}"
                 mark = Mark(text, names[place], held[place])
                 panel.barh(
-                    place, length, left=starts[place], height=0.62, color=part.colour, edgecolor=PAPER,
-                    hatch=part.hatch, linewidth=0.6, label=part.name, gid=mark.gid,
+                    place, length, left=starts[place], height=0.62, color=segment.colour, edgecolor=PAPER,
+                    hatch=segment.hatch, linewidth=0.6, label=segment.name, gid=mark.gid,
                 )  # fmt: skip
             starts[place] += length
     panel.set_xlim(left=0)
-    legend_above(figure, panel, min(len(parts), _LEGEND_COLUMNS))
+    legend_above(figure, panel, min(len(segments), _LEGEND_COLUMNS))
     return figure
 
 
@@ -299,7 +299,7 @@ def _mix_text(fitted: SurfaceTable, row: Row, what: str) -> str:
 
 
 def _outline(panel: Axes, shares: Array, rows: Sequence[Row]) -> None:
-    """Draw the border of the region between the lattice's mixes of which the table says whether they are in it."""
+    """Draw the border of the region, between lattice mixes that are in it and those that are not."""
     members = [row.number("in_region") for row in rows]
     known = np.array([member is not None for member in members])
     inside = np.array([member for member in members if member is not None])

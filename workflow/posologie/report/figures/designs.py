@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posologie.report.figures.style import SETTINGS, new_figure, write_svg
 from posologie.report.names import INK, MUTED, PAPER
-from posologie.surface.design_points import Plan
+from posologie.surface.design_points import DesignProblem
 from posologie.surface.designs import Proposal
 from posologie.surface.simplex import lattice
 
@@ -131,13 +131,13 @@ def _part_below(panel: Axes, errors: Array, named: str) -> None:
     panel.grid(axis="y")
 
 
-def draw_design(path: Path, plan: Plan, proposal: Proposal, unit: float | None) -> None:
+def draw_design(path: Path, problem: DesignProblem, proposal: Proposal, unit: float | None) -> None:
     """Draw the precision of a design's predictions over its region, and its mean after each training.
 
     Args:
         unit: standard deviation of one run in points, where it is known.
     """
-    region = plan.region
+    region = problem.region
     width = len(region.components)
     grid = lattice(width, 40) if width == 3 else region.draws(2000, 42)
     grid = grid[region.contain(grid, 1e-6)] if width == 3 else grid
@@ -146,6 +146,6 @@ def draw_design(path: Path, plan: Plan, proposal: Proposal, unit: float | None) 
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
-        figure = design_figure(region.components, grid, proposal.errors(plan, grid), plan.present,
+        figure = design_figure(region.components, grid, proposal.errors(problem, grid), problem.present,
                                proposal.shares, proposal.variance, unit)  # fmt: skip
         write_svg(figure, path)

@@ -39,7 +39,7 @@ def draw(inputs: Inputs) -> Figure | None:
     whole = comparison.on("all", "all")
     names = [effect.name for effect in whole]
     figure, panels = row_panels(names, len(comparison.scopes))
-    name_rows(panels[0], [Mark(effect.name, effect.name, inputs.parts(effect.arm)) for effect in whole])
+    name_rows(panels[0], [Mark(effect.name, effect.name, inputs.components_of(effect.arm)) for effect in whole])
     for panel, (kind, scope) in zip(panels, comparison.scopes, strict=True):
         effects = comparison.on(kind, scope)
         title = comparison.title(kind, scope)
@@ -62,7 +62,7 @@ def _point(inputs: Inputs, panel: Axes, effect: Effect, y: float, title: str) ->
     """Draw an effect: filled where it is settled."""
     between = interval(effect.low, effect.high, 1, sign=True)
     text = f"{effect.name}, {title}: {decimal(effect.value, 1, sign=True)} {unit_name(effect.unit)} {between}".rstrip()
-    mark = Mark(f"{text}; {effect.verdict}", effect.name, inputs.parts(effect.arm), effect.value)
+    mark = Mark(f"{text}; {effect.verdict}", effect.name, inputs.components_of(effect.arm), effect.value)
     fill = PAPER if effect.verdict == "not settled" else INK
     point(panel, effect.value, y, effect.low, effect.high, fill=fill, mark=mark)
 
@@ -101,33 +101,35 @@ def _response(inputs: Inputs, comparison: Comparison, overall: Sequence[Effect])
     """Return a row for each mix, the highest first: bars of what it holds, and its difference from base."""
     ranked = sorted(overall, key=lambda effect: -effect.value)[:_MOST]
     contents = mixes(inputs)
-    parts = [
+    shown = [
         component
         for component in components_of(inputs, contents)
         if any(mix.components.get(component.name) for mix in contents)
     ]
-    columns = legend_columns([component.title for component in parts], _NARROW)
-    lines = -(-len(parts) // columns) if parts else 0
+    columns = legend_columns([component.title for component in shown], _NARROW)
+    lines = -(-len(shown) // columns) if shown else 0
     figure = new_figure(0.75 + 0.26 * max(len(ranked), 2) + 0.2 * lines, _NARROW)
-    if parts:
+    if shown:
         left, panel = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2.4))
     else:
         panel = figure.subplots()
         left = panel
     left.set_yticks(range(len(ranked)), [effect.arm for effect in ranked])
-    name_rows(left, [Mark(effect.arm, effect.arm, inputs.parts(effect.arm)) for effect in ranked])
+    name_rows(left, [Mark(effect.arm, effect.arm, inputs.components_of(effect.arm)) for effect in ranked])
     left.set_ylim(len(ranked) - 0.4, -0.6)
-    for number, component in enumerate(parts):
-        start = [_start(inputs, effect.arm, [part.name for part in parts[:number]]) for effect in ranked]
+    for number, component in enumerate(shown):
+        start = [_start(inputs, effect.arm, [earlier.name for earlier in shown[:number]]) for effect in ranked]
         for y, effect in enumerate(ranked):
             share = 100 * inputs.shares.get(effect.arm, {}).get(component.name, 0)
             if share:
                 mark = Mark(
-                    f"{effect.arm}: {decimal(share, 0)} % {component.title}", effect.arm, inputs.parts(effect.arm)
+                    f"{effect.arm}: {decimal(share, 0)} % {component.title}",
+                    effect.arm,
+                    inputs.components_of(effect.arm),
                 )
                 left.barh(y, share, left=start[y], height=0.6, color=COLOURS[component.colour], hatch=hatch(number),
                           edgecolor=PAPER, linewidth=0.6, label=component.title, gid=mark.gid)  # fmt: skip
-    if parts:
+    if shown:
         left.set_xlim(0, 100)
         left.set_xticks([])
         left.spines[["bottom", "left"]].set_visible(False)
@@ -138,7 +140,7 @@ def _response(inputs: Inputs, comparison: Comparison, overall: Sequence[Effect])
     panel.axvline(0, color=MUTED, linewidth=1)
     panel.grid(axis="x")
     panel.set_gid(PANEL)
-    panel.spines["left"].set_visible(not parts)
+    panel.spines["left"].set_visible(not shown)
     for y, effect in enumerate(ranked):
         _point(inputs, panel, effect, y, "all items")
     panel.set_title(f"changes, in {unit_name(ranked[0].unit)} (n = {ranked[0].n:,})")
@@ -169,7 +171,7 @@ def draw_transfer(inputs: Inputs) -> Figure | None:
             if value is not None:
                 name = _mix_name(row, rows)
                 text = f"{name}: {decimal(value, 1, sign=True)} {interval(low, high, 1, sign=True)}".rstrip()
-                mark = Mark(text, name, inputs.parts(row["mix"]), value)
+                mark = Mark(text, name, inputs.components_of(row["mix"]), value)
                 fill = PAPER if row["verdict"] == "not settled" else INK
                 point(panel, value, names.index(name), low, high, fill=fill, mark=mark)
         panel.set_title(" less ".join(component_title(name, titles) for name in pair))

@@ -97,7 +97,7 @@ def draw_position(inputs: Inputs) -> Figure | None:
 def _panels(inputs: Inputs, count: int, *, sharex: bool = True, extra: float = 0.9) -> tuple[Figure, list[Axes]]:
     """Return panels whose rows are the arms."""
     figure, panels = row_panels([arm.name for arm in inputs.arms], count, sharex=sharex, extra=extra)
-    name_rows(panels[0], [Mark(arm.name, arm.name, inputs.parts(arm.arm)) for arm in inputs.arms])
+    name_rows(panels[0], [Mark(arm.name, arm.name, inputs.components_of(arm.arm)) for arm in inputs.arms])
     return figure, panels
 
 
@@ -115,7 +115,7 @@ def _points(
             arm = inputs.arms[y]
             shown = f"{decimal(value, 1)} {row['unit']}".rstrip()
             text = f"{arm.name}, {name or what}: {shown} {interval(low, high, 1)}".rstrip()
-            mark = Mark(text, arm.name, inputs.parts(arm.arm), value)
+            mark = Mark(text, arm.name, inputs.components_of(arm.arm), value)
             point(panel, value, y + shift, low, high, colour=colour, marker=marker, name=name, mark=mark)
 
 
@@ -135,7 +135,9 @@ def draw_training(inputs: Inputs) -> Figure | None:
     for place, curve in enumerate(training_curves):
         colour, dash = line_style(place)
         ends = f"from {decimal(curve.loss[0])} to {decimal(curve.loss[-1])} nats" if curve.loss else "no updates"
-        mark = Mark(f"{curve.name}: {ends} in {len(curve.steps):,} updates", curve.name, inputs.parts(curve.mix))
+        mark = Mark(
+            f"{curve.name}: {ends} in {len(curve.steps):,} updates", curve.name, inputs.components_of(curve.mix)
+        )
         left.plot(curve.steps, curve.loss, color=colour, linestyle=dash, linewidth=1.2, label=curve.name, gid=mark.gid)
         steps, losses = ([point[at] for point in curve.validation] for at in (0, 1))
         where = [place] * len(losses) if once else steps
@@ -143,7 +145,7 @@ def draw_training(inputs: Inputs) -> Figure | None:
         least = f"{curve.name}: lowest validation loss {decimal(min(losses), 3)} nats" if losses else curve.name
         right.plot(
             *pairs, color=colour, linestyle=dash, linewidth=1.2, marker="o", markersize=4 if once else 3,
-            gid=Mark(least, curve.name, inputs.parts(curve.mix)).gid,
+            gid=Mark(least, curve.name, inputs.components_of(curve.mix)).gid,
         )  # fmt: skip
     left.set_title("training loss")
     right.set_title("validation loss after the only epoch" if once else "validation loss")
