@@ -5,6 +5,7 @@ import json
 import pytest
 
 from posologie.cli import plan
+from posologie.cli.dry_run import jobs_in
 from posologie.config.load import load_study
 from studies import REPOSITORY
 
@@ -101,7 +102,7 @@ def by_rule(found):
 
 
 def test_jobs_are_counted_by_rule_and_place(study, tmp_path):
-    found = plan.plan_of(study, list(plan._jobs(TOLD)), plan.Records([tmp_path / "nothing"]))
+    found = plan.plan_of(study, list(jobs_in(TOLD)), plan.Records([tmp_path / "nothing"]))
     assert {name: (rule["jobs"], rule["where"]) for name, rule in by_rule(found).items()} == {
         "train_adapter": (1, "GPU"),
         "predict_mcqa": (1, "GPU"),
@@ -115,20 +116,20 @@ def test_jobs_are_counted_by_rule_and_place(study, tmp_path):
 
 
 def test_training_takes_its_passes_at_the_pace_of_earlier_runs(study, records):
-    found = plan.plan_of(study, list(plan._jobs(TOLD)), records)
+    found = plan.plan_of(study, list(jobs_in(TOLD)), records)
     # 4,000 s for 2,000 passes on one GPU: 1,500 passes on two take 1,500 s, and 100 s besides
     assert by_rule(found)["train_adapter"]["seconds"] == pytest.approx(1500 + 100)
     assert found["gpu_hours_estimated"] == pytest.approx((2 * 1600 + 30) / 3600)
 
 
 def test_a_job_shorter_than_a_minute_is_named(study, records):
-    found = plan.plan_of(study, list(plan._jobs(TOLD)), records)
+    found = plan.plan_of(study, list(jobs_in(TOLD)), records)
     assert found["short"] == ["predict_mcqa"]
     assert any("Shorter than a minute: predict_mcqa" in line for line in plan._sentences(found, len(records)))
 
 
 def test_local_rules_are_those_that_snakemake_names():
-    assert {job.rule for job in plan._jobs(TOLD) if job.local} == {"write_report"}
+    assert {job.rule for job in jobs_in(TOLD) if job.local} == {"write_report"}
 
 
 def test_a_profile_without_an_executor_runs_its_jobs_on_this_machine(tmp_path):
@@ -140,7 +141,7 @@ def test_a_profile_without_an_executor_runs_its_jobs_on_this_machine(tmp_path):
 
 
 def test_jobs_of_this_machine_are_counted_as_such_and_none_is_too_short_for_a_queue(study):
-    planned = plan.plan_of(study, list(plan._jobs(TOLD)), plan.Records([]), cluster=False)
+    planned = plan.plan_of(study, list(jobs_in(TOLD)), plan.Records([]), cluster=False)
     assert planned["cluster_jobs"] == 0
     assert planned["short"] == []
     assert plan._sentences(planned, 0)[0] == f"\n{planned['jobs']} jobs on this machine, 2 of them on GPUs."

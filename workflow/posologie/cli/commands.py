@@ -24,6 +24,7 @@ COMMANDS = (
     "explain",
     "status",
     "graph",
+    "why",
     "look",
     "compare",
     "methods",

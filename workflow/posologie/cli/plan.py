@@ -7,11 +7,8 @@ by the time that its rule asks for. The exit code is 1 if a job on the cluster i
 
 import argparse
 import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,83 +17,12 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
+from posologie.cli.dry_run import Job, jobs
 from posologie.cli.places import add_study, console, duration, print_json, study_of
 from posologie.config.job_specs import training_spec
 from posologie.config.plan import bundles
 from posologie.config.study import Study
 from posologie.records.files import read_json, read_text
-from posologie.running.errors import InputError
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a dry run.
-
-    Attributes:
-        local: run by Snakemake itself, on the machine where it was started.
-        minutes, mem_mb, gpus, threads: what it asks for at the first attempt.
-    """
-
-    rule: str
-    wildcards: Mapping[str, str]
-    local: bool
-    threads: int
-    mem_mb: int
-    minutes: int
-    gpus: int
-
-
-def jobs(arguments: Sequence[str]) -> list[Job]:
-    """Return the jobs that Snakemake would run, from a dry run with these arguments.
-
-    Raises:
-        InputError: with Snakemake's own words where it cannot plan.
-    """
-    command = [sys.executable, "-c", _DRY_RUN, "-n", "--nolock", "--cores", "1024", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"snakemake {shlex.join(arguments)}: {done.stdout.strip().splitlines()[-1]}")
-    return list(_jobs(done.stdout))
-
-
-# A dry run does not say which rules are local, so they are printed before it; a rule's message would stand in place of
-# its name and resources, so there are none. Apart from this it is Snakemake as it is.
-_LOCAL = "local rules:"
-_DRY_RUN = f"""
-import sys
-from snakemake import cli, rules, workflow
-rules.Rule.message = property(lambda rule: None, lambda rule, text: None)
-execute = workflow.Workflow.execute
-def announced(self, *arguments, **options):
-    print("{_LOCAL}", *sorted(self._localrules), flush=True)
-    return execute(self, *arguments, **options)
-workflow.Workflow.execute = announced
-sys.argv[0] = "snakemake"
-cli.main()
-"""
-
-
-def _jobs(output: str) -> Iterable[Job]:
-    local = {name for line in re.findall(rf"^{_LOCAL} (.*)$", output, flags=re.MULTILINE) for name in line.split()}
-    for block in re.split(r"\n(?=(?:local)?rule \S+:\n|checkpoint \S+:\n|localcheckpoint \S+:\n)", output)[1:]:
-        head = re.match(r"(local)?(?:rule|checkpoint) (\S+):", block)
-        fields = dict(re.findall(r"^    (\w+): (.*)$", block.split("\n\n")[0], flags=re.MULTILINE))
-        if head is None or "output" not in fields:  # a target that only gathers
-            continue
-        resources = dict(pair.split("=", 1) for pair in fields.get("resources", "").split(", ") if "=" in pair)
-        yield Job(
-            rule=head[2],
-            wildcards=dict(pair.split("=", 1) for pair in fields.get("wildcards", "").split(", ") if "=" in pair),
-            local=head[2] in local,
-            threads=int(fields.get("threads", "1")),
-            mem_mb=_number(resources.get("mem_mb")),
-            minutes=_number(resources.get("runtime")),
-            gpus=_number(resources.get("gpu")),
-        )
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isdigit() else 0
 
 
 class Records:

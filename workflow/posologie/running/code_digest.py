@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,25 @@ def digest(code: str) -> str:
         code: dotted names of modules with `+` between them (`code_name`); for a package, what counts is its `__main__`
             if it has one.
     """
-    total = hashlib.sha256()
-    for name in sorted(modules_behind(code)):
-        total.update(f"{name}:{_module_digest(name)}\n".encode())
+    return total_digest(module_digests(code))
+
+
+def module_digests(code: str) -> dict[str, str]:
+    """Return the digest of each module behind the code that a command runs, ordered by name.
+
+    Args:
+        code: dotted names of modules with `+` between them (`code_name`).
+    """
+    digests = {name: _module_digest(name) for name in sorted(modules_behind(code))}
     _keep()
+    return digests
+
+
+def total_digest(digests: Mapping[str, str]) -> str:
+    """Return 16 hexadecimal digits over the digests of modules, in the order of their names."""
+    total = hashlib.sha256()
+    for name in sorted(digests):
+        total.update(f"{name}:{digests[name]}\n".encode())
     return total.hexdigest()[:_LENGTH]
 
 

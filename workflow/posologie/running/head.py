@@ -20,7 +20,7 @@ from snakemake.logging import logger
 
 from posologie.running.claims import Process
 from posologie.running.errors import InputError
-from posologie.running.planning import VARIABLE, acceptances, accepted_pairs, freeze, planned, read_run
+from posologie.running.planning import VARIABLE, acceptances, accepted_pairs, freeze, keep_modules, planned, read_run
 from posologie.running.seals import Identity
 from posologie.running.seam import is_sealed, planned_job
 
@@ -153,6 +153,7 @@ def begin(workflow: Any, name: str, study: Mapping[str, Any], work: str, code: M
     plan = _plan(workflow)
     accepted = accepted_pairs(acceptances(f"results/{name}"))
     folder = freeze(work, run, study, code, plan, accepted)
+    keep_modules(work, code)
     os.environ[VARIABLE] = str(folder.absolute())
     if slurm is None:
         return

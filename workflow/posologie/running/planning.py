@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from posologie.running.claims import Process
-from posologie.running.code_digest import code_name
+from posologie.running.code_digest import code_name, module_digests, total_digest
+from posologie.running.counted_code import PACKAGE
 from posologie.running.errors import InputError
 from posologie.running.seals import (
     FileHashes,
@@ -87,6 +88,34 @@ def freeze(
     keep_json(folder / "run.json", asdict(run))
     _prune(folder.parent, folder)
     return folder
+
+
+def keep_modules(work: str | os.PathLike[str], code: Mapping[str, str]) -> None:
+    """Keep the digests of the modules behind each code of a run, so that `posologie why` can name those that changed.
+
+    Args:
+        work: the study's work folder.
+        code: digest of the code behind each module that a command runs, and of the rules, which are no modules.
+    """
+    for name, total in code.items():
+        file = _modules_file(work, total)
+        if not name.startswith(f"{PACKAGE}.") or file.is_file():
+            continue
+        if total_digest(digests := module_digests(name)) == total:  # else it was edited since the plan
+            keep_json(file, digests)
+
+
+def kept_modules(work: str | os.PathLike[str], total: str) -> dict[str, str] | None:
+    """Return the digests of the modules behind a code, by the code's own digest; None where they were not kept."""
+    try:
+        digests: dict[str, str] = json.loads(_modules_file(work, total).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return digests
+
+
+def _modules_file(work: str | os.PathLike[str], total: str) -> Path:
+    return Path(work) / "code" / f"{total}.json"
 
 
 def _prune(runs: Path, own: Path) -> None:

@@ -189,7 +189,8 @@ def suite_entries():
             files.setdefault(source, []).append(f"{results}/shards/{source}/{split}.parquet")
         spec = job_specs.judging_spec(STUDY, name, models[0], suite)
         entry = judge_entry(f"judgements/{name}/{suite}", "judgements", spec, files, judge.prompt, judge)
-        questions = {"suite": STUDY.suites[suite].model_dump(mode="json"), "seed": STUDY.prediction.seed}
+        scored = json.loads(job_specs.scoring_spec(STUDY, suite).canonical_json())
+        questions = {"suite": scored["suite"], "seed": STUDY.prediction.seed}
         predictions = [f"{results}/predictions/{model}/{suite}.parquet" for model in models]
         entries.append({**entry, **questions, "predictions": predictions})
     return entries
