@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
-from posologie.generation.translation_quality.spec import sentence_schema
+from posologie.generation.translation_quality_spec import sentence_schema
 
 from posologie.generation.translation_quality import table
 from posologie.records.files import write_parquet

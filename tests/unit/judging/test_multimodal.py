@@ -13,7 +13,7 @@ from models_made import GreedyModel
 from seeing_models import make_seeing
 
 from posologie.backends.prompts import read_prompt
-from posologie.generation.translation import command as translation
+from posologie.generation import translation
 from posologie.judging import command
 from posologie.judging.answers import open_answers
 from posologie.judging.command import judge_request
