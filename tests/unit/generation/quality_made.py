@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
-from posologie.generation.translation_quality_spec import sentence_schema
 
-from posologie.generation.translation_quality import table
+from posologie.generation import translation_quality_table as table
+from posologie.generation.translation_quality_spec import sentence_schema
 from posologie.records.files import write_parquet
 
 ROOT = Path(__file__).parents[3]

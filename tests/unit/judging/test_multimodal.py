@@ -20,7 +20,7 @@ from posologie.judging.command import judge_request
 from posologie.judging.spec import Judge
 from posologie.models.untrained import main as make_untrained
 from posologie.records.files import read_json
-from posologie.screening.rating import command as rating
+from posologie.screening import rating
 
 CORPUS = Path(__file__).parents[3] / "resources" / "demo" / "native" / "Train" / "mcqu" / "mcqu_train.json"
 RATING = PROMPT.parents[1] / "quality" / "item.md"
