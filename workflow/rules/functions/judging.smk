@@ -117,7 +117,7 @@ def all_kits():
 
 def judged_suites():
     """Return the models whose answers each judge that is asked reads, by judge and suite."""
-    judged = {(judge, suite): list(MODELS) for judge in plan.asked_judges(STUDY) for suite in plan.open_suites(STUDY)}
+    judged = {(judge, suite): list(MODELS) for judge in plan.queried_judges(STUDY) for suite in plan.open_suites(STUDY)}
     for kit in STUDY.judging.kits.values():
         if kit.judge is not None and STUDY.judges[kit.judge].backend.kind != "outside":
             judged.setdefault((kit.judge, kit.suite), list(kit.models))
