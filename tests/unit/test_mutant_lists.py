@@ -9,7 +9,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "tests/mutants"
 LIBRARY = REPOSITORY / "workflow/posologie"
 MODULES = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))["modules"]
-SURVIVORS = yaml.safe_load((HERE / "survivors.yaml").read_text(encoding="utf-8"))
+LISTED = (HERE / "survivors.yaml").read_text(encoding="utf-8")
+SURVIVORS = yaml.safe_load(LISTED)
 
 
 def test_mutated_modules_and_their_tests_exist():
@@ -20,6 +21,8 @@ def test_mutated_modules_and_their_tests_exist():
 
 def test_listed_survivors_change_lines_that_the_module_still_has():
     assert set(SURVIVORS) <= set(MODULES)
+    headings = [line for line in LISTED.splitlines() if line.endswith(".py:")]
+    assert len(headings) == len(SURVIVORS), "a module stands in two places, of which YAML reads one"
     stale = []
     for module, survivors in SURVIVORS.items():
         lines = {line.strip() for line in (LIBRARY / module).read_text(encoding="utf-8").splitlines()}
