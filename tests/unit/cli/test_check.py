@@ -98,7 +98,7 @@ def test_a_backbone_that_gpus_share_is_said(found, monkeypatch):
     monkeypatch.setattr(checks, "_gpu_names", lambda: ["H100", "H100"])
     found()
     (shared, _) = list(checks.gpus(_study_with(2, shard_backbone=True)))
-    assert (shared.state, shared.told[:54]) == ("ok", "each of a training's 2 GPUs holds 1/2 of the backbone ")
+    assert (shared.state, shared.text[:54]) == ("ok", "each of a training's 2 GPUs holds 1/2 of the backbone ")
 
 
 def _study_with(gpus, **devices):

@@ -65,7 +65,8 @@ def test_the_ranking_under_permutation_is_said_to_be_kept_only_where_it_is(value
 def test_what_batches_change_is_counted(prompts, flipped, halvings, said):
     audit = {"prompts": prompts, "likeliest_label_flipped": flipped}
     facts = {"stage": "prediction", "started": "now", "recomputed_alone": audit, "chunk_halvings": halvings}
-    study = SimpleNamespace(runs=[SimpleNamespace(model=SimpleNamespace(name="b/base"), facts=facts)])
+    record = SimpleNamespace(model=SimpleNamespace(name="b/base"), facts=facts)
+    study = SimpleNamespace(runs=[record], arms=[], rows=lambda table, **cells: [])
     (text,) = bias.flipped_labels(study).paragraphs
     assert said in text
     assert ("Memory" in text) is bool(halvings)
