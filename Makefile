@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo pretrained world docs test test-tutorial test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo pretrained world docs test test-docs test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -52,8 +52,8 @@ test-studies: .venv/complete  ## run the small shipped studies on public data, w
 test-packaging: .venv/complete  ## install a wheel in a clean environment, deploy with snakedeploy
 	pytest tests/packaging
 
-test-tutorial: .venv/complete  ## run the commands of the tutorial, with a small model
-	pytest tests/tutorial -s
+test-docs: .venv/complete  ## plan or run every command of the documentation; follow the tutorial with a small model
+	pytest -n 2 tests/documentation -rs
 
 test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
 	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_training.py

@@ -1,6 +1,6 @@
 """The tutorial as a reader works through it: its files, its commands in their order, and what it says they show.
 
-`make test-tutorial` runs it with a model of two layers in the place of SmolLM2; POSOLOGIE_TUTORIAL=whole takes SmolLM2.
+`make test-docs` runs it with a model of two layers in the place of SmolLM2; POSOLOGIE_TUTORIAL=whole takes SmolLM2.
 """
 
 import json
