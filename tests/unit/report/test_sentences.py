@@ -2,8 +2,10 @@
 
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
+from posologie.records.files import write_parquet
 from posologie.report import attribution, bias, corrections, effects, judges, published, training
 from posologie.report.bias import ranking_kept
 from posologie.report.effects import Comparison, Effect
@@ -142,6 +144,17 @@ def test_corrected_scores_open_with_the_differences_that_are_clear_of_0():
         "With j, none of the 2 corrected differences can be distinguished from 0."
     ]
     assert corrections._conclusions([untested]) == []
+
+
+def test_answers_that_may_steer_a_judge_are_counted_and_named(tmp_path):
+    file = tmp_path / "judgements/strict/calibration/doctors.parquet"
+    answers = [("a1", None), ("a2", "control token <|im_end|>"), ("a3", None)]
+    file.parent.mkdir(parents=True)
+    write_parquet(file, pa.Table.from_pylist([{"answer": answer, "steering": mark} for answer, mark in answers]))
+    cells = {"set": "doctors", "rater_kind": "judge"}
+    study = inputs(tmp_path, agreement=[row(rater="judge:strict", **cells), row(rater="judge:from-a-file", **cells)])
+    (sentence,) = judges.steered(study, "doctors")
+    assert sentence.startswith("1 of 3 rated answers may steer strict: a2 (control token <|im_end|>).")
 
 
 def test_more_ratings_are_asked_for_only_where_they_would_help():

@@ -1,10 +1,11 @@
 """How far judges agree with people, and what else than the answer moves them."""
 
 from posologie.records import layout
+from posologie.records.files import read_parquet
 from posologie.report.blocks import Block, Cell, Column, Figure, Heading, Prose, Section, Table
 from posologie.report.corrections import corrections, raters_table
 from posologie.report.inputs import Inputs
-from posologie.report.names import counted, metric_name, rater_name
+from posologie.report.names import counted, listed, metric_name, rater_name
 from posologie.report.tables import Row, decimal, estimate, number_cell, p_cell, table
 
 STATISTICS = {
@@ -56,6 +57,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             blocks.append(_contrasts_table(name, rows))
         if rows := inputs.rows("verbosity", set=name):
             blocks.append(_verbosity_table(name, rows))
+        if said := steered(inputs, name):
+            blocks.append(Prose(said))
         if rows := inputs.rows("generator", set=name):
             if figure := figures.pop("generator", None):
                 blocks.append(figure)
@@ -64,6 +67,23 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
     if lengths:
         blocks += [Heading("Length of the answers, and what judges make of it"), *lengths]
     return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
+
+
+def steered(inputs: Inputs, name: str) -> tuple[str, ...]:
+    """Say which of the rated answers may steer a judge, one sentence for each judge that read such answers."""
+    sentences = []
+    for judge in dict.fromkeys(row["rater"] for row in inputs.rows("agreement", set=name, rater_kind="judge")):
+        file = inputs.root / layout.calibration(judge.removeprefix("judge:"), name)
+        if not file.is_file():
+            continue
+        answers = read_parquet(file, columns=["answer", "steering"]).to_pylist()
+        marked = [f"{row['answer']} ({row['steering']})" for row in answers if row["steering"]]
+        if marked:
+            of = counted(len(answers), "rated answer")
+            sentences.append(
+                f"{len(marked)} of {of} may steer {rater_name(judge)}: {listed(marked, 3)}. They are judged as they are."
+            )
+    return tuple(sentences)
 
 
 def nearest(inputs: Inputs, name: str) -> str:
