@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hub_server import Hub, Repository
-from posologie.cli import check, checks
+from posologie.cli import check, checks, hub_checks
 from posologie.config.load import load_study
 
 STUDY = """
@@ -98,7 +98,7 @@ def test_a_backbone_that_gpus_share_is_said(found, monkeypatch):
     monkeypatch.setattr(checks, "_gpu_names", lambda: ["H100", "H100"])
     found()
     (shared, _) = list(checks.gpus(_study_with(2, shard_backbone=True)))
-    assert (shared.state, shared.told[:54]) == ("ok", "each of a training's 2 GPUs holds 1/2 of the backbone ")
+    assert (shared.state, shared.text[:54]) == ("ok", "each of a training's 2 GPUs holds 1/2 of the backbone ")
 
 
 def _study_with(gpus, **devices):
@@ -143,7 +143,7 @@ def test_without_a_lock_file_of_its_own_a_study_is_held_to_the_one_that_ships(fo
 def test_a_hub_that_does_not_answer_is_a_problem_and_no_traceback(found, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    finding, size = checks._ask_hub("model", "backbones.x", "owner/name", "main")
+    finding, size = hub_checks._ask_hub("model", "backbones.x", "owner/name", "main")
     assert finding.state == "problem"
     assert "backbones.x.hub = 'owner/name': the hub cannot be reached" in finding.text
     assert size == 0
@@ -240,7 +240,7 @@ def fetched(study, monkeypatch):
 
 
 def findings(study_file):
-    return list(checks.hub(load_study(study_file)))
+    return list(hub_checks.hub(load_study(study_file)))
 
 
 def test_a_branch_that_has_not_moved_since_it_was_fetched_is_said(found, fetched, study):
