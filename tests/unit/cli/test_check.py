@@ -25,18 +25,13 @@ devices: {gpus_per_training_job: 0, gpus_per_prediction_job: 0}
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(untouched, monkeypatch):
     """A project in which nothing stands in the way."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
-    for folder, name in (("Train", "train"), ("Validation", "val"), ("Test", "test")):
-        path = tmp_path / "data" / folder / "mcqu" / f"mcqu_{name}.json"
-        path.parent.mkdir(parents=True)
-        path.write_text("[]")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    (tmp_path / "study.yaml").write_text(STUDY)
-    return tmp_path
+    folder = untouched(STUDY)
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    return folder
 
 
 @pytest.fixture
