@@ -13,7 +13,7 @@ NETWORK = ["posologie.records.hub", "posologie.backends.openai_endpoint", "posol
 DRY_RUNS = """
 import json, os, sys
 import snakemake.api, snakemake.cli, snakemake.rules, snakemake.workflow
-import posologie.config.job_specs
+import posologie.config.job_specs, posologie.config.table_specs
 from posologie.running.code_digest import modules_behind
 from posologie.running.planning import command_of
 

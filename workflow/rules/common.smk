@@ -17,7 +17,7 @@ if find_spec("posologie") is None:
 from posologie.records import layout
 from posologie.running import head, planning, seam
 from posologie.running.code_digest import code_name, digest
-from posologie.config import job_specs, merging, plan
+from posologie.config import job_specs, merging, plan, table_specs
 from posologie.config.load import study_document, study_from
 from posologie.config.tables import TABLES as REGISTERED_TABLES, tables
 from posologie.running.errors import InputError

@@ -31,6 +31,22 @@ def project(finished, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def untouched(tmp_path, monkeypatch):
+    """Write a study file and empty data for it, make their folder the current one, and return it."""
+
+    def write(text):
+        monkeypatch.chdir(tmp_path)
+        for folder, name in (("Train", "train"), ("Validation", "val"), ("Test", "test")):
+            path = tmp_path / "data" / folder / "mcqu" / f"mcqu_{name}.json"
+            path.parent.mkdir(parents=True)
+            path.write_text("[]")
+        (tmp_path / "study.yaml").write_text(text)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
 def posologie(capsys):
     """Run `posologie …` and return its exit code and what it printed."""
 

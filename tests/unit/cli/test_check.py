@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hub_server import Hub, Repository
-from posologie.cli import check, checks
+from posologie.cli import check, checks, hub_checks
 from posologie.config.load import load_study
 
 STUDY = """
@@ -25,18 +25,13 @@ devices: {gpus_per_training_job: 0, gpus_per_prediction_job: 0}
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(untouched, monkeypatch):
     """A project in which nothing stands in the way."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
-    for folder, name in (("Train", "train"), ("Validation", "val"), ("Test", "test")):
-        path = tmp_path / "data" / folder / "mcqu" / f"mcqu_{name}.json"
-        path.parent.mkdir(parents=True)
-        path.write_text("[]")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    (tmp_path / "study.yaml").write_text(STUDY)
-    return tmp_path
+    folder = untouched(STUDY)
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    return folder
 
 
 @pytest.fixture
@@ -143,7 +138,7 @@ def test_without_a_lock_file_of_its_own_a_study_is_held_to_the_one_that_ships(fo
 def test_a_hub_that_does_not_answer_is_a_problem_and_no_traceback(found, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    finding, size = checks._ask_hub("model", "backbones.x", "owner/name", "main")
+    finding, size = hub_checks._ask_hub("model", "backbones.x", "owner/name", "main")
     assert finding.state == "problem"
     assert "backbones.x.hub = 'owner/name': the hub cannot be reached" in finding.text
     assert size == 0
@@ -240,7 +235,7 @@ def fetched(study, monkeypatch):
 
 
 def findings(study_file):
-    return list(checks.hub(load_study(study_file)))
+    return list(hub_checks.hub(load_study(study_file)))
 
 
 def test_a_branch_that_has_not_moved_since_it_was_fetched_is_said(found, fetched, study):

@@ -32,14 +32,9 @@ RESULTS = Path("results/simulated")
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(untouched):
     """A project with a study file and its data, and nothing made yet."""
-    monkeypatch.chdir(tmp_path)
-    for folder, name in (("Train", "train"), ("Validation", "val"), ("Test", "test")):
-        path = tmp_path / "data" / folder / "mcqu" / f"mcqu_{name}.json"
-        path.parent.mkdir(parents=True)
-        path.write_text("[]")
-    (tmp_path / "study.yaml").write_text(STUDY)
+    return untouched(STUDY)
 
 
 def sealed(file, module, spec, *inputs):

@@ -150,6 +150,53 @@ def test_a_terminal_sees_one_view_that_is_redrawn(monkeypatch, tmp_path):
     assert "1 of 2 jobs done, 1 running" in view
 
 
+def test_a_view_that_breaks_says_so_once_and_leaves_the_rest_to_the_log_file(monkeypatch, tmp_path, capsys):
+    lines = shown(
+        monkeypatch, tmp_path, capsys,
+        (logging.WARNING, "before", {}),
+        (logging.INFO, "", {"event": LogEvent.RUN_INFO, "stats": "no\ncounts"}),
+        (logging.INFO, "", {"event": LogEvent.RUN_INFO, "stats": None}),
+        (logging.WARNING, "after", {}),
+    )  # fmt: skip
+    before, broken = lines
+    assert before == "before"
+    assert broken.startswith("warning: the live view broke (AttributeError: 'str' object has no attribute 'items')")
+    assert ".snakemake/log" in broken
+    assert "--verbose" in broken
+
+
+def test_a_view_that_breaks_on_a_terminal_gives_the_terminal_back(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    handler = LogHandler(SimpleNamespace(**SETTINGS), None)
+    handler.console = Console(file=StringIO(), force_terminal=True, width=90)
+    for facts in ({"stats": {"train_adapter": 1}}, {"stats": None}):
+        record = logging.LogRecord("snakemake", logging.INFO, "", 0, "", (), None)
+        record.__dict__.update(facts, event=LogEvent.RUN_INFO)
+        handler.emit(record)
+    assert handler.live is None
+    assert "\x1b[?25h" in handler.console.file.getvalue(), "the cursor is shown again"
+    handler.close()
+    assert capsys.readouterr().err.count("the live view broke") == 1
+
+
+def test_snakemake_goes_on_when_the_view_breaks(tmp_path):
+    (tmp_path / "Snakefile").write_text(WORKFLOW.replace("exit 2; ", ""))
+    break_view = "from posologie.cli import live; live.Board.start = lambda *facts: 1 / 0; "
+    command = [
+        sys.executable,
+        "-c",
+        break_view + "from snakemake.cli import main; main()",
+        "--cores",
+        "1",
+        "--logger",
+        "posologie",
+    ]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.count("the live view broke (ZeroDivisionError: division by zero)") == 1
+    assert (tmp_path / "score_b").exists()
+
+
 def test_snakemake_prints_a_line_for_each_stage_and_one_for_what_fails(tmp_path):
     (tmp_path / "Snakefile").write_text(WORKFLOW)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "posologie", "-k"]

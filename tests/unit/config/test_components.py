@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from posologie.config import job_specs, plan
+from posologie.config import job_specs, plan, table_specs
 from posologie.config.load import study_from
 from posologie.config.tables import tables
 from posologie.records.components import PALETTE
@@ -88,8 +88,8 @@ def test_titles_colours_and_prices_change_no_spec_of_data_or_training():
         lambda one: job_specs.shard_spec(one, "books", "train"),
         lambda one: job_specs.mix_spec(one, "MANY", 1),
         lambda one: job_specs.training_spec(one, "tiny", "MANY", 1),
-        job_specs.table_spec,
-        job_specs.composition_spec,
+        table_specs.table_spec,
+        table_specs.composition_spec,
     ):
         assert spec(plain) == spec(dressed)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from posologie.config import job_specs, merging, plan
+from posologie.config import merging, plan, table_specs
 from posologie.config.load import load_study
 from posologie.config.tables import tables
 from posologie.running.errors import InputError
@@ -57,7 +57,7 @@ def test_a_lattice_and_named_mixes_are_merged_once_where_their_shares_are_the_sa
 def test_merged_models_stay_out_of_the_models_that_are_judged(tmp_path, monkeypatch):
     own = study(tmp_path, monkeypatch)
     assert not set(merging.merged_models(own)) & set(plan.models(own))
-    assert {model.kind for model in job_specs.table_spec(own).models} == {"base", "mix"}
+    assert {model.kind for model in table_specs.table_spec(own).models} == {"base", "mix"}
     spec = merging.table_spec(own)
     assert set(spec.proxies) == set(merging.merged_models(own))
     assert {model.name for model in spec.models} == {"tiny/NAT-SYN/seed-1", "tiny/NAT-SYN/seed-2"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from posologie.config import job_specs, plan
+from posologie.config import job_specs, plan, table_specs
 from posologie.config.load import load_study, study_document, study_from
 from posologie.config.tables import tables
 from posologie.running.errors import InputError
@@ -28,8 +28,13 @@ def test_bounds_prices_and_objective_change_no_other_artifact():
         surface={"bounds": {"native": [0.1, 0.6]}, "objective": {"mcqa": 1, "oeq": 0.5}},
         design={"trainings": 8, "bounds": {"synthetic": [0, 0.5]}},
     )
-    assert job_specs.surface_spec(before) != job_specs.surface_spec(after)
-    for spec_of in (job_specs.table_spec, job_specs.composition_spec, job_specs.compute_spec, job_specs.look_spec):
+    assert table_specs.surface_spec(before) != table_specs.surface_spec(after)
+    for spec_of in (
+        table_specs.table_spec,
+        table_specs.composition_spec,
+        table_specs.compute_spec,
+        job_specs.look_spec,
+    ):
         assert spec_of(before) == spec_of(after)
     assert job_specs.mix_spec(before, "NAT", 42) == job_specs.mix_spec(after, "NAT", 42)
     assert job_specs.report_spec(before, ("surface",)) == job_specs.report_spec(after, ("surface",))
@@ -39,7 +44,7 @@ def test_prices_of_components_are_those_of_the_surface():
     components = {"native": {"kind": "native", "price": 2}, "translated": {"kind": "translated", "price": 0.5},
                   "synthetic": {"kind": "synthetic"}}  # fmt: skip
     study = _study(components=components, currency="EUR")
-    spec = job_specs.surface_spec(study)
+    spec = table_specs.surface_spec(study)
     assert (spec.prices, spec.currency) == ({"native": 2, "translated": 0.5}, "EUR")
 
 
@@ -48,17 +53,17 @@ def test_a_mix_may_have_seeds_of_its_own():
     assert [model.seed for model in plan.models(study).values() if model.mix == "NAT"] == [42, 43, 44]
     assert [model.seed for model in plan.models(study).values() if model.mix == "SYN"] == [42]
     assert plan.sampling_seeds(study, "NAT") == [42, 43, 44]
-    assert job_specs.composition_spec(study).mixes["NAT"] == (42, 43, 44)
+    assert table_specs.composition_spec(study).mixes["NAT"] == (42, 43, 44)
 
 
 def test_a_mix_that_repeats_items_is_no_second_training_of_the_same_mix():
     mixes = dict(_study().mixes)
     repeated = mixes["NAT"].model_dump(exclude_none=True) | {"epochs": {"native": 2}}
     study = _study(mixes={name: mix.model_dump(exclude_none=True) for name, mix in mixes.items()} | {"TWICE": repeated})
-    spec = job_specs.surface_spec(study)
+    spec = table_specs.surface_spec(study)
     assert spec.epochs == {"TWICE": {"native": 2}}
     assert [*spec.designed] == [*mixes]
-    assert "epochs" not in job_specs.surface_spec(_study()).canonical_json()
+    assert "epochs" not in table_specs.surface_spec(_study()).canonical_json()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from posologie.cli import checks
+from posologie.cli import checks, hub_checks
 from posologie.cli.checks import OK, PROBLEM, WARNING, Finding
 from posologie.cli.places import add_study, console, print_json, study_of
 from posologie.config import job_specs, plan
@@ -149,7 +149,7 @@ def _of_study(options: argparse.Namespace) -> list[tuple[str, Finding]]:
     findings = [("study file", Finding(OK, f"{options.configfile}: study {study.study}"))]
     findings += [(name, finding) for name, check in CHECKS.items() for finding in check(study)]
     if not options.offline:
-        findings += [("hub", finding) for finding in checks.hub(study)]
+        findings += [("hub", finding) for finding in hub_checks.hub(study)]
     return findings
 
 

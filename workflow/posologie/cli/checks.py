@@ -24,13 +24,11 @@ from posologie.models.encoders import encoder_folder
 from posologie.models.spec import Backbone, EncoderOrigin
 from posologie.models.store import installed_version
 from posologie.prediction.other_specs import Served
-from posologie.records import layout
 from posologie.records.files import read_json
 from posologie.running import commands as nvml
 from posologie.running.errors import InputError
 from posologie.running.installed import shipped
 from posologie.sources.layouts import local_files
-from posologie.sources.spec import Collection, Source
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 LOCK = "envs/requirements.lock"
@@ -109,7 +107,7 @@ def models(study: Study) -> Iterator[Finding]:
                 yield Finding(OK, f"{key}: {encoder_folder(encoder, None)}")
             except InputError as error:
                 yield Finding(PROBLEM, f"{key}: {error}")
-    for key, backbone in _backbones(study).items():
+    for key, backbone in backbones_of(study).items():
         manifest = Path(study.roots.models) / backbone.folder_name() / "manifest.json"
         if manifest.is_file():
             revision = read_json(manifest).get("revision")
@@ -148,7 +146,8 @@ def _encoders(study: Study) -> dict[str, EncoderOrigin]:
     return {key: encoder for key, encoder in named.items() if encoder is not None}
 
 
-def _backbones(study: Study) -> dict[str, Backbone]:
+def backbones_of(study: Study) -> dict[str, Backbone]:
+    """Return every local model of a study by its key in the study file."""
     return {
         **{key: model for key, encoder in _encoders(study).items() if (model := encoder.backbone()) is not None},
         **{f"backbones.{name}": backbone for name, backbone in study.backbones.items()},
@@ -302,104 +301,3 @@ def slurm(study: Study) -> Iterator[Finding]:
     if profiles and not any(re.search(r"^\s*slurm_account:\s*\S", text, re.MULTILINE) for text in profiles):
         text = "no slurm_account in profiles/*/profile.yaml, so SLURM's default account is used"
         yield Finding(WARNING, f"{text}; profiles/README.md says where to name one")
-
-
-@dataclass(frozen=True)
-class _OnHub:
-    """Something that a study takes from the hub, and the manifest that it has once it is fetched."""
-
-    kind: str
-    key: str
-    repository: str
-    revision: str
-    manifest: Path
-
-    def fetched_commit(self) -> str | None:
-        """Return the commit that was fetched, or None."""
-        return read_json(self.manifest).get("revision") if self.manifest.is_file() else None
-
-
-def _on_hub(study: Study) -> Iterator[_OnHub]:
-    described: dict[str, Source | Collection] = {
-        **{f"sources.{name}": source for name, source in study.sources.items()},
-        **{f"collections.{name}": collection for name, collection in study.collections.items()},
-    }
-    for key, entry in described.items():
-        if entry.hub is not None:
-            manifest = Path(study.roots.datasets, layout.downloaded(entry.hub, entry.revision), "manifest.json")
-            yield _OnHub("dataset", key, entry.hub, entry.revision, manifest)
-    for key, backbone in _backbones(study).items():
-        if backbone.hub is not None:
-            manifest = Path(study.roots.models, backbone.folder_name(), "manifest.json")
-            yield _OnHub("model", key, backbone.hub, backbone.revision, manifest)
-
-
-def hub(study: Study) -> Iterator[Finding]:
-    """Ask the hub for what is not fetched yet, whether it fits on the disk, and whether fetched branches have moved."""
-    from posologie.records.hub import is_commit  # its libraries take long to import
-
-    needed = 0
-    missing = False
-    for repository in _on_hub(study):
-        commit = repository.fetched_commit()
-        if commit is None:
-            missing = True
-            finding, size = _ask_hub(repository.kind, repository.key, repository.repository, repository.revision)
-            needed += size
-            yield finding
-        elif not is_commit(repository.revision):
-            yield _moved(repository, commit)
-    if not missing:
-        yield Finding(OK, "nothing has to be fetched")
-        return
-    free = shutil.disk_usage(".").free
-    if needed > free:
-        yield Finding(PROBLEM, f"{needed / 1e9:,.1f} GB to fetch, {free / 1e9:,.1f} GB free")
-
-
-def _moved(repository: _OnHub, commit: str) -> Finding:
-    """Return whether a branch or tag is still at the commit that was fetched."""
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    api = HfApi(token=os.environ.get("HF_TOKEN") or False)
-    named = f"{repository.key}.revision = '{repository.revision}'"
-    pinned = f"write `revision: {commit}` to keep it"
-    try:
-        now = api.repo_info(
-            repository.repository, repo_type=repository.kind, revision=repository.revision, timeout=20
-        ).sha
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        unknown = f"the hub does not say whether it has moved ({type(error).__name__})"
-        return Finding(WARNING, f"{named}: fetched at commit {commit[:12]}; {unknown}")
-    if now == commit:
-        return Finding(OK, f"{named}: still at commit {commit[:12]}, which was fetched")
-    return Finding(
-        WARNING,
-        f"{named}: moved to commit {(now or '?')[:12]} since commit {commit[:12]} was fetched; the study uses the"
-        f" latter; {pinned}, or delete {repository.manifest} to take the new one",
-    )
-
-
-def _ask_hub(kind: str, key: str, repository: str, revision: str) -> tuple[Finding, int]:
-    """Return what the hub says of a repository, and its size in bytes."""
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
-
-    api = HfApi(token=os.environ.get("HF_TOKEN") or False)
-    named = f"{key}.hub = '{repository}'"
-    try:
-        info = api.repo_info(repository, repo_type=kind, revision=revision, files_metadata=True, timeout=20)
-    except GatedRepoError:
-        return Finding(PROBLEM, f"{named}: gated; accept its terms on the hub and set HF_TOKEN"), 0
-    except RevisionNotFoundError:
-        return Finding(PROBLEM, f"{named}: has no revision '{revision}'"), 0
-    except RepositoryNotFoundError:
-        return Finding(PROBLEM, f"{named}: no such {kind}, or it is private and HF_TOKEN is not set"), 0
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        problem = f"{named}: the hub cannot be reached ({type(error).__name__}); without a network, add --offline"
-        return Finding(PROBLEM, problem), 0
-    size = sum(file.size or 0 for file in info.siblings or [])
-    return Finding(OK, f"{named}: {size / 1e9:,.1f} GB, commit {(info.sha or '?')[:12]}"), size

@@ -201,17 +201,34 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         self.live: Live | None = None
         self._said = time.monotonic()
         self._shown = threading.Lock()
+        self._is_broken = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
         if self.plain is not None:
             self.plain.emit(record)
             return
-        try:
-            with self._shown:
+        with self._shown:
+            if self._is_broken:
+                return
+            try:
                 self._take(record)
-        except Exception:  # noqa: BLE001 - a view must not end a run
-            self.handleError(record)
+            except Exception as error:  # noqa: BLE001 - a view must not end a run
+                self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Say once why the view broke, and show nothing from then on; Snakemake and its log file are not affected."""
+        self._is_broken = True
+        live, self.live = self.live, None
+        if live is not None:
+            with contextlib.suppress(Exception):  # what broke the view may also break its end
+                live.stop()
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(
+            f"warning: the live view broke ({text}); the run goes on, and its log is the newest file in "
+            ".snakemake/log. To see the log as it is written, run Snakemake with --verbose",
+            file=sys.stderr,
+        )
 
     def _take(self, record: logging.LogRecord) -> None:
         facts, board = record.__dict__, self.board
@@ -258,7 +275,7 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the view with how the run went, and remember how long its jobs took."""
-        if self.plain is None:
+        if self.plain is None and not self._is_broken:
             with self._shown:
                 if self.live is not None:
                     self.live.stop()

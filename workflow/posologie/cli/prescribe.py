@@ -161,8 +161,8 @@ def of_files(options: argparse.Namespace) -> Question:
 def of_study(options: argparse.Namespace) -> Question:
     """Return the question about a study's runs, with what its section `surface` says."""
     from posologie.config.components import held_items
-    from posologie.config.job_specs import surface_spec
     from posologie.config.load import load_study
+    from posologie.config.table_specs import surface_spec
     from posologie.surface.study_runs import objective_of, study_runs
 
     if options.ratios or options.metrics or options.metric or options.floor:

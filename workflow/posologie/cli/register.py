@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from posologie.cli.places import add_study, console, print_json, results_of, study_of
-from posologie.config.job_specs import table_spec
 from posologie.config.study import Study
+from posologie.config.table_specs import table_spec
 from posologie.records import layout
 from posologie.records.files import read_rows
 from posologie.running.errors import InputError

@@ -8,7 +8,7 @@ and in `posologie status` follow from its entry; `statistics/TABLES.md` document
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from posologie.config import job_specs, merging, plan
+from posologie.config import merging, plan, table_specs
 from posologie.config.study import Study
 from posologie.records.specs import Spec
 
@@ -31,7 +31,7 @@ class Table(NamedTuple):
     module: str
     applies: Callable[[Study], bool]
     inputs: str = "open_scores"
-    spec: Callable[[Study], Spec] = job_specs.table_spec
+    spec: Callable[[Study], Spec] = table_specs.table_spec
     published: bool = False
     of: Literal["scores", "ratings", "study"] = "scores"
 
@@ -69,7 +69,7 @@ def _has_judged(study: Study) -> bool:
 
 
 def _of_ratings(title: str, name: str, applies: Callable[[Study], bool], *, published: bool = False) -> Table:
-    spec = job_specs.agreement_spec
+    spec = table_specs.agreement_spec
     return Table(title, f"statistics.{name}", applies, "ratings_and_verdicts", spec, published, "ratings")
 
 
@@ -103,7 +103,7 @@ TABLES: dict[str, Table] = {
     ),
     "leakage": Table(
         "what tested items in training do to the scores", "statistics.leakage", _has_mixes,
-        inputs="scores_and_leakage", spec=job_specs.leakage_table_spec,
+        inputs="scores_and_leakage", spec=table_specs.leakage_table_spec,
     ),
     "proxies": Table(
         "merged models beside the trained ones", "statistics.proxies",
@@ -112,7 +112,7 @@ TABLES: dict[str, Table] = {
     ),
     "attribution": Table("what each component adds", "statistics.attribution", plan.has_attribution),
     "surface": Table(
-        "the score as a function of the shares", "surface.table", plan.has_surface, spec=job_specs.surface_spec
+        "the score as a function of the shares", "surface.table", plan.has_surface, spec=table_specs.surface_spec
     ),
     "dose_response": Table("sweeps", "statistics.dose_response", lambda study: bool(study.statistics.sweeps)),
     "agreement": _of_ratings("judges and metrics beside people", "agreement", _has_ratings, published=True),
@@ -124,10 +124,11 @@ TABLES: dict[str, Table] = {
     "corrected": Table(
         "verdicts corrected by ratings", "statistics.corrected",
         lambda study: _has_ratings(study) and _has_judged(study), "ratings_and_judgements",
-        job_specs.corrected_spec, of="ratings",
+        table_specs.corrected_spec, of="ratings",
     ),
     "compute": Table(
-        "what the study cost", "statistics.compute", _always, "records_of_all_jobs", job_specs.compute_spec, of="study"
+        "what the study cost", "statistics.compute", _always, "records_of_all_jobs", table_specs.compute_spec,
+        of="study",
     ),
     "translation_quality": _own_rule(
         "the quality of translations", "generation.translation_quality_table",

@@ -147,7 +147,7 @@ def _bounded(
             )[scope]
             ends.append((end.point, interval_of_agreement(end, effective, settings)))
         bounds = bounds_of(ends[0], ends[1], silent, answers)
-    return {"value": None, "low": bounds.low, "high": bounds.high, "interval": bounds.method, "note": bounds.note}
+    return {"value": None, **bounds.columns(settings.level)}
 
 
 def _people_rows(rated: RatedSet, draws: NDArray[np.float64], settings: Statistics) -> Iterator[dict[str, Any]]:
@@ -185,11 +185,7 @@ def _row(
         "n": int(inside.sum()),
         "clusters": len(np.unique(rated.group[inside])),
         "value": None if np.isnan(estimated.point) else estimated.point,
-        "low": interval.low,
-        "high": interval.high,
-        "level": settings.level,
-        "interval": interval.method,
-        "note": interval.note,
+        **interval.columns(settings.level),
     }
 
 

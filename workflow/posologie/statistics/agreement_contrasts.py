@@ -99,16 +99,12 @@ def _pair_rows(
                 "left_value": None if np.isnan(first.point) else first.point,
                 "right_value": None if np.isnan(second.point) else second.point,
                 "value": difference.point if shown else None,
-                "low": interval.low,
-                "high": interval.high,
-                "level": settings.level,
-                "interval": interval.method,
+                **interval.columns(settings.level),
                 "p_bootstrap": bootstrap_p(defined) if shown and len(defined) else None,
                 "p_holm": None,
                 "p_steiger": None,
                 "zou_low": None,
                 "zou_high": None,
-                "note": interval.note,
             }
             row["silent_left"], row["silent_right"] = left.silent_in(included), right.silent_in(included)
             mute = next((rater for rater in (left, right) if rater.too_silent_in(included)), None)

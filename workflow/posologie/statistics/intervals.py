@@ -26,6 +26,10 @@ class Interval:
     method: str
     note: str = ""
 
+    def columns(self, level: float) -> dict[str, Any]:
+        """Return the columns that an interval has in a table: low, high, level, interval, note."""
+        return {"low": self.low, "high": self.high, "level": level, "interval": self.method, "note": self.note}
+
 
 def estimate_columns(
     value: float | None,

@@ -156,11 +156,7 @@ def _row(
         "n": int(inside.sum()),
         "clusters": len(np.unique(rated.group[inside])),
         "value": None if np.isnan(estimated.point) else estimated.point,
-        "low": interval.low,
-        "high": interval.high,
-        "level": spec.statistics.level,
-        "interval": interval.method,
-        "note": interval.note,
+        **interval.columns(spec.statistics.level),
     }
 
 

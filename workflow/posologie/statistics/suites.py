@@ -19,7 +19,7 @@ from posologie.records.files import parquet_schema, read_parquet
 from posologie.running.errors import InputError
 from posologie.scoring.tables import label_sets, original_sets
 from posologie.statistics.judged import PANEL, is_too_silent, majority
-from posologie.statistics.scored import Measure, ScoredSuite, listed, read_suite
+from posologie.statistics.scored import KEYS, Measure, ScoredSuite, listed, read_suite
 from posologie.statistics.spec import EvaluatedModel, Measured, TableSpec
 
 log = logging.getLogger(__name__)
@@ -162,8 +162,7 @@ def items_of_scope(scored: ScoredSuite, kind: str, scope: str) -> NDArray[np.boo
 
 
 DECODINGS = ("greedy", "constrained")
-_KEYS = ("benchmark", "item", "provenance", "task", "group")
-_ANSWER_COLUMNS = (*_KEYS, "variant", "option_order", "gold", "greedy_labels", "constrained_labels")
+_ANSWER_COLUMNS = (*KEYS, "variant", "option_order", "gold", "greedy_labels", "constrained_labels")
 _DEPENDENT, _PROCEDURE = "position_dependent", "constrained_by"
 """Columns that predictions of earlier versions lack."""
 
@@ -216,7 +215,7 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
         first = first or answers
         same = answers.variants == first.variants and all(
             np.array_equal(getattr(answers, name), getattr(first, name))
-            for name in (*_KEYS, "gold", "letters", "dependent")
+            for name in (*KEYS, "gold", "letters", "dependent")
         )
         if not same:
             raise InputError(f"{file}: items, variants or option orders differ from those of {models[0].name}")
@@ -227,7 +226,7 @@ def read_answers(root: str | os.PathLike[str], suite: str, models: Sequence[Eval
     if first is None:
         return None
     pa.default_memory_pool().release_unused()  # the draws need the room
-    keys = {name: getattr(first, name) for name in (*_KEYS, "variants", "gold", "letters", "dependent")}
+    keys = {name: getattr(first, name) for name in (*KEYS, "variants", "gold", "letters", "dependent")}
     joined = ({name: np.concatenate(arrays) for name, arrays in sets.items()} for sets in (displayed, chosen))
     return ChoiceAnswers(suite, **keys, displayed=next(joined), chosen=next(joined), procedures=tuple(procedures))
 
@@ -255,7 +254,7 @@ def _read_one(file: Path, suite: str) -> ChoiceAnswers | None:
     dependent = table[_DEPENDENT].fill_null(False) if known else pa.array([False] * len(table))
     procedures = set(pc.unique(table[_PROCEDURE]).to_pylist()) if _PROCEDURE in names else set()
     others = ", ".join(sorted(procedures - {None}))
-    keys = {name: table[name].to_numpy()[:: len(variants)].astype(np.str_) for name in _KEYS}
+    keys = {name: table[name].to_numpy()[:: len(variants)].astype(np.str_) for name in KEYS}
     return ChoiceAnswers(
         suite,
         **keys,

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from posologie.records.files import write_csv, write_text
 from posologie.records.published import Comparison, comparison
@@ -118,14 +118,14 @@ def write_table(
     write_text(Path(path).with_suffix(".tex"), latex_table(latex, rows))
 
 
-_PUBLISHED = "file of the published study that is compared"
+AnySpec = TypeVar("AnySpec", TableSpec, AgreementSpec)
 
 
 @dataclass(frozen=True)
-class TableCommand:
+class TableCommand(Generic[AnySpec]):
     """The arguments of a table's command."""
 
-    spec: TableSpec
+    spec: AnySpec
     results: str
     table: str
     published: Comparison | None
@@ -139,29 +139,19 @@ def table_arguments(module: str, description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def table_command(module: str, description: str, argv: list[str]) -> TableCommand:
+def table_command(module: str, description: str, argv: list[str]) -> TableCommand[TableSpec]:
     """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]`."""
-    arguments = table_arguments(module, description)
-    arguments.add_argument("--published", help=_PUBLISHED)
-    options = arguments.parse_args(argv)
-    spec = TableSpec.from_json(options.spec)
-    return TableCommand(spec, options.results, options.table, comparison(options.published, spec.published))
+    return _command(TableSpec, module, description, argv)
 
 
-@dataclass(frozen=True)
-class AgreementCommand:
-    """The arguments of the command of a table over human ratings."""
-
-    spec: AgreementSpec
-    results: str
-    table: str
-    published: Comparison | None
-
-
-def agreement_command(module: str, description: str, argv: list[str]) -> AgreementCommand:
+def agreement_command(module: str, description: str, argv: list[str]) -> TableCommand[AgreementSpec]:
     """Read the arguments `--spec --results ROOT --table OUT.csv [--published FILE]` of a table over human ratings."""
+    return _command(AgreementSpec, module, description, argv)
+
+
+def _command(spec_of: type[AnySpec], module: str, description: str, argv: list[str]) -> TableCommand[AnySpec]:
     arguments = table_arguments(module, description)
-    arguments.add_argument("--published", help=_PUBLISHED)
+    arguments.add_argument("--published", help="file of the published study that is compared")
     options = arguments.parse_args(argv)
-    spec = AgreementSpec.from_json(options.spec)
-    return AgreementCommand(spec, options.results, options.table, comparison(options.published, spec.published))
+    spec = spec_of.from_json(options.spec)
+    return TableCommand(spec, options.results, options.table, comparison(options.published, spec.published))

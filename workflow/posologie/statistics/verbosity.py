@@ -233,12 +233,8 @@ def _row(
         "excluded": int((~included).sum()),
         "silent": None if judge is None else judge.silent_in(scoped),
         "value": value,
-        "low": interval.low,
-        "high": interval.high,
-        "level": spec.statistics.level,
-        "interval": interval.method,
+        **interval.columns(spec.statistics.level),
         "support": None,
-        "note": interval.note,
     }
 
 

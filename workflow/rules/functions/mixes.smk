@@ -30,7 +30,7 @@ def shard_reports():
 
 def composition_spec(wildcards):
     """Return the spec of the table of what every mix and source holds."""
-    return job_specs.composition_spec(STUDY).canonical_json()
+    return table_specs.composition_spec(STUDY).canonical_json()
 
 
 def counting_backbone(wildcards):

@@ -110,7 +110,7 @@ def screening_reports():
 
 def screening_table_spec(wildcards):
     """Return the spec of the table of screening."""
-    return job_specs.screening_table_spec(STUDY).canonical_json()
+    return table_specs.screening_table_spec(STUDY).canonical_json()
 
 
 def topic_training_shards(wildcards):
@@ -128,4 +128,4 @@ def topic_tested_shards(wildcards):
 
 def topics_spec(wildcards):
     """Return the spec of the table of topic mismatch."""
-    return job_specs.topics_spec(STUDY).canonical_json()
+    return table_specs.topics_spec(STUDY).canonical_json()
