@@ -79,9 +79,9 @@ def steered(inputs: Inputs, name: str) -> tuple[str, ...]:
         answers = read_parquet(file, columns=["answer", "steering"]).to_pylist()
         marked = [f"{row['answer']} ({row['steering']})" for row in answers if row["steering"]]
         if marked:
-            of = counted(len(answers), "rated answer")
+            of, shown = counted(len(answers), "rated answer"), listed(marked, 3)
             sentences.append(
-                f"{len(marked)} of {of} may steer {rater_name(judge)}: {listed(marked, 3)}. They are judged as they are."
+                f"{len(marked)} of {of} may steer {rater_name(judge)}: {shown}. They are judged as they are."
             )
     return tuple(sentences)
 
