@@ -156,7 +156,16 @@ class OpenaiEndpointBackend:
                 event_hooks={"response": [refuse_redirects(self.spec.url)]}
             ),
         ) as client:
-            work = _Work(self.spec, self.running, client, requests, cache, progress, self.check, self._check_body)
+            work = _Work(
+                spec=self.spec,
+                running=self.running,
+                client=client,
+                requests=requests,
+                cache=cache,
+                progress=progress,
+                check=self.check,
+                check_body=self._check_body,
+            )
             heart = asyncio.create_task(_beat(cache))
             try:
                 async with asyncio.TaskGroup() as group:

@@ -181,7 +181,16 @@ def _named(options: argparse.Namespace, study: Study | None, design: Design) -> 
     seeds = (42,) if study is None else study.training.seeds
     taken = {name: seeds for name, (_, _, seeds) in mixes_present.items()}
     scarce = {name: high for name, (_, high) in bounds.items() if high < design.bounds.get(name, (0, 1))[1]}
-    return Named(problem, (), tuple(usable), seeds, taken, scarce, held, design.epochs)
+    return Named(
+        problem=problem,
+        new=(),
+        present=tuple(usable),
+        seeds=seeds,
+        taken=taken,
+        scarce=scarce,
+        held=held,
+        most_epochs=design.epochs,
+    )
 
 
 def _held(options: argparse.Namespace, study: Study | None) -> dict[str, int]:

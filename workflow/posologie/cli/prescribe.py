@@ -190,14 +190,31 @@ def of_study(options: argparse.Namespace) -> Question:
     records = [read_json(path) for path in sorted(results.glob("adapters/*/*/seed-*/run.json"))]
     hours = [float(record["seconds"]) / 3600 * max(1, len(record["hardware"]["gpus"])) for record in records]
     return Question(
-        runs, None if size is None else float(size), bounds_of(runs.components, limits | limits_of(options.bounds)),
-        floors, prices | _pairs("--price", options.price), frozenset(study.mixes) | {"base"}, study.training.seeds,
-        options.hours_per_training or (float(np.mean(hours)) if hours else None), chosen_runs.towards,
-        tuple(filter(None, [chosen_runs.note, "n too small" if chosen_runs.few else "",
-                            "shows the machinery only" if study.demonstration else ""])),
-        {name: items for name, items in held_items(study, results).items()
-         if items is not None and name in runs.components},
-    )  # fmt: skip
+        runs=runs,
+        size=None if size is None else float(size),
+        bounds=bounds_of(runs.components, limits | limits_of(options.bounds)),
+        floors=floors,
+        prices=prices | _pairs("--price", options.price),
+        taken=frozenset(study.mixes) | {"base"},
+        seeds=study.training.seeds,
+        hours=options.hours_per_training or (float(np.mean(hours)) if hours else None),
+        towards=chosen_runs.towards,
+        notes=tuple(
+            filter(
+                None,
+                [
+                    chosen_runs.note,
+                    "n too small" if chosen_runs.few else "",
+                    "shows the machinery only" if study.demonstration else "",
+                ],
+            )
+        ),
+        held={
+            name: items
+            for name, items in held_items(study, results).items()
+            if items is not None and name in runs.components
+        },
+    )
 
 
 def _chosen(option: str, name: str | None, names: Collection[str]) -> str:

@@ -178,15 +178,15 @@ def _sample(place: str, task: str, sample: dict[str, Any], group: str | None) ->
     if gold is not None and "acc" in scores and (gold == chosen) != bool(scores["acc"]):
         gold = chosen = None  # scored by something else than the likeliest option
     return ScoredAnswer(
-        place,
-        task,
-        str(item),
-        str(sample.get("doc_hash") or ""),
-        str(sample.get("prompt_hash") or ""),
-        _group_of(sample, group, str(item), place),
-        scores,
-        gold,
-        chosen,
+        place=place,
+        task=task,
+        item=str(item),
+        question=str(sample.get("doc_hash") or ""),
+        prompt=str(sample.get("prompt_hash") or ""),
+        group=_group_of(sample, group, str(item), place),
+        scores=scores,
+        gold=gold,
+        chosen=chosen,
     )
 
 
@@ -233,7 +233,19 @@ def _of_inspect(file: Path, document: dict[str, Any], group: str | None) -> Iter
         if gold is None or chosen is None:
             gold = chosen = None
         where = _group_of(sample, group, item, place)
-        by_item.setdefault(item, []).append(ScoredAnswer(place, task, item, "", "", where, scores, gold, chosen))
+        by_item.setdefault(item, []).append(
+            ScoredAnswer(
+                place=place,
+                task=task,
+                item=item,
+                question="",
+                prompt="",
+                group=where,
+                scores=scores,
+                gold=gold,
+                chosen=chosen,
+            )
+        )
     for epochs in by_item.values():
         names = epochs[0].scores
         mean = {name: sum(epoch.scores.get(name, 0.0) for epoch in epochs) / len(epochs) for name in names}

@@ -100,7 +100,19 @@ class Sent:
         return [turns, count if differs else None, shortened is not None]
 
     def _frame_of(self, form: int, source: str, options: int, context: bool) -> int:
-        empty = Item("", source, "", "test", "oeq", QUESTION, CONTEXT if context else "", (), (), "", "")
+        empty = Item(
+            id="",
+            source=source,
+            provenance="",
+            split="test",
+            task="oeq",
+            question=QUESTION,
+            context=CONTEXT if context else "",
+            options=(),
+            gold=(),
+            answer="",
+            group="",
+        )
         marked = replace(empty, options=tuple(chr(FIRST_OPTION + place) for place in range(options)))
         frame = self._turns(form, marked, range(options))
         key = json.dumps(frame)

@@ -77,7 +77,18 @@ def orphans(folder: Path, own: str) -> list[Orphan]:
             continue
         rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
         what = f"{rule} {wildcards.replace('_', ' ')}".strip()
-        orphaned.append(Orphan(job, state, node, elapsed, what, run, _outputs_of(folder, job, marked), reason))
+        orphaned.append(
+            Orphan(
+                job=job,
+                state=state,
+                node=node,
+                elapsed=elapsed,
+                what=what,
+                run=run,
+                outputs=_outputs_of(folder, job, marked),
+                reason=reason,
+            )
+        )
     return sorted(orphaned, key=lambda orphan: int(orphan.job))
 
 

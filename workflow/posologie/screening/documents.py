@@ -66,7 +66,18 @@ def as_items(documents: pa.Table, collection: str) -> pa.Table:
     """Return the documents as items without an answer, so that they can be compared with items."""
     return items_to_table(
         Item(
-            row["id"], collection, "synthetic", "train", "oeq", row["title"], row["text"], (), (), "", row["group"], {}
+            id=row["id"],
+            source=collection,
+            provenance="synthetic",
+            split="train",
+            task="oeq",
+            question=row["title"],
+            context=row["text"],
+            options=(),
+            gold=(),
+            answer="",
+            group=row["group"],
+            meta={},
         )
         for row in documents.select(["id", "title", "text", "group"]).to_pylist()
     )

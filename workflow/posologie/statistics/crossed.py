@@ -251,14 +251,14 @@ def crossed(
         few = np.minimum(moments.point, 1 - moments.point) * sparse_items < FEW_ANSWERS
         floor = np.where(few, 0.5 / sparse_items**2, 0.0)
     return Crossed(
-        tuple(entries),
-        moments.point @ average.T,
-        average @ moments.covariance @ average.T,
-        moments.df,
-        share,
-        seeds,
-        floor @ (average**2).T,
-        sparse_items > 0,
+        entries=tuple(entries),
+        point=moments.point @ average.T,
+        items=average @ moments.covariance @ average.T,
+        df_items=moments.df,
+        share=share,
+        seeds=seeds,
+        floor=floor @ (average**2).T,
+        bounded=sparse_items > 0,
     )
 
 

@@ -123,9 +123,31 @@ def _rows(resampled: Resampled, measure: Measure, entries: Sequence[Entry]) -> I
                     continue
                 own = replace(entry, members=tuple(int(np.searchsorted(loud, member)) for member in entry.members))
                 value, drawn = over_members(own, values, replicates, weight)
-                yield _row(resampled, cell, held, judge, statistic, entry, value, drawn, here, rest.over(own))
+                yield _row(
+                    resampled=resampled,
+                    cell=cell,
+                    held=held,
+                    judge=judge,
+                    statistic=statistic,
+                    entry=entry,
+                    value=value,
+                    drawn=drawn,
+                    here=here,
+                    rest=rest.over(own),
+                )
         slope = equal_length_means(point[:, _REGRESSION])[1][0], equal_length_means(draws[:, _REGRESSION])[1]
-        yield _row(resampled, cell, held, judge, "length_effect", None, float(slope[0]), slope[1], here, None)
+        yield _row(
+            resampled=resampled,
+            cell=cell,
+            held=held,
+            judge=judge,
+            statistic="length_effect",
+            entry=None,
+            value=float(slope[0]),
+            drawn=slope[1],
+            here=here,
+            rest=None,
+        )
 
 
 def _judge_of(scored: ScoredSuite, measure: Measure) -> _Judge:
@@ -210,6 +232,7 @@ _STATISTICS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 
 def _row(
+    *,
     resampled: Resampled,
     cell: Cell,
     held: Extent,

@@ -107,9 +107,18 @@ def _calibration_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterato
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False, inflated=True)
                 signature = f"{bins_of}|{scored.signature_of(CONFIDENCE, entry.members)}"
                 yield row_of(
-                    scored.suite, ERROR, signature, variants, estimate.cell, estimate.extent, entry, value, interval,
-                    settings, None,
-                )  # fmt: skip
+                    suite=scored.suite,
+                    measure=ERROR,
+                    signature=signature,
+                    variants=variants,
+                    cell=estimate.cell,
+                    extent=estimate.extent,
+                    entry=entry,
+                    point=value,
+                    interval=interval,
+                    settings=settings,
+                    published=None,
+                )
 
 
 if __name__ == "__main__":

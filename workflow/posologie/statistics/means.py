@@ -58,17 +58,17 @@ def mean_rows(
                     own = Estimated(*(array[place] for array in estimated))
                     interval = score_interval(own, model.extent, settings, is_share=measure.metric not in UNBOUNDED)
                     yield row_of(
-                        scored.suite,
-                        measure,
-                        scored.signature_of(measure, entry.members),
-                        variants,
-                        model.cell,
-                        model.extent,
-                        entry,
-                        float(own.value),
-                        interval,
-                        settings,
-                        published,
+                        suite=scored.suite,
+                        measure=measure,
+                        signature=scored.signature_of(measure, entry.members),
+                        variants=variants,
+                        cell=model.cell,
+                        extent=model.extent,
+                        entry=entry,
+                        point=float(own.value),
+                        interval=interval,
+                        settings=settings,
+                        published=published,
                     )
 
 
@@ -91,6 +91,7 @@ def having_values(scored: ScoredSuite, measure: Measure, entries: Sequence[Entry
 
 
 def row_of(
+    *,
     suite: str,
     measure: Measure,
     signature: str,

@@ -141,9 +141,18 @@ def _corpus_rows(resampled: Resampled, entries: Sequence[Entry]) -> Iterator[dic
                 value, drawn = over_members(entry, point, replicates, weight)
                 interval = interval_of(value, drawn, estimate.extent.effective, settings, is_share=False)
                 yield row_of(
-                    scored.suite, Measure(name, "greedy"), scored.signatures[measures[0]].replace("sums|", "corpus|"),
-                    "original", estimate.cell, estimate.extent, entry, value, interval, settings, None,
-                )  # fmt: skip
+                    suite=scored.suite,
+                    measure=Measure(name, "greedy"),
+                    signature=scored.signatures[measures[0]].replace("sums|", "corpus|"),
+                    variants="original",
+                    cell=estimate.cell,
+                    extent=estimate.extent,
+                    entry=entry,
+                    point=value,
+                    interval=interval,
+                    settings=settings,
+                    published=None,
+                )
 
 
 if __name__ == "__main__":

@@ -101,10 +101,28 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
     if not shared.any():
         return
     scale: Scale = "nominal" if np.isin(stacked[~np.isnan(stacked)], (0.0, 1.0)).all() else "ordinal"
-    yield _row(rated, "people", "alpha", "", scale, stacked, alpha(stacked, scale, draws.astype(int)), spec)
+    yield _row(
+        rated=rated,
+        kind="people",
+        statistic="alpha",
+        rater="",
+        scale=scale,
+        ratings=stacked,
+        estimated=alpha(stacked, scale, draws.astype(int)),
+        spec=spec,
+    )
     ones = np.ones((1, stacked.shape[1]))
     estimated = Estimated(float(ceiling(stacked, ones)[0]), ceiling(stacked, draws))
-    yield _row(rated, "people", "ceiling", "", scale, stacked, estimated, spec)
+    yield _row(
+        rated=rated,
+        kind="people",
+        statistic="ceiling",
+        rater="",
+        scale=scale,
+        ratings=stacked,
+        estimated=estimated,
+        spec=spec,
+    )
     for name, own in people.items():
         others = np.stack([ratings for other, ratings in people.items() if other != name])
         known = ~np.isnan(own) & (~np.isnan(others)).any(axis=0)
@@ -113,7 +131,17 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
         mean = np.nanmean(others[:, known], axis=0)
         point = float(pearson(own[known], mean, ones[:, known])[0])
         estimated = Estimated(point, pearson(own[known], mean, draws[:, known]))
-        yield _row(rated, "people", "against_others", name, scale, stacked, estimated, spec, known)
+        yield _row(
+            rated=rated,
+            kind="people",
+            statistic="against_others",
+            rater=name,
+            scale=scale,
+            ratings=stacked,
+            estimated=estimated,
+            spec=spec,
+            known=known,
+        )
 
 
 def _judge_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpec) -> Iterator[dict[str, Any]]:
@@ -126,10 +154,20 @@ def _judge_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpec
             labels = np.stack([np.where(judges[name].silent, np.nan, judges[name].score) for name in names])
             if ((~np.isnan(labels)).sum(axis=0) > 1).any():
                 estimated = alpha(labels, "nominal", draws.astype(int))
-                yield _row(rated, kind, "alpha", "", "nominal", labels, estimated, spec)
+                yield _row(
+                    rated=rated,
+                    kind=kind,
+                    statistic="alpha",
+                    rater="",
+                    scale="nominal",
+                    ratings=labels,
+                    estimated=estimated,
+                    spec=spec,
+                )
 
 
 def _row(
+    *,
     rated: RatedSet,
     kind: str,
     statistic: str,

@@ -135,16 +135,16 @@ def read_rated(root: str | os.PathLike[str], name: str, spec: AgreementSpec) -> 
     if spec.panel:
         raters += _panel([rater for rater in raters if rater.name in {f"judge:{judge}" for judge in spec.panel}])
     return RatedSet(
-        name,
-        np.array(answers),
-        np.array([of_answer[answer]["group"] for answer in answers]),
-        np.array([of_answer[answer]["generator"] for answer in answers]),
-        {rater: people[rater] for rater in sorted(people)},
-        human,
-        _right(ratings, human, spec.thresholds.get(name)),
-        metrics["words"],
-        weight / weight.mean() if np.ptp(weight) > 0 else np.ones(len(answers)),
-        tuple(raters),
+        name=name,
+        answer=np.array(answers),
+        group=np.array([of_answer[answer]["group"] for answer in answers]),
+        generator=np.array([of_answer[answer]["generator"] for answer in answers]),
+        people={rater: people[rater] for rater in sorted(people)},
+        human=human,
+        right=_right(ratings, human, spec.thresholds.get(name)),
+        words=metrics["words"],
+        weight=weight / weight.mean() if np.ptp(weight) > 0 else np.ones(len(answers)),
+        raters=tuple(raters),
     )
 
 

@@ -88,7 +88,17 @@ def _tested(resampled: Resampled, measure: Measure, variants: str) -> Iterator[T
     values = scored.over_variants(measure, variants)  # [model, item]
     for left, right, joined, sides in between_components(resampled, measure, values, arms):
         for mix, weights in zip(mixes, linear, strict=True):
-            row = _row(resampled, measure, variants, left, right, mix, joined, weights, sides)
+            row = _row(
+                resampled=resampled,
+                measure=measure,
+                variants=variants,
+                left=left,
+                right=right,
+                mix=mix,
+                joined=joined,
+                linear=weights,
+                sides=sides,
+            )
             yield Tested(row, measure, joined, weights, joined.of(weights), planned=True, largest=_LARGEST)
 
 
@@ -130,6 +140,7 @@ def between_components(
 
 
 def _row(
+    *,
     resampled: Resampled,
     measure: Measure,
     variants: str,

@@ -192,7 +192,16 @@ def _length_rows(
         yield _row(rated, judge, f"{which}_mean", scope, included, plain, spec)
         at_length = Estimated(float(points[0, place]), matched[:, place])
         rest = weights * own
-        row = _row(rated, judge, f"{which}_at_matched_length", scope, included, at_length, spec, rest)
+        row = _row(
+            rated=rated,
+            judge=judge,
+            statistic=f"{which}_at_matched_length",
+            scope=scope,
+            included=included,
+            estimated=at_length,
+            spec=spec,
+            weights=rest,
+        )
         yield row | {"support": 100 * float(support[0])}
         adjusted = Estimated(float(equal[place]), equal_draws[:, place])
         row = _row(rated, judge, f"{which}_at_equal_length", scope, included, adjusted, spec)

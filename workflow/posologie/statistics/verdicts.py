@@ -60,7 +60,14 @@ def judge_in_one_cell(
         one_sided = (members.p_above(-margin), members.p_below(margin))
     correction = "max-T" if len(linear) > 1 else ""
     return _judged(
-        members.estimated, alone, adjusted, members.critical(settings.level), one_sided, settings, direction, correction
+        estimated=members.estimated,
+        alone=alone,
+        adjusted=adjusted,
+        critical=members.critical(settings.level),
+        one_sided=one_sided,
+        settings=settings,
+        direction=direction,
+        correction=correction,
     )
 
 
@@ -82,7 +89,16 @@ def judge_over_cells(
                 stdtr(estimated.df, -sign * (estimated.value + sign * margin) / estimated.error) for sign in (1, -1)
             )
         one_sided = (holm(np.nan_to_num(above, nan=1.0)), holm(np.nan_to_num(below, nan=1.0)))
-    return _judged(estimated, alone, holm(alone), critical, one_sided, settings, direction, "holm")
+    return _judged(
+        estimated=estimated,
+        alone=alone,
+        adjusted=holm(alone),
+        critical=critical,
+        one_sided=one_sided,
+        settings=settings,
+        direction=direction,
+        correction="holm",
+    )
 
 
 def _p_values(estimated: Estimated, clusters: Array) -> Array:
@@ -92,6 +108,7 @@ def _p_values(estimated: Estimated, clusters: Array) -> Array:
 
 
 def _judged(
+    *,
     estimated: Estimated,
     alone: Array,
     adjusted: Array,
@@ -106,16 +123,16 @@ def _judged(
     equivalent = np.maximum(above, below)
     alpha = 1 - settings.level
     return Judged(
-        alone,
-        adjusted,
-        critical,
-        estimated.value - half,
-        estimated.value + half,
-        equivalent,
-        below if direction < 0 else above,
-        adjusted < alpha,
-        np.nan_to_num(equivalent, nan=1.0) < alpha,
-        correction,
+        p_value=alone,
+        p_adjusted=adjusted,
+        critical=critical,
+        low=estimated.value - half,
+        high=estimated.value + half,
+        p_equivalent=equivalent,
+        p_noninferior=below if direction < 0 else above,
+        settled=adjusted < alpha,
+        equivalent=np.nan_to_num(equivalent, nan=1.0) < alpha,
+        correction=correction,
     )
 
 

@@ -78,19 +78,19 @@ class Beliefs:
         first, second, third = len(decisions), len(decisions) + len(offers), len(decisions) + len(offers) + len(even)
         whole = moments.covariance
         return cls(
-            moments.mean[:first],
-            whole[:first, first:second],
-            whole[first:second, first:second],
-            surface.run_variance,
-            own_noise,
-            surface.df,
-            _numbers(most, surface.df, seed),
-            region.level,
-            Moments(moments.mean[second:], whole[second:, second:]),
-            np.arange(third - second),
-            np.arange(third - second, len(points) - second),
-            whole[second:, first:second],
-            seed,
+            mean=moments.mean[:first],
+            covariance=whole[:first, first:second],
+            of_offers=whole[first:second, first:second],
+            run_variance=surface.run_variance,
+            own_noise=own_noise,
+            df=surface.df,
+            numbers=_numbers(most, surface.df, seed),
+            level=region.level,
+            points=Moments(moments.mean[second:], whole[second:, second:]),
+            even=np.arange(third - second),
+            rivals=np.arange(third - second, len(points) - second),
+            across=whole[second:, first:second],
+            seed=seed,
         )
 
     def _moves(self, batch: Sequence[tuple[int, int]]) -> tuple[Array, Array, Array]:

@@ -99,10 +99,16 @@ def choose(runs: Runs, forms: Sequence[Form] = FORMS, *, draws: int | None = Non
         inside = np.abs(runs.score - prediction.mean) <= quantile * prediction.sd
         candidates.append(
             Candidate(
-                fitted, prediction, float(np.sqrt(np.mean(errors[place] ** 2))), float(np.mean(inside)),
-                float(densities[place].sum()), float(np.sqrt(len(away)) * np.std(away, ddof=1)), gain, low,
+                fitted=fitted,
+                left_out=prediction,
+                rmse=float(np.sqrt(np.mean(errors[place] ** 2))),
+                coverage=float(np.mean(inside)),
+                log_density=float(densities[place].sum()),
+                log_density_se=float(np.sqrt(len(away)) * np.std(away, ddof=1)),
+                gain=gain,
+                gain_low=low,
             )
-        )  # fmt: skip
+        )
     chosen = candidates[best]
     mixes = averaged(runs)
     p_value = permutation_test(mixes) if len(mixes) <= _PERMUTED_UP_TO else None

@@ -282,7 +282,9 @@ def fit(
         InputError: where the runs are too few, or cannot tell the terms of an unshrunk model apart.
     """
     process, centre, scale, reference = prepared(runs, form, relative_noise=relative_noise, proxy=proxy)
-    return _finished(form, runs, process, centre, scale, draws, [], reference)
+    return _finished(
+        form=form, runs=runs, process=process, centre=centre, scale=scale, draws=draws, notes=[], reference=reference
+    )
 
 
 def prepared(
@@ -319,6 +321,7 @@ def prepared(
 
 
 def _finished(
+    *,
     form: Form, runs: Runs, process: Process, centre: float, scale: float, draws: int | None,
     notes: list[str], reference: float | None,
 ) -> Fitted:  # fmt: skip
@@ -333,11 +336,31 @@ def _finished(
                 f"{len(runs)} runs tell {rank} of the {terms} terms of a {form.name} apart: the others are what "
                 "shrinkage makes of them"
             )
-    fitted = Fitted(form, runs, process, every, centre, scale, np.inf, tuple(notes), reference)
+    fitted = Fitted(
+        form=form,
+        runs=runs,
+        process=process,
+        draws=every,
+        centre=centre,
+        scale=scale,
+        df=np.inf,
+        notes=tuple(notes),
+        reference_size=reference,
+    )
     _, total, within = fitted._mixture(process.shares, None if runs.sizes is None else runs.sizes, whole=False)
     weights = np.array([draw.weight for draw in every])
     df = float(np.median(_degrees(weights, within, total)))
-    return Fitted(form, runs, process, every, centre, scale, df, tuple(notes), reference)
+    return Fitted(
+        form=form,
+        runs=runs,
+        process=process,
+        draws=every,
+        centre=centre,
+        scale=scale,
+        df=df,
+        notes=tuple(notes),
+        reference_size=reference,
+    )
 
 
 def _degrees(weights: Array, within: Array, total: Array) -> Array:

@@ -297,15 +297,15 @@ def _described(
         alone = [(offer, count)]
         proposals.append(
             Proposal(
-                offers[offer],
-                count,
-                prices.of(offer, count),
-                values[place + 1] - values[place],
-                state.value(alone),
-                state.changes(alone, prices.in_points(offer, count)),
-                max(0.0, regret - values[place + 1]),
-                state.region(so_far),
-                reason,
+                shares=offers[offer],
+                seeds=count,
+                cost=prices.of(offer, count),
+                gain=values[place + 1] - values[place],
+                alone=state.value(alone),
+                changes=state.changes(alone, prices.in_points(offer, count)),
+                regret=max(0.0, regret - values[place + 1]),
+                region=state.region(so_far),
+                reason=reason,
             )
         )
     return proposals

@@ -197,18 +197,20 @@ def region_of(
     reach = mean[inside] - mean[chosen] + critical[inside] * spread[inside, chosen]
     share = float(inside[candidates.even].mean()) if len(candidates.even) else float("nan")
     return Region(
-        candidates,
-        surface.components,
-        mean,
-        error,
-        inside,
-        chosen,
-        level,
-        _corrected(mean, moments.covariance, errors, rivals, df, level, least_squares=least_squares),
-        float(regrets.mean()),
-        max(0.0, float(reach.max(initial=0.0))),
-        share,
-        float(np.sqrt(share * (1 - share) / len(candidates.even))) if len(candidates.even) else float("nan"),
+        candidates=candidates,
+        components=surface.components,
+        mean=mean,
+        error=error,
+        inside=inside,
+        chosen=chosen,
+        level=level,
+        expected=_corrected(mean, moments.covariance, errors, rivals, df, level, least_squares=least_squares),
+        regret=float(regrets.mean()),
+        most_regret=max(0.0, float(reach.max(initial=0.0))),
+        share=share,
+        share_error=float(np.sqrt(share * (1 - share) / len(candidates.even)))
+        if len(candidates.even)
+        else float("nan"),
     )
 
 

@@ -70,16 +70,16 @@ class Runs:
         """Return some of the runs, in the order given."""
         places = np.asarray(selected, dtype=np.int64)
         return Runs(
-            tuple(self.names[place] for place in places),
-            self.components,
-            self.shares[places],
-            None if self.sizes is None else self.sizes[places],
-            self.score[places],
-            self.items[np.ix_(places, places)],
-            self.seeds[places],
-            self.seed_variance,
-            self.seed_df,
-            None if self.spread is None else self.spread[places],
+            names=tuple(self.names[place] for place in places),
+            components=self.components,
+            shares=self.shares[places],
+            sizes=None if self.sizes is None else self.sizes[places],
+            score=self.score[places],
+            items=self.items[np.ix_(places, places)],
+            seeds=self.seeds[places],
+            seed_variance=self.seed_variance,
+            seed_df=self.seed_df,
+            spread=None if self.spread is None else self.spread[places],
         )
 
 

@@ -93,10 +93,20 @@ def study_runs(results: str, spec: SurfaceSpec) -> Iterator[StudyRuns]:
                         continue
                     runs, gains, base, size, note = built
                     yield StudyRuns(
-                        suite, backbone, measured, unit_of(measure.metric), runs, gains, base, direction(measure),
-                        cell_model.extent.items, cell_model.extent.effective,
-                        cell_model.extent.effective < spec.statistics.minimum_clusters, size, note,
-                    )  # fmt: skip
+                        suite=suite,
+                        backbone=backbone,
+                        measured=measured,
+                        unit=unit_of(measure.metric),
+                        runs=runs,
+                        gains=gains,
+                        base=base,
+                        towards=direction(measure),
+                        n=cell_model.extent.items,
+                        clusters=cell_model.extent.effective,
+                        few=cell_model.extent.effective < spec.statistics.minimum_clusters,
+                        size=size,
+                        note=note,
+                    )
 
 
 def runs_of(
@@ -251,10 +261,20 @@ def objective_of(by_suite: Mapping[str, StudyRuns], weights: Mapping[str, float]
     base = None if None in bases else sum(w * (b or 0.0) for w, b in zip(weights.values(), bases, strict=True))
     units = {member.unit for member in chosen}
     return StudyRuns(
-        OBJECTIVE, chosen[0].backbone, Measured(metric=OBJECTIVE), units.pop() if len(units) == 1 else "", runs, None,
-        base, 1, sum(member.n for member in chosen), min(member.clusters for member in chosen),
-        any(member.few for member in chosen), chosen[0].size, chosen[0].note,
-    )  # fmt: skip
+        suite=OBJECTIVE,
+        backbone=chosen[0].backbone,
+        measured=Measured(metric=OBJECTIVE),
+        unit=units.pop() if len(units) == 1 else "",
+        runs=runs,
+        gains=None,
+        base=base,
+        towards=1,
+        n=sum(member.n for member in chosen),
+        clusters=min(member.clusters for member in chosen),
+        few=any(member.few for member in chosen),
+        size=chosen[0].size,
+        note=chosen[0].note,
+    )
 
 
 def floor_of(of_suite: StudyRuns, spec: SurfaceSpec) -> Floor | None:

@@ -158,13 +158,13 @@ def weighted(by_suite: Mapping[str, Runs], weights: Mapping[str, float]) -> Runs
     ]
     complete = len(deviation) == len(chosen)
     return Runs(
-        first.names,
-        first.components,
-        first.shares,
-        first.sizes,
-        np.sum([weight * runs.score for runs, weight in chosen], axis=0),
-        np.sum([weight**2 * runs.items for runs, weight in chosen], axis=0),
-        np.min([runs.seeds for runs, _ in chosen], axis=0),
-        float(np.sum(deviation) ** 2) if complete else None,
-        min(runs.seed_df for runs, _ in chosen) if complete else 0.0,
+        names=first.names,
+        components=first.components,
+        shares=first.shares,
+        sizes=first.sizes,
+        score=np.sum([weight * runs.score for runs, weight in chosen], axis=0),
+        items=np.sum([weight**2 * runs.items for runs, weight in chosen], axis=0),
+        seeds=np.min([runs.seeds for runs, _ in chosen], axis=0),
+        seed_variance=float(np.sum(deviation) ** 2) if complete else None,
+        seed_df=min(runs.seed_df for runs, _ in chosen) if complete else 0.0,
     )

@@ -152,10 +152,19 @@ def check(
         ]
     )  # fmt: skip
     return Check(
-        tuple(names[int(place)] for place in blends), components.shape[1], int(place_of.max()) + 1, error, score_errors,
-        {name: wrong_error for name, (wrong_error, _, _) in compared.items()}, nearest, advantage, low, p_value,
-        bool(reasons), note,
-    )  # fmt: skip
+        blends=tuple(names[int(place)] for place in blends),
+        items=components.shape[1],
+        groups=int(place_of.max()) + 1,
+        error=error,
+        score_errors=score_errors,
+        wrong={name: wrong_error for name, (wrong_error, _, _) in compared.items()},
+        nearest=nearest,
+        advantage=advantage,
+        advantage_low=low,
+        p_value=p_value,
+        refused=bool(reasons),
+        note=note,
+    )
 
 
 def predicted_score(checked: Check, components: Array, shares: Array, gold: Array) -> tuple[float, float, float]:

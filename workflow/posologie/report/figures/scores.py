@@ -60,7 +60,9 @@ def draw_texts(inputs: Inputs) -> Figure | None:
     figure, panels = _panels(inputs, len(measures), sharex=False)
     for panel, (metric, decoding) in zip(panels, measures, strict=True):
         here = [row for row in rows if (row["metric"], row["decoding"]) == (metric, decoding)]
-        _points(inputs, panel, here, 0, "o", INK, None, metric_name(metric))
+        _points(
+            inputs=inputs, panel=panel, rows=here, shift=0, marker="o", colour=INK, name=None, what=metric_name(metric)
+        )
         panel.set_title(metric_name(metric).replace(" by ", "\nby "))
         panel.margins(x=0.08)
         low, high = panel.get_xlim()
