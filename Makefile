@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo pretrained world docs test test-docs test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo pretrained world docs test test-slow test-docs test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -25,8 +25,11 @@ world: .venv/complete  ## run the world with a known answer, and draw its figure
 	snakemake --configfile config/world.yaml --cores 2
 	cp results/world/figures/surface.svg docs/world.svg
 
-test: .venv/complete  ## run all tests that need neither root nor a GPU
-	pytest -n 2
+test: .venv/complete  ## run the tests that need neither root nor a GPU; those of whole studies are in test-slow
+	pytest -n 2 -m "not slow"
+
+test-slow: .venv/complete  ## run the tests that take whole studies through Snakemake, or longer than ten seconds
+	pytest -n 2 -m slow
 
 # The tests start a real SLURM cluster on this machine: they need root and Debian's munge, slurmctld, slurmd and
 # slurm-client. Without these packages they fail; POSOLOGIE_MAY_SKIP=slurm skips them.
