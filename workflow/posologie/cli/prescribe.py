@@ -189,6 +189,8 @@ def of_study(options: argparse.Namespace) -> Question:
     size = options.size or settings.size or (chosen_runs.size if runs.sizes is None else float(runs.sizes.max()))
     records = [read_json(path) for path in sorted(results.glob("adapters/*/*/seed-*/run.json"))]
     hours = [float(record["seconds"]) / 3600 * max(1, len(record["hardware"]["gpus"])) for record in records]
+    few = "n too small" if chosen_runs.few else ""
+    demonstration = "shows the machinery only" if study.demonstration else ""
     return Question(
         runs=runs,
         size=None if size is None else float(size),
@@ -199,16 +201,7 @@ def of_study(options: argparse.Namespace) -> Question:
         seeds=study.training.seeds,
         hours=options.hours_per_training or (float(np.mean(hours)) if hours else None),
         towards=chosen_runs.towards,
-        notes=tuple(
-            filter(
-                None,
-                [
-                    chosen_runs.note,
-                    "n too small" if chosen_runs.few else "",
-                    "shows the machinery only" if study.demonstration else "",
-                ],
-            )
-        ),
+        notes=tuple(filter(None, (chosen_runs.note, few, demonstration))),
         held={
             name: items
             for name, items in held_items(study, results).items()

@@ -44,13 +44,13 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     add_study(arguments)
 
 
-def answer(given: argparse.Namespace) -> int:
+def answer(options: argparse.Namespace) -> int:
     """Print the reasons."""
-    study, file = study_of(given), relative(given.file).as_posix()
-    overrides = ["--config", *given.config] if given.config else []
-    planned = jobs([file, "--configfile", given.configfile, *overrides])
+    study, file = study_of(options), relative(options.file).as_posix()
+    overrides = ["--config", *options.config] if options.config else []
+    planned = jobs([file, "--configfile", options.configfile, *overrides])
     causes = causes_of(planned, file, Path(study.roots.work) / study.study)
-    if given.json:
+    if options.json:
         print_json({"file": file, "jobs": len(planned), "causes": [asdict(cause) for cause in causes]})
         return 0
     out = console()
@@ -126,8 +126,8 @@ def _changed_code(job: Job, work: Path) -> str:
         "new": [name for name in now if name not in then],
         "gone": [name for name in then if name not in now],
     }
-    told = "; ".join(f"{', '.join(names)} {what}" for what, names in changes.items() if names)
-    return f"code of {module}: {told or 'how it is put together'}"
+    changed = "; ".join(f"{', '.join(names)} {what}" for what, names in changes.items() if names)
+    return f"code of {module}: {changed or 'how it is put together'}"
 
 
 def _named(cause: Cause) -> str:

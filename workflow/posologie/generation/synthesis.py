@@ -89,7 +89,7 @@ class Reading:
     problems: dict[int, Problem] = field(default_factory=dict)
 
     def described(self) -> list[str]:
-        """Return the problems as the model is told of them."""
+        """Return the problems as the prompt of a repair lists them."""
         if len(set(self.problems.values())) == 1 and not self.questions:
             return [str(next(iter(self.problems.values())))]
         return [f"question {position + 1}: {problem}" for position, problem in sorted(self.problems.items())]
@@ -141,7 +141,7 @@ class _Synthesis:
         return items, rejects, _report(self, items, rejects, count)
 
     def _outcome(self, ask: Ask, count: Counter[str]) -> tuple[Reading, Reply | Failure, set[int]]:
-        """Return what is left after the repair, the last outcome, and the positions that the repair mended."""
+        """Return what is left after the repair, the last outcome, and the positions that the repair filled."""
         outcome = self.session.reply(ask.request)
         reading = read(outcome, ask, self.spec)
         count.update(_counts(outcome))

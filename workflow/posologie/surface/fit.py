@@ -1,6 +1,6 @@
 """Fit a surface to runs: a Gaussian posterior of the expected score at every mix, with all errors of the runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -337,30 +337,13 @@ def _finished(
                 "shrinkage makes of them"
             )
     fitted = Fitted(
-        form=form,
-        runs=runs,
-        process=process,
-        draws=every,
-        centre=centre,
-        scale=scale,
-        df=np.inf,
-        notes=tuple(notes),
-        reference_size=reference,
-    )
+        form=form, runs=runs, process=process, draws=every, centre=centre, scale=scale, df=np.inf,
+        notes=tuple(notes), reference_size=reference,
+    )  # fmt: skip
     _, total, within = fitted._mixture(process.shares, None if runs.sizes is None else runs.sizes, whole=False)
     weights = np.array([draw.weight for draw in every])
     df = float(np.median(_degrees(weights, within, total)))
-    return Fitted(
-        form=form,
-        runs=runs,
-        process=process,
-        draws=every,
-        centre=centre,
-        scale=scale,
-        df=df,
-        notes=tuple(notes),
-        reference_size=reference,
-    )
+    return replace(fitted, df=df)
 
 
 def _degrees(weights: Array, within: Array, total: Array) -> Array:
