@@ -84,7 +84,7 @@ class Options(FileForm):
         description="how right answers are given: labels, index0, index1, one_hot, text, or any of labels and text",
     )
     no_answer: tuple[str, ...] = Field(
-        default=(), description="values of the answer that stand for "none", such as -1"
+        default=(), description="values of the answer that stand for no right answer, such as -1"
     )
     must_be_empty: tuple[str, ...] = Field(
         default=(), description="columns that make a record unusable where they hold something, such as an image"
