@@ -89,17 +89,17 @@ def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cuda", "told"), [(None, "is built without CUDA"), ("12.8", "torch sees no GPU; run this on")]
+    ("cuda", "sentence"), [(None, "is built without CUDA"), ("12.8", "torch sees no GPU; run this on")]
 )
-def test_a_build_without_cuda_is_told_from_a_machine_without_a_gpu(monkeypatch, cuda, told):
+def test_a_build_without_cuda_is_told_from_a_machine_without_a_gpu(monkeypatch, cuda, sentence):
     with_driver(monkeypatch, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
-    assert told in list(gpu.findings())[-1][1].text
+    assert sentence in list(gpu.findings())[-1][1].text
 
 
 @pytest.mark.parametrize(
-    ("capability", "built", "state", "told"),
+    ("capability", "built", "state", "sentence"),
     [
         ((9, 0), ("sm_80", "sm_90"), "ok", "H100, 80 GB, compute capability 9.0"),
         ((8, 9), ("sm_80", "sm_90"), "ok", "8.9"),
@@ -107,11 +107,11 @@ def test_a_build_without_cuda_is_told_from_a_machine_without_a_gpu(monkeypatch, 
         ((7, 5), ("sm_70", "sm_80"), "warning", "no bfloat16 arithmetic"),
     ],
 )
-def test_a_gpu_is_held_against_the_builds_of_torch(monkeypatch, capability, built, state, told):
+def test_a_gpu_is_held_against_the_builds_of_torch(monkeypatch, capability, built, state, sentence):
     with_gpus(monkeypatch, capability=capability, built=built)
     found = gpu.model(0)
     assert found.state == state
-    assert told in found.text
+    assert sentence in found.text
 
 
 def test_a_folder_without_locks_is_a_warning(monkeypatch, tmp_path):
@@ -147,9 +147,9 @@ def test_copies_are_compared(monkeypatch):
 
 
 def test_processes_add_up_what_they_have():
-    state, told = all_reduce.check_all_reduce(2, "gloo")
-    assert state == "ok", told
-    assert "2 GPUs added up" in told
+    state, sentence = all_reduce.check_all_reduce(2, "gloo")
+    assert state == "ok", sentence
+    assert "2 GPUs added up" in sentence
 
 
 def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):

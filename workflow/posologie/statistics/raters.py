@@ -1,6 +1,7 @@
 """The table of raters: how far people agree among themselves, judges among themselves, and what a judge can reach."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import krippendorff
@@ -101,28 +102,11 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
     if not shared.any():
         return
     scale: Scale = "nominal" if np.isin(stacked[~np.isnan(stacked)], (0.0, 1.0)).all() else "ordinal"
-    yield _row(
-        rated=rated,
-        kind="people",
-        statistic="alpha",
-        rater="",
-        scale=scale,
-        ratings=stacked,
-        estimated=alpha(stacked, scale, draws.astype(int)),
-        spec=spec,
-    )
+    row = partial(_row, rated=rated, kind="people", scale=scale, ratings=stacked, spec=spec)
+    yield row(statistic="alpha", rater="", estimated=alpha(stacked, scale, draws.astype(int)))
     ones = np.ones((1, stacked.shape[1]))
     estimated = Estimated(float(ceiling(stacked, ones)[0]), ceiling(stacked, draws))
-    yield _row(
-        rated=rated,
-        kind="people",
-        statistic="ceiling",
-        rater="",
-        scale=scale,
-        ratings=stacked,
-        estimated=estimated,
-        spec=spec,
-    )
+    yield row(statistic="ceiling", rater="", estimated=estimated)
     for name, own in people.items():
         others = np.stack([ratings for other, ratings in people.items() if other != name])
         known = ~np.isnan(own) & (~np.isnan(others)).any(axis=0)
@@ -131,17 +115,7 @@ def _people_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpe
         mean = np.nanmean(others[:, known], axis=0)
         point = float(pearson(own[known], mean, ones[:, known])[0])
         estimated = Estimated(point, pearson(own[known], mean, draws[:, known]))
-        yield _row(
-            rated=rated,
-            kind="people",
-            statistic="against_others",
-            rater=name,
-            scale=scale,
-            ratings=stacked,
-            estimated=estimated,
-            spec=spec,
-            known=known,
-        )
+        yield row(statistic="against_others", rater=name, estimated=estimated, known=known)
 
 
 def _judge_rows(rated: RatedSet, draws: NDArray[np.float64], spec: AgreementSpec) -> Iterator[dict[str, Any]]:
