@@ -91,7 +91,7 @@ def test_a_machine_without_driver_or_gpu_says_so_and_stops(monkeypatch):
 @pytest.mark.parametrize(
     ("cuda", "sentence"), [(None, "is built without CUDA"), ("12.8", "torch sees no GPU; run this on")]
 )
-def test_a_build_without_cuda_is_told_from_a_machine_without_a_gpu(monkeypatch, cuda, sentence):
+def test_a_build_without_cuda_and_a_machine_without_a_gpu_have_different_messages(monkeypatch, cuda, sentence):
     with_driver(monkeypatch, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
