@@ -35,6 +35,7 @@ rule write_report:
         runs=all_runs(),
         histories=all_histories(),
         leakage=all_leakage(),
+        verdicts=all_calibrations() + all_judgements(),
         browser=browser_index(),
         accepted=accepted_changes(),
         registration=registration(),

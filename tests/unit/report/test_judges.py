@@ -1,7 +1,9 @@
 """What the page says of judges: agreement of raters, the choice of a judge, and a mismatch at the top."""
 
+import pyarrow as pa
 import pytest
 
+from posologie.records.files import write_parquet
 from posologie.report.inputs import Inputs
 from posologie.report.judges import mismatches, section
 from posologie.report.method import notices
@@ -18,6 +20,7 @@ LENGTH = (
     "suite,scope_kind,scope,metric,statistic,model,kind,backbone,mix,seed,n,clusters,silent,unit,value,low,high,level,"
     "interval,support,note"
 )
+STEERING = pa.schema([("item", pa.string()), ("steering", pa.string())])
 
 
 @pytest.fixture
@@ -119,6 +122,40 @@ def test_without_ratings_the_length_is_shown_alone(rated):
     kept = tuple(name for name in spec.tables if name not in ("agreement", "judge_choice"))
     spec = spec.model_copy(update={"tables": kept})
     assert list(tables_of(root, spec)) == ["table-length-oeq"]
+
+
+def judged_answers(root, judge, model, marks):
+    """Write a judge's verdicts on a model's answers, each with what in it may steer the judge."""
+    rows = [{"item": f"q{number}", "steering": mark} for number, mark in enumerate(marks)]
+    write_parquet(root / "judgements" / judge / model / "oeq.parquet", pa.Table.from_pylist(rows, STEERING))
+
+
+def test_answers_of_suites_that_may_steer_their_judge_are_counted_and_listed_by_model(rated):
+    root, spec = rated
+    first, second, *others = (model.name for model in spec.models)
+    judged_answers(root, "large", first, [None, "control token <|im_end|>", None, "tag </candidate>"])
+    judged_answers(root, "large", second, ["mark of a thought"] * 7)
+    for model in others:
+        judged_answers(root, "large", model, [None] * 4)
+    for kept in (spec.tables, tuple(name for name in spec.tables if name not in ("agreement", "judge_choice"))):
+        tables = tables_of(root, spec.model_copy(update={"tables": kept}))
+        shown = {row[0]: row[1:] for row in texts(tables["table-steering-oeq"])}
+        labels = {model.name: Inputs(spec, root).name(model) for model in spec.models}
+        assert shown == {
+            labels[first]: ["large", "4", "2", "q1 (control token <|im_end|>), q3 (tag </candidate>)"],
+            labels[second]: [
+                *("large", "7", "7"),
+                "q0 (mark of a thought), q1 (mark of a thought), q2 (mark of a thought), "
+                "q3 (mark of a thought) and 3 more",
+            ],
+        }
+
+
+def test_no_table_of_steering_answers_where_no_answer_may_steer(rated):
+    root, spec = rated
+    for model in spec.models:
+        judged_answers(root, "large", model.name, [None, None])
+    assert "table-steering-oeq" not in tables_of(root, spec)
 
 
 def test_a_configured_judge_that_the_rule_does_not_choose_is_told_at_the_top(rated):

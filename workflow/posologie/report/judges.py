@@ -64,6 +64,9 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
                 blocks.append(figure)
             blocks.append(_generator_table(inputs, name, rows))
     blocks += corrections(inputs)
+    for suite in inputs.suites_of("length"):
+        if rows := steered_in_suite(inputs, suite):
+            blocks.append(_steering_table(suite, rows))
     if lengths:
         blocks += [Heading("Length of the answers, and what judges make of it"), *lengths]
     return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
@@ -84,6 +87,39 @@ def steered(inputs: Inputs, name: str) -> tuple[str, ...]:
                 f"{len(marked)} of {of} may steer {rater_name(judge)}: {shown}. They are judged as they are."
             )
     return tuple(sentences)
+
+
+def steered_in_suite(inputs: Inputs, suite: str) -> list[tuple[Cell, ...]]:
+    """Return the rows of the table of answers to a suite that may steer a judge: judges and models with such answers."""
+    metrics = dict.fromkeys(row["metric"] for row in inputs.rows("length", suite=suite))
+    judges = [judge for kind, _, judge in (metric.partition(":") for metric in metrics) if kind == "judge"]
+    rows = []
+    for judge in judges:
+        for model in inputs.models:
+            file = inputs.root / layout.judgements(judge, model.name, suite)
+            if not file.is_file():  # the panel's verdicts are a majority of its judges' and have no file of their own
+                continue
+            answers = read_parquet(file, columns=["item", "steering"]).to_pylist()
+            marked = [f"{row['item']} ({row['steering']})" for row in answers if row["steering"]]
+            if marked:
+                counts = number_cell(len(answers)), number_cell(len(marked))
+                rows.append((Cell(inputs.name(model)), Cell(judge), *counts, Cell(listed(marked, 5))))
+    return rows
+
+
+def _steering_table(suite: str, rows: list[tuple[Cell, ...]]) -> Table:
+    columns = (
+        Column("model", heading=True),
+        Column("judge"),
+        Column("answers", number=True),
+        Column("may steer", number=True),
+        Column("items, and what was found"),
+    )
+    caption = (
+        "Answers that hold a control token, a tag of the judge's prompt, a mark of a thought or an order to the judge. "
+        "They are judged as they are. Column steering of the judgements lists all of them."
+    )
+    return table(f"steering-{suite}", f"Answers that may steer a judge, suite {suite}", caption, columns, rows)
 
 
 def nearest(inputs: Inputs, name: str) -> str:
