@@ -1,5 +1,6 @@
 """`posologie findings`: what a finished study found, and whether that is true where the truth is known."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -113,9 +114,55 @@ def test_the_findings_are_ten_lines_at_most_and_end_with_the_report(study, posol
     assert lines[-1].split()[-1] == str(study / "results/demo/report/index.html")
 
 
+def test_the_results_of_a_study_may_lie_elsewhere(study, asked, posologie):
+    tables((0.6, 0.4, 0.0))
+    Path("results").rename("kept results")
+    code, found = asked("findings", "--configfile", "study.yaml", "--results", "kept results/demo")
+    assert (code, found["report"]) == (0, "kept results/demo/report/index.html")
+    code, _, err = posologie("findings", "--configfile", "study.yaml", "--results", "results/demo")
+    assert (code, err) == (2, "error: --results results/demo: no such folder\n")
+
+
+def test_results_alone_name_the_study_file_of_their_last_run(study, posologie):
+    tables((0.6, 0.4, 0.0))
+    for name, origin in (("demo", "study.yaml"), ("other", "config/test.yaml")):
+        run = Path(f"work/{name}/runs/1/study.json")
+        run.parent.mkdir(parents=True)
+        run.write_text(json.dumps({"origin": origin}))
+    code, _, err = posologie("findings", "--results", "results/demo")
+    assert code == 0
+    assert err == "Study file: study.yaml (another one: --configfile FILE)\n"
+
+
+def test_results_of_which_no_run_is_known_need_the_study_file(study, posologie):
+    tables((0.6, 0.4, 0.0))
+    Path("config").unlink()
+    Path("config").mkdir()
+    Path("config/config.yaml").write_text(Path("study.yaml").read_text().replace("study: demo", "study: another"))
+    Path("results/demo").rename("results/kept")
+    code, _, err = posologie("findings", "--results", "results/kept")
+    expected = "--results results/kept: not of the study another (config/config.yaml); name its file with --configfile"
+    assert (code, err) == (2, f"error: {expected}\n")
+
+
+def test_the_findings_of_an_archive_need_nothing_but_the_archive(study, posologie):
+    tables((0.6, 0.4, 0.0))
+    crate = Path("results/demo").rename("demo-crate")
+    (crate / "seals").mkdir()
+    (crate / "ro-crate-metadata.json").write_text("{}")
+    (crate / "study.yaml").write_text(Path("study.yaml").read_text())
+    Path("study.yaml").unlink()
+    code, out, err = posologie("findings", "--results", "demo-crate")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].startswith("best")
+
+
 def test_a_study_that_is_not_finished_has_no_findings(study, posologie):
     code, _, err = posologie("findings", "--configfile", "study.yaml")
     assert code == 2
+    assert err.startswith("error: results/demo: no such folder")
+    Path("results/demo").mkdir(parents=True)
+    err = posologie("findings", "--configfile", "study.yaml")[2]
     assert err.startswith("error: results/demo/tables/best.csv: no such table")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from posologie.cli import whatif
+from posologie.cli import places, whatif
 from posologie.cli.commands import main
 from posologie.prediction.spec import prediction_schema
 from posologie.records.files import write_parquet
@@ -40,13 +40,14 @@ def study(tmp_path, monkeypatch):
                 for place, one in enumerate(mean)
                 for variant in ("original", "permuted-1")
             ]  # fmt: skip
-            target = tmp_path / f"predictions/tiny/{mix}/seed-42/mcqa.parquet"
+            target = tmp_path / f"results/blends/predictions/tiny/{mix}/seed-42/mcqa.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_parquet(target, pa.Table.from_pylist(rows, schema=prediction_schema()))
-        made = SimpleNamespace(suites={"mcqa": None}, backbones={"tiny": None}, mixes=BLENDS)
-        monkeypatch.setattr(whatif, "study_of", lambda given: made)
+        made = SimpleNamespace(study="blends", suites={"mcqa": None}, backbones={"tiny": None}, mixes=BLENDS)
+        monkeypatch.setattr(places, "load_study", lambda file, overrides: made)
         monkeypatch.setattr(whatif, "blend", lambda study, mix: BLENDS[mix])
-        return ["whatif", "--results", str(tmp_path)]
+        monkeypatch.chdir(tmp_path)
+        return ["whatif", "--configfile", "blends.yaml"]
 
     return make
 
@@ -81,9 +82,33 @@ def test_shares_that_do_not_fit_are_one_line(study, capsys, shares, message):
 
 def test_models_that_answered_other_items_are_refused(study, tmp_path, capsys):
     arguments = study(0.05)
-    file = tmp_path / "predictions/tiny/AB/seed-42/mcqa.parquet"
+    file = tmp_path / "results/blends/predictions/tiny/AB/seed-42/mcqa.parquet"
     from posologie.records.files import read_parquet
 
     write_parquet(file, read_parquet(file).slice(2))
     assert main(arguments) == 2
     assert "AB and A have other items or gold labels" in capsys.readouterr().err
+
+
+def test_the_study_file_decides_on_the_folder_where_several_studies_are_finished(study, tmp_path, capsys):
+    arguments = study(0.05)
+    (tmp_path / "results/other/predictions").mkdir(parents=True)
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"] == 60
+
+
+def test_a_folder_of_another_name_is_read_where_it_is_named(study, tmp_path, capsys):
+    arguments = study(0.05)
+    (tmp_path / "results").rename(tmp_path / "kept results")
+    assert main(arguments) == 2
+    expected = "results/blends: no such folder; run the study blends, or name --results FOLDER"
+    assert capsys.readouterr().err == f"error: {expected}\n"
+    assert main([*arguments, "--results", "kept results/blends"]) == 0
+    assert "Error on 4 trained blends, 60 items" in capsys.readouterr().out
+
+
+def test_results_without_predictions_are_refused(study, tmp_path, capsys):
+    arguments = study(0.05)
+    (tmp_path / "results/blends/predictions").rename(tmp_path / "predictions")
+    assert main(arguments) == 2
+    assert "0 models of single components on mcqa" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Print what a finished study found, in a few lines; for an invented world, also whether it came out right.
 
   posologie findings --configfile config/demo.yaml
+  posologie findings --results demo-crate
 
 Read from the tables `best`, `contrasts`, `attribution` and `surface`: the first suite under its primary measure, on
 the first backbone. Only the comparison with the truth is computed anew, where the study names a file of it (`truth`):
@@ -20,7 +21,7 @@ import yaml
 from pydantic import Field, ValidationError
 from rich.table import Table
 
-from posologie.cli.places import add_study, console, print_json, results_of, study_of
+from posologie.cli.places import add_results, add_study, console, print_json, study_and_results
 from posologie.config.study import Study
 from posologie.records import layout
 from posologie.records.files import read_text, sha256_of_file
@@ -73,14 +74,15 @@ class Check:
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
-    """Add the options that name the study."""
+    """Add the options that name the study and its results."""
     add_study(arguments)
+    add_results(arguments, "that of the study file")
 
 
 def answer(options: argparse.Namespace) -> int:
     """Print the findings; the exit code is 1 if the truth is known and another one."""
-    study = study_of(options)
-    summary = findings(study)
+    study, folder = study_and_results(options)
+    summary = findings(study, folder)
     if options.json:
         print_json(summary)
     else:
@@ -88,13 +90,15 @@ def answer(options: argparse.Namespace) -> int:
     return 0 if all(check["right"] for check in summary["checks"]) else 1
 
 
-def findings(study: Study) -> dict[str, Any]:
+def findings(study: Study, root: Path) -> dict[str, Any]:
     """Return what a study found, as JSON values.
+
+    Args:
+        root: the folder of its results, or an archive of it.
 
     Raises:
         InputError: if the study is not finished, has no surface, or its truth is that of something else.
     """
-    root = results_of(study)
     if missing := [name for name in _TABLES if not (root / layout.table(name)).is_file()]:
         raise InputError(f"{root / layout.table(missing[0])}: no such table; a study has findings when it is finished")
     surface = read_rows(root, "surface")

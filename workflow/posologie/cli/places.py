@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from posologie.cli.crate import STUDY, is_crate
 from posologie.config.load import load_study
 from posologie.config.study import Study
 from posologie.running.errors import InputError
@@ -56,8 +57,11 @@ def add_study(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def study_of(options: argparse.Namespace) -> Study:
+def study_of(options: argparse.Namespace, name: str | None = None) -> Study:
     """Return the study that the options name.
+
+    Args:
+        name: of a study whose last run names the study file, where the options do not; the last run of all otherwise.
 
     Raises:
         InputError: if the study file is missing or does not fit.
@@ -69,15 +73,23 @@ def study_of(options: argparse.Namespace) -> Study:
             raise InputError(f"--config {text}: expected KEY=VALUE")
         overrides[key] = yaml.safe_load(value)
     if options.configfile is None:
-        options.configfile = last_study() or DEFAULT
+        options.configfile = (name and last_study(name)) or last_study() or DEFAULT
         if options.configfile != DEFAULT:
             print(f"Study file: {options.configfile} (another one: --configfile FILE)", file=sys.stderr)
     return load_study(options.configfile, overrides)
 
 
-def last_study() -> str | None:
-    """Return the study file of the run that was started last in this folder; None where it is gone or nothing ran."""
-    runs = sorted(Path("work").glob("*/runs/*/study.json"), key=lambda path: path.stat().st_mtime_ns)
+def last_study(study: str | None = None) -> str | None:
+    """Return the study file of the run that was started last in this folder; None where it is gone or nothing ran.
+
+    Args:
+        study: the name of the study whose runs count; all do if left out.
+    """
+    folders = Path("work").glob("*") if study is None else [Path("work", study)]
+    runs = sorted(
+        (run for folder in folders for run in folder.glob("runs/*/study.json")),
+        key=lambda path: path.stat().st_mtime_ns,
+    )
     if not runs:
         return None
     origin = str(json.loads(runs[-1].read_bytes())["origin"])
@@ -89,13 +101,41 @@ def results_of(study: Study) -> Path:
     return Path("results") / study.study
 
 
-def add_results(arguments: argparse.ArgumentParser) -> None:
-    """Add the option that names the folder of a study's results."""
+def study_and_results(options: argparse.Namespace) -> tuple[Study, Path]:
+    """Return the study that the options name, and the folder of its results.
+
+    The study file decides on the folder where `--results` is left out. The folder decides on the study file where
+    `--configfile` is: an archive holds it, and the runs of a study name it.
+
+    Raises:
+        InputError: if the folder is missing, the study file does not fit, or the two belong to different studies.
+    """
+    if options.results is None:
+        study = study_of(options)
+        folder = results_of(study)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; run the study {study.study}, or name --results FOLDER")
+        return study, folder
+    folder = results_folder(options.results)
+    if options.configfile is not None:
+        return study_of(options), folder
+    if is_crate(folder):
+        options.configfile = (folder / STUDY).as_posix()
+        return study_of(options), folder
+    study = study_of(options, folder.absolute().name)
+    if study.study != folder.absolute().name:
+        named = f"{study.study} ({options.configfile})"
+        raise InputError(f"--results {folder}: not of the study {named}; name its file with --configfile")
+    return study, folder
+
+
+def add_results(arguments: argparse.ArgumentParser, default: str = "the one in results/, if it is alone") -> None:
+    """Add the option that names the folder of a study's results; the default is said in words."""
     arguments.add_argument(
         "--results",
         type=Path,
         metavar="FOLDER",
-        help="the study's folder (default: the one in results/, if it is alone)",
+        help=f"the study's folder (default: {default})",
     )
 
 

@@ -1,6 +1,6 @@
 """Predict what a mix would answer, from the predictions of models of single components, without inference.
 
-  posologie whatif --configfile config/demo.yaml --results results/demo --suite mcqa native=0.3 synthetic=0.7
+  posologie whatif --configfile config/demo.yaml --suite mcqa native=0.3 synthetic=0.7
 
 The label probabilities of the models of single components are averaged by the shares. The error of the same prediction
 for blends that were trained stands beside it, and that of weights which are wrong on purpose. Where those predict as
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from posologie.cli.places import add_study, console, print_json, results_folder, study_of
+from posologie.cli.places import add_results, add_study, console, print_json, study_and_results
 from posologie.cli.surface import parse_mix
 from posologie.config.plan import blend
 from posologie.records import layout
@@ -38,7 +38,7 @@ class Answers(NamedTuple):
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `whatif`."""
     add_study(arguments)
-    arguments.add_argument("--results", type=Path, metavar="FOLDER", help="results of the study")
+    add_results(arguments, "that of the study file")
     arguments.add_argument("--suite", help="the suite that is predicted (default: the only one)")
     arguments.add_argument("--backbone", help="the backbone (default: the only one)")
     arguments.add_argument("shares", nargs="*", metavar="COMPONENT=SHARE", help="the mix; none for the check alone")
@@ -46,8 +46,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def answer(options: argparse.Namespace) -> int:
     """Print the prediction beside its error, or why there is none; the exit code is 1 then."""
-    study = study_of(options)
-    folder = results_folder(options.results)
+    study, folder = study_and_results(options)
     suite = _chosen("--suite", options.suite, sorted(study.suites))
     backbone = _chosen("--backbone", options.backbone, sorted(study.backbones))
     blends = {mix: blend(study, mix) for mix in study.mixes}
