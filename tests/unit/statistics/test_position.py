@@ -1,4 +1,4 @@
-"""Position: does the place of an option move the answer."""
+"""Position: does the position of an option change the answer."""
 
 import csv
 

@@ -29,13 +29,15 @@ class Causal(ChatForm):
 
 
 class Seq2seq(Spec):
-    """A local sequence-to-sequence translation model (Marian and alike), through transformers."""
+    """A local sequence-to-sequence translation model (Marian and similar), through transformers."""
 
     kind: Literal["seq2seq"] = Field(default="seq2seq", description="this kind of backend")
     backbone: Name = Field(description="name of one of the study's `local_models` or `backbones`")
     precision: Literal["bfloat16", "float32"] = Field(default="float32", description="of the weights")
     beams: int = Field(default=4, ge=1, description="beams of the first try")
-    retry_beams: int = Field(default=12, ge=1, description="beams of the second try, for what failed its checks")
+    retry_beams: int = Field(
+        default=12, ge=1, description="beams of the second try, for texts that failed their checks"
+    )
     window: int = Field(default=400, ge=8, description="tokens of one piece; longer text is split at sentence borders")
     prefix: str = Field(default="", description="text before each piece, such as '>>fra<< '")
     tokenizer_options: dict[str, Any] = Field(
@@ -52,7 +54,7 @@ class OpenaiEndpoint(Spec):
     url: str = Field(
         default="https://api.openai.com/v1",
         exclude=True,
-        description="base URL, without /chat/completions; where a model answers re-makes nothing",
+        description="base URL, without /chat/completions; changing it rebuilds nothing",
     )
     model: str = Field(description="the model's name as the endpoint knows it")
     key_variable: str | None = Field(
@@ -65,18 +67,19 @@ class OpenaiEndpoint(Spec):
     )
     send_seed: bool = Field(default=True, description="send the seed; off for endpoints that refuse it")
     label_probabilities: bool = Field(
-        default=True, description="ask for log-probabilities where labels matter; off where the endpoint has none"
+        default=True, description="request log-probabilities where labels matter; off where the endpoint has none"
     )
     top_logprobs: int = Field(
         default=20,
         ge=1,
         le=1000,
-        description="how many tokens' log-probabilities are asked for; OpenAI gives 20 at most",
+        description="how many tokens' log-probabilities are requested; OpenAI gives 20 at most",
     )
     structured: Literal["json_schema", "json_object", "grammar", "ebnf", "structured_outputs", "guided", "none"] = (
         Field(
             default="json_schema",
-            description="how structured output is asked for, beside the prompt; `grammar` (llama.cpp), `ebnf` (SGLang),"
+            description="how structured output is requested, in addition to the prompt; `grammar` (llama.cpp),"
+            " `ebnf` (SGLang),"
             " `structured_outputs` and `guided` (newer and older vLLM) constrain labels as those of a local model are",
         )
     )
@@ -95,11 +98,11 @@ class Engine(Spec):
     model: Name = Field(description="name of one of the study's `local_models` or `backbones`")
     version: str | None = Field(
         default=None,
-        description="version of the engine; a job that meets another one ends. The version is recorded in any case",
+        description="version of the engine; a job that finds another one ends. The version is always recorded",
     )
     tensor_parallel: int = Field(default=1, ge=1, le=64, description="GPUs that the model is spread over")
     arguments: tuple[str, ...] = Field(
-        default=(), description="further words of the server's command line, such as [--max-model-len, '8192']"
+        default=(), description="further arguments of the server's command line, such as [--max-model-len, '8192']"
     )
     gguf_file: PathText | None = Field(
         default=None,
@@ -108,8 +111,8 @@ class Engine(Spec):
     template_options: dict[str, Any] = Field(
         default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
     )
-    label_probabilities: bool = Field(default=True, description="ask for log-probabilities where labels matter")
-    top_logprobs: int = Field(default=20, ge=1, le=1000, description="how many tokens' log-probabilities are asked for")
+    label_probabilities: bool = Field(default=True, description="request log-probabilities where labels matter")
+    top_logprobs: int = Field(default=20, ge=1, le=1000, description="how many tokens' log-probabilities are requested")
 
     @property
     def backbone(self) -> str:
@@ -153,48 +156,54 @@ class Running(Spec):
         " price of batches (OpenAI's files and batches)",
     )
     url: str | None = Field(default=None, description="taken from the backend's `url`; leave it out")
-    batch_requests: int = Field(default=20000, ge=1, le=50000, description="requests of one batch at most")
+    batch_requests: int = Field(default=20000, ge=1, le=50000, description="most requests in one batch")
     batch_price: float = Field(
         default=0.5, ge=0, le=1, description="share of the prices that a request of a batch costs"
     )
-    poll_seconds: float = Field(default=30.0, gt=0, description="time between two looks at batches under way")
+    poll_seconds: float = Field(default=30.0, gt=0, description="time between two checks of running batches")
     concurrency: int = Field(default=16, ge=1, le=1024, description="requests to an endpoint at a time, per job")
-    timeout_seconds: float = Field(default=120.0, gt=0, description="an attempt without a whole reply by then is cut")
+    timeout_seconds: float = Field(
+        default=120.0, gt=0, description="an attempt without a complete reply by then is cut off"
+    )
     attempts: int = Field(default=6, ge=1, description="attempts of one request, with back-off between them")
     longest_wait_seconds: float = Field(default=60.0, gt=0, description="longest back-off between two attempts")
     fingerprints: Literal["same", "any"] = Field(
         default="same",
-        description="endpoints: a reply of a model or fingerprint that no earlier run met ends the run (`same`), or is"
-        " kept and recorded beside the others (`any`)",
+        description="endpoints: a reply of a model or fingerprint that no earlier run had ends the run (`same`),"
+        " or is kept and recorded beside the others (`any`)",
     )
     batch_tokens: int = Field(
         default=16384, ge=16, description="local models: tokens in one batch, padding and new tokens included"
     )
     budget_tokens: int | None = Field(
-        default=None, ge=0, description="tokens that all jobs on one work folder may spend; the run stops before"
+        default=None,
+        ge=0,
+        description="tokens that all jobs of one work folder may spend; the run stops before it would exceed this",
     )
     budget_money: float | None = Field(
-        default=None, ge=0, description="money that all jobs on one work folder may spend; the run stops before"
+        default=None,
+        ge=0,
+        description="money that all jobs of one work folder may spend; the run stops before it would exceed this",
     )
     price_prompt: float | None = Field(default=None, ge=0, description="price of a million prompt tokens")
     price_generated: float | None = Field(default=None, ge=0, description="price of a million generated tokens")
     characters_per_token: float = Field(
-        default=4.0, gt=0, description="assumed by the plan until replies have shown the true ratio"
+        default=4.0, gt=0, description="assumed by the plan until replies show the true ratio"
     )
     command: tuple[str, ...] | None = Field(
         default=None,
-        description="engines: words that start the server, such as [/opt/vllm/bin/vllm, serve]; if left out,"
+        description="engines: the command that starts the server, such as [/opt/vllm/bin/vllm, serve]; if left out,"
         " `vllm serve`, `python -m sglang.launch_server`, `llama-server` or `python -m llama_cpp.server`",
     )
     start_seconds: float = Field(default=1800.0, gt=0, description="engines: longest wait until the server is ready")
     compared_items: int = Field(
         default=64,
         ge=0,
-        description="engines: items whose label probabilities are computed once more by this program's own code, for"
-        " the run record; 0 compares none",
+        description="engines: items whose label probabilities are also computed by this program's own code,"
+        " for the run record; 0 compares none",
     )
     tolerated_failures: float = Field(
-        default=0.0, ge=0, le=1, description="share of requests that may fail for good and be recorded as failed"
+        default=0.0, ge=0, le=1, description="share of requests that may fail permanently and be recorded as failed"
     )
 
     @model_validator(mode="after")

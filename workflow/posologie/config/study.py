@@ -29,7 +29,7 @@ class StudySuite(Suite):
     """A named group of benchmarks, with all variants of their items; or tasks of lm-evaluation-harness."""
 
     benchmarks: dict[Name, Benchmark] = Field(
-        default_factory=dict, description="parts that are also reported by themselves; none beside `lm_eval`"
+        default_factory=dict, description="parts that are also reported separately; none with `lm_eval`"
     )
     lm_eval: PathText | None = Field(
         default=None,
@@ -37,10 +37,10 @@ class StudySuite(Suite):
         "package lm-eval is installed; each task becomes a source and a benchmark",
     )
     component: Name | None = Field(
-        default=None, description="component of the tasks' items, beside `lm_eval`; the first if left out"
+        default=None, description="component of the tasks' items, with `lm_eval`; the first if left out"
     )
     path: PathText | None = Field(
-        default=None, description="local folder of the tasks' data, beside `lm_eval`; the hub if left out"
+        default=None, description="local folder of the tasks' data, with `lm_eval`; the hub if left out"
     )
     files: tuple[str, ...] | None = Field(
         default=None,
@@ -48,7 +48,7 @@ class StudySuite(Suite):
         "`dataset_name` and `{split}` for its split",
     )
     reject_limit: float = Field(
-        default=0.2, ge=0, le=1, description="share of a task's records above which rejects stop it, beside `lm_eval`"
+        default=0.2, ge=0, le=1, description="highest share of rejected records of a task; more stop it; with `lm_eval`"
     )
 
     @model_validator(mode="after")
@@ -61,16 +61,16 @@ class StudySuite(Suite):
 
 
 class Roots(Spec):
-    """Folders outside `results/`; the first two are shared by all studies and may lie on another file system."""
+    """Folders outside `results/`; the first two are shared by all studies and may be on another file system."""
 
     models: PathText = Field(default="models", description="backbones, each in `{name}@{revision}/` with its manifest")
     datasets: PathText = Field(default="datasets", description="downloaded data sets, each in `{name}@{revision}/`")
     work: PathText = Field(
-        default="work", description="checkpoints, caches and progress; never declared, safe to delete"
+        default="work", description="checkpoints, caches and progress; never declared as outputs, safe to delete"
     )
     data: PathText = Field(
         default=".",
-        description="folder in which relative paths of sources and collections begin; nothing is written there",
+        description="folder that relative paths of sources and collections start from; nothing is written there",
     )
 
 
@@ -86,8 +86,8 @@ class Training(Spec):
     )
     budget: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="most adapters that the study may train, with those that `design` may propose; a study that asks "
-        "for more is refused",
+        description="most adapters that the study may train, including those that `design` may propose; a study "
+        "that asks for more is refused",
     )
     sampling_seed: int | None = Field(
         default=None, description="seed of the draw of every mix; each training seed draws its own mix if left out"
@@ -96,7 +96,7 @@ class Training(Spec):
         default=8, ge=1, description="torch's thread count on the CPU, and the rule's threads; re-runs nothing"
     )
     report_to: Literal["tensorboard", "wandb", "trackio", "mlflow"] | None = Field(
-        default=None, description="show the losses there too, while training runs; re-runs nothing"
+        default=None, description="also show the losses there while training runs; re-runs nothing"
     )
 
 
@@ -106,8 +106,8 @@ class Prediction(Spec):
     precision: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the model that answers")
     long_prompts: LongPrompts = Field(
         default="refuse",
-        description="where prompt and answer need more positions than the model has: end before the first answer and"
-        " name the items, or cut the ends of their contexts and count them in the run record",
+        description="if prompt and answer need more positions than the model has: end before the first answer"
+        " and name the items, or cut the ends of their contexts and count them in the run record",
     )
     seed: int = Field(default=42, description="seed of the option orders")
     threads: int = Field(
@@ -152,7 +152,7 @@ class PublishedModel(Spec):
     model: Backbone | None = Field(default=None, description="where it comes from: hub or folder")
     served: Served | None = Field(default=None, description="the endpoint behind which it answers")
     answers: OutsideAnswers | None = Field(
-        default=None, description="files of what it answered elsewhere, without the model"
+        default=None, description="files of its answers, made elsewhere; the model is not needed"
     )
     adapter_on: Name | None = Field(
         default=None, description="the backbone under the adapter; a merged model if left out"
@@ -160,7 +160,7 @@ class PublishedModel(Spec):
     mix: Name | None = Field(default=None, description="the mix that it was trained on, for the tables")
     in_place_of: str | None = Field(
         default=None,
-        description="`{backbone}/{mix}/seed-{seed}`: the model that is not trained, because this one takes its place",
+        description="`{backbone}/{mix}/seed-{seed}`: the model that this one replaces, which is then not trained",
     )
 
     @model_validator(mode="after")
@@ -178,8 +178,8 @@ class Scoring(Spec):
     text: TextMetrics = Field(default=TextMetrics(), description="metrics of open answers")
     sources: dict[Name, TextMetrics] = Field(
         default_factory=dict,
-        description="metrics of open answers to questions of single sources; of those in another language than the "
-        "study's, what that language sets",
+        description="metrics of open answers to questions of single sources; a source in another language "
+        "than the study's has that language's",
     )
     encoder: Encoder | None = Field(default=None, description="encoder of BERTScore; not computed if left out")
 
@@ -188,7 +188,8 @@ class Judging(Spec):
     """Who judges the open answers, and against whom judges are checked."""
 
     chosen: Name | None = Field(
-        default=None, description="the judge that rates every open answer; named here so that the jobs are known"
+        default=None,
+        description="the judge that rates every open answer; named here so that the jobs are known in advance",
     )
     panel: tuple[Name, ...] = Field(
         default=(), description="judges that rate every open answer too; their majority is one more judge, `panel`"
@@ -205,8 +206,8 @@ class Study(Spec):
     language: str | None = Field(
         default=None,
         pattern="^[a-z]{2,3}$",
-        description="language of the items (ISO 639 code); it sets what depends on a language and is left out here, "
-        "from `resources/languages/{code}.yaml`; the one that all sources declare if left out",
+        description="language of the items (ISO 639 code); sets everything that depends on a language and is left out "
+        "here, from `resources/languages/{code}.yaml`; if left out, the language that all sources declare",
     )
     demonstration: bool = Field(default=False, description="say beside every verdict that it shows the machinery only")
     published: PublishedKey | None = Field(
@@ -215,8 +216,8 @@ class Study(Spec):
     )
     truth: PathText | None = Field(
         default=None,
-        description="file of the true scores of mixes, where they are known because the world was invented; "
-        "`posologie findings` says whether the study came out right",
+        description="file of the true scores of mixes, if they are known because the world was invented; "
+        "`posologie findings` says whether the study's answers are right",
     )
     roots: Roots = Field(default=Roots(), description="folders outside `results/`")
     components: dict[Name, Component] = Field(
@@ -228,7 +229,7 @@ class Study(Spec):
     sources: dict[Name, Source] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},
-        description="where the items come from; the order counts in screening; none where only judges are calibrated",
+        description="where the items come from; the order counts in screening; none if only judges are calibrated",
     )
     licenses: dict[Name, str] = Field(
         default_factory=dict,
@@ -238,22 +239,22 @@ class Study(Spec):
     suites: dict[Name, StudySuite] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},
-        description="what the models are asked; none where only judges are calibrated",
+        description="what the models are asked; none if only judges are calibrated",
     )
     screening: Screening = Field(default=Screening(), description="duplicates, and overlap with the suites")
     mixes: dict[Name, Mix] = Field(default_factory=dict, description="what is trained on")
     sweeps: dict[Name, Sweep] = Field(
         default_factory=dict,
-        description="further mixes that differ in one number, written once; each sweep is a dose–response curve too",
+        description="further mixes that differ in one number, written once; each sweep is also a dose–response curve",
     )
     validation: Validation = Field(default=Validation(), description="items that all trainings are validated on")
     backbones: dict[Name, Backbone] = Field(
         default_factory=dict,
         json_schema_extra={"minProperties": 1},
-        description="models that are adapted; none where all answers come from elsewhere",
+        description="models that are adapted; none if all answers come from elsewhere",
     )
     published_models: dict[Name, PublishedModel] = Field(
-        default_factory=dict, description="trained models that are evaluated beside, or take the place of training"
+        default_factory=dict, description="trained models that are evaluated alongside, or replace trainings"
     )
     proxies: Proxies = Field(default=Proxies(), description="cheap stand-ins for mixes that are not trained")
     prompting: Prompting = Field(default=Prompting(), description="how an item becomes a prompt")
@@ -277,7 +278,7 @@ class Study(Spec):
     statistics: Statistics = Field(default=Statistics(), description="intervals, tests and contrasts")
     design: Design = Field(default=Design(), description="which mixes to train on next")
     surface: SurfaceSettings = Field(
-        default=SurfaceSettings(), description="the score as a function of the shares, and what is asked of it"
+        default=SurfaceSettings(), description="the score as a function of the shares, and what is computed from it"
     )
     report: Report = Field(default=Report(), description="language and item browser")
     release: Release = Field(default=Release(), description="what is merged, described and pushed on request")

@@ -83,7 +83,7 @@ TABLES: dict[str, Table] = {
     "composition": _own_rule("what every mix holds", "statistics.composition", _always),
     "mcqa": Table("choice questions", "statistics.mcqa", _has_choices, "all_scores", published=True),
     "position": Table(
-        "does the place of an option matter", "statistics.position", _has_choices, inputs="scores_and_answers"
+        "does the position of an option matter", "statistics.position", _has_choices, inputs="scores_and_answers"
     ),
     "oeq": Table("open questions", "statistics.oeq", _has_open, published=True),
     "length": Table(
@@ -102,7 +102,7 @@ TABLES: dict[str, Table] = {
         plan.tests_several_components,
     ),
     "leakage": Table(
-        "what tested items in training do to the scores", "statistics.leakage", _has_mixes,
+        "how training on tested items affects the scores", "statistics.leakage", _has_mixes,
         inputs="scores_and_leakage", spec=table_specs.leakage_table_spec,
     ),
     "proxies": Table(

@@ -24,9 +24,10 @@ class TranslationQuality(Spec):
     """How translators are compared on parallel text."""
 
     metrics: tuple[Literal["bleu", "chrf", "comet"], ...] = Field(
-        default=("bleu", "chrf", "comet"), description="COMET only where its package and a checkpoint are installed"
+        default=("bleu", "chrf", "comet"),
+        description="metrics to compute; COMET only if its package and a checkpoint are installed",
     )
-    replicates: int = Field(default=1000, ge=100, description="bootstrap replicates, the same for all translators")
+    replicates: int = Field(default=1000, ge=100, description="bootstrap replicates, shared by all translators")
     level: float = Field(default=0.95, gt=0, lt=1, description="of the intervals")
     seed: int = Field(default=42, description="seed of the draws")
     comet_checkpoint: PathText | None = Field(

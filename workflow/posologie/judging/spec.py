@@ -10,7 +10,7 @@ from posologie.records.specs import Name, PathText, Spec
 
 
 class OutsideVerdicts(Spec):
-    """Verdicts that a judge gave elsewhere, as tables with one verdict a row (CSV, TSV, XLSX, JSON or JSONL)."""
+    """Verdicts that a judge gave elsewhere, as tables with one verdict per row (CSV, TSV, XLSX, JSON or JSONL)."""
 
     kind: Literal["outside"] = Field(default="outside", description="this kind of backend")
     files: tuple[PathText, ...] = Field(
@@ -30,7 +30,7 @@ JudgeBackend = Annotated[Causal | OpenaiEndpoint | Engine | OutsideVerdicts, Fie
 
 
 class Judge(Spec):
-    """A judge of open answers: which model, asked what, and how its verdict is read."""
+    """A judge of open answers: its model, its prompt, and how its verdict is read."""
 
     backend: JudgeBackend = Field(description="the model that judges, or the files of its verdicts")
     prompt: PathText = Field(
@@ -41,7 +41,7 @@ class Judge(Spec):
     decoding: Decoding = Field(default=Decoding(max_new_tokens=8), description="how its reply is drawn")
     labels: tuple[str, str] = Field(
         default=("0", "1"),
-        description="what the prompt calls not equivalent and equivalent; each is one token of the model",
+        description="the prompt's labels for not equivalent and equivalent; each is one token of the model",
     )
     verdict: str = Field(
         default=r"^\W*([01])(?![0-9.,%])",
@@ -113,7 +113,8 @@ class RatingColumns(Spec):
     group: str | None = Field(default=None, description="what questions on one case share; the item if left out")
     weight: str | None = Field(
         default=None,
-        description="how many answers of its model a rated one stands for, where they were not drawn alike",
+        description="how many answers of its model a rated one stands for, if they were not drawn with equal"
+        " probability",
     )
     raters: tuple[str, ...] = Field(default=(), description="one column of ratings per rater, named after the rater")
     rater: str | None = Field(default=None, description="column that names the rater, in a file of one rating per row")
@@ -127,7 +128,7 @@ class RatingColumns(Spec):
 
 
 class Scale(Spec):
-    """What a rating may be."""
+    """The possible values of a rating."""
 
     kind: Literal["binary", "ordinal"] = Field(default="binary", description="two values, or several in order")
     values: dict[str, float] = Field(
@@ -164,8 +165,8 @@ class Ratings(Spec):
     threshold: float | None = Field(
         default=None,
         exclude=True,
-        description="mean rating from which an answer counts as right; 0.5 on a binary scale if left out, and on an"
-        " ordinal one nothing is right or wrong",
+        description="lowest mean rating of an answer that counts as right; if left out, 0.5 on a binary scale,"
+        " and on an ordinal one nothing is right or wrong",
     )
 
     @model_validator(mode="after")
@@ -213,8 +214,8 @@ class Kit(Spec):
     questions: int = Field(default=100, ge=1, description="questions; each is shown with the answer of every model")
     judge: Name | None = Field(
         default=None,
-        description="draw single answers by what this judge says of them, more where it is unsure; it judges every"
-        " answer of the kit's models",
+        description="draw single answers by this judge's verdicts, more where it is unsure; it judges"
+        " every answer of the kit's models",
     )
     answers: int | None = Field(
         default=None, ge=10, description="answers that are drawn with `judge`, in place of `questions`"

@@ -73,7 +73,7 @@ class Drawing(Spec):
 
 
 class Mix(Drawing):
-    """How much of which component or source, and how many items in all.
+    """Shares or counts of components or sources, and the number of items in all.
 
     A share or count is given per component (all its sources in proportion to what they hold) or per source. A key that
     is the name of a component means the component.
@@ -89,7 +89,7 @@ class Mix(Drawing):
         default_factory=dict,
         exclude_if=lambda epochs: not epochs,  # a mix without repetition keeps its identity
         description="how often each item of a component or source stands in the training set, once if left out; "
-        "shares, counts and size count an item as often as it stands there",
+        "shares, counts and size count an item as often as it occurs",
     )
 
     @model_validator(mode="after")
@@ -119,15 +119,15 @@ class Validation(Spec):
     provenances: tuple[Name, ...] | None = Field(
         default=None,
         validation_alias=AliasChoices("components", "provenances"),
-        description="components of its items (`provenances` in earlier study files); those of kind native if left out, "
-        "or all where none is of that kind",
+        description="components of its items (`provenances` in earlier study files); if left out, those of kind "
+        "native, or all if none is of that kind",
     )
     tasks: tuple[Task, ...] = Field(default=("mcqu", "mcq"), min_length=1, description="tasks of its items")
     size: Count | None = Field(default=None, description="number of items; all of them if left out")
-    seed: int = Field(default=42, description="seed of its sampling: its own, so that all mixes share the set")
+    seed: int = Field(default=42, description="seed of its sampling: separate, so that all mixes share the set")
     seen: Literal["leave_out", "refuse", "keep"] = Field(
         default="leave_out",
-        description="validation items of which a mix trains on a twin or on the group (found with the settings of "
+        description="validation items whose twin or group a mix trains on (found with the settings of "
         "`screening`): left out of that mix's validation set and counted, refused, or kept and counted",
     )
 
@@ -161,7 +161,7 @@ def _each_once(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 class ShareSweep(Drawing):
-    """Mixes of one size in which the share of one part grows and the rest is filled by others."""
+    """Mixes of one size in which the share of one component or source grows and others fill the rest."""
 
     kind: Literal["share"] = Field(description="this kind of sweep")
     of: Name = Field(description="component or source whose share varies")
@@ -208,12 +208,12 @@ class AdditiveSweep(Drawing):
 
 
 class EpochSweep(Drawing):
-    """Mixes of the same shares and size in which fewer items of one part are repeated more often."""
+    """Mixes of the same shares and size in which fewer items of one component or source are repeated more often."""
 
     kind: Literal["epochs"] = Field(description="this kind of sweep")
     of: Name = Field(description="component or source whose items are repeated")
     values: Annotated[tuple[Epochs, ...], AfterValidator(_each_once)] = Field(
-        min_length=1, description="how often each of its items stands in the training set"
+        min_length=1, description="how often each of its items occurs in the training set"
     )
     shares: dict[Name, Share] = Field(min_length=1, description="relative weight of each component or source")
     size: Count | Literal["smallest"] = Field(description="number of items of every mix, repeated ones each time")

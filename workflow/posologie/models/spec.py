@@ -24,7 +24,7 @@ def files_of_model(folder: str | os.PathLike[str]) -> list[str]:
 
 
 class Untrained(Spec):
-    """A small model with random weights, made from its configuration: it shows that the machinery works, no more."""
+    """A small model with random weights, made from its configuration: it only shows that the machinery works."""
 
     architecture: Literal["qwen3"] = Field(default="qwen3", description="which model")
     layers: int = Field(default=2, ge=1, le=8, description="decoder layers")
@@ -40,13 +40,13 @@ class Untrained(Spec):
         default=0.02,
         gt=0,
         le=2,
-        description="standard deviation of the weights; with a large one, single facts are learnt in fewer updates",
+        description="standard deviation of the weights; if large, single facts are learnt in fewer updates",
     )
     seed: int = Field(default=0, description="seed of the weights")
 
 
 class ChatForm(Spec):
-    """How a chat is put to a model, in training, prediction, judging and serving alike."""
+    """How a chat is formatted for a model, in training, prediction, judging and serving alike."""
 
     template_options: dict[str, Any] = Field(
         default_factory=dict, description="options of the chat template, such as {enable_thinking: false}"
@@ -60,7 +60,7 @@ class ChatForm(Spec):
         description="the model thinks before it answers: its thoughts are kept apart, and constrained answers and "
         "label probabilities come after them",
     )
-    thought_tokens: int = Field(default=2048, ge=1, description="tokens of a thought, at most")
+    thought_tokens: int = Field(default=2048, ge=1, description="most tokens of a thought")
 
 
 class Backbone(Spec):
@@ -77,7 +77,7 @@ class Backbone(Spec):
     untrained: Untrained | None = Field(
         default=None, description="a small model with random weights, for tests and worlds"
     )
-    chat: ChatForm = Field(default=ChatForm(), exclude=True, description="how chats are put to it")
+    chat: ChatForm = Field(default=ChatForm(), exclude=True, description="how chats are formatted for it")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -21,8 +21,8 @@ class Asked(Spec):
     choice_new_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="tokens of an answer to a question with options, hidden reasoning included; if left out, the budget"
-        " of the suite, as for a local model",
+        description="tokens of an answer to a question with options, hidden reasoning included; if left out, the"
+        " suite's limit, as for a local model",
     )
 
     @field_validator("backend", mode="before")
@@ -34,7 +34,7 @@ class Asked(Spec):
 class Served(Asked):
     """A model behind an endpoint, or behind an engine that a job starts."""
 
-    running: Running = Field(default=Running(), description="how the endpoint is asked: changes no reply")
+    running: Running = Field(default=Running(), description="how requests are sent: changes no reply")
 
 
 class EndpointPredictionSpec(Questions, Asked):
@@ -46,7 +46,7 @@ class Layout(Spec):
 
     form: Literal["table", "lm_eval", "inspect"] = Field(
         default="table",
-        description="a CSV, TSV, XLSX, JSON or JSONL table with one answer a row; lm-evaluation-harness's samples"
+        description="a CSV, TSV, XLSX, JSON or JSONL table with one answer a row; samples of lm-evaluation-harness"
         " (`--log_samples`); or an Inspect log as JSON",
     )
     item: str | None = Field(
@@ -89,7 +89,7 @@ class MergedModels(Spec):
 
     of_mixes: bool = Field(
         default=True,
-        description="one for each trained mix of two or more components: these tell how well merged models predict",
+        description="one for each trained mix of two or more components: these show how well merged models predict",
     )
     lattice: int | None = Field(
         default=None, ge=2, le=20, description="one for each mix whose shares are multiples of 1/lattice"
@@ -99,7 +99,7 @@ class MergedModels(Spec):
     )
     models: dict[Name, Name] = Field(
         default_factory=dict,
-        description="component → the mix of it alone whose models are merged; needed where there are several",
+        description="component → the mix of that component alone whose models are merged; needed if there are several",
     )
     rank: int | None = Field(
         default=None, ge=1, description="approximate each matrix's change by one of this rank; exact if left out"
@@ -113,7 +113,7 @@ class MergedModels(Spec):
 
 
 class Proxies(Spec):
-    """Cheap stand-ins for models that are not trained; they are shown beside the trained ones and judged with none."""
+    """Cheap stand-ins for models that are not trained; they are shown beside the trained ones and enter no test."""
 
     merged: MergedModels | None = Field(default=None, description="merged single-component models")
 

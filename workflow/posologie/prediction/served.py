@@ -44,9 +44,7 @@ def main(argv: list[str]) -> None:
     add_job_arguments(arguments)
     add_backend_argument(arguments)
     arguments.add_argument("--backbone", type=Path, metavar="MANIFEST", help="the model that an engine serves")
-    arguments.add_argument(
-        "--running", default="{}", metavar="JSON", help="how the endpoint is asked: changes no reply"
-    )
+    arguments.add_argument("--running", default="{}", metavar="JSON", help="how requests are sent: changes no reply")
     options = arguments.parse_args(argv)
     spec = EndpointPredictionSpec.from_json(options.spec)
     published = [name for name, suite in spec.suites.items() if suite.protocol == "published"]

@@ -17,7 +17,7 @@ LongPrompts = Literal["refuse", "cut"]
 
 
 class Benchmark(Spec):
-    """A part of a source's split that is reported by itself."""
+    """A part of a source's split that is reported separately."""
 
     source: Name = Field(description="the source whose items are asked")
     split: Literal["test", "validation"] = Field(default="test", description="the split they come from")
@@ -26,7 +26,7 @@ class Benchmark(Spec):
         default=None, description="keep only items whose meta.origin is one of these"
     )
     limit: int | None = Field(
-        default=None, ge=1, description="keep the items with the smallest seeded hash of their id"
+        default=None, ge=1, description="keep this many items, those with the smallest seeded hash of their id"
     )
 
     @field_validator("tasks")
@@ -44,13 +44,14 @@ class Suite(Spec):
     permutations: int = Field(
         default=0, ge=0, le=100, description="further runs, each with its own order of the options"
     )
-    max_new_tokens: int = Field(default=512, ge=1, description="tokens of an answer to an open question, at most")
+    max_new_tokens: int = Field(default=512, ge=1, description="most tokens of an answer to an open question")
     mcqu_new_tokens: int = Field(
         default=1,
         ge=1,
-        description="tokens of a greedy answer to a single-answer question, of local and served models alike; 1 is the "
-        "published study's, and too few for a model that opens its answer with a bracket or a sentence. An answer of a "
-        "local model that ends on a bare label by then gets one more, which tells `D` from `D'après`",
+        description="tokens of a greedy answer to a single-answer question, for local and served models alike; 1 is "
+        "the published study's, and too few for a model that opens its answer with a bracket or a sentence. An"
+        " answer of a local model that ends on a bare label by then gets one more, which distinguishes `D` from"
+        " `D'après`",
     )
     protocol: Literal["automaton", "published"] = Field(
         default="automaton",

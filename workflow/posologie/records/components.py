@@ -28,8 +28,7 @@ class Component(Spec):
     colour: Colour | None = Field(default=None, description="its colour; the next free one of the list if left out")
     kind: Kind | None = Field(
         default=None,
-        description="how its items came about; where the validation set names no components, it holds those of kind "
-        "native",
+        description="how its items were made; a validation set that names no components holds those of kind native",
     )
     price: float | None = Field(default=None, ge=0, description="of one item, in the study's `currency`")
 

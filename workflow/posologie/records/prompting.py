@@ -15,27 +15,27 @@ class Lines(Spec):
     """The lines of a question's layout that are words of a language."""
 
     choices_line: str = Field(description="line above the options")
-    context_line: str = Field(pattern=r"\{context\}", description="what a context is put in, where the item has one")
+    context_line: str = Field(pattern=r"\{context\}", description="the line around an item's context, if it has one")
 
 
 class Prompting(Spec):
-    """How an item is put to a model. The defaults are the published prompt."""
+    """How an item becomes a prompt. The defaults are the published prompt."""
 
     choices_line: str = Field(default="Choix de réponses :", description="line above the options")
     option_line: str = Field(default="({label}) {option}", description="one option")
     context_line: str = Field(
-        default="\n\nContexte : {context}", description="what a context is put in, where the item has one"
+        default="\n\nContexte : {context}", description="the line around an item's context, if it has one"
     )
     context_position: Literal["after_question", "after_options"] = Field(
-        default="after_question", description="where the context stands"
+        default="after_question", description="whether the context comes before or after the question"
     )
-    label_separator: str = Field(default=",", description="between the labels of an answer with several")
+    label_separator: str = Field(default=",", description="text between the labels of an answer with several")
     system: str | None = Field(default=None, description="text of a system turn; none if left out")
     sources: dict[Name, Lines] = Field(
         default_factory=dict,
         exclude_if=operator.not_,
-        description="lines for the items of single sources; of those in another language than the study's, that "
-        "language's",
+        description="lines for the items of single sources; a source in another language than the study's "
+        "has that language's",
     )
 
     def lines_of(self, source: str) -> "Lines | Prompting":

@@ -42,7 +42,7 @@ class PublishedNames(Spec):
     )
     translators: dict[Name, str] | None = Field(default=None, description="our translator → the published system")
     test_sets: dict[Name, str] | None = Field(
-        default=None, description="our collection → the published test set of translation that it is"
+        default=None, description="our collection → the same test set in the published study"
     )
 
     def theirs(self, kind: str, ours: str) -> str | None:

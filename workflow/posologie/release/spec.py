@@ -38,7 +38,7 @@ Form = Literal["adapter", "merged"]
 
 
 class Release(Spec):
-    """What leaves the study on request: `snakemake release` makes it, `snakemake push` uploads it to the hub."""
+    """What leaves the study on request: `snakemake release` builds it, `snakemake push` uploads it to the hub."""
 
     models: tuple[str, ...] | None = Field(
         default=None, description="`{backbone}/{mix}/seed-{seed}`; every model that the study trains if left out"

@@ -90,7 +90,7 @@ def steered(inputs: Inputs, name: str) -> tuple[str, ...]:
 
 
 def steered_in_suite(inputs: Inputs, suite: str) -> list[tuple[Cell, ...]]:
-    """Return the rows of the table of answers to a suite that may steer a judge: judges and models with such answers."""
+    """Return the table rows of answers to a suite that may steer a judge, one for each judge and model with any."""
     metrics = dict.fromkeys(row["metric"] for row in inputs.rows("length", suite=suite))
     judges = [judge for kind, _, judge in (metric.partition(":") for metric in metrics) if kind == "judge"]
     rows = []

@@ -12,18 +12,18 @@ from posologie.statistics.spec import EvaluatedModel, Statistics
 
 
 class Report(Spec):
-    """How the report is laid out (the section `report` of a study's configuration)."""
+    """How the report is laid out (section `report`)."""
 
     language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$", description="language of the item texts (ISO 639)")
     item_browser: bool = Field(default=True, description="write the browser of single items beside the page")
     items_per_file: int = Field(
-        default=200, ge=10, le=5000, description="items in one data file of the browser, which a page loads by need"
+        default=200, ge=10, le=5000, description="items in one data file of the browser, which the page loads on demand"
     )
     items_in_page: int = Field(
         default=500,
         ge=0,
         le=5000,
-        description="up to how many items the browser's data stand in the page itself, which can then be sent alone",
+        description="largest number of items whose browser data are in the page itself, which can then be sent alone",
     )
 
 

@@ -42,7 +42,7 @@ def missing_packages(tokenizer: str) -> str | None:
 
 
 class TextMetrics(Spec):
-    """How open answers are compared with their reference text. What is left out, the study's language sets."""
+    """How open answers are compared with their reference text. The study's language sets what is left out."""
 
     words: Words = Field(
         default="runs",
@@ -54,7 +54,8 @@ class TextMetrics(Spec):
     normalization: Normalization = Field(
         default="NFC",
         exclude_if=lambda form: form == "NFC",
-        description="form that texts are put in before words are found: `NFC`, or `width`, in which full-width letters "
+        description="form that texts are brought to before words are found: `NFC`, or `width`, in which full-width"
+        " letters "
         "and digits are those of ASCII, and half-width Katakana the ordinary ones",
     )
     bleu_tokenizer: BleuTokenizer = Field(default="13a", description="sacreBLEU's tokenizer")

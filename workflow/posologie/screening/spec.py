@@ -49,14 +49,14 @@ class SentenceEncoder(EncoderOrigin):
         default="mean", description="a text's vector: the mean of its tokens' vectors, or that of the first token"
     )
     prefix: str = Field(
-        default="", description="put before every text, where the encoder was trained so, such as `query: `"
+        default="", description="put before every text, if the encoder was trained that way, such as `query: `"
     )
     similarity: float = Field(
         default=0.6,
         gt=0,
         le=1,
-        description="cosine of two questions, each less the mean of its language, from which their options and answers "
-        "are compared",
+        description="lowest cosine of two questions, each less the mean of its language, at which their options and "
+        "answers are compared",
     )
 
 
@@ -67,7 +67,7 @@ class Comparing(Spec):
         default=0.7,
         ge=0.3,
         le=1,
-        description="Jaccard similarity from which items are near-duplicates; null: exact ones only",
+        description="lowest Jaccard similarity of near-duplicates; null: exact ones only",
     )
     shingle: int = Field(default=5, ge=2, le=20, description="characters of the shingles whose sets are compared")
     same_options: bool = Field(
@@ -78,10 +78,10 @@ class Comparing(Spec):
         default=13,
         ge=5,
         le=50,
-        description="words of the n-grams by which a training text quotes a tested question; null: not looked for",
+        description="words of the n-grams by which a training text quotes a tested question; null: no such search",
     )
     containment_share: float = Field(
-        default=0.5, gt=0, le=1, description="share of a tested question's words from which it counts as quoted"
+        default=0.5, gt=0, le=1, description="lowest share of a tested question's words that counts as a quotation"
     )
     lineage: bool = Field(
         default=True,
@@ -90,16 +90,16 @@ class Comparing(Spec):
     )
     across_languages: Literal["off", "ngrams"] = Field(
         default="ngrams",
-        description="how a tested question is looked for in other languages: by character n-grams and options, "
-        "or not at all",
+        description="how tested questions are searched for in other languages: by character n-grams and "
+        "options, or not at all",
     )
     encoder: SentenceEncoder | None = Field(
-        default=None, description="a sentence encoder that looks for tested questions in other languages too"
+        default=None, description="a sentence encoder that searches for tested questions in other languages as well"
     )
 
 
 class Rating(Spec):
-    """How a judge is asked for the score of an item."""
+    """How a judge is asked to score an item."""
 
     prompt: PathText = Field(
         default="resources/prompts/fr/quality/item.md",
@@ -163,7 +163,8 @@ class Screening(Comparing):
     """How training and validation items are screened."""
 
     mode: Literal["off", "report", "remove"] = Field(
-        default="report", description="off: every item passes unseen; report: matches are listed; remove: and removed"
+        default="report",
+        description="off: nothing is screened; report: matches are listed; remove: they are also removed",
     )
     against: tuple[Name, ...] = Field(default=(), description="suites whose items must not be trained on")
     scope: tuple[Literal["within", "across"], ...] = Field(
@@ -171,12 +172,12 @@ class Screening(Comparing):
         description="duplicates inside a source, and of sources listed before it (the earlier source wins)",
     )
     same_answer: bool = Field(
-        default=True, description="training items with different right answers are no duplicates of each other"
+        default=True, description="training items with different right answers are not duplicates of each other"
     )
     same_facts: bool = Field(
         default=True,
-        description="training items that differ in a number, negation, exception or polarity are no duplicates of each "
-        "other",
+        description="training items that differ in a number, negation, exception or polarity are not duplicates "
+        "of each other",
     )
     quality: Quality | None = Field(default=None, description="an optional screen of training items by a judge")
 

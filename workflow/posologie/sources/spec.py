@@ -39,7 +39,7 @@ class Source(Spec):
         description="`generated/{generator}/{collection}` or `translated/{translator}/{source}`",
     )
     mixed: bool = Field(
-        default=True, description="false: raw material for translation, drawn into no mix and tested by no default"
+        default=True, description="false: raw material for translation, drawn into no mix and not tested by default"
     )
     compared: bool = Field(
         default=False,
@@ -55,11 +55,11 @@ class Source(Spec):
     language: str | None = Field(
         default=None,
         pattern="^[a-z]{2,3}$",
-        description="language of its items (ISO 639 code), against which a sample of them is checked; the study's, or "
-        "that of the translator or generator that makes or reads them, if left out",
+        description="language of its items (ISO 639 code), against which a sample of them is checked; if left out, "
+        "the study's, or that of the translator or generator that makes or reads them",
     )
     reject_limit: float = Field(
-        default=0.2, ge=0, le=1, description="share of a split's records above which rejects stop the shard"
+        default=0.2, ge=0, le=1, description="highest share of rejected records of a split; more stop the shard"
     )
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class Collection(Spec):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
     reject_limit: float = Field(
-        default=0.2, ge=0, le=1, description="share of the records above which rejects stop the collection"
+        default=0.2, ge=0, le=1, description="highest share of rejected records; more stop the collection"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The table of position: whether the place of an option moves the answer, and the ranking of the models."""
+"""The table of position: whether the position of an option changes the answer, and the ranking of the models."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ class Drawn:
 
 
 LATEX = Latex(
-    "Does the place of an option move the answer: constrained answers, all questions.",
+    "Does the position of an option change the answer: constrained answers, all questions.",
     index=("suite", "model"),
     where={
         "scope_kind": ("all",),

@@ -42,7 +42,7 @@ class Family(Spec):
 
 
 class Statistics(Spec):
-    """How intervals and tests are made (the section `statistics` of a study's configuration)."""
+    """How intervals and tests are computed (section `statistics`)."""
 
     replicates: int = Field(
         default=10_000, ge=100, description="draws of clusters, and joint draws of the values that are compared"
@@ -53,13 +53,13 @@ class Statistics(Spec):
         default=None,
         gt=0,
         description="difference up to which two models count as equal, in the unit of the table (points for `%`); set "
-        "it before the run; without it nothing is called equivalent",
+        "it before the run; without a margin, nothing is called equivalent",
     )
     minimum_clusters: int = Field(
         default=30,
         ge=2,
-        description="below so many clusters a number is marked `n too small`, and what has no crossed model has no "
-        "interval",
+        description="with fewer clusters a number is marked `n too small`, and one without a crossed model "
+        "has no interval",
     )
     power: float = Field(default=0.8, gt=0.5, lt=1, description="power of the minimum detectable difference")
     calibration_bins: int = Field(default=15, ge=2, le=100, description="bins of the expected calibration error")
@@ -72,7 +72,7 @@ class Statistics(Spec):
     )
     families: dict[Name, Family] = Field(
         default_factory=dict,
-        description="tests that are corrected together; those of one number if left out",
+        description="tests that are corrected together; if left out, those of one number",
     )
     sweeps: dict[Name, dict[Name, float]] = Field(
         default_factory=dict, description="dose–response curves: mix → dose; the mix may be `base`"

@@ -31,7 +31,7 @@ def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Design(Spec):
-    """Which mixes to train on next: asked by `posologie design mixes`, read by no job (the section `design`)."""
+    """Which mixes to train on next: read by `posologie design mixes` and by no job (section `design`)."""
 
     components: tuple[Name, ...] = Field(
         default=(), description="what a proposed mix may hold; the components with training items if left out"
@@ -45,14 +45,14 @@ class Design(Spec):
     trainings: Count | None = Field(default=None, description="how many adapters may be trained")
     epochs: dict[Name, Epochs] = Field(
         default_factory=dict,
-        description="how often the items of a component may stand in a proposed mix, where it holds too few; once if "
-        "left out",
+        description="how often an item of a component may occur in a proposed mix, if the component holds too few; "
+        "once if left out",
     )
     repeats: int | None = Field(
         default=None,
         ge=0,
-        description="of the trainings, how many train a mix again with another seed; a quarter and at least two if "
-        "left out, less what is there, as far as the model leaves any",
+        description="how many of the trainings repeat a mix with another seed; if left out, a quarter, at least "
+        "two, less the repeats that exist, as far as the model's terms leave any",
     )
     model: Literal["linear", "quadratic", "special_cubic"] = Field(
         default="quadratic", description="Scheffé's model that the design is meant for"
@@ -72,7 +72,7 @@ class Design(Spec):
 
 
 class SurfaceSettings(Spec):
-    """The score as a function of the shares, and what is asked of it; re-trains nothing (the section `surface`)."""
+    """The score as a function of the shares, and what is computed from it; re-trains nothing (section `surface`)."""
 
     bounds: dict[Name, ShareBounds] = Field(
         default_factory=dict, description="lowest and highest share of a component among the mixes that are compared"
@@ -80,14 +80,14 @@ class SurfaceSettings(Spec):
     models: tuple[SurfaceModel, ...] = Field(
         default=("mean", "linear", "quadratic", "special_cubic", "process"),
         min_length=1,
-        description="models of which the one that best predicts left-out mixes is taken",
+        description="candidate models; the one that best predicts left-out mixes is taken",
     )
     objective: dict[Name, Weight] = Field(
         default_factory=dict,
-        description="weight of each suite in one number to be raised; each suite by itself if left out",
+        description="weight of each suite in the number to maximise; each suite separately if left out",
     )
     at_least_base: tuple[Name, ...] = Field(
-        default=(), description="suites on which the mix that is given must not score below the base model"
+        default=(), description="suites on which the recommended mix must not score below the base model"
     )
     size: Count | None = Field(
         default=None, description="number of items at which mixes are compared; the largest trained on if left out"

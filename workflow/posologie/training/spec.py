@@ -28,7 +28,7 @@ class Recipe(Spec):
         default=0.1,
         gt=0,
         exclude_if=lambda value: value == 0.1,
-        description="how strongly dpo holds the model to its backbone: β of its loss",
+        description="how strongly dpo keeps the model close to its backbone: β of its loss",
     )
     rank: int = Field(default=16, ge=1, description="rank r of the low-rank update")
     alpha: float = Field(
@@ -57,14 +57,14 @@ class Recipe(Spec):
     max_length: int = Field(default=2048, ge=16, description="tokens of prompt and answer together")
     loss_on: Literal["all", "answer"] = Field(
         default="all",
-        description="tokens that are learnt: all, prompt included, or the answer's; with dpo those of the prompt "
-        "cancel out, so that it is the answers' in both cases",
+        description="tokens that are learnt: all, prompt included, or the answer's; with dpo those of "
+        "the prompt cancel out, so both mean the answers' tokens",
     )
-    group_by_length: bool = Field(default=True, description="updates hold examples of like length")
+    group_by_length: bool = Field(default=True, description="updates hold examples of similar length")
     precision: Literal["bfloat16", "float32"] = Field(
         default="bfloat16", description="of the backbone; the adapter's weights are float32"
     )
-    gradient_checkpointing: bool = Field(default=True, description="compute most activations twice to save memory")
+    gradient_checkpointing: bool = Field(default=True, description="recompute most activations to save memory")
     quantization: Literal["none", "8bit", "4bit"] = Field(
         default="none", description="of the frozen backbone; needs the package bitsandbytes"
     )
