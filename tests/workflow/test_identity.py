@@ -143,6 +143,34 @@ def test_a_folder_copied_without_times_under_another_name_stays_finished(finishe
     assert not instances(project.planned(*STUDY))
 
 
+LEARNING_RATE = replacing("    epochs: 2\n", "    epochs: 2\n    learning_rate: 0.5\n")
+DELETED = {
+    "adapters": (("adapters",), LEARNING_RATE, after_training("NAT", "SYN", "NAT-SYN")),
+    "all between mixes and tables": (
+        ("adapters", "predictions", "scores"),
+        LEARNING_RATE,
+        after_training("NAT", "SYN", "NAT-SYN") | answered("base") | scored("base"),
+    ),
+    "mixes": (("mixes",), replacing("{native: 1}, size: 24", "{native: 1}, size: 30"), after_drawing("NAT")),
+    "screened shards": (("screened",), replacing("mode: remove", "mode: report"), after_drawing("NAT", "SYN")),
+}
+
+
+@pytest.mark.parametrize("name", DELETED)
+def test_an_edit_is_noticed_also_where_all_that_it_changes_was_deleted(finished_study, tmp_path, name):
+    folders, change, expected = DELETED[name]
+    for folder in folders:
+        (finished_study.root / ROOT / folder).rename(tmp_path / folder)
+    try:
+        assert not instances(finished_study.planned(*STUDY)), "what nobody asks for is not made again"
+        with edited(finished_study, CONFIG, change):
+            jobs = instances(finished_study.planned(*STUDY))
+    finally:
+        for folder in folders:
+            (tmp_path / folder).rename(finished_study.root / ROOT / folder)
+    assert jobs >= expected
+
+
 YAML_FORMS = {
     "a number in another form": replacing("training_micro_batch: 8", "training_micro_batch: 0x8"),
     "a comment": appending("# nothing"),

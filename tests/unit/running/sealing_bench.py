@@ -5,7 +5,8 @@ import json
 import pytest
 
 from posologie.running import sealing
-from posologie.running.planning import VARIABLE, Comparison, PlannedJob, own_run
+from posologie.running.comparing import Comparison, PlannedJob
+from posologie.running.planning import VARIABLE, own_run
 from posologie.running.sealing import Request
 from posologie.running.seals import FileHashes, Identity
 

@@ -131,6 +131,7 @@ class Making:
     identity: Identity
     outputs: tuple[str, ...]
     inputs: dict[str, str]
+    origins: dict[str, str]
     marks: dict[str, tuple[int, ...]]
     started: float
 
@@ -148,8 +149,8 @@ def begin(module: str, code: str, argv: Sequence[str], request: Request) -> Maki
     check_code(module, code)
     identity = identity_of(module, code, argv, request)
     check_current(request.outputs[0], identity)
-    inputs, marks = _read(request.inputs)
-    return Making(identity, request.outputs, inputs, marks, started)
+    inputs, origins, marks = _read(request.inputs)
+    return Making(identity, request.outputs, inputs, origins, marks, started)
 
 
 class Staging:
@@ -221,7 +222,7 @@ def end(making: Making, code: str, staging: Staging | None = None) -> None:
     check_current(making.outputs[0], making.identity)
     for file, place in files:
         os.replace(file, place)
-    write_seal(making.outputs, making.identity, making.inputs, _made(making.started))
+    write_seal(making.outputs, making.identity, making.inputs, _made(making.started), making.origins)
 
 
 def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
@@ -247,16 +248,20 @@ def whole(seal: Seal) -> bool:
     return all(path.is_file() and sha256_of_file(path) == checksum for path, checksum in seal.files().items())
 
 
-def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
-    """Return checksum and file-system mark of each input; the mark tells whether it was written since."""
-    inputs, marks = {}, {}
+def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[int, ...]]]:
+    """Return the checksum of each input, the origin of those that are artifacts, and the file-system mark of each.
+
+    The mark tells whether an input was written since.
+    """
+    inputs, origins, marks = {}, {}, {}
     for path in paths:
         marks[path] = _mark(path)
         checksum, seal = checked_sum(path)
         if seal is not None:
             check_input(path, seal)
+            origins[path] = seal.origin()
         inputs[path] = checksum
-    return inputs, marks
+    return inputs, origins, marks
 
 
 def _mark(path: str) -> tuple[int, ...]:

@@ -51,6 +51,7 @@ class Seal:
         inputs: checksum of each input by its path, as it was read.
         outputs: checksum of each file of the artifact, by its path from the seal's folder.
         made: when, by which run and on which machine; not part of the identity.
+        origins: origin (`origin`) of each input that is an artifact; None in a seal of an earlier version.
     """
 
     path: Path
@@ -58,10 +59,29 @@ class Seal:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     made: Mapping[str, Any]
+    origins: Mapping[str, str] | None = None
 
     def files(self) -> dict[Path, str]:
         """Return the checksum of each file of the artifact, by its path."""
         return {_joined(self.path.parent, name): checksum for name, checksum in self.outputs.items()}
+
+    def origin(self) -> str:
+        """Return the origin of the artifact; "" where the seal is of an earlier version."""
+        return "" if self.origins is None else origin(self.identity, {**self.inputs, **self.origins})
+
+
+def origin(identity: Identity, behind: Mapping[str, str]) -> str:
+    """Return a checksum of everything that an artifact rests on; "" where that is not known of an input.
+
+    It tells whether an artifact that was deleted, its seal included, would be made in the same way again.
+
+    Args:
+        behind: by the path of each input, its own origin if it is an artifact, else its checksum.
+    """
+    known = _from_the_end(behind)
+    return (
+        "" if "" in known else hashlib.sha256(_canonical([identity.text(), identity.code, known]).encode()).hexdigest()
+    )
 
 
 def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
@@ -103,8 +123,12 @@ def write_seal(
     identity: Identity,
     inputs: Mapping[str, str],
     made: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
 ) -> None:
     """Hash the files of an artifact and write its seal.
+
+    Args:
+        origins: origin of each input that is an artifact.
 
     Raises:
         FileNotFoundError: if a file of the artifact is not there.
@@ -120,6 +144,7 @@ def write_seal(
             "spec": identity.spec,
             "settings": dict(identity.settings),
             "inputs": dict(inputs),
+            **({} if origins is None else {"origins": dict(origins)}),
             "outputs": checksums,
             "made": dict(made),
         },
@@ -135,7 +160,8 @@ def read_seal(path: str | os.PathLike[str]) -> Seal | None:
         if facts["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
             return None
         identity = Identity(called_now(facts["module"]), facts["code"], facts["spec"], dict(facts["settings"]))
-        return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]))
+        origins = dict(facts["origins"]) if "origins" in facts else None
+        return Seal(Path(path), identity, dict(facts["inputs"]), dict(facts["outputs"]), dict(facts["made"]), origins)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
