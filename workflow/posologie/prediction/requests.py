@@ -220,8 +220,6 @@ def _batches(path: Path) -> Iterator[pa.Table]:
     check_seal(path)
     try:
         file = pq.ParquetFile(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from error
     missing = [column for column in item_schema().names if column not in file.schema_arrow.names]

@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     """Write the browser's index and data files."""
     arguments = parser("posologie.report.browser", "Write the data of the report's item browser.")
     arguments.add_argument("--results", required=True, type=Path, help="the study's folder")
-    arguments.add_argument("--items", nargs="+", type=named_path, default=[], metavar="SOURCE=SHARD")
+    arguments.add_argument("--items", required=True, nargs="+", type=named_path, metavar="SOURCE=SHARD")
     arguments.add_argument("--trained", nargs="*", default=[], metavar="SHARD", help="shards that mixes are drawn from")
     arguments.add_argument("--matches", nargs="*", default=[], metavar="FILE", help="what screening found of them")
     arguments.add_argument("--backbones", nargs="*", type=named_path, default=[], metavar="FOLDER=MANIFEST")
