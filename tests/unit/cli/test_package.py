@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 import yaml
@@ -14,14 +15,12 @@ SHARED = ("--configfile", REPOSITORY / "config/test.yaml", "--config", "study=si
 
 
 @pytest.fixture
-def finished_study(project, monkeypatch):
+def finished_study(reported, monkeypatch):
     """The simulated study, taken for a finished one: it has no adapters, and its seals no real code."""
     whole = {"stages": [{"stage": "tables", "optional": False, "missing": []}], "stale": {}}
     monkeypatch.setattr(package, "state_of", lambda study: whole)
     monkeypatch.setattr(package, "faults_of", lambda root, seals: iter(()))
-    for name in ("report", "figures"):
-        (project / "results/simulated" / name).mkdir(exist_ok=True)
-    (project / "results/simulated/report/index.html").write_text("<title>Report</title>")
+    (reported / "results/simulated/figures").mkdir()
     return whole
 
 
@@ -88,7 +87,7 @@ def test_a_crate_holds_the_seals_and_what_is_asked_for(project, finished_study, 
     folder = project / "simulated-crate"
     assert list((folder / "seals/shards").rglob("*.seal.json"))
     assert list((folder / "scores").rglob("*.parquet"))
-    assert not (folder / "predictions").exists()
+    assert not list((folder / "predictions").rglob("*.parquet"))
     assert not [path for path in folder.rglob("*.seal.json") if "seals" not in path.relative_to(folder).parts[0]]
 
 
@@ -159,3 +158,29 @@ def test_an_archive_that_was_changed_is_caught(project, finished_study, posologi
         ("outdated", "tables/mcqa.csv"),
     } <= states
     assert posologie("verify", "--results", "simulated-crate", "--fix")[0] == 2
+
+
+def test_the_text_for_a_paper_is_written_from_an_archive_as_from_the_study(project, finished_study, posologie):
+    crate(posologie)
+    assert posologie("methods", "--output", "own")[0] == 0
+    (project / "results").rename(project / "gone")
+    assert (project / "simulated-crate/predictions/tiny/NAT/seed-42/mcqa.run.json").is_file()
+    code, _, err = posologie("methods", "--results", "simulated-crate", "--output", "archived")
+    assert (code, err) == (0, "")
+    for name in ("methods.md", "methods.tex", "methods.bib"):
+        assert (project / "archived" / name).read_text() == (project / "own" / name).read_text()
+
+
+def test_an_archive_without_run_records_has_the_text_in_its_report(project, finished_study, posologie):
+    crate(posologie)
+    shutil.rmtree(project / "simulated-crate/predictions")
+    code, _, err = posologie("methods", "--results", "simulated-crate")
+    expected = "simulated-crate: this archive holds no run records; its report has the text under “For a paper”"
+    assert (code, err) == (2, f"error: {expected}\n")
+
+
+def test_an_archive_without_the_seal_of_its_report_is_refused(project, finished_study, posologie):
+    crate(posologie)
+    (project / "simulated-crate/seals/report/index.html.seal.json").unlink()
+    code, _, err = posologie("methods", "--results", "simulated-crate")
+    assert (code, err) == (2, "error: simulated-crate/report/index.html: no report with a seal; take a fresh copy\n")

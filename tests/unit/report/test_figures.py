@@ -168,7 +168,9 @@ def test_a_drawing_with_a_script_is_refused(tmp_path):
         inlined(bad, "bad", "")
 
 
-def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trained_on(own_study, tmp_path):
+@pytest.fixture
+def calibration(own_study, tmp_path):
+    """A function that draws a judge against people and returns the SVG; the judge was trained on one answer."""
     root, spec = own_study
     columns = "set,rater_kind,rater,against,generator,statistic,n,clusters,excluded,value,low,high,level,interval,note"
     rows = ["doctor,judge,strict,human,pooled,pearson,3,3,1,0.6,0.1,0.9,0.95,percentile,"]
@@ -178,9 +180,31 @@ def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trai
     verdicts = [{"answer": name, "excluded": name == "d", "label": 1, "probability": 0.7} for name in "abcd"]
     write_parquet(root / "judgements" / "strict" / "calibration" / "doctor.parquet", pa.Table.from_pylist(verdicts))
     spec = spec.model_copy(update={"tables": ("agreement",)})
-    figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
-    assert "strict (n = 3)" in (tmp_path / "drawn" / "calibration.svg").read_text()
+
+    def draw():
+        figures.main(["--spec", spec.canonical_json(), "--results", str(root), "--figures", str(tmp_path / "drawn")])
+        return (tmp_path / "drawn" / "calibration.svg").read_text()
+
+    return draw
+
+
+def test_each_judge_is_drawn_against_people_without_the_answers_that_it_was_trained_on(calibration, tmp_path):
+    drawn = calibration()
+    assert "strict (n = 3)" in drawn
+    marks = re.findall('<g class="mark" data-row="(.)"><title>(.*?)</title>', drawn)
+    assert marks == [
+        ("a", "a: people 0.00, strict 0.70"),
+        ("b", "b: people 0.00, strict 0.70"),
+        ("c", "c: people 1.00, strict 0.70"),
+    ]
     assert "Pearson r" in (tmp_path / "drawn" / "agreement.svg").read_text()
+
+
+def test_dots_of_more_answers_than_can_be_told_apart_are_not_marked(calibration, monkeypatch):
+    monkeypatch.setattr(scores, "_MOST_MARKED", 2)
+    drawn = calibration()
+    assert "strict (n = 3)" in drawn
+    assert 'class="mark"' not in drawn
 
 
 def boxes(figure, texts):

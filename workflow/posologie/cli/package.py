@@ -27,6 +27,8 @@ from posologie.running.seals import PACKED, SUFFIX, Seal, seals_below
 
 _ALWAYS = ("tables", "figures", "report")
 _RECORDS = ("registration.json", "accepted.json")
+_RUNS = ("adapters/**/run.json", "predictions/**/*.run.json")
+"""Run records, which say how models were trained and asked: they hold no item, answer or weight."""
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -108,9 +110,11 @@ def write_crate(
         target = partial / PACKED / seal.path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(seal.path, target)
-    for name in _RECORDS:
-        if (root / name).is_file():
-            shutil.copyfile(root / name, partial / name)
+    records = [root / name for name in _RECORDS if (root / name).is_file()]
+    for path in (*records, *(path for runs in _RUNS for path in sorted(root.glob(runs)))):
+        target = partial / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     shipped = project()
     for path in (shipped / "workflow" / "Snakefile", *sorted((shipped / "workflow" / "rules").rglob("*.smk"))):
         target = partial / path.relative_to(shipped)

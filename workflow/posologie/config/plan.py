@@ -159,8 +159,6 @@ def earlier_sources(study: Study, source: str) -> list[str]:
 
 def compared_shards(study: Study) -> list[tuple[str, Split]]:
     """Return the source and split of every shard that is only compared."""
-    if study.screening.mode == "off":
-        return []
     return [(name, split) for name, source in study.sources.items() if source.compared for split in source.splits]
 
 
