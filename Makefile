@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo pretrained world docs test test-slow test-docs test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
+.PHONY: help demo pretrained world docs test test-slow test-docs test-pythons test-studies test-slurm test-slurm-training chaos test-browser test-packaging mutants lint format lock schema clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -57,6 +57,12 @@ test-packaging: .venv/complete  ## install a wheel in a clean environment, deplo
 
 test-docs: .venv/complete  ## plan or run every command of the documentation; follow the tutorial with a small model
 	pytest -n 2 tests/documentation -rs
+
+# Each version has an environment of its own, tests/.cache/python-VERSION, from the same lock but without torch. A version
+# that this machine lacks fails; POSOLOGIE_MAY_SKIP="python3.12 python3.13" skips them.
+PYTHONS ?= 3.12 3.13
+test-pythons: .venv/complete  ## run the tests that need no torch on the other supported versions of Python
+	python tests/pythons/other_pythons.py $(PYTHONS)
 
 test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
 	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_training.py
