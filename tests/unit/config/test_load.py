@@ -84,7 +84,7 @@ def test_a_study_file_is_read(write):
         ),
         (
             {"sources": {"native": {"provenance": "native", "path": "/nowhere"}}},
-            "sources.native.path = '/nowhere': no file",
+            "sources.native.path = '/nowhere': no such folder",
         ),
         (
             {"sources": {"native": {"provenance": "native"}}},

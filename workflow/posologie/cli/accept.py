@@ -1,9 +1,9 @@
-"""Record that a change of code, which somebody has reviewed, changes no number: artifacts of the old code stay.
+"""Record that a reviewed change of code changes no number, so artifacts of the old code stay valid.
 
   posologie accept --results results/demo
   posologie accept --results results/demo --reason "metrics are computed in one pass; the parity tests agree"
 
-Without --reason, the changes of code since the study was made are listed and nothing is recorded. What is accepted is
+Without --reason, the changes of code since the study was made are listed and nothing is recorded. Accepted changes are
 kept in `accepted.json` below the study's folder and shown in the report with its reason.
 """
 
@@ -25,7 +25,11 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     add_results(arguments)
     arguments.add_argument("--reason", metavar="TEXT", help="why the change alters no number; recorded with it")
     arguments.add_argument(
-        "--module", nargs="+", default=[], metavar="NAME", help="accept the change of these alone (default: of all)"
+        "--module",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="accept the changes of these modules only (default: of all)",
     )
 
 

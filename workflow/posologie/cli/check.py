@@ -1,7 +1,7 @@
 """Say what would go wrong with a study, before anything is spent.
 
 Looks at the study file, data files and their languages, prompts, models, hub access and tokens, disk, GPUs, SLURM,
-installed packages, and, where shards are already made, whether the mixes can be met.
+installed packages, and, if shards are already made, whether the mixes can be filled.
 """
 
 import argparse

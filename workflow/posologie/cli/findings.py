@@ -1,11 +1,10 @@
-"""Print what a finished study found, in a few lines; for an invented world, also whether it came out right.
+"""Print what a finished study found, in a few lines; for an invented world, also whether the answers are right.
 
   posologie findings --configfile config/demo.yaml
 
-Read from the tables `best`, `contrasts`, `attribution` and `surface`: the first suite under its primary measure, on
-the first backbone. Only the comparison with the truth is computed anew, where the study names a file of it (`truth`):
-scores of the mixes of a lattice, each the mean of several trainings with other seeds. The exit code is 1 if the study
-came out wrong.
+Read from the tables `best`, `contrasts`, `attribution` and `surface`: the first suite under its primary measure, on the
+first backbone. Only the comparison with the truth is computed, if the study names a file of it (`truth`): scores of the
+mixes of a lattice, each the mean of several trainings with other seeds. The exit code is 1 if an answer is wrong.
 """
 
 import argparse

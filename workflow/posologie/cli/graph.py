@@ -1,10 +1,10 @@
-"""Draw a study by stage and family: what is done, stale, missing and running, and what is made again and why.
+"""Draw a study by stage and family: what is done, stale, missing and running, and what will be rebuilt and why.
 
   posologie graph --svg study.svg
 
-A family is all artifacts of a stage that differ in nothing but mix, seed, source or table: the adapters of one
-backbone, its answers to one suite. The seals decide what is stale, as for `posologie status`; the reason shown is
-that of the first of each family. `snakemake -n` reads every file and lists every job with its own reason.
+A family is all artifacts of a stage that differ only in mix, seed, source or table: the adapters of one backbone, its
+answers to one suite. The seals decide what is stale, as for `posologie status`; the reason shown is that of the
+family's first one. `snakemake -n` reads every file and lists every job with its own reason.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Put a finished study into a folder for an archive: an RO-Crate with study file, seals, tables and report.
+"""Write a finished study to a folder for an archive: an RO-Crate with study file, seals, tables and report.
 
   posologie package --configfile config/demo.yaml --license CC-BY-4.0
   posologie package --license CC-BY-4.0 --author "Ada Example=https://orcid.org/0000-0002-1825-0097" --with scores
 
-The folder is a crate of RO-Crate 1.1 with the profile Workflow Run Crate. Items, predictions, adapters and models stay
-out unless --with names their folders: their licences may not allow you to pass them on. The report shows the texts of
-items where `report.item_browser` is on. A study that is not finished, or whose files were altered, is refused.
+The folder is a crate of RO-Crate 1.1 with the profile Workflow Run Crate. Items, predictions, adapters and models are
+left out unless --with names their folders: their licences may not allow you to pass them on. The report shows the texts
+of items if `report.item_browser` is on. A study that is not finished, or whose files were altered, is refused.
 """
 
 import argparse

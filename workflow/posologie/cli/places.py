@@ -95,7 +95,7 @@ def add_results(arguments: argparse.ArgumentParser) -> None:
         "--results",
         type=Path,
         metavar="FOLDER",
-        help="the study's folder (default: the one in results/, if it is alone)",
+        help="the study's folder (default: the only one in results/)",
     )
 
 

@@ -1,8 +1,9 @@
-"""Print the shape of a run before it starts: how many jobs of which rule, what each asks for, and how long they take.
+"""Print the shape of a run before it starts: the jobs of each rule, what each requests, and how long they take.
 
 A dry run counts the jobs; nothing is run. Times come from the run records of earlier studies below results/: training
-by its passes over an example, prediction by the same suites, both for the same backbone. What has no record is bounded
-by the time that its rule asks for. The exit code is 1 if a job on the cluster is expected to last less than a minute.
+by its passes over an example, prediction by the same suites, both for the same backbone. Jobs without a record are
+bounded by the time that their rule requests. The exit code is 1 if a job on the cluster is expected to last less than a
+minute.
 """
 
 import argparse
@@ -89,15 +90,15 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `plan`."""
     add_study(arguments)
     arguments.add_argument("targets", nargs="*", metavar="TARGET", help="what to make (default: all of the study)")
-    arguments.add_argument("--profile", default="profiles/slurm", help="of Snakemake (default: profiles/slurm)")
+    arguments.add_argument("--profile", default="profiles/slurm", help="Snakemake profile (default: profiles/slurm)")
     arguments.add_argument(
         "--memory",
         nargs="?",
         type=float,
         const=0.0,
         metavar="GB",
-        help="say what each training takes at its longest batch, and whether it fits into so many gigabytes (default: "
-        "those of the profile's gpu_model)",
+        help="estimate the memory of each training for its longest batch, and whether it fits into GB gigabytes "
+        "(default: those of the profile's gpu_model)",
     )
     arguments.add_argument(
         "--records", nargs="+", type=Path, metavar="FOLDER", help="results to learn from (default: all in results/)"

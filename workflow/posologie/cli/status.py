@@ -1,11 +1,11 @@
-"""Say what of a study is done, stale, running and missing, and how long it still takes.
+"""Show which files of a study are done, stale, running and missing, and how much time is left.
 
-Done is what is there; stale is what the study file or the code has left behind since; running and stopped come from
-the progress files below work/, local or SLURM alike. Of each job of this folder in SLURM's queue: its state, the
-reason, and, where it waits for ever, the command that helps; jobs alike are one row. The error of the newest log
-that ends with one is shown as the last problem. The time left is that of the jobs one after another:
-missing ones are taken to last as long as the finished ones of their stage. Artifacts that an edit of the study file
-has left without a use, such as those of a mix that was removed, are named; nothing deletes them.
+Done means present; stale means out of date with the study file or the code; running and stopped come from the progress
+files below work/, for local and SLURM jobs alike. For each job of this folder in SLURM's queue, the state, the reason
+and, if it would wait for ever, the command that helps are shown; similar jobs share a row. The error of the newest log
+that ends with one is shown as the last problem. The time left assumes that jobs run one after another, and that missing
+ones take as long as the finished ones of their stage. Artifacts that the study file no longer uses, such as those of a
+mix that was removed, are named; nothing deletes them.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Check every seal of a study: whether files are as they were made, and made of what lies there now.
+"""Check every seal of a study: whether files are unchanged since they were made, and their inputs too.
 
   posologie verify --results results/demo
   posologie verify --results results/demo --fix
   posologie verify --results demo-crate
 
-A file is *altered* when its bytes differ from its seal, *outdated* when an input has another content now than when it
-was read, and *not sealed* when nothing says what made it. Snakemake makes all three again. --fix moves altered files
-aside, to `set-aside/` below the study's folder, so that a change by hand is not lost. Of an archived study
-(`posologie package`) every file and seal is checked against the others, without what was left out of it.
+A file is *altered* when its bytes differ from its seal, *outdated* when an input has changed since it was read, and
+*not sealed* when nothing says what made it. Snakemake rebuilds all three. --fix moves altered files aside, to
+`set-aside/` below the study's folder, so a change by hand is not lost. In an archived study (`posologie package`)
+every file and seal is checked against the others, except for what was left out of it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of `verify`."""
     add_results(arguments)
     arguments.add_argument(
-        "--fix", action="store_true", help="move altered files aside, so that Snakemake makes them again"
+        "--fix", action="store_true", help="move altered files aside, so that Snakemake rebuilds them"
     )
 
 

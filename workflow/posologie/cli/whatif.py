@@ -2,10 +2,9 @@
 
   posologie whatif --configfile config/demo.yaml --results results/demo --suite mcqa native=0.3 synthetic=0.7
 
-The label probabilities of the models of single components are averaged by the shares. The error of the same prediction
-for blends that were trained stands beside it, and that of weights which are wrong on purpose. Where those predict as
-well, the command says so and predicts nothing (exit code 1). Items are choice questions with one right answer, as
-asked first.
+The label probabilities of the models of single components are averaged by the shares. Beside it are the errors of the
+same prediction for blends that were trained, and of deliberately wrong weights. If those predict as well, the command
+says so and predicts nothing (exit code 1). Items are choice questions with one right answer, in their original order.
 """
 
 import argparse
@@ -41,7 +40,9 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--results", type=Path, metavar="FOLDER", help="results of the study")
     arguments.add_argument("--suite", help="the suite that is predicted (default: the only one)")
     arguments.add_argument("--backbone", help="the backbone (default: the only one)")
-    arguments.add_argument("shares", nargs="*", metavar="COMPONENT=SHARE", help="the mix; none for the check alone")
+    arguments.add_argument(
+        "shares", nargs="*", metavar="COMPONENT=SHARE", help="the mix; leave it out for the check alone"
+    )
 
 
 def answer(options: argparse.Namespace) -> int:

@@ -1,9 +1,9 @@
-"""Say why a file would be made again: the spec, module of the code, or input that changed since it was made.
+"""Say why a file would be rebuilt: the spec, code module or input that changed since it was made.
 
   posologie why results/demo/adapters/tiny/NAT/seed-1/adapter_model.safetensors
 
-A dry run of Snakemake decides; nothing is run. Where the file only follows from others that are made again, the jobs
-that it all begins with are shown, each with its own reason.
+A dry run of Snakemake decides; nothing is run. If the file is rebuilt only because others are, the jobs where the chain
+begins are shown, each with its own reason.
 """
 
 import argparse
