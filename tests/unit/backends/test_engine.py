@@ -134,7 +134,7 @@ def test_an_engine_that_does_not_come_up_is_one_line_with_the_end_of_its_log(
 
 
 def test_another_version_than_the_study_says_is_refused(manifest, tmp_path):
-    with pytest.raises(InputError, match="llama_cpp: it is version b77-fake, and the study says b76"):
+    with pytest.raises(InputError, match="llama_cpp: found version b77-fake, but the study asks for b76"):
         asked(engine(tmp_path, manifest, version="b76"), tmp_path, ["q"])
 
 
@@ -147,7 +147,7 @@ def test_an_engine_whose_port_was_taken_gets_another(manifest, tmp_path):
 
 def test_an_engine_that_ends_in_the_middle_ends_the_job_and_keeps_what_it_answered(manifest, tmp_path, capfd):
     backend = engine(tmp_path, manifest, "crash in the middle", {"concurrency": 1}, version="b77-fake")
-    with pytest.raises(InputError, match=r"ended with status 139 while it was asked; .*run again .*segfault") as error:
+    with pytest.raises(InputError, match=r"ended with status 139 while it was answering; .*run again .*segfault") as error:
         asked(backend, tmp_path, ["one", "two", "boom", "three"])
     key = record(tmp_path)[0]["environment"]["LLAMA_API_KEY"]
     assert key not in str(error.value) + capfd.readouterr().err

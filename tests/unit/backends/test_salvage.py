@@ -89,12 +89,12 @@ def test_a_lost_header_costs_nothing(paid, tmp_path, caplog):
 def test_the_pages_below_a_lost_root_are_found(paid, tmp_path):
     (tmp_path / "c.sqlite").write_bytes(zeros(paid, root_of_replies(paid, tmp_path)))
     cache = Cache(tmp_path / "c.sqlite")
-    with pytest.raises(InputError, match=r"c\.sqlite: .*malformed; give the same command again"):
+    with pytest.raises(InputError, match=r"c\.sqlite: .*malformed; run the same command again"):
         [cache.reply(key(number)) for number in range(60)]
     assert damage_of(tmp_path / "c.sqlite").exists()
     with Cache(tmp_path / "c.sqlite") as salvaged:
         assert held(salvaged) == list(range(60))
-        with pytest.raises(InputError, match="removed, or damaged and replaced, meanwhile"):
+        with pytest.raises(InputError, match="removed, or damaged and replaced, in the meantime"):
             cache.claim(key(99), 1, 0, FREE)
     assert not damage_of(tmp_path / "c.sqlite").exists()
 

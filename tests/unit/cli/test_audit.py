@@ -1,4 +1,4 @@
-"""`posologie audit`: two evaluations of other programs, compared item by item."""
+"""`posologie audit`: two evaluations by other programs, compared item by item."""
 
 import csv
 import json

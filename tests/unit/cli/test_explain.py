@@ -1,4 +1,4 @@
-"""`posologie explain`: from a number back to the items, and whether every file is still as its record says."""
+"""`posologie explain`: from a number back to the items, and whether every file still matches its record."""
 
 import pytest
 

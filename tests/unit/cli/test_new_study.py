@@ -216,7 +216,7 @@ def test_a_file_that_is_there_is_not_replaced_unless_asked(data, posologie):
     posologie("new-study", "own", "--output", "study.yaml")
     code, _, err = posologie("new-study", "own", "--output", "study.yaml")
     assert code == 2
-    assert "study.yaml: is there already; --force replaces it" in err
+    assert "study.yaml: already exists; --force replaces it" in err
     assert posologie("new-study", "own", "--output", "study.yaml", "--force")[0] == 0
 
 

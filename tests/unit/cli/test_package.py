@@ -96,7 +96,7 @@ def test_a_study_that_is_unfinished_left_behind_or_altered_is_refused(project, f
     code, _, error = posologie("package", *SHARED, "--with", "score")
     assert (code, "--with score: no such folder" in error) == (2, True)
     finished_study["stale"] = {"mixes/NAT/seed-42": "spec: mix.size is 24, sealed 12"}
-    assert "mixes/NAT/seed-42 was left behind by an edit" in posologie("package", *SHARED)[2]
+    assert "mixes/NAT/seed-42 is stale" in posologie("package", *SHARED)[2]
     finished_study["stages"][0]["missing"] = ["mcqa", "oeq"]
     assert "tables/mcqa and 1 more missing; run snakemake first" in posologie("package", *SHARED)[2]
     finished_study |= {"stages": [], "stale": {}}

@@ -141,7 +141,7 @@ def test_prices_and_floors_count(files, capsys):
         (["--bounds", "native=0.2"], "--bounds native=0.2: expected NAME=LOW:HIGH"),
         (["--bounds", "natve=0:1"], "bounds.natve: no such component; choose one of native, translated, synthetic"),
         (["--price", "native"], "--price native: expected NAME=NUMBER"),
-        (["--floor", "other=20"], "other: no mix keeps the floor with a chance of 0.95; "),
+        (["--floor", "other=20"], "other: no mix reaches the floor with a chance of 0.95; "),
         (["--mixes", "0"], "--mixes 0: expected a number above 0"),
         (["--point-worth", "3"], "--point-worth: needs --price-hour or --price"),
     ],
@@ -170,7 +170,7 @@ def test_runs_of_others_are_read_by_name_with_what_their_names_share_left_out(fi
         ("mix,a,b\nX,0.5,0.5\n", "mix,em\nY,1\n", "no row for run X"),
         ("mix,a,b\nX,0.5,0.5\nX,1,0\n", "mix,em\nX,1\n", "two rows for run X"),
         ("a,b\n0.5,0.5\n", "em\n1\n2\n", "2 rows; expected one for each of 1 runs"),
-        ("mix,a,b\nX,0.5,0.5\n", "mix,em\nX,one\n", "row 2, column 'em': 'one' is no number"),
+        ("mix,a,b\nX,0.5,0.5\n", "mix,em\nX,one\n", "row 2, column 'em': 'one' is not a number"),
         ("mix,a\nX,1\n", "mix,em\nX,1\n", "1 columns of shares; expected two or more"),
     ],
 )

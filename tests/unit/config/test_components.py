@@ -139,7 +139,7 @@ def _source(name, **changes):
          " with a train split; did you mean 'exam'?"),
         ({"validation": {"components": ["exm"]}}, "validation.components = 'exm': no such component; did you mean"
          " 'exam'?"),
-        (_components(forum={}), "components.forum: no source has this component; name it in a source, or take it out"),
+        (_components(forum={}), "components.forum: no source has this component; name it in a source, or remove it"),
         (_components(all={}), "components.all: 'all' names all components together in the tables"),
         (_components(Base={}), "components.Base: 'Base' names the model without adapter in the tables"),
         (_source("exam", component="textbook"), "components.exam: a source is called 'exam' too"),

@@ -140,7 +140,7 @@ def test_a_name_needs_the_package(write, monkeypatch):
     [
         ({"lm_eval": "x.yaml", "benchmarks": {"n": {"source": "native"}}}, "exactly one of benchmarks and lm_eval"),
         ({}, "exactly one of benchmarks and lm_eval"),
-        ({"benchmarks": {"n": {"source": "native"}}, "path": "data"}, "component, path and files only beside lm_eval"),
+        ({"benchmarks": {"n": {"source": "native"}}, "path": "data"}, "component, path and files only with lm_eval"),
     ],
 )
 def test_a_suite_has_one_origin(write, suite, words):
@@ -149,4 +149,4 @@ def test_a_suite_has_one_origin(write, suite, words):
 
 def test_the_source_of_a_task_takes_no_name_that_is_there(write, tasks):
     study = {"suites": {"native": {"lm_eval": str(tasks / "bones.yaml")}}, "sources": STUDY["sources"]}
-    assert "suites.native.lm_eval: makes a source 'native', which is already there" in refusal(write(**study))
+    assert "suites.native.lm_eval: makes a source 'native', which already exists" in refusal(write(**study))

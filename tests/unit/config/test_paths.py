@@ -77,7 +77,7 @@ def test_files_that_were_found_are_looked_at_too(write, tmp_path):
     (data / "train{1}.json").unlink()
     (data / "test-2.json").symlink_to("test-3.json")
     (data / "test-3.json").symlink_to("test-2.json")
-    assert "test-2.json' is a symbolic link that leads to no file" in refusal(write(**local(data)))
+    assert "test-2.json' is a symbolic link to a missing file" in refusal(write(**local(data)))
 
 
 def test_a_model_folder_with_braces_in_its_files_is_refused(write, tmp_path):

@@ -65,7 +65,7 @@ def test_a_place_that_there_is_not_is_refused(study, sections, expected):
 
 def test_two_models_in_one_place_and_an_adapter_of_another_backbone_are_refused(study):
     place = {**MERGED, "in_place_of": "b/NAT/seed-42"}
-    with pytest.raises(InputError, match="takes it already"):
+    with pytest.raises(InputError, match="already takes it"):
         study(published_models={"one": place, "two": place})
     backbones = {"b": {"hub": "owner/model"}, "c": {"hub": "owner/other"}}
     with pytest.raises(InputError, match="adapter_on = 'c': expected b"):

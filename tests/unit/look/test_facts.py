@@ -195,7 +195,7 @@ def test_a_mix_that_cannot_be_met_is_a_problem_and_a_part_without_a_seat_a_warni
     )
     assert states[much] == "problem"
     assert states["Mix NONE: the part synthetic gets no item at all."] == "warning"
-    assert any(text.startswith("Mix STRATA: source native: 50 items asked for") for text in states)
+    assert any(text.startswith("Mix STRATA: source native: 50 items requested") for text in states)
     assert not any(str(root) in text or "/tmp/" in text for text in states)
 
 

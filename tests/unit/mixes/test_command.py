@@ -131,9 +131,9 @@ def test_what_the_data_cannot_meet_is_one_line_that_says_what_is_held(make_mix):
         InputError, match=r"mix m: 61 items of 'native' asked for, 60 of tasks mcqu\+mcq held by nat \(60\)"
     ):
         make_mix({"counts": {"native": 61}})
-    with pytest.raises(InputError, match=r"stratum mcqu: 101 items asked for, 100 held"):
+    with pytest.raises(InputError, match=r"stratum mcqu: 101 items requested, 100 held"):
         make_mix({"counts": {"trad": 150}, "strata": ["task"], "stratum_shares": {"mcqu": 101, "mcq": 49}})
-    with pytest.raises(InputError, match=r"source trad: 150 items asked for; held in .*: mcqu 100"):
+    with pytest.raises(InputError, match=r"source trad: 150 items requested; held in .*: mcqu 100"):
         make_mix(
             {"counts": {"trad": 150}, "strata": ["task"], "stratum_shares": {"mcqu": 1}, "shortfall": "redistribute"}
         )

@@ -119,7 +119,7 @@ def test_an_adapter_of_another_backbone_is_refused(tiny_manifest, tmp_path):
     tensors = load_file(folder / "adapter_model.safetensors")
     renamed = {key.replace("layers.1.", "layers.7."): tensor for key, tensor in tensors.items()}
     save_file(renamed, folder / "adapter_model.safetensors")
-    with pytest.raises(InputError, match=r"21 of its tensors have no place in the backbone, such as .*layers\.7"):
+    with pytest.raises(InputError, match=r"21 of its tensors do not exist in the backbone, such as .*layers\.7"):
         blend(fresh(tiny_manifest), [ingredient(1.0, folder)])
 
 

@@ -128,5 +128,5 @@ def test_a_file_that_is_absent_is_named(tmp_path, name):
 
 
 def test_an_unknown_format_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"'.xlsx' is no known format"):
+    with pytest.raises(InputError, match=r"'.xlsx' is not a known format"):
         all_of(tmp_path / "a.xlsx")

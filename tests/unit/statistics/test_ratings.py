@@ -138,7 +138,7 @@ def test_a_verdict_that_is_missing_is_an_error_that_lists_the_answers(ratings):
     ratings.judge("good", np.ones(80))
     ratings.answers = ratings.answers[:-2]
     ratings.judge("late", np.ones(80))
-    with pytest.raises(InputError, match="no verdict on items a078, a079; expected one an answer"):
+    with pytest.raises(InputError, match="no verdict on items a078, a079; expected one per answer"):
         ratings.table(agreement)
 
 

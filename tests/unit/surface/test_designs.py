@@ -156,7 +156,7 @@ def test_a_lattice_takes_what_is_there_into_account():
     centroid = propose(DesignProblem(THREE), 7, "centroid", repeats=0)
     assert {(1, 0, 0), (0, 1, 1), (1, 1, 1)} < set(centroid.weights)
     assert len(centroid.weights) == 7
-    with pytest.raises(InputError, match="has 7 mixes that are not there yet, and 5 may be trained"):
+    with pytest.raises(InputError, match="has 7 new mixes, but 5 may be trained"):
         propose(DesignProblem(THREE), 5, "centroid", repeats=0)
 
 

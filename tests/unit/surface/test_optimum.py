@@ -27,7 +27,7 @@ def test_a_lattice_has_each_mix_once_within_bounds():
     assert len(np.unique(within, axis=0)) == len(within)
     many, _ = lattice(whole_simplex(17), 400)
     assert len(many) == 153  # halves: 17 single components and 136 pairs
-    with pytest.raises(InputError, match=r"the lower bounds sum to 1\.2, so no mix keeps them"):
+    with pytest.raises(InputError, match=r"the lower bounds sum to 1\.2, so no mix satisfies them"):
         bounds_of(COMPONENTS, {"native": (0.6, 1), "synthetic": (0.6, 1)})
     with pytest.raises(InputError, match=r"bounds.natve: no such component"):
         bounds_of(COMPONENTS, {"natve": (0, 1)})

@@ -78,7 +78,7 @@ def _read(path: Path, options: argparse.Namespace) -> Evaluation:
         if any(fnmatch(name, pattern) for pattern in options.tasks)
     }
     if not tasks:
-        raise InputError(f"{path}: no task fits --tasks; choose of {', '.join(sorted(evaluation.tasks))}")
+        raise InputError(f"{path}: no task fits --tasks; choose one of {', '.join(sorted(evaluation.tasks))}")
     return Evaluation(evaluation.name, tasks, evaluation.files, evaluation.notes, evaluation.falling)
 
 

@@ -212,7 +212,7 @@ def _shares(text: str) -> dict[str, float]:
             raise InputError(f"--present {text}: expected NAME=SHARE,NAME=SHARE") from None
     total = sum(weights.values())
     if total <= 0 or min(weights.values()) < 0:
-        raise InputError(f"--present {text}: expected shares of which none is below 0 and some above")
+        raise InputError(f"--present {text}: expected shares of at least 0, some of them above 0")
     return {name: weight / total for name, weight in weights.items()}
 
 

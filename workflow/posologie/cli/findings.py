@@ -181,7 +181,7 @@ def truth_of(study: Study) -> Truth:
     except ValidationError as error:
         raise InputError(f"{file}: {first_problem(error)}") from error
     if differing := _difference(truth.measured_of, measured_of(study)):
-        raise InputError(f"{file}: the truth of another study: {differing}; leave out `truth`, or measure it anew")
+        raise InputError(f"{file}: the truth of another study: {differing}; leave out `truth`, or measure it again")
     sizes = {mix.size for mix in study.mixes.values()}
     if sizes != {truth.size}:
         raise InputError(

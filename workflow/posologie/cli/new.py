@@ -51,7 +51,7 @@ def answer(options: argparse.Namespace) -> int:
             raise InputError(f"{folder}: no such folder; run this in a clone of the project, or name one with --clone")
     for file in (module, test):
         if file.exists():
-            raise InputError(f"{file}: is there already; choose another name")
+            raise InputError(f"{file}: already exists; choose another name")
     facts = {"name": options.name, "title": options.title or options.name.replace("_", " "), "kind": options.kind}
     for file, template in ((module, options.what), (test, f"{options.what}_test")):
         write_text(file, _rendered(template, facts))

@@ -66,7 +66,7 @@ def answer(options: argparse.Namespace) -> int:
         )
     target = options.output or Path("config") / f"{name}.yaml"
     if target.exists() and not options.force:
-        raise InputError(f"{target}: is there already; --force replaces it, --output names another")
+        raise InputError(f"{target}: already exists; --force replaces it, --output names another")
     sources = component_sources(name, options)
     text = study_text(name, target, options, sources)
     Study.model_validate(yaml.safe_load(text))

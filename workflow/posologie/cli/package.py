@@ -42,7 +42,7 @@ def answer(options: argparse.Namespace) -> int:
     """Write the crate and say where it is and what it leaves open."""
     study = study_of(options)
     if unknown := sorted(set(options.others) - FOLDERS):
-        raise InputError(f"--with {unknown[0]}: no such folder of a study; choose of {', '.join(sorted(FOLDERS))}")
+        raise InputError(f"--with {unknown[0]}: no such folder of a study; choose one of {', '.join(sorted(FOLDERS))}")
     seals = _checked(study)
     out: Path = options.out or Path(f"{study.study}-crate")
     if out.exists():
@@ -77,7 +77,7 @@ def _checked(study: Study) -> list[Seal]:
         raise InputError(f"{root}: {missing[0]}{more} missing; run snakemake first")
     if state["stale"]:
         name, reason = next(iter(state["stale"].items()))
-        raise InputError(f"{root}: {name} was left behind by an edit ({reason}); run snakemake first")
+        raise InputError(f"{root}: {name} is stale ({reason}); run snakemake first")
     seals = list(seals_below(root))
     for fault in faults_of(root, seals):
         raise InputError(f"{fault.file}: {fault.state} ({fault.why}); posologie verify lists all such files")

@@ -36,7 +36,7 @@ def answer(options: argparse.Namespace) -> int:
     """Print or write the partitions."""
     limits_of = partitions(_sinfo().splitlines())
     if unknown := sorted(set(options.only or ()) - set(limits_of)):
-        raise InputError(f"--only {unknown[0]}: no such partition is up; there are {', '.join(sorted(limits_of))}")
+        raise InputError(f"--only {unknown[0]}: no such partition is up; available: {', '.join(sorted(limits_of))}")
     chosen = {name: limits for name, limits in limits_of.items() if not options.only or name in options.only}
     if options.json:
         print_json({"partitions": chosen})

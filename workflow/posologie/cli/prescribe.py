@@ -173,7 +173,7 @@ def of_study(options: argparse.Namespace) -> Question:
     from posologie.surface.study_runs import objective_of, study_runs
 
     if options.ratios or options.metrics or options.metric or options.floor:
-        raise InputError("--ratios, --metrics, --metric, --floor: not beside --configfile, whose study has its own")
+        raise InputError("--ratios, --metrics, --metric, --floor: not with --configfile, whose study has its own")
     study = load_study(options.configfile)
     spec, results = surface_spec(study), results_of(study)
     settings, every = spec.surface, list(study_runs(str(results), spec))
@@ -284,7 +284,7 @@ def _allowed(
         nearest = int(np.argmax(lowest))
         mix = dict(zip(question.runs.components, map(float, candidates.shares[nearest]), strict=True))
         raise InputError(
-            f"{', '.join(question.floors)}: no mix keeps the floor with a chance of {options.floor_probability:g};"
+            f"{', '.join(question.floors)}: no mix reaches the floor with a chance of {options.floor_probability:g};"
             f" {mix_text(mix)} does with {lowest[nearest]:.2g}"
         )
     return constrained.allowed

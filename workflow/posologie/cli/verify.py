@@ -48,7 +48,7 @@ def answer(options: argparse.Namespace) -> int:
     root = results_folder(options.results)
     packed = is_crate(root)
     if packed and options.fix:
-        raise InputError(f"--fix: {root} is an archived study, whose files nothing makes again; take a fresh copy")
+        raise InputError(f"--fix: {root} is an archived study, whose files cannot be rebuilt; take a fresh copy")
     seals = packed_seals(root) if packed else list(seals_below(root))
     faults = list(faults_of_crate(root, seals) if packed else faults_of(root, seals))
     moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if options.fix else []

@@ -171,7 +171,7 @@ def judged_key(
         table = read_parquet(judgements[model], columns=["source", "item", "label", "probability"])
         known = {(row["source"], row["item"]): row for row in table.to_pylist()}
         if missing := [item for source, item in rows if (source, item) not in known]:
-            raise InputError(f"{judgements[model]}: no judgement of item {missing[0]}; expected one an answer")
+            raise InputError(f"{judgements[model]}: no judgement of item {missing[0]}; expected one per answer")
         verdicts[model] = {question: known[question] for question in rows}
     chosen = drawn(verdicts, kit.answers or 0, lambda question: _rank(kit.seed, "question", *question))
     key = [

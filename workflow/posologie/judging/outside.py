@@ -91,7 +91,7 @@ def judged(
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(
-            f"{', '.join(map(str, files))}: no verdict on {', '.join(missing[:_SHOWN])}{more}; expected one an answer"
+            f"{', '.join(map(str, files))}: no verdict on {', '.join(missing[:_SHOWN])}{more}; expected one per answer"
         )
     table = [{**row, **_verdict(given[key], backend, judge)} for row, key in matched if key is not None]
     unmatched = len(given.keys() - {key for _, key in matched})

@@ -83,7 +83,7 @@ def planned_ratings(options: Namespace) -> Plan:
 def _plan(rows: Sequence[Mapping[str, str]], judge: Judge, options: Namespace) -> Plan:
     """Return the plan for the verdicts on some answers."""
     if isinstance(judge.backend, OutsideVerdicts):
-        raise InputError("judge.backend.kind = 'outside': nothing is asked; expected a model")
+        raise InputError("judge.backend.kind = 'outside': there is nothing to ask; expected a model")
     prompt = read_prompt(options.prompt)
     longest = int(judge.decoding.max_new_tokens * 1e6)  # a verdict is short, but a reasoning judge may use its limit
 

@@ -208,7 +208,7 @@ def _rendered(item: Item, prompting: Prompting, tokenizer: Any) -> tuple[str, st
     prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template([*turns, {"role": "assistant", "content": reply}], tokenize=False)
     if not whole.startswith(prompt):
-        raise InputError(f"item '{item.id}': the chat template does not put the answer behind the prompt")
+        raise InputError(f"item '{item.id}': the chat template does not put the answer after the prompt")
     return prompt, whole[len(prompt) :]
 
 

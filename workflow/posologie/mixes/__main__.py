@@ -108,7 +108,7 @@ def train_draws(spec: MixSpec, pools: Mapping[str, Pool]) -> tuple[list[Draw], d
         if facts["asked"] != facts["taken"]
     ]
     if redistributed:
-        log.warning("mix %s: %d strata differ from what was asked; see composition.json", spec.name, len(redistributed))
+        log.warning("mix %s: %d strata differ from the request; see composition.json", spec.name, len(redistributed))
     strata = {draw.source: draw.strata for draw in draws} if spec.mix.strata else {}
     of_provenance = held_by_provenance(spec, pools)
     facts = {"parts": parts, "strata": strata, "redistributed": redistributed, "smallest_over": of_provenance}
@@ -133,7 +133,7 @@ def validation_draws(validation: Validation, pools: Sequence[Pool]) -> list[Draw
     size = sum(held.values()) if validation.size is None else validation.size
     if size > sum(held.values()):
         raise InputError(
-            f"validation: {size} items asked for, {sum(held.values())} of tasks {'+'.join(validation.tasks)} held by "
+            f"validation: {size} items requested, {sum(held.values())} of tasks {'+'.join(validation.tasks)} held by "
             f"{', '.join(f'{name} ({number})' for name, number in held.items()) or 'no source'}"
         )
     quotas = sainte_lague(held, size)

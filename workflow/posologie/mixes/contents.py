@@ -148,10 +148,10 @@ def parts_of(spec: MixSpec, pools: Mapping[str, Pool]) -> list[Part]:
     for name, count in part_counts(spec.mix, of_provenance[smallest], spec.provenance_of).items():
         sources = [source for source in sources_of(name, spec.provenance_of) if source in pools]
         if not sources:
-            raise InputError(f"mix {spec.name}: no training shard of '{name}'; given are {', '.join(sorted(pools))}")
+            raise InputError(f"mix {spec.name}: no training shard of '{name}'; available: {', '.join(sorted(pools))}")
         drawn = {source for part in parts for source, quota in part.quotas.items() if quota}
         if twice := drawn & set(sources):
-            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: by itself and in a component")
+            raise InputError(f"mix {spec.name}: source {min(twice)} is drawn from twice: on its own and in a component")
         held = {source: len(pools[source].ids) for source in sources}
         epochs = spec.mix.epochs.get(name, 1)
         if count > epochs * sum(held.values()):

@@ -256,15 +256,15 @@ def _warn(suite: str, model: str, counted: Mapping[str, Any]) -> None:
     single = counted["single_answer_questions"]
     if 2 * single["cut_before_labels_were_read"] > single["rows"]:
         log.warning(
-            "%s, suite %s: %d of %d greedy answers ran out of tokens before they named a label: they open an answer and"
-            " do not give it; set suites.%s.mcqu_new_tokens to more",
+            "%s, suite %s: %d of %d greedy answers ran out of tokens before they named a label: they begin an answer"
+            " but do not finish it; raise suites.%s.mcqu_new_tokens",
             *(model, suite, single["cut_before_labels_were_read"], single["rows"], suite),
         )
     mass = single["mean_label_mass"]
     if mass is not None and mass < LEAST_LABEL_MASS:
         log.warning(
             "%s, suite %s: all labels together have %.1f %% of the probability: the model expects something else here,"
-            " and constrained answers rest on the little that is left; see answer_prefix and template_options",
+            " and constrained answers rest on the small remainder; see answer_prefix and template_options",
             *(model, suite, 100 * mass),
         )
 

@@ -216,7 +216,7 @@ def check_names(file: str, published: Published, names: PublishedNames, ours: Ma
     of_scores = any(scored)
     if not of_scores and not any(common[kind] for kind in ("ratings", "components", "translators")):
         raise InputError(
-            f"published.file = '{file}': none of its names is one of this study, so that nothing can be compared; map "
+            f"published.file = '{file}': none of its names is one of this study, so nothing can be compared; map "
             f"them, such as published.backbones: {{{next(iter(ours['backbones']), 'ours')}: "
             f"{next(iter(theirs['backbones']), 'theirs')}}}"
         )

@@ -101,7 +101,7 @@ def patterns(source: Source, split: Split) -> tuple[str, ...]:
         return source.files[split]
     known = LAYOUTS.get(source.reader)
     if not known:
-        raise InputError(f"reader = '{source.reader}': has no files by default; give `files` for each split")
+        raise InputError(f"reader = '{source.reader}': has no files by default; set `files` for each split")
     if split not in known:
         raise InputError(f"splits: the form '{source.reader}' has no {split} files; expected {', '.join(known)}")
     return known[split]
@@ -157,7 +157,7 @@ def collection_patterns(collection: Collection) -> tuple[str, ...]:
     if collection.reader not in COLLECTIONS:
         raise InputError(f"reader = '{collection.reader}': unknown; expected {', '.join(COLLECTIONS)}")
     if not COLLECTIONS[collection.reader]:
-        raise InputError(f"reader = '{collection.reader}': has no files by default; give `files`")
+        raise InputError(f"reader = '{collection.reader}': has no files by default; set `files`")
     return COLLECTIONS[collection.reader]
 
 

@@ -224,7 +224,7 @@ def _of_keys(keys: dict[str, Any], file: Path, folder: _Folder, above: tuple[str
 def _named(name: str, folder: _Folder, above: tuple[str, ...]) -> list[Task]:
     """Return the task of a name below a folder, or those of the group or tag."""
     if name in above:
-        raise InputError(f"{folder.root}: group {name} holds itself")
+        raise InputError(f"{folder.root}: group {name} contains itself")
     tagged: list[Task] = []
     for file, text in folder.texts.items():
         if name not in text:

@@ -179,7 +179,7 @@ def prescribe(
     if most < 1 or min(seeds) < 1:
         raise InputError("prescribe: expected at least one mix and one seed")
     if allowed is not None and not allowed.any():
-        raise InputError("prescribe: no mix that may be given keeps the demands on the other suites")
+        raise InputError("prescribe: no mix within the bounds reaches the floors on the other suites")
     prices = prices or Prices(np.zeros(len(offers)))
     state = Beliefs.of(surface, region, offers, own_noise, allowed, most, seed)
     batches: list[list[tuple[int, int, str]]] = [[]]

@@ -126,7 +126,7 @@ def check(
             gain, low = _advantage((errors - squares)[differs].mean(axis=0), place_of, len(wrong))
             compared[name] = (float(np.sqrt(errors[differs].mean())), gain, low)
     if not compared:
-        raise InputError("whatif: the models of single components answer alike; nothing tells mixes apart")
+        raise InputError("whatif: the models of single components give the same answers; nothing distinguishes mixes")
     nearest = min(compared, key=lambda name: compared[name][1])
     _, advantage, low = compared[nearest]
     p_value = _order_test(right, measured)

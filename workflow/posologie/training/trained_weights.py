@@ -55,7 +55,7 @@ def refuse_left(change: Change, weights: Path, backbone: str) -> None:
     """Raise InputError if tensors of a training were not used, because the backbone has no place for them."""
     if change.left:
         raise InputError(
-            f"{weights}: {len(change.left)} of its tensors have no place in {backbone}, such as "
+            f"{weights}: {len(change.left)} of its tensors do not exist in {backbone}, such as "
             f"'{min(change.left)}'; expected an adapter of this backbone"
         )
 
