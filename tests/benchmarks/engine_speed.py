@@ -104,7 +104,9 @@ def compared(requests, served, own):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--engine", required=True, choices=["vllm", "sglang", "llama_cpp", "llama_cpp_python"])
-    arguments.add_argument("--command", nargs="+", help="command that starts the server; that of the engine if left out")
+    arguments.add_argument(
+        "--command", nargs="+", help="command that starts the server; that of the engine if left out"
+    )
     arguments.add_argument("--arguments", type=shlex.split, default=[], help="further arguments of its command line")
     arguments.add_argument("--model", type=Path, metavar="MANIFEST")
     arguments.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])

@@ -74,7 +74,7 @@ def test_a_study_is_started_checked_and_planned_from_an_installed_wheel(installe
     project = Path(run("posologie", "project", cwd=tmp_path, env=installed).strip())
     assert project.is_relative_to(Path(installed["PATH"].split(os.pathsep)[0]).parent)
     study = project / "config/test.yaml"
-    assert "Nothing stands in the way" in run("posologie", "check", "--configfile", study, cwd=tmp_path, env=installed)
+    assert "Nothing is in the way" in run("posologie", "check", "--configfile", study, cwd=tmp_path, env=installed)
     asked = ["--snakefile", project / "Snakefile", "--configfile", study]
     assert "write_report" in planned((tmp_path, installed), *asked)
     assert not list(tmp_path.glob("results/*"))

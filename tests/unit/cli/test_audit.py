@@ -119,7 +119,7 @@ def test_tables_and_pages_are_written(two, posologie):
     posologie("audit", "one", "other", "--output", "audit.html")
     page = (two / "audit.html").read_text()
     assert "other against one" in page
-    assert "Place of the right option" in page
+    assert "Position of the right option" in page
 
 
 def test_what_is_left_aside_is_named(two, posologie):

@@ -324,7 +324,7 @@ ITEMS = {
         ("es", "en", "warning", "sources.native: 5 of 5 items look like 'en' and not like 'es', which is declared"),
         (None, "es", "warning", "add one, `language: es`, the language that most items look like"),
         ("th", "th", "warning", "so chrF is the primary metric of open answers"),
-        ("tlh", "en", "warning", "sources.native.language = 'tlh': no language that can be told"),
+        ("tlh", "en", "warning", "sources.native.language = 'tlh': no language that can be identified"),
     ],
 )
 def test_the_declared_language_is_compared_with_that_of_the_items(study, declared, spoken, state, told):

@@ -149,7 +149,7 @@ def test_copies_are_compared(monkeypatch):
 def test_processes_add_up_what_they_have():
     state, sentence = all_reduce.check_all_reduce(2, "gloo")
     assert state == "ok", sentence
-    assert "2 GPUs added up" in sentence
+    assert "2 GPUs summed" in sentence
 
 
 def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):
@@ -159,7 +159,7 @@ def test_an_error_of_one_process_is_what_it_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributed, "init_process_group", broken)
     all_reduce._add(0, 1, "gloo", str(tmp_path))
     assert all_reduce._read(tmp_path / "0") == "RuntimeError: NCCL error: unhandled system error"
-    assert all_reduce._read(tmp_path / "1") == "it ended without a word"
+    assert all_reduce._read(tmp_path / "1") == "it ended without a message"
 
 
 def test_an_error_of_a_check_is_a_finding_and_the_rest_goes_on(monkeypatch):

@@ -64,7 +64,7 @@ def test_what_is_pasted_joins_the_study_and_retrains_nothing(capsys):
 def test_too_few_trainings_for_the_model_are_said(capsys):
     code, found = asked(capsys, *OPTIONS, "4")
     assert code == 1
-    assert "They leave 2 of the terms open" in found["told"]
+    assert "They leave 2 of the terms undetermined" in found["told"]
 
 
 @pytest.mark.parametrize(

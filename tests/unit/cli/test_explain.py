@@ -78,7 +78,7 @@ def test_a_value_that_was_changed_in_the_table_is_not_what_the_scores_say(projec
     assert (code, found["differs"], found["altered"]) == (1, True, [MCQA])
     code, out, _ = posologie("explain", MCQA, "--row", *NAT, *EM)
     assert code == 1
-    assert "The table prints another value: it was not made of these scores." in out
+    assert "The table prints a different value: it was not made from these scores." in out
 
 
 def test_an_artifact_whose_input_was_made_anew_is_outdated(project, asked):

@@ -107,7 +107,7 @@ def test_it_says_stop_in_words(files, capsys):
     [
         (
             None,
-            "Few mixes keep the floors; of these, the mixes with a 0 to 40 % cannot be distinguished from the best.",
+            "Few mixes reach the floors; of these, the mixes with a 0 to 40 % cannot be distinguished from the best.",
         ),
         (0.0, "Hardly any other mix (fewer than 1 in 2,000) may be as good: a 0 to 40 %."),
         (0.54, "54 % of all mixes cannot be distinguished from the best, with a 0 to 40 %."),

@@ -99,7 +99,7 @@ def test_what_the_study_no_longer_makes_is_named(study, asked, posologie):
         "results/simulated/predictions/tiny/OLD/seed-42/mcqa.parquet",
     ]
     shown = " ".join(posologie("status", "--configfile", "study.yaml")[1].split())
-    assert "Of the artifacts that are there, the study no longer makes 2 files: results/simulated/mixes/OLD" in shown
+    assert "The study no longer uses 2 files that exist: results/simulated/mixes/OLD" in shown
 
 
 def test_what_is_there_is_done_and_the_time_left_follows_from_it(study, asked):
@@ -256,7 +256,7 @@ def test_a_queue_that_cannot_be_asked_is_told_and_no_error(study, asked, posolog
     code, found = asked("status", "--configfile", "study.yaml")
     assert (code, found["queue"]) == (0, [])
     _, out, _ = posologie("status", "--configfile", "study.yaml")
-    assert "SLURM cannot be asked: squeue: squeue: error: Unable to contact controller" in out
+    assert "SLURM could not be asked: squeue: squeue: error: Unable to contact controller" in out
 
 
 def test_a_folder_of_any_name_is_known_in_the_queue(study, asked, monkeypatch, tmp_path):

@@ -106,4 +106,4 @@ def test_the_command_prints_each_reason_once(scored, monkeypatch, capsys):
     assert lines[2] == "  draw_mix (mix=A, seed=42): spec: size 12, sealed 10"
     monkeypatch.setattr(why, "jobs", lambda arguments: [])
     assert why.answer(given) == 0
-    assert "nothing makes it again" in capsys.readouterr().out
+    assert "nothing rebuilds it" in capsys.readouterr().out

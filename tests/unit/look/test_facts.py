@@ -283,7 +283,7 @@ def test_whatever_a_shards_report_says_is_shown_and_its_warnings_stand_at_the_to
     assert cells["train.csv · delimiter"] == ";"
     assert cells["evidence · languages · declared"] == "fr"
     silent = " ".join(text for block in reading.blocks if block.kind == "prose" for text in block.paragraphs)
-    assert "(validation, test) say nothing of dialect" in silent
+    assert "(validation, test) do not mention dialect" in silent
 
 
 def test_real_questions_are_counted_as_an_independent_reading_counts_them(real_data, tmp_path):

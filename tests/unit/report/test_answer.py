@@ -79,7 +79,7 @@ def test_the_first_sentence_names_the_set_that_cannot_be_told_from_the_best(tmp_
     assert told.answer == (
         "NAT and TRAD cannot be distinguished from the best of 3 mixes: NAT came out first, "
         "and is at most 1.3 points worse "
-        "than the best. Against the base model NAT gains +3.1 points; corrected for its having been chosen, +2.4 (95 % "
+        "than the best. Against the base model NAT gains +3.1 points; corrected for the choice, +2.4 (95 % "
         "interval +0.6 to +4.9), in exact match, constrained decoding over 1,200 questions; p < 0.001 after correction "
         "for 3 comparisons."
     )
@@ -106,8 +106,8 @@ def test_the_answer_says_whose_verdict_rests_on_leaked_items(tmp_path):
     ]
     rows += ["mcqa,mcqu,b/SYN/seed-1,gain,leaked,1.0,9.0", "mcqa,mcqu,b/SYN/seed-1,score,all,40.0,50.0"]
     assert said(tmp_path, NAT, TRAD, SYN, leakage=rows).catches["Contamination"] == (
-        "Leaving out the tested items that a mix trained on changes whether its gain over base has an interval above "
-        "or below 0: b/NAT/seed-1 on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
+        "Leaving out the tested items that a mix trained on changes whether the interval of its gain "
+        "over base excludes 0: b/NAT/seed-1 on mcqa (mcqu), b/TRAD/seed-1 on mcqa (mcqu)."
     )
     settled = [row.replace("-1.2,3.9", "0.2,3.9").replace("0.1,3.0", "-0.1,3.0") for row in rows]
     assert "trained on" not in said(tmp_path, NAT, TRAD, SYN, leakage=settled).catches["Contamination"]
@@ -122,7 +122,7 @@ def test_a_lone_best_mix_is_called_the_best(tmp_path):
 
 def test_without_a_settled_gain_no_mix_is_said_to_help(tmp_path):
     assert said(tmp_path, TRAD, SYN).answer == (
-        "No mix is shown to help: TRAD came out first and differs from the base model by −0.9 points (95 % interval "
+        "No mix is shown to help: TRAD ranked first and differs from the base model by −0.9 points (95 % interval "
         "−2.5 to +0.9), in exact match, constrained decoding over 1,200 questions; p = 0.310 after correction for 3 "
         "comparisons."
     )
@@ -132,12 +132,12 @@ def test_mixes_that_tie_are_all_said_to_have_come_out_first(tmp_path):
     tie = replace(NAT, arm="SYN")
     rows = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,1,-6.2,0.3,,,", f"{BEST},TRAD,0,1,-6.2,0.3,,,"]
     assert said(tmp_path, NAT, tie, TRAD, best=rows).answer.startswith(
-        "NAT, SYN and TRAD cannot be distinguished from the best of 3 mixes: NAT and SYN came out first alike, and NAT "
+        "NAT, SYN and TRAD cannot be distinguished from the best of 3 mixes: NAT and SYN tied for first, and NAT "
         "is at most 1.3 points worse than the best. Against the base model NAT gains"
     )
     unsure = [replace(one, verdict="not settled") for one in (NAT, tie)]
     assert said(tmp_path, *unsure).answer.startswith(
-        "No mix is shown to help: NAT and SYN came out first alike; NAT gains +3.1 points"
+        "No mix is shown to help: NAT and SYN tied for first; NAT gains +3.1 points"
     )
 
 
@@ -165,7 +165,7 @@ def test_mixes_that_score_as_base_does_are_said_to(tmp_path):
 def test_a_mix_that_helps_is_named_where_another_came_out_first(tmp_path):
     first = replace(NAT, arm="SYN", value=4.0, low=-1.0, high=9.0, p_adjusted=0.2, verdict="not settled")
     assert said(tmp_path, NAT, first).answer.startswith(
-        "NAT +3.1 is shown to help, although not with the highest score: SYN came out first and gains"
+        "NAT +3.1 is shown to help, although not with the highest score: SYN ranked first and gains"
     )
 
 
@@ -252,8 +252,8 @@ def test_a_dose_stands_beside_the_best_set_where_a_surface_predicts(tmp_path):
     best = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},TRAD,0,1,-6.2,0.3,,,", f"{BEST},SYN,0,0,-12.5,0,,,"]
     first, dose = said(tmp_path, NAT, TRAD, SYN, best=best, surface=surface(1)).sentences
     assert first == (
-        "NAT and TRAD cannot be distinguished from the best of 3 trained mixes; NAT came out first and gains +2.4 "
-        "(95 % interval +0.6 to +4.9) points over the base model, corrected for its having been chosen, n = 1,200."
+        "NAT and TRAD cannot be distinguished from the best of 3 trained mixes; NAT ranked first and gains +2.4 "
+        "(95 % interval +0.6 to +4.9) points over the base model, corrected for the choice, n = 1,200."
     )
     assert dose == (
         "Give 60 % native, 40 % translated: the expected exact match, constrained decoding is 46.2 % (95 % interval "

@@ -71,7 +71,7 @@ def test_judges_are_shown_at_matched_length_for_every_model(rated):
     assert ["1", "8", "41.5", "33.2", "–", "0.42"] in [row[2:] for row in texts(table)]
     (bounds,) = {cell.interval for row in table.rows for cell in row if cell.note}
     assert bounds == "[0.0, 60.0]", "bounds stand where there is no value"
-    assert table.caption.endswith("Twice the words change the score by +2.5 points [+1.0, +4.0]. † many missing.")
+    assert table.caption.endswith("Doubling the words changes the score by +2.5 points [+1.0, +4.0]. † many missing.")
 
 
 CORRECTED = (

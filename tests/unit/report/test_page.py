@@ -206,7 +206,7 @@ def test_accepted_changes_of_code_are_shown_with_their_reason(own_study):
 
 def test_flips_between_batches_and_halved_chunks_are_told(own_study):
     root, spec = own_study
-    assert "No prompt was computed once more by itself" in page_of(root, spec)
+    assert "No prompt was computed again on its own" in page_of(root, spec)
     for name, prompts, flipped in (("base", 64, 1), ("SYN/seed-42", 36, 2)):
         for suite in spec.suites:  # the suites of one job state the whole job
             record = root / "predictions" / "tiny" / name / f"{suite}.run.json"
@@ -214,7 +214,7 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
             facts = {"started": "2026-01-01T00:00:00", "recomputed_alone": audit, "chunk_halvings": flipped}
             record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert "100 prompts of 2 jobs were computed once more without a batch: 3 had another likeliest label" in text
+    assert "100 prompts of 2 jobs were computed again without a batch: 3 had a different most probable label" in text
     assert "(3.0 %)" in text
     assert re.search(r"Memory ran out in 2 of \d+ prediction jobs; chunks were halved 3 times", text)
 
@@ -228,7 +228,7 @@ def test_constrained_answers_of_a_served_model_are_named_beside_those_of_local_o
     record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
     assert text.count(said) >= 2, "in the caption of the table, and where predictions are explained"
-    assert "by the likeliest label of the first token or a JSON schema" in text
+    assert "by the most probable label of the first token or a JSON schema" in text
 
 
 def test_every_table_of_choice_scores_names_labels_that_are_not_the_automatons(own_study):

@@ -36,7 +36,7 @@ def test_names_and_counts_are_put_in_words():
 @pytest.mark.parametrize(
     ("value", "low", "high", "said"),
     [
-        ("", "", "", "cannot be said: all of them score the same in one of the two orders"),
+        ("", "", "", "under permutation: in one of the two orders all of them score the same"),
         ("nan", "", "", "cannot be said"),
         ("1", "0.2", "1", "The models keep their ranking under permutation (Kendall's τ = 1.00 [0.20, 1.00])."),
         ("0.62", "0.2", "0.9", "tend to score higher under permutation (Kendall's τ = 0.62 [0.20, 0.90])."),
@@ -57,10 +57,10 @@ def test_the_ranking_under_permutation_is_said_to_be_kept_only_where_it_is(value
 @pytest.mark.parametrize(
     ("prompts", "flipped", "halvings", "said"),
     [
-        (0, 0, 0, "No prompt was computed once more by itself: models answered in float32"),
-        (1, 0, 0, "1 prompt of 1 job was computed once more without a batch: none had another likeliest label"),
-        (64, 0, 0, "64 prompts of 1 job were computed once more without a batch: none had another likeliest label"),
-        (64, 2, 0, "2 had another likeliest label than in the batch (3.1 %): near-ties"),
+        (0, 0, 0, "No prompt was computed again on its own: models answered in float32"),
+        (1, 0, 0, "1 prompt of 1 job was computed again without a batch: none had a different most probable label"),
+        (64, 0, 0, "64 prompts of 1 job were computed again without a batch: none had a different most probable label"),
+        (64, 2, 0, "2 had a different most probable label than in the batch (3.1 %): near-ties"),
         (64, 2, 1, "Memory ran out in 1 of 1 prediction job; chunks were halved 1 time in all"),
     ],
 )
@@ -97,13 +97,13 @@ def agreeing(rater, n=100):
 
 def test_agreement_with_people_is_said_to_rest_on_the_answers_that_were_rated(tmp_path):
     assert judges.agreement_worth(inputs(tmp_path, agreement=[agreeing("a"), agreeing("b", 98)])).endswith(
-        "It rests here on 100 rated answers at most, and its interval says how much they settle: judges whose "
+        "It rests here on 100 rated answers at most, and its interval shows how much they settle: judges whose "
         "intervals overlap are not ordered by them."
     )
     assert judges.agreement_worth(inputs(tmp_path, agreement=[agreeing("a", 1)])).endswith(
-        "on 1 rated answer at most, and its interval says how much they settle."
+        "on 1 rated answer at most, and its interval shows how much they settle."
     )
-    assert judges.agreement_worth(inputs(tmp_path)).endswith("its agreement with people is worth.")
+    assert judges.agreement_worth(inputs(tmp_path)).endswith("the judge's agreement with people.")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,10 @@ def test_another_judge_than_the_configured_one_is_told_with_what_is_known_of_it(
 def test_what_length_does_to_a_score_has_its_sign_and_its_judge():
     cells = {"metric": "judge:large", "unit": "%", "note": "", "interval": "percentile"}
     less = row(value=-2.5, low=-4, high=-1, **cells)
-    assert judges.length_effect(less, False) == " Twice the words change the score by −2.5 points [−4.0, −1.0]."
-    assert judges.length_effect(less, True).startswith(" Twice the words change “found equivalent by large” by −2.5")
+    assert judges.length_effect(less, False) == " Doubling the words changes the score by −2.5 points [−4.0, −1.0]."
+    assert judges.length_effect(less, True).startswith(
+        " Doubling the words changes “found equivalent by large” by −2.5"
+    )
     assert judges.length_effect(row(value="", low="", high="", **cells), False) == ""
 
 
@@ -162,7 +164,7 @@ def test_more_ratings_are_asked_for_only_where_they_would_help():
         return corrections._further([row(kind="model", judge="j", more_ratings=number) for number in more])
 
     assert further("") == []
-    assert further(0)[0] == "With j, further ratings of these answers would hardly shorten an interval."
+    assert further(0)[0] == "With j, further ratings of these answers would hardly shorten any interval."
     assert further(0, 1)[0].startswith("With j, 1 more rating of each model's answers would bring")
     assert further(40, 3)[0].startswith("With j, 40 more ratings of each")
 

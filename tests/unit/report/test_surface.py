@@ -42,7 +42,8 @@ def fitted(*rows: dict[str, str], but: tuple[str, ...] = ()) -> SurfaceTable:
 
 def test_a_surface_that_predicts_is_said_to_with_its_error():
     assert surface.support(fitted()) == (
-        "A quadratic surface predicts left-out mixes with an error of 1.9 points; the mean of the others misses by 4.2 "
+        "A quadratic surface predicts left-out mixes with an error of 1.9 points; the mean of the others has an"
+        " error of 4.2 "
         "(7 mixes)."
     )
 
@@ -61,12 +62,12 @@ def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
     assert surface.dose(fitted()) == (
         "Give 60 % native, 40 % translated, no synthetic at 33,493 items: the expected exact match, constrained "
         "decoding is 46.2 % (95 % interval 44.1 to 48.3), 6.2 points above the base model's. It is expected to fall "
-        "0.4 points short of the best mix there is, at most 1.9 (with 95 % certainty)."
+        "0.4 points short of the best possible mix, at most 1.9 (with 95 % certainty)."
     )
     below = surface.dose(fitted({"row": "base", "name": "base", "value": "50"}))
     assert "3.8 points below the base model's" in below
     same = surface.dose(fitted({"row": "base", "name": "base", "value": "46.2"}))
-    assert "44.1 to 48.3), the same as the base model's to the digit shown. It is" in same
+    assert "44.1 to 48.3), the same as the base model's to the precision shown. It is" in same
     bare = {"row": "optimum", "name": "best", "value": "46.24", "regret": "0", "most_regret": "0"}
     assert " items" not in surface.dose(fitted(bare, but=("base",)))
     assert "base model" not in surface.dose(fitted(bare, but=("base",)))
@@ -91,11 +92,12 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
     assert surface.floors(fitted()) == ""
     kept = {"row": "constrained", "name": "oeq", "value": "45", "low": "43", "high": "47", "chance": "0.96"}
     assert surface.floors(fitted(kept)) == (
-        "Of the mixes that score at least as well as base on oeq (with 96 % certainty), the best is 60 % native, 40 % "
+        "Among the mixes that score at least as well as base on oeq (with 96 % certainty), the best is 60 % native,"
+        " 40 % "
         "translated, no synthetic: 45.0 % (95 % interval 43.0 to 47.0)."
     )
     none = {"row": "constrained", "name": "oeq,mcqa-b"}
-    assert surface.floors(fitted(none)) == "No mix is sure to score at least as well as base on oeq and mcqa-b."
+    assert surface.floors(fitted(none)) == "No mix is certain to score at least as well as base on oeq and mcqa-b."
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
         ({"value": "-0.5", "low": "-8.9", "high": "0.3"},
          "synthetic items cannot take the place of native items, instead of translated: more of one raises the "
          "expected score, more of the other lowers it (rate −0.5, 95 % interval −8.9 to 0.3)"),
-        ({"note": "unbounded: any number"}, "no number of synthetic items is seen to do the work of one native item"),
+        ({"note": "unbounded: any number"}, "no number of synthetic items is shown to do the work of one native item"),
     ],
 )  # fmt: skip
 def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, said):
@@ -152,7 +154,7 @@ def test_what_would_change_our_mind_is_a_training_or_none():
     train = {"row": "advice", "name": "train", "value": "0.9"}
     following = {"row": "next", "name": "1", "value": "0.5", "seeds": "2", "chance": "0.31"}
     inside = surface.change_of_mind(fitted(train, {**following, "note": "interior"}))
-    assert "(2 seeds, 31 %; it tells whether the surface fits)" in inside
+    assert "(2 seeds, 31 %; it shows whether the surface fits)" in inside
     assert "training 60 % native, 40 % translated, no synthetic (2 seeds, 31 %)" in surface.change_of_mind(
         fitted(train, following)
     )

@@ -75,7 +75,7 @@ def changes_of(root: Path) -> list[dict[str, Any]]:
 def _print(changes: list[dict[str, Any]], recorded: bool) -> None:
     out = console()
     if not changes:
-        out.print("The code of every artifact is as it was when it was made.")
+        out.print("The code of every artifact is unchanged since it was made.")
     for change in changes:
         word = "accepted" if recorded else "changed"
         out.print(
@@ -83,4 +83,4 @@ def _print(changes: list[dict[str, Any]], recorded: bool) -> None:
             markup=False,
         )
     if changes and not recorded:
-        out.print("Snakemake would make them again. --reason TEXT records that the change alters no number.")
+        out.print("Snakemake would rebuild them. --reason TEXT records that the change alters no number.")

@@ -137,7 +137,7 @@ def _other_package(key: str, backbone: Backbone, revision: str | None) -> Iterat
         return
     installed = installed_version(backbone.gguf_package)
     if installed != revision:
-        changed = f"made from version {revision}, {installed or 'none'} is installed; the next run makes it again"
+        changed = f"made from version {revision}, {installed or 'none'} is installed; the next run rebuilds it"
         yield Finding(WARNING, f"{key}: {backbone.gguf_package}: {changed}")
 
 
@@ -289,10 +289,10 @@ def slurm(study: Study) -> Iterator[Finding]:
     if missing:
         yield Finding(PROBLEM, f"{', '.join(missing)} not found beside {', '.join(commands)}")
     else:
-        yield Finding(OK, "sbatch, squeue, sacct and scancel are there")
+        yield Finding(OK, "sbatch, squeue, sacct and scancel were found")
     queued, unasked = queue(Path.cwd())
     if unasked:
-        yield Finding(WARNING, f"cannot be asked: {unasked}")
+        yield Finding(WARNING, f"could not be asked: {unasked}")
     for job in queued:
         if job.helps:
             text = f"job {job.job} ({job.what}) waits for ever, {job.state}: {job.reason}"

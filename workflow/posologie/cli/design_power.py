@@ -324,7 +324,7 @@ def paragraph(
             f" {best['detectable']:.1f} points."
         )
     if any(plan["about"] == "adapters" for plan in affordable):
-        sentences.append("Plans with too few seeds speak of the trained adapters alone.")
+        sentences.append("Plans with too few seeds are about the trained adapters alone.")
     if small:
         listed = ", ".join(
             f"{benchmark['benchmark']} ({benchmark['items']:,} items: {benchmark['detectable']:.1f})"

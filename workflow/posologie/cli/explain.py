@@ -169,7 +169,7 @@ def _print(link: Link, number: Number | None, shown: dict[str, Any]) -> None:
         if items["recomputed"] is not None:
             out.print(f"Mean of the item scores, computed again from the scores file: {items['recomputed']:.6f}")
         if shown["differs"]:
-            out.print("The table prints another value: it was not made of these scores.", style="red")
+            out.print("The table prints a different value: it was not made from these scores.", style="red")
     out.print(_tree(link, set()))
     out.print(f"{shown['jobs']} job{'' if shown['jobs'] == 1 else 's'}, {duration(3600 * shown['hours'])} in all.")
     for state in _WRONG:

@@ -55,7 +55,7 @@ class Truth(Spec):
 
     size: int = Field(ge=1, description="items of each mix")
     mixes: tuple[TrueMix, ...] = Field(min_length=4)
-    measured_of: dict[str, Any] = Field(description="what decides about scores, beside the mixes (`measured_of`)")
+    measured_of: dict[str, Any] = Field(description="what determines scores, apart from the mixes (`measured_of`)")
 
 
 @dataclass(frozen=True)
@@ -327,7 +327,7 @@ def _lines(summary: Mapping[str, Any], titles: Mapping[str, str], unit: str) -> 
         if "gain" in first:
             p_value = p_text(first["p"]) if first["p"] is not None else ""
             sure = f"; p {p_value if p_value.startswith('<') else f'= {p_value}'}" if p_value else ""
-            chosen = ", corrected for its having been chosen" if first["corrected"] else ""
+            chosen = ", corrected for the choice" if first["corrected"] else ""
             yield "against base", f"{_between(first['gain'], sign=True)} {unit}{chosen}{sure}"
     if summary["components"]:
         texts = [

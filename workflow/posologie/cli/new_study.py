@@ -79,7 +79,7 @@ def answer(options: argparse.Namespace) -> int:
             for line in source.describe():
                 console().print(line, markup=False, highlight=False)
         console().print(
-            f"{target.as_posix()} is written. Confirm what was guessed of your files, then: "
+            f"{target.as_posix()} is written. Confirm the guesses about your files, then: "
             f"posologie check --configfile {target.as_posix()}",
             markup=False,
         )

@@ -55,7 +55,7 @@ def answer(options: argparse.Namespace) -> int:
         print_json({"crate": str(out), "files": files, "licence_not_stated": open_licences})
         return 0
     for name in open_licences:
-        text = f"warning: licenses.{name}: not stated; say in the study file under which licence its data are"
+        text = f"warning: licenses.{name}: not stated; name the licence of its data in the study file"
         console().print(text, markup=False)
     text = f"{relative(out)}: {files} files. Read the report and the licences before you publish it."
     console().print(text, markup=False)

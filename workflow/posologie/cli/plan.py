@@ -241,7 +241,7 @@ def _table(plan: dict[str, Any]) -> Table:
 def _memory_sentence(taken: dict[str, Any]) -> str:
     """Return one line about the memory of a training."""
     if "peak" not in taken:
-        return f"{taken['backbone']}: not fetched yet, so what a training takes is not known; make `backbones` first"
+        return f"{taken['backbone']}: not fetched yet, so the memory of a training is not known; make `backbones` first"
     parts = " + ".join(f"{taken[name] / 1e9:.1f} {name}" for name in ("weights", "state", "activations"))
     smaller = (
         "take more GPUs (devices.gpus_per_training_job)"
@@ -274,9 +274,9 @@ def _sentences(plan: dict[str, Any], records: int) -> list[str]:
         lines.append(f"About {plan['gpu_hours_estimated']:.1f} GPU-hours by {records} run records{rest}.")
     if plan["without_record"]:
         lines.append(
-            f"No earlier run of this backbone tells how long {', '.join(plan['without_record'])} take;"
-            f" all that is asked for, at the first attempt, is {plan['gpu_hours_asked']:.0f} GPU-hours."
+            f"No earlier run of this backbone shows how long {', '.join(plan['without_record'])} take;"
+            f" the total requested at the first attempt is {plan['gpu_hours_asked']:.0f} GPU-hours."
         )
     if plan["short"]:
-        lines.append(f"Shorter than a minute: {', '.join(plan['short'])}; such jobs are not worth a queue.")
+        lines.append(f"Shorter than a minute: {', '.join(plan['short'])}; such jobs are not worth queueing.")
     return lines

@@ -330,7 +330,7 @@ def proposals_table(components: Sequence[str], proposed: Prescription, names: Se
             f"{100 * proposal.changes:.0f} %",
             f"{proposal.regret:.2f}",
             f"{100 * proposal.region:.0f} %",
-            {"decision": "improves the choice", "interior": "tells whether the surface fits"}[proposal.reason],
+            {"decision": "improves the choice", "interior": "shows whether the surface fits"}[proposal.reason],
         )
     return table
 

@@ -167,11 +167,11 @@ def _shown(state: dict[str, Any]) -> RenderableType:
             spent.add_row(account["asker"], *counts, _money(account["money"]), *wasted)
         parts += [Text(""), spent]
     if state["queue_unknown"]:
-        parts += [Text(""), Text(f"SLURM cannot be asked: {state['queue_unknown']}", style="yellow")]
+        parts += [Text(""), Text(f"SLURM could not be asked: {state['queue_unknown']}", style="yellow")]
     if unused := state["left_over"]:
         named = ", ".join(unused[:_MISSING_SHOWN]) + (" …" if len(unused) > _MISSING_SHOWN else "")
         counted = "1 file" if len(unused) == 1 else f"{len(unused):,} files"
-        parts += [Text(""), Text(f"Of the artifacts that are there, the study no longer makes {counted}: {named}")]
+        parts += [Text(""), Text(f"The study no longer uses {counted} that exist: {named}")]
     if state["problem"]:
         parts += [Text(""), Text(f"Last problem: {state['problem']}", style="red", no_wrap=True, overflow="ellipsis")]
     parts += [Text(""), Text(_verdict(state))]
@@ -201,8 +201,8 @@ def _verdict(state: dict[str, Any]) -> str:
     if state["stale"] and not any(stage["missing"] for stage in state["stages"] if not stage["optional"]):
         name, reason = next(iter(state["stale"].items()))
         return (
-            f"{len(state['stale'])} finished files are not what the study file and the code ask for now, first {name} "
-            f"({reason}). The next run makes them again; snakemake -n -q rules lists its jobs."
+            f"{len(state['stale'])} finished files do not match the study file and the code, first {name} "
+            f"({reason}). The next run rebuilds them; snakemake -n -q rules lists its jobs."
         )
     if stuck := _stuck(state):
         return (
@@ -211,8 +211,9 @@ def _verdict(state: dict[str, Any]) -> str:
         )
     if any(job["state"] == "stopped" for job in state["jobs"]):
         return (
-            "A job stopped before it was done; start Snakemake again with the same command, and it goes on from there."
+            "A job stopped before it was done; start Snakemake again with the same command, and it continues from"
+            " there."
         )
     if state["seconds_left"] is None:
-        return "How long it takes is not known before the first training and prediction are done."
+        return "The time left is not known until the first training and prediction are done."
     return f"About {duration(state['seconds_left'])} of training and prediction left, one job after another."

@@ -138,7 +138,7 @@ def _next_rows(runs: Runs, proposed: Prescription, names: Sequence[str], region:
         {
             **dict.fromkeys(COLUMNS), "row": "next", "name": name, "shares": _mix(runs, proposal.shares),
             "size": region.candidates.size, "value": proposal.gain,
-            "note": "tells whether the surface fits" if proposal.reason == "interior"
+            "note": "shows whether the surface fits" if proposal.reason == "interior"
             else "points it is expected to add",
         }
         for name, proposal in zip(names, proposed.proposals, strict=True)

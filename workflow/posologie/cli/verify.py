@@ -64,7 +64,7 @@ def answer(options: argparse.Namespace) -> int:
     summary = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     absent = sum(not any(path.is_file() for path in seal.files()) for seal in seals) if packed else 0
     left_out = f" {absent} artifacts are not in the archive; their seals were compared." if absent else ""
-    out.print(f"{len(seals)} seals: {summary or 'everything is as it was made'}.{left_out}", markup=False)
+    out.print(f"{len(seals)} seals: {summary or 'everything is unchanged since it was made'}.{left_out}", markup=False)
     return 1 if faults else 0
 
 
@@ -120,7 +120,7 @@ def faults_of_crate(root: Path, seals: list[Seal]) -> Iterator[Fault]:
         for name, expected in seal.inputs.items():
             if sealed.get(name, expected) != expected:
                 artifact = seal.path.as_posix().removesuffix(SUFFIX)
-                yield Fault(artifact, "outdated", f"it was made of another {name} than the one that is sealed")
+                yield Fault(artifact, "outdated", f"it was made from a different {name} than the one that is sealed")
     yield from _unsealed(root, {*sealed, *packed})
 
 

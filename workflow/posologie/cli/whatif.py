@@ -63,7 +63,7 @@ def answer(options: argparse.Namespace) -> int:
     shares = np.array([[blends[mix].get(name, 0.0) for name in names] for mix in mixes])
     components = probabilities[[list(mixes).index(alone[name]) for name in names]]
     checked = check(list(mixes), components, probabilities, shares, gold, groups, names)
-    new_mix = parse_mix(options.shares, names, "no model of the component '{name}' alone; there are")
+    new_mix = parse_mix(options.shares, names, "no model of the component '{name}' alone; available:")
     value = None if new_mix is None or checked.refused else predicted_score(checked, components, new_mix, gold)
     if options.json:
         print_json(
@@ -148,6 +148,6 @@ def _print(checked: Check, value: tuple[float, float, float] | None) -> None:
     if value is not None:
         out.print(
             f"Right answers: {100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}], the interval by the "
-            f"errors on {len(checked.blends)} trained blends; items and seeds of another draw are not in it.",
+            f"errors on {len(checked.blends)} trained blends; it does not cover another draw of items and seeds.",
             markup=False,
         )

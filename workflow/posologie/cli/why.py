@@ -55,7 +55,7 @@ def answer(options: argparse.Namespace) -> int:
         return 0
     out = console()
     if not planned:
-        out.print(f"{file} is as the study and the code plan it: nothing makes it again.", markup=False)
+        out.print(f"{file} is as the study and the code plan it: nothing rebuilds it.", markup=False)
         return 0
     out.print(f"{file}: {len(planned)} {'job' if len(planned) == 1 else 'jobs'} would run, because of", markup=False)
     for cause in causes:
@@ -100,7 +100,7 @@ def reasons_of(job: Job, work: Path) -> list[str]:
     reasons = []
     for part in job.reason.split("; "):
         if part.startswith(_MISSING):
-            reasons.append("not made yet, or gone")
+            reasons.append("not made yet, or deleted")
         elif part == _CODE:
             reasons.append(_changed_code(job, work))
         elif part and not part.startswith((_FOLLOWS, _SEALED_CODE)):
@@ -118,7 +118,7 @@ def _changed_code(job: Job, work: Path) -> str:
     try:
         now = module_digests(module)
     except ModuleNotFoundError:
-        return f"code: there is no {module} any more"
+        return f"code: {module} no longer exists"
     if then is None:
         return f"code of {module}; which of its {len(now)} modules is not recorded in {work}/code"
     changes = {
@@ -127,7 +127,7 @@ def _changed_code(job: Job, work: Path) -> str:
         "gone": [name for name in then if name not in now],
     }
     changed = "; ".join(f"{', '.join(names)} {what}" for what, names in changes.items() if names)
-    return f"code of {module}: {changed or 'how it is put together'}"
+    return f"code of {module}: {changed or 'its composition'}"
 
 
 def _named(cause: Cause) -> str:

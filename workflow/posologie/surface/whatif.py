@@ -135,9 +135,9 @@ def check(
     if low <= 0:
         reasons.append(f"{nearest} predicts them as well (error {compared[nearest][0]:.4f} against {error:.4f})")
     if p_value is None:
-        reasons.append(f"{len(blends)} trained blends are too few to tell; expected {_FEWEST}")
+        reasons.append(f"{len(blends)} trained blends are too few; expected {_FEWEST}")
     elif p_value > 1 - _LEVEL:
-        reasons.append(f"predictions dealt out to the wrong mixes are as near (p = {p_value:.3f})")
+        reasons.append(f"predictions assigned to the wrong mixes are as close (p = {p_value:.3f})")
     size = f"{len(blends)} trained blends, {components.shape[1]} items"
     note = (
         f"no prediction of new mixes, by {size}: {'; '.join(reasons)}"
