@@ -153,7 +153,7 @@ def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(roo
         ("test", "native", "train"): 1,
     }
     assert facts["twins"]["tests"] == [{"source": "native", "split": "train", "suite": "exam", "items": 1}]
-    assert only(facts, "another right answer").startswith("1 item of the train split")
+    assert only(facts, "a different right answer").startswith("1 item of the train split")
     assert not [text for text in doubts(facts) if "suite exam" in text], "screening removes it"
     reported = look(spec(screening={"mode": "report", "against": ["exam"]}), root)
     assert only(reported, "suite exam").startswith(
