@@ -151,12 +151,12 @@ def write_bare(folder: Path) -> int:
 def run(folder: Path, *how: str) -> tuple[float, float, float]:
     """Plan once; return processor seconds, seconds by the clock, and the peak in megabytes."""
     began = time.monotonic()
-    with (folder / "said.log").open("w") as said:
+    with (folder / "said.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, *how, "-n", "--cores", "8", "--quiet", "rules", "--nolock"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
-            stdout=said,
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
         _, status, usage = os.wait4(process.pid, 0)

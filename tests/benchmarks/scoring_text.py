@@ -99,8 +99,8 @@ def main() -> None:
 
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as jobs:
-        found = list(jobs.map(score, range(given.models)))
-    processor, memory = sum(one[1] for one in found), max(one[2] for one in found)
+        results = list(jobs.map(score, range(given.models)))
+    processor, memory = sum(result[1] for result in results), max(result[2] for result in results)
     count = given.answers * given.models
     print(f"{count} answers: {time.perf_counter() - start:.1f} s, {processor:.1f} processor seconds", end="")
     print(f" ({1000 * processor / count:.2f} ms an answer), {memory:.2f} GB at most in one job")

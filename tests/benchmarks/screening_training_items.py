@@ -74,15 +74,15 @@ def judged(folder: Path) -> dict[str, float]:
             by_kind[row["kind"]].add(frozenset((row["item"], row["matched"])))
     counts: dict[str, float] = {"mistakable": len(planted["mistakable"])}
     for name, kinds in {"near": ("exact", "near"), "across": ("cross_lingual",)}.items():
-        found = set().union(*(by_kind[kind] for kind in kinds))
-        right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in found)
-        caught = sum(frozenset(pair) in found for pair in planted[name])
-        counts |= {f"{name}_planted": len(planted[name]), f"{name}_found": len(found)}
+        pairs = set().union(*(by_kind[kind] for kind in kinds))
+        right = sum(len({model.get(name, name) for name in pair}) == 1 for pair in pairs)
+        caught = sum(frozenset(pair) in pairs for pair in planted[name])
+        counts |= {f"{name}_planted": len(planted[name]), f"{name}_found": len(pairs)}
         counts |= {
             f"{name}_recall": caught / max(len(planted[name]), 1),
-            f"{name}_precision": right / max(len(found), 1),
+            f"{name}_precision": right / max(len(pairs), 1),
         }
-        counts[f"{name}_mistaken"] = sum(frozenset(pair) in found for pair in planted["mistakable"])
+        counts[f"{name}_mistaken"] = sum(frozenset(pair) in pairs for pair in planted["mistakable"])
     return counts
 
 

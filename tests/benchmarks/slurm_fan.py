@@ -60,9 +60,9 @@ def fan(cluster: Cluster, root: Path, jobs: int, seconds: float, slots: int) -> 
     environment |= {"SLURM_CONF": str(cluster.configuration), "SQUEUE_COUNT": str(root / "looks")}
     environment["PATH"] = f"{root / 'bin'}:{environment['PATH']}"
     began = time.time()
-    with (root / "said.log").open("w") as said:
+    with (root / "said.log").open("w") as log:
         words = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--default-resources", "slurm_partition=cpu"]
-        subprocess.run(words, cwd=root, env=environment, stdout=said, stderr=subprocess.STDOUT, check=True)
+        subprocess.run(words, cwd=root, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
     made = [path.stat().st_mtime for path in (root / "made").iterdir()]
     return max(made) - began, len((root / "looks").read_text().splitlines())
 

@@ -93,7 +93,9 @@ def make(folder: Path, count: int, seeds: int) -> None:
         chances = [numbers.dirichlet(np.ones(len(order))).astype(np.float32) for _, _, _, order in rows]
         own = {
             "greedy_outcome": pa.array(outcome.tolist()),
-            "greedy_labels": [one if read == "labels" else None for one, read in zip(given, outcome, strict=True)],
+            "greedy_labels": [
+                labels if read == "labels" else None for labels, read in zip(given, outcome, strict=True)
+            ],
             "constrained_labels": given,
             "label_probabilities": chances,
         }
@@ -136,7 +138,7 @@ def main() -> None:
     suite = {"benchmarks": {source: {"source": source} for source in SOURCES}, "permutations": 3}
     shards = [f"{source}={folder / layout.shard(source, 'test')}" for source in SOURCES]
     parts = {mix: list(PARTS) if mix == "ALL" else mix.split("-") for mix in MIXES}
-    blends = {mix: {PARTS[part]: 1 / len(found) for part in found} for mix, found in parts.items()}
+    blends = {mix: {PARTS[part]: 1 / len(parts_held) for part in parts_held} for mix, parts_held in parts.items()}
     spec = {
         "models": everyone,
         "suites": {"mcqa": suite},
@@ -162,9 +164,14 @@ def main() -> None:
         tables = list(jobs.map(tabulate, TABLES))
     end = time.perf_counter()
     lines = [
-        (f"{len(everyone)} × scoring", middle - start, sum(one[1] for one in scored), max(one[2] for one in scored))
+        (
+            f"{len(everyone)} × scoring",
+            middle - start,
+            sum(score[1] for score in scored),
+            max(score[2] for score in scored),
+        )
     ]
-    lines += [(name, *one) for name, one in zip(TABLES, tables, strict=True)]
+    lines += [(name, *table) for name, table in zip(TABLES, tables, strict=True)]
     both = sum(sorted(line[3] for line in lines)[-2:])
     lines.append(("everything, two at a time", end - start, sum(line[2] for line in lines), both))
     print(f"{'':30}{'seconds':>10}{'cpu seconds':>13}{'peak GB':>9}")

@@ -51,7 +51,7 @@ def runs_of(shares: np.ndarray, losses: np.ndarray) -> Runs:
     """Return runs with nothing known of their errors, the loss turned round."""
     count = len(losses)
     return Runs(
-        tuple(f"run {number}" for number in range(count)), tuple(str(one) for one in range(shares.shape[1])),
+        tuple(f"run {number}" for number in range(count)), tuple(str(column) for column in range(shares.shape[1])),
         shares, None, -losses, np.zeros((count, count)), np.ones(count, dtype=np.int64),
     )  # fmt: skip
 
@@ -134,7 +134,7 @@ def main() -> None:
     given = arguments.parse_args()
     shares, losses, names = read(given.data, "train", "1m")
     tested, truth, _ = read(given.data, "test", "1m")
-    losses, truth = (np.column_stack([one, one.mean(1)]) for one in (losses, truth))
+    losses, truth = (np.column_stack([table, table.mean(1)]) for table in (losses, truth))
     names = [*names, "mean"]
     wanted = [names.index(name) for name in given.losses or names]
     if given.proxy:
@@ -149,7 +149,7 @@ def main() -> None:
         methods["LightGBM"] = boosted()
         if given.smaller_leaves:
             methods["LightGBM, leaves of 3"] = boosted(min_child_samples=3)
-    print(f"losses: {', '.join(names[one] for one in wanted)}")
+    print(f"losses: {', '.join(names[loss] for loss in wanted)}")
     print(f"{'runs, method':34} {'RMSE':>14}  {'rank corr.':>14}  {'coverage':>14}  {'regret':>14}")
     for size in given.sizes:
         draws = given.draws if size < len(shares) else 1
@@ -157,9 +157,9 @@ def main() -> None:
         for label, method in methods.items():
             values, kinds, began = [], [], time.process_time()
             for pick in picks:
-                found = [method(shares[pick], losses[pick, one], tested, truth[:, one]) for one in wanted]
-                values.append(list(np.mean([value for value, _ in found], axis=0)))
-                kinds += [kind for _, kind in found]
+                predictions = [method(shares[pick], losses[pick, loss], tested, truth[:, loss]) for loss in wanted]
+                values.append(list(np.mean([value for value, _ in predictions], axis=0)))
+                kinds += [kind for _, kind in predictions]
             report(f"{size}, {label}", values, kinds, (time.process_time() - began) / len(kinds))
 
 
@@ -167,23 +167,24 @@ def proxies(given: argparse.Namespace, shares: np.ndarray, losses: np.ndarray, w
     """Print how runs of the large model are predicted from few of them, with small runs as a proxy."""
     mixes, large, _ = read(given.data, "test", "60m")
     _, small, _ = read(given.data, "test", "1m")
-    large, small = (np.column_stack([one, one.mean(1)]) for one in (large, small))
+    large, small = (np.column_stack([table, table.mean(1)]) for table in (large, small))
     print(f"{'large runs, method':34} {'RMSE':>14}  {'rank corr.':>14}  {'coverage':>14}  {'regret':>14}")
-    for size in [one for one in given.sizes if one in LARGE] or LARGE:
+    for size in [size for size in given.sizes if size in LARGE] or LARGE:
         rows: dict[str, list[list[float]]] = {"alone": [], "with the proxy": [], "weight, correlation low and high": []}
         for draw in range(given.draws):
             pick = np.random.default_rng([SEED, size, draw]).permutation(len(mixes))
             known, asked = pick[:size], pick[size:]
             parts: dict[str, list[list[float]]] = {name: [] for name in rows}
-            for one in wanted:
-                runs = runs_of(mixes[known], large[known, one])
+            for loss in wanted:
+                runs = runs_of(mixes[known], large[known, loss])
                 both = runs_of(
-                    np.concatenate([shares[:200], mixes[known]]), np.concatenate([losses[:200, one], small[known, one]])
+                    np.concatenate([shares[:200], mixes[known]]),
+                    np.concatenate([losses[:200, loss], small[known, loss]]),
                 )
                 result = with_proxy(runs, both)
                 for name, fitted in (("alone", result.plain.surface), ("with the proxy", result.surface)):
                     interval = fitted.interval(mixes[asked], adapters=1)
-                    parts[name].append(figures(interval.mean, large[asked, one], interval))
+                    parts[name].append(figures(interval.mean, large[asked, loss], interval))
                 correlation = result.agreement
                 parts["weight, correlation low and high"].append(
                     [result.weight, correlation.correlation or 0, correlation.low or 0, correlation.high or 0]

@@ -134,7 +134,7 @@ def test_the_browser_opens_on_the_item_on_which_the_models_disagree_most(page):
     known = [int(re.search(r"(\d) of 8", text)[1]) for text in hardest if "right" in text]
     assert known == sorted(known)
     search(page, sort="flips")
-    shares = [int(one.text.rpartition(" ")[2]) for one in page.find_all(".hits small")]
+    shares = [int(hit.text.rpartition(" ")[2]) for hit in page.find_all(".hits small")]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > shares[-1]
 
@@ -180,19 +180,19 @@ def saved(page, folder, button):
 def test_a_selection_is_saved_without_formulas_cited_and_found_again(small_page, tmp_path):
     folder = shutil.copytree(small_page.path.parents[1], tmp_path / "study") / small_page.path.parent.name
     items = items_of(small_page)
-    chosen = [one for one in items if one["options"]][:2]
+    chosen = [item for item in items if item["options"]][:2]
     chosen[0]["question"] = '=HYPERLINK("https://example.org";"x") <img src=x onerror=alert(1)>'
     chosen[0]["said"][0][0][0] = "@SUM(A1)"
     (folder / "items" / "0.js").write_text(f"posologie.page(0, {json.dumps(items)});\n", encoding="utf-8")
     page = type(small_page)(small_page.driver, folder / small_page.path.name).open()
     opened(page)
-    for one in chosen:
-        search(page, words=one["id"])
+    for picked in chosen:
+        search(page, words=picked["id"])
         page.run("arguments[0].click()", page.find(".hits input"))
     (tmp_path / "saved").mkdir()
     data = json.loads(saved(page, tmp_path / "saved", "json"))
-    ids = ",".join(one["id"] for one in chosen)
-    assert [one["id"] for one in data["items"]] == ids.split(",")
+    ids = ",".join(item["id"] for item in chosen)
+    assert [item["id"] for item in data["items"]] == ids.split(",")
     assert data["items"][0]["question"] == chosen[0]["question"], "JSON computes nothing: the text is as it is"
     assert len(data["items"][0]["answers"]) == 8 * 2
     assert data["items"][0]["prompts"][0]["orders"]["original"][0] == {

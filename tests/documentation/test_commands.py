@@ -176,7 +176,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "arguments",
-    [found for found in of_program("posologie") if len(found) > 1 and found[0] in ABOUT_RESULTS],
+    [command for command in of_program("posologie") if len(command) > 1 and command[0] in ABOUT_RESULTS],
     ids=" ".join,
 )
 def test_every_question_about_results_is_answered(arguments, finished, monkeypatch, capsys):
@@ -196,7 +196,7 @@ def test_every_question_about_results_is_answered(arguments, finished, monkeypat
 
 @pytest.mark.parametrize(
     "arguments",
-    [found for found in of_program("posologie") if len(found) < 2 or found[0] not in ABOUT_RESULTS],
+    [command for command in of_program("posologie") if len(command) < 2 or command[0] not in ABOUT_RESULTS],
     ids=" ".join,
 )
 def test_every_posologie_command_is_one(arguments, project, monkeypatch, capsys):

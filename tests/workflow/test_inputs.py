@@ -32,12 +32,12 @@ def inputs(tmp_path_factory):
     study.write_text(text + MORE, encoding="utf-8")
     [(code, output)] = run_dry(project, [["--configfile", "config/test.yaml", "--dry-run", "--cores", "1"]])
     assert code == 0, output
-    found = {}
+    read = {}
     for block in re.split(r"\n(?=(?:local)?rule \S+:\n)", output)[1:]:
         rule = re.match(r"(?:local)?rule (\S+):", block)[1]
         line = re.search(r"^    input: (.*)$", block, re.MULTILINE)
-        found.setdefault(rule, set(line[1].split(", ")) if line else set())
-    return found
+        read.setdefault(rule, set(line[1].split(", ")) if line else set())
+    return read
 
 
 def test_the_corpus_of_an_untrained_model(inputs):

@@ -53,9 +53,9 @@ def test_a_task_becomes_a_source_and_a_benchmark(write, tasks):
     study = load_study(write(**suites(lm_eval=tasks / "bones.yaml", permutations=2)))
     suite, source = study.suites["exam-fr"], study.sources["exam-fr"]
     assert suite.permutations == 2
-    assert {name: (one.source, one.split, one.tasks) for name, one in suite.benchmarks.items()} == {
-        "exam_bones": ("exam-fr", "test", ("mcqu",))
-    }
+    assert {
+        name: (benchmark.source, benchmark.split, benchmark.tasks) for name, benchmark in suite.benchmarks.items()
+    } == {"exam_bones": ("exam-fr", "test", ("mcqu",))}
     assert (source.hub, source.reader, source.provenance, source.splits) == (
         "owner/exam",
         "lm_eval",

@@ -219,8 +219,8 @@ def test_two_splits_of_the_same_files_are_refused_unless_the_form_tells_them_apa
     assert "sources.native.files: test and train are the same files" in refusal(
         write(sources={"native": {**source, "files": files, "options": columns}})
     )
-    told = columns | {"split_column": "s", "splits": {"a": "train", "b": "test"}}
-    assert load_study(write(sources={"native": {**source, "files": files, "options": told}}))
+    with_splits = columns | {"split_column": "s", "splits": {"a": "train", "b": "test"}}
+    assert load_study(write(sources={"native": {**source, "files": files, "options": with_splits}}))
 
 
 @pytest.mark.parametrize(("encoding", "named"), [("utf-16", "UTF-16"), ("cp1252", "Windows-1252 or Latin-1")])
@@ -311,10 +311,10 @@ def test_a_study_is_compared_with_the_published_study_that_it_names_and_with_no_
 def test_a_published_study_that_does_not_fit_is_one_line(write, tmp_path, change, expected):
     compared = {"metric": "em", "decoding": "greedy", "aggregates": ["item_weighted"]}
     compared |= {key: value for key, value in change.items() if key in compared}
-    one = {"title": "A", "unit": "%", "suite": "mcqa", "compared_with": compared}
-    one["values"] = {change.get("backbone", "b"): {"NAT": 1.0}}
+    aggregate = {"title": "A", "unit": "%", "suite": "mcqa", "compared_with": compared}
+    aggregate["values"] = {change.get("backbone", "b"): {"NAT": 1.0}}
     file = tmp_path / "published.yaml"
-    file.write_text(yaml.safe_dump({"title": change.get("title", "T"), "source": "s", "aggregates": {"a": one}}))
+    file.write_text(yaml.safe_dump({"title": change.get("title", "T"), "source": "s", "aggregates": {"a": aggregate}}))
     path = write(published=str(file))
     if expected is None:
         assert load_study(path).published.file == str(file)

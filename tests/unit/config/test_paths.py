@@ -14,7 +14,7 @@ def test_relative_paths_of_data_begin_in_the_folder_that_the_study_names(write, 
     (tmp_path / "elsewhere" / "own" / "b.json").write_text("[]")
     suites = {"mcqa": {"benchmarks": {"native": {"source": "near"}}}}
     study = load_study(write(sources=sources, suites=suites, roots={"data": str(tmp_path / "elsewhere")}))
-    assert {one.path for one in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
+    assert {source.path for source in study.sources.values()} == {str(tmp_path / "elsewhere" / "own")}
     message = refusal(write(sources=sources, suites=suites), {"roots": {"data": "nowhere"}})
     assert "sources.near.path = 'nowhere/own': no such folder" in message
 

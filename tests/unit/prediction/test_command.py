@@ -158,10 +158,12 @@ class TestOutput:
         monkeypatch.setattr(job, "WINDOW", 7)
         main(arguments(tiny_manifest, shard, tmp_path))
         for suite in SPEC["suites"]:
-            for one, other in zip(rows(written / f"{suite}.parquet"), rows(tmp_path / f"{suite}.parquet"), strict=True):
+            for first, other in zip(
+                rows(written / f"{suite}.parquet"), rows(tmp_path / f"{suite}.parquet"), strict=True
+            ):
                 for name in ("label_probabilities", "label_mass"):
-                    assert one.pop(name) == pytest.approx(other.pop(name), abs=1e-5)
-                assert one == other
+                    assert first.pop(name) == pytest.approx(other.pop(name), abs=1e-5)
+                assert first == other
 
     def test_the_published_protocol_allows_what_the_automaton_forbids(self, written, tiny_manifest, shard, tmp_path):
         suite = {**SPEC["suites"]["mcqa"], "protocol": "published", "permutations": 0}
@@ -169,9 +171,9 @@ class TestOutput:
         published = rows(tmp_path / "mcqa.parquet")
         ours = [row for row in rows(written / "mcqa.parquet") if row["variant"] == "original"]
         assert [row["item"] for row in published] == [row["item"] for row in ours]
-        for one, other in zip(published, ours, strict=True):
-            assert one["label_mass"] == pytest.approx(other["label_mass"], rel=0.5)
-            assert one["generated_tokens"] <= (1 if one["task"] == "mcqu" else 2 * len(one["option_order"]))
+        for theirs, other in zip(published, ours, strict=True):
+            assert theirs["label_mass"] == pytest.approx(other["label_mass"], rel=0.5)
+            assert theirs["generated_tokens"] <= (1 if theirs["task"] == "mcqu" else 2 * len(theirs["option_order"]))
 
 
 class Killed(BaseException):
@@ -183,13 +185,13 @@ class TestResume:
         add = Parts.add
         left = [pieces]
 
-        def added(parts, window, new):
+        def with_column(parts, window, new):
             if not left[0]:
                 raise Killed
             left[0] -= 1
             add(parts, window, new)
 
-        monkeypatch.setattr(Parts, "add", added)
+        monkeypatch.setattr(Parts, "add", with_column)
 
     def count_answered(self, monkeypatch):
         answered = []
@@ -299,8 +301,8 @@ class TestSelection:
         write_parquet(other, items_to_table([make_item(90), make_item(80)]))
         shards = {"demo": [other, shard]}
         selection = select("b", Benchmark(source="demo"), shards, 3, tmp_path / "scratch.arrow")
-        found = [item.id for item in selection.items(0, len(selection))]
-        assert found == self.ids([*range(20), 80, 90])
+        ids = [item.id for item in selection.items(0, len(selection))]
+        assert ids == self.ids([*range(20), 80, 90])
 
 
 def refused(message, *given, **changed):

@@ -94,10 +94,10 @@ def test_the_changes_of_whole_weights_are_added_up(tiny_manifest, tmp_path, meth
     folders = [trained(tiny_manifest, tmp_path / str(number), number, method) for number in (1, 2)]
     start = fresh(tiny_manifest).state_dict()
     alone = [own(tiny_manifest, folder).state_dict() for folder in folders]
-    found = blend(fresh(tiny_manifest), [ingredient(0.3, folders[0]), ingredient(0.7, folders[1])]).state_dict()
+    state = blend(fresh(tiny_manifest), [ingredient(0.3, folders[0]), ingredient(0.7, folders[1])]).state_dict()
     for name, base in start.items():
         expected = base + 0.3 * (alone[0][name] - base) + 0.7 * (alone[1][name] - base)
-        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-5, msg=name)
+        torch.testing.assert_close(state[name], expected, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_a_rank_keeps_the_best_approximation_of_each_change(tiny_manifest, tmp_path):

@@ -61,9 +61,9 @@ def test_experts_that_are_one_tensor_when_loaded_are_merged_in_the_loaded_model(
     job = SimpleNamespace(options=SimpleNamespace(weights=tmp_path / "all.safetensors", config=tmp_path / "all.json"))
     safetensors.torch.save_file(network.state_dict(), job.options.weights)
     job.options.config.write_text('{"method": "full"}', encoding="utf-8")
-    found = load_model(merged(job, manifest, tmp_path).parent, precision="float32", device="cpu")
+    model = load_model(merged(job, manifest, tmp_path).parent, precision="float32", device="cpu")
     for name, parameter in network.state_dict().items():
-        assert torch.equal(found.state_dict()[name], parameter)
+        assert torch.equal(model.state_dict()[name], parameter)
 
 
 @pytest.fixture
@@ -100,8 +100,8 @@ def test_shards_precision_and_names_are_the_backbones(job, sharded, tmp_path):
 
 def test_merging_twice_gives_the_same_bytes(job, backbone, tmp_path):
     done = job().run()
-    one, two = (merged(done, backbone, tmp_path / name).parent for name in ("one", "two"))
-    for path in one.iterdir():
+    first, two = (merged(done, backbone, tmp_path / name).parent for name in ("one", "two"))
+    for path in first.iterdir():
         assert path.read_bytes() == (two / path.name).read_bytes()
 
 

@@ -47,9 +47,9 @@ def rated(own_study):
 
 
 def tables_of(root, spec):
-    found = section(Inputs(spec, root), {})
-    assert found is not None
-    return {block.id: block for block in found.blocks if block.kind == "table"}
+    blocks = section(Inputs(spec, root), {})
+    assert blocks is not None
+    return {block.id: block for block in blocks.blocks if block.kind == "table"}
 
 
 def texts(table):
@@ -123,8 +123,8 @@ def test_without_ratings_the_length_is_shown_alone(rated):
 
 def test_a_configured_judge_that_the_rule_does_not_choose_is_told_at_the_top(rated):
     root, spec = rated
-    told = mismatches(Inputs(spec, root))
-    assert told == [
+    text = mismatches(Inputs(spec, root))
+    assert text == [
         "On doctors the judge that agrees best with people is small (r = 0.61); "
         "large judged the answers (judging.chosen)."
     ]

@@ -82,10 +82,10 @@ def test_the_head_says_what_was_trained_and_asked_what_it_cost_when_and_by_which
     root, spec = own_study
     monkeypatch.setattr(page, "commit", lambda: "0123456789ab+")
     head = re.search(r'<dl class="head">(.*?)</dl>', page_of(root, spec), re.DOTALL).group(1)
-    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
-    assert told.pop("Program").endswith(", commit 0123456789ab+")
-    assert told.pop("Cost").endswith(" minutes on the CPU")
-    assert told == {
+    described = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", head))
+    assert described.pop("Program").endswith(", commit 0123456789ab+")
+    assert described.pop("Cost").endswith(" minutes on the CPU")
+    assert described == {
         "Backbone": "tiny",
         "Trained": "7 mixes of 24 items",
         "Tested": "mcqa 40 items and oeq 8 items",
@@ -174,7 +174,7 @@ def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(ow
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "warning"),
     [
         ({"libraries": {"python": "3.11.7", "torch": "2.12.0"}}, "training: torch differs: 2.13.0 for "),
         ({"code": "another code"}, "training: the code differs: "),
@@ -183,14 +183,14 @@ def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(ow
         ({"hardware": {"gpus": [{"name": "H100"}]}}, "training: the processor differs: CPU for "),
     ],
 )
-def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, told):
+def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, warning):
     root, spec = own_study
     assert "rest on runs that are not alike" not in page_of(root, spec)
     record = root / "adapters" / "tiny" / "SYN" / "seed-42" / "run.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     text = page_of(root, spec)
     assert "rest on runs that are not alike" in text
-    notice = re.search(rf"<li>({re.escape(told)}.*?)</li>", text).group(1)
+    notice = re.search(rf"<li>({re.escape(warning)}.*?)</li>", text).group(1)
     assert notice.endswith("for SYN.")
 
 
@@ -221,13 +221,13 @@ def test_flips_between_batches_and_halved_chunks_are_told(own_study):
 
 def test_constrained_answers_of_a_served_model_are_named_beside_those_of_local_ones(own_study):
     root, spec = own_study
-    said = "Not all constrained answers come from the automaton of local models"
-    assert said not in page_of(root, spec)
+    sentence = "Not all constrained answers come from the automaton of local models"
+    assert sentence not in page_of(root, spec)
     record = root / "predictions" / "tiny" / "base" / "mcqa.run.json"
     facts = {"constrained_answers": {"first_token": 5, "json_schema": 3}}
     record.write_text(json.dumps(json.loads(record.read_text()) | facts))
     text = page_of(root, spec)
-    assert text.count(said) >= 2, "in the caption of the table, and where predictions are explained"
+    assert text.count(sentence) >= 2, "in the caption of the table, and where predictions are explained"
     assert "by the most probable label of the first token or a JSON schema" in text
 
 
@@ -249,9 +249,9 @@ def test_every_table_of_choice_scores_names_labels_that_are_not_the_automatons(o
     section = scores.section(inputs, {})
     choice = [block for block in section.blocks if block.kind == "table" and block.file.endswith("mcqa.csv")]
     assert len(choice) > 1
-    said = "Not all constrained answers come from the automaton of local models: "
+    sentence = "Not all constrained answers come from the automaton of local models: "
     named = next(arm.name for arm in inputs.arms if arm.model == best)
-    assert all(f"{said}{named} by the log-likelihoods of labels or options." in table.caption for table in choice)
+    assert all(f"{sentence}{named} by the log-likelihoods of labels or options." in table.caption for table in choice)
     assert "with labels by the log-likelihoods of labels or options" in scores.highest(inputs, "mcqa")
 
 

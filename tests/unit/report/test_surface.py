@@ -74,7 +74,7 @@ def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "sentence"),
     [
         (
             "0.25",
@@ -84,8 +84,8 @@ def test_the_dose_has_its_score_its_gain_and_what_it_may_lose():
         ("0.001", "Hardly any other mix may be as good: native 40 to 100 %, synthetic 0 to 20 %."),
     ],
 )
-def test_the_region_is_told_by_its_size(share, said):
-    assert surface.region(fitted({"row": "region", "name": "share of the simplex", "value": share})) == said
+def test_the_region_is_told_by_its_size(share, sentence):
+    assert surface.region(fitted({"row": "region", "name": "share of the simplex", "value": share})) == sentence
 
 
 def test_floors_name_the_best_mix_that_keeps_them_or_none():
@@ -101,7 +101,7 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"),
+    ("cells", "sentence"),
     [
         ({"value": "2.34", "low": "1.2", "high": "5"},
          "2.3 synthetic items do the work of one native item, instead of translated (95 % interval 1.2 to 5.0)"),
@@ -114,9 +114,9 @@ def test_floors_name_the_best_mix_that_keeps_them_or_none():
         ({"note": "unbounded: any number"}, "no number of synthetic items is shown to do the work of one native item"),
     ],
 )  # fmt: skip
-def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, said):
+def test_exchange_rates_are_told_with_their_interval_or_that_it_is_open(cells, sentence):
     row = {"row": "rate", "name": "instead of translated", "of": "native", "into": "synthetic", "unit": "", **cells}
-    assert surface.rates(fitted(row)) == f"At equal shares, {said}."
+    assert surface.rates(fitted(row)) == f"At equal shares, {sentence}."
     assert surface.rates(fitted()) == ""
 
 
@@ -180,9 +180,9 @@ def _mixes(row, name, shares, components="abc") -> list[dict[str, str]]:
 def test_the_section_opens_with_the_objective_and_says_what_weakens_it(tmp_path):
     rows = [{**row, "note": "demonstration: n too small"} for row in SUPPORTED]
     inputs = _inputs(tmp_path, [*rows, *({**row, "suite": "objective", "metric": "objective"} for row in rows)])
-    found = surface_table(inputs)
-    assert found is not None
-    assert found.what == "the weighted objective"
+    surface_rows = surface_table(inputs)
+    assert surface_rows is not None
+    assert surface_rows.what == "the weighted objective"
     section = surface.section(inputs, None)
     assert section is not None
     assert section.blocks[0].note == "demonstration: n too small"
@@ -193,7 +193,7 @@ def test_the_section_opens_with_the_objective_and_says_what_weakens_it(tmp_path)
 @pytest.mark.parametrize("components", ["abc", "abcd", "ab"])
 def test_the_figure_is_drawn_from_the_table_alone(tmp_path, components):
     width = len(components)
-    corners = [[1.0 if place == one else 0.0 for place in range(width)] for one in range(width)]
+    corners = [[1.0 if place == row else 0.0 for place in range(width)] for row in range(width)]
     middle = [1 / width] * width
     edges = [[(a + b) / 2 for a, b in zip(corners[0], other, strict=True)] for other in corners[1:]]
     own = _mixes("x", "x", [corners[0]], components)[0]["shares"]
@@ -216,9 +216,9 @@ def test_the_next_mixes_can_be_pasted_under_names_that_are_free(tmp_path):
     ]
     inputs = _inputs(tmp_path, [*SUPPORTED, *following])
     inputs = Inputs(inputs.spec.model_copy(update={"mixes": ("next-1",)}), tmp_path)
-    found = surface_table(inputs)
-    assert found is not None
-    assert yaml.safe_load(surface.to_paste(inputs, found)) == {
+    rows = surface_table(inputs)
+    assert rows is not None
+    assert yaml.safe_load(surface.to_paste(inputs, rows)) == {
         "mixes": {
             "next-2": {"shares": {"native": 1, "translated": 1}, "size": 48},
             "next-3": {"shares": {"native": 1, "translated": 3}, "size": 48},

@@ -14,8 +14,8 @@ from posologie.running.sealing import Request
 def test_a_job_on_another_node_reads_the_study_in_the_order_in_which_it_was_written(bench, monkeypatch):
     document = {"sources": {"native": {}, "translated": {}, "synthetic": {}}, "mixes": {"b": {}, "a": {}}}
     enter(monkeypatch, freeze("work", "run-1", {"document": document}, {}, {}, {}))
-    found = frozen_study()["document"]
-    assert [list(found), *map(list, found.values())] == [
+    study_read = frozen_study()["document"]
+    assert [list(study_read), *map(list, study_read.values())] == [
         ["sources", "mixes"], ["native", "translated", "synthetic"], ["b", "a"]
     ]  # fmt: skip
 

@@ -138,5 +138,5 @@ def test_an_item_is_shown_with_its_options_and_its_right_answers():
 
 
 def test_how_a_judge_is_asked_is_no_part_of_what_a_screened_shard_depends_on():
-    one, other = (Quality(judge="j", threshold=3, rating=Rating(score=score)) for score in ("(1)", "(2)"))
-    assert one.canonical_json() == other.canonical_json()
+    first, other = (Quality(judge="j", threshold=3, rating=Rating(score=score)) for score in ("(1)", "(2)"))
+    assert first.canonical_json() == other.canonical_json()

@@ -75,8 +75,8 @@ def gather(tmp_path):
 
 def picked(rows, *columns, **wanted):
     """Return the named columns of the rows that have the wanted values."""
-    found = [row for row in rows if wanted.items() <= row.items()]
-    return [tuple(row[column] for column in columns) for row in found]
+    matching = [row for row in rows if wanted.items() <= row.items()]
+    return [tuple(row[column] for column in columns) for row in matching]
 
 
 def test_every_mix_is_counted_whole_and_by_provenance(gather):

@@ -94,8 +94,8 @@ def test_the_interval_of_the_chosen_of_five_equal_judges_covers_its_correlation(
         people = (quality + 0.5 * numbers.normal(size=answers) > 0).astype(float)
         return people, (quality + 0.7 * numbers.normal(size=(judges, answers)) > 0).astype(float)
 
-    people, one = study(200_000, 1)
-    truth = np.corrcoef(people, one[0])[0, 1]
+    people, judge = study(200_000, 1)
+    truth = np.corrcoef(people, judge[0])[0, 1]
     covered = plain = 0
     for _ in range(200):
         people, scores = study(100, 5)

@@ -127,8 +127,8 @@ def test_answers_that_a_judge_was_trained_on_are_left_out_for_it_alone(ratings):
     ratings.judge("trained", label, excluded=range(20))
     ratings.judge("other", label)
     rows = ratings.table(agreement)
-    one = pick(rows, rater="judge:trained", generator="pooled", statistic="pearson")
-    assert (one["n"], one["excluded"], one["triples"]) == ("60", "20", "3")
+    row = pick(rows, rater="judge:trained", generator="pooled", statistic="pearson")
+    assert (row["n"], row["excluded"], row["triples"]) == ("60", "20", "3")
     assert pick(rows, rater="judge:other", generator="pooled", statistic="pearson")["n"] == "80"
     pair = pick(ratings.table(agreement_contrasts), left="judge:trained", generator="pooled", statistic="pearson")
     assert (pair["n"], pair["value"], pair["p_bootstrap"]) == ("60", "0", "1")
