@@ -155,19 +155,19 @@ def main() -> None:
     )
     arguments.add_argument("--only", default="", metavar="WORD", help="runs whose name has this word")
     arguments.add_argument("--encoder", metavar="JSON", help="as in the study's screening.encoder")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     searches = {"without a model": Comparing()}
     vectors = None
-    if given.encoder is not None:
-        encoder = SentenceEncoder.from_json(given.encoder)
+    if options.encoder is not None:
+        encoder = SentenceEncoder.from_json(options.encoder)
         vectors = remembered(opened(encoder, None, None))
         searches["encoder"] = Comparing(across_languages="off", encoder=encoder)
         searches["both"] = Comparing(encoder=encoder)
-    casi = {language: list(casimedicos(given.folder, language)) for language in ("en", "fr", "es")}
-    both = {language: list(mmlu(given.folder, language, SUBJECTS)) for language in ("en", "es")}
+    casi = {language: list(casimedicos(options.folder, language)) for language in ("en", "fr", "es")}
+    both = {language: list(mmlu(options.folder, language, SUBJECTS)) for language in ("en", "es")}
     others = {
-        "fr": list(frenchmedmcqa(given.folder)),
-        "es": [*headqa(given.folder), *mmlu(given.folder, "es", ("clinical_knowledge",))],
+        "fr": list(frenchmedmcqa(options.folder)),
+        "es": [*headqa(options.folder), *mmlu(options.folder, "es", ("clinical_knowledge",))],
     }
     runs = {
         "CasiMedicos, English tested, French training": (casi["en"], casi["fr"]),
@@ -182,10 +182,10 @@ def main() -> None:
         ),
     }
     for name, (tested, training) in runs.items():
-        if given.only not in name:
+        if options.only not in name:
             continue
         for search, comparing in searches.items():
-            result = measured(tested, shuffled(training) if given.shuffle else training, comparing, vectors)
+            result = measured(tested, shuffled(training) if options.shuffle else training, comparing, vectors)
             print(json.dumps({"run": name, "search": search, **result}), flush=True)
 
 

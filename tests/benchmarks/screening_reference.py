@@ -101,12 +101,12 @@ def eight_grams(training: list[Item], tested: list[Item], size: int = 8) -> dict
     """Return the pairs in which more than half of the tested question's words are in n-grams that both have."""
     holders: dict[tuple[str, ...], set[str]] = defaultdict(set)
     questions = {item.id: words(item.question) for item in tested}
-    wanted = {tuple(own[start : start + size]) for own in questions.values() for start in range(len(own) - size + 1)}
+    runs = {tuple(own[start : start + size]) for own in questions.values() for start in range(len(own) - size + 1)}
     for trained in training:
         own = words(" ".join([trained.context, trained.question, *trained.options, trained.answer]))
         for start in range(len(own) - size + 1):
             gram = tuple(own[start : start + size])
-            if gram in wanted:
+            if gram in runs:
                 holders[gram].add(trained.id)
     pairs: Pairs = set()
     for name, own in questions.items():
@@ -182,10 +182,10 @@ def main() -> None:
     arguments.add_argument("data", type=Path)
     arguments.add_argument("--scale", type=float, default=0.02, help="of the invented corpus")
     arguments.add_argument("--show", action="store_true", help="print the pool with its texts, for reading")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     columns = f"{'pairs':>6} {'found':>6} {'right':>6} {'recall':>7} {'precision':>9} {'seconds':>8}"
     print(f"{'task':15} {'method':27} {columns}")
-    for task, training, tested, planted in tasks(given.data, given.scale):
+    for task, training, tested, planted in tasks(options.data, options.scale):
         pairs_of: dict[str, Pairs] = {}
         seconds: dict[str, float] = {}
         for method in (ours, datasketch_pairs, eight_grams):
@@ -202,7 +202,7 @@ def main() -> None:
             recall, precision = right / max(len(truth), 1), right / max(len(pairs), 1)
             row = f"{len(truth):6} {len(pairs):6} {right:6} {recall:7.3f} {precision:9.3f} {seconds[name]:8.1f}"
             print(f"{task:15} {name:27} {row}", flush=True)
-        if given.show and planted is None:
+        if options.show and planted is None:
             show(training, tested, pairs_of, truth)
 
 

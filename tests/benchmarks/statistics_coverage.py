@@ -232,25 +232,25 @@ def main() -> None:
     arguments.add_argument("--clusters", type=int, nargs="+", default=CLUSTERS, help="of these cells, items in a case")
     arguments.add_argument("--scores", type=float, nargs="+", default=SCORES, help="of these cells, true scores")
     arguments.add_argument("--json", type=Path, help="file to which the coverages are added, one a line")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     start = time.perf_counter()
-    if "coverage" in given.part:
+    if "coverage" in options.part:
         rows = []
-        for row in all_coverages(given.studies, given.seed, given.items, given.clusters, given.scores):
+        for row in all_coverages(options.studies, options.seed, options.items, options.clusters, options.scores):
             rows.append(row)
-            if given.json:
-                with given.json.open("a", encoding="utf-8") as file:
+            if options.json:
+                with options.json.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
         print_coverages(rows)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if "families" in given.part:
-        print_families(max(100, given.studies // 2), given.seed)
+    if "families" in options.part:
+        print_families(max(100, options.studies // 2), options.seed)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if "sizes" in given.part:
-        print_sizes(given.studies, given.seed, given.scores)
+    if "sizes" in options.part:
+        print_sizes(options.studies, options.seed, options.scores)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if "power" in given.part:
-        print_powers(4 * given.studies, given.seed)
+    if "power" in options.part:
+        print_powers(4 * options.studies, options.seed)
         print(f"{time.perf_counter() - start:.0f} s")
 
 

@@ -88,15 +88,15 @@ def make(folder: Path, count: int, seeds: int) -> None:
     for place, model in enumerate(models(seeds)):
         knows = ease + 0.3 * numbers.normal(size=len(rows)) < 0.36 + 0.01 * (place // seeds)
         guess = numbers.integers(0, 4, len(rows))
-        given = [right if known else [int(other)] for right, known, other in zip(gold, knows, guess, strict=True)]
+        answers = [right if known else [int(other)] for right, known, other in zip(gold, knows, guess, strict=True)]
         outcome = numbers.choice(["labels", "none", "ambiguous"], len(rows), p=[0.95, 0.03, 0.02])
         chances = [numbers.dirichlet(np.ones(len(order))).astype(np.float32) for _, _, _, order in rows]
         own = {
             "greedy_outcome": pa.array(outcome.tolist()),
             "greedy_labels": [
-                labels if read == "labels" else None for labels, read in zip(given, outcome, strict=True)
+                labels if read == "labels" else None for labels, read in zip(answers, outcome, strict=True)
             ],
-            "constrained_labels": given,
+            "constrained_labels": answers,
             "label_probabilities": chances,
         }
         columns = {field.name: shared[field.name] if field.name in shared else pa.array(own[field.name], field.type)
@@ -130,11 +130,11 @@ def main() -> None:
     arguments.add_argument("--items", type=int, default=28_000)
     arguments.add_argument("--replicates", type=int, default=10_000)
     arguments.add_argument("--seeds", type=int, default=3)
-    given = arguments.parse_args()
-    folder: Path = given.folder / f"{given.items}-{given.seeds}"
-    everyone = models(given.seeds)
+    options = arguments.parse_args()
+    folder: Path = options.folder / f"{options.items}-{options.seeds}"
+    everyone = models(options.seeds)
     if not (folder / layout.predictions(str(everyone[-1]["name"]), "mcqa")).is_file():
-        make(folder, given.items, given.seeds)
+        make(folder, options.items, options.seeds)
     suite = {"benchmarks": {source: {"source": source} for source in SOURCES}, "permutations": 3}
     shards = [f"{source}={folder / layout.shard(source, 'test')}" for source in SOURCES]
     parts = {mix: list(PARTS) if mix == "ALL" else mix.split("-") for mix in MIXES}
@@ -143,7 +143,7 @@ def main() -> None:
         "models": everyone,
         "suites": {"mcqa": suite},
         "blends": blends,
-        "statistics": {"replicates": given.replicates, "sweeps": {"native": {"SYN": 0, "NAT-SYN": 0.5, "NAT": 1}}},
+        "statistics": {"replicates": options.replicates, "sweeps": {"native": {"SYN": 0, "NAT-SYN": 0.5, "NAT": 1}}},
     }
     published = ["--published", str(Path(__file__).parents[2] / "resources/published/medinjection-fr.yaml")]
 

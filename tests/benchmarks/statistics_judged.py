@@ -21,8 +21,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--studies", type=int, default=400, help="simulated studies a setting")
     arguments.add_argument("--seed", type=int, default=1, help="of all random numbers")
-    given = arguments.parse_args()
-    studies, seed = given.studies, given.seed
+    options = arguments.parse_args()
+    studies, seed = options.studies, options.seed
     print(f"corrected shares and differences, {studies} studies each")
     print(f"{'N':>6}{'rated':>7}{'p':>6}{'accuracy':>10}{'cluster':>9}{'drawn':>10}{'share':>8}{'difference':>12}"
           f"{'check':>8}{'± se':>7}{'width':>8}{'people':>8}")  # fmt: skip

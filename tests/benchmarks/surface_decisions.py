@@ -284,10 +284,10 @@ def main() -> None:
     arguments.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART", help="all if left out")
     arguments.add_argument("--studies", type=int, default=400)
     arguments.add_argument("--noises", type=float, nargs="+", help="noise of a run in sequential, in points")
-    given = arguments.parse_args()
-    for name in given.parts or PARTS:
+    options = arguments.parse_args()
+    for name in options.parts or PARTS:
         start = time.perf_counter()
-        PARTS[name](given.studies, **({"noises": given.noises} if given.noises and name == "sequential" else {}))
+        PARTS[name](options.studies, **({"noises": options.noises} if options.noises and name == "sequential" else {}))
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -109,14 +109,14 @@ def main() -> None:
     arguments.add_argument("--truths", type=int, default=600)
     arguments.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     arguments.add_argument("--null", action="store_true")
-    given = arguments.parse_args()
-    for count in given.sizes:
+    options = arguments.parse_args()
+    for count in options.sizes:
         rows: dict[str, list[dict[str, float]]] = {}
-        for number in range(given.truths):
+        for number in range(options.truths):
             rng = np.random.default_rng([SEED, count, number])
             kind = KINDS[number % len(KINDS)]
-            runs, truth, seed_variance = simulated(count, kind, rng, null=given.null)
-            if given.null:
+            runs, truth, seed_variance = simulated(count, kind, rng, null=options.null)
+            if options.null:
                 facts = {"claimed": float(choose(runs).supported)}
             else:
                 facts = measured(runs, truth, seed_variance, rng)

@@ -141,8 +141,8 @@ def runs_of(points, scores, *, items):
 def spread(points, count, numbers):
     """Return places of a design: the equal mix, those halfway to each corner, the corners, then those farthest away."""
     middle = np.full(WIDTH, 1 / WIDTH)
-    wanted = [middle, *(middle + (corner - middle) / 2 for corner in numbers.permutation(np.eye(WIDTH)))]
-    chosen = [near(points, point) for point in [*wanted, *numbers.permutation(np.eye(WIDTH))]]
+    starts = [middle, *(middle + (corner - middle) / 2 for corner in numbers.permutation(np.eye(WIDTH)))]
+    chosen = [near(points, point) for point in [*starts, *numbers.permutation(np.eye(WIDTH))]]
     while len(chosen) < count:
         distance = np.linalg.norm(points[:, None] - points[chosen], axis=2).min(1)
         chosen.append(int(numbers.choice(np.flatnonzero(distance > distance.max() - 1e-9))))
@@ -151,13 +151,13 @@ def spread(points, count, numbers):
 
 def standard(points):
     """Return places of the mixes of some components in equal shares, or the nearest: singles, all, pairs, triples."""
-    wanted = []
+    chosen = []
     for size in (1, WIDTH, *range(2, WIDTH)):
         for some in itertools.combinations(range(WIDTH), size):
             mix = np.zeros(WIDTH)
             mix[list(some)] = 1 / size
-            wanted.append(int(np.linalg.norm(points - mix, axis=1).argmin()))
-    return list(dict.fromkeys(wanted))
+            chosen.append(int(np.linalg.norm(points - mix, axis=1).argmin()))
+    return list(dict.fromkeys(chosen))
 
 
 def near(points, shares):
@@ -227,8 +227,8 @@ def study(world, budget, repetition, *, follow):
     predicted, choice = predictions(world, runs)
     tested = places[int(runs.score.argmax())]
     for name, (mean, low, high) in predicted.items():
-        given = tested if name == "surface" and not choice.supported else int(np.argmax(mean))
-        record(name, given, mean, low, high, places)
+        dose = tested if name == "surface" and not choice.supported else int(np.argmax(mean))
+        record(name, dose, mean, low, high, places)
     drawn = choose(runs_of(world.points[places], scores, items=True))
     wide = drawn.surface.interval(world.points)
     record("surface, items drawn", int(np.argmax(wide.mean)) if drawn.supported else tested, *wide, places)
@@ -239,8 +239,8 @@ def study(world, budget, repetition, *, follow):
         final = np.array([world.run(place, seed + number) for number, place in enumerate(more)])
         last = choose(runs_of(world.points[more], final, items=False))
         ends = last.surface.interval(world.points)
-        given = int(np.argmax(ends.mean)) if last.supported else more[int(final.mean(1).argmax())]
-        record("surface + prescribed", given, *ends, more)
+        dose = int(np.argmax(ends.mean)) if last.supported else more[int(final.mean(1).argmax())]
+        record("surface + prescribed", dose, *ends, more)
     cheap = world.proxies(seed)
     if cheap is not None:
         together = with_proxy(runs, runs_of(world.points, cheap, items=False))
@@ -269,11 +269,11 @@ def rates(studies, noise=1.0, runs=12):
             shares = numbers.dirichlet(np.ones(3), runs)
             shares[:3] = np.eye(3)
             score = 70 - 45 * np.exp(-1.5 * (shares[:, 0] + shares[:, 1] / k)) + noise * numbers.standard_normal(runs)
-            given = Runs(
+            runs_given = Runs(
                 tuple(map(str, range(runs))), (right, wrong, nothing), shares, None, score, np.zeros((runs, runs)),
                 np.ones(runs, dtype=np.int64),
             )  # fmt: skip
-            rate = trade(choose(given).surface, np.full(3, 100.0), right, wrong, nothing, sized=False)
+            rate = trade(choose(runs_given).surface, np.full(3, 100.0), right, wrong, nothing, sized=False)
             hits.append(rate.covers(k))
             bounded.append(rate.case == "bounded")
             values.append(rate.value)

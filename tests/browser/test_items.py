@@ -33,11 +33,11 @@ def test_an_item_is_found_by_its_id_and_by_its_address(large_page):
     page = large_page.open()
     opened(page)
     index = (large_page.path.parent / "items" / "index.js").read_text(encoding="utf-8")
-    wanted = json.loads(index[len("posologie.index(") : -3])["ids"][12_345]
-    assert search(page, words=wanted) == 1
-    page.open(fragment=f"#item={wanted}")
-    page.wait(f"return document.querySelector('.item').dataset.item === '{wanted}'")
-    assert wanted in page.find(".item h3 + .small").text
+    item_id = json.loads(index[len("posologie.index(") : -3])["ids"][12_345]
+    assert search(page, words=item_id) == 1
+    page.open(fragment=f"#item={item_id}")
+    page.wait(f"return document.querySelector('.item').dataset.item === '{item_id}'")
+    assert item_id in page.find(".item h3 + .small").text
 
 
 def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_of_its_id(page):
@@ -46,8 +46,8 @@ def test_an_item_is_found_by_an_option_without_its_accents_and_by_the_beginning_
     assert 0 < search(page, words="reponse 7-a") < everything, "Réponse 7-A is an option"
     assert search(page, words="RÉPONSE 7-A") == search(page, words="reponse 7-a")
     choose(page)
-    wanted = page.run("return new URLSearchParams(location.hash.slice(1)).get('item')")
-    assert search(page, words=wanted[:8]) == 1
+    item_id = page.run("return new URLSearchParams(location.hash.slice(1)).get('item')")
+    assert search(page, words=item_id[:8]) == 1
 
 
 def test_the_address_leads_back_to_filters_and_item(page):

@@ -112,10 +112,10 @@ def project(tmp_path_factory, examples):
 @pytest.fixture(scope="module")
 def dry_runs(project):
     """The output of every documented Snakemake command as a dry run, and of the worked examples' profiles."""
-    wanted = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
-    wanted |= {key(arguments): dry(arguments) for arguments in map(started, of_program("posologie")) if arguments}
-    wanted |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
-    return dict(zip(wanted, run_dry(project, list(wanted.values())), strict=True))
+    commands = {key(arguments): dry(arguments) for arguments in of_program("snakemake")}
+    commands |= {key(arguments): dry(arguments) for arguments in map(started, of_program("posologie")) if arguments}
+    commands |= {f"--profile profiles/{name}": dry(["--profile", f"profiles/{name}"]) for name in ("h100", "lab")}
+    return dict(zip(commands, run_dry(project, list(commands.values())), strict=True))
 
 
 def test_every_command_is_tried_here_or_says_why_it_cannot_be():

@@ -98,12 +98,12 @@ def test_the_command_prints_each_reason_once(scored, monkeypatch, capsys):
     study = type("Study", (), {"study": "s", "roots": type("Roots", (), {"work": "work"})})
     monkeypatch.setattr(why, "study_of", lambda given: study)
     monkeypatch.setattr(why, "jobs", lambda arguments: list(jobs_in(PRINTED)))
-    given = type("Given", (), {"file": scored.parent / "x", "config": [], "configfile": "s.yaml", "json": False})
-    given.file = scored.parents[1] / TABLE
-    assert why.answer(given) == 0
+    options = type("Given", (), {"file": scored.parent / "x", "config": [], "configfile": "s.yaml", "json": False})
+    options.file = scored.parents[1] / TABLE
+    assert why.answer(options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{TABLE}: 3 jobs would run, because of"
     assert lines[2] == "  draw_mix (mix=A, seed=42): spec: size 12, sealed 10"
     monkeypatch.setattr(why, "jobs", lambda arguments: [])
-    assert why.answer(given) == 0
+    assert why.answer(options) == 0
     assert "nothing rebuilds it" in capsys.readouterr().out

@@ -168,12 +168,12 @@ def test_twins_are_found_in_a_split_across_splits_and_sources_and_with_tests(roo
 def test_what_a_mix_takes_is_what_its_draw_takes(root, tmp_path):
     facts = look(spec(), root)
     for name in ("NAT", "BOTH"):
-        wanted = mix_spec(study(), name, 42)
+        whole_spec = mix_spec(study(), name, 42)
         outputs = [str(tmp_path / f"{name}.{part}") for part in ("train", "validation", "json")]
         sources = ("native",) if name == "NAT" else ("native", "other")
         train = [f"{source}={root}/shards/{source}/train.parquet" for source in sources]
         validation = f"native={root}/shards/native/validation.parquet"
-        words = ["--spec", wanted.canonical_json(), "--train", *train, "--validation", validation]
+        words = ["--spec", whole_spec.canonical_json(), "--train", *train, "--validation", validation]
         mixes.main([*words, "--out-train", outputs[0], "--out-validation", outputs[1], "--composition", outputs[2]])
         drawn = read_json(outputs[2])["parts"]
         quotas = {part["part"]: part["taken"] for part in facts["mixes"][name]["parts"]}

@@ -209,17 +209,17 @@ class TestResume:
     def test_finished_chunks_survive_a_kill_and_are_not_answered_again(
         self, written, tiny_manifest, shard, tmp_path, monkeypatch, pieces
     ):
-        given = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
+        words = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
         with monkeypatch.context() as patch:
             self.kill_after(patch, pieces)
             with pytest.raises(Killed):
-                main(given)
+                main(words)
         assert not (tmp_path / "mcqa.parquet").exists()
         kept = [path for path in (tmp_path / "work").rglob("*piece*") if not path.name.startswith(".")]
         assert len(kept) == pieces
         saved = sum(pq.read_metadata(path).num_rows for path in kept)
         answered = self.count_answered(monkeypatch)
-        main(given)
+        main(words)
         assert len(answered) == 66 - saved
         for suite in SPEC["suites"]:
             assert (tmp_path / f"{suite}.parquet").read_bytes() == (written / f"{suite}.parquet").read_bytes()
@@ -255,8 +255,8 @@ class TestResume:
         assert len(answered) == 65
 
     def test_a_real_kill_leaves_no_output_and_the_next_run_the_same_bytes(self, written, tiny_manifest, tmp_path):
-        given = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
-        call = [sys.executable, "-m", "posologie.prediction", *given]
+        words = arguments(tiny_manifest, written / "shard.parquet", tmp_path)
+        call = [sys.executable, "-m", "posologie.prediction", *words]
         with subprocess.Popen(call, env={**os.environ, "PYTHONHASHSEED": "1"}, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 120
             while not list(tmp_path.glob("work/*/window-*-piece-*")) and process.poll() is None:
@@ -265,7 +265,7 @@ class TestResume:
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         assert not list(tmp_path.glob("*.parquet"))
-        main(given)
+        main(words)
         for suite in SPEC["suites"]:
             assert (tmp_path / f"{suite}.parquet").read_bytes() == (written / f"{suite}.parquet").read_bytes()
 
@@ -305,9 +305,9 @@ class TestSelection:
         assert ids == self.ids([*range(20), 80, 90])
 
 
-def refused(message, *given, **changed):
+def refused(message, *words, **changed):
     with pytest.raises(InputError, match=message):
-        main(arguments(*given, **changed))
+        main(arguments(*words, **changed))
 
 
 def with_benchmark(**benchmark):
@@ -340,10 +340,10 @@ class TestBadInput:
         refused("no such file", tiny_manifest, shard, tmp_path)
 
     def test_outputs_that_are_not_the_suites(self, tiny_manifest, shard, tmp_path):
-        given = arguments(tiny_manifest, shard, tmp_path)
-        given[given.index("--predictions") + 1] = f"other={tmp_path / 'x.parquet'}"
+        words = arguments(tiny_manifest, shard, tmp_path)
+        words[words.index("--predictions") + 1] = f"other={tmp_path / 'x.parquet'}"
         with pytest.raises(InputError, match="--predictions oeq other: expected the suites mcqa oeq"):
-            main(given)
+            main(words)
 
     def test_half_an_adapter_and_an_empty_chunk(self, tiny_manifest, shard, tmp_path):
         refused("expected both or neither", tiny_manifest, shard, tmp_path, extra=("--adapter-weights", "x"))

@@ -32,8 +32,8 @@ def chosen(tmp_path, monkeypatch):
     write_parquet(shards[1], items_to_table(ITEMS[5:]))
 
     def select_items(seed=3, shards=shards, **benchmark):
-        given = {"other": [], "demo": shards}
-        return select("b", Benchmark(**{"source": "demo", **benchmark}), given, seed, tmp_path / "scratch.arrow")
+        by_source = {"other": [], "demo": shards}
+        return select("b", Benchmark(**{"source": "demo", **benchmark}), by_source, seed, tmp_path / "scratch.arrow")
 
     select_items.shards = shards
     return select_items

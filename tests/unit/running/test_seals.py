@@ -113,13 +113,13 @@ def test_seals_below_a_folder_come_in_the_order_of_their_paths():
 
 
 def test_differences_name_module_spec_and_settings():
-    wanted = Identity("posologie.mixes", "c0de", {"mix": "NAT", "a": [1, {"b": 2}]}, {"size": 4})
-    assert spec_differences(IDENTITY, wanted) == [
+    planned = Identity("posologie.mixes", "c0de", {"mix": "NAT", "a": [1, {"b": 2}]}, {"size": 4})
+    assert spec_differences(IDENTITY, planned) == [
         "spec: a[1].b 2, sealed null",
         'spec: mix "NAT", sealed "été"',
         "setting: size 4, sealed 3",
     ]
-    other = Identity("posologie.training", "c0de", wanted.spec, {})
+    other = Identity("posologie.training", "c0de", planned.spec, {})
     assert spec_differences(IDENTITY, other) == ["made by posologie.training, sealed posologie.mixes"]
     assert spec_differences(IDENTITY, IDENTITY) == []
     identity = Identity("posologie.mixes", "c0de", IDENTITY.spec, {"size": 3, "unit": {"é": 1}})

@@ -31,10 +31,10 @@ def screen(tmp_path):
         folder = tmp_path / folder
         write_parquet(folder / "items.parquet", items_to_table(items))
         arguments = {"earlier": [], "tests": [], "compared": []}
-        for name, given in (("earlier", earlier), ("tests", tests), ("compared", compared)):
-            for source in dict.fromkeys(item.source for item in given):
+        for name, members in (("earlier", earlier), ("tests", tests), ("compared", compared)):
+            for source in dict.fromkeys(item.source for item in members):
                 path = folder / name / f"{source}.parquet"
-                write_parquet(path, items_to_table([item for item in given if item.source == source]))
+                write_parquet(path, items_to_table([item for item in members if item.source == source]))
                 arguments[name].append(f"{source}={path}")
         if suites is None:
             parts = sorted({(item.source, item.split) for item in tests})

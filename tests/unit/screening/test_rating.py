@@ -75,8 +75,8 @@ def test_a_judge_rates_each_choice_item_and_the_screen_removes_the_low(rate, tmp
     spec["screening"] = {"mode": "remove", "quality": {"judge": "j", "threshold": 3}}
     outputs = ["--screened", "screened.parquet", "--report", "report.json", "--matches", "matches.parquet"]
     words = [word if word.startswith("--") else str(tmp_path / word) for word in outputs]
-    given = ["--items", str(tmp_path / "items.parquet"), "--quality", str(tmp_path / "quality.parquet")]
-    screen(["--spec", json.dumps(spec), *given, *words])
+    command = ["--items", str(tmp_path / "items.parquet"), "--quality", str(tmp_path / "quality.parquet")]
+    screen(["--spec", json.dumps(spec), *command, *words])
     assert read_parquet(tmp_path / "screened.parquet")["id"].to_pylist() == ["good", "mute", "open"]
     assert read_json(tmp_path / "report.json")["quality"] == {
         "judge": "j", "threshold": 3, "rated": 2, "unrated": 1, "of_other_tasks": 1, "below": 1,

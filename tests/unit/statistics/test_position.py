@@ -25,13 +25,13 @@ def predict(study, model: str, answer, change=lambda row: row) -> None:
         item, gold = stable_id("s", str(number)), (number % OPTIONS,)
         for variant in variants(PERMUTATIONS):
             order = option_order(item, OPTIONS, variant, 42)
-            given = answer(number, gold[0], order, variant)
+            answered = answer(number, gold[0], order, variant)
             rows.append(change(
                 {
                     "item": item, "benchmark": "b", "variant": variant, "source": "s", "provenance": "native",
                     "task": "mcqu", "group": item, "option_order": list(order),
                     "gold": list(displayed_gold(gold, order)), "greedy_text": "", "greedy_outcome": "labels",
-                    "greedy_labels": given, "constrained_labels": given, "label_probabilities": None,
+                    "greedy_labels": answered, "constrained_labels": answered, "label_probabilities": None,
                     "label_mass": None, "prompt_tokens": 1, "generated_tokens": 1, "finish": "stop",
                 }
             ))  # fmt: skip

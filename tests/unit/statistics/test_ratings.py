@@ -176,9 +176,9 @@ def test_a_judge_that_counts_words_is_found_out(ratings):
     ratings.judge("good", (ratings.quality > 0).astype(float))
     rows = ratings.table(verbosity)
     assert float(pick(rows, judge="judge:long", statistic="length_judge", generator="pooled")["value"]) > 0.8
-    given = pick(rows, judge="judge:long", statistic="length_judge_given_human", generator="pooled")
-    assert float(given["value"]) > 0.8
-    assert float(given["low"]) > 0.6
+    row = pick(rows, judge="judge:long", statistic="length_judge_given_human", generator="pooled")
+    assert float(row["value"]) > 0.8
+    assert float(row["low"]) > 0.6
     honest = pick(rows, judge="judge:good", statistic="length_judge_given_human", generator="pooled")
     assert float(honest["low"]) < 0 < float(honest["high"])
 

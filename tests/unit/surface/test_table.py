@@ -30,9 +30,9 @@ def _spec(**more) -> SurfaceSpec:
         EvaluatedModel(name=f"b/{mix}/seed-{seed}", kind="mix", backbone="b", mix=mix, seed=seed)
         for mix in BLENDS for seed in ((1, 2, 3) if mix == "NAT" else (1,))
     ]  # fmt: skip
-    given = {"models": models, "suites": {"mcqa": {"benchmarks": {}}, "oeq": {"benchmarks": {}}}, "blends": BLENDS,
+    fields = {"models": models, "suites": {"mcqa": {"benchmarks": {}}, "oeq": {"benchmarks": {}}}, "blends": BLENDS,
              "sizes": dict.fromkeys(BLENDS, "48"), "order": NAMES, "statistics": {"replicates": 100}}  # fmt: skip
-    return SurfaceSpec.model_validate({**given, **more})
+    return SurfaceSpec.model_validate({**fields, **more})
 
 
 def _model(spec: SurfaceSpec):

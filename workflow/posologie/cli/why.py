@@ -71,23 +71,23 @@ def causes_of(planned: Sequence[Job], file: str, work: Path) -> list[Cause]:
         work: the study's work folder.
     """
     made_by = {output: job for job in planned for output in job.outputs}
-    found: dict[tuple[str, str], list[str]] = {}
+    causes: dict[tuple[str, str], list[str]] = {}
     for job in _behind(made_by, file):
         for why in reasons_of(job, work):
             named = ", ".join(f"{name}={value}" for name, value in job.wildcards.items())
-            found.setdefault((job.rule, why), []).append(named)
-    return [Cause(rule, why, sorted(filter(None, named))) for (rule, why), named in found.items()]
+            causes.setdefault((job.rule, why), []).append(named)
+    return [Cause(rule, why, sorted(filter(None, named))) for (rule, why), named in causes.items()]
 
 
 def _behind(made_by: Mapping[str, Job], file: str) -> Iterator[Job]:
     """Yield the planned jobs that a file is made by, from the first in the data flow to the last."""
-    seen: set[str] = set()
+    visited: set[str] = set()
 
     def visit(path: str) -> Iterator[Job]:
         job = made_by.get(path)
-        if job is None or job.outputs[0] in seen:
+        if job is None or job.outputs[0] in visited:
             return
-        seen.add(job.outputs[0])
+        visited.add(job.outputs[0])
         for read in job.inputs:
             yield from visit(read)
         yield job

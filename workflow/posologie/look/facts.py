@@ -83,7 +83,7 @@ def _screened(
     spec: LookSpec, source: str, split: Split, shard: Path, inputs: Mapping[str, list[Path]], temporary: Path
 ) -> tuple[Path, dict[str, Any]]:
     off = spec.screening.mode == "off"
-    wanted = ScreeningSpec(
+    screening = ScreeningSpec(
         source=source,
         split=split,
         screening=spec.screening.model_copy(update={"quality": None}),
@@ -97,7 +97,7 @@ def _screened(
     report, matches = target.with_suffix(".json"), target.with_suffix(".matches.parquet")
     screen(
         [
-            *("--spec", wanted.canonical_json(), "--items", str(shard)),
+            *("--spec", screening.canonical_json(), "--items", str(shard)),
             *("--earlier", *named["earlier"], "--tests", *named["tests"]),
             *("--screened", str(target), "--report", str(report), "--matches", str(matches)),
         ]

@@ -208,11 +208,11 @@ def main(argv: list[str]) -> None:
 
     pools = {source: read_pool(source, path, spec.mix.tasks, spec.mix) for source, path in options.train}
     draws, facts = train_draws(spec, pools)
-    wanted = spec.validation.provenances
+    components = spec.validation.provenances
     common = [
         read_pool(source, path, spec.validation.tasks)
         for source, path in sorted(options.validation)
-        if wanted is None or spec.provenance_of[source] in wanted
+        if components is None or spec.provenance_of[source] in components
     ]
     train = assembled(draws, spec.seed)
     validation = assembled(validation_draws(spec.validation, common), spec.validation.seed)

@@ -43,19 +43,19 @@ def blend(network: Any, ingredients: Sequence[Ingredient], rank: int | None = No
     Raises:
         InputError: if a model was not trained on this backbone, or is of a kind that this does not merge.
     """
-    changes = [change_of(one.weights, one.config) for one in ingredients]
+    changes = [change_of(model.weights, model.config) for model in ingredients]
     for name, parameter in network.named_parameters():
         base = parameter.float()
         total = torch.zeros_like(base)
-        for one, change in zip(ingredients, changes, strict=True):
+        for ingredient, change in zip(ingredients, changes, strict=True):
             effective = change.effective(name, parameter)
             if effective is not None:
-                total += one.share * (effective - base)
+                total += ingredient.share * (effective - base)
         if rank is not None and total.ndim == 2:
             total = _of_rank(total, rank)
         parameter.copy_((base + total).to(parameter.dtype))
-    for one, change in zip(ingredients, changes, strict=True):
-        refuse_left(change, one.weights, "the backbone")
+    for ingredient, change in zip(ingredients, changes, strict=True):
+        refuse_left(change, ingredient.weights, "the backbone")
     return network.eval()
 
 

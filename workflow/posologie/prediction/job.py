@@ -131,9 +131,11 @@ def predict(
     if spec.answer_words not in ("", answer_words_digest()):
         raise InputError("resources/languages/*.yaml, answers: edited since the run was planned; start the run again")
     outputs, records = dict(options.predictions), dict(options.run)
-    for key, given in (("--predictions", outputs), ("--run", records)):
-        if set(given) != set(spec.suites):
-            raise InputError(f"{key} {' '.join(sorted(given))}: expected the suites {' '.join(sorted(spec.suites))}")
+    for key, of_suites in (("--predictions", outputs), ("--run", records)):
+        if set(of_suites) != set(spec.suites):
+            raise InputError(
+                f"{key} {' '.join(sorted(of_suites))}: expected the suites {' '.join(sorted(spec.suites))}"
+            )
     shards: dict[str, list[Path]] = {}
     for source, path in options.items:
         shards.setdefault(source, []).append(Path(path))

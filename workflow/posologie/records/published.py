@@ -361,9 +361,9 @@ class Contradiction:
 def contradictions(records: Records) -> Iterator[Contradiction]:
     """Yield the printed numbers that contradict each other: sums first, then numbers of the same records."""
     printed = records.printed
-    for name, wanted in records.sums.items():
-        parts = [printed[key].records for key in wanted.parts]
-        total = printed[wanted.total].records
+    for name, printed_sum in records.sums.items():
+        parts = [printed[key].records for key in printed_sum.parts]
+        total = printed[printed_sum.total].records
         if sum(parts) != total:
             shown = " + ".join(f"{part:,}" for part in parts)
             yield Contradiction(name, sum(parts), total, f"{shown} = {sum(parts):,}, not {total:,}")

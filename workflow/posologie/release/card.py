@@ -125,7 +125,7 @@ def _kind(spec: CardSpec, recipe: dict[str, Any], study: str) -> str:
 
 def _components(composition: dict[str, Any]) -> list[list[str]]:
     by_component = composition["train"]["by_provenance"]
-    return [[name, str(found["items"])] for name, found in sorted(by_component.items())]
+    return [[name, str(counts["items"])] for name, counts in sorted(by_component.items())]
 
 
 def _facts(run: dict[str, Any]) -> list[list[str]]:

@@ -57,8 +57,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             blocks.append(_contrasts_table(name, rows))
         if rows := inputs.rows("verbosity", set=name):
             blocks.append(_verbosity_table(name, rows))
-        if said := steered(inputs, name):
-            blocks.append(Prose(said))
+        if sentence := steered(inputs, name):
+            blocks.append(Prose(sentence))
         if rows := inputs.rows("generator", set=name):
             if figure := figures.pop("generator", None):
                 blocks.append(figure)

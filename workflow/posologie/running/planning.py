@@ -223,9 +223,9 @@ def check_current(file: str, identity: Identity) -> None:
     for other, place in sorted(later, key=lambda pair: pair[0].order, reverse=True):
         if other.order <= run.order:
             return
-        if (wanted := planned(place).get(file)) is None:
+        if (planned_identity := planned(place).get(file)) is None:
             continue
-        if wanted != identity_and_code:
+        if planned_identity != identity_and_code:
             raise InputError(
                 f"{file}: run {other.name} plans it differently from run {run.name}, which has ended; nothing was made"
             )

@@ -130,7 +130,7 @@ def local_files(source: Source, split: Split) -> list[str]:
     return [f"{source.path}/{name}" for name in names]
 
 
-def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
+def _files_of(folder: str, patterns: Sequence[str], of: str = "") -> list[str]:
     """Return the files below a folder that fit one of the patterns.
 
     Raises:
@@ -138,11 +138,11 @@ def _files_of(folder: str, wanted: Sequence[str], of: str = "") -> list[str]:
     """
     if not os.path.isdir(folder):
         raise InputError(f"path = '{folder}': no such folder{of}")
-    names = chosen(files_below(folder), wanted)
+    names = chosen(files_below(folder), patterns)
     if not names:
         most = 3
-        more = f" or {len(wanted) - most} other patterns" if len(wanted) > most else ""
-        raise InputError(f"path = '{folder}': no file fits {' or '.join(wanted[:most])}{more}{of}")
+        more = f" or {len(patterns) - most} other patterns" if len(patterns) > most else ""
+        raise InputError(f"path = '{folder}': no file fits {' or '.join(patterns[:most])}{more}{of}")
     return names
 
 
