@@ -115,7 +115,7 @@ def test_a_mix_that_its_sources_cannot_meet_is_a_problem_once_they_are_read(chec
     write_parquet(shard, items_to_table([_item(number, "native", "mcqu") for number in range(5)]))
     code, findings = check_study()
     assert code == 1
-    assert findings["mixes", "problem"] == ["mixes.NAT: 8 items of native asked for, 5 held by native"]
+    assert findings["mixes", "problem"] == ["mixes.NAT: 8 items of native requested, 5 held by native"]
 
 
 def test_an_environment_that_is_not_the_locked_one_is_a_warning(check_study, study):

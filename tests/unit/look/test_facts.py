@@ -190,7 +190,7 @@ def test_a_mix_that_cannot_be_met_is_a_problem_and_a_part_without_a_seat_a_warni
     facts = look(spec(mixes=mixes), root)
     states = {doubt["text"]: doubt["state"] for doubt in facts["doubts"]}
     much = (
-        "Mix MUCH: 900 items of 'native' asked for, 60 of tasks mcqu+mcq held by native (60); lower the share or the "
+        "Mix MUCH: 900 items of 'native' requested, 60 of tasks mcqu+mcq held by native (60); lower the share or the "
         "size, or repeat items with epochs: {native: 15}."
     )
     assert states[much] == "problem"

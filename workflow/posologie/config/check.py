@@ -271,14 +271,14 @@ def _check_mixes(study: Study) -> None:
     known = study.components or DEFAULT
     places = {mix: f"sweeps.{name}" for name, sweep in study.sweeps.items() for mix in doses(name, sweep)}
     for name, mix in study.mixes.items():
-        for part in (mix.shares or {}).keys() | (mix.counts or {}).keys():
+        for ingredient in (mix.shares or {}).keys() | (mix.counts or {}).keys():
             key = places.get(name, f"mixes.{name}.{'shares' if mix.shares else 'counts'}")
-            if part in drawn or part in trainable:
+            if ingredient in drawn or ingredient in trainable:
                 continue
-            if part in known and part not in study.sources:
-                raise InputError(f"{key} = '{part}': no source of this component has a train split to draw from")
+            if ingredient in known and ingredient not in study.sources:
+                raise InputError(f"{key} = '{ingredient}': no source of this component has a train split to draw from")
             possible = [name for name in known if name in drawn] + sorted(trainable)
-            raise misspelt(key, part, "component or source with a train split", possible)
+            raise misspelt(key, ingredient, "component or source with a train split", possible)
         if name == "base":
             raise InputError("mixes.base: 'base' names the model without adapter; expected another name")
 

@@ -157,7 +157,7 @@ def _all_mixes(facts: Mapping[str, Any]) -> Section | None:
         if stratum["asked"] != stratum["taken"]
     ]
     if strata:
-        columns = columns_of("mix*", "source", "stratum", "held#", "asked for#", "taken#")
+        columns = columns_of("mix*", "source", "stratum", "held#", "requested#", "taken#")
         blocks.append(table("strata", "Strata that differ from the request", "", columns, strata))
     return Section("mixes", "What mixes take", tuple(blocks))
 
