@@ -227,14 +227,14 @@ class World:
 
     def contents(self) -> dict[str, str]:
         """Return what every artifact that is there is made of: its bytes, and its sealed identity."""
-        found = {}
+        states = {}
         for job in self.plan(self.study).values():
             if not any(os.path.exists(path) for path in job.outputs):
                 continue
             seal = read_seal(seal_path(job.outputs))
             assert seal is not None
-            found[job.outputs[0]] = f"{_lineage(seal)} {[Path(path).read_text() for path in job.outputs]}"
-        return found
+            states[job.outputs[0]] = f"{_lineage(seal)} {[Path(path).read_text() for path in job.outputs]}"
+        return states
 
 
 def _identity(study: Study, stage: str, name: str) -> Identity:

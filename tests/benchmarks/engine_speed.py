@@ -217,8 +217,10 @@ def speed(turns):
 def parsed():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--engine", required=True, choices=["vllm", "sglang", "llama_cpp", "llama_cpp_python"])
-    arguments.add_argument("--command", nargs="+", help="words that start the server; by the engine if left out")
-    arguments.add_argument("--arguments", type=shlex.split, default=[], help="further words of its command line")
+    arguments.add_argument(
+        "--command", nargs="+", help="command that starts the server; that of the engine if left out"
+    )
+    arguments.add_argument("--arguments", type=shlex.split, default=[], help="further arguments of its command line")
     arguments.add_argument("--model", type=Path, metavar="MANIFEST")
     arguments.add_argument("--float32-gguf", action="store_true", help="llama.cpp: the package's weights in float32")
     arguments.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])

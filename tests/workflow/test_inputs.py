@@ -38,12 +38,12 @@ def inputs_of(project, study):
     """Return the inputs of one job of each rule that a dry run of a study names."""
     [(code, output)] = run_dry(project, [["--configfile", study, "--dry-run", "--cores", "1"]])
     assert code == 0, output
-    found = {}
+    read = {}
     for block in re.split(r"\n(?=(?:local)?rule \S+:\n)", output)[1:]:
         rule = re.match(r"(?:local)?rule (\S+):", block)[1]
         line = re.search(r"^    input: (.*)$", block, re.MULTILINE)
-        found.setdefault(rule, set(line[1].split(", ")) if line else set())
-    return found
+        read.setdefault(rule, set(line[1].split(", ")) if line else set())
+    return read
 
 
 def test_the_corpus_of_an_untrained_model(inputs):

@@ -85,7 +85,7 @@ def test_a_failed_job_says_its_reason_in_one_line(board, tmp_path):
 
 
 def test_a_job_without_a_log_that_failed_is_still_named(board):
-    assert board.fail(9, "train_adapter", ()) == "train_adapter: failed without a word"
+    assert board.fail(9, "train_adapter", ()) == "train_adapter: failed without a message"
 
 
 def test_the_longest_beginning_decides_on_the_stage():

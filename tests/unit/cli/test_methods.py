@@ -13,11 +13,11 @@ def test_a_study_without_a_report_is_refused(project, posologie):
 
 
 def test_the_files_are_written_from_the_results_alone(reported, asked):
-    code, found = asked("methods", "--output", "text")
+    code, written = asked("methods", "--output", "text")
     assert code == 0
-    assert found["files"] == [f"text/{name}" for name in SAME]
+    assert written["files"] == [f"text/{name}" for name in SAME]
     text = Path("text/methods.md").read_text(encoding="utf-8")
     assert "mcqa (24 items in " in text
     assert "@article{hothorn2008" in Path("text/methods.bib").read_text(encoding="utf-8")
     assert r"\citep{hothorn2008}" in Path("text/methods.tex").read_text(encoding="utf-8")
-    assert json.dumps(found["checklist"][0]) == json.dumps({"topic": "Items", "said": "mcqa: 24", "open": ""})
+    assert json.dumps(written["checklist"][0]) == json.dumps({"topic": "Items", "said": "mcqa: 24", "open": ""})

@@ -42,9 +42,9 @@ class Bench:
 
     def stale(self, spec="s", accepted=None, **options):
         comparison = Comparison(FileHashes("hashes.json"), accepted or {})
-        found = comparison.stale(self.planned(spec, **options))
+        reason = comparison.stale(self.planned(spec, **options))
         comparison.hashes.keep()
-        return "" if found is None else str(found)
+        return "" if reason is None else str(reason)
 
 
 @pytest.fixture(name="bench")

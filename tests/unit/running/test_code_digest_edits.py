@@ -133,7 +133,7 @@ NEUTRAL = {
         "training/adapters.py",
         replaced("Recipe, TrainingSpec", "TrainingSpec, Recipe"),
     ),
-    "a log line's wording": ("training/job.py", replaced("going on after update", "continuing after update")),
+    "a log line's wording": ("training/job.py", replaced("continuing after update", "continuing after update")),
     "a log line's level": ("training/examples.py", replaced("log.info(", "log.debug(")),
     "a log line less": (
         "models/store.py",
@@ -212,7 +212,7 @@ COUNTED = {
     ),
     "an assignment inside a log call": (
         "training/job.py",
-        replaced('going on after update %d of %d", done', 'going on after update %d of %d", (done := 0)'),
+        replaced('continuing after update %d of %d", done', 'continuing after update %d of %d", (done := 0)'),
         {"training"},
     ),
     "an import in an except block": (

@@ -44,7 +44,7 @@ def test_what_is_made_already_is_not_made_again(bench):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda bench: setattr(bench, "code", "0ther"), "code: posologie.scoring 0ther, sealed c0de"),
         (lambda bench: (bench.root / "input.txt").write_text("b"), "input: input.txt has other content"),
@@ -55,10 +55,10 @@ def test_what_is_made_already_is_not_made_again(bench):
         (lambda bench: (bench.root / "out.txt").unlink(), ""),
     ],
 )
-def test_the_plan_says_why_an_artifact_is_not_the_planned_one(bench, change, told):
+def test_the_plan_says_why_an_artifact_is_not_the_planned_one(bench, change, reason):
     bench.make()
     change(bench)
-    assert bench.stale().startswith(told) if told else bench.stale() == ""
+    assert bench.stale().startswith(reason) if reason else bench.stale() == ""
 
 
 def test_one_of_two_files_that_is_gone_or_not_sealed_is_noticed(bench):
@@ -221,8 +221,8 @@ def test_files_of_an_artifact_come_into_place_together_or_not_at_all(bench):
 
 def test_the_option_is_taken_out_of_the_arguments_and_read_from_a_file_where_it_is_long(bench):
     request = Request(("a b",), ("c",), {"size": 3}, "w x")
-    words, found = taken_out(["--spec", "{}", "--sealing", request.to_text(), "--more", "1"])
-    assert (words, found) == (["--spec", "{}", "--more", "1"], request)
+    words, request_read = taken_out(["--spec", "{}", "--sealing", request.to_text(), "--more", "1"])
+    assert (words, request_read) == (["--spec", "{}", "--more", "1"], request)
     (bench.root / "list.json").write_text(request.to_text())
     assert taken_out(["--sealing", "@list.json"]) == ([], request)
     assert taken_out(["--spec", "{}"]) == (["--spec", "{}"], None)

@@ -75,8 +75,8 @@ def test_a_judge_rates_each_choice_item_and_the_screen_removes_the_low(rate, tmp
     spec["screening"] = {"mode": "remove", "quality": {"judge": "j", "threshold": 3}}
     outputs = ["--screened", "screened.parquet", "--report", "report.json", "--matches", "matches.parquet"]
     words = [word if word.startswith("--") else str(tmp_path / word) for word in outputs]
-    given = ["--items", str(tmp_path / "items.parquet"), "--quality", str(tmp_path / "quality.parquet")]
-    screen(["--spec", json.dumps(spec), *given, *words])
+    command = ["--items", str(tmp_path / "items.parquet"), "--quality", str(tmp_path / "quality.parquet")]
+    screen(["--spec", json.dumps(spec), *command, *words])
     assert read_parquet(tmp_path / "screened.parquet")["id"].to_pylist() == ["good", "mute", "open"]
     assert read_json(tmp_path / "report.json")["quality"] == {
         "judge": "j", "threshold": 3, "rated": 2, "unrated": 1, "of_other_tasks": 1, "below": 1,
@@ -138,5 +138,5 @@ def test_an_item_is_shown_with_its_options_and_its_right_answers():
 
 
 def test_how_a_judge_is_asked_is_no_part_of_what_a_screened_shard_depends_on():
-    one, other = (Quality(judge="j", threshold=3, rating=Rating(score=score)) for score in ("(1)", "(2)"))
-    assert one.canonical_json() == other.canonical_json()
+    first, other = (Quality(judge="j", threshold=3, rating=Rating(score=score)) for score in ("(1)", "(2)"))
+    assert first.canonical_json() == other.canonical_json()

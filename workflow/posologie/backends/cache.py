@@ -167,12 +167,12 @@ class Cache:
             line = machine_error(error, self.path)
             if line is None and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _OF_THE_MACHINE:
                 raise
-            raise InputError(line or f"{self.path}: {error}; give the same command again") from error
+            raise InputError(line or f"{self.path}: {error}; run the same command again") from error
 
     def found_damaged(self, problem: str) -> InputError:
         """Return the error for a file that turns out to be damaged; whoever opens it next salvages what can be read."""
         damage_of(self.path).write_text(problem, encoding="utf-8")
-        return InputError(f"{self.path}: {problem}; give the same command again: what can be read is salvaged then")
+        return InputError(f"{self.path}: {problem}; run the same command again: what can be read is salvaged then")
 
     def _one(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first row that a statement gives, or None."""
@@ -221,7 +221,7 @@ class Cache:
         with self._transaction():
             if not self.path.exists() or self.path.stat().st_ino != self._inode:
                 raise InputError(
-                    f"{self.path}: was removed, or damaged and replaced, meanwhile; give the same command again"
+                    f"{self.path}: was removed, or damaged and replaced, in the meantime; run the same command again"
                 )
             if self.has(key):
                 return "answered"

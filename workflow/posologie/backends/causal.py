@@ -92,7 +92,7 @@ class GumbelSampling(transformers.LogitsProcessor):  # type: ignore[misc]
         if self.top_p < 1:
             scores = transformers.TopPLogitsWarper(self.top_p)(input_ids, scores)
         exponential = torch.stack(
-            [torch.empty(scores.shape[-1]).exponential_(generator=one) for one in self.generators]
+            [torch.empty(scores.shape[-1]).exponential_(generator=generator) for generator in self.generators]
         )
         return scores - exponential.log().to(scores.device)  # -log of an exponential variable is a Gumbel variable
 

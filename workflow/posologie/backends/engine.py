@@ -159,7 +159,7 @@ class EngineBackend:
                     lines = "\n".join(self._server.lines())
                     self.close()
                     if attempt + 1 < _PORTS_TRIED and _PORT_TAKEN.search(lines):
-                        log.info("port %d was taken meanwhile; another one", port)
+                        log.info("port %d was taken in the meantime; trying another", port)
                         continue
                     raise InputError(f"{error}{_advice(lines)}") from None
                 except BaseException:
@@ -222,8 +222,8 @@ class EngineBackend:
         if self.version is not None and version != self.version:
             self.close()
             raise InputError(
-                f"{self.spec.engine}: it is version {version}, and the study says {self.version}; expected that one, or"
-                " another version in the study"
+                f"{self.spec.engine}: found version {version}, but the study asks for {self.version}; install"
+                " that one, or change the version in the study"
             )
         self.version = version
 
@@ -232,7 +232,8 @@ class EngineBackend:
         if self._server is not None and (status := self._server.status()) is not None:
             lines = self._server.lines()
             raise InputError(
-                f"{self.spec.engine}: ended with status {status} while it was asked; what was answered is kept, run"
+                f"{self.spec.engine}: ended with status {status} while it was answering; the answers so far are"
+                f" kept, run"
                 f" again for the rest; its last lines: {self._server.said()}{_advice(' '.join(lines))}"
             )
 

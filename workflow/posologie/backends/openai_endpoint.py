@@ -223,7 +223,7 @@ class _Work:
                     spent = self.cache.spending()
                     raise InputError(
                         f"budget reached: {spent.tokens} tokens and {spent.money:.4f} spent, and the next request may"
-                        f" need {tokens} tokens and {money:.4f}; what was answered is kept in {self.cache.path}"
+                        f" need {tokens} tokens and {money:.4f}; the answers so far are kept in {self.cache.path}"
                     )
             self.settled.clear()
             try:
@@ -311,7 +311,7 @@ class _Work:
         if self.unreached_in_a_row >= most:
             raise InputError(
                 f"{self.spec.url}: no connection in {self.unreached_in_a_row} attempts in a row, the last: {error};"
-                " what was answered is kept: start the server, or correct the address, and run again"
+                " the answers so far are kept: start the server, or correct the address, and run again"
             )
 
     async def _send(self, request: Request) -> str:

@@ -231,8 +231,8 @@ def _differing_rows(table: PairedTable) -> Table:
             ]
         )
     caption = (
-        "Rows of both studies, where there is one with the interval of each study; the intervals say nothing of the "
-        "difference between two studies that share items, draws or adapters."
+        "Rows of both studies, where there is one with the interval of each study; the intervals say nothing about "
+        "the difference between two studies that share items, draws or adapters."
         f"{f' All rows: {fixed}.' if fixed else ''}{_more(len(changed), len(keys))}"
     )
     return _plain(f"{table.name}-rows", f"{table.name}: rows that differ", caption, columns, rows)

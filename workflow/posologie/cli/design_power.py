@@ -67,7 +67,7 @@ def add_arguments(power: argparse.ArgumentParser) -> None:
     cost = power.add_argument_group("what it costs")
     cost.add_argument("--hours-per-training", type=float, metavar="H", help="GPU hours (default: the pilot's records)")
     cost.add_argument("--hours-per-thousand", type=float, metavar="H", help="GPU hours for 1,000 items of one model")
-    cost.add_argument("--budget", type=float, metavar="H", help="GPU hours that there are")
+    cost.add_argument("--budget", type=float, metavar="H", help="GPU hours available")
     power.add_argument("--table", type=Path, metavar="CSV", help="write the plans")
     power.add_argument("--figure", type=Path, metavar="SVG", help="draw the detectable difference by items and seeds")
 
@@ -82,7 +82,7 @@ def add_known(arguments: argparse.ArgumentParser) -> None:
     known.add_argument("--score", type=float, metavar="PERCENT", help="assumed score, without a pilot")
     known.add_argument(
         "--agreement", type=float, default=0.5, metavar="R",
-        help="assumed correlation of two models' scores of one item, where no mix was trained (default: 0.5)",
+        help="assumed correlation of two models' scores on one item, if no mix was trained (default: 0.5)",
     )  # fmt: skip
     known.add_argument(
         "--seed-sd", type=float, metavar="POINTS",
@@ -324,7 +324,7 @@ def paragraph(
             f" {best['detectable']:.1f} points."
         )
     if any(plan["about"] == "adapters" for plan in affordable):
-        sentences.append("Plans with too few seeds speak of the trained adapters alone.")
+        sentences.append("Plans with too few seeds are about the trained adapters alone.")
     if small:
         listed = ", ".join(
             f"{benchmark['benchmark']} ({benchmark['items']:,} items: {benchmark['detectable']:.1f})"

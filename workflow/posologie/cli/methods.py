@@ -3,7 +3,7 @@
   posologie methods --results results/demo --output paper/
 
 writes methods.md (Pandoc), methods.tex (booktabs, natbib) and methods.bib. Everything comes from the folder of the
-results, or from an archive of them; a method is cited only where the study used it. The report shows the same in its
+results, or from an archive of them; a method is cited only if the study used it. The report shows the same in its
 section “For a paper”.
 """
 

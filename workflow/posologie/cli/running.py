@@ -109,7 +109,7 @@ def reason_in(logs: Iterable[str | Path]) -> str:
             lines += [line.strip() for line in Path(file).read_text(encoding="utf-8", errors="replace").splitlines()]
     lines = [line for line in lines if line]
     errors = [line for line in lines if re.search(r"error\b", line, flags=re.IGNORECASE)]
-    return (errors or lines or ["failed without a word"])[-1]
+    return (errors or lines or ["failed without a message"])[-1]
 
 
 def last_problem(work: Path) -> str:

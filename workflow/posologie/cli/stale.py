@@ -49,7 +49,7 @@ def _own(study: Study, artifact: Artifact, seal: Seal, accepted: Mapping[str, li
     try:
         code = digest(sealed.module)
     except ModuleNotFoundError:
-        return f"code: there is no {sealed.module} any more"
+        return f"code: {sealed.module} no longer exists"
     return None if same_code(sealed.module, sealed.code, code, accepted) else f"code of {sealed.module}"
 
 

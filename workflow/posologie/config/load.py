@@ -131,7 +131,7 @@ def with_sweeps(study: Study) -> Study:
         curves[name] = doses(name, sweep)
         for mix, drawn in expand_sweeps({name: sweep}).items():
             if mix in mixes:
-                raise InputError(f"sweeps.{name}: makes a mix '{mix}', which is already there; expected another name")
+                raise InputError(f"sweeps.{name}: makes a mix '{mix}', which already exists; expected another name")
             mixes[mix] = drawn
     statistics = study.statistics.model_copy(update={"sweeps": curves})
     return study.model_copy(update={"mixes": mixes, "statistics": statistics})
@@ -192,7 +192,7 @@ class _Loader(yaml.SafeLoader):
         for name in (name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"):
             key = self.construct_object(name, deep=True)  # type: ignore[no-untyped-call]
             if key in keys:
-                raise InputError(f"line {name.start_mark.line + 1}: key '{key}' is given twice")
+                raise InputError(f"line {name.start_mark.line + 1}: key '{key}' occurs twice")
             keys.append(key)
         return super().construct_mapping(node, deep)
 

@@ -135,8 +135,10 @@ def mix_sources(study: Study, mix: str) -> list[str]:
     described = study.mixes[mix]
     if described.size == "smallest":
         return trained_sources(study)
-    parts = (described.shares or {}).keys() | (described.counts or {}).keys()
-    return [name for name in trained_sources(study) if name in parts or study.sources[name].provenance in parts]
+    ingredients = (described.shares or {}).keys() | (described.counts or {}).keys()
+    return [
+        name for name in trained_sources(study) if name in ingredients or study.sources[name].provenance in ingredients
+    ]
 
 
 def validation_sources(study: Study) -> list[str]:

@@ -199,8 +199,8 @@ def select(
                     tasks.append(matches["task"])
     if not ids:
         origins = f", origins {', '.join(benchmark.origins)}" if benchmark.origins else ""
-        wanted = f"split {benchmark.split}, task {' or '.join(benchmark.tasks)}{origins}"
-        raise InputError(f"benchmark '{name}': no item of source '{benchmark.source}' has {wanted}")
+        selection = f"split {benchmark.split}, task {' or '.join(benchmark.tasks)}{origins}"
+        raise InputError(f"benchmark '{name}': no item of source '{benchmark.source}' has {selection}")
     id_column, task_column = pa.concat_arrays(ids), pa.concat_arrays(tasks)
     order = pc.sort_indices(id_column).to_numpy().astype(np.int64)
     if benchmark.limit is not None and benchmark.limit < len(order):
@@ -233,9 +233,9 @@ def _matching(batch: pa.Table, benchmark: Benchmark) -> pa.Table:
     matches = pc.and_(pc.equal(batch["split"], benchmark.split), pc.is_in(batch["task"], pa.array(benchmark.tasks)))
     rows = batch.filter(matches)
     if benchmark.origins is not None:
-        wanted = set(benchmark.origins)
+        origins = set(benchmark.origins)
         rows = rows.filter(
-            pa.array([json.loads(meta).get("origin") in wanted for meta in rows["meta"].to_pylist()], pa.bool_())
+            pa.array([json.loads(meta).get("origin") in origins for meta in rows["meta"].to_pylist()], pa.bool_())
         )
     return rows
 

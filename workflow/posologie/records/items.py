@@ -169,8 +169,8 @@ def read_item_table(path: str | os.PathLike[str], columns: list[str] | None = No
         kind = stored.field(expected.name).type
         if kind != expected.type:
             raise InputError(f"{path}: column '{expected.name}' is {kind}; expected {expected.type}")
-    wanted = schema if columns is None else pyarrow.schema([schema.field(name) for name in columns])
-    return read_parquet(path, wanted.names).cast(wanted)
+    read_schema = schema if columns is None else pyarrow.schema([schema.field(name) for name in columns])
+    return read_parquet(path, read_schema.names).cast(read_schema)
 
 
 def read_items(path: str | os.PathLike[str]) -> list[Item]:

@@ -41,7 +41,7 @@ def checked_path(value: str) -> str:
     """
     forbidden = _NOT_IN_PATHS.search(value)
     if value.startswith("~"):
-        raise ValueError("a path written in full: '~' would mean another folder for every user")
+        raise ValueError("a path written in full: '~' would mean a different folder for every user")
     if not value or value.startswith("-"):
         raise ValueError("a path that is not empty and does not begin with '-'")
     if forbidden is not None:

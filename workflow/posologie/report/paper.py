@@ -182,7 +182,7 @@ def _answering(inputs: Inputs) -> str:
             warm[inputs.name(record.model)] = spec["temperature"]
     exceptions = joined([f"{name} at a temperature of {heat:g}" for name, heat in warm.items()]) if warm else ""
     return _sentences(
-        "Every model got the same questions, in its own chat template, and answered greedily"
+        "Every model was asked the same questions, in its own chat template, and answered greedily"
         + (f", but for {exceptions}." if exceptions else "."),
         f"The answers of {joined(list(dict.fromkeys(outside)))} come from files, which do not say how they were made."
         if outside

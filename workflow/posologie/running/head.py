@@ -189,7 +189,7 @@ def _settle(folder: Path, plan: Mapping[str, Identity]) -> bool:
     try:
         orphaned = [job for job in orphans(Path.cwd(), own=folder.name) if _has_lost_its_head(job, folder, plan)]
     except InputError as error:
-        logger.warning(f"Jobs of earlier runs cannot be looked for: {error}")
+        logger.warning(f"Jobs of earlier runs could not be listed: {error}")
         return False
     awaited = {orphan.job: orphan for orphan in orphaned if not orphan.held and _as_planned(orphan, folder, plan)}
     for orphan in orphaned:

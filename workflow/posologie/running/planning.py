@@ -207,17 +207,17 @@ def check_current(file: str, identity: Identity) -> None:
     if plan.get(file, identity_and_code) != identity_and_code:
         raise InputError(
             f"{file}: not what run {run.name} planned: the rules of the workflow, or a file or package that they look"
-            " at, changed meanwhile; nothing was made; start Snakemake again"
+            " at, changed in the meantime; nothing was made; start Snakemake again"
         )
     later = [(other, place) for place in folder.parent.iterdir() if (other := read_run(place)) is not None]
     for other, place in sorted(later, key=lambda pair: pair[0].order, reverse=True):
         if other.order <= run.order:
             return
-        if (wanted := planned(place).get(file)) is None:
+        if (planned_identity := planned(place).get(file)) is None:
             continue
-        if wanted != identity_and_code:
+        if planned_identity != identity_and_code:
             raise InputError(
-                f"{file}: run {other.name} plans it otherwise than run {run.name}, which is over; nothing was made"
+                f"{file}: run {other.name} plans it differently from run {run.name}, which has ended; nothing was made"
             )
         return
 
@@ -238,7 +238,7 @@ def check_input(file: str, seal: Seal) -> None:
     by = seal.made.get("run") or "a command given by hand"
     raise InputError(
         f"{file}: made with other settings or code than run {own[1].name} planned (by {by}); start Snakemake again,"
-        " which makes it anew"
+        " which rebuilds it"
     )
 
 

@@ -280,7 +280,7 @@ def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> Non
             same = os.path.isfile(path) and sha256_of_file(path) == checksum
             raise InputError(
                 f"{path}: {'was written (and has its old content again)' if same else 'changed'} while the job that"
-                " reads it ran; what was made of it is not sealed; start Snakemake again, which makes it anew"
+                " reads it ran; what was made of it is not sealed; start Snakemake again, which rebuilds it"
             )
 
 

@@ -207,7 +207,7 @@ def checked_sum(file: str | os.PathLike[str]) -> tuple[str, Seal | None]:
     if seal is not None and checksum != seal.outputs[path.name]:
         raise InputError(
             f"{path}: truncated or altered after it was made (sha256 {checksum[:12]}…; {seal.path.name} says"
-            f" {seal.outputs[path.name][:12]}…); start Snakemake again, which makes it anew"
+            f" {seal.outputs[path.name][:12]}…); start Snakemake again, which rebuilds it"
         )
     return checksum, seal
 

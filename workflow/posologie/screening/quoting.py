@@ -224,5 +224,5 @@ def quoted_shares(grams: Quotable, hits: np.ndarray, targets: int) -> tuple[np.n
 def holds_answer(text: Text, quoted: Text) -> bool:
     """Return whether a text has at least half of the right options, or the reference text, of a tested question."""
     line = " " + spaced(" ".join([*text.fields, *text.answer])) + " "
-    wanted = [spaced(answer) for answer in quoted.answer if answer]
-    return 2 * sum(f" {answer} " in line for answer in wanted) >= max(len(wanted), 1)
+    answers = [spaced(answer) for answer in quoted.answer if answer]
+    return 2 * sum(f" {answer} " in line for answer in answers) >= max(len(answers), 1)

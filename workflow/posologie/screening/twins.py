@@ -164,8 +164,8 @@ def with_agreement(
 def _agreeing_pairs(
     rows: TableRows, matches: Sequence[Match], languages: Sequence[str], threshold: float, width: int
 ) -> Iterator[Match]:
-    wanted = [match for match in matches if match.kind in _COMPARED]
-    positions = np.unique(np.array([side for match in wanted for side in (match.item, match.other)], dtype=np.int64))
+    compared = [match for match in matches if match.kind in _COMPARED]
+    positions = np.unique(np.array([side for match in compared for side in (match.item, match.other)], dtype=np.int64))
     table = rows.at(positions)
     place = {position: number for number, position in enumerate(positions.tolist())}
     normal = texts(table)

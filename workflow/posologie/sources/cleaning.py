@@ -265,12 +265,12 @@ def _at(value: Any, path: tuple[tuple[str, tuple[str, ...]], ...], name: str) ->
 def _selected(value: Any, selector: str, name: str) -> Any:
     if not isinstance(value, list):
         raise KeyError(name)
-    key, equals, wanted = selector.partition("=")
+    key, equals, field_value = selector.partition("=")
     if not equals:
         if not re.fullmatch(r"-?\d+", key) or not -len(value) <= int(key) < len(value):
             raise KeyError(name)
         return value[int(key)]
-    fitting = [member for member in value if isinstance(member, dict) and str(member.get(key)) == wanted]
+    fitting = [member for member in value if isinstance(member, dict) and str(member.get(key)) == field_value]
     if not fitting:
         raise KeyError(name)
     if len(fitting) > 1:

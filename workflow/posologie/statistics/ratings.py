@@ -168,7 +168,7 @@ def _metrics(file: Path, place: Mapping[str, int]) -> dict[str, NDArray[np.float
     for metric, values in by_metric.items():
         if np.isnan(values).any():
             missing = [answer for answer, number in place.items() if np.isnan(values[number])]
-            raise InputError(f"{file}: no {metric} of {listed(missing)}; expected one an answer")
+            raise InputError(f"{file}: no {metric} of {listed(missing)}; expected one per answer")
     return by_metric
 
 
@@ -177,7 +177,7 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     _expect(table, ("answer", "excluded", "triple_seen", "outcome", "label", "probability"), file)
     rows = {row["answer"]: row for row in table.to_pylist()}
     if missing := [answer for answer in place if answer not in rows]:
-        raise InputError(f"{file}: no verdict on {listed(missing)}; expected one an answer")
+        raise InputError(f"{file}: no verdict on {listed(missing)}; expected one per answer")
     ordered = [rows[answer] for answer in place]
     label = np.array([float(row["label"] == 1) for row in ordered])
     excluded = np.array([row["excluded"] for row in ordered])

@@ -107,7 +107,7 @@ def agreement(runs: Runs, proxy: Runs) -> Agreement:
     if count < _FEWEST:
         return Agreement(
             count, None, None, None, False,
-            f"{count} mixes measured both ways: too few to tell whether the proxy follows; it has no weight",
+            f"{count} mixes measured both ways: too few to show whether the proxy agrees; it has no weight",
         )  # fmt: skip
     left, right = np.array(pairs).T
     if np.ptp(left) == 0 or np.ptp(right) == 0:

@@ -333,8 +333,7 @@ def _finished(
         rank = int(np.linalg.matrix_rank(scheffe_terms(runs.shares, form.degree), tol=_ROUNDING))
         if rank < terms:
             notes.append(
-                f"{len(runs)} runs tell {rank} of the {terms} terms of a {form.name} apart: the others are what "
-                "shrinkage makes of them"
+                f"{len(runs)} runs determine {rank} of the {terms} terms of a {form.name}; shrinkage decides the others"
             )
     fitted = Fitted(
         form=form, runs=runs, process=process, draws=every, centre=centre, scale=scale, df=np.inf,

@@ -92,7 +92,7 @@ def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:
         words = f"variances of {len(variances)} repeated mixes, {degrees.sum():g} degrees of freedom: p = {p_value:.3f}"
         if p_value >= _LEVEL:
             return NoiseTest(
-                "replicates", p_value, len(variances), None, f"equal run noise at every mix is not refused ({words})"
+                "replicates", p_value, len(variances), None, f"equal run noise at every mix is not rejected ({words})"
             )
         relative = np.ones(len(runs))
         moderated = moderate(variances, degrees)
@@ -114,7 +114,7 @@ def noise_test(runs: Runs, left_out: LeftOut | None = None) -> NoiseTest:
     p_value = float((1 + np.sum(drawn >= statistic)) / (_DRAWS + 1))
     words = f"left-out errors of {len(runs)} runs: p = {p_value:.3f}"
     if p_value >= _LEVEL:
-        return NoiseTest("residuals", p_value, len(runs), None, f"equal errors at every mix are not refused ({words})")
+        return NoiseTest("residuals", p_value, len(runs), None, f"equal errors at every mix are not rejected ({words})")
     return NoiseTest(
         "residuals", p_value, len(runs), None,
         f"errors depend on the mix ({words}): intervals hold on average, too narrow at some mixes, too wide at others",

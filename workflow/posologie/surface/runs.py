@@ -296,7 +296,7 @@ def _number(path: Path, cell: str, row: int, column: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{path}: row {row}, column '{column}': '{cell}' is no number")
+        raise InputError(f"{path}: row {row}, column '{column}': '{cell}' is not a number")
     return value
 
 

@@ -244,7 +244,7 @@ def _smaller(micro_batch: int, error: OutOfMemoryError, student: Student) -> int
     """
     if micro_batch == 1 or student.sharded:
         raise error
-    log.warning("%s; going on with a micro-batch of %d, which changes no result", error, micro_batch // 2)
+    log.warning("%s; continuing with a micro-batch of %d, which changes no result", error, micro_batch // 2)
     return micro_batch // 2
 
 

@@ -200,7 +200,7 @@ def make_student(
     except KeyError as error:
         if error.args != (PACKED,):
             raise
-        raise InputError(f"{spec.backbone}: its layers take no other attention than their own") from error
+        raise InputError(f"{spec.backbone}: its layers accept no attention but their own") from error
     _keep_gradients(model)
     whole_head = shard(model, device, processes, backbone=spec.backbone) if processes > 1 else None
     return student_of(model, spec, device, principal, whole_head)
