@@ -61,7 +61,8 @@ def answer_rows(model, items):
             row = {"item": item.id, "variant": variant, "source": item.source, "provenance": item.provenance}
             row |= {"benchmark": "open" if item.task == "oeq" else item.source, "task": item.task, "group": item.group}
             row |= {"option_order": order, "gold": sorted(order.index(label) for label in item.gold)}
-            row |= {"prompt_tokens": TOKENS[item.id][place] if model == NAT else 1, "generated_tokens": 1, "finish": "stop"}
+            row["prompt_tokens"] = TOKENS[item.id][place] if model == NAT else 1
+            row |= {"generated_tokens": 1, "finish": "stop"}
             row["greedy_text"] = TEXTS[model]
             if item.task != "oeq":
                 chosen = CHOSEN[item.id][model][place]

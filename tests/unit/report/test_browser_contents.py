@@ -90,7 +90,8 @@ def shown_choice(item, prompts, beside=(), more=0):
         for model in (BASE, NAT)
     ]
     return {
-        **{name: getattr(item, name) for name in ("id", "source", "provenance", "task", "question", "context", "group")},
+        **{name: getattr(item, name) for name in ("id", "source", "provenance", "task", "question", "context")},
+        "group": item.group,
         **{"options": OPTIONS, "gold": list(item.gold), "answer": "", "suite": "exam", "benchmark": item.source},
         **{"orders": ORDERS, "said": said, "scores": None, "prompts": prompts},
         **{"differs": False, "differing": None, "near": list(beside), "nearMore": more},
@@ -144,7 +145,10 @@ def test_a_data_file_holds_everything_that_is_known_of_its_items(study, tmp_path
             ),
             shown_question(
                 o2,
-                scores=[{"judge strict": 1.0, "judge second": 0.0, "rouge2": 0.25}, {"judge strict": 1.0, "people": 1.0}],
+                scores=[
+                    {"judge strict": 1.0, "judge second": 0.0, "rouge2": 0.25},
+                    {"judge strict": 1.0, "people": 1.0},
+                ],
                 prompts=[[4], [[[["", "Question o2 ?"]], 3, False]]],
                 differs=False,
                 differing=[False, False],
@@ -174,8 +178,14 @@ def test_the_index_holds_a_line_of_each_item(study, tmp_path):
         "seeds": 2,
         "forms": [[0], [1]],
         "ids": ["c1", "c2", "c3", "c4", "o1", "o2"],
-        "beginnings": ["Où se trouve le FOIE ?", LONG[:160] + "…", "é" * 160, "é" * 160 + "…"]
-        + ["Question o1 ?", "Question o2 ?"],
+        "beginnings": [
+            "Où se trouve le FOIE ?",
+            LONG[:160] + "…",
+            "é" * 160,
+            "é" * 160 + "…",
+            "Question o1 ?",
+            "Question o2 ?",
+        ],
         "benchmark": [0, 0, 1, 1, 2, 2],
         "task": [0, 1, 0, 0, 2, 2],
         "marks": [

@@ -65,8 +65,8 @@ def section(inputs: Inputs, figures: dict[str, Figure]) -> Section | None:
             blocks.append(_generator_table(inputs, name, rows))
     blocks += corrections(inputs)
     for suite in inputs.suites_of("length"):
-        if rows := steered_in_suite(inputs, suite):
-            blocks.append(_steering_table(suite, rows))
+        if steered_rows := steered_in_suite(inputs, suite):
+            blocks.append(_steering_table(suite, steered_rows))
     if lengths:
         blocks += [Heading("Length of the answers, and how judges respond to it"), *lengths]
     return Section("judges", "Judges against people" if sets else "Judges", tuple(blocks))
@@ -93,7 +93,7 @@ def steered_in_suite(inputs: Inputs, suite: str) -> list[tuple[Cell, ...]]:
     """Return the table rows of answers to a suite that may steer a judge, one for each judge and model with any."""
     metrics = dict.fromkeys(row["metric"] for row in inputs.rows("length", suite=suite))
     judges = [judge for kind, _, judge in (metric.partition(":") for metric in metrics) if kind == "judge"]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for judge in judges:
         for model in inputs.models:
             file = inputs.root / layout.judgements(judge, model.name, suite)
