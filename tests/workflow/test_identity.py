@@ -64,6 +64,8 @@ ALTERED = {
     f"{ROOT}/figures/mcqa.svg": "draw_figures",
     f"{ROOT}/report/index.html": "write_report",
     f"{ROOT}/report/items/index.js": "browse_items",
+    f"{ROOT}/report/items/0.js": "browse_items",
+    f"{ROOT}/report/items/words.js": "browse_items",
 }
 
 

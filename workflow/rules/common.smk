@@ -198,15 +198,16 @@ def command(module, arguments, sealed=True, backend=None):
     return f"python -m {' '.join([module, *words])} {arguments}{seal} 2> {{log:q}} # code {CODE[code]}"
 
 
-def sealing(**settings):
+def sealing(beside="", **settings):
     """Return a function that says what a job reads and makes, and on which settings beside its spec the artifact depends.
 
-    A setting may be a function of the wildcards.
+    A setting may be a function of the wildcards. Files beside the first output whose names fit the pattern `beside` belong
+    to the artifact.
     """
 
     def text(wildcards, input, output):
         values = {name: value(wildcards) if callable(value) else value for name, value in settings.items()}
-        request = Request(tuple(dict.fromkeys(input)), tuple(output), values, WORK)
+        request = Request(tuple(dict.fromkeys(input)), tuple(output), values, WORK, beside)
         return seam.sealing_text(request, Path(WORK) / "sealing")
 
     return text

@@ -71,6 +71,24 @@ def test_one_of_two_files_that_is_gone_or_not_sealed_is_noticed(bench):
     assert "file: third.txt is not in the seal" in bench.stale(outputs=("out.txt", "third.txt"))
 
 
+def test_files_whose_number_is_known_once_they_are_made_belong_to_the_artifact(bench):
+    pages = {"outputs": ("index.js",), "beside": "*.js"}
+    bench.make(**pages, pages=("0.js", "1.js", "notes.txt"))
+    assert set(read_seal("index.js.seal.json").outputs) == {"index.js", "0.js", "1.js"}
+    assert bench.stale(**pages) == ""
+    bench.make(**pages)
+    assert bench.runs == 1, "it is made already"
+    (bench.root / "1.js").write_text("by hand")
+    assert bench.stale(**pages) == "file: 1.js was altered after it was made"
+    bench.make(**pages, pages=("0.js", "1.js"))
+    (bench.root / "0.js").unlink()
+    assert bench.stale(**pages) == "file: 0.js is gone"
+    bench.make(**pages, pages=("0.js", "1.js"))
+    (bench.root / "2.js").write_text("left by an earlier version")
+    assert bench.stale(**pages) == "file: 2.js is not in the seal"
+    assert Request.from_text(Request((), ("index.js",), beside="*.js").to_text()).beside == "*.js"
+
+
 def test_differences_of_specs_are_named_by_key_with_both_values(bench):
     bench.make({"recipe": {"learning_rate": 0.5, "epochs": 2}, "mix": "NAT"})
     now = {"recipe": {"learning_rate": 0.01, "epochs": 2}, "mix": "NAT"}

@@ -137,9 +137,9 @@ def _unsealed(root: Path, sealed: Collection[str]) -> Iterator[Fault]:
 
 
 def _is_loose(root: Path, path: Path) -> bool:
-    """Whether a file belongs to an artifact without being declared: the pages of the item browser, merged weights."""
+    """Whether a file belongs to an artifact without being declared: merged weights."""
     inside = path.relative_to(root).parts
-    return path.name.startswith(".") or inside[:2] == ("report", "items") or inside[0] in ("merged", "pushed")
+    return path.name.startswith(".") or inside[0] in ("merged", "pushed")
 
 
 def _set_aside(root: Path, path: Path) -> str:

@@ -34,6 +34,7 @@ from posologie.report.scores import drawn_choices, drawn_texts
 from posologie.report.surface import surface_table
 from posologie.report.tables import Row, as_it_is, decimal
 from posologie.running.installed import __version__, project
+from posologie.running.seals import check_seal
 
 
 def facts(inputs: Inputs) -> tuple[tuple[str, str], ...]:
@@ -277,14 +278,17 @@ def embedded(index: Path, most: int) -> Markup:
     """Return the data of the item browser as JSON that may stand in a page; nothing for more items than `most`.
 
     Raises:
-        InputError: if one of the browser's files is broken or missing.
+        InputError: if one of the browser's files is broken or missing, or was altered after it was made.
     """
     if not index.is_file():
         return Markup("")
     (facts,) = read_value(index, "index")
     if len(facts["ids"]) > most:
         return Markup("")
-    pages = [read_value(data_file(index, number), "page")[1] for number in range(len(facts["files"]))]
+    files = [data_file(index, number) for number in range(len(facts["files"]))]
+    for file in (*files, index.with_name("words.js")):
+        check_seal(file)
+    pages = [read_value(file, "page")[1] for file in files]
     (words,) = read_value(index.with_name("words.js"), "words")
     text = json.dumps({"index": facts, "words": words, "pages": pages}, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it can end the script element

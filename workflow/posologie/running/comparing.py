@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from posologie.running.planning import same_code
@@ -9,6 +10,7 @@ from posologie.running.seals import (
     FileHashes,
     Identity,
     Seal,
+    further_files,
     in_one_line,
     input_differences,
     origin,
@@ -28,12 +30,14 @@ class PlannedJob:
         inputs: its declared inputs.
         outputs: the files of its artifact.
         passing: whether the files may be deleted once they were used.
+        beside: pattern of the names of further files of the artifact.
     """
 
     identity: Identity
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     passing: bool = False
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Comparison:
             *spec_differences(seal.identity, job.identity),
             *input_differences(seal.inputs, now),
             *self._deleted(seal, gone),
-            *(self._files(seal, job.outputs) if exists and not job.passing else []),
+            *(self._files(seal, job) if exists and not job.passing else []),
         ]
         return Stale(tuple(different), changed_code) if different or changed_code else None
 
@@ -126,10 +130,11 @@ class Comparison:
                 self.origins[path] = self.checksum(path) if seal is None else seal.origin()
         return self.origins[path]
 
-    def _files(self, seal: Seal, outputs: Sequence[str]) -> list[str]:
+    def _files(self, seal: Seal, job: PlannedJob) -> list[str]:
         sealed = {str(path): checksum for path, checksum in seal.files().items()}
+        further = [path for path in sealed if fnmatch(Path(path).name, job.beside)]
         different = []
-        for path in outputs:
+        for path in dict.fromkeys([*job.outputs, *further, *further_files(job.outputs, job.beside)]):
             if path not in sealed:
                 different.append(f"file: {path} is not in the seal")
             elif not (current := self.checksum(path)):

@@ -31,6 +31,7 @@ from posologie.running.seals import (
     Identity,
     Seal,
     checked_sum,
+    further_files,
     input_differences,
     mark_of,
     read_seal,
@@ -53,12 +54,14 @@ class Request:
         outputs: the files of the artifact; the seal lies beside the first.
         settings: what the artifact depends on beside spec and inputs.
         work: the study's work folder, which all jobs see.
+        beside: pattern of the names of further files of the artifact, in the folder of its first one.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     work: str = "work"
+    beside: str = ""
 
     @classmethod
     def from_text(cls, text: str) -> "Request":
@@ -66,13 +69,13 @@ class Request:
         if text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
         facts = json.loads(text)
-        return cls(
-            tuple(facts["inputs"]), tuple(facts["outputs"]), facts.get("settings", {}), facts.get("work", "work")
-        )
+        lists = {name: tuple(facts[name]) for name in ("inputs", "outputs")}
+        return cls(**lists, **{name: facts[name] for name in ("settings", "work", "beside") if name in facts})
 
     def to_text(self) -> str:
         """Return the value of `--sealing`."""
         facts = {"inputs": self.inputs, "outputs": self.outputs, "settings": self.settings, "work": self.work}
+        facts |= {"beside": self.beside} if self.beside else {}
         return json.dumps(facts, sort_keys=True, ensure_ascii=False)
 
 
@@ -112,8 +115,8 @@ def make(
     making = begin(module, digest(module), argv, request)
     job = [making.identity.text(), making.identity.code, *sorted(making.inputs.values())]
     with claimed(Path(request.work), Path(request.outputs[0]), job):
-        staging = Staging(request.outputs)
-        if is_made(request.outputs, making.identity, making.inputs):
+        staging = Staging(request.outputs, request.beside)
+        if is_made(request.outputs, making.identity, making.inputs, request.beside):
             log.info("%s: already made as planned; nothing to do", request.outputs[0])
             return
         try:
@@ -134,6 +137,7 @@ class Making:
     origins: dict[str, str]
     marks: dict[str, tuple[int, ...]]
     started: float
+    beside: str = ""
 
 
 def begin(module: str, code: str, argv: Sequence[str], request: Request) -> Making:
@@ -150,7 +154,7 @@ def begin(module: str, code: str, argv: Sequence[str], request: Request) -> Maki
     identity = identity_of(module, code, argv, request)
     check_current(request.outputs[0], identity)
     inputs, origins, marks = _read(request.inputs)
-    return Making(identity, request.outputs, inputs, origins, marks, started)
+    return Making(identity, request.outputs, inputs, origins, marks, started, request.beside)
 
 
 class Staging:
@@ -159,12 +163,12 @@ class Staging:
     A job that is killed before its last file is whole leaves the artifact that was there as it was.
     """
 
-    def __init__(self, outputs: Sequence[str]) -> None:
+    def __init__(self, outputs: Sequence[str], beside: str = "") -> None:
         """Choose a folder for each place that files go to; an artifact of one file needs none."""
         suffix = f"staging.{os.uname().nodename}.{os.getpid()}"
         self.staged: dict[str, str] = {}
         self.folders: list[Path] = []
-        if len(outputs) > 1:
+        if len(outputs) > 1 or beside:
             name = f".{Path(outputs[0]).name}.{suffix}"
             self.folders = [parent / name for parent in dict.fromkeys(Path(output).parent for output in outputs)]
             self.staged = {output: str(Path(output).parent / name / Path(output).name) for output in outputs}
@@ -222,7 +226,11 @@ def end(making: Making, code: str, staging: Staging | None = None) -> None:
     check_current(making.outputs[0], making.identity)
     for file, place in files:
         os.replace(file, place)
-    write_seal(making.outputs, making.identity, making.inputs, _made(making.started), making.origins)
+    further = further_files(making.outputs, making.beside)
+    for left in (path for path in further if path not in placed):
+        os.unlink(left)  # of the artifact that was there before
+    outputs = [*making.outputs, *(path for path in further if path in placed)]
+    write_seal(outputs, making.identity, making.inputs, _made(making.started), making.origins)
 
 
 def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
@@ -233,12 +241,13 @@ def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
             raise
 
 
-def is_made(outputs: Sequence[str], identity: Identity, inputs: dict[str, str]) -> bool:
+def is_made(outputs: Sequence[str], identity: Identity, inputs: dict[str, str], beside: str = "") -> bool:
     """Whether an artifact is there, whole, of this identity and made of these inputs, as the plan compares them."""
     seal = read_seal(seal_path(outputs))
     if seal is None or seal.identity.code != identity.code or seal.identity.text() != identity.text():
         return False
-    if input_differences(seal.inputs, inputs) or len(seal.outputs) != len(outputs):
+    files = {*map(Path, outputs), *map(Path, further_files(outputs, beside))}
+    if input_differences(seal.inputs, inputs) or seal.files().keys() != files:
         return False
     return whole(seal)
 

@@ -90,6 +90,12 @@ def seal_path(outputs: Sequence[str | os.PathLike[str]]) -> Path:
     return first.with_name(first.name + SUFFIX)
 
 
+def further_files(outputs: Sequence[str | os.PathLike[str]], beside: str) -> list[str]:
+    """Return the files beside an artifact's first one that belong to it undeclared, by a pattern of names."""
+    found = Path(outputs[0]).parent.glob(beside) if beside else ()
+    return sorted(str(path) for path in found if path.is_file() and path not in {Path(output) for output in outputs})
+
+
 _OF_A_BACKEND = re.compile(
     r"posologie\.(judging|generation\.synthesis|generation\.translation|generation\.translation_quality|screening\.rating"
     r"|prediction)\.(causal|seq2seq|openai_endpoint|engine)"

@@ -64,7 +64,9 @@ def planned_job(job: Any) -> PlannedJob:
     request = Request.from_text(job.params.sealing)
     spec = (json.loads(job.params.spec) or None) if "spec" in job.rule.params.keys() else None  # noqa: SIM118 - no dictionary
     passing = all("temp" in file.flags for file in job.output)
-    return PlannedJob(Identity(module, code, spec, request.settings), request.inputs, request.outputs, passing)
+    return PlannedJob(
+        Identity(module, code, spec, request.settings), request.inputs, request.outputs, passing, request.beside
+    )
 
 
 class SealedPersistence(FilePersistence):  # type: ignore[misc]
