@@ -3,11 +3,9 @@
 import time
 
 import pytest
-from readings import AMBIGUOUS, NONE, shown
+from readings import AMBIGUOUS, NONE, OPTIONS, shown
 
 from posologie.prediction.parsing import is_bare_label, read
-
-OPTIONS = ("Paracétamol", "Ibuprofène", "Vitamine C", "Amoxicilline", "L'aspirine")
 
 # text → letters, or none, or ambiguous; five options as above.
 CASES = [
