@@ -1,7 +1,9 @@
 """A study of six questions and two models with known answers, for the item browser's data: made in a blink."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -9,6 +11,7 @@ from posologie.prediction.spec import prediction_schema
 from posologie.records import layout
 from posologie.records.files import write_parquet
 from posologie.records.items import Item, items_to_table
+from posologie.report.browser import write_browser
 from posologie.report.spec import BrowserSpec, PromptForm
 from posologie.scoring.spec import score_schema
 from posologie.screening.matches import match_schema
@@ -61,9 +64,8 @@ def answer_rows(model, items):
             row = {"item": item.id, "variant": variant, "source": item.source, "provenance": item.provenance}
             row |= {"benchmark": "open" if item.task == "oeq" else item.source, "task": item.task, "group": item.group}
             row |= {"option_order": order, "gold": sorted(order.index(label) for label in item.gold)}
-            row["prompt_tokens"] = TOKENS[item.id][place] if model == NAT else 1
-            row |= {"generated_tokens": 1, "finish": "stop"}
-            row["greedy_text"] = TEXTS[model]
+            row |= {"prompt_tokens": TOKENS[item.id][place] if model == NAT else 1, "generated_tokens": 1}
+            row |= {"greedy_text": TEXTS[model], "finish": "stop"}
             if item.task != "oeq":
                 chosen = CHOSEN[item.id][model][place]
                 row["greedy_text"] = f"Réponse {place}"
@@ -147,6 +149,36 @@ def make_study(root: Path) -> list[str]:
     left_out = [match_row("exam", "c2", "t6", kind="exact", similarity=1.0, removed=True)]
     write_parquet(root / "screened/stock/train.matches.parquet", pa.Table.from_pylist(left_out, match_schema()))
     return shards
+
+
+MANIFESTS = {"tiny@none": "manifest.json"}
+
+
+def write(written: tuple[Path, Sequence[str]], target: Path, **change: Any) -> None:
+    """Write the browser's data of a study below `target`."""
+    root, shards = written
+    write_browser(
+        SPEC.model_copy(update=change),
+        root,
+        shards,
+        target / "index.js",
+        trained=[root / "shards/stock/train.parquet"],
+        matches=[root / "screened/stock/train.matches.parquet"],
+        manifests=MANIFESTS,
+    )
+
+
+def handed(path: Path, function: str) -> list[Any]:
+    """Return the values that a script hands to a function of the page."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"posologie.{function}("), text[:40]
+    assert text.endswith(");\n"), text[-9:]
+    return json.loads(f"[{text[len(function) + 11 : -3]}]")
+
+
+def entries(target: Path, count: int = 3) -> dict[str, dict[str, Any]]:
+    """Return the items of all data files by id."""
+    return {entry["id"]: entry for number in range(count) for entry in handed(target / f"{number}.js", "page")[1]}
 
 
 class WordCounter:

@@ -1,73 +1,33 @@
 """The item browser's data of a small study with known answers: everything that the page is handed."""
 
 import hashlib
-import json
 import shutil
 
 import pyarrow as pa
 import pytest
-from browser_made import BASE, CHOSEN, LONG, NAT, QUESTIONS, SPEC, WordCounter, answer_rows, make_study, match_row
+from browser_made import BASE, CHOSEN, LONG, NAT, QUESTIONS, answer_rows, entries, handed, match_row, write
 
 from posologie.prediction.spec import prediction_schema
 from posologie.records.files import write_parquet
-from posologie.report import browser, sent
+from posologie.report import browser
 from posologie.running.errors import InputError
 from posologie.screening.matches import match_schema
 
-MANIFESTS = {"tiny@none": "manifest.json"}
-
-
-@pytest.fixture(autouse=True)
-def backbone(monkeypatch):
-    """Let the one backbone that a form names be a counter of words."""
-
-    def chats(form, manifests):
-        assert {name: str(path) for name, path in manifests.items()} == (MANIFESTS if form.backbone else {})
-        return WordCounter() if form.backbone else None
-
-    monkeypatch.setattr(sent, "_chats", lambda form, manifests: chats(form, manifests if form.backbone else {}))
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """The folder of the study and its tested shards; tests leave both as they are."""
-    root = tmp_path_factory.mktemp("study")
-    return root, make_study(root)
+pytestmark = pytest.mark.usefixtures("counted_words")
 
 
 @pytest.fixture
-def own_study(study, tmp_path):
-    """A copy of the study that a test may change."""
+def study(browsed_study):
+    """The small study, which tests leave as it is."""
+    return browsed_study
+
+
+@pytest.fixture
+def own_study(browsed_study, tmp_path):
+    """A copy of the small study that a test may change."""
     root = tmp_path / "study"
-    shutil.copytree(study[0], root)
-    return root, [shard.replace(str(study[0]), str(root)) for shard in study[1]]
-
-
-def write(written, target, **change):
-    """Write the browser's data of a study below `target`."""
-    root, shards = written
-    browser.write_browser(
-        SPEC.model_copy(update=change),
-        root,
-        shards,
-        target / "index.js",
-        trained=[root / "shards/stock/train.parquet"],
-        matches=[root / "screened/stock/train.matches.parquet"],
-        manifests=MANIFESTS,
-    )
-
-
-def handed(path, function):
-    """Return the values that a script hands to a function of the page."""
-    text = path.read_text(encoding="utf-8")
-    assert text.startswith(f"posologie.{function}("), text[:40]
-    assert text.endswith(");\n"), text[-9:]
-    return json.loads(f"[{text[len(function) + 11 : -3]}]")
-
-
-def entries(target, count=3):
-    """Return the items of all data files by id."""
-    return {entry["id"]: entry for number in range(count) for entry in handed(target / f"{number}.js", "page")[1]}
+    shutil.copytree(browsed_study[0], root)
+    return root, [shard.replace(str(browsed_study[0]), str(root)) for shard in browsed_study[1]]
 
 
 OPTIONS = ["à droite", "à gauche", "au centre"]
@@ -90,9 +50,15 @@ def shown_choice(item, prompts, beside=(), more=0):
         for model in (BASE, NAT)
     ]
     return {
-        **{name: getattr(item, name) for name in ("id", "source", "provenance", "task", "question", "context")},
-        "group": item.group,
-        **{"options": OPTIONS, "gold": list(item.gold), "answer": "", "suite": "exam", "benchmark": item.source},
+        **{name: getattr(item, name) for name in ("id", "source", "provenance", "task", "question", "group")},
+        **{
+            "context": item.context,
+            "options": OPTIONS,
+            "gold": list(item.gold),
+            "answer": "",
+            "suite": "exam",
+            "benchmark": item.source,
+        },
         **{"orders": ORDERS, "said": said, "scores": None, "prompts": prompts},
         **{"differs": False, "differing": None, "near": list(beside), "nearMore": more},
     }
@@ -179,12 +145,8 @@ def test_the_index_holds_a_line_of_each_item(study, tmp_path):
         "forms": [[0], [1]],
         "ids": ["c1", "c2", "c3", "c4", "o1", "o2"],
         "beginnings": [
-            "Où se trouve le FOIE ?",
-            LONG[:160] + "…",
-            "é" * 160,
-            "é" * 160 + "…",
-            "Question o1 ?",
-            "Question o2 ?",
+            *("Où se trouve le FOIE ?", LONG[:160] + "…", "é" * 160, "é" * 160 + "…"),
+            *("Question o1 ?", "Question o2 ?"),
         ],
         "benchmark": [0, 0, 1, 1, 2, 2],
         "task": [0, 1, 0, 0, 2, 2],
@@ -347,56 +309,3 @@ def test_an_item_may_be_asked_in_two_benchmarks(own_study, tmp_path):
         ("c1", "native", 2),
         ("c1", "z", 2),
     ]
-
-
-def command(study, target, *, without=None):
-    """Return the command line of the browser's data, without one of its options."""
-    root, shards = study
-    given = {
-        "--spec": [SPEC.model_copy(update={"items_per_file": 10}).canonical_json()],
-        "--results": [str(root)],
-        "--items": [f"source={shard}" for shard in shards],
-        "--trained": [str(root / "shards/stock/train.parquet")],
-        "--matches": [str(root / "screened/stock/train.matches.parquet")],
-        "--backbones": ["tiny@none=manifest.json"],
-        "--index": [str(target / "index.js")],
-    }
-    return [word for option, values in given.items() if option != without for word in (option, *values)]
-
-
-def test_the_command_writes_what_its_options_name(study, tmp_path):
-    browser.main(command(study, tmp_path))
-    write(study, tmp_path / "again", items_per_file=10)
-    names = ["0.js", "index.js", "words.js"]
-    assert sorted(path.name for path in tmp_path.glob("*.js")) == names
-    assert all((tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
-
-
-@pytest.mark.parametrize("option", ["--spec", "--results", "--items", "--index"])
-def test_the_command_needs_spec_results_items_and_index(study, tmp_path, option):
-    with pytest.raises(SystemExit, match="2"):
-        browser.main(command(study, tmp_path, without=option))
-
-
-def test_the_command_needs_no_more_for_a_study_without_audits_and_prompts(study, tmp_path):
-    root, shards = study
-    spec = SPEC.model_copy(update={"items_per_file": 10, "mixes": {}, "forms": ()}).canonical_json()
-    items = [f"source={shard}" for shard in shards]
-    index = str(tmp_path / "index.js")
-    browser.main(["--spec", spec, "--results", str(root), "--items", *items, "--index", index])
-    assert {item: entry["near"] for item, entry in entries(tmp_path, count=1).items()} == {
-        item.id: [] for item in QUESTIONS
-    }
-
-
-def test_the_command_names_near_items_whose_shards_it_was_not_given(study, tmp_path):
-    given = command(study, tmp_path, without="--trained")
-    for trained in ([], ["--trained"]):
-        with pytest.raises(InputError, match="item t0 of source stock is near a tested item and in none of the shards"):
-            browser.main([*given, *trained])
-
-
-def test_the_command_without_matches_knows_what_mixes_hold_alone(study, tmp_path):
-    browser.main(command(study, tmp_path, without="--matches"))
-    found = entries(tmp_path, count=1)
-    assert [len(found[item]["near"]) for item in ("c1", "c2")] == [5, 0]

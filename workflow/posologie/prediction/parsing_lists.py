@@ -36,8 +36,6 @@ def whole_list(text: str, count: int, separator: str) -> Reading | None:
     if compiled(list_pattern(separator), re.IGNORECASE if not re.search("[A-Z]", bare) else 0).fullmatch(bare):
         letters = re.findall(r"(?<![\w'])[a-z](?![\w'])", bare) or letters_in(bare)
         return labels_of(letters, count)
-    if re.fullmatch(r"\(?[a-z]\)?(?:(?:, ?| et | and |; ?)\(?[a-z]\)?)*", bare):
-        return labels_of(re.findall("[a-z](?![a-z])(?<![a-z]{2})", bare), count)
     return None
 
 
