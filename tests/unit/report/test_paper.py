@@ -108,6 +108,13 @@ def test_every_citation_has_an_entry_and_is_named_by_author_and_year(paper):
     assert cited_as("posologie") == "The Posologie authors 2026"
 
 
+def test_every_entry_is_cited_by_something(repository):
+    sources = (repository / "workflow/posologie").rglob("*.py")
+    cited = {key for path in sources for key in re.findall(r"\b[a-z]+\d{4}\w*", path.read_text(encoding="utf-8"))}
+    keys = set(re.findall(r"^@\w+\{(\w+),", read_template("methods.bib"), re.MULTILINE))
+    assert keys - cited == {"posologie"}, "the program itself is cited in every text"
+
+
 def test_texts_of_the_study_are_no_markup(paper):
     hostile = r"\input{/etc/passwd} & 5 % of $x_1^2 | <script> *a* [@b]" + "\n# head"
     odd = Paper("x", ("A text [@wilson1927].",), ("model",), ((hostile,),), hostile, (Point("Prompts", hostile),))

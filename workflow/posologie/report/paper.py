@@ -132,7 +132,7 @@ def _training(inputs: Inputs) -> str:
     scale = f" (α = {recipe['alpha']:g}, dropout {recipe['dropout']:g})" if name else ""
     learnt = "all tokens, prompt included" if recipe["loss_on"] == "all" else "the tokens of the answer"
     return (
-        f"{how}{scale} were trained on {backbones} {repeats}: {recipe['epochs']} epochs of AdamW [@loshchilov2017] at "
+        f"{how}{scale} were trained on {backbones} {repeats}: {recipe['epochs']} epochs of AdamW [@loshchilov2019] at "
         f"a learning rate of {recipe['learning_rate']:g} ({recipe['schedule']} schedule, warm-up over "
         f"{100 * recipe['warmup_ratio']:g} % of the updates, weight decay {recipe['weight_decay']:g}, gradients "
         f"clipped at {recipe['max_grad_norm']:g}), {recipe['effective_batch']} examples per update, at most "
