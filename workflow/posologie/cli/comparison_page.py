@@ -50,7 +50,15 @@ def comparison_page(
     models, items = compared_answers(a, b)
     studies = _study_files(documents, a, b)
     sections = (
-        Section("short", "In short", (Prose(_in_short(a, b, settings, tables, documents, models, items), "answer"),)),
+        Section(
+            "short",
+            "In short",
+            (
+                Prose(
+                    _in_short(a, b, settings, tables=tables, documents=documents, models=models, items=items), "answer"
+                ),
+            ),
+        ),
         Section("files", "The study files", studies),
         Section("settings", "Specs, code and versions", _settings(settings)),
         *_table_sections(tables),

@@ -135,7 +135,7 @@ def quotable(whole: Population, size: int) -> Quotable:
     covered = np.zeros(whole.targets.stop, dtype=np.int64)
     pairs, shares = _covered(target, start, length)
     covered[pairs] = shares
-    return Quotable(different[telling], sizes, gram, target, start, length, covered)
+    return Quotable(different[telling], sizes, gram, target=target, start=start, size=length, words=covered)
 
 
 def _stem(text: Text) -> str:

@@ -95,10 +95,10 @@ def components_of(model: Crossed, linear: Array, items: int) -> Components:
         items,
         max(0.0, estimated_items - share * noise),
         noise,
-        None if seeds is None else float(seeds.variance),
-        sides,
-        model.df_items,
-        mixes,
+        seeds=None if seeds is None else float(seeds.variance),
+        sides=sides,
+        df_items=model.df_items,
+        mixes=mixes,
     )
 
 

@@ -144,7 +144,9 @@ class Beliefs:
             covariance = covariance - moves @ moves.T
             means = self.points.mean + self.numbers[:_OUTCOMES, : len(batch)] @ moves.T
         errors = draw_errors(Moments(means[0], covariance), self.df, _REGION_DRAWS, self.seed)
-        inside = mixes_told_apart(means, covariance, errors, self.even, self.rivals, self.df, self.level)
+        inside = mixes_told_apart(
+            means, covariance, errors, points=self.even, rivals=self.rivals, df=self.df, level=self.level
+        )
         return float(inside.mean())
 
 

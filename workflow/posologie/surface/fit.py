@@ -309,11 +309,11 @@ def prepared(
         form,
         np.clip(runs.shares, 0.0, 1.0),
         sizes,
-        (runs.score - centre) / scale,
-        runs.items / scale**2,
-        runs.seeds / (np.ones(len(runs)) if relative_noise is None else relative_noise),
-        None if runs.seed_variance is None else max(runs.seed_variance / scale**2, 1e-8),
-        runs.seed_df,
+        score=(runs.score - centre) / scale,
+        items=runs.items / scale**2,
+        repeats=runs.seeds / (np.ones(len(runs)) if relative_noise is None else relative_noise),
+        seed_variance=None if runs.seed_variance is None else max(runs.seed_variance / scale**2, 1e-8),
+        seed_df=runs.seed_df,
         low=proxy,
         relevances=form.process and len(runs.components) >= _RELEVANCES_FROM,
     )
@@ -369,7 +369,7 @@ def _draw(process: Process, theta: Array, weight: float) -> _Draw:
     moved = process.score - process.offset(process.shares, theta)
     beta = cho_solve(information, solved.T @ moved)
     residual = cho_solve(root, moved - fixed @ beta)
-    return _Draw(theta, weight, root, solved, information, beta, residual)
+    return _Draw(theta, weight, root, solved_fixed=solved, information=information, beta=beta, residual=residual)
 
 
 def _relative_sizes(runs: Runs) -> tuple[Array | None, float | None]:

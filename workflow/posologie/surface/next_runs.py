@@ -181,7 +181,7 @@ def prescribe(
     if allowed is not None and not allowed.any():
         raise InputError("prescribe: no mix within the bounds reaches the floors on the other suites")
     prices = prices or Prices(np.zeros(len(offers)))
-    state = Beliefs.of(surface, region, offers, own_noise, allowed, most, seed)
+    state = Beliefs.of(surface, region, offers, own_noise=own_noise, allowed=allowed, most=most, seed=seed)
     batches: list[list[tuple[int, int, str]]] = [[]]
     values = [0.0]
     for step in range(most):

@@ -185,10 +185,10 @@ def read_runs(
         tuple(labels),
         tuple(_short(components)),
         shares / shares.sum(axis=1, keepdims=True),
-        None if size is None or np.ptp(size) == 0 else size,
-        score,
-        np.diag(variance),
-        np.rint(seeds).astype(np.int64),
+        sizes=None if size is None or np.ptp(size) == 0 else size,
+        score=score,
+        items=np.diag(variance),
+        seeds=np.rint(seeds).astype(np.int64),
     )
     if items is None:
         return runs

@@ -179,7 +179,7 @@ def train(
         norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
         loss, gradient_norm = torch.stack([loss_sum / weight, norm]).tolist()  # the one wait for the device
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
-            _refuse_numbers(step + 1, epoch, loss, gradient_norm, batches, sums, group)
+            _refuse_numbers(step + 1, epoch, loss, gradient_norm=gradient_norm, batches=batches, sums=sums, group=group)
         with memory_explained(f"update {step + 1}", MOMENTS):
             optimizer.step()
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer does not, and DoRA's norms rely on it
