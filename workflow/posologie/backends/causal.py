@@ -239,7 +239,7 @@ class CausalBackend:
         return [self._reply(generated[row], len(batch[row].tokens), row, recorder) for row in range(len(batch))]
 
     def _reply(self, generated: list[int], prompt_tokens: int, row: int, recorder: LabelRecorder | None) -> Reply:
-        """Return the reply in a row's new tokens: up to the first end token, whatever the batch went on with."""
+        """Return the reply in a row's new tokens: up to the first end token, whatever the batch generated after it."""
         end = next((position for position, token in enumerate(generated) if token in self._ends), None)
         tokens = generated[:end]
         parted = part(self._raw(tokens), opened=self._opened)

@@ -247,7 +247,7 @@ def _differing_rows(table: PairedTable) -> Table:
 
 
 def _telling(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> tuple[list[str], str]:
-    """Return the columns that tell rows apart, without those that an earlier one implies, and the others as a text."""
+    """Return the columns that distinguish rows, without those that an earlier one implies, and the others as a text."""
     telling: list[str] = []
     fixed = []
     for name in names:

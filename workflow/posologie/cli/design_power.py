@@ -173,7 +173,7 @@ def _components(model: Crossed, base: int, mixes: list[int], items: int, agreeme
     every = [components_of(model, differences([(mix, base)], len(model.entries))[0], items) for mix in mixes]
     first = every[0]
     fixed, noise = (float(np.mean([getattr(components, name) for components in every])) for name in ("fixed", "noise"))
-    if first.seeds is None:  # nothing tells them apart: half of it is the mix's own adapter
+    if first.seeds is None:  # nothing distinguishes them: half of it is the mix's own adapter
         fixed, noise = fixed / 2, fixed / 2
     return Components(items, fixed, noise, seeds=first.seeds, sides=1.0, df_items=first.df_items, mixes=first.mixes)
 

@@ -248,7 +248,7 @@ def whole(seal: Seal) -> bool:
 
 
 def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
-    """Return checksum and file-system mark of each input; the mark tells whether it was written since."""
+    """Return checksum and file-system mark of each input; the mark shows whether it was written since."""
     inputs, marks = {}, {}
     for path in paths:
         marks[path] = _mark(path)
@@ -269,7 +269,7 @@ def _mark(path: str) -> tuple[int, ...]:
 
 
 def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> None:
-    """Refuse inputs that were written meanwhile: where one was put back, the job may have read the other content."""
+    """Refuse inputs that were written in the meantime: if one was put back, the job may have read the other content."""
     for path, checksum in inputs.items():
         if _mark(path) != marks[path]:
             same = os.path.isfile(path) and sha256_of_file(path) == checksum

@@ -80,7 +80,7 @@ class Components:
 def components_of(model: Crossed, linear: Array, items: int) -> Components:
     """Return what the variance of one contrast [entry] is made of, by moments.
 
-    Without several adapters of a mix, nothing tells noise from what is fixed: all of it is taken as fixed.
+    Without several adapters of a mix, noise cannot be separated from what is fixed: all of it is taken as fixed.
     """
     is_mix = np.array([entry.kind == "mix" for entry in model.entries])
     counts = np.array([len(entry.members) for entry in model.entries])

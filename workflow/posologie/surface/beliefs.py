@@ -94,7 +94,7 @@ class Beliefs:
         )
 
     def _moves(self, batch: Sequence[tuple[int, int]]) -> tuple[Array, Array, Array]:
-        """Return roots of what the scores of a batch tell of the decisions, the offers and the region's points."""
+        """Return roots of what the scores of a batch reveal about the decisions, the offers and the region's points."""
         places = [offer for offer, _ in batch]
         noise = np.diag([self.run_variance / count + self.own_noise for _, count in batch])
         root = np.linalg.cholesky(self.of_offers[np.ix_(places, places)] + noise + 1e-12 * np.eye(len(places)))

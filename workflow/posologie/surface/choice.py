@@ -53,7 +53,7 @@ class Choice:
 
     Attributes:
         supported: whether any model predicts left-out mixes better than their mean.
-        p_value: of that, by permutation; None where mixes are many and signed ranks tell.
+        p_value: of that, by permutation; None if mixes are many and signed ranks are used.
     """
 
     surface: Fitted

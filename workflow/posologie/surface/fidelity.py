@@ -1,4 +1,4 @@
-"""Cheap proxies of a training as a second, correlated fidelity, weighted by what both ways of measuring tell."""
+"""Cheap proxies of a training as a second, correlated fidelity, weighted by what both ways of measuring show."""
 
 from dataclasses import dataclass
 
@@ -132,7 +132,7 @@ def with_proxy(runs: Runs, proxy: Runs, form: Form = PROCESS, *, draws: int | No
 
     Args:
         runs: that were trained.
-        proxy: scores of the proxy, of any mixes; those in `runs` tell how they go together.
+        proxy: scores of the proxy, of any mixes; those in `runs` show how they are related.
 
     Raises:
         InputError: as `fit` and `agreement`.

@@ -132,7 +132,7 @@ def offers_of(bounds: Bounds, tested: Array, most: int = 250, seed: int = 42) ->
 def saturated(runs: Runs, degree: int) -> bool:
     """Say whether a model goes through all mixes, and at most one of them has all components.
 
-    Then nothing tells whether the model fits: only mixes inside do.
+    Then only mixes inside show whether the model fits.
     """
     mixes = distinct(runs.shares)
     inside = int((mixes.min(axis=1) >= INTERIOR).sum())
