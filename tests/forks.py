@@ -107,7 +107,7 @@ class Server:
             with asking, contextlib.suppress(OSError):
                 asking.sendall(str(status).encode())
 
-        def kill() -> None:  # whoever asked has ended, or gives up
+        def kill() -> None:  # the process that asked has ended, or gives up
             os.kill(child, signal.SIGKILL)
             finish()
 

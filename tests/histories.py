@@ -59,7 +59,7 @@ class Head:
 
 
 class World:
-    """A folder, a queue, and whoever lives."""
+    """A folder, a queue, and the processes that are alive."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -64,7 +64,16 @@ class Instant:
 
         for start in range(0, len(requests), 64):
             yield [
-                Answer(request.place, "B", 300, 2, "stop", (1,), (0.1, 0.6, 0.1, 0.1, 0.1), 0.9)
+                Answer(
+                    request.place,
+                    "B",
+                    300,
+                    generated_tokens=2,
+                    finish="stop",
+                    constrained_labels=(1,),
+                    label_probabilities=(0.1, 0.6, 0.1, 0.1, 0.1),
+                    label_mass=0.9,
+                )
                 for request in requests[start : start + 64]
                 if request.place not in done
             ]

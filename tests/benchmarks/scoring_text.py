@@ -44,14 +44,14 @@ def make(folder: Path, answers: int, models: int) -> None:
             name := stable_id("s", str(number)),
             "s",
             "native",
-            "test",
-            "oeq",
-            "Quoi ?",
-            "",
-            (),
-            (),
-            " ".join(text),
-            name,
+            split="test",
+            task="oeq",
+            question="Quoi ?",
+            context="",
+            options=(),
+            gold=(),
+            answer=" ".join(text),
+            group=name,
         )
         for number, text in enumerate(references)
     ]

@@ -38,7 +38,19 @@ def item(key: str, language: str, question: str, context: str, options: list[str
     kept = [number for number, option in enumerate(options) if option and option != "nan"]
     right = tuple(kept.index(number) for number in gold if number in kept)
     texts = tuple(options[number] for number in kept)
-    return Item(f"{language}:{key}", language, "native", "test", "mcq", question, context, texts, right, "", key)
+    return Item(
+        f"{language}:{key}",
+        language,
+        "native",
+        split="test",
+        task="mcq",
+        question=question,
+        context=context,
+        options=texts,
+        gold=right,
+        answer="",
+        group=key,
+    )
 
 
 def casimedicos(folder: Path, language: str) -> Iterator[Item]:

@@ -163,7 +163,20 @@ def quoted(data: Path) -> tuple[list[Item], list[Item], Pairs]:
             planted.add((f"abstract {number}", question.id))
         lesson = " ".join(own)
         training.append(
-            Item(f"abstract {number}", "lessons", "synthetic", "train", "oeq", lesson, "", (), (), "–", str(number), {})
+            Item(
+                f"abstract {number}",
+                "lessons",
+                "synthetic",
+                split="train",
+                task="oeq",
+                question=lesson,
+                context="",
+                options=(),
+                gold=(),
+                answer="–",
+                group=str(number),
+                meta={},
+            )
         )
     return training, tested, planted
 

@@ -307,7 +307,16 @@ def print_powers(studies: int, seed: int) -> None:
     ):
         if (not base and mixes < 2) or (seeds == 1 and sd) or (gain and sd):
             continue
-        rates = power(mixes, seeds, 1000, gain, sd, base, studies, np.random.default_rng([seed, 3, number]))
+        rates = power(
+            mixes,
+            seeds,
+            1000,
+            gain=gain,
+            sd=sd,
+            against_base=base,
+            studies=studies,
+            numbers=np.random.default_rng([seed, 3, number]),
+        )
         if sd and "variance analysis" not in rates:
             continue  # too few seeds: the tests are about the adapters, which do differ
         text = ", ".join(f"{name} {100 * value:.1f}" for name, value in rates.items())

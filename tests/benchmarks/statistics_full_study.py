@@ -59,7 +59,21 @@ def make(folder: Path, count: int, seeds: int) -> None:
             group = stable_id(source, "case", str(number // 4)) if number % 40 < 4 else name
             options = tuple(f"option {place}" for place in range(size))
             gold = tuple(sorted(map(int, right)))
-            mine.append(Item(name, source, provenance, "test", task, "Question ?", "", options, gold, "", group))
+            mine.append(
+                Item(
+                    name,
+                    source,
+                    provenance,
+                    split="test",
+                    task=task,
+                    question="Question ?",
+                    context="",
+                    options=options,
+                    gold=gold,
+                    answer="",
+                    group=group,
+                )
+            )
         write_parquet(folder / layout.shard(source, "test"), items_to_table(mine))
         items += [(source, item) for item in mine]
     names = variants(3)

@@ -52,7 +52,7 @@ def runs_of(shares: np.ndarray, losses: np.ndarray) -> Runs:
     count = len(losses)
     return Runs(
         tuple(f"run {number}" for number in range(count)), tuple(str(column) for column in range(shares.shape[1])),
-        shares, None, -losses, np.zeros((count, count)), np.ones(count, dtype=np.int64),
+        shares, sizes=None, score=-losses, items=np.zeros((count, count)), seeds=np.ones(count, dtype=np.int64),
     )  # fmt: skip
 
 

@@ -71,9 +71,16 @@ def simulated(
     known = adapters > 1
     df = count * (adapters - 1)
     runs = Runs(
-        tuple(f"mix {number}" for number in range(count)), ("a", "b", "c"), mixes, None, score, items,
-        np.full(count, adapters), seed_variance * rng.chisquare(df) / df if known else None, df if known else 0.0,
-    )  # fmt: skip
+        tuple(f"mix {number}" for number in range(count)),
+        ("a", "b", "c"),
+        mixes,
+        sizes=None,
+        score=score,
+        items=items,
+        seeds=np.full(count, adapters),
+        seed_variance=seed_variance * rng.chisquare(df) / df if known else None,
+        seed_df=df if known else 0.0,
+    )
     return runs, truth, seed_variance
 
 

@@ -133,8 +133,8 @@ def runs_of(points, scores, *, items):
     count, facts = scores.shape
     covariance = 1e4 * np.cov(scores) / facts if items else np.zeros((count, count))
     return Runs(
-        tuple(f"run {number}" for number in range(count)), COMPONENTS, points, None, 100 * scores.mean(1),
-        np.atleast_2d(covariance), np.ones(count, dtype=np.int64),
+        tuple(f"run {number}" for number in range(count)), COMPONENTS, points, sizes=None, score=100 * scores.mean(1),
+        items=np.atleast_2d(covariance), seeds=np.ones(count, dtype=np.int64),
     )  # fmt: skip
 
 
@@ -270,9 +270,14 @@ def rates(studies, noise=1.0, runs=12):
             shares[:3] = np.eye(3)
             score = 70 - 45 * np.exp(-1.5 * (shares[:, 0] + shares[:, 1] / k)) + noise * numbers.standard_normal(runs)
             runs_given = Runs(
-                tuple(map(str, range(runs))), (right, wrong, nothing), shares, None, score, np.zeros((runs, runs)),
-                np.ones(runs, dtype=np.int64),
-            )  # fmt: skip
+                tuple(map(str, range(runs))),
+                (right, wrong, nothing),
+                shares,
+                sizes=None,
+                score=score,
+                items=np.zeros((runs, runs)),
+                seeds=np.ones(runs, dtype=np.int64),
+            )
             rate = trade(choose(runs_given).surface, np.full(3, 100.0), right, wrong, nothing, sized=False)
             hits.append(rate.covers(k))
             bounded.append(rate.case == "bounded")

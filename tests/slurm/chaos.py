@@ -232,7 +232,9 @@ def storms(cluster: Cluster, folder: Path, options: argparse.Namespace, log) -> 
         study_file(root, options.study)
         write_variant(root, file, 0)
         slurm = Slurm(cluster, root)
-        storm = Storm(slurm, study, seed, options.kills - killed, options.pause, log, options.edits)
+        storm = Storm(
+            slurm, study, seed, kills=options.kills - killed, pause=options.pause, log=log, edits=options.edits
+        )
         try:
             ended = storm.run(deadline)
         finally:

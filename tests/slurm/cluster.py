@@ -6,7 +6,7 @@ because slurmd does, and because the link at /etc/slurm/slurm.conf is what the i
 reads (the plugin drops SLURM_CONF): one cluster on a machine at a time.
 
 Only processes that were started here are ever signalled: each is recorded with its pid and start time, and a pid whose
-start time differs belongs to somebody else.
+start time differs belongs to someone else.
 """
 
 import argparse

@@ -60,7 +60,7 @@ def fill(kit, folder):
 
 
 def table_of(kit, folder):
-    """Write the kit's answers as a table of ordinal ratings that somebody else made."""
+    """Write the kit's answers as a table of ordinal ratings made elsewhere."""
     key = pq.read_table(kit / "key.parquet").to_pylist()
     rows = [
         {

@@ -225,7 +225,7 @@ def growing(amount):
 def gpus(count, nodes=1):
     """Return the resources of a job on this many GPUs of each of its nodes; a job on the CPU asks for none.
 
-    `devices` tells the job how many to claim where no scheduler gives it any.
+    `devices` is the number that the job claims where no scheduler gives it any.
     """
     devices = {"nodes": nodes, "devices": count}
     return {"gpu": count * nodes, **devices} if count else devices

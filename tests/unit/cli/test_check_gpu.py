@@ -13,7 +13,7 @@ GB = 10**9
 
 
 class FakeDriver:
-    """NVML of a machine with two GPUs, the second of which somebody else uses and has no counter."""
+    """NVML of a machine with two GPUs, the second of which is used by another process and has no counter."""
 
     class NVMLError(Exception):
         """As NVML raises."""

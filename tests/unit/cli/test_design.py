@@ -63,7 +63,9 @@ def test_the_planned_power_is_that_of_simulated_studies():
     power = np.mean(p_value(model.of(pair)) < 0.05)
     noise = float(model.seeds["q"].noise.mean())
     fixed = float((np.einsum("sij,i,j->s", model.items, pair, pair)).mean()) - noise / 3
-    planned = Components(1000, fixed, noise, 0.01**2, 1.0, 999, 3).power(0.04, 1000, 3, stats.norm.ppf(0.975))
+    planned = Components(1000, fixed, noise, seeds=0.01**2, sides=1.0, df_items=999, mixes=3).power(
+        0.04, 1000, 3, stats.norm.ppf(0.975)
+    )
     assert power == pytest.approx(planned, abs=0.04)  # three Monte-Carlo errors
 
 

@@ -95,7 +95,19 @@ def test_titles_colours_and_prices_change_no_spec_of_data_or_training():
 
 
 def test_items_held_are_known_where_all_sources_of_a_component_are_read(tmp_path):
-    item = Item("", "books", "textbook", "train", "mcqu", "Q?", "", ("a", "b"), (0,), "", "g")
+    item = Item(
+        "",
+        "books",
+        "textbook",
+        split="train",
+        task="mcqu",
+        question="Q?",
+        context="",
+        options=("a", "b"),
+        gold=(0,),
+        answer="",
+        group="g",
+    )
     for source, count in (("books", 3), ("old-exams", 2)):
         rows = [Item(stable_id(source, str(number)), source, *_rest(item)) for number in range(count)]
         write_parquet(tmp_path / "shards" / source / "train.parquet", items_to_table(rows))

@@ -44,7 +44,7 @@ def test_a_study_file_is_read(write):
                 "published_models": {"p": {"served": {"backend": {"model": "m"}}}},
                 "suites": {"mcqa": {**STUDY["suites"]["mcqa"], "protocol": "published"}},
             },
-            "suites.mcqa.protocol = 'published': its masks need a local model, and published_models.p.served is none",
+            "suites.mcqa.protocol = 'published': its masks need a local model, and published_models.p.served is not one",
         ),
         (
             {"judges": {"a": {"backend": {"kind": "causal", "bakbone": "b"}}}},
@@ -83,8 +83,8 @@ def test_a_study_file_is_read(write):
             "sources.native.reader = 'nothing': no such reader; expected casimedicos, columns",
         ),
         (
-            {"sources": {"native": {"provenance": "native", "path": "/nowhere"}}},
-            "sources.native.path = '/nowhere': no such folder",
+            {"sources": {"native": {"provenance": "native", "path": "/no/such/folder"}}},
+            "sources.native.path = '/no/such/folder': no such folder",
         ),
         (
             {"sources": {"native": {"provenance": "native"}}},

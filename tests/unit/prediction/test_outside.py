@@ -1,4 +1,4 @@
-"""Answers that somebody else's program wrote become predictions like any other."""
+"""Answers that another program wrote become predictions like any other."""
 
 import csv
 import json

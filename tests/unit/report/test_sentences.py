@@ -181,7 +181,23 @@ def test_p_values_of_the_table_say_when_more_draws_would_make_them_smaller(
     tmp_path, family_size, p_value, sentence, marked
 ):
     study = inputs(tmp_path, Statistics(replicates=200))
-    effect = Effect("NAT", "b", "NAT", "all", "all", 12, "%", 1.0, 0.5, 1.5, p_value, 1.0, "better", "", family_size)
+    effect = Effect(
+        "NAT",
+        "b",
+        "NAT",
+        scope_kind="all",
+        scope="all",
+        n=12,
+        unit="%",
+        value=1.0,
+        low=0.5,
+        high=1.5,
+        p_adjusted=p_value,
+        detectable=1.0,
+        verdict="better",
+        note="",
+        family_size=family_size,
+    )
     comparison = Comparison("mcqa", Measured(metric="em", decoding="constrained"), (effect,))
     (table,) = effects.section(study, [comparison], None).blocks
     assert sentence in table.caption

@@ -99,7 +99,7 @@ NEUTRAL = {
     "the wording of an argument's error": ("running/commands.py", replaced("expected NAME=PATH", "write NAME=PATH")),
     "the docstring of the one exception": (
         "running/errors.py",
-        replaced("that a person can mend", "that a person can fix"),
+        replaced("that a person can fix", "that a person can correct"),
     ),
     "another exception in errors": ("running/errors.py", appended("class OtherError(Exception):\n    pass")),
     "a log text in devices": ("running/commands.py", replaced("working on GPU %s", "using GPU %s")),

@@ -24,7 +24,17 @@ def items() -> list[Item]:
     def item(number: int, task: str, gold: tuple[int, ...], answer: str = "") -> Item:
         options = OPTIONS if task != "oeq" else ()
         return Item(
-            f"i{number}", "s", "native", "test", task, "Question ?", "", options, gold, answer, f"g{number // 2}"
+            f"i{number}",
+            "s",
+            "native",
+            split="test",
+            task=task,
+            question="Question ?",
+            context="",
+            options=options,
+            gold=gold,
+            answer=answer,
+            group=f"g{number // 2}",
         )
 
     return [

@@ -20,7 +20,19 @@ def made(key, task="mcqu"):
     gold = {"mcqu": (1,), "mcq": (0, 2), "oeq": ()}[task]
     options = () if task == "oeq" else ("foie", "rein", "rate")
     answer = "Le rein." if task == "oeq" else ""
-    return Item(key, "syn", "synthetic", "train", task, f"Question {key} ?", "", options, gold, answer, key)
+    return Item(
+        key,
+        "syn",
+        "synthetic",
+        split="train",
+        task=task,
+        question=f"Question {key} ?",
+        context="",
+        options=options,
+        gold=gold,
+        answer=answer,
+        group=key,
+    )
 
 
 ITEMS = [made("bad"), made("good", "mcq"), made("mute"), made("open", "oeq")]

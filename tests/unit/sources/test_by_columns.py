@@ -1,4 +1,4 @@
-"""What the readers of columns are told and what they find: dialects, nested records, labels, flags, carving."""
+"""What the readers of columns are given and what they detect: dialects, nested records, labels, flags, carving."""
 
 import bz2
 import gzip

@@ -96,7 +96,15 @@ def test_agreement_within_generators_forgets_what_tells_them_apart():
     generator = np.repeat(["weak", "strong"], 200)
     human = (numbers.random(400) < np.where(generator == "strong", 0.8, 0.2)).astype(float)
     rater = (generator == "strong") + 0.01 * numbers.normal(size=400)
-    estimated = estimate(pearson, human, rater, np.ones(400, dtype=bool), generator, np.ones((1, 400)), np.ones(400))
+    estimated = estimate(
+        pearson,
+        human,
+        rater,
+        included=np.ones(400, dtype=bool),
+        generator=generator,
+        draws=np.ones((1, 400)),
+        weight=np.ones(400),
+    )
     assert estimated["pooled"].point > 0.5
     assert abs(estimated["within"].point) < 0.1
     assert estimated["within"].point == pytest.approx((estimated["weak"].point + estimated["strong"].point) / 2)

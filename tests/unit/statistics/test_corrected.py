@@ -236,7 +236,18 @@ def ratings_of(people, judges=(), group=None):
     raters = tuple(Rater(f"judge:{name}", "judge", label, label, none, none) for name, label in judges)
     human = np.nan_to_num(np.nanmean(np.vstack([stacked, np.zeros(count)]), axis=0))
     words = np.ones(count)
-    return RatedSet("s", group, group, np.full(count, ""), people, human, None, words, words, raters)
+    return RatedSet(
+        "s",
+        group,
+        group,
+        generator=np.full(count, ""),
+        people=people,
+        human=human,
+        right=None,
+        words=words,
+        weight=words,
+        raters=raters,
+    )
 
 
 def raters_rows(monkeypatch, tmp_path, rated, **more):

@@ -22,9 +22,15 @@ def curved(shares):
 def runs_of(shares, score, **known):
     count = len(shares)
     return Runs(
-        tuple(map(str, range(count))), ("a", "b", "c"), shares, None, np.asarray(score, float),
-        known.pop("items", np.zeros((count, count))), known.pop("seeds", np.ones(count, dtype=np.int64)), **known,
-    )  # fmt: skip
+        tuple(map(str, range(count))),
+        ("a", "b", "c"),
+        shares,
+        sizes=None,
+        score=np.asarray(score, float),
+        items=known.pop("items", np.zeros((count, count))),
+        seeds=known.pop("seeds", np.ones(count, dtype=np.int64)),
+        **known,
+    )
 
 
 @pytest.fixture(scope="module")

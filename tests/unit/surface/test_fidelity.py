@@ -17,9 +17,14 @@ def curved(shares):
 def runs_of(shares, score, components=("a", "b", "c")):
     count = len(shares)
     return Runs(
-        tuple(map(str, range(count))), components, shares, None, np.asarray(score, float), np.zeros((count, count)),
-        np.ones(count, dtype=np.int64),
-    )  # fmt: skip
+        tuple(map(str, range(count))),
+        components,
+        shares,
+        sizes=None,
+        score=np.asarray(score, float),
+        items=np.zeros((count, count)),
+        seeds=np.ones(count, dtype=np.int64),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -23,10 +23,10 @@ def runs_of(shares, score, *, items=None, sizes=None, seeds=None, **known):
         tuple(f"mix {place}" for place in range(count)),
         tuple("abcdefgh"[:width]),
         shares,
-        sizes,
-        np.asarray(score, dtype=float),
-        np.zeros((count, count)) if items is None else items,
-        np.ones(count, dtype=np.int64) if seeds is None else seeds,
+        sizes=sizes,
+        score=np.asarray(score, dtype=float),
+        items=np.zeros((count, count)) if items is None else items,
+        seeds=np.ones(count, dtype=np.int64) if seeds is None else seeds,
         **known,
     )
 

@@ -89,11 +89,30 @@ def test_two_different_mixes_are_no_surface():
 def _two_suites() -> tuple[StudyRuns, StudyRuns]:
     shares = centroids(3)
     score = 40 + 8 * shares[:, 0] + 4 * shares[:, 1] + np.array([0.3, -0.2, 0.1, -0.3, 0.2, 0.1, -0.2])
-    runs = Runs(tuple("ABCDEFG"), NAMES, shares, None, score, np.full((7, 7), 0.5), np.ones(7, dtype=np.int64))
+    runs = Runs(
+        tuple("ABCDEFG"),
+        NAMES,
+        shares,
+        sizes=None,
+        score=score,
+        items=np.full((7, 7), 0.5),
+        seeds=np.ones(7, dtype=np.int64),
+    )
     first = StudyRuns(
-        "mcqa", "b", Measured(metric="em", decoding="constrained"), "%", runs, replace(runs, score=score - 42), 42.0, 1,
-        1000, 1000.0, False, 500, "",
-    )  # fmt: skip
+        "mcqa",
+        "b",
+        Measured(metric="em", decoding="constrained"),
+        unit="%",
+        runs=runs,
+        gains=replace(runs, score=score - 42),
+        base=42.0,
+        towards=1,
+        n=1000,
+        clusters=1000.0,
+        few=False,
+        size=500,
+        note="",
+    )
     return first, replace(first, suite="oeq", runs=replace(runs, score=score[::-1].copy()), base=30.0)
 
 
@@ -133,12 +152,26 @@ def test_without_a_special_cubic_nothing_is_said_to_be_saturated(rows):
 def test_the_seven_published_mixes_are_said_to_saturate_a_special_cubic():
     shares = centroids(3)
     runs = Runs(
-        tuple("ABCDEFG"), NAMES, shares, None, np.array([47.13, 45.66, 38.23, 49.24, 46.72, 45.09, 48.46]),
-        np.zeros((7, 7)), np.ones(7, dtype=np.int64),
+        tuple("ABCDEFG"), NAMES, shares, sizes=None, score=np.array([47.13, 45.66, 38.23, 49.24, 46.72, 45.09, 48.46]),
+        items=np.zeros((7, 7)), seeds=np.ones(7, dtype=np.int64),
     )  # fmt: skip
     choice = choose(runs, [LINEAR, CUBIC], draws=8)
-    study_runs = StudyRuns("mcqa", "b", Measured(metric="em"), "%", runs, None, None, 1, 1000, 1000.0, False, None, "")
-    fitted = Fitted(study_runs, choice, choice.surface, whole_simplex(3), None, None, False)  # type: ignore[arg-type]
+    study_runs = StudyRuns(
+        "mcqa",
+        "b",
+        Measured(metric="em"),
+        unit="%",
+        runs=runs,
+        gains=None,
+        base=None,
+        towards=1,
+        n=1000,
+        clusters=1000.0,
+        few=False,
+        size=None,
+        note="",
+    )
+    fitted = Fitted(study_runs, choice, choice.surface, bounds=whole_simplex(3), region=None, size=None, sized=False)  # type: ignore[arg-type]
     chosen = next(row for row in _model_rows(fitted) if row.get("chosen") == 1)
     assert "7 mixes saturate a special cubic (7 terms): nothing is left to test it" in chosen["note"]
 

@@ -81,7 +81,7 @@ class EngineBackend:
         """Ask every request that has no reply yet; the engine is started for the first of them.
 
         Raises:
-            InputError: if the engine does not start, ends meanwhile, or is another than the study says.
+            InputError: if the engine does not start, ends in the meantime, or is not the version that the study names.
         """
         missing = unanswered(self._noted(requests), cache, progress)
         first = next(missing, None)
@@ -134,7 +134,7 @@ class EngineBackend:
             yield key, request
 
     def _start(self) -> None:
-        """Start the engine, on another port if somebody was faster, and check that it is the one that was meant."""
+        """Start the engine, on another port if the first was taken, and check that it is the intended one."""
         if self._server is not None:
             return
         command = self.running.command or self.kind.command
@@ -198,7 +198,7 @@ class EngineBackend:
             if self.kind.health is not None:
                 self._get(self.kind.health)
             entries = self._get("/v1/models").get("data") or []
-        except (OSError, ValueError, AttributeError):  # not there yet, still loading, or somebody else's
+        except (OSError, ValueError, AttributeError):  # not there yet, still loading, or someone else's
             return False
         return any(isinstance(entry, dict) and entry.get("id") == self._name for entry in entries)
 

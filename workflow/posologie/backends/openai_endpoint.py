@@ -39,7 +39,7 @@ _HEARTBEAT = 20.0
 _POLL = 0.25
 _FIRST_WAIT = 0.5
 _PLATFORM_HEADERS = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
-"""What the client tells of the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
+"""What the client says about the machine with each request, after `X-Stainless-`; headers cost time at every layer."""
 
 
 class _RefusedError(Exception):
@@ -86,7 +86,7 @@ class OpenaiEndpointBackend:
         return {"asked_at": self.spec.url, "answered_by": answered}
 
     def close(self) -> None:
-        """Do nothing: somebody else's server goes on."""
+        """Do nothing: someone else's server keeps running."""
 
     def complete(self, requests: Iterator[tuple[bytes, Request]], cache: Cache, progress: Progress) -> None:
         """Ask every request that has no reply yet.

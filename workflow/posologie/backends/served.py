@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx2
 
 _OF_THE_WEIGHTS = ("n_params", "size", "n_vocab", "n_embd", "vocab_type")
-"""What llama.cpp tells of a model's file."""
+"""What llama.cpp reports about a model's file."""
 
 
 def key_of(spec: OpenaiEndpoint) -> str:

@@ -175,10 +175,10 @@ def _named(options: argparse.Namespace, study: Study | None, design: Design) -> 
         bounds_of(components, bounds, where),
         design.model,
         tuple(sizes),
-        present,
-        np.array([float(mixes_present[name][1] or sizes[0]) for name in usable]),
-        np.array([len(mixes_present[name][2]) for name in usable], dtype=np.int64),
-        1 if study is None else len(study.training.seeds),
+        present=present,
+        present_sizes=np.array([float(mixes_present[name][1] or sizes[0]) for name in usable]),
+        present_runs=np.array([len(mixes_present[name][2]) for name in usable], dtype=np.int64),
+        runs=1 if study is None else len(study.training.seeds),
     )
     seeds = (42,) if study is None else study.training.seeds
     taken = {name: seeds for name, (_, _, seeds) in mixes_present.items()}

@@ -168,7 +168,7 @@ def paragraph(
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows as a table for the terminal, without the columns of which nothing is known."""
+    """Return the rows as a table for the terminal, without the columns that have no values."""
     table = Table(box=None, pad_edge=False)
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     for title in columns:

@@ -73,7 +73,7 @@ class Family:
         members: how many of what, such as `10 mixes × 2 seeds`.
         counts: state → number of artifacts.
         why: why the first stale one is stale; empty where none is.
-        follows: all is done, but something that it is made of will be made anew.
+        follows: all is done, but something that it is made from will be rebuilt.
         parents: keys of the families that it is made of.
     """
 

@@ -1,6 +1,6 @@
 """Write the partitions of this cluster into a profile, from the output of `sinfo`.
 
-They tell Snakemake's SLURM plugin which partition takes which job: for each partition the longest time, and the
+Snakemake's SLURM plugin uses them to choose a partition for each job: for each partition the longest time, and the
 threads, memory and GPUs of its largest node. Partitions that are down or drained are left out. Read them before use,
 and delete partitions that you may not use. `--out` may be the profile itself or a separate file; only its key
 `partitions` is replaced.

@@ -100,11 +100,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         help="seeds of a mix to choose from (default: the study's)",
     )
     further.add_argument(
-        "--worth",
-        type=float,
-        default=0.1,
-        metavar="POINTS",
-        help="gain in points that justifies a training (default: 0.1)",
+        "--worth", type=float, default=0.1, metavar="POINTS", help="points that a training must gain (default: 0.1)"
     )
     further.add_argument(
         "--hours-per-training", type=float, metavar="H", help="GPU hours (default: by the study's run records)"
@@ -115,10 +111,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
     further.add_argument("--point-worth", type=float, metavar="MONEY", help="what a point is worth, instead of --worth")
     further.add_argument(
-        "--budget",
-        type=float,
-        metavar="B",
-        help="the most to spend: money if prices are set, else GPU hours, else trainings",
+        "--budget", type=float, metavar="B", help="the most to spend, in money, else GPU hours, else trainings"
     )
     further.add_argument("--yaml", type=Path, metavar="FILE", help="write the mixes to paste into a study file")
     arguments.add_argument("--seed", type=int, default=42, help="seed of the draws (default: 42)")

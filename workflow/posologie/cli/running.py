@@ -115,7 +115,7 @@ def reason_in(logs: Iterable[str | Path]) -> str:
 def last_problem(work: Path) -> str:
     """Return the error with which the newest log below `work` ends, if one does, and the log.
 
-    A job that is run again begins its log anew, so that an error stands only as long as nothing has mended it.
+    A job that is run again starts a new log, so an error stays only as long as nothing has fixed it.
     """
     logs: list[tuple[float, Path]] = []
     for file in (work / "logs").rglob("*.log"):

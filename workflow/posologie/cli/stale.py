@@ -75,7 +75,7 @@ def _training(study: Study, name: str) -> Spec | None:
 
 
 def _prediction(study: Study, model: str, suite: str) -> Spec | None:
-    """Return the spec of a model's answers; None for a merged model, whose mixes its inputs tell of."""
+    """Return the spec of a model's answers; None for a merged model, whose mixes are named by its inputs."""
     if model not in plan.models(study):
         return None
     bundle = next(name for name, suites in plan.bundles(study).items() if suite in suites)

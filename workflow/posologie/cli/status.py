@@ -100,7 +100,7 @@ def _is_wanted(job: Job, missing: Sequence[Artifact]) -> bool:
 
 
 def _seconds_left(everything: Sequence[Artifact], jobs: Sequence[Job]) -> float | None:
-    """Return how long the missing trainings and predictions take, one after another; None where nothing tells."""
+    """Return how long the missing trainings and predictions take, one after another; None if unknown."""
     total = 0.0
     for stage, kind in (("adapters", "training/"), ("predictions", "prediction/")):
         here = [artifact for artifact in everything if artifact.stage == stage]

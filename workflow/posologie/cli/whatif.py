@@ -61,7 +61,9 @@ def answer(options: argparse.Namespace) -> int:
     probabilities, gold, groups = _stacked(folder, mixes)
     shares = np.array([[blends[mix].get(name, 0.0) for name in names] for mix in mixes])
     components = probabilities[[list(mixes).index(alone[name]) for name in names]]
-    checked = check(list(mixes), components, probabilities, shares, gold, groups, names)
+    checked = check(
+        list(mixes), components, probabilities, shares=shares, gold=gold, groups=groups, component_names=names
+    )
     new_mix = parse_mix(options.shares, names, "no model of the component '{name}' alone; available:")
     value = None if new_mix is None or checked.refused else predicted_score(checked, components, new_mix, gold)
     if options.json:

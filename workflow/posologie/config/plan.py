@@ -302,7 +302,7 @@ def size(study: Study, mix: str) -> str:
 
 
 def has_attribution(study: Study) -> bool:
-    """Say whether the mixes tell what each component adds: all coalitions, or a design for a linear surface."""
+    """Say whether the mixes determine what each component adds: all coalitions, or a design for a linear surface."""
     sizes = {mix: size(study, mix) for mix in study.mixes}
     blends = least_repeated({mix: blend(study, mix) for mix in study.mixes}, sizes, repeated_mixes(study))
     return has_all_coalitions(blends) or bool(linear_design(blends, sizes))

@@ -137,7 +137,15 @@ def _counted(
         generated_tokens = (total - answered) * observed.generated_tokens / observed.replies
         basis = f"from {observed.replies:,} replies in {cache.path if cache else ''}"
     prompt, generated = round(prompt_tokens), round(generated_tokens)
-    return Estimate(total, answered, prompt, generated, most, running.money(prompt, generated), basis)
+    return Estimate(
+        total,
+        answered,
+        prompt,
+        generated_tokens=generated,
+        most_tokens=most,
+        money=running.money(prompt, generated),
+        basis=basis,
+    )
 
 
 def estimate_synthesis(options: Namespace) -> Estimate:

@@ -1,4 +1,4 @@
-"""Synthesis: documents become questions, whatever the backend that is asked.
+"""Synthesis: documents become questions, with any backend.
 
 python -m posologie.generation.synthesis --backend KIND --spec SynthesisSpec --documents DOCUMENTS.parquet
     --prompts TASK=FILE… [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet

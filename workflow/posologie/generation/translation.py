@@ -1,4 +1,4 @@
-"""Translation of items, whatever the backend: question, context, options and answer; the gold never changes.
+"""Translation of items, with any backend: question, context, options and answer; the gold never changes.
 
 python -m posologie.generation.translation --backend KIND --spec TranslationSpec --source SHARD.parquet
     [--prompt FILE] [--backbone MANIFEST] [--part NUMBER/PARTS] --items OUT.parquet --rejects OUT.parquet

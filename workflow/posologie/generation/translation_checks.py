@@ -66,11 +66,11 @@ class Matching:
 
 
 _SAME_LETTERS = ("words", "letters", "numbers", "other numbers")
-"""What counts between languages of which one has no `concepts`: length alone proves nothing."""
+"""What counts between languages if one has no `concepts`: length alone proves nothing."""
 
 
 def matched(source: Sequence[str], translation: Sequence[str], source_language: str, target_language: str) -> Matching:
-    """Return how the options of a translation match those of the original, of which there are as many."""
+    """Return how the options of a translation match those of the original, which has the same number."""
     weights = np.array(WEIGHTS)
     if not has_concepts(source_language, target_language):
         weights *= [name in _SAME_LETTERS for name in FEATURES]
@@ -122,7 +122,7 @@ def _matching_length(text: str) -> int:
 
 
 def _distinct(options: Sequence[Sequence[Word]]) -> list[list[Word]]:
-    """Return the options without the words that all of them have: these tell none from another."""
+    """Return the options without the words that all of them have: these distinguish none from another."""
     everywhere = set.intersection(*map(set, options))
     return [[word for word in words if word not in everywhere] for words in options]
 

@@ -76,7 +76,7 @@ def calibration_schema() -> "pyarrow.Schema":
     """Return the schema of `judgements/{judge}/calibration/{set}.parquet`: one row per rated answer, by answer id.
 
     Every rated answer is judged, also those that the judge was trained on: they are marked in `excluded`, so that
-    whoever computes an agreement leaves them out and can say how many they are.
+    so an agreement can leave them out and say how many they are.
     """
     import pyarrow as pa
 

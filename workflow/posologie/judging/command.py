@@ -1,4 +1,4 @@
-"""The command behind a file of judgements, whatever the backend.
+"""The command behind a file of judgements, with any backend.
 
     python -m posologie.judging.command --backend KIND --spec JSON --prompt FILE --judgements OUT.parquet --run OUT.json
         --work DIR [--running JSON] [--backbone MANIFEST]

@@ -44,7 +44,7 @@ def drawn(
     Args:
         answers: model → question → the judge's verdict: `label` and `probability`, either of which may be null.
         count: answers that are drawn, shared out evenly among the models.
-        rank: the place of a question in the order of the draw, whatever the model.
+        rank: the place of a question in the order of the draw, the same for every model.
 
     Raises:
         InputError: if a model has fewer answers than are drawn of it.

@@ -77,7 +77,7 @@ def judged(
     """Return every row with its verdict, and what the run record says of them.
 
     Args:
-        keys_of: the keys that the verdict on a row may have, the first that there is counts.
+        keys_of: the keys that the verdict on a row may have; the first one present counts.
 
     Raises:
         InputError: naming the answers without a verdict.

@@ -34,7 +34,7 @@ class Overlap:
 
     Attributes:
         questions: those that occur in them.
-        triples: ids of the rated answers of which question, reference and answer occur in one record.
+        triples: ids of the rated answers whose question, reference and answer occur in one record.
         by_file: for each file, its records, and how many questions and triples occur in it.
     """
 

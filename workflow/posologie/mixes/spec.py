@@ -305,7 +305,7 @@ def has_all_coalitions(blends: Mapping[str, Blend]) -> bool:
 def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list[str]:
     """Return the mixes of one size to which a linear surface in the shares can be fitted with a test of its fit.
 
-    There have to be more different blends than components, and they have to tell all components apart. Of several sizes
+    There must be more different blends than components, and they must distinguish all components. Of several sizes
     it is the one with most mixes, the larger between equals. Mixes of several sizes are not joined, because their
     differences hold what more data does.
 
@@ -326,7 +326,7 @@ def linear_design(blends: Mapping[str, Blend], sizes: Mapping[str, str]) -> list
 def least_repeated(
     blends: Mapping[str, Blend], sizes: Mapping[str, str], epochs: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Blend]:
-    """Return the mixes that shares and size tell apart: of several with the same, those that repeat items least.
+    """Return the mixes that differ in shares or size: of several with the same, those that repeat items least.
 
     A model of the shares alone would take the others for the same mix with another seed.
 

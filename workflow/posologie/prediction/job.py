@@ -1,4 +1,4 @@
-"""One prediction job, whoever answers: items selected, windows answered and kept on disk, files written."""
+"""One prediction job, for any kind of model: items selected, windows answered and kept on disk, files written."""
 
 import argparse
 import hashlib

@@ -1,4 +1,4 @@
-"""Scores that somebody else's program gave its answers: lm-evaluation-harness's samples, Inspect's logs, tables.
+"""Scores that other programs gave their answers: lm-evaluation-harness's samples, Inspect's logs, tables.
 
 An evaluation is a file, or a folder with the files of one model:
 
@@ -289,7 +289,7 @@ def _group_of(sample: dict[str, Any], group: str | None, item: str, place: str) 
 
 
 def _falling(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Yield the task and name of each metric of which the results beside the samples say that lower is better."""
+    """Yield the task and name of each metric where lower is better by the results beside the samples."""
     for folder in dict.fromkeys(file.parent for file in files):
         for path in sorted(folder.glob("results_*.json")):
             stated = value_at(read_json(path), "higher_is_better")

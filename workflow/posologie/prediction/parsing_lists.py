@@ -81,7 +81,7 @@ def whole_options(text: str, options: Sequence[str]) -> Reading | None:
 
 
 def _unique(texts: Iterable[str], options: Sequence[str]) -> Reading:
-    """Return the labels of option texts; a text that two options have tells nothing."""
+    """Return the labels of option texts; a text that two options share is ignored."""
     labels = set()
     for text in texts:
         if options.count(text) > 1:

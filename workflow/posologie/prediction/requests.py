@@ -49,7 +49,7 @@ class Answer:
         finish: `stop` if the model ended the greedy text itself, `length` if its tokens ran out.
         constrained_labels: displayed positions, ascending; None for an open question.
         label_probabilities: at the first step, over the labels, summing to 1; None for an open question, or where the
-            model does not tell.
+            model does not give it.
         label_mass: probability of all labels together under the full vocabulary.
         constrained_by: how the constrained labels came about (`prediction_schema`).
         thoughts: what the model thought before it answered; the greedy text is what follows.

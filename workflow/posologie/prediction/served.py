@@ -211,7 +211,7 @@ _MORE_ROOM = 4
 
 
 def first_step(reply: Reply) -> LabelStep | None:
-    """Return the probabilities of the labels at the first token, if the endpoint told them."""
+    """Return the probabilities of the labels at the first token, if the endpoint gave them."""
     return next((step for step in reply.label_steps if step.offset == 0), None)
 
 

@@ -233,7 +233,7 @@ def document_descent(document: Mapping[str, Any]) -> list[Any]:
 
 
 def published(meta: Mapping[str, Any]) -> list[Any]:
-    """Return the lineage of a record of a published data set: its name there, whatever language it is in.
+    """Return the lineage of a record of a published data set: its name there, in any language.
 
     A translation of the set that keeps the record's id has the same name, and so do all translations of that one.
     Empty where the origin is none of those that name their records, or the record has no id. MMLU has no ids; its

@@ -209,7 +209,7 @@ def _entries(spec: BrowserSpec, root: Path, suite: str, shelf: _Shelf, sent: Sen
     for start, end in _runs(questions, spec.items_per_file):
         rows = questions.slice(start, end - start).to_pylist()
         answers = [table.slice(start, end - start).to_pylist() for table in answer_tables]
-        for entry in _batch(rows, answers, scores, shelf, suite, sent, first):
+        for entry in _batch(rows, answers, scores, shelf=shelf, suite=suite, sent=sent, first_models=first):
             yield entry | _opinions(spec, entry, people)
 
 

@@ -55,7 +55,13 @@ def compared(inputs: Inputs) -> list[ComparedAggregate]:
         aggregates = tuple(aggregate for aggregate in AGGREGATES if aggregate in present)
         aggregates_compared.append(
             ComparedAggregate(
-                titles.get(published, published), suite, metric, decoding, variants, aggregates, tuple(lines)
+                titles.get(published, published),
+                suite,
+                metric,
+                decoding=decoding,
+                variants=variants,
+                aggregates=aggregates,
+                rows=tuple(lines),
             )
         )
     with_rows = (aggregate for aggregate in aggregates_compared if aggregate.rows)

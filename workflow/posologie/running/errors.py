@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 class InputError(Exception):
-    """Input that a person can mend: a file, a row, a key or a value.
+    """Input that a person can fix: a file, a row, a key or a value.
 
     The message is one line that names what was found, where, and what was expected. A command that ends with it prints
     that line and nothing else, and exits with status 2.

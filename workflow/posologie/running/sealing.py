@@ -260,7 +260,7 @@ def whole(seal: Seal) -> bool:
 def _read(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[int, ...]]]:
     """Return the checksum of each input, the origin of those that are artifacts, and the file-system mark of each.
 
-    The mark tells whether an input was written since.
+    The mark shows whether an input was written since.
     """
     inputs, origins, marks = {}, {}, {}
     for path in paths:
@@ -283,7 +283,7 @@ def _mark(path: str) -> tuple[int, ...]:
 
 
 def _unchanged(inputs: dict[str, str], marks: dict[str, tuple[int, ...]]) -> None:
-    """Refuse inputs that were written meanwhile: where one was put back, the job may have read the other content."""
+    """Refuse inputs that were written in the meantime: if one was put back, the job may have read the other content."""
     for path, checksum in inputs.items():
         if _mark(path) != marks[path]:
             same = os.path.isfile(path) and sha256_of_file(path) == checksum

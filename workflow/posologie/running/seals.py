@@ -190,7 +190,7 @@ def seal_of(file: str | os.PathLike[str]) -> Seal | None:
 
 
 def check_seal(file: str | os.PathLike[str]) -> None:
-    """Compare a file with its seal before it is read; a file without one is somebody's own and passes.
+    """Compare a file with its seal before it is read; a file without one is the user's own and passes.
 
     Raises:
         InputError: naming the file and the seal that it differs from.
@@ -303,7 +303,7 @@ def _value_differences(now: Any, sealed: Any, key: str = "") -> list[str]:
     if isinstance(now, list) and isinstance(sealed, list) and len(now) == len(sealed):
         pairs: Iterable[tuple[int, tuple[Any, Any]]] = enumerate(zip(now, sealed, strict=True))
         return [text for place, pair in pairs for text in _value_differences(*pair, f"{key}[{place}]")]
-    # the text tells 1 from 1.0 and True, which are equal in Python and different in a spec
+    # the text distinguishes 1 from 1.0 and True, which are equal in Python and different in a spec
     return [] if _canonical(now) == _canonical(sealed) else [f"{key or 'whole'} {_shown(now)}, sealed {_shown(sealed)}"]
 
 
@@ -379,9 +379,9 @@ class FileHashes:
 
 
 def mark_of(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    """Return what changes when somebody writes a file: size in bytes, times of content and inode in ns, inode.
+    """Return what changes when a file is written: size in bytes, times of content and inode in ns, inode.
 
-    The second time cannot be set, so that it also tells of a file that was put back with its old time.
+    The second time cannot be set, so it also reveals a file that was put back with its old time.
 
     Raises:
         OSError: if there is no such file.

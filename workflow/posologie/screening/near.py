@@ -62,7 +62,7 @@ def candidates(
 ) -> Candidates:
     """Return the pairs that agree in at least one band.
 
-    Without a join, those of which at least one text is of interest, up to the limit. With one, those are only pairs of
+    Without a join, those with at least one text of interest, up to the limit. With one, those are only pairs of
     training texts, and all pairs of a target and a query come on top, if their signatures do not rule out a similarity
     of `threshold`.
 

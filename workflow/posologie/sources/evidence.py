@@ -60,7 +60,7 @@ class Observations:
         keys: (options, position) → items that have the position among their right options.
         offered: options → items.
         prefixes: beginnings of questions such as `Question 1:`, digits made `#`, by frequency.
-        part_prefixed: items of which some options begin with a letter and a mark, and others do not.
+        part_prefixed: items where some options begin with a letter and a mark, and others do not.
         depends: items with an option that depends on the place of the others.
         sample: (id, text) of the items with the smallest ids.
     """

@@ -72,7 +72,7 @@ def read_rows(files: Mapping[str, Path], form: FileForm | None = None, wanted: S
         wanted: columns that tables have to have.
 
     Raises:
-        InputError: if a file is of another format, or broken at a place where no record can be told from the next.
+        InputError: if a file is of another format, or broken at a place where records cannot be separated.
     """
     for name, path in files.items():
         file = PublishedFile(name, path, form, wanted)
@@ -156,7 +156,7 @@ class _TwiceError(Exception):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, of which every key stands once: the last would win over the others without a word."""
+    """Return a JSON object in which every key occurs once: otherwise the last would silently replace the others."""
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -341,7 +341,7 @@ def _is_plain(name: str) -> bool:
 
 
 def read_columns(files: Mapping[str, Path], form: FileForm, named: Sequence[str]) -> Iterator[Rows]:
-    """Yield the records of files of which a study names columns, and note in `read_as` which of them no record has.
+    """Yield the records of files with the columns that a study names, and note in `read_as` those that no record has.
 
     Args:
         files: name as shown → path.

@@ -208,7 +208,7 @@ def _workbook(name: str, path: Path, *, results: bool = True) -> Iterator[Any]:
         book = openpyxl.load_workbook(path, read_only=True, data_only=results)
     except FileNotFoundError as error:
         raise InputError(f"{name}: no such file") from error
-    except Exception as error:  # openpyxl lets through whatever zip and XML parsers raise
+    except Exception as error:  # openpyxl lets through everything that zip and XML parsers raise
         raise InputError(f"{name}: not a whole XLSX file ({type(error).__name__}: {error})"[:300]) from error
     try:
         yield book

@@ -183,11 +183,21 @@ def _judge(file: Path, judge: str, place: Mapping[str, int]) -> list[Rater]:
     excluded = np.array([row["excluded"] for row in ordered])
     silent = np.array([row["outcome"] != "label" for row in ordered])
     triples = sum(row["triple_seen"] for row in ordered)
-    raters = [Rater(f"judge:{judge}", "judge", label, label, excluded, silent, triples)]
+    raters = [Rater(f"judge:{judge}", "judge", label, label=label, excluded=excluded, silent=silent, triples=triples)]
     probabilities = [row["probability"] for row in ordered]
     if None not in probabilities:
         score = np.array(probabilities, dtype=float)
-        raters.append(Rater(f"judge_probability:{judge}", "probability", score, None, excluded, silent, triples))
+        raters.append(
+            Rater(
+                f"judge_probability:{judge}",
+                "probability",
+                score,
+                label=None,
+                excluded=excluded,
+                silent=silent,
+                triples=triples,
+            )
+        )
     return raters
 
 
@@ -197,8 +207,24 @@ def _panel(members: Sequence[Rater]) -> list[Rater]:
     excluded: NDArray[np.bool_] = np.any([member.excluded for member in members], axis=0)
     triples = max(member.triples for member in members)
     return [
-        Rater(f"judge:{PANEL}", "judge", joint.label, joint.label, excluded, joint.silent, triples),
-        Rater(f"judge_probability:{PANEL}", "probability", joint.share, None, excluded, joint.silent, triples),
+        Rater(
+            f"judge:{PANEL}",
+            "judge",
+            joint.label,
+            label=joint.label,
+            excluded=excluded,
+            silent=joint.silent,
+            triples=triples,
+        ),
+        Rater(
+            f"judge_probability:{PANEL}",
+            "probability",
+            joint.share,
+            label=None,
+            excluded=excluded,
+            silent=joint.silent,
+            triples=triples,
+        ),
     ]
 
 

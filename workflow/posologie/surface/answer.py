@@ -128,7 +128,7 @@ def region_sentence(share: float | None, ranges: Mapping[str, tuple[float, float
     """Return a sentence about the mixes that cannot be distinguished from the best.
 
     Args:
-        share: part of all mixes within bounds; None where too few keep the floors to tell.
+        share: part of all mixes within bounds; None if too few reach the floors.
         ranges: lowest and highest share of each component in them.
         points: number of mixes from which the part was measured, where the sentence is to name it.
     """

@@ -19,7 +19,7 @@ from posologie.surface.simplex import SCHEFFE, Bounds, average_products, centroi
 Kind = Literal["i_optimal", "space_filling", "lattice", "centroid"]
 
 PRIOR_SD = 10.0
-"""Standard deviations of a run by which scores may differ over the region, as far as too few trainings can tell."""
+"""Standard deviations of a run by which scores may differ over the region, as far as too few trainings can show."""
 UNITS = (4, 12, 20, 100, 1000, 10_000, 1_000_000)
 """Parts that a whole is cut into: the plainest shares first."""
 

@@ -132,7 +132,7 @@ def offers_of(bounds: Bounds, tested: Array, most: int = 250, seed: int = 42) ->
 def saturated(runs: Runs, degree: int) -> bool:
     """Say whether a model goes through all mixes, and at most one of them has all components.
 
-    Then nothing tells whether the model fits: only mixes inside do.
+    Then only mixes inside show whether the model fits.
     """
     mixes = distinct(runs.shares)
     inside = int((mixes.min(axis=1) >= INTERIOR).sum())
@@ -181,7 +181,7 @@ def prescribe(
     if allowed is not None and not allowed.any():
         raise InputError("prescribe: no mix within the bounds reaches the floors on the other suites")
     prices = prices or Prices(np.zeros(len(offers)))
-    state = Beliefs.of(surface, region, offers, own_noise, allowed, most, seed)
+    state = Beliefs.of(surface, region, offers, own_noise=own_noise, allowed=allowed, most=most, seed=seed)
     batches: list[list[tuple[int, int, str]]] = [[]]
     values = [0.0]
     for step in range(most):

@@ -87,7 +87,7 @@ def check(
 ) -> Check:
     """Compare Σ wₖ pₖ with what trained mixes answered, and with predictions that must be worse.
 
-    A prediction is of use only if it tells mixes apart. It is refused where a wrong component, or equal shares, predict
+    A prediction must distinguish mixes to be of use. It is refused where a wrong component, or equal shares, predict
     the blends about as well, or where predictions dealt out to the blends at random do.
 
     Args:

@@ -110,7 +110,7 @@ def check_packing(model: Any, name: str) -> None:
     """Check that no example of a batch without padding changes the hidden states of another.
 
     Convolutions, recurrent layers, and positions that a model counts by itself, would mix them. This is tried on a
-    short batch, because the configuration of an unknown architecture does not tell.
+    short batch, because the configuration of an unknown architecture does not say.
 
     Args:
         model: with the packed attention.

@@ -43,7 +43,13 @@ def draw_choices(inputs: Inputs) -> Figure | None:
         of_scope = [row for row in rows if (row["scope_kind"], row["scope"]) == (kind, scope)]
         for decoding, shift, marker, colour in (("constrained", -0.14, "o", INK), ("greedy", 0.14, "s", MUTED)):
             _points(
-                inputs, panel, (row for row in of_scope if row["decoding"] == decoding), shift, marker, colour, decoding
+                inputs,
+                panel,
+                (row for row in of_scope if row["decoding"] == decoding),
+                shift=shift,
+                marker=marker,
+                colour=colour,
+                name=decoding,
             )
         panel.set_title(f"{scope_title(kind, scope, inputs.spec.components)} (n = {int(of_scope[0].needed('n')):,})")
     legend_above(figure, panels[0], 2)
@@ -91,7 +97,7 @@ def draw_position(inputs: Inputs) -> Figure | None:
         ("em_unmapped", "permuted", 0.22, "X", COLOURS["vermillion"], "permuted, scored on old letters"),
     ):
         here = (row for row in rows if (row["metric"], row["variants"]) == (metric, variants))
-        _points(inputs, panels[0], here, shift, marker, colour, name)
+        _points(inputs, panels[0], here, shift=shift, marker=marker, colour=colour, name=name)
     legend_above(figure, panels[0], 3)
     x_title(figure, "exact match, constrained decoding (%)")
     return figure
