@@ -69,8 +69,8 @@ class Request:
         if text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
         facts = json.loads(text)
-        lists = {name: tuple(facts[name]) for name in ("inputs", "outputs")}
-        return cls(**lists, **{name: facts[name] for name in ("settings", "work", "beside") if name in facts})
+        others = {name: facts[name] for name in ("settings", "work", "beside") if name in facts}
+        return cls(inputs=tuple(facts["inputs"]), outputs=tuple(facts["outputs"]), **others)
 
     def to_text(self) -> str:
         """Return the value of `--sealing`."""
