@@ -58,7 +58,7 @@ test-packaging: .venv/complete  ## install a wheel in a clean environment, deplo
 test-docs: .venv/complete  ## plan or run every command of the documentation; follow the tutorial with a small model
 	pytest -n 2 tests/documentation -rs
 
-# Each version has an environment of its own, tests/.cache/python-VERSION, from the same lock but without torch. A version
+# Each version has an environment of its own, .venv/pythons/VERSION, from the same lock but without torch. A version
 # that this machine lacks fails; POSOLOGIE_MAY_SKIP="python3.12 python3.13" skips them.
 PYTHONS ?= 3.12 3.13
 test-pythons: .venv/complete  ## run the tests that need no torch on the other supported versions of Python

