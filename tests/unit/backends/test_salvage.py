@@ -151,9 +151,9 @@ def test_a_reply_that_turns_out_to_be_no_json_is_one_line_and_is_asked_again(pai
     content = (tmp_path / "c.sqlite").read_bytes()
     assert content.count(b"answer answer") > 0
     (tmp_path / "c.sqlite").write_bytes(content.replace(b"answer answer", b"answer\0answer"))
-    with Cache(tmp_path / "c.sqlite") as cache, pytest.raises(InputError, match="is not JSON; give the same command"):
+    with Cache(tmp_path / "c.sqlite") as cache, pytest.raises(InputError, match="is not JSON; run the same command"):
         Session(backend, cache).reply(request)
-    with pytest.raises(InputError, match=r"is not JSON; expected a response cache \(delete it to begin anew\)"):
+    with pytest.raises(InputError, match=r"is not JSON; expected a response cache \(delete it to start a new one\)"):
         Cache(tmp_path / "c.sqlite")
     (tmp_path / "c.sqlite").unlink()
     Cache(tmp_path / "c.sqlite").close()

@@ -1,4 +1,4 @@
-"""`posologie partitions`: the partition file of a cluster, from what `sinfo` says."""
+"""`posologie partitions`: the partition file of a cluster, from the output of `sinfo`."""
 
 import pytest
 import yaml

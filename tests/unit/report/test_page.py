@@ -167,7 +167,7 @@ def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(ow
         facts = json.loads(record.read_text())
         facts["spec"] = {**facts["spec"], "suites": {"oeq": {"max_new_tokens": 32}}}
         record.write_text(json.dumps(facts))
-    assert "rest on runs that are not alike" not in page_of(root, spec)
+    assert "rest on runs that differ from each other" not in page_of(root, spec)
     facts["spec"]["suites"]["oeq"]["max_new_tokens"] = 8
     record.write_text(json.dumps(facts))
     assert "prediction: the recipe differs: " in page_of(root, spec)
@@ -185,11 +185,11 @@ def test_suites_have_settings_of_their_own_that_do_not_make_their_runs_unlike(ow
 )
 def test_runs_that_are_not_alike_are_told_at_the_top(own_study, change, warning):
     root, spec = own_study
-    assert "rest on runs that are not alike" not in page_of(root, spec)
+    assert "rest on runs that differ from each other" not in page_of(root, spec)
     record = root / "adapters" / "tiny" / "SYN" / "seed-42" / "run.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     text = page_of(root, spec)
-    assert "rest on runs that are not alike" in text
+    assert "rest on runs that differ from each other" in text
     notice = re.search(rf"<li>({re.escape(warning)}.*?)</li>", text).group(1)
     assert notice.endswith("for SYN.")
 

@@ -170,8 +170,8 @@ def zipped():
 
 STOPPED = {
     "a column twice": ("a.csv", "q,a,b,a,k\nx,1,2,3,A\n", "column 'a' occurs twice, as 2 and 4"),
-    "a column twice but for blanks": ("a.csv", "q,a,b,a ,k\nx,1,2,3,A\n", "column 'a' stands twice"),
-    "a column twice in Parquet": ("a.parquet", twice_in_parquet(), "column 'a' stands twice"),
+    "a column twice but for blanks": ("a.csv", "q,a,b,a ,k\nx,1,2,3,A\n", "column 'a' occurs twice"),
+    "a column twice in Parquet": ("a.parquet", twice_in_parquet(), "column 'a' occurs twice"),
     "a key twice in a line": (
         "a.jsonl",
         '{"q": "x"}\n{"k": "A", "k": "B"}\n',

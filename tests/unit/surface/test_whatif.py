@@ -56,7 +56,7 @@ def test_weights_that_belong_to_other_mixes_refuse():
     turned = mixes[[0, 1, 2, 4, 5, 3, 6]]
     checked = check(NAMES, components, turned, SHARES, gold)
     assert checked.refused
-    assert "dealt out to the wrong mixes are as near" in checked.note
+    assert "assigned to the wrong mixes are as close" in checked.note
 
 
 def test_few_blends_and_none_are_refused():
