@@ -324,6 +324,16 @@ def test_a_file_that_was_altered_after_its_seal_is_not_remembered_as_sealed(benc
     assert hashes.of("more.txt") != read_seal("out.txt.seal.json").outputs["more.txt"]
 
 
+def test_a_file_of_an_earlier_time_that_was_put_in_place_after_the_seal_is_hashed_again(bench):
+    bench.make()
+    (bench.root / "older.txt").write_text("by hand")
+    os.utime("older.txt", ns=(1, 1))
+    os.replace("older.txt", "out.txt")
+    hashes = FileHashes("hashes.json")
+    hashes.remember_sealed(read_seal("out.txt.seal.json"))
+    assert hashes.of("out.txt") != read_seal("out.txt.seal.json").outputs["out.txt"]
+
+
 def test_a_process_knows_whether_another_one_is_dead():
     this = Process.this()
     assert not this.dead()

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -359,11 +360,15 @@ class FileHashes:
         self.new = True
 
     def remember_sealed(self, seal: Seal) -> None:
-        """Remember the checksums of an artifact that was just made, but not of files written after its seal."""
-        with contextlib.suppress(OSError):
+        """Remember the checksums of an artifact that was just made, but not of files of an earlier or a later time.
+
+        Those may have been put in place by hand since. The time of the inode says nothing: Snakemake changes it.
+        """
+        with contextlib.suppress(OSError, ValueError):
             sealed = os.stat(seal.path).st_mtime_ns
+            started = datetime.fromisoformat(seal.made.get("started", "1970-01-01T00:00:00+00:00")).timestamp() * 1e9
             for path, checksum in seal.files().items():
-                if (mark := mark_of(path))[1] <= sealed:
+                if started <= (mark := mark_of(path))[1] <= sealed:
                     self.remember(path, checksum, mark)
 
     def keep(self) -> None:
