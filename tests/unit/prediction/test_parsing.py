@@ -320,6 +320,8 @@ def test_the_table_is_large_and_names_no_text_twice():
         ("Oui", ("Oui", "Non"), "A"),
         ("oui", ("Oui", "Non", "Peut-être"), "A"),
         ("Non.", ("Oui", "Non"), "B"),
+        ("Oui, non", ("Oui", "Non"), "AB"),
+        ("Oui, non, peut-être", ("Oui", "Non", "Peut-être"), AMBIGUOUS),
         ("Aucune de ces réponses", ("Rougeole", "Aucune de ces réponses"), "B"),
         ("Toutes les réponses", ("Rougeole", "Rubéole", "Toutes les réponses"), "C"),
         ("12 mg", ("10 mg", "12 mg"), "B"),
