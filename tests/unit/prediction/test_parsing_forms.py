@@ -237,6 +237,17 @@ CASES = [
     ("Ainsi, la réponse B est exacte.", "B"),
     ("B seems plausible, but the answer is C.", "C"),
     ("I would say B, although C is plausible.", "B"),
+    # a list before what explains or corrects it
+    ("C à F", AMBIGUOUS),
+    ("A, F\nLa réponse est B.", "B"),
+    ("(a), (c). Le reste est faux.", "AC"),
+    ("La B. La réponse est C.", "C"),
+    ("L'option B. Donc la réponse est C.", "C"),
+    ("Option A. The answer is D.", "D"),
+    # a label that another option's text follows; reasons
+    ("A. Ibuprofène\nIl calme la douleur.", AMBIGUOUS),
+    ("A) Paracétamol. Car B) est faux", "A"),
+    ("A) Paracétamol. Because B) is wrong", "A"),
 ]
 
 

@@ -46,7 +46,7 @@ def first_line(text: str, count: int, separator: str) -> Reading | None:
         reading = whole_list(first, count, separator)
         return reading if reading and reading.outcome == "labels" else None
     sentence = re.split(r"(?<=[A-Z)])[.。]\s", text, maxsplit=1)[0]
-    if re.search(r"\w[^\w]+\w", sentence) and len(letters_in(sentence)) > 1:
+    if re.search(r"\w[^\w]+\w", sentence):
         reading = whole_list(sentence, count, separator)
         return reading if reading and len(reading.labels) > 1 else None
     return None
