@@ -244,6 +244,10 @@ CASES = [
     ("La B. La réponse est C.", "C"),
     ("L'option B. Donc la réponse est C.", "C"),
     ("Option A. The answer is D.", "D"),
+    # a label that another option's text follows; reasons
+    ("A. Ibuprofène\nIl calme la douleur.", AMBIGUOUS),
+    ("A) Paracétamol. Car B) est faux", "A"),
+    ("A) Paracétamol. Because B) is wrong", "A"),
 ]
 
 
