@@ -69,8 +69,8 @@ class Request:
         if text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
         facts = json.loads(text)
-        lists = {name: tuple(facts[name]) for name in ("inputs", "outputs")}
-        return cls(**lists, **{name: facts[name] for name in ("settings", "work", "beside") if name in facts})
+        further = {name: facts[name] for name in ("settings", "work", "beside") if name in facts}
+        return cls(tuple(facts["inputs"]), tuple(facts["outputs"]), **further)
 
     def to_text(self) -> str:
         """Return the value of `--sealing`."""
