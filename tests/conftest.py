@@ -41,6 +41,13 @@ sys.path += sorted(
 )
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Import only the files that hold a slow test if only slow tests are asked for."""
+    from marked_files import is_left_out
+
+    return is_left_out(collection_path, config.option.markexpr) or None
+
+
 class ByFile(LoadScopeScheduling):
     """Gives each file, or the files of `TOGETHER`, to one worker as a whole, in the order of collection.
 

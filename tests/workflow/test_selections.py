@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from absent import VARIABLE, absent
+from marked_files import is_left_out
 from studies import REPOSITORY
 
 TESTS = REPOSITORY / "tests"
@@ -36,6 +37,22 @@ def test_no_test_file_repeats_the_name_of_its_folder():
     files = [path for path in TESTS.rglob("test_*.py") if ".cache" not in path.relative_to(TESTS).parts]
     assert len(files) > 200
     assert [path.name for path in files if path.stem.startswith(f"test_{path.parent.name}_")] == []
+
+
+def marks_slow(path):
+    """Return whether a file uses the mark, read from its syntax tree."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "slow"}
+    return ".".join(("pytest", "mark", "slow")) in named
+
+
+def test_a_run_of_slow_tests_imports_just_the_files_that_have_some():
+    files = [path for path in TESTS.rglob("test_*.py") if ".cache" not in path.relative_to(TESTS).parts]
+    slow = {path for path in files if marks_slow(path)}
+    assert {"test_study.py", "test_refusals.py"} <= {path.name for path in slow}
+    assert {path for path in files if not is_left_out(path, "slow")} == slow
+    assert not [path for path in files if is_left_out(path, "not slow") or is_left_out(path, "")]
+    assert not is_left_out(TESTS / "unit", "slow")
 
 
 @pytest.mark.parametrize("named", [None, "", "browser axe"])
