@@ -142,7 +142,9 @@ def check(version: str, folder: Path) -> None:
     if not re.search(r"^write_report +1$", planned, re.MULTILINE):
         raise SystemExit(f"Python {version}: the plan of the demonstration has no report:\n{planned}")
     selection = tomllib.loads((HERE / "rooms.toml").read_text(encoding="utf-8"))
-    ignored = [f"--ignore={name}" for name in selection["without_torch"]["left_out"]]
+    ignored = [
+        f"--{'deselect' if '::' in name else 'ignore'}={name}" for name in selection["without_torch"]["left_out"]
+    ]
     environment["PYTHONPATH"] = str(REPOSITORY / "workflow")
     tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "-m", "not slow"]
     printed = run(f"Python {version}, tests", *tests, *ignored, *selection["without_torch"]["rooms"],
