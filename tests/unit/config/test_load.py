@@ -44,7 +44,8 @@ def test_a_study_file_is_read(write):
                 "published_models": {"p": {"served": {"backend": {"model": "m"}}}},
                 "suites": {"mcqa": {**STUDY["suites"]["mcqa"], "protocol": "published"}},
             },
-            "suites.mcqa.protocol = 'published': its masks need a local model, and published_models.p.served is not one",
+            "suites.mcqa.protocol = 'published': its masks need a local model, and published_models.p.served is not"
+            " one",
         ),
         (
             {"judges": {"a": {"backend": {"kind": "causal", "bakbone": "b"}}}},
