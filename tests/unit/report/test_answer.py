@@ -79,7 +79,7 @@ def test_the_first_sentence_names_the_set_that_cannot_be_told_from_the_best(tmp_
     rows = [f"{BEST},NAT,1,1,-1.3,4.2,2.4,0.6,4.9", f"{BEST},TRAD,0,1,-6.2,0.3,,,", f"{BEST},SYN,0,0,-12.5,0,,,"]
     section = answer_of(tmp_path, NAT, TRAD, SYN, best=rows)
     assert section.answer == (
-        "NAT and TRAD cannot be distinguished from the best of 3 mixes: NAT came out first, "
+        "NAT and TRAD cannot be distinguished from the best of 3 mixes: NAT ranked first, "
         "and is at most 1.3 points worse "
         "than the best. Against the base model NAT gains +3.1 points; corrected for the choice, +2.4 (95 % "
         "interval +0.6 to +4.9), in exact match, constrained decoding over 1,200 questions; p < 0.001 after correction "
@@ -145,7 +145,7 @@ def test_mixes_that_tie_are_all_said_to_have_come_out_first(tmp_path):
 
 def test_a_margin_of_nothing_is_not_told(tmp_path):
     rows = [f"{BEST},NAT,1,1,-0.04,4.2,2.4,0.6,4.9", f"{BEST},SYN,0,1,-6.2,0.3,,,"]
-    assert "2 mixes: NAT came out first. Against" in answer_of(tmp_path, NAT, SYN, best=rows).answer
+    assert "2 mixes: NAT ranked first. Against" in answer_of(tmp_path, NAT, SYN, best=rows).answer
 
 
 def test_mixes_that_score_as_base_does_are_said_to(tmp_path):
