@@ -107,6 +107,7 @@ def test_a_missing_file_is_found(project, asked):
         ((MCQA, "--column", "worth"), "--column worth: expected one of suite,"),
         (("results/simulated/tables/none.csv",), "results/simulated/tables/none.csv: no such file"),
         (("pyproject.toml",), "pyproject.toml: no such file"),
+        (("results/simulated/tables",), "results/simulated/tables: a folder; name a file in it"),
     ],
 )
 def test_a_question_that_does_not_fit_is_one_line_and_exit_code_2(project, posologie, arguments, message):

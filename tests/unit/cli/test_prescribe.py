@@ -207,4 +207,4 @@ def test_a_study_brings_its_runs_seeds_and_demands(files, capsys, monkeypatch, t
     assert text["mixes"][name]["size"] == 24
     assert text["training"] == {"further_seeds": {name: [3]}}
     assert main(asked[:3]) == 2
-    assert "--suite : choose one of mcqa, oeq" in capsys.readouterr().err.replace("oeq, mcqa", "mcqa, oeq")
+    assert "--suite: choose one of mcqa, oeq" in capsys.readouterr().err.replace("oeq, mcqa", "mcqa, oeq")

@@ -26,6 +26,13 @@ def test_a_study_as_it_was_made_has_no_fault_but_files_without_a_seal(study, ask
     assert {file.rpartition(".")[2] for _, file in states(verification)} == {"tex"}, "the tests' study seals no LaTeX"
 
 
+def test_a_folder_without_seals_is_no_study(project, posologie):
+    (project / "my notes").mkdir()
+    code, out, err = posologie("verify", "--results", "my notes")
+    assert (code, out) == (2, "")
+    assert err == "error: --results my notes: no seals in it; expected the results of a study, or an archive of them\n"
+
+
 def test_altered_missing_and_outdated_files_are_named(project, study, asked):
     (project / SCORES).write_bytes(b"other scores")
     (study / "predictions/tiny/base/mcqa.parquet").unlink()

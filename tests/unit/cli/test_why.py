@@ -1,12 +1,14 @@
 """`posologie why`: which spec, module or input a planned re-run comes from."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from posologie.cli import why
+from posologie.cli import dry_run, why
 from posologie.cli.dry_run import jobs_in
 from posologie.running.code_digest import digest, module_digests
+from posologie.running.errors import InputError
 from posologie.running.planning import keep_modules, kept_modules
 from posologie.running.seals import Identity, write_seal
 
@@ -36,6 +38,17 @@ rule tabulate_mcqa:
     reason: Input files updated by another job: {SCORES}, results/s/mixes/A/seed-42/composition.json
 """
 TABLE = "results/s/tables/mcqa.csv"
+
+
+def test_a_file_that_no_job_makes_is_one_line_and_other_refusals_are_in_snakemakes_words(monkeypatch):
+    said = "Building DAG of jobs...\nNo rule to produce my notes.txt (if you use input functions make sure that …)."
+    ended = SimpleNamespace(returncode=1, stdout=said)
+    monkeypatch.setattr(dry_run.subprocess, "run", lambda *arguments, **options: ended)
+    with pytest.raises(InputError, match=r"^my notes\.txt: no job of the study makes such a file$"):
+        dry_run.jobs(["my notes.txt"])
+    ended.stdout = "Error: cores must be given\n"
+    with pytest.raises(InputError, match=r"^snakemake 'my notes\.txt': Error: cores must be given$"):
+        dry_run.jobs(["my notes.txt"])
 
 
 @pytest.fixture

@@ -141,6 +141,12 @@ def test_what_is_not_yaml_is_refused(tmp_path):
     assert "not YAML" in refusal(path)
 
 
+def test_an_empty_file_is_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("", encoding="utf-8")
+    assert refusal(path) == f"{path}: expected a map of sections, found an empty file"
+
+
 def test_a_missing_file_is_refused(tmp_path):
     assert "no such study file" in refusal(tmp_path / "nothing.yaml")
 
@@ -241,7 +247,7 @@ def test_a_study_file_that_is_a_looping_link_or_a_folder_is_one_line(tmp_path):
     (tmp_path / "a.yaml").symlink_to("b.yaml")
     (tmp_path / "b.yaml").symlink_to("a.yaml")
     assert "a.yaml: a symbolic link that leads back to itself" in refusal(tmp_path / "a.yaml")
-    assert "a folder stands where a file belongs" in refusal(tmp_path)
+    assert refusal(tmp_path) == f"{tmp_path}: a folder; expected a study file"
 
 
 JUDGED = {

@@ -162,6 +162,8 @@ def root_of(file: Path) -> Path:
     Raises:
         InputError: if the file is missing or lies in no study.
     """
+    if file.is_dir():
+        raise InputError(f"{file}: a folder; name a file in it")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     for folder in file.absolute().parents:

@@ -214,7 +214,7 @@ def _chosen(option: str, name: str | None, names: Collection[str]) -> str:
     if name is None and len(names) == 1:
         return next(iter(names))
     if name is None or name not in names:
-        raise InputError(f"{option} {name or ''}: choose one of {', '.join(names)}")
+        raise InputError(f"{option}{'' if name is None else f' {name}'}: choose one of {', '.join(names)}")
     return name
 
 

@@ -190,15 +190,18 @@ def parse_mix(texts: Sequence[str], components: Sequence[str], unknown: str) -> 
         return None
     shares = dict.fromkeys(components, 0.0)
     for text in texts:
-        name, _, value = text.rpartition("=")
+        name, separator, value = text.rpartition("=")
+        if not separator:
+            raise InputError(f"{text}: expected NAME=SHARE")
         if name not in shares:
             raise InputError(f"{text}: {unknown.format(name=name)} {', '.join(components)}")
         try:
             shares[name] = float(value)
         except ValueError:
             raise InputError(f"{text}: expected NAME=SHARE") from None
-    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) < 0:
-        raise InputError(f"{' '.join(texts)}: shares sum to {sum(shares.values()):g}; expected 1, and none below 0")
+    total = sum(shares.values())
+    if not np.isclose(total, 1, rtol=0, atol=1e-6) or min(shares.values()) < 0:
+        raise InputError(f"{' '.join(texts)}: shares sum to {total:g}; expected 1, and none below 0")
     return np.array(list(shares.values()))
 
 

@@ -50,6 +50,8 @@ def answer(options: argparse.Namespace) -> int:
     if packed and options.fix:
         raise InputError(f"--fix: {root} is an archived study, whose files cannot be rebuilt; take a fresh copy")
     seals = packed_seals(root) if packed else list(seals_below(root))
+    if not seals:
+        raise InputError(f"--results {root}: no seals in it; expected the results of a study, or an archive of them")
     faults = list(faults_of_crate(root, seals) if packed else faults_of(root, seals))
     moved = [_set_aside(root, Path(fault.file)) for fault in faults if fault.state == "altered"] if options.fix else []
     if options.json:

@@ -200,6 +200,8 @@ class _Loader(yaml.SafeLoader):
 def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if not path.exists() and not path.is_symlink():
         raise InputError(f"{path}: no such study file; name another, or write one with posologie new-study")
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected a study file")
     text = read_text(path)
     if path.resolve() in above:
         raise InputError(f"{path}: extends itself")
@@ -210,7 +212,8 @@ def _document(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}, {error}") from error
     if not isinstance(document, dict):
-        raise InputError(f"{path}: expected a map of sections, found {type(document).__name__}")
+        found = "an empty file" if document is None else type(document).__name__
+        raise InputError(f"{path}: expected a map of sections, found {found}")
     document = _renamed(document)
     parent = document.pop("extends", None)
     if parent is None:
