@@ -72,13 +72,9 @@ def test_a_prediction_that_tells_nothing_is_refused(study, capsys):
     ("shares", "message"),
     [
         (["a=0.2"], "shares sum to 0.2; expected 1"),
-<<<<<<< HEAD
-        (["d=1"], "no model of the component 'd' alone; available: a, b, c"),
-=======
         (["a=nan", "b=1"], "a=nan b=1: shares sum to nan; expected 1, and none below 0"),
         (["a"], "a: expected NAME=SHARE"),
-        (["d=1"], "no model of the component 'd' alone; there are a, b, c"),
->>>>>>> left
+        (["d=1"], "no model of the component 'd' alone; available: a, b, c"),
     ],
 )
 def test_shares_that_do_not_fit_are_one_line(study, capsys, shares, message):
