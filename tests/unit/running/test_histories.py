@@ -154,7 +154,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("seals", [False, True], ids=["files", "files and seals"])
-@pytest.mark.parametrize("stages", [{"mixes"}, {"training"}, {"mixes", "training"}], ids=" and ".join)
+@pytest.mark.parametrize("stages", [("mixes",), ("training",), ("mixes", "training")], ids=" and ".join)
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_reaches_the_table_also_where_what_it_changes_was_deleted(tmp_path, monkeypatch, edit, stages, seals):
     (tmp_path / "study").mkdir()
