@@ -162,7 +162,7 @@ def test_the_index_holds_a_line_of_each_item(study, tmp_path):
         "disagreement": [100, 0, 0, 100, 0, 0],
         "spread": [44.7, 44.7, 44.7, 44.7, 0, 0],  # of 0.8 0.1 0.1 and 0.1 0.8 0.1: 1.369 - 0.922 bits
         "difficulty": [50, 0, 100, 50, 0, 0],
-        "flips": [0, 0, 50, 50, 0, 0],
+        "flips": [0, 0, 50, 100, 0, 0],
     }
 
 
