@@ -291,7 +291,7 @@ def test_rows_of_an_item_that_are_not_together_are_refused(own_study, tmp_path):
     root, _ = own_study
     for model in (BASE, NAT):
         rows = answer_rows(model, QUESTIONS[:4])
-        rows = [rows[0], *rows[2:], rows[1]]
+        rows = [rows[0], rows[2], rows[1], *rows[3:]]
         write_parquet(root / f"predictions/{model}/exam.parquet", pa.Table.from_pylist(rows, prediction_schema()))
     with pytest.raises(InputError, match="the rows of an item are not together"):
         write(own_study, tmp_path)
