@@ -300,12 +300,28 @@ def test_rows_of_an_item_that_are_not_together_are_refused(own_study, tmp_path):
 def test_an_item_may_be_asked_in_two_benchmarks(own_study, tmp_path):
     root, _ = own_study
     for model in (BASE, NAT):
-        rows = answer_rows(model, QUESTIONS[:1])
+        rows = answer_rows(model, QUESTIONS[:2])
         rows += [{**row, "benchmark": "z"} for row in rows]
         write_parquet(root / f"predictions/{model}/exam.parquet", pa.Table.from_pylist(rows, prediction_schema()))
     write(own_study, tmp_path, suites=("exam",))
     [_, page] = handed(tmp_path / "0.js", "page")
     assert [(entry["id"], entry["benchmark"], len(entry["said"][0])) for entry in page] == [
         ("c1", "native", 2),
-        ("c1", "z", 2),
+        ("c2", "native", 2),
     ]
+    [_, page] = handed(tmp_path / "1.js", "page")
+    assert [(entry["id"], entry["benchmark"], len(entry["said"][0])) for entry in page] == [
+        ("c1", "z", 2),
+        ("c2", "z", 2),
+    ]
+
+
+def test_without_permuted_orders_no_answer_flips(own_study, tmp_path):
+    root, _ = own_study
+    for model in (BASE, NAT):
+        rows = [row for row in answer_rows(model, QUESTIONS[:4]) if row["variant"] == "original"]
+        write_parquet(root / f"predictions/{model}/exam.parquet", pa.Table.from_pylist(rows, prediction_schema()))
+    write(own_study, tmp_path)
+    [index] = handed(tmp_path / "index.js", "index")
+    assert index["marks"] == [9, 0, 0, 1, 4, 0]
+    assert index["flips"] == [0] * 6
