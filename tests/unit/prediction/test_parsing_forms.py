@@ -253,6 +253,11 @@ CASES = [
     ("A ou B.\n<ANSWER>C</ANSWER>", "C"),
     ("AUCUNE, même pas (A)", NONE),
     ("Le patient ne prend ni (A) ni (B).", NONE),
+    # denials with a capital; an option's text behind its label
+    ("Pas (A).", AMBIGUOUS),
+    ("La réponse est D. amoxicilline.", "D"),
+    ("On retient donc D. amoxicilline pour lui.", "D"),
+    ("Pas de paracétamol ici.", AMBIGUOUS),
 ]
 
 
