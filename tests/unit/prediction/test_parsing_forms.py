@@ -248,6 +248,16 @@ CASES = [
     ("A. Ibuprofène\nIl calme la douleur.", AMBIGUOUS),
     ("A) Paracétamol. Car B) est faux", "A"),
     ("A) Paracétamol. Because B) is wrong", "A"),
+    # an alternative before the answer; none, in capitals
+    ("A ou B.\n#### C", "C"),
+    ("A ou B.\n<ANSWER>C</ANSWER>", "C"),
+    ("AUCUNE, même pas (A)", NONE),
+    ("Le patient ne prend ni (A) ni (B).", NONE),
+    # denials with a capital; an option's text behind its label
+    ("Pas (A).", AMBIGUOUS),
+    ("La réponse est D. amoxicilline.", "D"),
+    ("On retient donc D. amoxicilline pour lui.", "D"),
+    ("Pas de paracétamol ici.", AMBIGUOUS),
 ]
 
 

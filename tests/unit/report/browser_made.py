@@ -47,7 +47,7 @@ CHOSEN = {
     "c1": {BASE: [[0], [1]], NAT: [[1], [2]]},  # the same option each: right, wrong
     "c2": {BASE: [[0, 2], [0, 1]], NAT: [[0, 2], [0, 1]]},  # both right under every order
     "c3": {BASE: [[0], [0]], NAT: [[2], [0]]},  # the base model flips
-    "c4": {BASE: [[0], [1]], NAT: [[1], None]},  # no answer is read from the permuted one
+    "c4": {BASE: [[0], [0]], NAT: [[1], None]},  # right at first; no answer is read from NAT's permuted one
 }
 SHARES = {BASE: [0.8, 0.1, 0.1], NAT: [0.1, 0.8, 0.1]}
 TOKENS = {"c1": [26, 99], "c2": [45, 45], "c3": [14, 14], "c4": [14, 98], "o1": [3], "o2": [97]}

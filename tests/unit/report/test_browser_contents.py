@@ -162,7 +162,7 @@ def test_the_index_holds_a_line_of_each_item(study, tmp_path):
         "disagreement": [100, 0, 0, 100, 0, 0],
         "spread": [44.7, 44.7, 44.7, 44.7, 0, 0],  # of 0.8 0.1 0.1 and 0.1 0.8 0.1: 1.369 - 0.922 bits
         "difficulty": [50, 0, 100, 50, 0, 0],
-        "flips": [0, 0, 50, 50, 0, 0],
+        "flips": [0, 0, 50, 100, 0, 0],
     }
 
 
@@ -291,7 +291,7 @@ def test_rows_of_an_item_that_are_not_together_are_refused(own_study, tmp_path):
     root, _ = own_study
     for model in (BASE, NAT):
         rows = answer_rows(model, QUESTIONS[:4])
-        rows = [rows[0], *rows[2:], rows[1]]
+        rows = [rows[0], rows[2], rows[1], *rows[3:]]
         write_parquet(root / f"predictions/{model}/exam.parquet", pa.Table.from_pylist(rows, prediction_schema()))
     with pytest.raises(InputError, match="the rows of an item are not together"):
         write(own_study, tmp_path)
@@ -300,12 +300,28 @@ def test_rows_of_an_item_that_are_not_together_are_refused(own_study, tmp_path):
 def test_an_item_may_be_asked_in_two_benchmarks(own_study, tmp_path):
     root, _ = own_study
     for model in (BASE, NAT):
-        rows = answer_rows(model, QUESTIONS[:1])
+        rows = answer_rows(model, QUESTIONS[:2])
         rows += [{**row, "benchmark": "z"} for row in rows]
         write_parquet(root / f"predictions/{model}/exam.parquet", pa.Table.from_pylist(rows, prediction_schema()))
     write(own_study, tmp_path, suites=("exam",))
     [_, page] = handed(tmp_path / "0.js", "page")
     assert [(entry["id"], entry["benchmark"], len(entry["said"][0])) for entry in page] == [
         ("c1", "native", 2),
-        ("c1", "z", 2),
+        ("c2", "native", 2),
     ]
+    [_, page] = handed(tmp_path / "1.js", "page")
+    assert [(entry["id"], entry["benchmark"], len(entry["said"][0])) for entry in page] == [
+        ("c1", "z", 2),
+        ("c2", "z", 2),
+    ]
+
+
+def test_without_permuted_orders_no_answer_flips(own_study, tmp_path):
+    root, _ = own_study
+    for model in (BASE, NAT):
+        rows = [row for row in answer_rows(model, QUESTIONS[:4]) if row["variant"] == "original"]
+        write_parquet(root / f"predictions/{model}/exam.parquet", pa.Table.from_pylist(rows, prediction_schema()))
+    write(own_study, tmp_path)
+    [index] = handed(tmp_path / "index.js", "index")
+    assert index["marks"] == [9, 0, 0, 1, 4, 0]
+    assert index["flips"] == [0] * 6

@@ -305,9 +305,9 @@ def _add(index: _Index, spec: BrowserSpec, entry: Mapping[str, Any], benchmark: 
     gold = set(entry["gold"])
     marks = JUDGE_DIFFERS if entry["differs"] else 0
     marks |= NEAR if any(match["mixes"] for match in entry["near"]) else 0
-    if entry["task"] != "oeq":
-        marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
-        marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
+    # Of an open question nothing is chosen, and nothing is gold: it gets neither mark.
+    marks |= DISAGREE if len({options[0] == gold for options in chosen}) > 1 else 0
+    marks |= FLIPS if any(other != options[0] for options in chosen for other in options) else 0
     index.ids.append(entry["id"])
     beginning = " ".join(entry["question"].split())
     index.beginnings.append(beginning if len(beginning) <= _BEGINNING else beginning[:_BEGINNING] + "…")
