@@ -83,11 +83,9 @@ def engine_side(options, manifest, folder, stack):
     running = Running(command=options.command, concurrency=options.concurrency, compared_items=64)
     engine = EngineBackend(spec.backend, running, manifest)
     cache = stack.enter_context(Cache(folder / "responses.sqlite"))
-    session = stack.enter_context(closing(Session(engine, cache)))
-    served = ServedModel(spec, session, running, folder)
     begun = time.perf_counter()
-    engine.identity()  # the engine is started to tell its version
-    return served, time.perf_counter() - begun
+    session = stack.enter_context(closing(Session(engine, cache)))  # starts the engine, which tells its version
+    return ServedModel(spec, session, running, folder), time.perf_counter() - begun
 
 
 def own_side(options, manifest):
