@@ -25,11 +25,14 @@ world: .venv/complete  ## run the world with a known answer, and draw its figure
 	snakemake --configfile config/world.yaml --cores 2
 	cp results/world/figures/surface.svg docs/world.svg
 
+# Most tests write small files and wait for the disk to have each: with 6 GB free, /dev/shm holds them instead.
+IN_MEMORY := $(shell test -w /dev/shm && test "$$(df --output=avail -k /dev/shm | tail -n 1)" -gt 6000000 && echo TMPDIR=/dev/shm)
+
 test: .venv/complete  ## run the tests that need neither root nor a GPU; those of whole studies are in test-slow
-	pytest -n 2 -m "not slow"
+	$(IN_MEMORY) pytest -n 2 -m "not slow"
 
 test-slow: .venv/complete  ## run the tests that take whole studies through Snakemake, or longer than ten seconds
-	pytest -n 2 -m slow
+	$(IN_MEMORY) pytest -n 2 -m slow
 
 # The tests start a real SLURM cluster on this machine: they need root and Debian's munge, slurmctld, slurmd and
 # slurm-client. Without these packages they fail; POSOLOGIE_MAY_SKIP=slurm skips them.
@@ -56,13 +59,13 @@ test-packaging: .venv/complete  ## install a wheel in a clean environment, deplo
 	pytest tests/packaging
 
 test-docs: .venv/complete  ## plan or run every command of the documentation; follow the tutorial with a small model
-	pytest -n 2 tests/documentation -rs
+	$(IN_MEMORY) pytest -n 2 tests/documentation -rs
 
 # Each version has an environment of its own, .venv/pythons/VERSION, from the same lock but without torch. A version
 # that this machine lacks fails; POSOLOGIE_MAY_SKIP="python3.12 python3.13" skips them.
 PYTHONS ?= 3.12 3.13
 test-pythons: .venv/complete  ## run the tests that need no torch on the other supported versions of Python
-	python tests/pythons/other_pythons.py $(PYTHONS)
+	$(IN_MEMORY) python tests/pythons/other_pythons.py $(PYTHONS)
 
 test-slurm-training: .venv/complete  ## interrupt trainings on the cluster (minutes, root)
 	POSOLOGIE_BY_HAND=1 pytest tests/slurm/test_training.py
