@@ -177,7 +177,7 @@ def test_a_job_that_slurm_holds_is_a_problem_with_the_command_that_helps(check_s
     ]
     (folder / "squeue").write_text("#!/bin/sh\necho 'no controller' >&2; exit 1\n")
     _, found_now = check_study()
-    assert "cannot be asked: squeue: no controller" in found_now["SLURM", "warning"]
+    assert "could not be asked: squeue: no controller" in found_now["SLURM", "warning"]
 
 
 def test_a_key_that_would_be_sent_in_the_clear_is_a_warning(check_study, monkeypatch):

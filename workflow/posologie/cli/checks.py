@@ -211,8 +211,8 @@ def mixes(study: Study) -> Iterator[Finding]:
             epochs = mix.epochs.get(ingredient, 1)
             if stock * epochs < count:
                 times = "" if epochs == 1 else f" {epochs} times each"
-                problem = f"mixes.{name}: {count:,} items of {ingredient} requested{times}, {stock:,} held by"
-                f" {', '.join(sources)}"
+                held_by = ", ".join(sources)
+                problem = f"mixes.{name}: {count:,} items of {ingredient} requested{times}, {stock:,} held by {held_by}"
                 yield Finding(PROBLEM, problem)
     count = len(study.mixes)
     yield Finding(OK, f"{count} mix{'es' if count != 1 else ''} compared with what the sources hold")

@@ -207,8 +207,7 @@ def _people_table(name: str, rows: list[Row]) -> Table:
         lines.append(
             [Cell(rater_name(first)), Cell(rater_name(second)), number_cell(count), *(estimate(row, 2) for row in here)]
         )
-    caption = "On the answers that both rated: no judge can be expected to agree with people better than they agree"
-    " with each other."
+    caption = "On the answers that both rated: no judge can agree with people better than they agree with each other."
     title = f"Agreement between raters, {name}"
     return table(f"raters-{name}", title, caption, columns, lines, layout.table("agreement"))
 

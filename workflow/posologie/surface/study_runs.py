@@ -188,8 +188,8 @@ def _sizes(sizes: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.float64]] 
     if all(size.isdigit() for size in sizes):
         return np.array([float(size) for size in sizes]), None, ""
     listed = ", ".join(dict.fromkeys(size or "not known" for size in sizes))
-    return None, None, f"mixes of different sizes ({listed}) are treated as equal: an effect of shares may be one of"
-    " size"
+    note = f"mixes of different sizes ({listed}) are treated as equal: an effect of shares may be one of size"
+    return None, None, note
 
 
 @dataclass(frozen=True)
