@@ -188,7 +188,7 @@ def _bracketed(text: str, count: int) -> Reading | None:
 
 def _mentioned_option(text: str, options: Sequence[str]) -> Reading | None:
     """The text of one option inside a sentence that denies nothing."""
-    lowered = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).replace("’", "'").casefold())
+    lowered = re.sub(r"\s+", " ", text.casefold())
     spans: list[tuple[int, int, int]] = []
     for label, option in enumerate(options):
         if len(option) >= 3 or re.match(rf"[{_UNSPACED}]{{2}}", option):
