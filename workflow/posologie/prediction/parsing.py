@@ -63,7 +63,7 @@ def read(text: str, options: Sequence[str], separator: str = ",") -> Reading:
         lambda: whole_list(plain, count, separator),
         lambda: whole_options(written, plain_options),
         lambda: stated(concluding, plain_options, separator),
-        lambda: NONE if REFUSAL.search(ranged.lower()) else None,
+        lambda: NONE if REFUSAL.search(ranged) else None,
         lambda: first_line(ranged, count, separator),
         lambda: announced(ranged, plain_options, strong=True),
         lambda: verdicts(ranged, plain_options),
