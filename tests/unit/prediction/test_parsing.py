@@ -322,6 +322,8 @@ def test_the_table_is_large_and_names_no_text_twice():
         ("Non.", ("Oui", "Non"), "B"),
         ("Oui, non", ("Oui", "Non"), "AB"),
         ("Oui, non, peut-être", ("Oui", "Non", "Peut-être"), AMBIGUOUS),
+        ("On donne du fer.", ("Zinc", "Fer"), "B"),
+        ("On donne de l'acide\nfolique.", ("Fer", "Acide folique"), "B"),
         ("B 12", ("10", "12"), "B"),
         ("C 12", ("10", "12"), NONE),
         ("B Ne pas traiter", ("Traiter", "Ne pas traiter"), "B"),

@@ -63,7 +63,7 @@ def read(text: str, options: Sequence[str], separator: str = ",") -> Reading:
         lambda: whole_list(plain, count, separator),
         lambda: whole_options(written, plain_options),
         lambda: stated(concluding, plain_options, separator),
-        lambda: NONE if REFUSAL.search(ranged.lower()) else None,
+        lambda: NONE if REFUSAL.search(ranged) else None,
         lambda: first_line(ranged, count, separator),
         lambda: announced(ranged, plain_options, strong=True),
         lambda: verdicts(ranged, plain_options),
@@ -188,7 +188,7 @@ def _bracketed(text: str, count: int) -> Reading | None:
 
 def _mentioned_option(text: str, options: Sequence[str]) -> Reading | None:
     """The text of one option inside a sentence that denies nothing."""
-    lowered = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).replace("’", "'").casefold())
+    lowered = re.sub(r"\s+", " ", text.casefold())
     spans: list[tuple[int, int, int]] = []
     for label, option in enumerate(options):
         if len(option) >= 3 or re.match(rf"[{_UNSPACED}]{{2}}", option):
